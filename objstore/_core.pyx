@@ -1,0 +1,25 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: binding=True, auto_pickle=False, freethreading_compatible=True
+"""The engine: HTTP requests in, HTTP responses out, many at once, by libcurl's multi interface.
+
+This module knows HTTP and nothing above it: no provider, no retry policy, no asyncio. It relies on libcurl (found at run
+time, see ``loader``), on libcrypto for SHA-256, and on epoll.
+
+Its one invariant: a loop is driven by one thread at a time, and only that thread calls libcurl for it. Everything that
+another thread may touch (a batch's items, a loop's inbox, the arena pool) is behind a mutex. No native thread ever takes
+the GIL.
+
+The parts, in the order in which they build on each other:
+"""
+include "_core/platform.pyx"
+include "_core/loader.pyx"
+include "_core/arena.pyx"
+include "_core/body.pyx"
+include "_core/signer.pyx"
+include "_core/settings.pyx"
+include "_core/item.pyx"
+include "_core/transfer.pyx"
+include "_core/loop.pyx"
+include "_core/engine.pyx"
+include "_core/batch.pyx"
+include "_core/channel.pyx"

@@ -1,0 +1,519 @@
+# Batch and Reply: the face of the engine.
+
+cdef enum:
+    SIGNAL_CHECK_MS = 50        # how long a blocked caller goes without looking for Ctrl-C
+
+
+cdef class Reply:
+    """What came for one request: status, headers and body; or libcurl's error, where none came.
+
+    ``status`` is 0 without a reply; ``error`` is None unless the transfer failed; ``curl_code`` is its CURLcode.
+    ``start``, ``end`` and ``total`` are the reply's Content-Range, half-open, -1 where absent.
+    """
+    cdef readonly Py_ssize_t index
+    cdef readonly int status, curl_code, attempts
+    cdef readonly object error
+    cdef readonly Bytes body
+    cdef readonly int64_t start, end, total, content_length
+    cdef readonly bytes head
+    cdef dict _headers
+
+    @property
+    def headers(self):
+        """The header fields by lower-case name; a repeated one is joined by a comma and a space (RFC 9110, 5.3)."""
+        if self._headers is None:
+            self._headers = parse_headers(self.head)
+        return self._headers
+
+    def __repr__(self):
+        return f"<Reply {self.status or self.error} {len(self.body)} bytes>"
+
+
+cdef dict parse_headers(bytes head):
+    cdef dict fields = {}
+    for line in head.split(b"\r\n"):
+        name, colon, value = line.partition(b":")
+        if colon:
+            key = name.decode("latin-1").lower()
+            text = value.strip().decode("latin-1")
+            fields[key] = f"{fields[key]}, {text}" if key in fields else text
+    return fields
+
+
+cdef Bytes item_body(Item* item):
+    """Return the body of a reply that came, without copying it; it is empty where the caller gave the memory."""
+    if item.out != NULL and item.data == item.out:
+        return bytes_over(None, NULL, NULL, 0)
+    return bytes_over(None, item.arena, item.data, item.received)
+
+
+cdef Reply item_reply(Item* item):
+    cdef Reply reply = Reply.__new__(Reply)
+    reply.index = item.index
+    reply.status = item.status
+    reply.curl_code = item.result
+    reply.attempts = item.attempts
+    reply.error = item.error.decode("utf-8", "replace") if item.error != NULL else None
+    reply.body = item_body(item)
+    reply.start = item.range_start
+    reply.end = item.range_end
+    reply.total = item.total
+    reply.content_length = item.content_length
+    reply.head = item.head.data[:item.head.length] if item.head.data != NULL else b""
+    return reply
+
+
+cdef bint drive(LoopC* loop, BatchC* batch, int64_t until_ns) noexcept nogil:
+    """Drive a borrowed loop until the batch has news; False when time or a signal came first."""
+    cdef bint news
+    while True:
+        loop_work(loop)
+        pthread_mutex_lock(&batch.mutex)
+        news = batch_has_news(batch)
+        pthread_mutex_unlock(&batch.mutex)
+        if news:
+            return True
+        if loop.now_ns >= until_ns or not loop_wait(loop, until_ns):
+            return False
+
+
+cdef bint wait_for_helpers(BatchC* batch, int64_t until_ns) noexcept nogil:
+    """Sleep until helper threads have news of the batch; False when time came first."""
+    cdef timespec until = to_timespec(until_ns)
+    cdef bint news
+    pthread_mutex_lock(&batch.mutex)
+    while not batch_has_news(batch) and now_ns() < until_ns:
+        pthread_cond_timedwait(&batch.changed, &batch.mutex, &until)
+    news = batch_has_news(batch)
+    pthread_mutex_unlock(&batch.mutex)
+    return news
+
+
+cdef void cancel(BatchC* batch, LoopC* borrowed) noexcept nogil:
+    """End a batch early and wait until no loop touches its memory any more."""
+    cdef timespec until
+    cdef BatchRef* own = NULL
+    cdef int i
+    pthread_mutex_lock(&batch.mutex)
+    batch.cancelled = True
+    for i in range(batch.share_count):
+        if batch.shares[i] != NULL and batch.shares[i].loop == borrowed:
+            own = batch.shares[i]
+    batch_poke(batch)
+    pthread_mutex_unlock(&batch.mutex)
+    if own != NULL:
+        loop_work(borrowed)
+    pthread_mutex_lock(&batch.mutex)
+    while batch.in_flight > 0:
+        until = to_timespec(now_ns() + SIGNAL_CHECK_MS * MILLISECOND)
+        pthread_cond_timedwait(&batch.changed, &batch.mutex, &until)
+    pthread_mutex_unlock(&batch.mutex)
+
+
+cdef class Batch:
+    """Many requests of one shape, submitted at once: one method, one origin, one set of shared headers.
+
+    Add the items, ``seal`` when there will be no more, ``start``, then ``wait`` until there is news and act on it: take the
+    ``failures`` and for each either ``retry`` or ``give_up``; take the ``finished`` ones where `each` is set. ``close`` in
+    any case: it ends what is in flight and returns when no thread touches the caller's memory any more.
+
+    :param origin: scheme, host and port, ``https://host:443``.
+    :param method: the HTTP method, upper case.
+    :param settings: how to connect.
+    :param headers: header lines that every request sends.
+    :param signer: signs every request, unless an item brings its own.
+    :param keep_head: keep the header lines of successful replies (those of others are always kept).
+    :param each: have news of every finished item, not only of failures and of the end.
+    :param most_in_flight: how many requests may be in flight at once.
+    :param window: how many bytes of bodies may be in flight or finished but not released, 0 for no limit.
+    """
+    cdef BatchC* c
+    cdef LoopC* loop                # borrowed while the caller drives
+    cdef LoopC* driven              # the loop that this thread must drive to cancel: borrowed, or the channel's
+    cdef list held                  # what owns the memory that items read from or write to
+    cdef int made_in
+    cdef bint started
+    cdef object __weakref__
+    cdef public object wake_after   # seconds after which a waiting driver comes back without news, or None
+
+    def __cinit__(self, str origin, str method, ClientSettings settings, *, headers=(), Signer signer=None, bint keep_head=False,
+                  bint each=False, Py_ssize_t most_in_flight=64, int64_t window=0):
+        cdef BatchC* batch = <BatchC*>calloc(1, sizeof(BatchC))
+        if batch == NULL:
+            raise MemoryError
+        self.c = batch
+        self.held = []
+        self.made_in = generation
+        batch.references = 1
+        pthread_mutex_init(&batch.mutex, NULL)
+        cond_init(&batch.changed)
+        batch.id = next_batch_id()
+        text_copy(&batch.origin, origin.encode())
+        batch.method = string_copy(method)
+        batch.is_get = method == "GET"
+        batch.is_head = method == "HEAD"
+        batch.headers = header_list(headers)
+        settings_keep(&batch.settings, settings.c)
+        batch.keep_head = keep_head
+        batch.each = each
+        batch.most_in_flight = batch.limit = most_in_flight
+        batch.window = window
+        batch.largest = ARENA_LAST if window else 0
+        batch.next_arena = ARENA_FIRST
+        if signer is not None:
+            batch.signer = signer.c
+            atomic_add(&signer.c.references, 1)
+
+    def __dealloc__(self):
+        if self.c != NULL and self.made_in == generation:
+            self._end()
+            batch_release(self.c)
+
+    cdef int _check(self) except -1:
+        if self.made_in != generation:
+            raise RuntimeError("this transfer was begun in the parent process: a forked child must begin its own")
+        return 0
+
+    cdef void _end(self) noexcept:
+        if self.started:
+            with nogil:
+                if not batch_is_over(self.c):
+                    cancel(self.c, self.driven)
+        self._give_loop_back()
+
+    cdef void _give_loop_back(self) noexcept:
+        if self.loop != NULL:
+            engine_return(self.loop)
+            self.loop = self.driven = NULL
+
+    def add(self, bytes target not None, int64_t start=-1, int64_t end=-1, headers=None, Signer signer=None, body=None,
+            out=None, int64_t out_start=0, int64_t out_length=-1):
+        """Add a request and return its index.
+
+        :param target: path and query, percent-encoded.
+        :param start, end: the range wanted, half-open; only `start`: to the end of the object; only `end`: its last bytes.
+        :param headers: header lines of this request alone.
+        :param body: what to send: a Buffer, or (file descriptor, offset, length). None sends no body at all.
+        :param out: a writable Buffer to receive the body at `out_start`, at most `out_length` bytes.
+        """
+        cdef Item* item
+        self._check()
+        pthread_mutex_lock(&self.c.mutex)
+        item = batch_append(self.c)
+        pthread_mutex_unlock(&self.c.mutex)
+        if item == NULL:
+            raise MemoryError
+        text_copy(&item.target, target)
+        item.start = start
+        item.end = end
+        if headers:
+            self._set_headers(item, headers)
+        if signer is not None:
+            item.signer = signer.c
+            atomic_add(&signer.c.references, 1)
+        if body is not None:
+            self._set_body(item, body)
+        if out is not None:
+            self._set_out(item, out, out_start, out_length)
+        pthread_mutex_lock(&self.c.mutex)
+        self.c.count += 1
+        if self.started:
+            batch_poke(self.c)
+        pthread_mutex_unlock(&self.c.mutex)
+        return item.index
+
+    cdef int _set_headers(self, Item* item, headers) except -1:
+        cdef curl.slist* node = header_list(headers)
+        free(item.headers)
+        item.headers = node
+        while node.next != NULL:
+            node = node.next
+        node.next = self.c.headers
+        return 0
+
+    cdef int _set_body(self, Item* item, body) except -1:
+        cdef Buffer buffer
+        if isinstance(body, tuple):
+            item.body_file, item.body_offset, item.body_length = body
+        else:
+            buffer = body
+            item.body = <const char*>buffer.view.buf
+            item.body_length = buffer.view.len
+            self.held.append(buffer)
+        return 0
+
+    cdef int _set_out(self, Item* item, Buffer out, int64_t start, int64_t length) except -1:
+        if length < 0:
+            length = out.view.len - start
+        if start < 0 or start + length > out.view.len:
+            raise ValueError(f"bytes {start} to {start + length} are outside a buffer of {out.view.len} bytes")
+        item.out = <char*>out.view.buf + start
+        item.out_capacity = length
+        if out not in self.held[len(self.held) - 1:]:
+            self.held.append(out)
+        return 0
+
+    def seal(self):
+        """Say that no more requests will be added."""
+        self._check()
+        pthread_mutex_lock(&self.c.mutex)
+        self.c.sealed = True
+        batch_poke(self.c)
+        pthread_mutex_unlock(&self.c.mutex)
+
+    def start(self, *, Channel channel=None, bint background=False):
+        """Hand the batch to the engine.
+
+        :param channel: report news there, and let helper threads work; without, the caller is going to ``wait``.
+        :param background: let helper threads work while the caller does something else between two waits.
+        """
+        self._check()
+        self.started = True
+        if channel is not None:
+            self.c.channel = channel.c
+            atomic_add(&channel.c.references, 1)
+        if io_threads and (channel is not None or background):
+            self._attach_helpers(1)
+        elif channel is not None:
+            self.driven = channel.loop
+            self._attach(channel.loop)
+            channel.step()
+        else:
+            self.loop = self.driven = engine_borrow()
+            self._attach(self.loop)
+            if io_threads > 1 and self.c.count > self.c.most_in_flight:
+                self._attach_helpers(io_threads)
+
+    cdef int _attach(self, LoopC* loop) except -1:
+        cdef BatchRef* share
+        pthread_mutex_lock(&self.c.mutex)
+        share = share_attach(loop, self.c)
+        pthread_mutex_unlock(&self.c.mutex)
+        if share == NULL:
+            raise MemoryError
+        return 0
+
+    cdef int _attach_helpers(self, int least) except -1:
+        """Give shares to helper threads in turn: to `least`, to all of them where the batch is large."""
+        cdef int i, wanted = io_threads if self.c.count > self.c.most_in_flight else least
+        engine_start_helpers()
+        for i in range(min(wanted, MAX_LOOPS - 1)):
+            engine.turn += 1
+            self._attach(engine.helpers[engine.turn % engine.helper_count])
+        return 0
+
+    def wait(self, timeout=None):
+        """Wait until there is news; return False when `timeout` seconds passed first.
+
+        :raises KeyboardInterrupt: Ctrl-C came, seen within 50 ms.
+        """
+        cdef int64_t until = INT64_MAX if timeout is None else now_ns() + <int64_t>(timeout * SECOND)
+        cdef int64_t slice_end
+        cdef bint news = False
+        self._check()
+        while not news:
+            slice_end = min(until, now_ns() + SIGNAL_CHECK_MS * MILLISECOND)
+            with nogil:
+                if self.loop != NULL:
+                    news = drive(self.loop, self.c, slice_end)
+                else:
+                    news = wait_for_helpers(self.c, slice_end)
+            PyErr_CheckSignals()
+            if now_ns() >= until:
+                break
+        if self.loop != NULL and batch_is_over(self.c):
+            self._give_loop_back()
+        return news
+
+    def failures(self):
+        """Return the replies of the requests that failed since the last call; each waits for a decision."""
+        cdef Item* item
+        cdef list replies = []
+        pthread_mutex_lock(&self.c.mutex)
+        item = self.c.failures
+        self.c.failures = NULL
+        pthread_mutex_unlock(&self.c.mutex)
+        while item != NULL:
+            replies.append(item_reply(item))
+            item = item.next
+        return replies
+
+    def finished(self):
+        """Return the indexes of the requests that succeeded since the last call, oldest first (needs `each`)."""
+        cdef Item* item
+        cdef list indexes = []
+        pthread_mutex_lock(&self.c.mutex)
+        item = self.c.finished
+        self.c.finished = NULL
+        pthread_mutex_unlock(&self.c.mutex)
+        while item != NULL:
+            indexes.append(item.index)
+            item = item.next
+        indexes.reverse()
+        return indexes
+
+    cdef Item* _item(self, Py_ssize_t index) except NULL:
+        self._check()
+        if not 0 <= index < self.c.count:
+            raise IndexError(f"no request {index} in a batch of {self.c.count}")
+        return batch_item(self.c, index)
+
+    def retry(self, Py_ssize_t index, double delay=0, Signer signer=None, headers=None):
+        """Send a failed request again, after `delay` seconds, where given with a fresh signer or other header lines."""
+        cdef Item* item = self._item(index)
+        cdef Item** link = &self.c.retries
+        cdef SignerC* old = item.signer
+        if headers is not None:
+            self._set_headers(item, headers)
+        item.due_ns = now_ns() + <int64_t>(delay * SECOND)
+        pthread_mutex_lock(&self.c.mutex)
+        if signer is not None:
+            atomic_add(&signer.c.references, 1)
+            item.signer = signer.c
+        self.c.held -= item.reserved
+        item.reserved = 0
+        item.state = WAITING
+        while link[0] != NULL and link[0].due_ns <= item.due_ns:
+            link = &link[0].next
+        item.next = link[0]
+        link[0] = item
+        batch_poke(self.c)
+        pthread_mutex_unlock(&self.c.mutex)
+        if signer is not None:
+            signer_release(old)
+
+    def give_up(self, Py_ssize_t index):
+        """Let the failure of a request stand."""
+        cdef Item* item = self._item(index)
+        pthread_mutex_lock(&self.c.mutex)
+        item.state = GIVEN_UP
+        self.c.held -= item.reserved
+        item.reserved = 0
+        self.c.settled += 1
+        self.c.given_up += 1
+        if batch_complete(self.c):
+            batch_poke(self.c)
+        pthread_mutex_unlock(&self.c.mutex)
+
+    def throttle(self):
+        """Halve the number of requests in flight: the server asked for less. It grows again with every success."""
+        pthread_mutex_lock(&self.c.mutex)
+        self.c.limit = max(self.c.limit // 2, <int64_t>1)
+        self.c.credit = 0
+        pthread_mutex_unlock(&self.c.mutex)
+
+    def renew(self, Signer signer not None):
+        """Sign from now on with another signer: a later time, or fresh credentials."""
+        cdef SignerC* old
+        pthread_mutex_lock(&self.c.mutex)
+        old = self.c.signer
+        self.c.signer = signer.c
+        atomic_add(&signer.c.references, 1)
+        pthread_mutex_unlock(&self.c.mutex)
+        signer_release(old)
+
+    def reply(self, Py_ssize_t index):
+        """Return what came for a request that has succeeded or failed."""
+        return item_reply(self._item(index))
+
+    def succeeded(self, Py_ssize_t index):
+        """Tell whether a request has succeeded."""
+        return self._item(index).state == DONE
+
+    def bodies(self):
+        """Return the bodies of all requests in order, None for those that did not succeed."""
+        cdef Py_ssize_t i
+        cdef Item* item
+        cdef list out = [None] * self.c.count
+        self._check()
+        for i in range(self.c.count):
+            item = batch_item(self.c, i)
+            if item.state == DONE:
+                out[i] = item_body(item)
+        return out
+
+    def take(self, Py_ssize_t index):
+        """Return the body of a finished request and let go of it: it counts no more towards the window."""
+        cdef Item* item = self._item(index)
+        cdef Bytes body = item_body(item)
+        arena_release(item.arena)
+        item.arena = NULL
+        item.data = NULL
+        pthread_mutex_lock(&self.c.mutex)
+        self.c.held -= item.reserved
+        item.reserved = 0
+        batch_poke(self.c)
+        pthread_mutex_unlock(&self.c.mutex)
+        return body
+
+    def close(self):
+        """End what is in flight, and return when no thread touches the caller's memory any more."""
+        if self.made_in == generation:
+            self._end()
+            self.held.clear()
+
+    @property
+    def id(self):
+        """A number of its own, by which a channel reports it."""
+        return self.c.id
+
+    @property
+    def has_news(self):
+        """Whether there are failures or finished requests to take, or nothing more to wait for."""
+        cdef bint news
+        pthread_mutex_lock(&self.c.mutex)
+        news = batch_has_news(self.c)
+        pthread_mutex_unlock(&self.c.mutex)
+        return news
+
+    @property
+    def is_started(self):
+        """Whether the engine has it."""
+        return self.started
+
+    @property
+    def total(self):
+        """How many requests were added."""
+        return self.c.count
+
+    @property
+    def settled(self):
+        """How many requests are done or given up."""
+        return self.c.settled
+
+    @property
+    def over(self):
+        """Whether all requests, sealed, are done or given up."""
+        return batch_is_over(self.c)
+
+    @property
+    def in_flight(self):
+        """How many requests are in flight."""
+        return self.c.in_flight
+
+    @property
+    def bytes_received(self):
+        """How many bytes of bodies have come, those of failed tries too."""
+        return self.c.bytes_received
+
+    @property
+    def bytes_sent(self):
+        """How many bytes of bodies were sent by requests that succeeded."""
+        return self.c.bytes_sent
+
+
+cdef bint batch_is_over(BatchC* batch) noexcept nogil:
+    cdef bint over
+    pthread_mutex_lock(&batch.mutex)
+    over = batch_complete(batch)
+    pthread_mutex_unlock(&batch.mutex)
+    return over
+
+
+cdef uint64_t next_batch_id() noexcept nogil:
+    cdef uint64_t id
+    pthread_mutex_lock(&engine.mutex)
+    engine.batches += 1
+    id = engine.batches
+    pthread_mutex_unlock(&engine.mutex)
+    return id

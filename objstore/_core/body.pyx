@@ -1,0 +1,125 @@
+# Bytes: a read-only buffer over an arena (or over any other object's buffer), that nobody copied.
+
+cdef class Buffer:
+    """A writable C-contiguous buffer of another object, held while the engine reads or writes it."""
+    cdef Py_buffer view
+
+    def __cinit__(self, source, bint writable=False):
+        PyObject_GetBuffer(source, &self.view, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
+
+    def __dealloc__(self):
+        PyBuffer_Release(&self.view)
+
+    def __len__(self):
+        return self.view.len
+
+
+cdef Bytes bytes_over(object owner, Arena* arena, const char* data, Py_ssize_t length):
+    """Make a Bytes over memory kept alive by `owner` or by `arena`, of which it takes a reference."""
+    cdef Bytes self = Bytes.__new__(Bytes)
+    self.owner = owner
+    self.arena = arena_hold(arena) if arena != NULL else NULL
+    self.data = data
+    self.length = length
+    return self
+
+
+cdef class Bytes:
+    """Immutable bytes that share memory with the reply they came in: a buffer, and most of what ``bytes`` can do.
+
+    ``memoryview(b)`` and ``numpy.frombuffer(b)`` copy nothing, nor does a slice of step 1. A live slice keeps the block of
+    memory it is in; ``b.to_bytes()`` copies out.
+
+    :param buffer: any object with a C-contiguous buffer; it is shared, not copied.
+    """
+    cdef object owner
+    cdef Arena* arena
+    cdef const char* data
+    cdef Py_ssize_t length
+    cdef object __weakref__
+
+    def __init__(self, buffer=b""):
+        cdef Buffer held = Buffer(buffer)
+        self.owner = held
+        self.data = <const char*>held.view.buf
+        self.length = held.view.len
+
+    def __dealloc__(self):
+        arena_release(self.arena)
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, <void*>self.data, self.length, 1, flags)
+
+    def __len__(self):
+        return self.length
+
+    def to_bytes(self):
+        """Return a copy as ``bytes``."""
+        return PyBytes_FromStringAndSize(self.data, self.length)
+
+    def __bytes__(self):
+        return self.to_bytes()
+
+    def __getitem__(self, index):
+        cdef Py_ssize_t start, stop, step, at
+        if isinstance(index, slice):
+            start, stop, step = index.indices(self.length)
+            if step != 1:
+                return Bytes(self.to_bytes()[index])
+            return bytes_over(self.owner, self.arena, self.data + start, max(stop - start, 0))
+        at = index
+        if at < 0:
+            at += self.length
+        if not 0 <= at < self.length:
+            raise IndexError("Bytes index out of range")
+        return <uint8_t>self.data[at]
+
+    def __eq__(self, other):
+        cdef Buffer held
+        try:
+            held = Buffer(other)
+        except (TypeError, BufferError):
+            return NotImplemented
+        return held.view.len == self.length and memcmp(held.view.buf, self.data, self.length) == 0
+
+    def __lt__(self, other):
+        return self.to_bytes() < bytes(other)
+
+    def __le__(self, other):
+        return self.to_bytes() <= bytes(other)
+
+    def __gt__(self, other):
+        return self.to_bytes() > bytes(other)
+
+    def __ge__(self, other):
+        return self.to_bytes() >= bytes(other)
+
+    def __hash__(self):
+        return hash(self.to_bytes())
+
+    def __contains__(self, item):
+        return (item if isinstance(item, int) else bytes(item)) in self.to_bytes()
+
+    def __add__(self, other):
+        return Bytes(self.to_bytes() + bytes(other))
+
+    def __radd__(self, other):
+        return bytes(other) + self.to_bytes()
+
+    def __mul__(self, count):
+        return Bytes(self.to_bytes() * count)
+
+    def __rmul__(self, count):
+        return self * count
+
+    def __repr__(self):
+        # A lone quote makes repr() choose single quotes: with one of each, it always escapes the single ones.
+        text = repr(self.to_bytes() + b"'\"")
+        return f'Bytes(b"{text[2:len(text) - 4]}")'.replace("\\'", "'")
+
+    def __reduce__(self):
+        return type(self), (self.to_bytes(),)
+
+    def decode(self, encoding="utf-8", errors="strict"):
+        """Return the text, decoded from `encoding`."""
+        return self.to_bytes().decode(encoding, errors)

@@ -1,0 +1,132 @@
+# Channel: where batches tell an event loop that they have news. The event loop watches one descriptor for all of them.
+#
+# With helper threads the descriptor is an eventfd, rung when the list of news was empty. Without (io_threads=0) it is the
+# epoll of a loop that the channel drives itself whenever it becomes readable; a timerfd in it stands for libcurl's timers.
+
+cdef struct ChannelC:
+    int references
+    pthread_mutex_t mutex
+    BatchC* news
+    int wake_fd
+
+
+cdef void channel_release(ChannelC* channel) noexcept nogil:
+    if atomic_add(&channel.references, -1) > 0:
+        return
+    close(channel.wake_fd)
+    pthread_mutex_destroy(&channel.mutex)
+    free(channel)
+
+
+cdef void channel_post(ChannelC* channel, BatchC* batch) noexcept nogil:
+    """Note that a batch has news, and ring if nobody has been told yet."""
+    cdef uint64_t one = 1
+    cdef bint ring = False
+    pthread_mutex_lock(&channel.mutex)
+    if not batch.in_channel:
+        ring = channel.news == NULL
+        batch.in_channel = True
+        batch.next_news = channel.news
+        channel.news = batch
+        atomic_add(&batch.references, 1)
+    pthread_mutex_unlock(&channel.mutex)
+    if ring:
+        write(channel.wake_fd, &one, sizeof(one))
+
+
+cdef class Channel:
+    """Collect the news of many batches for one event loop.
+
+    ``fileno()`` becomes readable when there is something to ``drain()``.
+    """
+    cdef ChannelC* c
+    cdef LoopC* loop        # driven here, where there are no helper threads
+    cdef int timer_fd
+    cdef int made_in
+
+    def __cinit__(self):
+        cdef epoll_event event
+        self.timer_fd = -1
+        self.made_in = generation
+        self.c = <ChannelC*>calloc(1, sizeof(ChannelC))
+        if self.c == NULL:
+            raise MemoryError
+        self.c.references = 1
+        pthread_mutex_init(&self.c.mutex, NULL)
+        self.c.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+        if self.c.wake_fd < 0:
+            raise OSError(errno, "no descriptor for a channel")
+        if io_threads == 0:
+            self.loop = engine_borrow()
+            self.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
+            event.events = EPOLLIN
+            event.data.fd = self.timer_fd
+            if self.timer_fd < 0 or epoll_ctl(self.loop.epoll_fd, EPOLL_CTL_ADD, self.timer_fd, &event) != 0:
+                raise OSError(errno, "no timer for a channel")
+            self.loop.timer_fd = self.timer_fd
+
+    def __dealloc__(self):
+        if self.c == NULL:
+            return
+        if self.loop != NULL and self.made_in == generation:
+            if self.timer_fd >= 0:
+                close(self.timer_fd)
+            self.loop.timer_fd = -1
+            engine_return(self.loop)
+        channel_release(self.c)
+
+    @property
+    def alive(self):
+        """Tell whether the channel was made in this process and not before a fork."""
+        return self.made_in == generation
+
+    def fileno(self):
+        """Return the descriptor to watch for reading."""
+        return self.loop.epoll_fd if self.loop != NULL else self.c.wake_fd
+
+    def drain(self):
+        """Return the ids of the batches that have news, each once."""
+        cdef uint64_t count
+        cdef BatchC* batch
+        cdef list ids = []
+        if self.loop != NULL:
+            self.step()
+        else:
+            read(self.c.wake_fd, &count, sizeof(count))
+        pthread_mutex_lock(&self.c.mutex)
+        batch = self.c.news
+        self.c.news = NULL
+        pthread_mutex_unlock(&self.c.mutex)
+        while batch != NULL:
+            ids.append(batch.id)
+            batch = channel_next(self.c, batch)
+        return ids
+
+    cdef void step(self):
+        """Drive the channel's own loop once and set its timer for the next time."""
+        cdef itimerspec timer
+        cdef int wait_ms
+        with nogil:
+            loop_wait(self.loop, 0)
+            loop_work(self.loop)
+            wait_ms = next_wait_ms(self.loop, INT64_MAX)
+            memset(&timer, 0, sizeof(timer))
+            if wait_ms >= 0:
+                timer.it_value = to_timespec(max(wait_ms * MILLISECOND, <int64_t>1))
+            timerfd_settime(self.timer_fd, 0, &timer, NULL)
+            pthread_mutex_lock(&self.loop.mutex)
+            self.loop.asleep = True     # whoever adds work now must make the epoll readable
+            if self.loop.inbox != NULL:
+                loop_wake(self.loop)
+            pthread_mutex_unlock(&self.loop.mutex)
+
+
+cdef BatchC* channel_next(ChannelC* channel, BatchC* batch) noexcept nogil:
+    """Let go of a batch that was told of, and return the one after it."""
+    cdef BatchC* following
+    pthread_mutex_lock(&channel.mutex)
+    following = batch.next_news
+    batch.in_channel = False
+    pthread_mutex_unlock(&channel.mutex)
+    batch_release(batch)
+    return following

@@ -1,0 +1,138 @@
+# libcurl's public interface, as far as the engine uses it. Declared here and nowhere else, without curl's headers: the
+# numbers are frozen by libcurl's ABI (soname 4), the functions are pointers that `loader` fills at run time.
+# Variadic calls: always cast the value, <long> for LONG, <int64_t> for OFF_T, <void*> for the rest.
+
+cdef extern from *:
+    """
+    struct objstore_slist { char *data; struct objstore_slist *next; };
+    struct objstore_curlmsg { int msg; void *easy_handle; union { void *whatever; int result; } data; };
+    struct objstore_curl_version {
+        int age; const char *version; unsigned int version_num; const char *host; int features;
+        const char *ssl_version; long ssl_version_num; const char *libz_version; const char *const *protocols;
+    };
+    """
+    ctypedef struct slist "struct objstore_slist":
+        char* data
+        slist* next
+
+    ctypedef union msg_data:
+        int result
+
+    ctypedef struct CURLMsg "struct objstore_curlmsg":
+        int msg
+        void* easy_handle
+        msg_data data
+
+    ctypedef struct version_info "struct objstore_curl_version":
+        const char* version
+        unsigned int version_num
+        int features
+        const char* ssl_version
+
+ctypedef void CURL
+ctypedef void CURLM
+
+ctypedef int (*global_init_t)(long) noexcept nogil
+ctypedef version_info* (*version_info_t)(int) noexcept nogil
+ctypedef CURL* (*easy_init_t)() noexcept nogil
+ctypedef int (*easy_setopt_t)(CURL*, int, ...) noexcept nogil
+ctypedef int (*easy_getinfo_t)(CURL*, int, ...) noexcept nogil
+ctypedef void (*easy_void_t)(CURL*) noexcept nogil
+ctypedef const char* (*strerror_t)(int) noexcept nogil
+ctypedef CURLM* (*multi_init_t)() noexcept nogil
+ctypedef int (*multi_setopt_t)(CURLM*, int, ...) noexcept nogil
+ctypedef int (*multi_handle_t)(CURLM*, CURL*) noexcept nogil
+ctypedef int (*multi_socket_action_t)(CURLM*, int, int, int*) noexcept nogil
+ctypedef CURLMsg* (*multi_info_read_t)(CURLM*, int*) noexcept nogil
+
+cdef struct Functions:
+    global_init_t curl_global_init
+    version_info_t curl_version_info
+    easy_init_t curl_easy_init
+    easy_setopt_t curl_easy_setopt
+    easy_getinfo_t curl_easy_getinfo
+    easy_void_t curl_easy_reset
+    strerror_t curl_easy_strerror
+    multi_init_t curl_multi_init
+    multi_setopt_t curl_multi_setopt
+    multi_handle_t curl_multi_add_handle
+    multi_handle_t curl_multi_remove_handle
+    multi_socket_action_t curl_multi_socket_action
+    multi_info_read_t curl_multi_info_read
+
+cdef enum:
+    CURL_GLOBAL_DEFAULT = 3
+    CURLVERSION_FIRST = 0
+    CURL_VERSION_SSL = 1 << 2
+    CURL_VERSION_ASYNCHDNS = 1 << 7
+    CURL_VERSION_THREADSAFE = 1 << 30
+
+    CURLE_OK = 0
+    CURLE_OUT_OF_MEMORY = 27
+    CURLE_OPERATION_TIMEDOUT = 28
+
+    CURLMSG_DONE = 1
+    CURL_SOCKET_TIMEOUT = -1
+    CURL_CSELECT_IN = 1
+    CURL_CSELECT_OUT = 2
+    CURL_CSELECT_ERR = 4
+    CURL_POLL_IN = 1
+    CURL_POLL_OUT = 2
+    CURL_POLL_REMOVE = 4
+    CURL_READFUNC_ABORT = 0x10000000
+    CURL_SEEKFUNC_OK = 0
+    CURL_SEEKFUNC_FAIL = 1
+
+    CURLMOPT_SOCKETFUNCTION = 20001
+    CURLMOPT_SOCKETDATA = 10002
+    CURLMOPT_TIMERFUNCTION = 20004
+    CURLMOPT_TIMERDATA = 10005
+    CURLMOPT_MAXCONNECTS = 6
+
+    CURLOPT_WRITEDATA = 10001
+    CURLOPT_URL = 10002
+    CURLOPT_PROXY = 10004
+    CURLOPT_READDATA = 10009
+    CURLOPT_ERRORBUFFER = 10010
+    CURLOPT_WRITEFUNCTION = 20011
+    CURLOPT_READFUNCTION = 20012
+    CURLOPT_POSTFIELDS = 10015
+    CURLOPT_USERAGENT = 10018
+    CURLOPT_HTTPHEADER = 10023
+    CURLOPT_HEADERDATA = 10029
+    CURLOPT_CUSTOMREQUEST = 10036
+    CURLOPT_NOBODY = 44
+    CURLOPT_UPLOAD = 46
+    CURLOPT_SSL_VERIFYPEER = 64
+    CURLOPT_CAINFO = 10065
+    CURLOPT_HEADERFUNCTION = 20079
+    CURLOPT_SSL_VERIFYHOST = 81
+    CURLOPT_HTTP_VERSION = 84
+    CURLOPT_CAPATH = 10097
+    CURLOPT_BUFFERSIZE = 98
+    CURLOPT_NOSIGNAL = 99
+    CURLOPT_PRIVATE = 10103
+    CURLOPT_INFILESIZE_LARGE = 30115
+    CURLOPT_POSTFIELDSIZE_LARGE = 30120
+    CURLOPT_CONNECTTIMEOUT_MS = 156
+    CURLOPT_SEEKFUNCTION = 20167
+    CURLOPT_SEEKDATA = 10168
+    CURLOPT_NOPROXY = 10177
+    CURLOPT_CLOSESOCKETFUNCTION = 20208
+    CURLOPT_CLOSESOCKETDATA = 10209
+    CURLOPT_TCP_KEEPALIVE = 213
+    CURLOPT_PATH_AS_IS = 234
+    CURLOPT_PROXY_CAINFO = 10246
+    CURLOPT_DNS_SHUFFLE_ADDRESSES = 275
+    CURLOPT_UPLOAD_BUFFERSIZE = 280
+    CURLOPT_MAXAGE_CONN = 288
+    CURLOPT_MAXLIFETIME_CONN = 314
+    CURLOPT_PROTOCOLS_STR = 10318
+
+    CURLINFO_PRIVATE = 0x100000 + 21
+    CURLINFO_NUM_CONNECTS = 0x200000 + 26
+    CURLINFO_SIZE_UPLOAD_T = 0x600000 + 7
+
+    CURL_HTTP_VERSION_1_1 = 2
+    CURL_HTTP_VERSION_2TLS = 4
+    CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE = 5

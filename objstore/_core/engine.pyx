@@ -1,0 +1,218 @@
+# The engine of this process: its loops, its helper threads, and what happens at fork and at exit.
+#
+# Calling threads borrow a loop for the length of a call, last returned first, so that its connections are warm. Work that
+# goes on while the caller does something else, and all asyncio work, belongs to helper threads, started when first needed.
+import atexit
+import resource
+
+cdef struct EngineC:
+    pthread_mutex_t mutex
+    LoopC* idle                     # loops that no thread drives
+    LoopC* loops                    # all
+    LoopC* helpers[MAX_LOOPS]
+    int helper_count                # started
+    unsigned int turn
+    uint64_t batches
+
+cdef EngineC engine
+cdef int generation = 0             # of this process: a fork begins a new one
+cdef int io_threads = 1
+cdef int SHUTDOWN_SECONDS = 2
+
+
+cdef int most_transfers():
+    """Return how many transfers one loop may have in flight: three quarters of the open files this process may have."""
+    cdef object limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit == resource.RLIM_INFINITY:
+        return 1 << 16
+    return max(min(limit * 3 // 4, 1 << 16), 1)
+
+
+cdef LoopC* engine_new_loop(int most_active) noexcept nogil:
+    cdef LoopC* loop = loop_new(most_active)
+    if loop != NULL:
+        loop.next_loop = engine.loops
+        engine.loops = loop
+    return loop
+
+
+cdef LoopC* engine_borrow() except NULL:
+    """Take the loop that was used last, or a new one; the calling thread drives it until `engine_return`."""
+    cdef LoopC* loop
+    cdef int most = most_transfers()
+    with nogil:
+        pthread_mutex_lock(&engine.mutex)
+        loop = engine.idle
+        if loop != NULL:
+            engine.idle = loop.next_idle
+        else:
+            loop = engine_new_loop(most)
+        pthread_mutex_unlock(&engine.mutex)
+    if loop == NULL:
+        raise OSError(errno, "no descriptors or memory for an event loop")
+    return loop
+
+
+cdef void engine_return(LoopC* loop) noexcept nogil:
+    pthread_mutex_lock(&engine.mutex)
+    loop.next_idle = engine.idle
+    engine.idle = loop
+    pthread_mutex_unlock(&engine.mutex)
+
+
+cdef void* helper_main(void* argument) noexcept nogil:
+    cdef LoopC* loop = <LoopC*>argument
+    while not atomic_load(&loop.stop):
+        loop_work(loop)
+        loop_wait(loop, INT64_MAX)
+    atomic_store(&loop.stopped, 1)
+    return NULL
+
+
+cdef bint start_thread(LoopC* loop) noexcept nogil:
+    """Start a helper with every signal blocked, so that Ctrl-C reaches a Python thread."""
+    cdef sigset_t all_signals, before
+    cdef pthread_t thread
+    cdef int error
+    sigfillset(&all_signals)
+    pthread_sigmask(SIG_SETMASK, &all_signals, &before)
+    error = pthread_create(&thread, NULL, helper_main, loop)
+    pthread_sigmask(SIG_SETMASK, &before, NULL)
+    if error == 0:
+        pthread_detach(thread)
+    return error == 0
+
+
+cdef int engine_start_helpers() except -1:
+    """Start the helper threads that are not running yet."""
+    cdef LoopC* loop
+    cdef int most = most_transfers()
+    cdef bint started = True
+    if engine.helper_count >= io_threads:
+        return 0
+    pthread_mutex_lock(&engine.mutex)
+    while started and engine.helper_count < io_threads:
+        loop = engine_new_loop(most)
+        started = loop != NULL and start_thread(loop)
+        if started:
+            engine.helpers[engine.helper_count] = loop
+            engine.helper_count += 1
+    pthread_mutex_unlock(&engine.mutex)
+    if not started:
+        raise RuntimeError("no descriptors, memory or threads for the engine")
+    return 0
+
+
+def configure(*, threads):
+    """Set how many helper threads the engine uses, before the first one is needed.
+
+    :param threads: 0 to 32. 0: no helper thread ever exists; the calling thread, or the asyncio event loop, drives the
+        transfers itself (MPI ranks, pinned cores). 2 or more: large batches are spread over the threads.
+    :raises ValueError: the number is out of range.
+    :raises RuntimeError: helper threads are running already, and as many as that are not.
+    """
+    global io_threads
+    if not 0 <= threads <= MAX_LOOPS:
+        raise ValueError(f"io_threads must be between 0 and {MAX_LOOPS}, not {threads}")
+    if engine.helper_count and engine.helper_count != threads:
+        raise RuntimeError(f"{engine.helper_count} helper threads are running: set io_threads before the first request")
+    io_threads = threads
+
+
+def engine_info():
+    """Return what the engine runs on and what it does now, as a dict.
+
+    Keys: ``libcurl`` (version), ``libcurl_path``, ``tls`` (library), ``io_threads`` (allowed), ``threads`` (running),
+    ``loops``, ``in_flight`` (transfers), ``requests`` and ``connections`` (made since the start of this process),
+    ``idle_memory`` (bytes kept for reuse), ``setopt_failures`` (0, or a fault of this library).
+    """
+    cdef curl.version_info* info = lib.curl_version_info(curl.CURLVERSION_FIRST)
+    cdef LoopC* loop = engine.loops
+    cdef int loops = 0
+    cdef int64_t in_flight = 0, requests = 0, connections = 0
+    while loop != NULL:
+        loops += 1
+        in_flight += loop.active
+        requests += loop.requests
+        connections += loop.connections
+        loop = loop.next_loop
+    return {
+        "libcurl": info.version.decode(),
+        "libcurl_path": os.fsdecode(libcurl_path),
+        "tls": info.ssl_version.decode(),
+        "io_threads": io_threads,
+        "threads": engine.helper_count,
+        "loops": loops,
+        "in_flight": in_flight,
+        "requests": requests,
+        "connections": connections,
+        "idle_memory": pool.idle_bytes,
+        "setopt_failures": setopt_failures,
+    }
+
+
+# --- fork: the child finds every mutex free, owns none of the parent's loops, and builds its own when it needs one
+
+
+def _before_fork():
+    cdef LoopC* loop
+    pthread_mutex_lock(&engine.mutex)
+    pthread_mutex_lock(&pool.mutex)
+    loop = engine.loops
+    while loop != NULL:
+        pthread_mutex_lock(&loop.mutex)
+        loop = loop.next_loop
+
+
+def _after_fork_in_parent():
+    cdef LoopC* loop = engine.loops
+    while loop != NULL:
+        pthread_mutex_unlock(&loop.mutex)
+        loop = loop.next_loop
+    pthread_mutex_unlock(&pool.mutex)
+    pthread_mutex_unlock(&engine.mutex)
+
+
+def _after_fork_in_child():
+    """Close the parent's descriptors without a word to the servers, and forget its loops; their memory is left alone."""
+    global generation
+    cdef LoopC* loop = engine.loops
+    cdef int fd
+    while loop != NULL:
+        close(loop.epoll_fd)
+        close(loop.wake_fd)
+        for fd in range(loop.fd_capacity):
+            if loop.fds[fd].shard != NULL:
+                close(fd)
+        loop = loop.next_loop
+    engine_init()
+    pool_init()
+    generation += 1
+
+
+def _shutdown():
+    """Stop the helper threads and wait for them, but not for ever: whatever is in flight is dropped."""
+    cdef int i
+    cdef int64_t until = now_ns() + SHUTDOWN_SECONDS * SECOND
+    cdef timespec pause = to_timespec(MILLISECOND // 2)
+    for i in range(engine.helper_count):
+        atomic_store(&engine.helpers[i].stop, 1)
+        loop_wake(engine.helpers[i])
+    with nogil:
+        for i in range(engine.helper_count):
+            while not atomic_load(&engine.helpers[i].stopped) and now_ns() < until:
+                nanosleep(&pause, NULL)
+
+
+cdef void engine_init() noexcept nogil:
+    memset(&engine, 0, sizeof(engine))
+    pthread_mutex_init(&engine.mutex, NULL)
+
+
+engine_init()
+atexit.register(_shutdown)
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+)
+if os.environ.get("OBJSTORE_IO_THREADS"):
+    configure(threads=int(os.environ["OBJSTORE_IO_THREADS"]))

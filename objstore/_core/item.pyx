@@ -1,0 +1,315 @@
+# A batch of requests and its items, one request and its reply each. A batch is shared by the Python thread that made it and
+# the loops that work on it; its mutex guards every field that changes after the start. An item in flight belongs to the
+# loop that claimed it.
+
+cdef enum:
+    WAITING                 # not yet claimed, or to be tried again
+    ACTIVE                  # in flight
+    DONE                    # succeeded
+    FAILED                  # waits for a decision: retry or give up
+    GIVEN_UP                # the error stands
+
+cdef enum:
+    ITEMS_PER_CHUNK = 256
+    MAX_LOOPS = 32
+    ARENA_FIRST = 64 << 10  # of a batch of many: its arenas double up to ARENA_LAST
+    ARENA_LAST = 8 << 20
+    HEADER_BUDGET = 64 << 20    # the most memory that is set aside on the word of a header
+
+cdef struct Item:
+    Item* next              # in the list of retries, of failures, or of finished items
+    BatchC* batch
+    int64_t index
+    Text target             # path and query, percent-encoded
+    curl.slist* headers     # own header lines, then the batch's
+    SignerC* signer         # own, or NULL for the batch's
+    int64_t start           # range: [start, end); start only: to the end of the object; end only: the last `end` bytes
+    int64_t end
+    const char* body        # what to send, from memory or from a file
+    int64_t body_length
+    int64_t body_offset
+    int body_file
+    char* out               # where the caller wants the reply's body, or NULL
+    int64_t out_capacity
+    int64_t due_ns
+    int state
+    int attempts
+
+    int result              # CURLcode
+    int status
+    int64_t content_length
+    int64_t range_start     # Content-Range of the reply, -1 where absent
+    int64_t range_end
+    int64_t total
+    Text head               # header lines of the reply, as they came
+    size_t head_capacity
+    Arena* arena
+    char* data
+    int64_t received
+    int64_t capacity
+    int64_t reserved        # bytes this item holds of its batch's window
+    char* error             # libcurl's words for a transport error, or NULL
+
+cdef struct BatchRef:       # one loop's share in a batch
+    BatchC* batch
+    LoopC* loop
+    BatchRef* next_ready
+    BatchRef* next_inbox
+    BatchRef* next_delayed
+    bint ready
+    bint inbox
+    bint delayed
+    bint detached
+    int64_t due_ns
+
+cdef struct BatchC:
+    pthread_mutex_t mutex
+    pthread_cond_t changed
+    int references
+    uint64_t id
+
+    Text origin             # scheme://host:port
+    char* method
+    bint is_get
+    bint is_head
+    curl.slist* headers
+    SettingsC* settings
+    SignerC* signer
+    bint keep_head          # keep the header lines of successful replies too
+    bint each               # tell of every finished item, not only of failures and of the end
+
+    Item first              # items: one, then chunks of many
+    Item** chunks
+    int64_t chunk_count
+    int64_t count           # items added
+    int64_t next_fresh      # first item never claimed
+    Item* retries           # by due time
+    Item* failures
+    Item* finished          # newest first, where `each`
+    int64_t settled         # items done or given up
+    int64_t given_up
+    int64_t in_flight
+    int64_t most_in_flight  # what the caller allows
+    int64_t limit           # what the server bears now, at most most_in_flight
+    int64_t credit          # successes towards one more
+    int64_t window          # most bytes held by items in flight or finished and not taken, 0 for no limit
+    int64_t held
+    int64_t largest         # largest body seen: what an item of unknown size is expected to hold
+    int64_t bytes_received
+    int64_t bytes_sent
+    bint sealed             # no more items will be added
+    bint cancelled
+    Arena* arena            # the one being filled
+    size_t next_arena
+    BatchRef* shares[MAX_LOOPS]
+    int share_count
+    ChannelC* channel
+    BatchC* next_news       # in the channel's list
+    bint in_channel
+
+
+cdef inline Item* batch_item(BatchC* batch, int64_t index) noexcept nogil:
+    if index == 0:
+        return &batch.first
+    return &batch.chunks[(index - 1) // ITEMS_PER_CHUNK][(index - 1) % ITEMS_PER_CHUNK]
+
+
+cdef void item_forget_reply(Item* item) noexcept nogil:
+    """Free what came for an item, before it is tried again or goes away."""
+    arena_release(item.arena)
+    free(item.head.data)
+    free(item.error)
+    item.error = NULL
+    item.arena = NULL
+    item.data = NULL
+    item.head.data = NULL
+    item.head.length = 0
+    item.head_capacity = 0
+    item.received = 0
+    item.capacity = 0
+
+
+cdef void batch_release(BatchC* batch) noexcept nogil:
+    cdef int64_t i
+    cdef Item* item
+    if atomic_add(&batch.references, -1) > 0:
+        return
+    for i in range(batch.count):
+        item = batch_item(batch, i)
+        item_forget_reply(item)
+        free(item.target.data)
+        free(item.headers)
+        signer_release(item.signer)
+    for i in range(batch.chunk_count):
+        free(batch.chunks[i])
+    free(batch.chunks)
+    free(batch.origin.data)
+    free(batch.method)
+    free(batch.headers)
+    signer_release(batch.signer)
+    settings_release(batch.settings)
+    arena_release(batch.arena)
+    if batch.channel != NULL:
+        channel_release(batch.channel)
+    pthread_cond_destroy(&batch.changed)
+    pthread_mutex_destroy(&batch.mutex)
+    free(batch)
+
+
+cdef Item* batch_append(BatchC* batch) noexcept nogil:
+    """Make room for one more item, under the batch's mutex; NULL when there is no memory."""
+    cdef int64_t filled = batch.chunk_count
+    cdef Item** grown
+    cdef Item* item
+    if batch.count == filled * ITEMS_PER_CHUNK + 1:
+        grown = <Item**>realloc(batch.chunks, (filled + 1) * sizeof(Item*))
+        if grown == NULL:
+            return NULL
+        batch.chunks = grown
+        grown[filled] = <Item*>calloc(ITEMS_PER_CHUNK, sizeof(Item))
+        if grown[filled] == NULL:
+            return NULL
+        batch.chunk_count += 1
+    item = batch_item(batch, batch.count)
+    item.batch = batch
+    item.index = batch.count
+    item.start = item.end = -1
+    item.body_length = -1
+    item.body_file = -1
+    return item
+
+
+cdef inline bint batch_complete(BatchC* batch) noexcept nogil:
+    return batch.sealed and batch.settled == batch.count
+
+
+cdef inline bint batch_has_news(BatchC* batch) noexcept nogil:
+    """Tell whether the waiting side has something to do, under the mutex."""
+    return batch.failures != NULL or batch.finished != NULL or batch.settled == batch.count
+
+
+cdef int64_t item_expected(Item* item) noexcept nogil:
+    """Estimate how many bytes the reply will hold: the range, or the largest body that the batch has seen."""
+    if item.start >= 0 and item.end > item.start:
+        return item.end - item.start
+    if item.start < 0 and item.end > 0:
+        return item.end
+    return item.batch.largest
+
+
+cdef Item* batch_claim(BatchC* batch, int64_t now, int64_t* due) noexcept nogil:
+    """Take the next item to send, or NULL.
+
+    `due` then tells when to ask again: at that time, 0 for when something has changed, -1 for never.
+    """
+    cdef Item* item = NULL
+    due[0] = 0
+    pthread_mutex_lock(&batch.mutex)
+    if batch.cancelled or batch_complete(batch):
+        due[0] = -1
+    elif batch.in_flight >= batch.limit:
+        pass
+    elif batch.window and batch.held >= batch.window and batch.held > 0:
+        pass
+    elif batch.retries != NULL and batch.retries.due_ns <= now:
+        item = batch.retries
+        batch.retries = item.next
+    elif batch.next_fresh < batch.count:
+        item = batch_item(batch, batch.next_fresh)
+        batch.next_fresh += 1
+    elif batch.retries != NULL:
+        due[0] = batch.retries.due_ns
+    if item != NULL:
+        item.state = ACTIVE
+        item.attempts += 1
+        item.reserved = item_expected(item)
+        batch.in_flight += 1
+        batch.held += item.reserved
+    pthread_mutex_unlock(&batch.mutex)
+    return item
+
+
+cdef void batch_settle(Item* item, bint success) noexcept nogil:
+    """Record how an item in flight ended and tell those who wait."""
+    cdef BatchC* batch = item.batch
+    cdef bint news
+    pthread_mutex_lock(&batch.mutex)
+    batch.in_flight -= 1
+    batch.held += item.received - item.reserved
+    item.reserved = item.received
+    batch.bytes_received += item.received
+    if item.received > batch.largest:
+        batch.largest = item.received
+    if success:
+        batch.bytes_sent += max(item.body_length, 0)
+        item.state = DONE
+        batch.settled += 1
+        batch_grow_limit(batch)
+        if batch.each:
+            item.next = batch.finished
+            batch.finished = item
+    else:
+        item.state = FAILED
+        item.next = batch.failures
+        batch.failures = item
+    if batch.share_count > 1 and batch_complete(batch):
+        batch_poke(batch)
+    news = batch_has_news(batch)
+    if news or (batch.cancelled and batch.in_flight == 0):
+        pthread_cond_broadcast(&batch.changed)
+    pthread_mutex_unlock(&batch.mutex)
+    if news and batch.channel != NULL:
+        channel_post(batch.channel, batch)
+
+
+cdef void batch_poke(BatchC* batch) noexcept nogil:
+    """Ask every loop that works on a batch to look at it again, under its mutex."""
+    cdef int i
+    for i in range(batch.share_count):
+        if batch.shares[i] != NULL:
+            share_poke(batch.shares[i])
+
+
+cdef void batch_unclaim(Item* item) noexcept nogil:
+    """Take back an item whose transfer was dropped by a cancel."""
+    cdef BatchC* batch = item.batch
+    pthread_mutex_lock(&batch.mutex)
+    item.state = WAITING
+    batch.in_flight -= 1
+    batch.held -= item.reserved
+    if batch.in_flight == 0:
+        pthread_cond_broadcast(&batch.changed)
+    pthread_mutex_unlock(&batch.mutex)
+
+
+cdef inline void batch_grow_limit(BatchC* batch) noexcept nogil:
+    """Allow one more request at a time after as many successes as the limit, up to what the caller allows."""
+    if batch.limit < batch.most_in_flight:
+        batch.credit += 1
+        if batch.credit >= batch.limit:
+            batch.credit = 0
+            batch.limit += 1
+
+
+cdef char* batch_memory(BatchC* batch, int64_t size, Arena** owner) noexcept nogil:
+    """Return memory for a body of `size` bytes and a reference to its arena; NULL when there is none.
+
+    Small bodies of one batch lie side by side in arenas that double in size; a large one has an arena of its own.
+    """
+    cdef char* data = NULL
+    cdef size_t needed = <size_t>(size + 63) // 64 * 64
+    pthread_mutex_lock(&batch.mutex)
+    if batch.count == 1 or needed * 4 > batch.next_arena:
+        owner[0] = arena_new(size)
+        data = owner[0].base if owner[0] != NULL else NULL
+    else:
+        if batch.arena == NULL or batch.arena.size - batch.arena.used < needed:
+            arena_release(batch.arena)
+            batch.arena = arena_new(batch.next_arena)
+            batch.next_arena = min(batch.next_arena * 2, <size_t>ARENA_LAST)
+        if batch.arena != NULL:
+            owner[0] = arena_hold(batch.arena)
+            data = batch.arena.base + batch.arena.used
+            batch.arena.used += needed
+    pthread_mutex_unlock(&batch.mutex)
+    return data

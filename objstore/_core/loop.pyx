@@ -1,0 +1,590 @@
+# The event loop: one epoll, several libcurl multi handles, the slots that are in flight, and the batches that want some.
+#
+# A loop is driven by one thread at a time: a helper thread for good, or a calling thread for the length of a call. Others
+# reach it through its inbox alone. Once made, it is never freed: connections keep a pointer to it.
+
+cdef enum:
+    MOST_EVENTS = 256
+    CONNECTIONS_PER_SHARD = 256     # libcurl looks through all connections to a host for each request
+    SWEEP_EVERY_MS = 500
+
+cdef struct Shard:
+    curl.CURLM* multi
+    LoopC* loop
+    Shard* next
+    int64_t deadline_ns             # when libcurl wants to be called, -1 for not
+    int active
+
+cdef struct FdState:
+    Shard* shard
+    uint32_t wanted                 # what libcurl waits for now
+    uint32_t registered             # what epoll watches: kept when libcurl lets go, since it mostly comes back
+
+cdef struct LoopC:
+    int epoll_fd
+    int wake_fd
+    int timer_fd                    # of a channel that drives this loop, else -1
+    int64_t now_ns
+    int64_t swept_ns
+    Shard* shards
+    FdState* fds
+    int fd_capacity
+    Slot* free_slots
+    Slot* active_slots
+    int active
+    int most_active
+    BatchRef* ready                 # shares that may have something to send: a queue
+    BatchRef* ready_last
+    BatchRef* delayed               # shares whose next retry is due later
+
+    pthread_mutex_t mutex           # guards the inbox and asleep
+    BatchRef* inbox
+    bint asleep
+    int stop
+    int stopped
+    int64_t requests                # statistics, written by the driver alone
+    int64_t connections
+    LoopC* next_idle
+    LoopC* next_loop
+
+
+# --- descriptors
+
+
+cdef FdState* loop_fd(LoopC* loop, int fd) noexcept nogil:
+    """Return the state of a descriptor, NULL when there is no memory."""
+    cdef int capacity
+    cdef FdState* grown
+    if fd >= loop.fd_capacity:
+        capacity = max(2 * fd, 256)
+        pthread_mutex_lock(&loop.mutex)     # a fork must find the table whole
+        grown = <FdState*>realloc(loop.fds, capacity * sizeof(FdState))
+        if grown != NULL:
+            memset(grown + loop.fd_capacity, 0, (capacity - loop.fd_capacity) * sizeof(FdState))
+            loop.fds = grown
+            loop.fd_capacity = capacity
+        pthread_mutex_unlock(&loop.mutex)
+        if grown == NULL:
+            return NULL
+    return &loop.fds[fd]
+
+
+cdef void loop_unwatch(LoopC* loop, int fd, FdState* state) noexcept nogil:
+    cdef epoll_event event
+    if state.registered:
+        memset(&event, 0, sizeof(event))
+        epoll_ctl(loop.epoll_fd, EPOLL_CTL_DEL, fd, &event)
+        state.registered = 0
+
+
+cdef void loop_forget_fd(LoopC* loop, int fd) noexcept nogil:
+    """Clear all memory of a descriptor before it is closed: its number will come again."""
+    if fd < loop.fd_capacity:
+        loop_unwatch(loop, fd, &loop.fds[fd])
+        loop.fds[fd].wanted = 0
+        loop.fds[fd].shard = NULL
+
+
+cdef int on_socket(curl.CURL* easy, int fd, int what, void* userdata, void* socket_data) noexcept nogil:
+    """Note what libcurl waits for. A removal only clears the wish; an event that comes all the same ends the watch."""
+    cdef Shard* shard = <Shard*>userdata
+    cdef LoopC* loop = shard.loop
+    cdef FdState* state = loop_fd(loop, fd)
+    cdef epoll_event event
+    if state == NULL:
+        return -1
+    state.shard = shard
+    state.wanted = 0
+    if what == curl.CURL_POLL_REMOVE:
+        return 0
+    if what & curl.CURL_POLL_IN:
+        state.wanted |= EPOLLIN
+    if what & curl.CURL_POLL_OUT:
+        state.wanted |= EPOLLOUT
+    if state.wanted == state.registered:
+        return 0
+    event.events = state.wanted
+    event.data.fd = fd
+    if epoll_ctl(loop.epoll_fd, EPOLL_CTL_MOD if state.registered else EPOLL_CTL_ADD, fd, &event) != 0:
+        return -1
+    state.registered = state.wanted
+    return 0
+
+
+cdef int on_timer(curl.CURLM* multi, long timeout_ms, void* userdata) noexcept nogil:
+    cdef Shard* shard = <Shard*>userdata
+    # 0 means at once, however stale the loop's own clock is
+    shard.deadline_ns = now_ns() + timeout_ms * MILLISECOND if timeout_ms > 0 else timeout_ms
+    return 0
+
+
+# --- making
+
+
+cdef LoopC* loop_new(int most_active) noexcept nogil:
+    """Make a loop, or return NULL when memory or descriptors are short."""
+    cdef LoopC* loop = <LoopC*>calloc(1, sizeof(LoopC))
+    cdef epoll_event event
+    if loop == NULL:
+        return NULL
+    loop.most_active = most_active
+    loop.timer_fd = -1
+    loop.now_ns = loop.swept_ns = now_ns()
+    pthread_mutex_init(&loop.mutex, NULL)
+    loop.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
+    loop.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+    event.events = EPOLLIN
+    event.data.fd = loop.wake_fd
+    if loop.epoll_fd < 0 or loop.wake_fd < 0 or epoll_ctl(loop.epoll_fd, EPOLL_CTL_ADD, loop.wake_fd, &event) != 0:
+        close(loop.epoll_fd)
+        close(loop.wake_fd)
+        free(loop)
+        return NULL
+    return loop
+
+
+cdef Shard* shard_new(LoopC* loop) noexcept nogil:
+    cdef Shard* shard = <Shard*>calloc(1, sizeof(Shard))
+    if shard == NULL:
+        return NULL
+    shard.multi = lib.curl_multi_init()
+    if shard.multi == NULL:
+        free(shard)
+        return NULL
+    shard.loop = loop
+    shard.deadline_ns = -1
+    expect_ok(lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_SOCKETFUNCTION, <void*>on_socket))
+    expect_ok(lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_SOCKETDATA, <void*>shard))
+    expect_ok(lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_TIMERFUNCTION, <void*>on_timer))
+    expect_ok(lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_TIMERDATA, <void*>shard))
+    expect_ok(lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_MAXCONNECTS, <long>CONNECTIONS_PER_SHARD))
+    shard.next = NULL
+    return shard
+
+
+cdef Shard* loop_shard(LoopC* loop) noexcept nogil:
+    """Return the first shard with room: the early ones stay warm, the late ones age out."""
+    cdef Shard** link = &loop.shards
+    while link[0] != NULL:
+        if link[0].active < CONNECTIONS_PER_SHARD:
+            return link[0]
+        link = &link[0].next
+    link[0] = shard_new(loop)
+    return link[0]
+
+
+cdef Slot* loop_slot(LoopC* loop) noexcept nogil:
+    cdef Slot* slot = loop.free_slots
+    if slot != NULL:
+        loop.free_slots = slot.next
+        return slot
+    slot = <Slot*>calloc(1, sizeof(Slot))
+    if slot != NULL:
+        slot.easy = lib.curl_easy_init()
+        if slot.easy == NULL:
+            free(slot)
+            return NULL
+    return slot
+
+
+# --- shares: which batches want something
+
+
+cdef void ready_push(LoopC* loop, BatchRef* share) noexcept nogil:
+    if share.ready:
+        return
+    share.ready = True
+    share.next_ready = NULL
+    if loop.ready == NULL:
+        loop.ready = share
+    else:
+        loop.ready_last.next_ready = share
+    loop.ready_last = share
+
+
+cdef BatchRef* ready_pop(LoopC* loop) noexcept nogil:
+    cdef BatchRef* share = loop.ready
+    loop.ready = share.next_ready
+    share.ready = False
+    return share
+
+
+cdef void unready(LoopC* loop, BatchRef* share) noexcept nogil:
+    """Take a share out of the middle of the queue."""
+    cdef BatchRef* others = loop.ready if share.ready else NULL
+    cdef BatchRef* following
+    if others == NULL:
+        return
+    share.ready = False
+    loop.ready = NULL
+    while others != NULL:
+        following = others.next_ready
+        if others != share:
+            others.ready = False
+            ready_push(loop, others)
+        others = following
+
+
+cdef void delay(LoopC* loop, BatchRef* share, int64_t due_ns) noexcept nogil:
+    share.due_ns = due_ns
+    if not share.delayed:
+        share.delayed = True
+        share.next_delayed = loop.delayed
+        loop.delayed = share
+
+
+cdef void undelay(LoopC* loop, BatchRef* share) noexcept nogil:
+    cdef BatchRef** link = &loop.delayed
+    while share.delayed:
+        if link[0] == share:
+            link[0] = share.next_delayed
+            share.delayed = False
+        else:
+            link = &link[0].next_delayed
+
+
+cdef void promote_delayed(LoopC* loop) noexcept nogil:
+    cdef BatchRef** link = &loop.delayed
+    cdef BatchRef* share
+    while link[0] != NULL:
+        share = link[0]
+        if share.due_ns <= loop.now_ns:
+            link[0] = share.next_delayed
+            share.delayed = False
+            ready_push(loop, share)
+        else:
+            link = &share.next_delayed
+
+
+cdef void share_poke(BatchRef* share) noexcept nogil:
+    """Ask a share's loop to look at its batch again. Any thread, under the batch's mutex."""
+    cdef LoopC* loop = share.loop
+    cdef bint asleep
+    pthread_mutex_lock(&loop.mutex)
+    if not share.inbox:
+        share.inbox = True
+        share.next_inbox = loop.inbox
+        loop.inbox = share
+    asleep = loop.asleep
+    loop.asleep = False
+    pthread_mutex_unlock(&loop.mutex)
+    if asleep:
+        loop_wake(loop)
+
+
+cdef void loop_wake(LoopC* loop) noexcept nogil:
+    cdef uint64_t one = 1
+    write(loop.wake_fd, &one, sizeof(one))
+
+
+cdef BatchRef* inbox_pop(LoopC* loop) noexcept nogil:
+    cdef BatchRef* share
+    pthread_mutex_lock(&loop.mutex)
+    share = loop.inbox
+    if share != NULL:
+        loop.inbox = share.next_inbox
+        share.inbox = False
+    pthread_mutex_unlock(&loop.mutex)
+    return share
+
+
+cdef void take_inbox(LoopC* loop) noexcept nogil:
+    cdef BatchRef* share
+    while loop.inbox != NULL:
+        share = inbox_pop(loop)
+        if share == NULL:
+            return
+        if share.detached:
+            free(share)
+        elif share.batch.cancelled:
+            share_detach(loop, share)
+        else:
+            ready_push(loop, share)
+
+
+cdef void share_detach(LoopC* loop, BatchRef* share) noexcept nogil:
+    """End this loop's part in a batch: drop what is in flight for it and the reference to it."""
+    cdef BatchC* batch = share.batch
+    cdef bint in_inbox
+    cdef int i
+    abort_share(loop, share)
+    undelay(loop, share)
+    unready(loop, share)
+    pthread_mutex_lock(&batch.mutex)
+    for i in range(batch.share_count):
+        if batch.shares[i] == share:
+            batch.shares[i] = NULL
+    pthread_mutex_unlock(&batch.mutex)
+    pthread_mutex_lock(&loop.mutex)
+    share.detached = True
+    in_inbox = share.inbox
+    pthread_mutex_unlock(&loop.mutex)
+    if not in_inbox:
+        free(share)
+    batch_release(batch)
+
+
+cdef BatchRef* share_attach(LoopC* loop, BatchC* batch) noexcept nogil:
+    """Give a loop a share in a batch, under the batch's mutex; NULL when there is no memory."""
+    cdef BatchRef* share = <BatchRef*>calloc(1, sizeof(BatchRef))
+    if share != NULL:
+        share.batch = batch
+        share.loop = loop
+        batch.shares[batch.share_count] = share
+        batch.share_count += 1
+        atomic_add(&batch.references, 1)
+        share_poke(share)
+    return share
+
+
+# --- transfers
+
+
+cdef void slot_link(LoopC* loop, Slot* slot) noexcept nogil:
+    slot.next = loop.active_slots
+    slot.previous = &loop.active_slots
+    if slot.next != NULL:
+        slot.next.previous = &slot.next
+    loop.active_slots = slot
+    loop.active += 1
+    slot.shard.active += 1
+
+
+cdef void slot_unlink(LoopC* loop, Slot* slot) noexcept nogil:
+    slot.previous[0] = slot.next
+    if slot.next != NULL:
+        slot.next.previous = slot.previous
+    loop.active -= 1
+    slot.shard.active -= 1
+    slot.next = loop.free_slots
+    loop.free_slots = slot
+
+
+cdef void start_item(LoopC* loop, BatchRef* share, Item* item) noexcept nogil:
+    cdef Slot* slot = loop_slot(loop)
+    cdef Shard* shard = loop_shard(loop)
+    if slot == NULL or shard == NULL:
+        if slot != NULL:
+            slot.next = loop.free_slots
+            loop.free_slots = slot
+        item.result = curl.CURLE_OUT_OF_MEMORY
+        batch_settle(item, False)
+        return
+    slot.share = share
+    slot.shard = shard
+    slot_link(loop, slot)
+    if not slot_prepare(slot, loop, item):
+        end_slot(loop, slot, curl.CURLE_OUT_OF_MEMORY)
+    elif lib.curl_multi_add_handle(shard.multi, slot.easy) != curl.CURLE_OK:
+        end_slot(loop, slot, curl.CURLE_OUT_OF_MEMORY)
+
+
+cdef void end_slot(LoopC* loop, Slot* slot, int result) noexcept nogil:
+    cdef BatchRef* share = slot.share
+    slot_unlink(loop, slot)
+    slot_conclude(slot, result)
+    ready_push(loop, share)
+
+
+cdef void abort_share(LoopC* loop, BatchRef* share) noexcept nogil:
+    """Drop every transfer of a share without a verdict; the connection of a reply under way is closed."""
+    cdef Slot* slot = loop.active_slots
+    cdef Slot* following
+    cdef Item* item
+    while slot != NULL:
+        following = slot.next
+        if slot.share == share:
+            lib.curl_multi_remove_handle(slot.shard.multi, slot.easy)
+            slot_unlink(loop, slot)
+            settings_keep(&slot.configured, NULL)
+            signer_release(slot.signer)
+            item = slot.item
+            slot.signer = NULL
+            slot.item = NULL
+            batch_unclaim(item)
+        slot = following
+
+
+cdef void fill(LoopC* loop) noexcept nogil:
+    """Start what the ready batches have to send, one of each in turn, as far as there is room."""
+    cdef BatchRef* share
+    cdef Item* item
+    cdef int64_t due
+    while loop.ready != NULL and loop.active < loop.most_active:
+        share = ready_pop(loop)
+        item = batch_claim(share.batch, loop.now_ns, &due)
+        if item != NULL:
+            ready_push(loop, share)
+            start_item(loop, share, item)
+        elif due > 0:
+            delay(loop, share, due)
+        elif due < 0:
+            share_detach(loop, share)
+
+
+cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
+    """Take the transfers that libcurl has finished."""
+    cdef curl.CURLMsg* message
+    cdef Slot* slot
+    cdef curl.CURL* easy
+    cdef int left, result
+    cdef long connects
+    while True:
+        message = lib.curl_multi_info_read(shard.multi, &left)
+        if message == NULL:
+            return
+        if message.msg != curl.CURLMSG_DONE:
+            continue
+        easy = message.easy_handle
+        result = message.data.result
+        slot = NULL
+        connects = 0
+        lib.curl_easy_getinfo(easy, curl.CURLINFO_PRIVATE, <void*>&slot)
+        lib.curl_easy_getinfo(easy, curl.CURLINFO_NUM_CONNECTS, <void*>&connects)
+        loop.requests += 1
+        loop.connections += connects
+        lib.curl_multi_remove_handle(shard.multi, easy)
+        end_slot(loop, slot, result)
+
+
+cdef void run_timers(LoopC* loop) noexcept nogil:
+    cdef Shard* shard = loop.shards
+    cdef int running
+    while shard != NULL:
+        if 0 <= shard.deadline_ns <= loop.now_ns:
+            shard.deadline_ns = -1
+            lib.curl_multi_socket_action(shard.multi, curl.CURL_SOCKET_TIMEOUT, 0, &running)
+            harvest(loop, shard)
+        shard = shard.next
+
+
+# --- time limits
+
+
+cdef const char* overdue(Slot* slot, int64_t now) noexcept nogil:
+    """Say which time limit a transfer has passed, NULL for none."""
+    cdef SettingsC* settings = slot.item.batch.settings
+    cdef int64_t sent = 0
+    if slot.item.body_length > 0 and slot.item.status == 0:
+        lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_SIZE_UPLOAD_T, <void*>&sent)
+        if sent != slot.sent_seen:
+            slot.sent_seen = sent
+            slot.progress_ns = now
+    if settings.timeout_ns and now - slot.started_ns > settings.timeout_ns:
+        return b"the request took longer than `timeout`"
+    if slot.item.status == 0:
+        if settings.first_byte_ns and now - slot.progress_ns > settings.first_byte_ns:
+            return b"the server did not begin to answer within `first_byte_timeout`"
+    elif settings.stall_ns and now - slot.progress_ns > settings.stall_ns:
+        return b"the reply stalled for longer than `stall_timeout`"
+    return NULL
+
+
+cdef void sweep(LoopC* loop) noexcept nogil:
+    """End the transfers that have passed a time limit. A loop that nobody drove for a while has learnt nothing."""
+    cdef Slot* slot = loop.active_slots
+    cdef Slot* following
+    cdef const char* reason
+    cdef bint neglected = loop.now_ns - loop.swept_ns > 4 * SWEEP_EVERY_MS * MILLISECOND
+    loop.swept_ns = loop.now_ns
+    while slot != NULL:
+        following = slot.next
+        if neglected:
+            slot.progress_ns = loop.now_ns
+        reason = overdue(slot, loop.now_ns)
+        if reason != NULL:
+            lib.curl_multi_remove_handle(slot.shard.multi, slot.easy)
+            snprintf(slot.error, ERROR_TEXT, b"%s", reason)
+            end_slot(loop, slot, curl.CURLE_OPERATION_TIMEDOUT)
+        slot = following
+
+
+# --- driving
+
+
+cdef void loop_work(LoopC* loop) noexcept nogil:
+    """Do all that can be done without waiting."""
+    loop.now_ns = now_ns()
+    take_inbox(loop)
+    promote_delayed(loop)
+    fill(loop)
+    run_timers(loop)
+    if loop.ready != NULL and loop.active < loop.most_active:
+        fill(loop)
+        run_timers(loop)
+    if loop.active and loop.now_ns - loop.swept_ns > SWEEP_EVERY_MS * MILLISECOND:
+        sweep(loop)
+
+
+cdef int next_wait_ms(LoopC* loop, int64_t until_ns) noexcept nogil:
+    """Return how long the loop may sleep, at most until `until_ns`, in milliseconds rounded up."""
+    cdef Shard* shard = loop.shards
+    cdef BatchRef* share = loop.delayed
+    cdef int64_t until = until_ns
+    if loop.ready != NULL and loop.active < loop.most_active:
+        return 0
+    if loop.active:
+        until = min(until, loop.swept_ns + SWEEP_EVERY_MS * MILLISECOND + MILLISECOND)
+    while shard != NULL:
+        if shard.deadline_ns >= 0:
+            until = min(until, shard.deadline_ns)
+        shard = shard.next
+    while share != NULL:
+        until = min(until, share.due_ns)
+        share = share.next_delayed
+    if until == INT64_MAX:
+        return -1
+    until -= loop.now_ns
+    return <int>min(max((until + MILLISECOND - 1) // MILLISECOND, <int64_t>0), <int64_t>60_000)
+
+
+cdef void dispatch(LoopC* loop, epoll_event* event) noexcept nogil:
+    """Give one event to libcurl."""
+    cdef int fd = event.data.fd
+    cdef int mask = 0
+    cdef int running
+    cdef uint64_t count
+    cdef FdState* state
+    if fd == loop.wake_fd or fd == loop.timer_fd:
+        read(fd, &count, sizeof(count))
+        return
+    state = &loop.fds[fd]
+    if not state.wanted:
+        loop_unwatch(loop, fd, state)
+        return
+    if event.events & EPOLLIN:
+        mask |= curl.CURL_CSELECT_IN
+    if event.events & EPOLLOUT:
+        mask |= curl.CURL_CSELECT_OUT
+    if event.events & (EPOLLERR | EPOLLHUP):
+        mask |= curl.CURL_CSELECT_ERR
+    lib.curl_multi_socket_action(state.shard.multi, fd, mask, &running)
+
+
+cdef bint loop_wait(LoopC* loop, int64_t until_ns) noexcept nogil:
+    """Wait for events, at most until `until_ns`, and handle them; False when a signal came first."""
+    cdef epoll_event events[MOST_EVENTS]
+    cdef int timeout = next_wait_ms(loop, until_ns)
+    cdef int i, count
+    cdef Shard* shard
+    if timeout != 0:
+        pthread_mutex_lock(&loop.mutex)
+        loop.asleep = loop.inbox == NULL
+        if not loop.asleep:
+            timeout = 0
+        pthread_mutex_unlock(&loop.mutex)
+    count = epoll_wait(loop.epoll_fd, events, MOST_EVENTS, timeout)
+    if timeout != 0:
+        pthread_mutex_lock(&loop.mutex)
+        loop.asleep = False
+        pthread_mutex_unlock(&loop.mutex)
+    loop.now_ns = now_ns()
+    if count < 0:
+        return False
+    for i in range(count):
+        dispatch(loop, &events[i])
+    shard = loop.shards
+    while shard != NULL:
+        harvest(loop, shard)
+        shard = shard.next
+    return True

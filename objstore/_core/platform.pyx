@@ -1,0 +1,142 @@
+# What the engine takes from the C library and the kernel, and nothing of its own but three short macros for atomics.
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport EINTR, errno
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memchr, memcmp, memcpy, memset
+
+from objstore._core cimport curl
+
+import os
+
+
+cdef extern from * nogil:
+    """
+    #define _objstore_load(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+    #define _objstore_store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+    #define _objstore_add(p, v) __atomic_add_fetch((p), (v), __ATOMIC_ACQ_REL)
+    """
+    int atomic_load "_objstore_load"(int* p) noexcept
+    void atomic_store "_objstore_store"(int* p, int value) noexcept
+    int atomic_add "_objstore_add"(int* p, int value) noexcept
+
+
+cdef extern from "<strings.h>" nogil:
+    int strncasecmp(const char* a, const char* b, size_t n)
+
+cdef extern from "<string.h>" nogil:
+    char* strdup(const char* text)
+
+cdef extern from "<stdio.h>" nogil:
+    int snprintf(char* buffer, size_t size, const char* template, ...)
+
+cdef extern from "<time.h>" nogil:
+    ctypedef long time_t
+    struct timespec:
+        time_t tv_sec
+        long tv_nsec
+    enum: CLOCK_MONOTONIC
+    int clock_gettime(int clock, timespec* now)
+    int nanosleep(const timespec* pause, timespec* left)
+
+cdef extern from "<unistd.h>" nogil:
+    int close(int fd)
+    ssize_t read(int fd, void* buffer, size_t size)
+    ssize_t write(int fd, const void* buffer, size_t size)
+    ssize_t pread(int fd, void* buffer, size_t size, int64_t offset)
+
+cdef extern from "<sys/epoll.h>" nogil:
+    ctypedef union epoll_data_t:
+        int fd
+    struct epoll_event:
+        uint32_t events
+        epoll_data_t data
+    enum: EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL, EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP
+    int epoll_create1(int flags)
+    int epoll_ctl(int epfd, int op, int fd, epoll_event* event)
+    int epoll_wait(int epfd, epoll_event* events, int maximum, int timeout_ms)
+
+cdef extern from "<sys/eventfd.h>" nogil:
+    enum: EFD_CLOEXEC, EFD_NONBLOCK
+    int eventfd(unsigned int initial, int flags)
+
+cdef extern from "<sys/timerfd.h>" nogil:
+    struct itimerspec:
+        timespec it_interval
+        timespec it_value
+    enum: TFD_CLOEXEC, TFD_NONBLOCK, TFD_TIMER_ABSTIME
+    int timerfd_create(int clock, int flags)
+    int timerfd_settime(int fd, int flags, const itimerspec* value, itimerspec* old)
+
+cdef extern from "<sys/mman.h>" nogil:
+    enum: PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MADV_HUGEPAGE
+    void* MAP_FAILED
+    void* mmap(void* address, size_t length, int protection, int flags, int fd, int64_t offset)
+    int munmap(void* address, size_t length)
+    int madvise(void* address, size_t length, int advice)
+
+cdef extern from "<signal.h>" nogil:
+    ctypedef struct sigset_t:
+        pass
+    enum: SIG_SETMASK
+    int sigfillset(sigset_t* set)
+
+cdef extern from "<pthread.h>" nogil:
+    ctypedef struct pthread_t:
+        pass
+    ctypedef struct pthread_mutex_t:
+        pass
+    ctypedef struct pthread_cond_t:
+        pass
+    ctypedef struct pthread_condattr_t:
+        pass
+    int pthread_create(pthread_t* thread, const void* attributes, void* (*start)(void*) noexcept nogil, void* argument)
+    int pthread_detach(pthread_t thread)
+    int pthread_mutex_init(pthread_mutex_t* mutex, const void* attributes)
+    int pthread_mutex_destroy(pthread_mutex_t* mutex)
+    int pthread_mutex_lock(pthread_mutex_t* mutex)
+    int pthread_mutex_unlock(pthread_mutex_t* mutex)
+    int pthread_condattr_init(pthread_condattr_t* attributes)
+    int pthread_condattr_setclock(pthread_condattr_t* attributes, int clock)
+    int pthread_cond_init(pthread_cond_t* condition, const pthread_condattr_t* attributes)
+    int pthread_cond_destroy(pthread_cond_t* condition)
+    int pthread_cond_broadcast(pthread_cond_t* condition)
+    int pthread_cond_timedwait(pthread_cond_t* condition, pthread_mutex_t* mutex, const timespec* until)
+    int pthread_sigmask(int how, const sigset_t* new, sigset_t* old)
+
+cdef extern from "<dlfcn.h>" nogil:
+    ctypedef struct Dl_info:
+        const char* dli_fname
+    enum: RTLD_NOW, RTLD_LOCAL
+    void* RTLD_DEFAULT
+    void* dlopen(const char* path, int flags)
+    void* dlsym(void* handle, const char* name)
+    char* dlerror()
+    int dladdr(const void* address, Dl_info* info)
+
+
+cdef int64_t SECOND = 1_000_000_000
+cdef int64_t MILLISECOND = 1_000_000
+
+
+cdef inline int64_t now_ns() noexcept nogil:
+    cdef timespec ts
+    clock_gettime(CLOCK_MONOTONIC, &ts)
+    return ts.tv_sec * SECOND + ts.tv_nsec
+
+
+cdef inline timespec to_timespec(int64_t ns) noexcept nogil:
+    cdef timespec ts
+    ts.tv_sec = ns // SECOND
+    ts.tv_nsec = ns % SECOND
+    return ts
+
+
+cdef void cond_init(pthread_cond_t* condition) noexcept nogil:
+    """Make a condition whose timed wait counts by the monotonic clock."""
+    cdef pthread_condattr_t attributes
+    pthread_condattr_init(&attributes)
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+    pthread_cond_init(condition, &attributes)

@@ -1,0 +1,78 @@
+# Settings of a connection: what is the same for every request of a store. Values are checked above; here they are copied.
+
+cdef struct SettingsC:
+    int references
+    char* user_agent
+    char* ca_file           # NULL: libcurl's own default
+    char* proxy             # "" for none: libcurl must not look into the environment from a thread
+    char* no_proxy
+    char* proxy_ca_file
+    bint verify
+    long http_version
+    bint shuffle_addresses
+    int64_t connect_timeout_ms
+    int64_t first_byte_ns
+    int64_t stall_ns
+    int64_t timeout_ns      # whole request, 0 for none
+    long max_idle_s
+
+
+cdef char* string_copy(object value) except? NULL:
+    """Copy a str or None; None gives NULL."""
+    cdef bytes encoded
+    cdef char* out
+    if value is None:
+        return NULL
+    encoded = os.fsencode(value)
+    out = <char*>malloc(PyBytes_GET_SIZE(encoded) + 1)
+    if out == NULL:
+        raise MemoryError
+    memcpy(out, PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded) + 1)
+    return out
+
+
+cdef void settings_release(SettingsC* settings) noexcept nogil:
+    if settings == NULL or atomic_add(&settings.references, -1) > 0:
+        return
+    free(settings.user_agent)
+    free(settings.ca_file)
+    free(settings.proxy)
+    free(settings.no_proxy)
+    free(settings.proxy_ca_file)
+    free(settings)
+
+
+cdef dict HTTP_VERSIONS = {
+    "1.1": curl.CURL_HTTP_VERSION_1_1,
+    "2": curl.CURL_HTTP_VERSION_2TLS,
+    "2-prior": curl.CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE,
+}
+
+
+cdef class ClientSettings:
+    """How to connect: TLS, proxy, protocol and time limits. Times are seconds, 0 for no limit; files are paths."""
+    cdef SettingsC* c
+
+    def __cinit__(self, *, str user_agent, ca_file=None, str proxy="", str no_proxy="", proxy_ca_file=None,
+                  bint verify=True, str http_version="1.1", bint shuffle_addresses=True, double connect_timeout=3,
+                  double first_byte_timeout=15, double stall_timeout=10, double timeout=0, double max_idle=20):
+        self.c = <SettingsC*>calloc(1, sizeof(SettingsC))
+        if self.c == NULL:
+            raise MemoryError
+        self.c.references = 1
+        self.c.user_agent = string_copy(user_agent)
+        self.c.ca_file = string_copy(ca_file)
+        self.c.proxy = string_copy(proxy)
+        self.c.no_proxy = string_copy(no_proxy)
+        self.c.proxy_ca_file = string_copy(proxy_ca_file)
+        self.c.verify = verify
+        self.c.http_version = HTTP_VERSIONS[http_version]
+        self.c.shuffle_addresses = shuffle_addresses
+        self.c.connect_timeout_ms = <int64_t>(connect_timeout * 1000)
+        self.c.first_byte_ns = <int64_t>(first_byte_timeout * SECOND)
+        self.c.stall_ns = <int64_t>(stall_timeout * SECOND)
+        self.c.timeout_ns = <int64_t>(timeout * SECOND)
+        self.c.max_idle_s = <long>max_idle
+
+    def __dealloc__(self):
+        settings_release(self.c)

@@ -1,0 +1,57 @@
+"""What an operation may ask of the world: the effects that a plan yields.
+
+An operation is a plan: a generator that yields effects and returns its value. It neither blocks nor awaits; `_run` drives
+it in either way. Cleanup is ordinary Python inside the plan (``try``/``finally``): a cancelled or interrupted operation is
+thrown its exception at the ``yield`` where it waits.
+
+Besides the effects here, a plan may yield a `Batch`: start it if it has not been started, and come back when it has news.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from objstore._core import Batch
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Like a bare `Batch`, but helper threads work on it while the caller does something else between two waits."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Come back after a number of seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call a function that may block, or that returns an awaitable; come back with its result.
+
+    Args:
+        function: Takes no arguments. Asynchronously it runs in a thread, unless `quick`.
+        quick: It does not block: it returns at once, perhaps an awaitable.
+    """
+
+    function: Callable[[], Any]
+    quick: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Come back when a future of another thread or task is done, with its result."""
+
+    future: Future[Any]
+
+
+Effect: TypeAlias = Batch | Background | Sleep | Call | Wait
+Plan: TypeAlias = Generator[Effect, Any, T]

@@ -1,0 +1,205 @@
+"""The kinds of values that a setting can have: how each is read, and how it is written back as text.
+
+A reader takes what people write (text, numbers, timedelta, paths) and returns one type. This module imports nothing of
+the library and knows no setting.
+
+Its one invariant: a reader that cannot take a value raises TypeError or ValueError, and whoever catches that words the
+message; so no value, secret or not, is quoted here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+Plain: TypeAlias = str | bytes | dict[str, bytes]
+"""A value in the form in which a store's ``config`` and ``client_options`` give it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Describe a type of value.
+
+    Args:
+        name: What a value looks like, for messages and documentation.
+        read: Turns what was given into the typed value, or raises TypeError or ValueError.
+        write: Turns a typed value into its plain form.
+    """
+
+    name: str
+    read: Callable[[object], Any]
+    write: Callable[[Any], Plain] = str
+
+
+def one_of(name: str, words: Mapping[str, object]) -> Kind:
+    """Return the kind whose values are words, in any case, each with its meaning.
+
+    Args:
+        name: The name of the kind.
+        words: The meaning of each word; words in lower case.
+    """
+
+    def read(value: object) -> object:
+        word = str(value).lower()
+        if word not in words:
+            raise ValueError
+        return words[word]
+
+    return Kind(name, read, lambda meaning: str(meaning).lower() if isinstance(meaning, bool) else str(meaning))
+
+
+def choice(*names: str) -> Kind:
+    """Return the kind that takes one of a few names, in any case, and reads it as written here."""
+    return one_of(" | ".join(names), {name.lower(): name for name in names})
+
+
+def matching(name: str, pattern: str) -> Kind:
+    """Return the kind of a text that a regular expression describes in full."""
+    expression = re.compile(pattern, re.ASCII)
+
+    def read(value: object) -> str:
+        text = _read_text(value)
+        if not expression.fullmatch(text):
+            raise ValueError
+        return text
+
+    return Kind(name, read)
+
+
+def whole(minimum: int) -> Kind:
+    """Return the kind of a whole number that is at least ``minimum``."""
+
+    def read(value: object) -> int:
+        number = _read_number(value)
+        if number < minimum or not number.is_integer():
+            raise ValueError
+        return int(number)
+
+    return Kind(f"a whole number from {minimum} on", read)
+
+
+def number(minimum: float) -> Kind:
+    """Return the kind of a number that is at least ``minimum``."""
+
+    def read(value: object) -> float:
+        number = _read_number(value)
+        if not minimum <= number < float("inf"):
+            raise ValueError
+        return number
+
+    return Kind(f"a number from {minimum:g} on", read)
+
+
+def _read_number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise TypeError
+    return float(value)
+
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def _read_text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    given = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(given, (str, int, float)):
+        raise TypeError
+    text = str(given)
+    if _UNPRINTABLE.search(text):
+        raise ValueError
+    return text
+
+
+_SECONDS = {
+    **dict.fromkeys(("nsec", "ns"), 1e-9),
+    **dict.fromkeys(("usec", "us"), 1e-6),
+    **dict.fromkeys(("msec", "ms"), 1e-3),
+    **dict.fromkeys(("seconds", "second", "secs", "sec", "s"), 1.0),
+    **dict.fromkeys(("minutes", "minute", "mins", "min", "m"), 60.0),
+    **dict.fromkeys(("hours", "hour", "hrs", "hr", "h"), 3600.0),
+    **dict.fromkeys(("days", "day", "d"), 86400.0),
+    **dict.fromkeys(("weeks", "week", "wks", "wk", "w"), 604800.0),
+}
+_SPAN = r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*"
+_SPANS = re.compile(f"({_SPAN})+", re.ASCII)
+
+
+def _read_duration(value: object) -> float:
+    if isinstance(value, str) and _SPANS.fullmatch(value):
+        return _sum_spans(value)
+    seconds = value.total_seconds() if isinstance(value, timedelta) else _read_number(value)
+    if not 0 <= seconds < float("inf"):
+        raise ValueError
+    return seconds
+
+
+def _sum_spans(text: str) -> float:
+    spans = re.findall(_SPAN, text)
+    if any(unit not in _SECONDS for _, unit in spans):
+        raise ValueError
+    return sum((float(count) * _SECONDS[unit] for count, unit in spans), 0.0)
+
+
+_MICROSECONDS = {"days": 86400_000_000, "h": 3600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1000, "us": 1}
+
+
+def _write_duration(seconds: float) -> str:
+    rest = round(seconds * 1_000_000)
+    spans = []
+    for unit, size in _MICROSECONDS.items():
+        count, rest = divmod(rest, size)
+        if count:
+            spans.append(f"{count}{unit}")
+    return " ".join(spans) or "0s"
+
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(rb"[^\x00\r\n]*")
+
+
+def _read_headers(value: object) -> dict[str, bytes]:
+    if not isinstance(value, Mapping):
+        raise TypeError
+    return {_read_header_name(name): _read_header_value(text) for name, text in value.items()}
+
+
+def _read_header_name(name: str) -> str:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError
+    return name
+
+
+def _read_header_value(value: str | bytes) -> bytes:
+    raw = value.encode("ascii") if isinstance(value, str) else value
+    if not _HEADER_VALUE.fullmatch(raw):
+        raise ValueError
+    return raw
+
+
+def _read_pem(value: object) -> bytes:
+    if not isinstance(value, (str, bytes)):
+        raise TypeError
+    pem = value.encode() if isinstance(value, str) else value
+    if b"-----BEGIN CERTIFICATE-----" not in pem:
+        raise ValueError
+    return pem
+
+
+_TRUTH = {
+    **dict.fromkeys(("1", "true", "on", "yes", "y"), True),
+    **dict.fromkeys(("0", "false", "off", "no", "n"), False),
+}
+
+TEXT = Kind("text without control characters", _read_text)
+BOOL = one_of("true | false", _TRUTH)
+BOOL_OR_REQUESTER = one_of("true | false | requester", {**_TRUTH, "requester": True})
+DURATION = Kind("a number of seconds, a timedelta, or text such as '1m 30s'", _read_duration, _write_duration)
+URL = matching("a URL such as https://host:port", r"https?://[^\s/?#]+\S*")
+PROXY_URL = matching("a URL such as http://host:port or socks5h://host:port", r"(https?|socks(4a?|5h?))://[^\s/?#]+\S*")
+HEADERS = Kind("a dict of header names and ASCII values without line breaks", _read_headers, dict)
+PEM = Kind("certificates in PEM form", _read_pem, bytes)

@@ -1,0 +1,173 @@
+"""The two ways to wait: plans driven synchronously, and on asyncio.
+
+This is the only module in which sync and async differ. `both` makes the two faces of an operation from its plan.
+
+Its one invariant: whatever ends a plan early (an error, Ctrl-C, a cancelled task) is thrown into it where it waits, so that
+its cleanup runs in both modes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
+
+from objstore._core import Batch, Channel
+from objstore._effects import Background, Call, Effect, Plan, Sleep, Wait
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def both(plan: Callable[P, Plan[T]]) -> tuple[Callable[P, T], Callable[P, Coroutine[Any, Any, T]]]:
+    """Return an operation's two faces, the blocking function and the coroutine function.
+
+    The coroutine looks for the running event loop at its first step, never when it is called.
+    """
+
+    @wraps(plan)
+    def blocking(*args: P.args, **kwargs: P.kwargs) -> T:
+        return run(plan(*args, **kwargs))
+
+    @wraps(plan)
+    async def awaitable(*args: P.args, **kwargs: P.kwargs) -> T:
+        return await arun(plan(*args, **kwargs))
+
+    awaitable.__name__ += "_async"
+    awaitable.__qualname__ += "_async"
+    return blocking, awaitable
+
+
+def run(plan: Plan[T]) -> T:
+    """Drive a plan to its end in the calling thread."""
+    resume, value = plan.send, None
+    while True:
+        try:
+            effect = resume(value)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        try:
+            resume, value = plan.send, _perform(effect)
+        except BaseException as error:
+            resume, value = plan.throw, error  # type: ignore[assignment]
+
+
+async def arun(plan: Plan[T]) -> T:
+    """Drive a plan to its end on the running event loop."""
+    resume, value = plan.send, None
+    while True:
+        try:
+            effect = resume(value)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        try:
+            resume, value = plan.send, await _perform_async(effect)
+        except BaseException as error:
+            resume, value = plan.throw, error  # type: ignore[assignment]
+
+
+def _perform(effect: Effect) -> Any:
+    if isinstance(effect, Batch):
+        if not effect.is_started:
+            effect.start()
+        return effect.wait(effect.wake_after)
+    match effect:
+        case Background(batch):
+            if not batch.is_started:
+                batch.start(background=True)
+            return batch.wait(batch.wake_after)
+        case Sleep(seconds):
+            return time.sleep(seconds)
+        case Call(function):
+            result = function()
+            return _await_here(result) if inspect.isawaitable(result) else result
+        case Wait(future):
+            return future.result()
+
+
+async def _perform_async(effect: Effect) -> Any:
+    match effect:
+        case Batch():
+            return await _Mailbox.of(asyncio.get_running_loop()).news(effect)
+        case Background(batch):
+            return await _Mailbox.of(asyncio.get_running_loop()).news(batch)
+        case Sleep(seconds):
+            return await asyncio.sleep(seconds)
+        case Call(function, quick):
+            result = function() if quick else await asyncio.to_thread(function)
+            return await result if inspect.isawaitable(result) else result
+        case Wait(future):
+            return await asyncio.wrap_future(future)
+
+
+def _await_here(awaitable: Awaitable[T]) -> T:
+    """Run an awaitable of the user's to its end, in a thread of its own: this one may be inside an event loop."""
+    outcome: list[T] = []
+    errors: list[BaseException] = []
+
+    async def wait() -> T:
+        return await awaitable
+
+    def work() -> None:
+        try:
+            outcome.append(asyncio.run(wait()))
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="objstore-await")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return outcome[0]
+
+
+class _Mailbox:
+    """What one event loop waits for: one reader for the news of all its batches."""
+
+    _all: WeakKeyDictionary[asyncio.AbstractEventLoop, _Mailbox] = WeakKeyDictionary()
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.channel = Channel()
+        self.waiting: dict[int, asyncio.Future[None]] = {}
+        loop.add_reader(self.channel.fileno(), self.deliver)
+
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop) -> _Mailbox:
+        """Return the mailbox of a loop; a forked child makes a new one."""
+        mailbox = cls._all.get(loop)
+        if mailbox is None or not mailbox.channel.alive:
+            mailbox = cls._all[loop] = cls(loop)
+        return mailbox
+
+    def deliver(self) -> None:
+        """Wake all whose batches have news."""
+        for batch_id in self.channel.drain():
+            future = self.waiting.get(batch_id)
+            if future is not None:
+                _wake(future)
+
+    async def news(self, batch: Batch) -> None:
+        """Wait until a batch has news, or its `wake_after` is over."""
+        loop = asyncio.get_running_loop()
+        future = self.waiting[batch.id] = loop.create_future()
+        timer = None if batch.wake_after is None else loop.call_later(batch.wake_after, _wake, future)
+        try:
+            if not batch.is_started:
+                batch.start(channel=self.channel)
+            if not batch.has_news:
+                await future
+        finally:
+            del self.waiting[batch.id]
+            if timer is not None:
+                timer.cancel()
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

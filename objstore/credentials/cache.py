@@ -1,0 +1,154 @@
+"""A cache that holds one credential and decides when the next is asked for.
+
+It decides and remembers; it calls nobody and reads no clock. Whoever needs a credential calls `decide` and does what
+that says: take the credential, or ask the provider (one caller at a time, of all threads and event loops together), or
+wait for the one who asks. A plan does this, so that both ways of waiting share it.
+
+Its one invariant: at most one caller is refreshing at any moment, and when that one fails, gives up or is lost in a
+fork, nobody waits for it any longer.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, Protocol, TypeVar
+from weakref import WeakSet
+
+_SECOND = timedelta(seconds=1)
+
+
+class Expiring(Protocol):
+    """Anything that is good until a time."""
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """Return the aware time at which it ends; None for never."""
+
+
+CredentialT = TypeVar("CredentialT", bound=Expiring)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[CredentialT]):
+    """Say what a caller is to do.
+
+    Args:
+        credential: The credential to use, if one is good now.
+        refresh: Whether this caller is the one to ask the provider; it then owes the cache a `store` or a `fail`.
+        flight: What to wait for where there is neither. It gives the new credential, or raises the error of the one who
+            asked, or gives None if that one gave up: then decide again.
+    """
+
+    credential: CredentialT | None
+    refresh: bool = False
+    flight: Future[CredentialT | None] | None = None
+
+
+class CredentialCache(Generic[CredentialT]):
+    """Keep a credential until shortly before it ends. All times are aware.
+
+    Args:
+        provider: The user's function that returns a credential, or a coroutine that does; kept for the caller.
+        refresh_threshold: How long before its end a credential is replaced. One that lives less than twice as long is
+            replaced halfway.
+    """
+
+    def __init__(self, provider: Callable[[], object], refresh_threshold: timedelta = timedelta(minutes=5)) -> None:
+        self.provider = provider
+        self._threshold = refresh_threshold
+        self._credential: CredentialT | None = None
+        self._ends: datetime | None = None
+        self._due: datetime | None = None
+        self._invalidated: datetime | None = None
+        self._reset_flight()
+        _caches.add(self)
+
+    def _reset_flight(self) -> None:
+        self._lock = threading.Lock()
+        self._flight: Future[CredentialT | None] | None = None
+
+    def current(self, now: datetime) -> CredentialT | None:
+        """Return the credential, or None if there is none that is good now."""
+        return None if self._ends is not None and now >= self._ends else self._credential
+
+    def needs_refresh(self, now: datetime) -> bool:
+        """Return whether it is time to ask the provider."""
+        return self.current(now) is None or (self._due is not None and now >= self._due)
+
+    def decide(self, now: datetime) -> Decision[CredentialT]:
+        """Return what the caller is to do; the first caller after a credential is due is told to refresh it."""
+        with self._lock:
+            credential = self.current(now)
+            if not self.needs_refresh(now):
+                return Decision(credential)
+            if self._flight is not None:
+                return Decision(credential, flight=self._flight)
+            self._flight = Future()
+            return Decision(credential, refresh=True)
+
+    def store(self, credential: CredentialT, now: datetime) -> None:
+        """Take the new credential, and give it to all who wait.
+
+        One that has ended already, by this machine's clock, is used for ten seconds all the same: the clock may be
+        wrong, and the service is the judge.
+        """
+        with self._lock:
+            ends = credential.expires_at
+            if ends is not None and ends <= now:
+                ends = now + 10 * _SECOND
+            self._credential = credential
+            self._ends = ends
+            self._due = None if ends is None else max(ends - self._threshold, now + (ends - now) / 2)
+            flight, self._flight = self._flight, None
+        if flight is not None:
+            flight.set_result(credential)
+
+    def fail(self, error: BaseException, now: datetime) -> CredentialT | None:
+        """Note that the refresh failed, and return the old credential if it is still good.
+
+        All who wait get the same credential; without one, the error. When the caller itself was stopped (cancelled,
+        interrupted), they are told to decide again.
+        """
+        with self._lock:
+            credential = self.current(now)
+            if self._ends is not None:
+                self._due = now + min(10 * _SECOND, max(_SECOND, (self._ends - now) / 2))
+            flight, self._flight = self._flight, None
+        if flight is not None and (credential is not None or not isinstance(error, Exception)):
+            flight.set_result(credential)
+        elif flight is not None:
+            flight.set_exception(error)
+        return credential
+
+    def invalidate(self, used: CredentialT, now: datetime) -> bool:
+        """Drop a credential that the service refused, and return whether it is worth asking again with another one.
+
+        A credential is dropped at most once in ten seconds, so that a service that refuses everybody does not make
+        every request ask the provider.
+        """
+        with self._lock:
+            if self._credential != used:
+                return True
+            if self._invalidated is not None and now - self._invalidated < 10 * _SECOND:
+                return False
+            self._credential = None
+            self._invalidated = now
+            return True
+
+
+_caches: WeakSet[CredentialCache[Any]] = WeakSet()
+
+
+def _reset_after_fork() -> None:
+    """Forget the lock and the refresh of threads that a child process does not have."""
+    for cache in _caches:
+        cache._reset_flight()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_after_fork)

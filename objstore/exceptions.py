@@ -1,0 +1,150 @@
+"""The errors of the library, as one tree.
+
+Every error is a `BaseError`, and wherever Python has a builtin of the same meaning, that too, so `except BaseError` and
+`except FileNotFoundError` both catch a missing object. The names are those of obspec and obstore. This module imports
+nothing of the library.
+
+Its one invariant: an error survives pickling and copying with its message and all its fields.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AlreadyExistsError",
+    "BaseError",
+    "ConfigurationError",
+    "ConnectionFailedError",
+    "CorruptResponseError",
+    "GenericError",
+    "InvalidPathError",
+    "InvalidRangeError",
+    "JoinError",
+    "NotFoundError",
+    "NotModifiedError",
+    "NotSupportedError",
+    "ObjectChangedError",
+    "PermissionDeniedError",
+    "PreconditionError",
+    "RequestTimeoutError",
+    "SourceChangedError",
+    "UnauthenticatedError",
+    "UnknownConfigurationKeyError",
+]
+
+
+class BaseError(Exception):
+    """Report a failed operation.
+
+    Args:
+        message: What failed, in one sentence and without any secret.
+        hint: What to do about it; it becomes the second sentence of the message.
+        store: The store, as its repr shows it.
+        path: The path of the object, as the caller gave it.
+        status: The HTTP status of the last reply.
+        code: The service's own error code, for instance ``SlowDown``.
+        request_id: The identifier under which the service has logged the request.
+        attempts: How many times the request was sent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        store: str | None = None,
+        path: str | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        attempts: int | None = None,
+    ) -> None:
+        super().__init__(_sentences(message, hint))
+        self.store = store
+        self.path = path
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.attempts = attempts
+
+    def __str__(self) -> str:
+        """Return the message (KeyError, a parent of one child, would quote it)."""
+        return str(self.args[0])
+
+
+def _sentences(message: str, hint: str | None) -> str:
+    if hint is None:
+        return message
+    stop = "" if message.endswith((".", "!", "?")) else "."
+    return f"{message}{stop} {hint}"
+
+
+class GenericError(BaseError):
+    """Report a failure that has no class of its own."""
+
+
+class NotFoundError(BaseError, FileNotFoundError):
+    """Report that the object, or the bucket, does not exist."""
+
+
+class AlreadyExistsError(BaseError, FileExistsError):
+    """Report that the object exists and was not to be replaced."""
+
+
+class PreconditionError(BaseError):
+    """Report that a condition of the request (If-Match and the like) does not hold."""
+
+
+class ObjectChangedError(PreconditionError):
+    """Report that the object was replaced while it was being read."""
+
+
+class NotModifiedError(BaseError):
+    """Report that the object has not changed since the version the caller already has."""
+
+
+class PermissionDeniedError(BaseError, PermissionError):
+    """Report that the credential is valid but does not allow the operation."""
+
+
+class UnauthenticatedError(BaseError, PermissionError):
+    """Report that there is no credential, or one that the service does not accept."""
+
+
+class NotSupportedError(BaseError, NotImplementedError):
+    """Report that this store cannot do the operation."""
+
+
+class InvalidPathError(BaseError, ValueError):
+    """Report that a path cannot be the name of an object."""
+
+
+class InvalidRangeError(GenericError, ValueError):
+    """Report that a byte range lies outside the object, or is none."""
+
+
+class ConfigurationError(GenericError, ValueError):
+    """Report a setting whose value cannot be used, or that was given twice."""
+
+
+class UnknownConfigurationKeyError(ConfigurationError, KeyError):
+    """Report a setting that this store does not have."""
+
+
+class RequestTimeoutError(GenericError, TimeoutError):
+    """Report that a time limit ran out."""
+
+
+class ConnectionFailedError(GenericError, ConnectionError):
+    """Report that the server could not be reached, or hung up."""
+
+
+class CorruptResponseError(GenericError):
+    """Report a reply that contradicts itself or the service's own reference."""
+
+
+class SourceChangedError(GenericError):
+    """Report that a file changed while it was being uploaded."""
+
+
+class JoinError(BaseError):
+    """Report that a background task ended without a result."""

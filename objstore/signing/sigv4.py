@@ -1,0 +1,238 @@
+"""AWS Signature Version 4, in a header and in a URL.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html. Pure: no clock, no network. The
+engine uses a signer made here for any number of requests that differ only in key and query.
+
+Its one invariant: what is signed is sent as it was signed. So only headers are signed that neither curl nor a proxy
+changes: Host, every x-amz-*, Content-Type and Content-MD5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Protocol
+from urllib.parse import quote
+
+from objstore._core import Signer
+
+UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+EMPTY_PAYLOAD = hashlib.sha256(b"").hexdigest()
+
+_ALGORITHM = "AWS4-HMAC-SHA256"
+_MAX_EXPIRES = 604_800
+_ALSO_SIGNED = frozenset(("content-type", "content-md5"))
+_NEVER_BOUND = frozenset(
+    ("authorization", "host", "expect", "accept-encoding", "connection", "te", "user-agent", "content-length")
+)
+_LINE_BREAK = re.compile(r"[\r\n\x00]")
+_BLANKS = re.compile(r"[ \t]+")
+
+
+class Credential(Protocol):
+    """What signing needs of a credential."""
+
+    @property
+    def access_key_id(self) -> str:
+        """Return the public name of the key."""
+
+    @property
+    def secret_access_key(self) -> str:
+        """Return the key."""
+
+    @property
+    def token(self) -> str | None:
+        """Return the session token of a temporary key."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """Say for which day, region and service a signature is good, and make signers for it."""
+
+    credential: Credential
+    time: str
+    region: str
+    service: str
+
+    def __str__(self) -> str:
+        return f"{self.time[:8]}/{self.region}/{self.service}/aws4_request"
+
+    def identity(self) -> str:
+        return f"{self.credential.access_key_id}/{self}"
+
+    def signer(self, method: str, tail: bytes, authorization: str = "", headers: Sequence[bytes] = ()) -> Signer:
+        return Signer(
+            method=method.encode(),
+            tail=tail,
+            scope=f"{_ALGORITHM}\n{self.time}\n{self}\n".encode(),
+            key=_signing_key(self.credential.secret_access_key, self.time[:8], self.region, self.service),
+            authorization=authorization.encode(),
+            headers=headers,
+        )
+
+
+def signer(
+    method: str,
+    host: str,
+    *,
+    headers: Mapping[str, str],
+    payload_hash: str,
+    credential: Credential,
+    region: str,
+    service: str = "s3",
+    now: datetime,
+) -> Signer:
+    """Return the signer of all requests that have this method, host and headers.
+
+    Args:
+        method: The HTTP method.
+        host: The Host header: with the port, unless it is the scheme's own.
+        headers: The headers of the requests. Those that need no signature are left to the caller to send.
+        payload_hash: The SHA-256 of the body in hexadecimal digits, or `UNSIGNED_PAYLOAD`.
+        credential: The key to sign with.
+        region: The region of the bucket.
+        service: The name of the service in the credential scope.
+        now: The time of the signature, aware; the service takes it for 15 minutes.
+
+    Raises:
+        ValueError: A header has a line break, or is given in two spellings.
+    """
+    scope = _Scope(credential, _amz_date(now), region, service)
+    signed = {name: value for name, value in _lower(headers).items() if _is_signed(name)}
+    signed |= {"x-amz-date": scope.time, "x-amz-content-sha256": payload_hash}
+    if credential.token is not None:
+        signed["x-amz-security-token"] = credential.token
+    names, tail = _canonical_tail(signed | {"host": host}, payload_hash)
+    authorization = f"Authorization: {_ALGORITHM} Credential={scope.identity()}, SignedHeaders={names}, Signature="
+    return scope.signer(method, tail, authorization, [_line(name, value) for name, value in signed.items()])
+
+
+def presign(
+    method: str,
+    scheme: str,
+    host: str,
+    path: str,
+    query: Iterable[tuple[str, str]],
+    *,
+    credential: Credential,
+    region: str,
+    service: str = "s3",
+    now: datetime,
+    expires: int,
+    headers: Mapping[str, str],
+) -> str:
+    """Return a URL that carries its own signature.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+
+    Args:
+        method: The HTTP method the URL is good for.
+        scheme: ``https`` or ``http``.
+        host: The host, with the port unless it is the scheme's own.
+        path: The path, percent-encoded.
+        query: Further parameters, not encoded.
+        credential: The key to sign with.
+        region: The region of the bucket.
+        service: The name of the service in the credential scope.
+        now: When the URL begins to be good, aware.
+        expires: For how long it is good, in seconds: 1 to 604800.
+        headers: Headers that whoever uses the URL must send with these values.
+
+    Raises:
+        ValueError: ``expires`` is out of bounds, or a parameter or header cannot be part of such a URL.
+    """
+    scope = _Scope(credential, _amz_date(now), region, service)
+    names, tail = _canonical_tail(_bindable(headers) | {"host": host}, UNSIGNED_PAYLOAD)
+    target = f"{path}?{canonical_query([*_not_ours(query), *_proof(scope, expires, names)])}"
+    signature = scope.signer(method, tail).signature(target.encode())
+    return f"{scheme}://{host}{target}&X-Amz-Signature={signature.decode()}"
+
+
+def canonical_query(parameters: Iterable[tuple[str, str]]) -> str:
+    """Return a query in the form that is signed and sent: percent-encoded, then sorted, with ``=`` after every name.
+
+    Args:
+        parameters: Names and values, not encoded.
+    """
+    encoded = sorted((quote(name, safe=""), quote(value, safe="")) for name, value in parameters)
+    return "&".join([f"{name}={value}" for name, value in encoded])
+
+
+def _proof(scope: _Scope, expires: int, names: str) -> list[tuple[str, str]]:
+    if not 1 <= expires <= _MAX_EXPIRES:
+        raise ValueError(f"expires is {expires} seconds. Give 1 to {_MAX_EXPIRES} (7 days).")
+    token = scope.credential.token
+    return [
+        ("X-Amz-Algorithm", _ALGORITHM),
+        ("X-Amz-Credential", scope.identity()),
+        ("X-Amz-Date", scope.time),
+        ("X-Amz-Expires", str(expires)),
+        ("X-Amz-SignedHeaders", names),
+        *([] if token is None else [("X-Amz-Security-Token", token)]),
+    ]
+
+
+_PROOF_NAMES = frozenset(
+    f"x-amz-{name}"
+    for name in ("algorithm", "credential", "date", "expires", "signedheaders", "security-token", "signature")
+)
+
+
+def _not_ours(query: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    given = list(query)
+    for name, _ in given:
+        if name.lower() in _PROOF_NAMES:
+            raise ValueError(f"The parameter {name} belongs to the signature. Leave it out.")
+    return given
+
+
+def _bindable(headers: Mapping[str, str]) -> dict[str, str]:
+    bound = _lower(headers)
+    if unfit := sorted(_NEVER_BOUND.intersection(bound)):
+        raise ValueError(f"The header {unfit[0]} cannot be bound to a URL: clients and proxies set it. Leave it out.")
+    return bound
+
+
+def _is_signed(name: str) -> bool:
+    return name.startswith("x-amz-") or name in _ALSO_SIGNED
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    lower = {name.lower(): value.strip(" \t") for name, value in headers.items()}
+    if len(lower) < len(headers):
+        raise ValueError(f"A header is given in two spellings: {', '.join(sorted(headers))}. Give it once.")
+    for name, value in lower.items():
+        if _LINE_BREAK.search(value):
+            raise ValueError(f"The value of the header {name} has a line break or NUL. Take it out.")
+    return lower
+
+
+def _line(name: str, value: str) -> bytes:
+    """Write a header line as curl takes it, which sends a header without value only when it ends in a semicolon."""
+    return f"{name}: {value}".encode() if value else f"{name};".encode()
+
+
+def _canonical_tail(headers: Mapping[str, str], payload_hash: str) -> tuple[str, bytes]:
+    """Return the names of the signed headers, and the canonical request from the headers on."""
+    lines = [f"{name}:{_BLANKS.sub(' ', headers[name])}\n" for name in sorted(headers)]
+    names = ";".join(sorted(headers))
+    return names, f"{''.join(lines)}\n{names}\n{payload_hash}".encode()
+
+
+def _amz_date(now: datetime) -> str:
+    if now.utcoffset() is None:
+        raise ValueError(f"now = {now} has no time zone. Give an aware datetime.")
+    return now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+@lru_cache(maxsize=16)
+def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+    key = f"AWS4{secret}".encode()
+    for part in (date, region, service, "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key

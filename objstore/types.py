@@ -1,0 +1,237 @@
+"""The shapes of what goes into a store and what comes out, for annotations and at run time.
+
+Results are plain dicts, as the public face promises; these are their types. This module imports nothing of the library.
+
+Its one invariant: every name can be imported at run time on every supported Python.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterable, Coroutine, Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Generic, Literal, NotRequired, Protocol, TypeAlias, TypedDict, TypeVar
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+elif sys.version_info >= (3, 12):
+    from collections.abc import Buffer
+else:
+    Buffer = bytes | bytearray | memoryview
+
+__all__ = [
+    "HTTP_METHOD",
+    "Attribute",
+    "Attributes",
+    "BackoffConfig",
+    "Buffer",
+    "ClientConfig",
+    "GetOptions",
+    "ListChunkType",
+    "ListResult",
+    "ObjectMeta",
+    "OffsetRange",
+    "PutInput",
+    "PutMode",
+    "PutResult",
+    "Request",
+    "RetryConfig",
+    "S3Config",
+    "S3Credential",
+    "S3CredentialProvider",
+    "SuffixRange",
+    "UpdateVersion",
+]
+
+HTTP_METHOD: TypeAlias = Literal["GET", "PUT", "POST", "HEAD", "PATCH", "TRACE", "DELETE", "OPTIONS", "CONNECT"]
+"""The methods that a URL can be signed for."""
+
+Attribute: TypeAlias = (
+    Literal[
+        "Content-Disposition",
+        "Content-Encoding",
+        "Content-Language",
+        "Content-Type",
+        "Cache-Control",
+        "Storage-Class",
+    ]
+    | str
+)
+"""The name of an attribute: one of the reserved ones, in any case, or else a name of the user's own metadata."""
+
+Attributes: TypeAlias = dict[Attribute, str]
+"""What is stored with an object beside its bytes."""
+
+
+class ObjectMeta(TypedDict):
+    """What a store says about an object: time in UTC, size in bytes."""
+
+    path: str
+    last_modified: datetime
+    size: int
+    e_tag: str | None
+    version: str | None
+
+
+class PutResult(TypedDict):
+    """What a store says about an object just written."""
+
+    e_tag: str | None
+    version: str | None
+
+
+ListChunkType = TypeVar("ListChunkType", covariant=True)
+"""The type of a page of a listing: ``Sequence[ObjectMeta]``, or an Arrow table or record batch."""
+
+
+class ListResult(TypedDict, Generic[ListChunkType]):
+    """One level of a listing: the prefixes below it (with no trailing slash) and the objects in it."""
+
+    common_prefixes: Sequence[str]
+    objects: ListChunkType
+
+
+class OffsetRange(TypedDict):
+    """All bytes from ``offset`` on."""
+
+    offset: int
+
+
+class SuffixRange(TypedDict):
+    """The last ``suffix`` bytes."""
+
+    suffix: int
+
+
+class GetOptions(TypedDict, total=False):
+    """Conditions and choices of a read; ``None`` is the same as leaving the key out.
+
+    Times are aware. ``range`` is ``(start, end)`` in bytes with ``end`` exclusive, or an offset, or a suffix. ``head``
+    asks for everything but the body.
+    """
+
+    if_match: str | None
+    if_none_match: str | None
+    if_modified_since: datetime | None
+    if_unmodified_since: datetime | None
+    range: tuple[int, int] | Sequence[int] | OffsetRange | SuffixRange | None
+    version: str | None
+    head: bool | None
+
+
+class UpdateVersion(TypedDict, total=False):
+    """The version of an object that a write may replace."""
+
+    e_tag: str | None
+    version: str | None
+
+
+PutMode: TypeAlias = Literal["create", "overwrite"] | UpdateVersion
+"""Whether a write must create the object, may replace it, or may replace one version only."""
+
+PutInput: TypeAlias = str | Path | IO[bytes] | Buffer | Iterable[Buffer] | AsyncIterable[Buffer]
+"""What can be uploaded: a local file (path or open binary file), a buffer, or an iterable of buffers."""
+
+Request: TypeAlias = str | tuple[str, int, int | None]
+"""An item of ``get_many``: a path, or ``(path, start, end)`` in bytes, where ``None`` is the end of the object."""
+
+
+class ClientConfig(TypedDict, total=False):
+    """Settings of the HTTP client; times are seconds, a timedelta, or a text such as ``"1m 30s"``."""
+
+    allow_http: bool | str
+    allow_invalid_certificates: bool | str
+    connect_timeout: float | timedelta | str
+    default_content_type: str
+    default_headers: dict[str, str] | dict[str, bytes]
+    disable_system_certificates: bool | str
+    first_byte_timeout: float | timedelta | str
+    http1_only: bool | str
+    http2_keep_alive_interval: float | timedelta | str
+    http2_keep_alive_timeout: float | timedelta | str
+    http2_keep_alive_while_idle: bool | str
+    http2_max_frame_size: int | str
+    http2_only: bool | str
+    max_connections: int | str
+    pool_idle_timeout: float | timedelta | str
+    pool_max_idle_per_host: int | str
+    proxy_ca_certificate: str | bytes
+    proxy_excludes: str
+    proxy_url: str
+    randomize_addresses: bool | str
+    read_timeout: float | timedelta | str
+    root_certificate: str | bytes
+    stall_timeout: float | timedelta | str
+    timeout: float | timedelta | str
+    user_agent: str
+
+
+class BackoffConfig(TypedDict, total=False):
+    """How long to wait between tries; times are seconds or a timedelta."""
+
+    init_backoff: timedelta | float
+    max_backoff: timedelta | float
+    base: float
+
+
+class RetryConfig(TypedDict, total=False):
+    """How often, and for how long, a failed request is tried again."""
+
+    backoff: BackoffConfig
+    max_retries: int
+    retry_timeout: timedelta | float
+
+
+class S3Config(TypedDict, total=False):
+    """Settings of an S3 store; each may also carry the prefix ``aws_``."""
+
+    access_key_id: str
+    aws_endpoint_url_s3: str
+    bucket: str
+    checksum_algorithm: Literal["sha256", "crc64nvme"] | str
+    conditional_put: Literal["etag", "disabled"] | str
+    container_authorization_token_file: str
+    container_credentials_full_uri: str
+    container_credentials_relative_uri: str
+    copy_if_not_exists: str
+    default_region: str
+    disable_bulk_delete: bool | str
+    disable_tagging: bool | str
+    endpoint: str
+    endpoint_url_s3: str
+    endpoint_url_sts: str
+    imdsv1_fallback: bool | str
+    metadata_endpoint: str
+    region: str
+    request_payer: bool | str
+    role_arn: str
+    role_session_name: str
+    s3_express: bool | str
+    secret_access_key: str
+    server_side_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse", "sse-c"] | str
+    session_token: str
+    skip_signature: bool | str
+    sse_bucket_key_enabled: bool | str
+    sse_customer_key_base64: str
+    sse_kms_key_id: str
+    unsigned_payload: bool | str
+    virtual_hosted_style_request: bool | str
+    web_identity_token_file: str
+
+
+class S3Credential(TypedDict):
+    """What a credential provider of an S3 store returns; ``expires_at`` is aware, or ``None`` for never."""
+
+    access_key_id: str
+    secret_access_key: str
+    token: NotRequired[str | None]
+    expires_at: datetime | None
+
+
+class S3CredentialProvider(Protocol):
+    """A function that returns a credential, or a coroutine that does."""
+
+    def __call__(self) -> S3Credential | Coroutine[Any, Any, S3Credential]:
+        """Return a credential that is valid now."""
+        ...
