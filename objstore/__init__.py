@@ -1,1 +1,102 @@
-"""A client for object stores: S3, GCS, Azure, HTTP, local files and memory."""
+"""A client for object stores: many objects and ranges at once, synchronously and asynchronously.
+
+    from objstore.store import S3Store
+    store = S3Store("bucket", region="eu-west-1")
+    views = store.get_many(["a", "b", ("c", 0, 4096)])
+"""
+
+from objstore import exceptions, store
+from objstore._core import Bytes, engine_info
+from objstore._core import configure as _configure
+from objstore.results import BytesStream, GetResult, ListStream
+from objstore.store import VERSION as __version__
+from objstore.store import (
+    copy,
+    copy_async,
+    delete,
+    delete_async,
+    download,
+    download_async,
+    get,
+    get_async,
+    get_many,
+    get_many_async,
+    get_range,
+    get_range_async,
+    get_ranges,
+    get_ranges_async,
+    head,
+    head_async,
+    head_many,
+    head_many_async,
+    iter_many,
+    iter_many_async,
+    list,
+    list_with_delimiter,
+    list_with_delimiter_async,
+    put,
+    put_async,
+    put_many,
+    put_many_async,
+    rename,
+    rename_async,
+    upload,
+    upload_async,
+)
+
+__all__ = [
+    "Bytes",
+    "BytesStream",
+    "GetResult",
+    "ListStream",
+    "__version__",
+    "configure",
+    "copy",
+    "copy_async",
+    "delete",
+    "delete_async",
+    "download",
+    "download_async",
+    "engine_info",
+    "exceptions",
+    "get",
+    "get_async",
+    "get_many",
+    "get_many_async",
+    "get_range",
+    "get_range_async",
+    "get_ranges",
+    "get_ranges_async",
+    "head",
+    "head_async",
+    "head_many",
+    "head_many_async",
+    "iter_many",
+    "iter_many_async",
+    "list",
+    "list_with_delimiter",
+    "list_with_delimiter_async",
+    "put",
+    "put_async",
+    "put_many",
+    "put_many_async",
+    "rename",
+    "rename_async",
+    "store",
+    "upload",
+    "upload_async",
+]
+
+
+def configure(*, io_threads: int) -> None:
+    """Set how many helper threads the engine uses, before the first one is needed.
+
+    Args:
+        io_threads: 0 to 32; 1 if never set. 0: no helper thread ever exists, and the calling thread, or the asyncio event
+            loop, drives the transfers itself (MPI ranks, pinned cores). 2 or more: large batches are spread over them.
+
+    Raises:
+        ValueError: The number is out of range.
+        RuntimeError: Helper threads are running already, and not as many as that.
+    """
+    _configure(threads=io_threads)

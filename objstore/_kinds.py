@@ -158,14 +158,18 @@ def _write_duration(seconds: float) -> str:
     return " ".join(spans) or "0s"
 
 
+def _read_dict(value: object) -> dict[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError
+    return dict(value)
+
+
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(rb"[^\x00\r\n]*")
 
 
 def _read_headers(value: object) -> dict[str, bytes]:
-    if not isinstance(value, Mapping):
-        raise TypeError
-    return {_read_header_name(name): _read_header_value(text) for name, text in value.items()}
+    return {_read_header_name(name): _read_header_value(text) for name, text in _read_dict(value).items()}
 
 
 def _read_header_name(name: str) -> str:
@@ -201,5 +205,6 @@ BOOL_OR_REQUESTER = one_of("true | false | requester", {**_TRUTH, "requester": T
 DURATION = Kind("a number of seconds, a timedelta, or text such as '1m 30s'", _read_duration, _write_duration)
 URL = matching("a URL such as https://host:port", r"https?://[^\s/?#]+\S*")
 PROXY_URL = matching("a URL such as http://host:port or socks5h://host:port", r"(https?|socks(4a?|5h?))://[^\s/?#]+\S*")
+DICT = Kind("a dict", _read_dict, dict)
 HEADERS = Kind("a dict of header names and ASCII values without line breaks", _read_headers, dict)
 PEM = Kind("certificates in PEM form", _read_pem, bytes)

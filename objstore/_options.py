@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-from objstore._kinds import BOOL, DURATION, HEADERS, PEM, PROXY_URL, TEXT, Kind, Plain, number, whole
+from objstore._kinds import BOOL, DICT, DURATION, HEADERS, PEM, PROXY_URL, TEXT, Kind, Plain, number, whole
 from objstore.exceptions import ConfigurationError, UnknownConfigurationKeyError
 from objstore.types import RetryConfig
 
@@ -272,6 +272,7 @@ def _once(settings: Iterable[_Given]) -> dict[str, _Given]:
 
 
 _RETRY_OPTIONS = {
+    "backoff": Option("backoff", "How long to wait between tries.", kind=DICT),
     "max_retries": Option("max_retries", "Most tries after the first.", kind=whole(0)),
     "retry_timeout": Option("retry_timeout", "No new try this long after the first one started; seconds.", DURATION),
 }
@@ -308,14 +309,9 @@ class RetryOptions:
             UnknownConfigurationKeyError: A key is none of this dict.
             ConfigurationError: A value is negative or of the wrong type.
         """
-        outer: dict[str, object] = {**config}
-        inner = outer.pop("backoff", None) or {}
-        if not isinstance(inner, Mapping):
-            raise ConfigurationError(f"backoff = {inner!r} (retry_config) is not a dict", hint="Give a BackoffConfig.")
-        return cls(
-            **_read_exactly("retry_config", outer, _RETRY_OPTIONS),
-            **_read_exactly("retry_config['backoff']", inner, _BACKOFF_OPTIONS),
-        )
+        outer = _read_exactly("retry_config", config, _RETRY_OPTIONS)
+        inner = _read_exactly("retry_config['backoff']", outer.pop("backoff", {}), _BACKOFF_OPTIONS)
+        return cls(**outer, **inner)
 
     def to_config(self) -> RetryConfig:
         """Return these options as the dict that stores show as ``retry_config``, fully populated."""
@@ -332,4 +328,4 @@ class RetryOptions:
 
 def _read_exactly(source: str, given: Mapping[str, object], options: Mapping[str, Option]) -> dict[str, Any]:
     found = [_Given(_look_up(name, options, source), name, source, value) for name, value in given.items()]
-    return {setting.option.name: setting.typed() for setting in found if setting.value is not None}
+    return {setting.option.name: setting.typed() for setting in found if setting.value not in (None, "")}

@@ -1,7 +1,7 @@
 """XML, as much of it as the stores speak: replies are read into small trees, request bodies are written as text.
 
-Replies come from the network and are not trusted: no document type, no entity, a bounded size and depth, and the root
-element must be the one that was asked for. Relies on expat.
+Replies come from the network and are not trusted: no document type (and so no entity), a bounded size and depth, and
+the root element must be the one that was asked for. Relies on expat.
 
 Its one invariant: what cannot be read raises CorruptResponseError, and what cannot be written raises InvalidPathError.
 """
@@ -75,8 +75,8 @@ class _Builder:
         texts, children = self.open.pop()
         self.open[-1][1].append(Element(_local(tag), "".join(texts), children))
 
-    def refuse_declaration(self, *declaration: object) -> None:
-        raise _RefusedError("it declares a document type or an entity")
+    def refuse_document_type(self, *declaration: object) -> None:
+        raise _RefusedError("it declares a document type")
 
     def root(self) -> Element:
         return self.open[0][1][0]
@@ -117,8 +117,7 @@ def _parser(builder: _Builder) -> expat.XMLParserType:
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.text
-    parser.StartDoctypeDeclHandler = builder.refuse_declaration
-    parser.EntityDeclHandler = builder.refuse_declaration
+    parser.StartDoctypeDeclHandler = builder.refuse_document_type
     return parser
 
 

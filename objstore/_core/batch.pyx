@@ -40,21 +40,20 @@ cdef dict parse_headers(bytes head):
     return fields
 
 
-cdef Bytes item_body(Item* item):
-    """Return the body of a reply that came, without copying it; it is empty where the caller gave the memory."""
-    if item.out != NULL and item.data == item.out:
-        return bytes_over(None, NULL, NULL, 0)
-    return bytes_over(None, item.arena, item.data, item.received)
+cdef Bytes item_body(Item* item, dict held):
+    """Return the body of a reply that came, without copying it: over an arena, or over the memory the caller gave."""
+    owner = held.get(item.index) if item.out != NULL and item.data == item.out else None
+    return bytes_over(owner, item.arena, item.data, item.received)
 
 
-cdef Reply item_reply(Item* item):
+cdef Reply item_reply(Item* item, dict held):
     cdef Reply reply = Reply.__new__(Reply)
     reply.index = item.index
     reply.status = item.status
     reply.curl_code = item.result
     reply.attempts = item.attempts
     reply.error = item.error.decode("utf-8", "replace") if item.error != NULL else None
-    reply.body = item_body(item)
+    reply.body = item_body(item, held)
     reply.start = item.range_start
     reply.end = item.range_end
     reply.total = item.total
@@ -130,7 +129,7 @@ cdef class Batch:
     cdef BatchC* c
     cdef LoopC* loop                # borrowed while the caller drives
     cdef LoopC* driven              # the loop that this thread must drive to cancel: borrowed, or the channel's
-    cdef list held                  # what owns the memory that items read from or write to
+    cdef dict held                  # what owns the memory that an item reads from or writes to, by index
     cdef int made_in
     cdef bint started
     cdef object __weakref__
@@ -142,7 +141,7 @@ cdef class Batch:
         if batch == NULL:
             raise MemoryError
         self.c = batch
-        self.held = []
+        self.held = {}
         self.made_in = generation
         batch.references = 1
         pthread_mutex_init(&batch.mutex, NULL)
@@ -239,7 +238,7 @@ cdef class Batch:
             buffer = body
             item.body = <const char*>buffer.view.buf
             item.body_length = buffer.view.len
-            self.held.append(buffer)
+            self.held[item.index] = buffer
         return 0
 
     cdef int _set_out(self, Item* item, Buffer out, int64_t start, int64_t length) except -1:
@@ -249,8 +248,7 @@ cdef class Batch:
             raise ValueError(f"bytes {start} to {start + length} are outside a buffer of {out.view.len} bytes")
         item.out = <char*>out.view.buf + start
         item.out_capacity = length
-        if out not in self.held[len(self.held) - 1:]:
-            self.held.append(out)
+        self.held[item.index] = out
         return 0
 
     def seal(self):
@@ -334,7 +332,7 @@ cdef class Batch:
         self.c.failures = NULL
         pthread_mutex_unlock(&self.c.mutex)
         while item != NULL:
-            replies.append(item_reply(item))
+            replies.append(item_reply(item, self.held))
             item = item.next
         return replies
 
@@ -414,7 +412,7 @@ cdef class Batch:
 
     def reply(self, Py_ssize_t index):
         """Return what came for a request that has succeeded or failed."""
-        return item_reply(self._item(index))
+        return item_reply(self._item(index), self.held)
 
     def succeeded(self, Py_ssize_t index):
         """Tell whether a request has succeeded."""
@@ -429,13 +427,14 @@ cdef class Batch:
         for i in range(self.c.count):
             item = batch_item(self.c, i)
             if item.state == DONE:
-                out[i] = item_body(item)
+                out[i] = item_body(item, self.held)
         return out
 
     def take(self, Py_ssize_t index):
-        """Return the body of a finished request and let go of it: it counts no more towards the window."""
+        """Return the body of a finished request and let go of it, and of what it sent: it no longer fills the window."""
         cdef Item* item = self._item(index)
-        cdef Bytes body = item_body(item)
+        cdef Bytes body = item_body(item, self.held)
+        self.held.pop(index, None)
         arena_release(item.arena)
         item.arena = NULL
         item.data = NULL

@@ -5,13 +5,31 @@ cdef class Buffer:
     cdef Py_buffer view
 
     def __cinit__(self, source, bint writable=False):
-        PyObject_GetBuffer(source, &self.view, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
+        if source is not None:
+            PyObject_GetBuffer(source, &self.view, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
 
     def __dealloc__(self):
         PyBuffer_Release(&self.view)
 
     def __len__(self):
         return self.view.len
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, self.view.buf, self.view.len, self.view.readonly, flags)
+
+    @staticmethod
+    def allocate(Py_ssize_t size):
+        """Return a writable Buffer of `size` bytes, not cleared, and the Bytes over the same memory."""
+        cdef Buffer buffer = Buffer.__new__(Buffer, None)
+        cdef Arena* arena
+        with nogil:
+            arena = arena_new(size)
+        if arena == NULL:
+            raise MemoryError(f"no memory for {size} bytes")
+        cdef Bytes body = bytes_over(None, arena, arena.base, size)
+        arena_release(arena)
+        PyBuffer_FillInfo(&buffer.view, body, arena.base, size, 0, PyBUF_WRITABLE)
+        return buffer, body
 
 
 cdef Bytes bytes_over(object owner, Arena* arena, const char* data, Py_ssize_t length):

@@ -32,7 +32,7 @@ S3_OPTIONS = (
     Option("endpoint_url_s3", "The URL of the S3 service; wins over endpoint.", URL),
     Option("endpoint_url_sts", "The URL of the token service; that of the region if not given.", URL),
     Option("virtual_hosted_style_request", "Put the bucket in the host name, not in the path.", BOOL, False),
-    Option("unsigned_payload", "Sign requests without the hash of their body.", BOOL, False),
+    Option("unsigned_payload", "Sign writes without the hash of the body; set it to false to hash every byte.", BOOL),
     Option("s3_express", "The bucket is a directory bucket (S3 Express One Zone).", BOOL, False),
     Option("imdsv1_fallback", "Ask the instance metadata service without a token if it refuses one.", BOOL, False),
     Option("skip_signature", "Send requests unsigned, for public buckets.", BOOL, False),

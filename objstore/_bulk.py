@@ -1,0 +1,371 @@
+"""The operations on many objects, and on one object too large for one request, as plans, for any provider.
+
+Bulk is not a loop over single operations: a batch goes to the engine at once, and what fails in it is retried by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from objstore._arguments import check_at_least, read_write_options
+from objstore._core import Buffer, Bytes
+from objstore._effects import Plan
+from objstore._ops import EMPTY, Progress, put_body
+from objstore._run import arun, run
+from objstore._source import open_body
+from objstore.exceptions import BaseError, InvalidRangeError
+from objstore.providers.provider import Exchange, Fetch, Range, Read, Target
+from objstore.types import Attributes, ObjectMeta, PutInput, PutMode, PutResult, Request
+
+if TYPE_CHECKING:
+    from objstore.store import Store
+
+IN_FLIGHT = 64
+WINDOW = 256 << 20
+PROGRESS_SECONDS = 0.1
+
+OnError: TypeAlias = Literal["raise", "return"]
+
+
+def get_many(
+    store: Store,
+    requests: Iterable[Request],
+    *,
+    out: Any = None,
+    on_error: OnError = "raise",
+    max_concurrency: int | None = None,
+    progress: Progress | None = None,
+) -> Plan[list[Bytes | BaseError]]:
+    """Get many objects or ranges, in one call.
+
+    Args:
+        store: Where they are.
+        requests: A path each, or ``(path, start, end)`` in bytes; an `end` of None is the end of the object.
+        out: Where to put the bytes: one writable buffer that takes the ranges one behind the other, or a sequence of
+            writable buffers, one for each request. Without, memory of their own.
+        on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result, and
+            nothing that succeeded is lost.
+        max_concurrency: How many requests are in flight; 64 if not given.
+        progress: Is called ten times a second with how many are done, how many there are, and the bytes received.
+
+    Returns:
+        The bytes of each request, in order; with `out`, as views of it.
+
+    Raises:
+        NotFoundError: An object does not exist (and so on, with ``on_error="raise"``).
+        ValueError: A request or `out` does not fit.
+    """
+    _check_on_error(on_error)
+    reads = read_requests(store, requests)
+    if out is not None:
+        reads = _with_targets(reads, out)
+    fetch = yield from store.provider.fetch(reads, most_in_flight=_in_flight(max_concurrency))
+    try:
+        yield from _finish(fetch, on_error, progress)
+        return _in_order(fetch.bodies(), fetch.errors)
+    finally:
+        fetch.close()
+
+
+def read_requests(store: Store, requests: Iterable[Request]) -> list[Read]:
+    """Return the requests of a bulk read, checked."""
+    key = store.key
+    return [
+        Read(key(request)) if isinstance(request, str) else Read(key(request[0]), _range(request)) for request in requests
+    ]
+
+
+def _range(request: Any) -> Range:
+    try:
+        _, start, end = request
+    except ValueError:
+        raise ValueError(f"{request!r} is no request: give a path or (path, start, end)") from None
+    if end is None:
+        end = -1
+    elif end <= start:
+        raise InvalidRangeError(f"the range of {request!r} is empty or reversed: end must be after start")
+    if start < 0:
+        raise InvalidRangeError(f"the range of {request!r} begins before the object")
+    return Range(start, end)
+
+
+def _with_targets(reads: Sequence[Read], out: Any) -> list[Read]:
+    """Say for each read where its bytes go."""
+    if isinstance(out, list | tuple):
+        if len(out) != len(reads):
+            raise ValueError(f"there are {len(out)} buffers in out for {len(reads)} requests")
+        buffers = [_writable(buffer) for buffer in out]
+        return [
+            read._replace(target=Target(buffer, 0, _room(read, len(buffer))))
+            for read, buffer in zip(reads, buffers, strict=True)
+        ]
+    return _side_by_side(reads, _writable(out))
+
+
+def _writable(buffer: Any) -> Buffer:
+    try:
+        return Buffer(buffer, writable=True)
+    except (TypeError, BufferError) as error:
+        raise ValueError(f"out must be writable, C-contiguous buffers; {type(buffer).__name__} is not: {error}") from None
+
+
+def _room(read: Read, room: int) -> int:
+    """Return how many bytes a read may write, checked against what it asks for."""
+    wanted = _length(read)
+    if wanted is not None and wanted > room:
+        raise ValueError(f"{wanted} bytes of {read.key!r} do not fit in a buffer of {room}")
+    return room if wanted is None else wanted
+
+
+def _length(read: Read) -> int | None:
+    return read.range.end - read.range.start if read.range.end >= 0 else None
+
+
+def _side_by_side(reads: Sequence[Read], out: Buffer) -> list[Read]:
+    placed, at = [], 0
+    for read in reads:
+        length = _length(read)
+        if length is None:
+            raise ValueError(
+                f"one buffer for all needs to know every length, that of {read.key!r} is open: give (path, start, end), "
+                "or a buffer for each request"
+            )
+        placed.append(read._replace(target=Target(out, at, length)))
+        at += length
+    if at > len(out):
+        raise ValueError(f"out has {len(out)} bytes, the requests ask for {at}")
+    return placed
+
+
+def _in_flight(max_concurrency: int | None) -> int:
+    return IN_FLIGHT if max_concurrency is None else check_at_least("max_concurrency", max_concurrency, 1)
+
+
+def _check_on_error(on_error: str) -> None:
+    if on_error not in ("raise", "return"):
+        raise ValueError(f"on_error = {on_error!r}: give 'raise' or 'return'")
+
+
+def _finish(exchange: Exchange, on_error: OnError, progress: Progress | None) -> Plan[None]:
+    """Wait for every request, telling how far it is."""
+    while not exchange.over:
+        yield from exchange.news(PROGRESS_SECONDS if progress is not None else None)
+        if on_error == "raise":
+            for error in exchange.errors.values():
+                raise error
+        if progress is not None:
+            progress(exchange.settled, exchange.total, exchange.bytes_received + exchange.bytes_sent)
+
+
+def _in_order(results: list[Any], failed: Mapping[int, BaseError]) -> list[Any]:
+    for index, error in failed.items():
+        results[index] = error
+    return results
+
+
+class ManyResults:
+    """The results of many reads, as they come: ``(index, bytes)``, or ``(index, error)`` where errors are returned.
+
+    Iterate it synchronously or asynchronously. Dropped early, it ends what is under way.
+    """
+
+    def __init__(self, store: Store, reads: list[Read], on_error: OnError, in_flight: int, window: int) -> None:
+        self._store = store
+        self._reads = reads
+        self._on_error = on_error
+        self._in_flight = in_flight
+        self._window = window
+        self._fetch: Fetch | None = None
+        self._ready: list[int] = []
+        self._told: set[int] = set()
+
+    def _next(self) -> Plan[tuple[int, Bytes | BaseError] | None]:
+        fetch = self._fetch
+        if fetch is None:
+            fetch = self._fetch = yield from self._store.provider.fetch(
+                self._reads, most_in_flight=self._in_flight, each=True, window=self._window
+            )
+        while not self._ready:
+            self._ready = fetch.finished()[::-1]
+            failed = [index for index in fetch.errors if index not in self._told]
+            if failed and not self._ready:
+                return self._failure(fetch, failed[0])
+            if not self._ready:
+                if fetch.over:
+                    return None
+                yield from fetch.news()
+        index = self._ready.pop()
+        return index, fetch.take(index)
+
+    def _failure(self, fetch: Fetch, index: int) -> tuple[int, BaseError]:
+        self._told.add(index)
+        if self._on_error == "raise":
+            raise fetch.errors[index]
+        return index, fetch.errors[index]
+
+    def close(self) -> None:
+        """End what is under way."""
+        if self._fetch is not None:
+            self._fetch.close()
+
+    def __iter__(self) -> Iterator[tuple[int, Bytes | BaseError]]:
+        """Yield the results as they come."""
+        try:
+            while (result := run(self._next())) is not None:
+                yield result
+        finally:
+            self.close()
+
+    async def __aiter__(self) -> AsyncIterator[tuple[int, Bytes | BaseError]]:
+        """Yield the results as they come."""
+        try:
+            while (result := await arun(self._next())) is not None:
+                yield result
+        finally:
+            self.close()
+
+
+def iter_many(
+    store: Store,
+    requests: Iterable[Request],
+    *,
+    on_error: OnError = "raise",
+    max_concurrency: int | None = None,
+    window: int = WINDOW,
+) -> ManyResults:
+    """Get many objects or ranges, and give each as soon as it has come, in bounded memory.
+
+    Args:
+        store: Where they are.
+        requests: A path each, or ``(path, start, end)`` in bytes; an `end` of None is the end of the object.
+        on_error: ``"raise"``: the first error ends the iteration. ``"return"``: it comes in the place of the bytes.
+        max_concurrency: How many requests are in flight; 64 if not given.
+        window: How many bytes may be in flight or have come and not been taken. An object of unknown size counts as the
+            largest seen so far.
+
+    Returns:
+        An iterable, and async iterable, of ``(index of the request, bytes)``.
+    """
+    _check_on_error(on_error)
+    check_at_least("window", window, 1)
+    return ManyResults(store, read_requests(store, requests), on_error, _in_flight(max_concurrency), window)
+
+
+def head_many(
+    store: Store,
+    paths: Iterable[str],
+    *,
+    on_error: OnError = "raise",
+    max_concurrency: int | None = None,
+    progress: Progress | None = None,
+) -> Plan[list[ObjectMeta | BaseError]]:
+    """Get the metadata of many objects, in one call.
+
+    Args:
+        store: Where they are.
+        paths: Their paths.
+        on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
+        max_concurrency: How many requests are in flight; 64 if not given.
+        progress: Is called ten times a second with how many are done, how many there are, and the bytes received.
+
+    Returns:
+        The metadata of each object, in order.
+    """
+    _check_on_error(on_error)
+    keys = [store.key(path) for path in paths]
+    exchange = yield from store.provider.head_many(keys, most_in_flight=_in_flight(max_concurrency))
+    try:
+        yield from _finish(exchange, on_error, progress)
+        metas = [None if meta is None else store.named(meta) for meta in exchange.metas()]
+        return _in_order(metas, exchange.errors)
+    finally:
+        exchange.close()
+
+
+def put_many(
+    store: Store,
+    items: Iterable[tuple[str, PutInput]] | Mapping[str, PutInput],
+    *,
+    attributes: Attributes | None = None,
+    mode: PutMode | None = None,
+    on_error: OnError = "raise",
+    max_concurrency: int | None = None,
+    progress: Progress | None = None,
+) -> Plan[list[PutResult | BaseError]]:
+    """Put many objects, each in one request, in one call.
+
+    Args:
+        store: Where to.
+        items: Pairs of a path and its bytes (a buffer, the path of a file, a binary file), or a mapping of them.
+        attributes: What to store with each.
+        mode: ``"overwrite"`` or ``"create"``.
+        on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
+        max_concurrency: How many requests are in flight; 64 if not given.
+        progress: Is called ten times a second with how many are done, how many there are, and the bytes sent.
+
+    Returns:
+        The ETag and version of each, in order.
+    """
+    _check_on_error(on_error)
+    options = read_write_options(attributes, None, mode)
+    pairs = items.items() if isinstance(items, Mapping) else items
+    named = [(store.key(path), open_body(file)) for path, file in pairs]
+    try:
+        sources = []
+        for key, body in named:
+            source = yield from body.next(max(body.size or 0, 1))
+            sources.append((key, source or EMPTY))
+        exchange = yield from store.provider.put_many(sources, options, most_in_flight=_in_flight(max_concurrency))
+        try:
+            yield from _finish(exchange, on_error, progress)
+            return _in_order(exchange.results(), exchange.errors)
+        finally:
+            exchange.close()
+    finally:
+        for _, body in named:
+            body.close()
+
+
+
+def upload(
+    store: Store,
+    file: str | Path,
+    path: str,
+    *,
+    attributes: Attributes | None = None,
+    tags: dict[str, str] | None = None,
+    mode: PutMode | None = None,
+    chunk_size: int = 16 << 20,
+    max_concurrency: int = 16,
+    progress: Progress | None = None,
+) -> Plan[PutResult]:
+    """Upload a local file, in parallel parts that are read from it as they are sent.
+
+    Args:
+        store: Where to.
+        file: The local file.
+        path: The path of the object.
+        attributes: What to store with it.
+        tags: Tags to give it.
+        mode: ``"overwrite"``, ``"create"``, or ``{"e_tag": ...}`` for the one version that may be replaced.
+        chunk_size: The size of a part in bytes; smaller files are sent in one request.
+        max_concurrency: How many parts are in flight.
+        progress: Is called with how many parts have arrived, how many there are so far, and their bytes.
+
+    Returns:
+        The ETag and the version of the new object.
+
+    Raises:
+        OSError: The file cannot be read.
+        SourceChangedError: It changed meanwhile.
+    """
+    check_at_least("chunk_size", chunk_size, 1)
+    check_at_least("max_concurrency", max_concurrency, 1)
+    options = read_write_options(attributes, tags, mode)
+    key, body = store.key(path), open_body(str(file))
+    try:
+        return (yield from put_body(store.provider, key, body, options, None, chunk_size, max_concurrency, progress))
+    finally:
+        body.close()

@@ -1,0 +1,153 @@
+"""What HTTP needs beside the requests themselves: where to connect, whom to trust, and how times and headers are written.
+
+libcurl looks for proxies and certificates in the environment, from its own threads, and finds what the machine that built
+it had. Here they are looked up once, in Python, and given to it.
+
+Its one invariant: no header line that leaves here has a line break or a NUL in it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import ssl
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+from urllib.request import getproxies_environment
+
+from objstore._core import ClientSettings
+from objstore.exceptions import ConfigurationError
+
+_CA_VARIABLES = ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+_CA_FILES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/usr/local/share/certs/ca-root-nss.crt",
+)
+_BREAKS = frozenset("\r\n\0")
+
+
+def client_settings(values: Mapping[str, Any], scheme: str, user_agent: str) -> ClientSettings:
+    """Return the engine's settings for a store.
+
+    Args:
+        values: The typed values of ``client_options``.
+        scheme: ``http`` or ``https``: which proxy of the environment counts.
+        user_agent: The User-Agent where the caller set none.
+    """
+    proxies = getproxies_environment()
+    proxy = values["proxy_url"]
+    if proxy is None:
+        proxy = proxies.get(scheme) or proxies.get("all") or ""
+    excludes = values["proxy_excludes"]
+    ca_file = _ca_file(values["root_certificate"], values["disable_system_certificates"]) if scheme == "https" else None
+    return ClientSettings(
+        user_agent=values["user_agent"] or user_agent,
+        ca_file=ca_file,
+        proxy=proxy,
+        no_proxy=proxies.get("no", "") if excludes is None else excludes,
+        proxy_ca_file=_ca_file(values["proxy_ca_certificate"], False) if values["proxy_ca_certificate"] else None,
+        verify=not values["allow_invalid_certificates"],
+        http_version=_http_version(values),
+        shuffle_addresses=values["randomize_addresses"],
+        connect_timeout=values["connect_timeout"],
+        first_byte_timeout=values["first_byte_timeout"],
+        stall_timeout=values["stall_timeout"],
+        timeout=values["timeout"] or 0,
+        max_idle=values["pool_idle_timeout"] or 20,
+    )
+
+
+def _http_version(values: Mapping[str, Any]) -> str:
+    if values["http2_only"]:
+        return "2-prior"
+    return "1.1" if values["http1_only"] else "2"
+
+
+def _ca_file(extra: bytes | None, only_extra: bool) -> str | None:
+    """Return the file of trusted certificates: the system's, the caller's, or both in one."""
+    system = None if only_extra else _system_ca_file()
+    if extra is None:
+        return system
+    return _written_once(extra + b"\n" + (Path(system).read_bytes() if system else b""))
+
+
+def _system_ca_file() -> str | None:
+    """Return the file named by the environment, else the one this system keeps, else Python's, else certifi's."""
+    for variable in _CA_VARIABLES:
+        named = os.environ.get(variable)
+        if named:
+            if not Path(named).is_file():
+                raise ConfigurationError(f"{variable} names {named!r}, which is not a file")
+            return named
+    for file in (*_CA_FILES, ssl.get_default_verify_paths().cafile or ""):
+        if file and Path(file).is_file():
+            return file
+    try:
+        import certifi
+    except ImportError:
+        return None
+    return str(certifi.where())
+
+
+_written: dict[str, str] = {}
+
+
+def _written_once(certificates: bytes) -> str:
+    """Write certificates to a private file that lives as long as this process, once for each content."""
+    digest = hashlib.sha256(certificates).hexdigest()
+    file = _written.get(digest)
+    if file is None or not Path(file).exists():
+        descriptor, file = tempfile.mkstemp(prefix="objstore-ca-", suffix=".pem")
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(certificates)
+        _written[digest] = file
+        atexit.register(_remove, file, os.getpid())
+    return file
+
+
+def _remove(file: str, owner: int) -> None:
+    if os.getpid() == owner:
+        Path(file).unlink(missing_ok=True)
+
+
+def header_line(name: str, value: str) -> bytes:
+    """Return a header line, in Latin-1.
+
+    Raises:
+        ValueError: A line break or NUL in it, or a character that a header cannot carry.
+    """
+    if not name or not name.isascii() or not _BREAKS.isdisjoint(name) or ":" in name or " " in name:
+        raise ValueError(f"{name!r} cannot be the name of a header: give ASCII letters, digits and dashes")
+    if not _BREAKS.isdisjoint(value):
+        raise ValueError(f"The value of {name} has a line break or a NUL in it: {value!r}")
+    try:
+        # libcurl takes "name:" for a header to leave out, "name;" for one to send empty
+        return f"{name}: {value}".encode("latin-1") if value else f"{name};".encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"The value of {name} has a character outside Latin-1: {value!r}") from None
+
+
+def header_lines(headers: Mapping[str, str]) -> Iterator[bytes]:
+    """Return the header lines of a mapping, in its order."""
+    return (header_line(name, value) for name, value in headers.items())
+
+
+def http_date(moment: datetime) -> str:
+    """Write an aware time as HTTP does (RFC 9110, section 5.6.7)."""
+    return format_datetime(moment.astimezone(UTC), usegmt=True)
+
+
+def parse_http_date(text: str) -> datetime | None:
+    """Read an HTTP date; None where it is none."""
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,430 @@
+"""The operations on one object or one listing, as plans, for any provider.
+
+Nothing here blocks or awaits. Each function is the plan of a public operation; its docstring is the public one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from objstore import exceptions as errors
+from objstore._arguments import check_at_least, read_get_options, read_write_options, span, spans
+from objstore._coalesce import coalesce as coalesce_ranges
+from objstore._core import Buffer, Bytes
+from objstore._effects import Plan
+from objstore._source import Body, open_body
+from objstore.providers.provider import (
+    ANY,
+    WHOLE,
+    Conditions,
+    Fetched,
+    ListQuery,
+    Provider,
+    Range,
+    Read,
+    Source,
+    Upload,
+    WriteOptions,
+)
+from objstore.results import PART, GetResult
+from objstore.types import (
+    Attributes,
+    GetOptions,
+    ListResult,
+    ObjectMeta,
+    PutInput,
+    PutMode,
+    PutResult,
+)
+
+if TYPE_CHECKING:
+    from objstore.store import Store
+
+Progress: TypeAlias = Callable[[int, int, int], object]
+"""Is told how many requests are done, how many there are, and how many bytes have been moved."""
+
+EMPTY = Source(Buffer(b""), 0)
+RANGES_IN_FLIGHT = 64
+DELETES_IN_FLIGHT = 20
+DEFAULT_CHUNK = 5 << 20
+
+
+def get(store: Store, path: str, *, options: GetOptions | None = None) -> Plan[GetResult]:
+    """Get an object.
+
+    Args:
+        store: Where it is.
+        path: Its path.
+        options: Conditions, a range, a version, or ``head`` for the metadata alone.
+
+    Returns:
+        The metadata, and the body to be read once; the first 10 MiB of it have come already.
+
+    Raises:
+        NotFoundError: There is no such object.
+        PreconditionError, NotModifiedError: A condition does not hold.
+        InvalidRangeError: The range is empty, or lies outside the object.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+    range, conditions, head_only = read_get_options(options)
+    provider, key = store.provider, store.key(path)
+    if head_only:
+        fetched = yield from provider.head(key, conditions)
+        span = fetched.range
+    else:
+        fetched = yield from _first(provider, key, range, conditions)
+        span = _wanted(range, fetched)
+    meta = store.named(fetched.meta)
+    return GetResult(provider, key, meta, fetched, span, conditions.version or fetched.meta["version"])
+
+
+def _first(provider: Provider, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
+    """Read the beginning of what was asked for: all of it, where it is small."""
+    start, end = range
+    if range == WHOLE:
+        narrow = Range(0, PART)
+    elif start < 0:
+        narrow = range
+    else:
+        narrow = Range(start, start + PART if end < 0 else min(end, start + PART))
+    try:
+        return (yield from provider.fetch_one(key, narrow, conditions))
+    except errors.InvalidRangeError:
+        if range != WHOLE:
+            raise
+        # an empty object has no first byte
+        return (yield from provider.fetch_one(key, WHOLE, conditions))
+
+
+def _wanted(range: Range, fetched: Fetched) -> tuple[int, int]:
+    """Return which bytes of the object were asked for, now that its size is known."""
+    size = fetched.meta["size"]
+    if range == WHOLE:
+        return 0, size
+    if range.start < 0:
+        return max(size - range.end, 0), size
+    return range.start, size if range.end < 0 else min(range.end, size)
+
+
+def get_range(
+    store: Store, path: str, *, start: int, end: int | None = None, length: int | None = None
+) -> Plan[Bytes]:
+    """Get one range of an object.
+
+    Args:
+        store: Where it is.
+        path: Its path.
+        start: The first byte.
+        end: The byte after the last; past the end of the object, it means its end.
+        length: The number of bytes, instead of `end`.
+
+    Raises:
+        NotFoundError: There is no such object.
+        InvalidRangeError: The range is empty, or begins after the end of the object.
+    """
+    range = span(start, end=end, length=length)
+    fetched = yield from store.provider.fetch_one(store.key(path), range, ANY)
+    return fetched.body
+
+
+def get_ranges(
+    store: Store,
+    path: str,
+    *,
+    starts: Sequence[int],
+    ends: Sequence[int] | None = None,
+    lengths: Sequence[int] | None = None,
+    coalesce: int = 1 << 20,
+) -> Plan[list[Bytes]]:
+    """Get many ranges of one object, in one call.
+
+    Neighbours are read by one request where that costs less than two; up to 64 requests are in flight.
+
+    Args:
+        store: Where it is.
+        path: Its path.
+        starts: The first byte of each range.
+        ends: The byte after the last of each.
+        lengths: The number of bytes of each, instead of `ends`.
+        coalesce: The largest gap between two ranges that may be read along with them, in bytes.
+
+    Returns:
+        The ranges, in the order asked for.
+
+    Raises:
+        ValueError: There are not as many ends or lengths as starts.
+        NotFoundError: There is no such object.
+        InvalidRangeError: A range is reversed, or begins after the end of the object.
+        ObjectChangedError: The object was replaced meanwhile.
+    """
+    ranges = list(spans(starts, ends, lengths))
+    merged = coalesce_ranges(ranges, check_at_least("coalesce", coalesce, 0))
+    key = store.key(path)
+    reads = [Read(key, range) for range in merged.requests]
+    if not reads:
+        return [Bytes()] * len(ranges)
+    fetch = yield from store.provider.fetch(reads, most_in_flight=RANGES_IN_FLIGHT)
+    try:
+        while not fetch.over:
+            yield from fetch.news()
+            for error in fetch.errors.values():
+                raise error
+        return merged.cut(fetch.bodies())
+    finally:
+        fetch.close()
+
+
+def head(store: Store, path: str) -> Plan[ObjectMeta]:
+    """Get the metadata of an object: path, size, time, ETag and version.
+
+    Args:
+        store: Where it is.
+        path: Its path.
+
+    Raises:
+        NotFoundError: There is no such object.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+    """
+    fetched = yield from store.provider.head(store.key(path), ANY)
+    return store.named(fetched.meta)
+
+
+def put(
+    store: Store,
+    path: str,
+    file: PutInput,
+    *,
+    attributes: Attributes | None = None,
+    tags: dict[str, str] | None = None,
+    mode: PutMode | None = None,
+    use_multipart: bool | None = None,
+    chunk_size: int = DEFAULT_CHUNK,
+    max_concurrency: int = 12,
+) -> Plan[PutResult]:
+    """Put an object: from memory, a file, a reader, an iterator or an async iterator.
+
+    Memory and files are sent from where they are, without a copy; all else needs memory for `chunk_size` times
+    `max_concurrency` bytes at the most.
+
+    Args:
+        store: Where to.
+        path: Its path.
+        file: The bytes: a buffer, the path of a local file, a binary file, or an iterable of buffers.
+        attributes: What to store with it: Content-Type and the like, or metadata of your own.
+        tags: Tags to give it.
+        mode: ``"overwrite"``, ``"create"``, or ``{"e_tag": ...}`` for the one version that may be replaced.
+        use_multipart: Whether to send it in parts; by itself above `chunk_size`.
+        chunk_size: The size of a part in bytes; more where the service wants fewer or larger ones.
+        max_concurrency: How many parts are in flight.
+
+    Returns:
+        The ETag and the version of the new object.
+
+    Raises:
+        AlreadyExistsError: The mode is ``"create"`` and it exists.
+        PreconditionError: It is not the version that may be replaced.
+        SourceChangedError: The file changed while it was read.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+    """
+    options = read_write_options(attributes, tags, mode)
+    check_at_least("chunk_size", chunk_size, 1)
+    check_at_least("max_concurrency", max_concurrency, 1)
+    key = store.key(path)
+    body = open_body(file)
+    try:
+        return (yield from put_body(store.provider, key, body, options, use_multipart, chunk_size, max_concurrency))
+    finally:
+        body.close()
+
+
+def put_body(
+    provider: Provider,
+    key: str,
+    body: Body,
+    options: WriteOptions,
+    use_multipart: bool | None,
+    chunk: int,
+    most_in_flight: int,
+    progress: Progress | None = None,
+) -> Plan[PutResult]:
+    """Send a body in one request where it is small enough, else in parts."""
+    part_size = _part_size(provider, body.size, chunk)
+    whole = body.size is not None and (use_multipart is False or (use_multipart is None and body.size <= chunk))
+    first = yield from body.next(max(body.size or 0, 1) if whole else part_size)
+    if use_multipart is not True and (first is None or first.size < part_size or whole):
+        result = yield from provider.put(key, first or EMPTY, options)
+        body.check()
+        return result
+    return (yield from send_parts(provider, key, body, first, options, part_size, most_in_flight, progress))
+
+
+def _part_size(provider: Provider, size: int | None, chunk: int) -> int:
+    """Return a part size that the service takes: not too small, and not too many parts."""
+    least = provider.smallest_part
+    if size is not None:
+        least = max(least, -(-size // provider.most_parts))
+    return max(chunk, least)
+
+
+def send_parts(
+    provider: Provider,
+    key: str,
+    body: Body,
+    first: Source | None,
+    options: WriteOptions,
+    part_size: int,
+    most_in_flight: int,
+    progress: Progress | None = None,
+) -> Plan[PutResult]:
+    """Send a body as a multipart upload; whatever goes wrong, no part stays behind."""
+    upload = yield from provider.begin_upload(key, options, most_in_flight=most_in_flight)
+    try:
+        part: Source | None = first or EMPTY
+        while part is not None:
+            upload.add_part(part)
+            yield from _settle_parts(upload, most_in_flight, progress)
+            part = yield from body.next(_grown(part_size, upload.total, provider.most_parts))
+        upload.seal()
+        yield from _settle_parts(upload, 0, progress)
+        body.check()
+        return (yield from upload.complete())
+    except BaseException:
+        upload.close()
+        yield from _abort(upload)
+        raise
+    finally:
+        upload.close()
+
+
+def _abort(upload: Upload) -> Plan[None]:
+    """Drop the parts of a failed upload; that it failed is the error to report, not this."""
+    with suppress(errors.BaseError):
+        yield from upload.abort()
+
+
+def _settle_parts(upload: Upload, most: int, progress: Progress | None) -> Plan[None]:
+    """Wait until no more than `most` parts are on their way; raise the error of one that failed."""
+    while True:
+        for index in upload.finished():
+            upload.take(index)
+        for error in upload.errors.values():
+            raise error
+        if progress is not None:
+            progress(upload.settled, upload.total, upload.bytes_sent)
+        if upload.unsettled <= most and (most or upload.over):
+            return
+        yield from upload.news()
+
+
+def _grown(part_size: int, sent: int, most_parts: int) -> int:
+    """Return the size of the next part: it doubles with every tenth of the parts there may be, for streams without end."""
+    return part_size << (sent * 10 // most_parts)
+
+
+def delete(store: Store, paths: str | Sequence[str]) -> Plan[None]:
+    """Delete one object or many; S3 takes a thousand by one request.
+
+    Args:
+        store: Where they are.
+        paths: A path, or a sequence of paths. An object that does not exist counts as deleted, where the service says so.
+
+    Raises:
+        BaseError: The first error; its notes count the others. What could be deleted has been.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+    """
+    if not isinstance(paths, str) and not isinstance(paths, Sequence):
+        raise TypeError(f"paths is a {type(paths).__name__}: give a str or a sequence of str")
+    keys = [store.key(path) for path in ([paths] if isinstance(paths, str) else paths)]
+    if not keys:
+        return
+    failed = yield from store.provider.delete(keys, most_in_flight=DELETES_IN_FLIGHT)
+    for error in failed.values():
+        if len(failed) > 1:
+            error.add_note(f"{len(failed) - 1} more of {len(keys)} objects could not be deleted")
+        raise error
+
+
+def copy(store: Store, from_: str, to: str, *, overwrite: bool = True) -> Plan[None]:
+    """Copy an object within the store, on the server.
+
+    Args:
+        store: Where it is.
+        from_: Its path.
+        to: The path of the copy.
+        overwrite: Whether the copy may replace an object.
+
+    Raises:
+        NotFoundError: There is no such object.
+        AlreadyExistsError: There is an object at `to`, and it may not be replaced.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+    """
+    yield from store.provider.copy(store.key(from_), store.key(to), overwrite=overwrite)
+
+
+def rename(store: Store, from_: str, to: str, *, overwrite: bool = True) -> Plan[None]:
+    """Rename an object: copy it, then delete the old one. Renamed to itself, it stays.
+
+    Args:
+        store: Where it is.
+        from_: Its path.
+        to: Its new path.
+        overwrite: Whether it may replace an object.
+
+    Raises:
+        NotFoundError: There is no such object.
+        AlreadyExistsError: There is an object at `to`, and it may not be replaced.
+    """
+    source, target = store.key(from_), store.key(to)
+    if source == target:
+        yield from store.provider.head(source, ANY)
+        return
+    yield from store.provider.copy(source, target, overwrite=overwrite)
+    yield from delete(store, from_)
+
+
+def list_pages(store: Store, prefix: str | None, offset: str | None) -> Callable[[], Plan[list[ObjectMeta] | None]]:
+    """Return a function that makes the plan of the next page of a listing; None is its end."""
+    query: ListQuery | None = ListQuery(
+        prefix=store.full_prefix(prefix), offset=store.key(offset) if offset is not None else ""
+    )
+
+    def next_page() -> Plan[list[ObjectMeta] | None]:
+        nonlocal query
+        if query is None:
+            return None
+        page = yield from store.provider.list_page(query)
+        query = replace(query, token=page.token, offset="") if page.token else None
+        return [store.named(meta) for meta in page.objects]
+
+    return next_page
+
+
+def list_with_delimiter(
+    store: Store, prefix: str | None = None, *, return_arrow: bool = False
+) -> Plan[ListResult[Sequence[ObjectMeta]]]:
+    """List one level: the objects right below a prefix, and the prefixes below it.
+
+    Args:
+        store: Where to look.
+        prefix: The path of the level; whole segments only.
+        return_arrow: Give the objects as an Arrow table.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+    """
+    query: ListQuery | None = ListQuery(prefix=store.full_prefix(prefix), delimiter="/")
+    objects: list[ObjectMeta] = []
+    prefixes: list[str] = []
+    while query is not None:
+        page = yield from store.provider.list_page(query)
+        objects.extend(store.named(meta) for meta in page.objects)
+        prefixes.extend(store.path(found).removesuffix("/") for found in page.common_prefixes)
+        query = replace(query, token=page.token) if page.token else None
+    return {"common_prefixes": prefixes, "objects": objects}

@@ -1,0 +1,221 @@
+"""Many HTTP requests of one shape under way: signed, retried each by itself, and their errors named.
+
+An exchange wraps one `Batch` of the engine. The engine sends; this module decides what to do about what failed.
+
+Its one invariant: an exchange that is over has, for every request, either a reply or an error, never both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from objstore._core import Batch, Buffer, Bytes, Reply
+from objstore._effects import Background, Plan
+from objstore._retry import Failure
+from objstore.exceptions import BaseError
+from objstore.providers.provider import WHOLE, Range, Target
+from objstore.signing.sigv4 import EMPTY_PAYLOAD
+
+if TYPE_CHECKING:
+    from objstore._core import Signer
+    from objstore.providers.cloud import Service
+
+RENEW_SECONDS = 240.0
+"""How long one signature is used: services take it for 15 minutes, retries and clocks need some of them."""
+
+
+class Shape(NamedTuple):
+    """What requests have in common as far as the signature is concerned."""
+
+    method: str
+    headers: Mapping[str, str]
+    payload_hash: str = EMPTY_PAYLOAD
+
+
+class Exchange:
+    """Requests of one shape on their way to one service.
+
+    Args:
+        service: Where they go, and how they are signed and judged.
+        shape: What they share. A request may be added with a shape of its own.
+        name: The path of a request by its index, for errors.
+        safe: Whether a request may be sent twice without harm.
+        background: Whether the engine goes on while the caller does something else between two `news`.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        shape: Shape,
+        name: Callable[[int], str],
+        *,
+        safe: bool = True,
+        background: bool = False,
+        keep_head: bool = False,
+        each: bool = False,
+        most_in_flight: int = 1,
+        window: int = 0,
+    ) -> None:
+        self.errors: dict[int, BaseError] = {}
+        self._service = service
+        self._shape = shape
+        self._name = name
+        self._safe = safe
+        self._own: dict[int, Shape] = {}
+        self._progress: dict[int, float] = {}
+        self._refreshed: set[int] = set()
+        self._counted = 0
+        self._begun = service.policy.clock()
+        self._signed = self._begun
+        lines, signer = service.prepare(shape)
+        self.batch = Batch(
+            service.origin,
+            shape.method,
+            service.settings,
+            headers=lines,
+            signer=signer,
+            keep_head=keep_head,
+            each=each,
+            most_in_flight=most_in_flight,
+            window=window,
+        )
+        self._effect = Background(self.batch) if background else self.batch
+
+    @property
+    def total(self) -> int:
+        """How many requests there are."""
+        return self.batch.total
+
+    @property
+    def settled(self) -> int:
+        """How many of them are done or have failed for good."""
+        return self.batch.settled
+
+    @property
+    def over(self) -> bool:
+        """Whether all are, and no more will come."""
+        return self.batch.over
+
+    @property
+    def bytes_received(self) -> int:
+        """How many bytes of bodies have come."""
+        return self.batch.bytes_received
+
+    @property
+    def bytes_sent(self) -> int:
+        """How many bytes of bodies were sent by requests that ended well."""
+        return self.batch.bytes_sent
+
+    def add(
+        self,
+        target: bytes,
+        range: Range = WHOLE,
+        *,
+        shape: Shape | None = None,
+        body: Buffer | tuple[int, int, int] | None = None,
+        out: Target | None = None,
+    ) -> None:
+        """Add a request, with headers of its own where `shape` is given."""
+        lines, signer = None, None
+        if shape is not None:
+            self._own[self.batch.total] = shape
+            lines, signer = self._service.prepare(shape)
+        buffer, start, length = out or (None, 0, -1)
+        self.batch.add(target, range.start, range.end, lines, signer, body, buffer, start, length)
+
+    def seal(self) -> None:
+        """Say that no more requests will be added."""
+        self.batch.seal()
+
+    def news(self, within: float | None = None) -> Plan[None]:
+        """Wait until something has changed, or `within` seconds have passed; retry what failed and may be retried."""
+        yield from self._renew()
+        self.batch.wake_after = within if within is not None else RENEW_SECONDS / 4
+        yield self._effect
+        self._service.policy.budget.note(max(self._succeeded() - self._counted, 0), 0)
+        self._counted = self._succeeded()
+        for reply in self.batch.failures():
+            yield from self._decide(reply)
+
+    def finish(self) -> Plan[None]:
+        """Wait for all requests."""
+        while not self.batch.over:
+            yield from self.news()
+
+    def _succeeded(self) -> int:
+        return self.batch.settled - len(self.errors)
+
+    def close(self) -> None:
+        """End what is still under way, and return when nothing touches the caller's memory any more."""
+        self.batch.close()
+
+    def _renew(self) -> Plan[None]:
+        """Sign with the present time and credential from now on, when the last signature has become old."""
+        now = self._service.policy.clock()
+        if now - self._signed < RENEW_SECONDS or not self.batch.is_started:
+            return
+        self._signed = now
+        yield from self._service.refresh()
+        _, signer = self._service.prepare(self._shape)
+        if signer is not None:
+            self.batch.renew(signer)
+
+    def _decide(self, reply: Reply) -> Plan[None]:
+        """Send a failed request again, or let its error stand."""
+        service = self._service
+        failure = service.understand(reply)
+        service.policy.budget.note(0, 1)
+        if failure.row.throttled:
+            self.batch.throttle()
+        again = yield from self._with_fresh_credential(reply.index, failure)
+        wait = 0.0 if again else service.policy.delay(failure, reply.attempts, self._since(reply), safe=self._safe)
+        if wait is None:
+            self.errors[reply.index] = service.error(reply, failure, self._shape.method, self._name(reply.index))
+            self.batch.give_up(reply.index)
+        else:
+            self.batch.retry(reply.index, wait, self._signer_for(reply.index))
+
+    def _with_fresh_credential(self, index: int, failure: Failure) -> Plan[bool]:
+        """Tell whether a request that was refused for its credential or clock is worth one more try at once."""
+        if index in self._refreshed:
+            return False
+        if not (yield from self._service.recover(failure)):
+            return False
+        self._refreshed.add(index)
+        _, signer = self._service.prepare(self._shape)
+        if signer is not None:
+            self.batch.renew(signer)
+        return True
+
+    def _since(self, reply: Reply) -> float:
+        """Return when a request last made progress: with its first failure, or when more than a header came."""
+        now = self._service.policy.clock()
+        if reply.index not in self._progress or (reply.status in (200, 206) and len(reply.body)):
+            self._progress[reply.index] = now
+        return self._progress[reply.index]
+
+    def _signer_for(self, index: int) -> Signer | None:
+        """Sign a request of its own shape afresh; the others follow the batch's signer."""
+        shape = self._own.get(index)
+        return None if shape is None else self._service.prepare(shape)[1]
+
+    # --- what came
+
+    def finished(self) -> list[int]:
+        """Return the indexes of the requests that ended well since the last call (needs `each`)."""
+        return self.batch.finished()
+
+    def take(self, index: int) -> Bytes:
+        """Return the body of a request that ended well, and let go of it."""
+        return self.batch.take(index)
+
+    def bodies(self) -> list[Bytes | None]:
+        """Return all bodies in order, None for the requests that failed."""
+        return self.batch.bodies()
+
+    def reply(self, index: int = 0) -> Reply:
+        """Return the reply to a request, or raise its error."""
+        if index in self.errors:
+            raise self.errors[index]
+        return self.batch.reply(index)

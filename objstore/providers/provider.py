@@ -1,0 +1,225 @@
+"""What a store needs of a provider: a few primitive plans, and the values that go in and come out.
+
+Keys here are whole keys: the store's prefix has been put in front. `_ops` and `_bulk` build every public operation from
+these primitives, for any provider alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from objstore._core import Buffer, Bytes
+from objstore._effects import Plan
+from objstore.exceptions import BaseError
+from objstore.types import ObjectMeta, PutMode, PutResult
+
+
+class Range(NamedTuple):
+    """A range of an object in bytes, half-open. ``start`` alone: to its end; ``end`` alone: its last bytes; -1: absent."""
+
+    start: int = -1
+    end: int = -1
+
+
+WHOLE = Range()
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What must hold for a read, and which version is meant."""
+
+    if_match: str | None = None
+    if_none_match: str | None = None
+    if_modified_since: datetime | None = None
+    if_unmodified_since: datetime | None = None
+    version: str | None = None
+
+
+ANY = Conditions()
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """What is stored with an object, and what it may replace."""
+
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    mode: PutMode = "overwrite"
+
+
+class Fetched(NamedTuple):
+    """The answer to one read: the metadata, what range the body is, and the body (empty for a HEAD)."""
+
+    meta: ObjectMeta
+    attributes: dict[str, str]
+    range: tuple[int, int]
+    body: Bytes
+
+
+class Page(NamedTuple):
+    """A page of a listing, and the token of the next; an empty token ends it."""
+
+    objects: list[ObjectMeta]
+    common_prefixes: list[str]
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """Which keys to list: those that begin with a prefix, after an offset; all of them or one level."""
+
+    prefix: str = ""
+    delimiter: str = ""
+    offset: str = ""
+    token: str = ""
+
+
+class Source(NamedTuple):
+    """The bytes to send, of one object or part: a buffer, or a stretch of an open file (descriptor, offset, length)."""
+
+    data: Buffer | tuple[int, int, int]
+    size: int
+
+
+class Target(NamedTuple):
+    """Where a body is to be written: a buffer, from an offset on, at most so many bytes."""
+
+    buffer: Buffer
+    start: int
+    length: int
+
+
+class Read(NamedTuple):
+    """One of many reads: a key, a range, and where the body is to go (None: to memory of its own)."""
+
+    key: str
+    range: Range = WHOLE
+    target: Target | None = None
+
+
+class Exchange(Protocol):
+    """Many requests under way, each retried by itself."""
+
+    errors: dict[int, BaseError]
+    """The requests that failed for good, by index."""
+
+    @property
+    def total(self) -> int:
+        """How many requests there are."""
+
+    @property
+    def settled(self) -> int:
+        """How many of them are done or have failed for good."""
+
+    @property
+    def over(self) -> bool:
+        """Whether all are."""
+
+    @property
+    def bytes_received(self) -> int:
+        """How many bytes of bodies have come."""
+
+    def news(self, within: float | None = None) -> Plan[None]:
+        """Wait until something has changed that the caller may act on, or `within` seconds have passed."""
+
+    def close(self) -> None:
+        """End what is still under way."""
+
+
+class Fetch(Exchange, Protocol):
+    """Many reads under way."""
+
+    def finished(self) -> list[int]:
+        """Return the indexes of the reads that ended well since the last call (where `each` was asked for)."""
+
+    def take(self, index: int) -> Bytes:
+        """Return the body of a read that ended well, and let go of it."""
+
+    def bodies(self) -> list[Bytes | None]:
+        """Return all bodies in order, None for the reads that failed."""
+
+
+class Upload(Exchange, Protocol):
+    """The parts of one multipart upload under way. Parts count from 0 here."""
+
+    def add_part(self, part: Source) -> None:
+        """Send one more part."""
+
+    def seal(self) -> None:
+        """Say that this was the last part."""
+
+    @property
+    def unsettled(self) -> int:
+        """How many parts are on their way."""
+
+    @property
+    def bytes_sent(self) -> int:
+        """How many bytes of parts have arrived."""
+
+    def finished(self) -> list[int]:
+        """Return the indexes of the parts that arrived since the last call."""
+
+    def take(self, index: int) -> Bytes:
+        """Let go of the memory of a part that arrived."""
+
+    def complete(self) -> Plan[PutResult]:
+        """Make an object of the parts, once all are there."""
+
+    def abort(self) -> Plan[None]:
+        """Drop the parts that the service has."""
+
+
+class Provider(Protocol):
+    """The primitive operations of one bucket, or of whatever stands for it."""
+
+    most_parts: int
+    smallest_part: int
+
+    def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
+        """Read one object, or a range of it."""
+
+    def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
+        """Read what is known about one object."""
+
+    def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
+        """Begin to read what is known about many objects."""
+
+    def fetch(
+        self, reads: Sequence[Read], *, conditions: Conditions = ANY, most_in_flight: int, each: bool = False, window: int = 0
+    ) -> Plan[Fetch]:
+        """Begin many reads."""
+
+    def put(self, key: str, source: Source, options: WriteOptions) -> Plan[PutResult]:
+        """Write one object in one request."""
+
+    def put_many(self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int) -> Plan[PutMany]:
+        """Begin to write many objects, each in one request."""
+
+    def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
+        """Begin a multipart upload."""
+
+    def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
+        """Delete objects; return what failed, by key."""
+
+    def copy(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+        """Copy an object within the store."""
+
+    def list_page(self, query: ListQuery) -> Plan[Page]:
+        """Read one page of a listing."""
+
+
+class HeadMany(Exchange, Protocol):
+    """Many questions about objects under way."""
+
+    def metas(self) -> list[ObjectMeta | None]:
+        """Return what is known about each object, in order; None where the question failed."""
+
+
+class PutMany(Exchange, Protocol):
+    """Many writes under way."""
+
+    def results(self) -> list[PutResult | None]:
+        """Return the result of each write, in order; None where it failed."""

@@ -1,0 +1,216 @@
+"""A service that is spoken to over HTTP: where it is, who we are to it, and what its failures mean.
+
+Its one invariant: at most one credential request is under way at a time, however many operations wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from objstore import exceptions as errors
+from objstore._core import ClientSettings, Reply, Signer
+from objstore._effects import Call, Plan, Wait
+from objstore._http import header_lines
+from objstore._retry import Failure, Policy, understand
+from objstore._xml import parse
+from objstore.credentials.aws import Credential
+from objstore.credentials.cache import CredentialCache
+from objstore.exceptions import BaseError, CorruptResponseError
+from objstore.providers.dialect import Dialect
+from objstore.providers.exchange import Shape
+from objstore.signing import sigv4
+
+SIGNER_SECONDS = 30.0
+"""How long the signer of a bare request is used again: making one costs as much as sending it."""
+
+CURL_HINTS = {
+    6: "Check the host name in `endpoint`.",
+    7: "Check `endpoint`, and that the server runs.",
+    28: "Raise `connect_timeout`, `first_byte_timeout` or `stall_timeout` in client_options if the server is just slow.",
+    60: "Give the authority's certificate in client_options['root_certificate'].",
+}
+
+
+class Service:
+    """One bucket's service.
+
+    Args:
+        dialect: What it calls things.
+        origin: Scheme, host and port.
+        settings: How to connect.
+        policy: What is retried, and when.
+        credential: The key, where it is fixed; None for anonymous requests, or where there are `credentials`.
+        credentials: Where the key comes from otherwise.
+        region: The region in signatures.
+        headers: Headers sent with every request.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        origin: str,
+        settings: ClientSettings,
+        policy: Policy,
+        *,
+        credential: Credential | None = None,
+        credentials: CredentialCache[Credential] | None = None,
+        region: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.dialect = dialect
+        self.origin = origin
+        self.host = _host_header(origin)
+        self.settings = settings
+        self.policy = policy
+        self.region = region
+        self._credential = credential
+        self._credentials = credentials
+        self._headers = dict(headers or {})
+        self._skew = timedelta(0)
+        self._signers: dict[tuple[str, str], tuple[float, tuple[list[bytes], Signer | None]]] = {}
+
+    # --- who we are
+
+    def refresh(self) -> Plan[None]:
+        """Have a credential that is good for a while: ask for a new one when it is time."""
+        cache = self._credentials
+        while cache is not None:
+            decision = cache.decide(datetime.now(UTC))
+            if decision.refresh:
+                yield from self._ask(cache)
+            elif decision.credential is None and decision.flight is not None:
+                yield Wait(decision.flight)
+            credential = cache.current(datetime.now(UTC))
+            if credential is not None:
+                self._use(credential)
+                return
+
+    def _ask(self, cache: CredentialCache[Credential]) -> Plan[None]:
+        try:
+            answer = yield Call(cache.provider)
+            cache.store(Credential.from_mapping(answer), datetime.now(UTC))
+        except BaseException as error:
+            failure = _credential_error(error)
+            still_good = cache.fail(failure, datetime.now(UTC))
+            if still_good is None or not isinstance(error, Exception):
+                raise failure from error
+
+    def _use(self, credential: Credential) -> None:
+        if credential != self._credential:
+            self._credential = credential
+            self._signers.clear()
+
+    def recover(self, failure: Failure) -> Plan[bool]:
+        """Mend what a refused request shows to be wrong, the clock or the credential; tell whether to try again."""
+        if failure.row.again == "clock" and failure.server_time is not None:
+            self._skew = failure.server_time - datetime.now(UTC)
+            self._signers.clear()
+            return True
+        if failure.row.again != "credential" or self._credentials is None or self._credential is None:
+            return False
+        if not self._credentials.invalidate(self._credential, datetime.now(UTC)):
+            return False
+        yield from self.refresh()
+        return True
+
+    # --- what is sent
+
+    def prepare(self, shape: Shape) -> tuple[list[bytes], Signer | None]:
+        """Return the header lines that need no signature, and the signer that sends the others."""
+        key = (shape.method, shape.payload_hash)
+        now = self.policy.clock()
+        if not shape.headers and key in self._signers and now - self._signers[key][0] < SIGNER_SECONDS:
+            return self._signers[key][1]
+        prepared = self._prepare(shape)
+        if not shape.headers:
+            self._signers[key] = (now, prepared)
+        return prepared
+
+    def _prepare(self, shape: Shape) -> tuple[list[bytes], Signer | None]:
+        headers = {**self._headers, **shape.headers}
+        lines = list(header_lines(headers))
+        signer = self._signer(shape, headers)
+        signed = {_name(line) for line in signer.headers} if signer is not None else set()
+        plain = [line for line in lines if _name(line) not in signed]
+        if shape.method in ("PUT", "POST") and "content-type" not in {name.lower() for name in headers}:
+            plain.append(b"Content-Type:")  # libcurl would send that of a form
+        return plain, signer
+
+    def _signer(self, shape: Shape, headers: Mapping[str, str]) -> Signer | None:
+        if self._credential is None:
+            return None
+        return sigv4.signer(
+            shape.method,
+            self.host,
+            headers=headers,
+            payload_hash=shape.payload_hash,
+            credential=self._credential,
+            region=self.region,
+            now=datetime.now(UTC) + self._skew,
+        )
+
+    # --- what came back
+
+    def understand(self, reply: Reply) -> Failure:
+        """Say what a failed reply means."""
+        code, message = self._words(reply) if reply.error is None else (None, "")
+        return understand(reply, self.dialect.codes, code, message)
+
+    def _words(self, reply: Reply) -> tuple[str | None, str]:
+        """Return the service's error code and message, where the body has them."""
+        try:
+            document = parse(bytes(reply.body), "Error")
+        except CorruptResponseError:
+            return None, ""
+        return document.find_text("Code") or None, document.find_text("Message")
+
+    def error(self, reply: Reply, failure: Failure, method: str, path: str) -> BaseError:
+        """Make the error of a request that failed for good."""
+        reason = failure.code or (f"HTTP {reply.status}" if reply.status else "no reply")
+        said = f": {failure.message}" if failure.message else ""
+        tries = f", after {reply.attempts} tries" if reply.attempts > 1 else ""
+        where = f"{self.origin} " if reply.error is not None else ""
+        return failure.row.error(
+            f"{method} {path!r} failed: {failure.row.words} ({where}{reason}{said}{tries})",
+            hint=self._hint(reply, failure),
+            store=self.dialect.store,
+            path=path,
+            status=reply.status or None,
+            code=failure.code,
+            request_id=reply.headers.get("x-amz-request-id"),
+            attempts=reply.attempts,
+        )
+
+    def _hint(self, reply: Reply, failure: Failure) -> str | None:
+        if reply.error is not None:
+            return CURL_HINTS.get(reply.curl_code)
+        region = reply.headers.get("x-amz-bucket-region")
+        if region and region != self.region:
+            return f"The bucket is in the region {region}, the store is set to {self.region}: give region={region!r}."
+        return self.dialect.hints.get(failure.code or "")
+
+
+def _name(line: bytes) -> bytes:
+    return line.replace(b";", b":").partition(b":")[0].lower()
+
+
+def _host_header(origin: str) -> str:
+    """Return the Host header that libcurl sends: with the port, unless it is the scheme's own."""
+    parts = urlsplit(origin)
+    usual = 443 if parts.scheme == "https" else 80
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    return host if parts.port in (None, usual) else f"{host}:{parts.port}"
+
+
+def _credential_error(error: BaseException) -> BaseException:
+    """Return the error for the caller: what the provider raised, named, unless the caller itself was stopped."""
+    if isinstance(error, BaseError) or not isinstance(error, Exception):
+        return error
+    return errors.UnauthenticatedError(
+        f"The credential provider failed with {type(error).__name__}: {error}",
+        hint="Call it by itself to see why.",
+    )
+

@@ -1,0 +1,258 @@
+"""What reads and listings give back: a result whose body may still be on its way, and streams of chunks and pages.
+
+Each is sync and async at once: iterate it in either way, or call the method or its ``_async`` twin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
+
+from objstore import exceptions as errors
+from objstore._core import Buffer, Bytes
+from objstore._effects import Plan
+from objstore._run import arun, both, run
+from objstore.providers.provider import Conditions, Fetch, Fetched, Provider, Range, Read, Target
+from objstore.types import Attributes, ObjectMeta
+
+T = TypeVar("T")
+
+PART = 10 << 20
+"""How much of an object one request brings. It is also the first read of a `get`: what is smaller comes at once."""
+
+MOST_PARTS = 64
+"""How many parts of one object are fetched at a time."""
+
+READ_AHEAD = 64 << 20
+"""How many bytes a stream fetches before they are asked for."""
+
+
+class GetResult:
+    """The answer to a `get`: metadata, and a body that can be read once.
+
+    A body of up to 10 MiB is here already. The rest of a larger one is fetched when it is read, as parallel ranges of the
+    same version of the object: if it has been replaced meanwhile, reading raises ObjectChangedError.
+
+    Attributes:
+        meta: Path, size, time and ETag of the whole object.
+        attributes: What was stored with it.
+        range: Which bytes of the object the body is, half-open.
+    """
+
+    def __init__(
+        self, provider: Provider, key: str, meta: ObjectMeta, first: Fetched, range: tuple[int, int], version: str | None
+    ) -> None:
+        self.meta = meta
+        self.attributes: Attributes = first.attributes
+        self.range = range
+        self._provider = provider
+        self._key = key
+        self._first: Bytes | None = first.body
+        self._conditions = Conditions(if_match=_strong(meta["e_tag"]), version=version)
+
+    def __repr__(self) -> str:
+        """Return the path, the size and the range."""
+        return f"GetResult(path={self.meta['path']!r}, size={self.meta['size']}, range={self.range})"
+
+    def _consume(self) -> Bytes:
+        """Return what is here, once."""
+        first, self._first = self._first, None
+        if first is None:
+            raise ValueError("The body of this result has been read already: get the object again")
+        return first
+
+    def _bytes(self) -> Plan[Bytes]:
+        """Return the whole body, as one buffer that nobody copied."""
+        first = self._consume()
+        start, end = self.range
+        if len(first) >= end - start:
+            return first
+        buffer, whole = Buffer.allocate(end - start)
+        memoryview(buffer)[: len(first)] = first
+        fetch = yield from self._rest(start + len(first), PART, lambda at, n: Target(buffer, at - start, n))
+        try:
+            while not fetch.over:
+                yield from fetch.news()
+                _raise_first(fetch, self.meta["path"])
+        finally:
+            fetch.close()
+        return whole
+
+    bytes, bytes_async = both(_bytes)
+    buffer, buffer_async = bytes, bytes_async
+
+    def _rest(
+        self, start: int, size: int, target: Callable[[int, int], Target | None], *, window: int = 0
+    ) -> Plan[Fetch]:
+        """Begin to fetch what is not here, in parts of one version of the object."""
+        end = self.range[1]
+        spans = [Range(at, min(at + size, end)) for at in range(start, end, size)]
+        reads = [Read(self._key, span, target(span.start, span.end - span.start)) for span in spans]
+        return self._provider.fetch(
+            reads, conditions=self._conditions, most_in_flight=MOST_PARTS, each=window > 0, window=window
+        )
+
+    def stream(self, min_chunk_size: int = PART) -> BytesStream:
+        """Return the body as a stream of chunks, in bounded memory.
+
+        Args:
+            min_chunk_size: The least size of every chunk but the last, in bytes.
+
+        Raises:
+            ValueError: The body has been read already, or the size is negative.
+        """
+        if min_chunk_size < 0:
+            raise ValueError(f"min_chunk_size must not be negative, as {min_chunk_size} is")
+        return BytesStream(self, self._consume(), max(min_chunk_size, 1))
+
+    def __iter__(self) -> Iterator[Bytes]:
+        """Iterate over the body in chunks."""
+        return iter(self.stream())
+
+    def __aiter__(self) -> AsyncIterator[Bytes]:
+        """Iterate over the body in chunks."""
+        return aiter(self.stream())
+
+
+def _strong(e_tag: str | None) -> str | None:
+    """Return an ETag that can pin a version; a weak one cannot (RFC 9110, section 13.1.1)."""
+    return None if e_tag is None or e_tag.startswith("W/") else e_tag
+
+
+def _raise_first(fetch: Fetch, path: str) -> None:
+    """Raise the first error of the parts of one object."""
+    for error in fetch.errors.values():
+        if isinstance(error, errors.PreconditionError):
+            raise errors.ObjectChangedError(
+                f"{path!r} was replaced while it was being read", hint="Get it again.", path=path, status=error.status
+            ) from error
+        raise error
+
+
+class BytesStream:
+    """The chunks of a body, in order. Iterate it synchronously or asynchronously, even in turns."""
+
+    def __init__(self, result: GetResult, first: Bytes, least: int) -> None:
+        self._result = result
+        self._least = least
+        self._pieces = [first] if len(first) else []
+        self._at = result.range[0] + len(first)
+        self._fetch: Fetch | None = None
+        self._arrived: set[int] = set()
+        self._given = 0
+
+    def _next(self) -> Plan[Bytes]:
+        size = sum(map(len, self._pieces))
+        while size < self._least and self._at < self._result.range[1]:
+            piece = yield from self._part()
+            self._pieces.append(piece)
+            self._at += len(piece)
+            size += len(piece)
+        if not self._pieces:
+            raise _Ended
+        pieces, self._pieces = self._pieces, []
+        return pieces[0] if len(pieces) == 1 else Bytes(b"".join(pieces))
+
+    def _part(self) -> Plan[Bytes]:
+        """Return the next part, waiting for it."""
+        if self._fetch is None:
+            size = max(PART, self._least)
+            self._fetch = yield from self._result._rest(
+                self._at, size, lambda at, n: None, window=max(READ_AHEAD, 4 * size)
+            )
+        while self._given not in self._arrived:
+            yield from self._fetch.news()
+            _raise_first(self._fetch, self._result.meta["path"])
+            self._arrived.update(self._fetch.finished())
+        self._given += 1
+        return self._fetch.take(self._given - 1)
+
+    def close(self) -> None:
+        """Stop what is still under way."""
+        if self._fetch is not None:
+            self._fetch.close()
+
+    def __iter__(self) -> BytesStream:
+        """Return itself."""
+        return self
+
+    def __next__(self) -> Bytes:
+        """Return the next chunk."""
+        try:
+            return run(self._next())
+        except _Ended:
+            raise StopIteration from None
+
+    def __aiter__(self) -> BytesStream:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> Bytes:
+        """Return the next chunk."""
+        try:
+            return await arun(self._next())
+        except _Ended:
+            raise StopAsyncIteration from None
+
+
+class _Ended(Exception):
+    """A stream has no more. (A plan cannot raise StopIteration: it is a generator.)"""
+
+
+class ListStream(Generic[T]):
+    """The pages of a listing. Iterate it synchronously or asynchronously, even in turns, or collect the rest at once."""
+
+    def __init__(self, pages: Callable[[], Plan[list[Any] | None]], chunk: int, wrap: Callable[[list[Any]], T]) -> None:
+        self._pages = pages
+        self._chunk = max(chunk, 1)
+        self._wrap = wrap
+        self._ready: list[Any] = []
+        self._ended = False
+
+    def _more(self) -> Plan[None]:
+        page = yield from self._pages()
+        if page is None:
+            self._ended = True
+        else:
+            self._ready.extend(page)
+
+    def _next(self) -> Plan[T]:
+        while len(self._ready) < self._chunk and not self._ended:
+            yield from self._more()
+        if not self._ready:
+            raise _Ended
+        page, self._ready = self._ready[: self._chunk], self._ready[self._chunk :]
+        return self._wrap(page)
+
+    def _collect(self) -> Plan[T]:
+        """Return all that is left of the listing, as one page."""
+        while not self._ended:
+            yield from self._more()
+        rest, self._ready = self._ready, []
+        return self._wrap(rest)
+
+    collect, collect_async = both(_collect)
+
+    def __iter__(self) -> ListStream[T]:
+        """Return itself."""
+        return self
+
+    def __next__(self) -> T:
+        """Return the next page."""
+        try:
+            return run(self._next())
+        except _Ended:
+            raise StopIteration from None
+
+    def __aiter__(self) -> ListStream[T]:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> T:
+        """Return the next page."""
+        try:
+            return await arun(self._next())
+        except _Ended:
+            raise StopAsyncIteration from None
+
+
