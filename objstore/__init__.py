@@ -1,15 +1,14 @@
 """A client for object stores: many objects and ranges at once, synchronously and asynchronously.
 
-    from objstore.store import S3Store
-    store = S3Store("bucket", region="eu-west-1")
-    views = store.get_many(["a", "b", ("c", 0, 4096)])
+from objstore.store import S3Store
+store = S3Store("bucket", region="eu-west-1")
+views = store.get_many(["a", "b", ("c", 0, 4096)])
 """
 
 from objstore import exceptions, store
 from objstore._core import Bytes, engine_info
 from objstore._core import configure as _configure
 from objstore.results import BytesStream, GetResult, ListStream
-from objstore.store import VERSION as __version__
 from objstore.store import (
     copy,
     copy_async,
@@ -43,6 +42,8 @@ from objstore.store import (
     upload,
     upload_async,
 )
+
+__version__ = store.VERSION
 
 __all__ = [
     "Bytes",
@@ -92,7 +93,8 @@ def configure(*, io_threads: int) -> None:
     """Set how many helper threads the engine uses, before the first one is needed.
 
     Args:
-        io_threads: 0 to 32; 1 if never set. 0: no helper thread ever exists, and the calling thread, or the asyncio event
+        io_threads: 0 to 32; 1 if never set. 0: no helper thread ever exists, and the calling thread, or the asyncio
+            event
             loop, drives the transfers itself (MPI ranks, pinned cores). 2 or more: large batches are spread over them.
 
     Raises:

@@ -153,8 +153,10 @@ def _mode(mode: PutMode | None) -> PutMode:
             raise ValueError(f"mode = {dict(mode)!r}: it can have e_tag and version only")
         return mode
     lower = mode.lower()
-    if lower == "create" or lower == "overwrite":
-        return lower
+    if lower == "create":
+        return "create"
+    if lower == "overwrite":
+        return "overwrite"
     raise ValueError(f"mode = {mode!r}: give 'create', 'overwrite' or {{'e_tag': ..., 'version': ...}}")
 
 
@@ -167,4 +169,3 @@ def check_at_least(name: str, value: int, least: int) -> int:
     if value < least:
         raise ValueError(f"{name} = {value}: give at least {least}")
     return value
-

@@ -1,6 +1,7 @@
 """The operations on many objects, and on one object too large for one request, as plans, for any provider.
 
-Bulk is not a loop over single operations: a batch goes to the engine at once, and what fails in it is retried by itself.
+Bulk is not a loop over single operations: a batch goes to the engine at once, and what fails in it is retried by
+    itself.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def read_requests(store: Store, requests: Iterable[Request]) -> list[Read]:
     """Return the requests of a bulk read, checked."""
     key = store.key
     return [
-        Read(key(request)) if isinstance(request, str) else Read(key(request[0]), _range(request)) for request in requests
+        Read(key(request)) if isinstance(request, str) else Read(key(request[0]), _range(request))
+        for request in requests
     ]
 
 
@@ -108,7 +110,9 @@ def _writable(buffer: Any) -> Buffer:
     try:
         return Buffer(buffer, writable=True)
     except (TypeError, BufferError) as error:
-        raise ValueError(f"out must be writable, C-contiguous buffers; {type(buffer).__name__} is not: {error}") from None
+        raise ValueError(
+            f"out must be writable, C-contiguous buffers; {type(buffer).__name__} is not: {error}"
+        ) from None
 
 
 def _room(read: Read, room: int) -> int:
@@ -129,7 +133,7 @@ def _side_by_side(reads: Sequence[Read], out: Buffer) -> list[Read]:
         length = _length(read)
         if length is None:
             raise ValueError(
-                f"one buffer for all needs to know every length, that of {read.key!r} is open: give (path, start, end), "
+                f"one buffer for all needs every length, that of {read.key!r} is open: give (path, start, end), "
                 "or a buffer for each request"
             )
         placed.append(read._replace(target=Target(out, at, length)))
@@ -326,7 +330,6 @@ def put_many(
     finally:
         for _, body in named:
             body.close()
-
 
 
 def upload(

@@ -1,7 +1,7 @@
 """Which ranges of an object to ask for together.
 
-Two neighbours are read by one request when the gap between them costs less than a second request would, and what is read
-together stays small enough that several requests can share the work.
+Two neighbours are read by one request when the gap between them costs less than a second request would, and what is
+read together stays small enough that several requests can share the work.
 """
 
 from __future__ import annotations

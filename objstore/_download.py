@@ -1,8 +1,9 @@
 """One object to a local file, in parallel parts, and on from where it broke off.
 
-The parts are written in place into a hidden file beside the target, which is renamed to it when whole. The hidden file is
-named after the version of the object, and has behind the object's bytes one byte for each part: 1 once it is written. So a
-later download of the same version goes on where an earlier one ended, and one of another version begins anew.
+The parts are written in place into a hidden file beside the target, which is renamed to it when whole. The hidden file
+is named after the version of the object, and has behind the object's bytes one byte for each part: 1 once it is
+written. So a later download of the same version goes on where an earlier one ended, and one of another version begins
+anew.
 
 Its one invariant: the target is the whole object of one version, or it is untouched.
 """
@@ -39,7 +40,8 @@ def download(
 ) -> Plan[ObjectMeta]:
     """Download an object to a local file, in parallel parts; broken off, it goes on where it ended.
 
-    It needs memory for `chunk_size` times `max_concurrency` bytes at the most, and as much disk as the object has bytes.
+    It needs memory for `chunk_size` times `max_concurrency` bytes at the most, and as much disk as the object has
+    bytes.
 
     Args:
         store: Where it is.

@@ -1,10 +1,11 @@
 """What an operation may ask of the world: the effects that a plan yields.
 
-An operation is a plan: a generator that yields effects and returns its value. It neither blocks nor awaits; `_run` drives
-it in either way. Cleanup is ordinary Python inside the plan (``try``/``finally``): a cancelled or interrupted operation is
-thrown its exception at the ``yield`` where it waits.
+An operation is a plan: a generator that yields effects and returns its value. It neither blocks nor awaits; `_run`
+drives it in either way. Cleanup is ordinary Python inside the plan (``try``/``finally``): a cancelled or interrupted
+operation is thrown its exception at the ``yield`` where it waits.
 
-Besides the effects here, a plan may yield a `Batch`: start it if it has not been started, and come back when it has news.
+Besides the effects here, a plan may yield a `Batch`: start it if it has not been started, and come back when it has
+news.
 """
 
 from __future__ import annotations

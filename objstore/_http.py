@@ -1,7 +1,8 @@
-"""What HTTP needs beside the requests themselves: where to connect, whom to trust, and how times and headers are written.
+"""What HTTP needs beside the requests themselves: where to connect, whom to trust, and how times and headers are
+written.
 
-libcurl looks for proxies and certificates in the environment, from its own threads, and finds what the machine that built
-it had. Here they are looked up once, in Python, and given to it.
+libcurl looks for proxies and certificates in the environment, from its own threads, and finds what the machine that
+built it had. Here they are looked up once, in Python, and given to it.
 
 Its one invariant: no header line that leaves here has a line break or a NUL in it.
 """

@@ -110,9 +110,7 @@ def _wanted(range: Range, fetched: Fetched) -> tuple[int, int]:
     return range.start, size if range.end < 0 else min(range.end, size)
 
 
-def get_range(
-    store: Store, path: str, *, start: int, end: int | None = None, length: int | None = None
-) -> Plan[Bytes]:
+def get_range(store: Store, path: str, *, start: int, end: int | None = None, length: int | None = None) -> Plan[Bytes]:
     """Get one range of an object.
 
     Args:
@@ -323,7 +321,8 @@ def _settle_parts(upload: Upload, most: int, progress: Progress | None) -> Plan[
 
 
 def _grown(part_size: int, sent: int, most_parts: int) -> int:
-    """Return the size of the next part: it doubles with every tenth of the parts there may be, for streams without end."""
+    """Return the size of the next part: it doubles with every tenth of the parts there may be, for streams without
+    end."""
     return part_size << (sent * 10 // most_parts)
 
 
@@ -332,7 +331,8 @@ def delete(store: Store, paths: str | Sequence[str]) -> Plan[None]:
 
     Args:
         store: Where they are.
-        paths: A path, or a sequence of paths. An object that does not exist counts as deleted, where the service says so.
+        paths: A path, or a sequence of paths. An object that does not exist counts as deleted, where the service says
+            so.
 
     Raises:
         BaseError: The first error; its notes count the others. What could be deleted has been.

@@ -1,10 +1,11 @@
 """What went wrong with a request, and whether to send it again.
 
 Two tables say what a failure means: one by CURLcode, where no reply came, one by status, where one did. A row names the
-error for the caller and whether the request may be sent again. A budget for each origin keeps retries from multiplying the
-load on a service that is down.
+error for the caller and whether the request may be sent again. A budget for each origin keeps retries from multiplying
+the load on a service that is down.
 
-Its one invariant: whether to retry is decided from the failed reply and the clock alone; nothing is sent or awaited here.
+Its one invariant: whether to retry is decided from the failed reply and the clock alone; nothing is sent or awaited
+    here.
 """
 
 from __future__ import annotations
@@ -145,9 +146,9 @@ def _retry_after(reply: Reply) -> float | None:
 class Budget:
     """How many retries an origin may still be sent.
 
-    While at least a tenth of what it answers succeeds, retries cost nothing: a flaky service is worth the insistence. Below
-    that it is down, and each retry is paid from a fixed sum that successes refill, so that an outage is met with few more
-    requests than there were to begin with.
+    While at least a tenth of what it answers succeeds, retries cost nothing: a flaky service is worth the insistence.
+    Below that it is down, and each retry is paid from a fixed sum that successes refill, so that an outage is met with
+    few more requests than there were to begin with.
     """
 
     FULL = 500.0

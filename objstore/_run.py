@@ -2,8 +2,8 @@
 
 This is the only module in which sync and async differ. `both` makes the two faces of an operation from its plan.
 
-Its one invariant: whatever ends a plan early (an error, Ctrl-C, a cancelled task) is thrown into it where it waits, so that
-its cleanup runs in both modes.
+Its one invariant: whatever ends a plan early (an error, Ctrl-C, a cancelled task) is thrown into it where it waits, so
+that its cleanup runs in both modes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ClassVar, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from objstore._core import Batch, Channel
@@ -45,30 +45,34 @@ def both(plan: Callable[P, Plan[T]]) -> tuple[Callable[P, T], Callable[P, Corout
 
 def run(plan: Plan[T]) -> T:
     """Drive a plan to its end in the calling thread."""
-    resume, value = plan.send, None
+    resume: Callable[[Any], Effect] = plan.send
+    value: Any = None
     while True:
         try:
             effect = resume(value)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            result: T = end.value
+            return result
         try:
             resume, value = plan.send, _perform(effect)
         except BaseException as error:
-            resume, value = plan.throw, error  # type: ignore[assignment]
+            resume, value = plan.throw, error
 
 
 async def arun(plan: Plan[T]) -> T:
     """Drive a plan to its end on the running event loop."""
-    resume, value = plan.send, None
+    resume: Callable[[Any], Effect] = plan.send
+    value: Any = None
     while True:
         try:
             effect = resume(value)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            result: T = end.value
+            return result
         try:
             resume, value = plan.send, await _perform_async(effect)
         except BaseException as error:
-            resume, value = plan.throw, error  # type: ignore[assignment]
+            resume, value = plan.throw, error
 
 
 def _perform(effect: Effect) -> Any:
@@ -130,7 +134,7 @@ def _await_here(awaitable: Awaitable[T]) -> T:
 class _Mailbox:
     """What one event loop waits for: one reader for the news of all its batches."""
 
-    _all: WeakKeyDictionary[asyncio.AbstractEventLoop, _Mailbox] = WeakKeyDictionary()
+    _all: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, _Mailbox]] = WeakKeyDictionary()
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.channel = Channel()

@@ -1,7 +1,7 @@
 """What can be uploaded, cut into parts: memory, files, readers, iterators and async iterators.
 
-A body gives one part after another. Parts of memory and of real files are not copied: the engine sends them from where they
-are. The others are read a part at a time.
+A body gives one part after another. Parts of memory and of real files are not copied: the engine sends them from where
+they are. The others are read a part at a time.
 
 Its one invariant: a file that changes while it is being sent is noticed, and the upload fails.
 """
@@ -60,8 +60,8 @@ def open_body(file: PutInput) -> Body:
     if isinstance(file, Iterable):
         return _Pieces(_SyncPieces(iter(file)))
     raise TypeError(
-        f"a {type(file).__name__} cannot be uploaded: give bytes or another buffer, a path, a binary file, or an iterable "
-        "of buffers"
+        f"a {type(file).__name__} cannot be uploaded: give bytes or another buffer, a path, a binary file, "
+        "or an iterable of buffers"
     )
 
 

@@ -5,7 +5,7 @@ Each is sync and async at once: iterate it in either way, or call the method or 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from objstore import exceptions as errors
@@ -30,8 +30,8 @@ READ_AHEAD = 64 << 20
 class GetResult:
     """The answer to a `get`: metadata, and a body that can be read once.
 
-    A body of up to 10 MiB is here already. The rest of a larger one is fetched when it is read, as parallel ranges of the
-    same version of the object: if it has been replaced meanwhile, reading raises ObjectChangedError.
+    A body of up to 10 MiB is here already. The rest of a larger one is fetched when it is read, as parallel ranges of
+    the same version of the object: if it has been replaced meanwhile, reading raises ObjectChangedError.
 
     Attributes:
         meta: Path, size, time and ETag of the whole object.
@@ -40,7 +40,13 @@ class GetResult:
     """
 
     def __init__(
-        self, provider: Provider, key: str, meta: ObjectMeta, first: Fetched, range: tuple[int, int], version: str | None
+        self,
+        provider: Provider,
+        key: str,
+        meta: ObjectMeta,
+        first: Fetched,
+        range: tuple[int, int],
+        version: str | None,
     ) -> None:
         self.meta = meta
         self.attributes: Attributes = first.attributes
@@ -149,7 +155,7 @@ class BytesStream:
             self._at += len(piece)
             size += len(piece)
         if not self._pieces:
-            raise _Ended
+            raise _NoMoreError
         pieces, self._pieces = self._pieces, []
         return pieces[0] if len(pieces) == 1 else Bytes(b"".join(pieces))
 
@@ -180,7 +186,7 @@ class BytesStream:
         """Return the next chunk."""
         try:
             return run(self._next())
-        except _Ended:
+        except _NoMoreError:
             raise StopIteration from None
 
     def __aiter__(self) -> BytesStream:
@@ -191,16 +197,16 @@ class BytesStream:
         """Return the next chunk."""
         try:
             return await arun(self._next())
-        except _Ended:
+        except _NoMoreError:
             raise StopAsyncIteration from None
 
 
-class _Ended(Exception):
+class _NoMoreError(Exception):
     """A stream has no more. (A plan cannot raise StopIteration: it is a generator.)"""
 
 
 class ListStream(Generic[T]):
-    """The pages of a listing. Iterate it synchronously or asynchronously, even in turns, or collect the rest at once."""
+    """The pages of a listing. Iterate it synchronously or asynchronously, even in turns, or collect the rest."""
 
     def __init__(self, pages: Callable[[], Plan[list[Any] | None]], chunk: int, wrap: Callable[[list[Any]], T]) -> None:
         self._pages = pages
@@ -220,7 +226,7 @@ class ListStream(Generic[T]):
         while len(self._ready) < self._chunk and not self._ended:
             yield from self._more()
         if not self._ready:
-            raise _Ended
+            raise _NoMoreError
         page, self._ready = self._ready[: self._chunk], self._ready[self._chunk :]
         return self._wrap(page)
 
@@ -241,7 +247,7 @@ class ListStream(Generic[T]):
         """Return the next page."""
         try:
             return run(self._next())
-        except _Ended:
+        except _NoMoreError:
             raise StopIteration from None
 
     def __aiter__(self) -> ListStream[T]:
@@ -252,7 +258,5 @@ class ListStream(Generic[T]):
         """Return the next page."""
         try:
             return await arun(self._next())
-        except _Ended:
+        except _NoMoreError:
             raise StopAsyncIteration from None
-
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any
 
 from objstore import _bulk, _download, _ops
 from objstore._options import RetryOptions, Settings, parse
@@ -19,10 +19,10 @@ from objstore.providers.s3 import TABLE, open_s3
 from objstore.results import ListStream
 
 if TYPE_CHECKING:
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Unpack
 
     from objstore.providers.provider import Provider
-    from objstore.types import ClientConfig, ObjectMeta, RetryConfig, S3Config, S3CredentialProvider
+    from objstore.types import ClientConfig, ObjectMeta, RetryConfig, S3Config, S3CredentialProvider, S3Keywords
 
 try:
     VERSION = version("objstore")
@@ -119,7 +119,7 @@ class S3Store(Store):
     Args:
         bucket: The bucket's name.
         prefix: A path in front of all paths of this store.
-        config: Settings, as a dict; every one may also be a keyword argument, or come from the environment (``AWS_...``).
+        config: Settings, as a dict; each may also be a keyword argument, or come from ``AWS_...`` in the environment.
         client_options: Settings of the HTTP client.
         retry_config: How often and how long to try again.
         credential_provider: A function, or coroutine function, that returns a credential.
@@ -139,7 +139,7 @@ class S3Store(Store):
         client_options: ClientConfig | Mapping[str, object] | None = None,
         retry_config: RetryConfig | None = None,
         credential_provider: S3CredentialProvider | None = None,
-        **kwargs: Unpack[S3Config],
+        **kwargs: Unpack[S3Keywords],
     ) -> None:
         if credential_provider is not None and not callable(credential_provider):
             raise TypeError(f"credential_provider must be a function, not a {type(credential_provider).__name__}")
@@ -203,7 +203,7 @@ class S3Store(Store):
 
     def __eq__(self, other: object) -> bool:
         """Tell whether two stores were given the same."""
-        return type(self) is type(other) and self.__getnewargs_ex__() == other.__getnewargs_ex__()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.__getnewargs_ex__() == other.__getnewargs_ex__()
 
     def __hash__(self) -> int:
         """Hash what equal stores share."""

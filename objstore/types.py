@@ -40,6 +40,7 @@ __all__ = [
     "S3Config",
     "S3Credential",
     "S3CredentialProvider",
+    "S3Keywords",
     "SuffixRange",
     "UpdateVersion",
 ]
@@ -183,12 +184,11 @@ class RetryConfig(TypedDict, total=False):
     retry_timeout: timedelta | float
 
 
-class S3Config(TypedDict, total=False):
-    """Settings of an S3 store; each may also carry the prefix ``aws_``."""
+class S3Keywords(TypedDict, total=False):
+    """Settings of an S3 store that may be given as keyword arguments; each may also carry the prefix ``aws_``."""
 
     access_key_id: str
     aws_endpoint_url_s3: str
-    bucket: str
     checksum_algorithm: Literal["sha256", "crc64nvme"] | str
     conditional_put: Literal["etag", "disabled"] | str
     container_authorization_token_file: str
@@ -218,6 +218,12 @@ class S3Config(TypedDict, total=False):
     unsigned_payload: bool | str
     virtual_hosted_style_request: bool | str
     web_identity_token_file: str
+
+
+class S3Config(S3Keywords, total=False):
+    """Settings of an S3 store."""
+
+    bucket: str
 
 
 class S3Credential(TypedDict):

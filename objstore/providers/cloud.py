@@ -1,7 +1,7 @@
 """The primitive operations over HTTP, in S3's dialect or one near it.
 
-This is the only module that makes requests to an object store. What differs between services is in the `Dialect` and the
-`Service`; what every operation shares (ranges, parts, batches) is above, in `_ops` and `_bulk`.
+This is the only module that makes requests to an object store. What differs between services is in the `Dialect` and
+the `Service`; what every operation shares (ranges, parts, batches) is above, in `_ops` and `_bulk`.
 """
 
 from __future__ import annotations
@@ -248,9 +248,7 @@ class Cloud:
 
     def _delete_singly(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, BaseError]]:
         yield from self.service.refresh()
-        exchange = Exchange(
-            self.service, Shape("DELETE", {}), lambda index: keys[index], most_in_flight=most_in_flight
-        )
+        exchange = Exchange(self.service, Shape("DELETE", {}), lambda index: keys[index], most_in_flight=most_in_flight)
         for key in keys:
             exchange.add(self._target(key))
         exchange.seal()
@@ -372,9 +370,7 @@ class _HeadMany(Exchange):
 
     def __init__(self, cloud: Cloud, keys: Sequence[str], most_in_flight: int) -> None:
         shape = Shape("HEAD", cloud._read_headers)
-        super().__init__(
-            cloud.service, shape, lambda index: keys[index], keep_head=True, most_in_flight=most_in_flight
-        )
+        super().__init__(cloud.service, shape, lambda index: keys[index], keep_head=True, most_in_flight=most_in_flight)
         self._cloud = cloud
         self._keys = keys
 

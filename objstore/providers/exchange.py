@@ -19,7 +19,7 @@ from objstore.signing.sigv4 import EMPTY_PAYLOAD
 
 if TYPE_CHECKING:
     from objstore._core import Signer
-    from objstore.providers.cloud import Service
+    from objstore.providers.service import Service
 
 RENEW_SECONDS = 240.0
 """How long one signature is used: services take it for 15 minutes, retries and clocks need some of them."""

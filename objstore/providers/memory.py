@@ -167,7 +167,9 @@ class Memory:
     def copy(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
         """Copy an object."""
         found = self._find(source, ANY)
-        self.write(target, bytes(found.body), WriteOptions(found.attributes, mode="overwrite" if overwrite else "create"))
+        self.write(
+            target, bytes(found.body), WriteOptions(found.attributes, mode="overwrite" if overwrite else "create")
+        )
         return
         yield
 

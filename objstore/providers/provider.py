@@ -18,7 +18,7 @@ from objstore.types import ObjectMeta, PutMode, PutResult
 
 
 class Range(NamedTuple):
-    """A range of an object in bytes, half-open. ``start`` alone: to its end; ``end`` alone: its last bytes; -1: absent."""
+    """A half-open range of an object in bytes. ``start`` alone: to its end; ``end`` alone: its last; -1: absent."""
 
     start: int = -1
     end: int = -1
@@ -122,6 +122,10 @@ class Exchange(Protocol):
     def bytes_received(self) -> int:
         """How many bytes of bodies have come."""
 
+    @property
+    def bytes_sent(self) -> int:
+        """How many bytes of bodies were sent by requests that ended well."""
+
     def news(self, within: float | None = None) -> Plan[None]:
         """Wait until something has changed that the caller may act on, or `within` seconds have passed."""
 
@@ -155,10 +159,6 @@ class Upload(Exchange, Protocol):
     def unsettled(self) -> int:
         """How many parts are on their way."""
 
-    @property
-    def bytes_sent(self) -> int:
-        """How many bytes of parts have arrived."""
-
     def finished(self) -> list[int]:
         """Return the indexes of the parts that arrived since the last call."""
 
@@ -188,14 +188,22 @@ class Provider(Protocol):
         """Begin to read what is known about many objects."""
 
     def fetch(
-        self, reads: Sequence[Read], *, conditions: Conditions = ANY, most_in_flight: int, each: bool = False, window: int = 0
+        self,
+        reads: Sequence[Read],
+        *,
+        conditions: Conditions = ANY,
+        most_in_flight: int,
+        each: bool = False,
+        window: int = 0,
     ) -> Plan[Fetch]:
         """Begin many reads."""
 
     def put(self, key: str, source: Source, options: WriteOptions) -> Plan[PutResult]:
         """Write one object in one request."""
 
-    def put_many(self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int) -> Plan[PutMany]:
+    def put_many(
+        self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
+    ) -> Plan[PutMany]:
         """Begin to write many objects, each in one request."""
 
     def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:

@@ -72,9 +72,7 @@ DIALECT = Dialect(
 )
 
 
-def open_s3(
-    settings: Settings, retry: RetryOptions, provider: Callable[[], object] | None, user_agent: str
-) -> Cloud:
+def open_s3(settings: Settings, retry: RetryOptions, provider: Callable[[], object] | None, user_agent: str) -> Cloud:
     """Make the provider of a bucket.
 
     Args:
@@ -157,7 +155,7 @@ def _credentials(
 def _no_credential() -> object:
     raise errors.UnauthenticatedError(
         "There is no credential",
-        hint="Give access_key_id and secret_access_key, a credential_provider, or skip_signature=True for a public bucket.",
+        hint="Give access_key_id and secret_access_key, a credential_provider, or skip_signature=True (public buckets).",
     )
 
 

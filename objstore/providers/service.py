@@ -28,7 +28,7 @@ SIGNER_SECONDS = 30.0
 CURL_HINTS = {
     6: "Check the host name in `endpoint`.",
     7: "Check `endpoint`, and that the server runs.",
-    28: "Raise `connect_timeout`, `first_byte_timeout` or `stall_timeout` in client_options if the server is just slow.",
+    28: "Raise connect_timeout, first_byte_timeout or stall_timeout in client_options if the server is just slow.",
     60: "Give the authority's certificate in client_options['root_certificate'].",
 }
 
@@ -213,4 +213,3 @@ def _credential_error(error: BaseException) -> BaseException:
         f"The credential provider failed with {type(error).__name__}: {error}",
         hint="Call it by itself to see why.",
     )
-
