@@ -124,9 +124,8 @@ def get_range(store: Store, path: str, *, start: int, end: int | None = None, le
         NotFoundError: There is no such object.
         InvalidRangeError: The range is empty, or begins after the end of the object.
     """
-    range = span(start, end=end, length=length)
-    fetched = yield from store.provider.fetch_one(store.key(path), range, ANY)
-    return fetched.body
+    read = Read(store.key(path), span(start, end=end, length=length))
+    return (yield from _bodies(store.provider, [read], 1))[0] or Bytes()
 
 
 def get_ranges(
@@ -163,15 +162,18 @@ def get_ranges(
     merged = coalesce_ranges(ranges, check_at_least("coalesce", coalesce, 0))
     key = store.key(path)
     reads = [Read(key, range) for range in merged.requests]
-    if not reads:
-        return [Bytes()] * len(ranges)
-    fetch = yield from store.provider.fetch(reads, most_in_flight=RANGES_IN_FLIGHT)
+    return merged.cut((yield from _bodies(store.provider, reads, RANGES_IN_FLIGHT)))
+
+
+def _bodies(provider: Provider, reads: Sequence[Read], most_in_flight: int) -> Plan[list[Bytes | None]]:
+    """Read ranges and return them in order, or raise the first error."""
+    fetch = yield from provider.fetch(reads, most_in_flight=most_in_flight)
     try:
         while not fetch.over:
             yield from fetch.news()
             for error in fetch.errors.values():
                 raise error
-        return merged.cut(fetch.bodies())
+        return fetch.bodies()
     finally:
         fetch.close()
 

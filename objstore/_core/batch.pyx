@@ -275,7 +275,7 @@ cdef class Batch:
         elif channel is not None:
             self.driven = channel.loop
             self._attach(channel.loop)
-            channel.step()
+            channel.kick()
         else:
             self.loop = self.driven = engine_borrow()
             self._attach(self.loop)

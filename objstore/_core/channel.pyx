@@ -58,20 +58,26 @@ cdef class Channel:
             raise OSError(errno, "no descriptor for a channel")
         if io_threads == 0:
             self.loop = engine_borrow()
-            self.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
             event.events = EPOLLIN
+            event.data.fd = self.c.wake_fd
+            if epoll_ctl(self.loop.epoll_fd, EPOLL_CTL_ADD, self.c.wake_fd, &event) != 0:
+                raise OSError(errno, "no bell for a channel")
+            self.loop.bell_fd = self.c.wake_fd
+            self.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
             event.data.fd = self.timer_fd
             if self.timer_fd < 0 or epoll_ctl(self.loop.epoll_fd, EPOLL_CTL_ADD, self.timer_fd, &event) != 0:
                 raise OSError(errno, "no timer for a channel")
             self.loop.timer_fd = self.timer_fd
 
     def __dealloc__(self):
+        cdef epoll_event event
         if self.c == NULL:
             return
         if self.loop != NULL and self.made_in == generation:
             if self.timer_fd >= 0:
                 close(self.timer_fd)
-            self.loop.timer_fd = -1
+            epoll_ctl(self.loop.epoll_fd, EPOLL_CTL_DEL, self.c.wake_fd, &event)
+            self.loop.timer_fd = self.loop.bell_fd = -1
             engine_return(self.loop)
         channel_release(self.c)
 
@@ -101,6 +107,13 @@ cdef class Channel:
             ids.append(batch.id)
             batch = channel_next(self.c, batch)
         return ids
+
+    cdef void kick(self):
+        """Let the channel's own loop begin what was just added; the event loop hears of what is done already."""
+        cdef uint64_t one = 1
+        self.step()
+        if self.c.news != NULL:
+            write(self.c.wake_fd, &one, sizeof(one))
 
     cdef void step(self):
         """Drive the channel's own loop once and set its timer for the next time."""

@@ -24,6 +24,7 @@ cdef struct LoopC:
     int epoll_fd
     int wake_fd
     int timer_fd                    # of a channel that drives this loop, else -1
+    int bell_fd
     int64_t now_ns
     int64_t swept_ns
     Shard* shards
@@ -128,7 +129,7 @@ cdef LoopC* loop_new(int most_active) noexcept nogil:
     if loop == NULL:
         return NULL
     loop.most_active = most_active
-    loop.timer_fd = -1
+    loop.timer_fd = loop.bell_fd = -1
     loop.now_ns = loop.swept_ns = now_ns()
     pthread_mutex_init(&loop.mutex, NULL)
     loop.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
@@ -545,7 +546,7 @@ cdef void dispatch(LoopC* loop, epoll_event* event) noexcept nogil:
     cdef int running
     cdef uint64_t count
     cdef FdState* state
-    if fd == loop.wake_fd or fd == loop.timer_fd:
+    if fd == loop.wake_fd or fd == loop.timer_fd or fd == loop.bell_fd:
         read(fd, &count, sizeof(count))
         return
     state = &loop.fds[fd]

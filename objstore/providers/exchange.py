@@ -62,6 +62,7 @@ class Exchange:
         self._shape = shape
         self._name = name
         self._safe = safe
+        self._most_in_flight = most_in_flight
         self._own: dict[int, Shape] = {}
         self._progress: dict[int, float] = {}
         self._refreshed: set[int] = set()
@@ -131,7 +132,9 @@ class Exchange:
     def news(self, within: float | None = None) -> Plan[None]:
         """Wait until something has changed, or `within` seconds have passed; retry what failed and may be retried."""
         yield from self._renew()
-        self.batch.wake_after = within if within is not None else RENEW_SECONDS / 4
+        # a batch that takes several rounds comes back in between, to be signed afresh
+        rounds = self.batch.total > self._most_in_flight
+        self.batch.wake_after = within if within is not None or not rounds else RENEW_SECONDS / 4
         yield self._effect
         self._service.policy.budget.note(max(self._succeeded() - self._counted, 0), 0)
         self._counted = self._succeeded()
