@@ -153,7 +153,13 @@ def parse_http_date(text: str) -> datetime | None:
         if len(text) == 29 and text.endswith(" GMT"):  # the one form that servers send: six times as fast
             month = _MONTHS.index(text[8:11]) + 1
             return datetime(
-                int(text[12:16]), month, int(text[5:7]), int(text[17:19]), int(text[20:22]), int(text[23:25]), tzinfo=UTC
+                int(text[12:16]),
+                month,
+                int(text[5:7]),
+                int(text[17:19]),
+                int(text[20:22]),
+                int(text[23:25]),
+                tzinfo=UTC,
             )
         return parsedate_to_datetime(text).astimezone(UTC)
     except (TypeError, ValueError):

@@ -8,13 +8,14 @@ cdef class Reply:
     """What came for one request: status, headers and body; or libcurl's error, where none came.
 
     ``status`` is 0 without a reply; ``error`` is None unless the transfer failed; ``curl_code`` is its CURLcode.
-    ``start``, ``end`` and ``total`` are the reply's Content-Range, half-open, -1 where absent.
+    ``start``, ``end`` and ``total`` are the reply's Content-Range, half-open, -1 where absent. ``kept`` is how many bytes of
+    the body are put aside for the next try.
     """
     cdef readonly Py_ssize_t index
     cdef readonly int status, curl_code, attempts
     cdef readonly object error
     cdef readonly Bytes body
-    cdef readonly int64_t start, end, total, content_length
+    cdef readonly int64_t start, end, total, content_length, kept
     cdef readonly bytes head
     cdef dict _headers
 
@@ -54,10 +55,11 @@ cdef Reply item_reply(Item* item, dict held):
     reply.attempts = item.attempts
     reply.error = item.error.decode("utf-8", "replace") if item.error != NULL else None
     reply.body = item_body(item, held)
-    reply.start = item.range_start
+    reply.start = item.range_start - item.resumed if item.range_start >= 0 else -1
     reply.end = item.range_end
     reply.total = item.total
     reply.content_length = item.content_length
+    reply.kept = item.kept.length
     reply.head = item.head.data[:item.head.length] if item.head.data != NULL else b""
     return reply
 
@@ -356,13 +358,16 @@ cdef class Batch:
             raise IndexError(f"no request {index} in a batch of {self.c.count}")
         return batch_item(self.c, index)
 
-    def retry(self, Py_ssize_t index, double delay=0, Signer signer=None, headers=None):
-        """Send a failed request again, after `delay` seconds, where given with a fresh signer or other header lines."""
+    def retry(self, Py_ssize_t index, double delay=0, Signer signer=None, *, bint anew=False):
+        """Send a failed request again, after `delay` seconds, where given with a fresh signer.
+
+        A body that broke off goes on where it ended, if it is still that of the same object; with `anew` from its start.
+        """
         cdef Item* item = self._item(index)
         cdef Item** link = &self.c.retries
         cdef SignerC* old = item.signer
-        if headers is not None:
-            self._set_headers(item, headers)
+        if anew:
+            item_drop_kept(item)
         item.due_ns = now_ns() + <int64_t>(delay * SECOND)
         pthread_mutex_lock(&self.c.mutex)
         if signer is not None:

@@ -16,6 +16,13 @@ cdef enum:
     ARENA_LAST = 8 << 20
     HEADER_BUDGET = 64 << 20    # the most memory that is set aside on the word of a header
 
+cdef struct Kept:           # the beginning of a body, from a try that broke off
+    Arena* arena
+    char* data
+    int64_t length
+    int64_t capacity
+    char* tag               # the strong ETag of the object it is of
+
 cdef struct Item:
     Item* next              # in the list of retries, of failures, or of finished items
     BatchC* batch
@@ -48,6 +55,8 @@ cdef struct Item:
     int64_t received
     int64_t capacity
     int64_t reserved        # bytes this item holds of its batch's window
+    Kept kept               # what an earlier try brought of the body
+    int64_t resumed         # how much of it this reply goes on from
     char* error             # libcurl's words for a transport error, or NULL
 
 cdef struct BatchRef:       # one loop's share in a batch
@@ -129,6 +138,38 @@ cdef void item_forget_reply(Item* item) noexcept nogil:
     item.capacity = 0
 
 
+cdef void item_drop_kept(Item* item) noexcept nogil:
+    """Forget what an earlier try brought: the next begins anew."""
+    arena_release(item.kept.arena)
+    free(item.kept.tag)
+    memset(&item.kept, 0, sizeof(Kept))
+
+
+cdef void item_keep(Item* item, const char* tag) noexcept nogil:
+    """Put aside what came of a body before the transfer broke off, to go on from there."""
+    item_drop_kept(item)
+    item.kept.tag = strdup(tag)
+    if item.kept.tag == NULL:
+        return
+    item.kept.arena = item.arena
+    item.kept.data = item.data
+    item.kept.length = item.received
+    item.kept.capacity = item.capacity
+    item.arena = NULL
+    item.data = NULL
+    item.received = item.capacity = 0
+
+
+cdef void item_resume(Item* item) noexcept nogil:
+    """Take up again what was put aside, now that the rest comes."""
+    item.arena = item.kept.arena
+    item.data = item.kept.data
+    item.received = item.resumed = item.kept.length
+    item.capacity = item.kept.capacity
+    item.kept.arena = NULL
+    item_drop_kept(item)
+
+
 cdef void batch_release(BatchC* batch) noexcept nogil:
     cdef int64_t i
     cdef Item* item
@@ -137,6 +178,7 @@ cdef void batch_release(BatchC* batch) noexcept nogil:
     for i in range(batch.count):
         item = batch_item(batch, i)
         item_forget_reply(item)
+        item_drop_kept(item)
         free(item.target.data)
         free(item.headers)
         signer_release(item.signer)
@@ -237,7 +279,7 @@ cdef void batch_settle(Item* item, bint success) noexcept nogil:
     batch.in_flight -= 1
     batch.held += item.received - item.reserved
     item.reserved = item.received
-    batch.bytes_received += item.received
+    batch.bytes_received += item.received - item.resumed
     if item.received > batch.largest:
         batch.largest = item.received
     if success:

@@ -5,6 +5,7 @@
 
 cdef enum:
     RANGE_LINE = 64
+    TAG_LINE = 128
     RECEIVE_BUFFER = 256 << 10
     SEND_BUFFER = 2 << 20
     ERROR_BODY_LIMIT = 256 << 10
@@ -24,6 +25,8 @@ cdef struct Slot:
     char* authorization
     size_t authorization_capacity
     char range[RANGE_LINE]
+    char tag[TAG_LINE]      # the reply's ETag
+    char if_match[TAG_LINE + 16]
     curl.slist* nodes
     size_t nodes_capacity
     int64_t started_ns
@@ -121,6 +124,15 @@ cdef bint keep_line(Item* item, const char* line, size_t size) noexcept nogil:
     return True
 
 
+cdef void copy_tag(Slot* slot, const char* text, size_t size) noexcept nogil:
+    """Note a strong ETag; a weak one does not say that the bytes are the same (RFC 9110, section 8.8.1)."""
+    while size and text[size - 1] in (c"\r", c"\n", c" "):
+        size -= 1
+    if 0 < size < TAG_LINE and text[0] == c'"':
+        memcpy(slot.tag, text, size)
+        slot.tag[size] = 0
+
+
 cdef size_t on_header(char* line, size_t unit, size_t size, void* userdata) noexcept nogil:
     cdef Slot* slot = <Slot*>userdata
     cdef Item* item = slot.item
@@ -136,6 +148,8 @@ cdef size_t on_header(char* line, size_t unit, size_t size, void* userdata) noex
             item.content_length = parse_digits(&at, end)
         elif strncasecmp(line, b"content-range: ", 15) == 0:
             parse_content_range(item, line + 15, end)
+    elif size > 6 and (line[0] | 32) == c"e" and strncasecmp(line, b"etag: ", 6) == 0:
+        copy_tag(slot, line + 6, size - 6)
     if (item.batch.keep_head or item.status >= 300) and not keep_line(item, line, size):
         return 0
     return size
@@ -164,6 +178,11 @@ cdef bint grow_body(Item* item, int64_t needed, int64_t capacity) noexcept nogil
     return True
 
 
+cdef inline int64_t wanted_start(Item* item) noexcept nogil:
+    """Return the first byte that a request asks for: behind what an earlier try brought."""
+    return max(item.start, <int64_t>0) + item.kept.length
+
+
 cdef void begin_body(Slot* slot, Item* item) noexcept nogil:
     """Decide, at the first byte of a body, where it goes and which part of it."""
     slot.begun = True
@@ -171,7 +190,9 @@ cdef void begin_body(Slot* slot, Item* item) noexcept nogil:
         if item.out != NULL:
             item.data = item.out
             item.capacity = item.out_capacity
-        if item.start >= 0 and item.range_start < 0:
+        if item.kept.length and item.range_start == wanted_start(item):
+            item_resume(item)
+        elif item.start >= 0 and item.range_start < 0:
             slot.skip = item.start
             slot.wanted = item.end - item.start if item.end >= 0 else -1
 
@@ -180,6 +201,8 @@ cdef int64_t announced_length(Slot* slot, Item* item) noexcept nogil:
     """Return how many bytes of the body will be kept, -1 when the server did not say."""
     if item.content_length < 0 or item.status >= 300:
         return -1
+    if item.resumed:
+        return item.resumed + item.content_length
     if slot.wanted >= 0:
         return min(item.content_length, slot.wanted)
     return item.content_length
@@ -335,12 +358,13 @@ cdef bint write_authorization(Slot* slot, Item* item) noexcept nogil:
 
 
 cdef void write_range(Slot* slot, Item* item) noexcept nogil:
-    if item.start < 0:
+    cdef long long start = wanted_start(item)
+    if item.start < 0 and item.end >= 0:
         snprintf(slot.range, RANGE_LINE, b"Range: bytes=-%lld", <long long>item.end)
     elif item.end < 0:
-        snprintf(slot.range, RANGE_LINE, b"Range: bytes=%lld-", <long long>item.start)
+        snprintf(slot.range, RANGE_LINE, b"Range: bytes=%lld-", start)
     else:
-        snprintf(slot.range, RANGE_LINE, b"Range: bytes=%lld-%lld", <long long>item.start, <long long>(item.end - 1))
+        snprintf(slot.range, RANGE_LINE, b"Range: bytes=%lld-%lld", start, <long long>(item.end - 1))
 
 
 cdef void add_node(Slot* slot, int* used, char* line) noexcept nogil:
@@ -349,16 +373,27 @@ cdef void add_node(Slot* slot, int* used, char* line) noexcept nogil:
     used[0] += 1
 
 
+cdef bint has_if_match(curl.slist* node) noexcept nogil:
+    while node != NULL:
+        if strncasecmp(node.data, b"if-match:", 9) == 0:
+            return True
+        node = node.next
+    return False
+
+
 cdef bint write_headers(Slot* slot, Item* item) noexcept nogil:
     """Chain the header lines: range, signature, what was signed, then the item's and the batch's."""
     cdef curl.slist* rest = item.headers if item.headers != NULL else item.batch.headers
     cdef int used = 0
-    cdef int i, most = 3 + (slot.signer.header_count if slot.signer != NULL else 0)
+    cdef int i, most = 4 + (slot.signer.header_count if slot.signer != NULL else 0)
     if not room_for(<void**>&slot.nodes, &slot.nodes_capacity, most * sizeof(curl.slist)):
         return False
-    if item.start >= 0 or item.end >= 0:
+    if item.start >= 0 or item.end >= 0 or item.kept.length:
         write_range(slot, item)
         add_node(slot, &used, slot.range)
+    if item.kept.length and not has_if_match(rest):
+        snprintf(slot.if_match, sizeof(slot.if_match), b"If-Match: %s", item.kept.tag)
+        add_node(slot, &used, slot.if_match)
     if item.body_length >= 0:
         add_node(slot, &used, NO_EXPECT)
     if slot.signer != NULL:
@@ -386,13 +421,14 @@ cdef SignerC* borrow_signer(Item* item) noexcept nogil:
 cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     item_forget_reply(item)
     item.status = 0
+    item.resumed = 0
     item.result = curl.CURLE_OK
     item.content_length = item.range_start = item.range_end = item.total = -1
     slot.item = item
     slot.begun = slot.cut = False
     slot.skip = slot.sent = slot.sent_seen = 0
     slot.wanted = -1
-    slot.error[0] = 0
+    slot.error[0] = slot.tag[0] = 0
     slot.started_ns = slot.progress_ns = loop.now_ns
     slot.signer = borrow_signer(item)
 
@@ -427,6 +463,10 @@ cdef void settings_keep(SettingsC** kept, SettingsC* settings) noexcept nogil:
 
 cdef bint range_is_right(Slot* slot, Item* item) noexcept nogil:
     """Tell whether what came is exactly what was asked for (RFC 9110, section 14; short only at the object's end)."""
+    if item.resumed:
+        return rest_is_right(item)
+    if item.kept.length:
+        return False        # the rest was asked for, and something else came
     if item.start < 0 and item.end < 0:
         return True
     if item.range_start < 0:
@@ -438,6 +478,15 @@ cdef bint range_is_right(Slot* slot, Item* item) noexcept nogil:
     if item.range_start != item.start:
         return False
     return item.range_end == item.end or (item.range_end == item.total and (item.end < 0 or item.range_end < item.end))
+
+
+cdef bint rest_is_right(Item* item) noexcept nogil:
+    """Tell whether what came goes on from an earlier try, to the end of what was asked for or of the object."""
+    if item.range_start != max(item.start, <int64_t>0) + item.resumed:
+        return False
+    if item.received - item.resumed != item.range_end - item.range_start:
+        return False
+    return item.range_end == item.total or (item.end >= 0 and item.range_end == item.end)
 
 
 cdef bint whole_object_serves(Slot* slot, Item* item) noexcept nogil:
@@ -463,6 +512,15 @@ cdef bint item_succeeded(Slot* slot, Item* item) noexcept nogil:
     return item.batch.is_head or range_is_right(slot, item)
 
 
+cdef bint may_resume(Slot* slot, Item* item) noexcept nogil:
+    """Tell whether what came before a transfer broke off is worth keeping, and can be told to be of the same object."""
+    return (
+        item.batch.is_get and item.received > 0 and slot.tag[0] != 0 and slot.wanted < 0 and not slot.cut
+        and (item.status == 206 or (item.status == 200 and item.start < 0 and item.end < 0))
+        and not (item.start < 0 and item.end >= 0) and item.result != curl.CURLE_WRITE_ERROR
+    )
+
+
 cdef void slot_conclude(Slot* slot, int result) noexcept nogil:
     """Judge the reply and hand the item back to its batch; from then on the item is another's."""
     cdef Item* item = slot.item
@@ -471,6 +529,8 @@ cdef void slot_conclude(Slot* slot, int result) noexcept nogil:
     if result != curl.CURLE_OK:
         item.error = strdup(words if words[0] else lib.curl_easy_strerror(result))
         settings_keep(&slot.configured, NULL)
+        if may_resume(slot, item):
+            item_keep(item, slot.tag)
     signer_release(slot.signer)
     slot.signer = NULL
     slot.item = NULL

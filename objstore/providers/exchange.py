@@ -33,6 +33,14 @@ class Shape(NamedTuple):
     payload_hash: str = EMPTY_PAYLOAD
 
 
+class _Progress(NamedTuple):
+    """How far a failing request has come: when it last brought something, how much, and after how many tries."""
+
+    at: float
+    kept: int
+    attempts: int
+
+
 class Exchange:
     """Requests of one shape on their way to one service.
 
@@ -64,7 +72,7 @@ class Exchange:
         self._safe = safe
         self._most_in_flight = most_in_flight
         self._own: dict[int, Shape] = {}
-        self._progress: dict[int, float] = {}
+        self._progress: dict[int, _Progress] = {}
         self._refreshed: set[int] = set()
         self._counted = 0
         self._begun = service.policy.clock()
@@ -171,8 +179,13 @@ class Exchange:
         service.policy.budget.note(0, 1)
         if failure.row.throttled:
             self.batch.throttle()
+        if reply.status == 412 and reply.kept:
+            self.batch.retry(reply.index, anew=True)  # replaced since an earlier try: what that brought is worthless
+            return
         again = yield from self._with_fresh_credential(reply.index, failure)
-        wait = 0.0 if again else service.policy.delay(failure, reply.attempts, self._since(reply), safe=self._safe)
+        progress = self._progress_of(reply)
+        tries = reply.attempts - progress.attempts
+        wait = 0.0 if again else service.policy.delay(failure, tries, progress.at, safe=self._safe)
         if wait is None:
             self.errors[reply.index] = service.error(reply, failure, self._shape.method, self._name(reply.index))
             self.batch.give_up(reply.index)
@@ -191,12 +204,14 @@ class Exchange:
             self.batch.renew(signer)
         return True
 
-    def _since(self, reply: Reply) -> float:
-        """Return when a request last made progress: with its first failure, or when more than a header came."""
-        now = self._service.policy.clock()
-        if reply.index not in self._progress or (reply.status in (200, 206) and len(reply.body)):
-            self._progress[reply.index] = now
-        return self._progress[reply.index]
+    def _progress_of(self, reply: Reply) -> _Progress:
+        """Return when a request last made progress: with its first failure, or when it brought more than before."""
+        known = self._progress.get(reply.index)
+        if known is None or reply.kept > known.kept:
+            tries_before = 0 if known is None else reply.attempts - 1
+            known = _Progress(self._service.policy.clock(), reply.kept, tries_before)
+            self._progress[reply.index] = known
+        return known
 
     def _signer_for(self, index: int) -> Signer | None:
         """Sign a request of its own shape afresh; the others follow the batch's signer."""
