@@ -154,13 +154,15 @@ def _check_on_error(on_error: str) -> None:
 
 def _finish(exchange: Exchange, on_error: OnError, progress: Progress | None) -> Plan[None]:
     """Wait for every request, telling how far it is."""
-    while not exchange.over:
-        yield from exchange.news(PROGRESS_SECONDS if progress is not None else None)
+    while True:
         if on_error == "raise":
             for error in exchange.errors.values():
                 raise error
         if progress is not None:
             progress(exchange.settled, exchange.total, exchange.bytes_received + exchange.bytes_sent)
+        if exchange.over:
+            return
+        yield from exchange.news(PROGRESS_SECONDS if progress is not None else None)
 
 
 def _in_order(results: list[Any], failed: Mapping[int, BaseError]) -> list[Any]:
@@ -192,12 +194,13 @@ class ManyResults:
                 self._reads, most_in_flight=self._in_flight, each=True, window=self._window
             )
         while not self._ready:
+            over = fetch.over  # asked first: what ends after this is among the finished of the next round
             self._ready = fetch.finished()[::-1]
             failed = [index for index in fetch.errors if index not in self._told]
             if failed and not self._ready:
                 return self._failure(fetch, failed[0])
             if not self._ready:
-                if fetch.over:
+                if over:
                     return None
                 yield from fetch.news()
         index = self._ready.pop()

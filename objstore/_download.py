@@ -89,6 +89,7 @@ def download(
 def _write_parts(fetch: Fetch, part_file: _PartFile, progress: Progress | None) -> Plan[None]:
     missing = list(part_file.missing)
     while True:
+        over = fetch.over  # asked first: what ends after this is among the finished of the next round
         for index in fetch.finished():
             body = fetch.take(index)
             yield Call(lambda part=missing[index], body=body: part_file.write(part, body))  # type: ignore[misc]
@@ -100,7 +101,7 @@ def _write_parts(fetch: Fetch, part_file: _PartFile, progress: Progress | None) 
                     f"{part_file.name!r} was replaced while it was being downloaded", hint="Download it again."
                 ) from error
             raise error
-        if fetch.over:
+        if over:
             return
         yield from fetch.news()
 
@@ -165,6 +166,8 @@ class _PartFile:
 
     def finish(self) -> None:
         """Cut the marks off and put the file in the target's place."""
+        if self.missing:
+            raise AssertionError(f"{len(self.missing)} parts of {self.name!r} were never written")
         os.ftruncate(self._descriptor, self.size)
         os.replace(self._path, self._target)
 

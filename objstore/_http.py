@@ -64,6 +64,7 @@ def client_settings(values: Mapping[str, Any], scheme: str, user_agent: str) -> 
         stall_timeout=values["stall_timeout"],
         timeout=values["timeout"] or 0,
         max_idle=values["pool_idle_timeout"] or 20,
+        reuse=values["pool_max_idle_per_host"] != 0,
     )
 
 

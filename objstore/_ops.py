@@ -162,17 +162,27 @@ def get_ranges(
     merged = coalesce_ranges(ranges, check_at_least("coalesce", coalesce, 0))
     key = store.key(path)
     reads = [Read(key, range) for range in merged.requests]
-    return merged.cut((yield from _bodies(store.provider, reads, RANGES_IN_FLIGHT)))
+    parts = merged.cut((yield from _bodies(store.provider, reads, RANGES_IN_FLIGHT)))
+    if not all(parts):
+        _check_begun(path, ranges, parts)
+    return parts
+
+
+def _check_begun(path: str, ranges: Sequence[Range], parts: Sequence[Bytes]) -> None:
+    """Raise if a range begins after the end of the object, though the request that it was part of did not."""
+    for range, part in zip(ranges, parts, strict=True):
+        if range.end > range.start and not part:
+            raise errors.InvalidRangeError(f"the range of {path!r} from {range.start} begins after its end", path=path)
 
 
 def _bodies(provider: Provider, reads: Sequence[Read], most_in_flight: int) -> Plan[list[Bytes | None]]:
     """Read ranges and return them in order, or raise the first error."""
     fetch = yield from provider.fetch(reads, most_in_flight=most_in_flight)
     try:
-        while not fetch.over:
+        while not (fetch.over or fetch.errors):
             yield from fetch.news()
-            for error in fetch.errors.values():
-                raise error
+        for error in fetch.errors.values():
+            raise error
         return fetch.bodies()
     finally:
         fetch.close()

@@ -30,7 +30,8 @@ class Row(NamedTuple):
     Args:
         error: The class of the error.
         words: What happened; a full sentence is made of it.
-        again: ``never``; ``safe``: if sending it twice does no harm; ``always``: the server has not acted on it;
+        again: ``never``; ``safe``: if sending it twice does no harm; ``once``: likewise, but only one more time;
+            ``always``: the server has not acted on it;
             ``credential``, ``clock``: with another credential, or signed by the server's clock.
         throttled: The server asked for less.
     """
@@ -45,10 +46,10 @@ CURL_ROWS: dict[int, Row] = {
     5: Row(errors.ConnectionFailedError, "the proxy's name could not be resolved", "always"),
     6: Row(errors.ConnectionFailedError, "the server's name could not be resolved", "always"),
     7: Row(errors.ConnectionFailedError, "the server could not be reached", "always"),
-    8: Row(CorruptResponseError, "the reply is not HTTP", "safe"),
+    8: Row(CorruptResponseError, "the reply is not HTTP", "once"),
     16: Row(errors.ConnectionFailedError, "the HTTP/2 connection failed", "safe"),
     18: Row(errors.ConnectionFailedError, "the reply was cut short", "safe"),
-    23: Row(CorruptResponseError, "the reply is longer than what was asked for", "safe"),
+    23: Row(CorruptResponseError, "the reply is longer than what was asked for", "once"),
     27: Row(GenericError, "there is no memory or no descriptor for the transfer", "always"),
     28: Row(errors.RequestTimeoutError, "a time limit ran out", "safe"),
     35: Row(errors.ConnectionFailedError, "the TLS connection could not be made", "always"),
@@ -87,7 +88,7 @@ REFUSED = Row(GenericError, "the server refused the request")
 FAILED = Row(GenericError, "the server failed", "safe")
 UNKNOWN = Row(GenericError, "the transfer failed", "safe")
 REDIRECTED = Row(GenericError, "the server sent the request elsewhere")
-CONTRADICTED = Row(CorruptResponseError, "the reply does not hold what was asked for", "safe")
+CONTRADICTED = Row(CorruptResponseError, "the reply does not hold what was asked for", "once")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,12 +212,13 @@ class Policy:
             safe: Whether sending the request twice does no harm.
         """
         row = failure.row
-        if not (row.again == "always" or (row.again == "safe" and safe)) or attempts > self.options.max_retries:
+        most = {"always": self.options.max_retries, "safe": self.options.max_retries, "once": 1}.get(row.again, 0)
+        if attempts > most or not (safe or row.again == "always"):
             return None
         wait = self._backoff(row, attempts)
         if failure.wait is not None:
-            most = self.options.max_backoff
-            wait = min(max(failure.wait, wait), most) + random.uniform(0, 0.1 * min(failure.wait, most))
+            asked = min(failure.wait, self.options.max_backoff)
+            wait = max(asked, wait) + random.uniform(0, 0.1 * asked)
         if self.clock() + wait - since > self.options.retry_timeout:
             return None
         return wait if self.budget.spend(row.throttled) else None

@@ -77,9 +77,11 @@ class GetResult:
         memoryview(buffer)[: len(first)] = first
         fetch = yield from self._rest(start + len(first), PART, lambda at, n: Target(buffer, at - start, n))
         try:
-            while not fetch.over:
+            while not (fetch.over or fetch.errors):
                 yield from fetch.news()
-                _raise_first(fetch, self.meta["path"])
+            _raise_first(fetch, self.meta["path"])
+            if sum(len(part or b"") for part in fetch.bodies()) != end - start - len(first):
+                raise _changed(self.meta["path"])
         finally:
             fetch.close()
         return whole
@@ -128,11 +130,17 @@ def _strong(e_tag: str | None) -> str | None:
 def _raise_first(fetch: Fetch, path: str) -> None:
     """Raise the first error of the parts of one object."""
     for error in fetch.errors.values():
-        if isinstance(error, errors.PreconditionError):
-            raise errors.ObjectChangedError(
-                f"{path!r} was replaced while it was being read", hint="Get it again.", path=path, status=error.status
-            ) from error
+        if isinstance(error, errors.PreconditionError | errors.InvalidRangeError):
+            raise _changed(path, error.status) from error
         raise error
+
+
+def _changed(path: str, status: int | None = None) -> errors.ObjectChangedError:
+    """Return the error for an object that is not what it was: another ETag, or, where a service ignores it, a shorter
+    one."""
+    return errors.ObjectChangedError(
+        f"{path!r} was replaced while it was being read", hint="Get it again.", path=path, status=status
+    )
 
 
 class BytesStream:
@@ -141,6 +149,7 @@ class BytesStream:
     def __init__(self, result: GetResult, first: Bytes, least: int) -> None:
         self._result = result
         self._least = least
+        self._part_size = max(PART, least)
         self._pieces = [first] if len(first) else []
         self._at = result.range[0] + len(first)
         self._fetch: Fetch | None = None
@@ -162,7 +171,7 @@ class BytesStream:
     def _part(self) -> Plan[Bytes]:
         """Return the next part, waiting for it."""
         if self._fetch is None:
-            size = max(PART, self._least)
+            size = self._part_size
             self._fetch = yield from self._result._rest(
                 self._at, size, lambda at, n: None, window=max(READ_AHEAD, 4 * size)
             )
@@ -171,7 +180,10 @@ class BytesStream:
             _raise_first(self._fetch, self._result.meta["path"])
             self._arrived.update(self._fetch.finished())
         self._given += 1
-        return self._fetch.take(self._given - 1)
+        part = self._fetch.take(self._given - 1)
+        if len(part) != min(self._part_size, self._result.range[1] - self._at):
+            raise _changed(self._result.meta["path"])
+        return part
 
     def close(self) -> None:
         """Stop what is still under way."""

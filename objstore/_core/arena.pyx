@@ -19,7 +19,7 @@ cdef struct Pool:
 cdef enum:
     HUGE_PAGE = 2 << 20
     SMALLEST_MAPPED = 64 << 10
-    POOL_LIMIT = 512 << 20
+    POOL_LIMIT = 256 << 20
 
 cdef Pool pool
 

@@ -92,6 +92,9 @@ cdef class Bytes:
             raise IndexError("Bytes index out of range")
         return <uint8_t>self.data[at]
 
+    def __iter__(self):
+        return iter(memoryview(self))
+
     def __eq__(self, other):
         cdef Buffer held
         try:

@@ -19,6 +19,7 @@ cdef struct FdState:
     Shard* shard
     uint32_t wanted                 # what libcurl waits for now
     uint32_t registered             # what epoll watches: kept when libcurl lets go, since it mostly comes back
+    bint connection                 # a connection, whose end we are told of: libcurl closes its other descriptors silently
 
 cdef struct LoopC:
     int epoll_fd
@@ -82,12 +83,19 @@ cdef void loop_forget_fd(LoopC* loop, int fd) noexcept nogil:
     """Clear all memory of a descriptor before it is closed: its number will come again."""
     if fd < loop.fd_capacity:
         loop_unwatch(loop, fd, &loop.fds[fd])
-        loop.fds[fd].wanted = 0
-        loop.fds[fd].shard = NULL
+        memset(&loop.fds[fd], 0, sizeof(FdState))
+
+
+cdef int on_new_connection(void* userdata, int fd, int purpose) noexcept nogil:
+    cdef FdState* state = loop_fd(<LoopC*>userdata, fd)
+    if state != NULL:
+        memset(state, 0, sizeof(FdState))
+        state.connection = True
+    return curl.CURL_SOCKOPT_OK
 
 
 cdef int on_socket(curl.CURL* easy, int fd, int what, void* userdata, void* socket_data) noexcept nogil:
-    """Note what libcurl waits for. A removal only clears the wish; an event that comes all the same ends the watch."""
+    """Note what libcurl waits for. A connection stays watched when it lets go; an unwanted event ends the watch."""
     cdef Shard* shard = <Shard*>userdata
     cdef LoopC* loop = shard.loop
     cdef FdState* state = loop_fd(loop, fd)
@@ -97,6 +105,8 @@ cdef int on_socket(curl.CURL* easy, int fd, int what, void* userdata, void* sock
     state.shard = shard
     state.wanted = 0
     if what == curl.CURL_POLL_REMOVE:
+        if not state.connection:
+            loop_forget_fd(loop, fd)
         return 0
     if what & curl.CURL_POLL_IN:
         state.wanted |= EPOLLIN

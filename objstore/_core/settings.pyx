@@ -15,6 +15,7 @@ cdef struct SettingsC:
     int64_t stall_ns
     int64_t timeout_ns      # whole request, 0 for none
     long max_idle_s
+    bint reuse
 
 
 cdef char* string_copy(object value) except? NULL:
@@ -55,7 +56,7 @@ cdef class ClientSettings:
 
     def __cinit__(self, *, str user_agent, ca_file=None, str proxy="", str no_proxy="", proxy_ca_file=None,
                   bint verify=True, str http_version="1.1", bint shuffle_addresses=True, double connect_timeout=3,
-                  double first_byte_timeout=15, double stall_timeout=10, double timeout=0, double max_idle=20):
+                  double first_byte_timeout=15, double stall_timeout=10, double timeout=0, double max_idle=20, bint reuse=True):
         self.c = <SettingsC*>calloc(1, sizeof(SettingsC))
         if self.c == NULL:
             raise MemoryError
@@ -73,6 +74,7 @@ cdef class ClientSettings:
         self.c.stall_ns = <int64_t>(stall_timeout * SECOND)
         self.c.timeout_ns = <int64_t>(timeout * SECOND)
         self.c.max_idle_s = <long>max_idle
+        self.c.reuse = reuse
 
     def __dealloc__(self):
         settings_release(self.c)

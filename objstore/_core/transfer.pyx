@@ -279,6 +279,8 @@ cdef void slot_configure(Slot* slot, LoopC* loop, SettingsC* settings) noexcept 
     set_pointer(easy, curl.CURLOPT_WRITEFUNCTION, <void*>on_body)
     set_pointer(easy, curl.CURLOPT_WRITEDATA, slot)
     # The connection outlives this handle and keeps the pointer: it is the loop, which is never freed.
+    set_pointer(easy, curl.CURLOPT_SOCKOPTFUNCTION, <void*>on_new_connection)
+    set_pointer(easy, curl.CURLOPT_SOCKOPTDATA, loop)
     set_pointer(easy, curl.CURLOPT_CLOSESOCKETFUNCTION, <void*>on_close_socket)
     set_pointer(easy, curl.CURLOPT_CLOSESOCKETDATA, loop)
     set_long(easy, curl.CURLOPT_NOSIGNAL, 1)
@@ -286,6 +288,7 @@ cdef void slot_configure(Slot* slot, LoopC* loop, SettingsC* settings) noexcept 
     set_pointer(easy, curl.CURLOPT_PROTOCOLS_STR, <char*>b"http,https")
     set_long(easy, curl.CURLOPT_BUFFERSIZE, RECEIVE_BUFFER)
     set_long(easy, curl.CURLOPT_TCP_KEEPALIVE, 1)
+    set_long(easy, curl.CURLOPT_FORBID_REUSE, not settings.reuse)
     set_long(easy, curl.CURLOPT_MAXAGE_CONN, settings.max_idle_s)
     set_long(easy, curl.CURLOPT_MAXLIFETIME_CONN, 600)
     set_long(easy, curl.CURLOPT_DNS_SHUFFLE_ADDRESSES, settings.shuffle_addresses)

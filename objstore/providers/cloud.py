@@ -235,7 +235,9 @@ class Cloud:
         _mode_headers(options)
         shape = Shape("POST", self._object_headers(options))
         target = self._target(key, [("uploads", "")])
-        root = yield from self.document(shape, target, key, "InitiateMultipartUploadResult", safe=True)
+        # the second is rclone's name for it
+        roots = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")
+        root = yield from self.document(shape, target, key, roots, safe=True)
         return _Upload(self, key, root.find_text("UploadId"), options, most_in_flight)
 
     # --- the rest
@@ -306,7 +308,7 @@ class Cloud:
             yield from self._must_be_absent(target)
         shape = Shape("PUT", headers)
         try:
-            yield from self.document(shape, self._target(target), source, "CopyObjectResult", safe=overwrite)
+            yield from self.document(shape, self._target(target), source, ("CopyObjectResult",), safe=overwrite)
         except errors.PreconditionError as error:
             raise _as(errors.AlreadyExistsError, error) from None
 
@@ -332,7 +334,7 @@ class Cloud:
     # --- requests that answer with a document
 
     def document(
-        self, shape: Shape, target: bytes, key: str, root: str, *, safe: bool, body: bytes = b""
+        self, shape: Shape, target: bytes, key: str, roots: tuple[str, ...], *, safe: bool, body: bytes = b""
     ) -> Plan[Element]:
         """Send a request and return the document that comes back; an error in a 200 is an error like any other."""
         policy = self.service.policy
@@ -345,8 +347,8 @@ class Cloud:
             exchange.add(target, body=Buffer(body))
             reply = yield from _only(exchange)
             tries += 1
-            document = parse(bytes(reply.body), (root, "Error"))
-            if document.tag == root:
+            document = parse(bytes(reply.body), (*roots, "Error"))
+            if document.tag != "Error":
                 return document
             failure = self._failure_in(document)
             wait = policy.delay(failure, tries, begun, safe=safe)
@@ -453,7 +455,7 @@ class _Upload(Exchange):
         target = self._cloud._target(self._key, [("uploadId", self._upload_id)])
         try:
             root = yield from self._cloud.document(
-                shape, target, self._key, "CompleteMultipartUploadResult", safe=True, body=body
+                shape, target, self._key, ("CompleteMultipartUploadResult",), safe=True, body=body
             )
         except BaseError as error:
             raise _write_error(error, self._options) from None

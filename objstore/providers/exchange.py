@@ -78,6 +78,8 @@ class Exchange:
         self._begun = service.policy.clock()
         self._signed = self._begun
         lines, signer = service.prepare(shape)
+        if service.most_in_flight is not None:
+            most_in_flight = min(most_in_flight, service.most_in_flight)
         self.batch = Batch(
             service.origin,
             shape.method,

@@ -99,6 +99,7 @@ def open_s3(settings: Settings, retry: RetryOptions, provider: Callable[[], obje
         credentials=cache,
         region=_region(values),
         headers=_text_headers(values["default_headers"]),
+        most_in_flight=values["max_connections"],
     )
     payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}
     return Cloud(
@@ -155,7 +156,7 @@ def _credentials(
 def _no_credential() -> object:
     raise errors.UnauthenticatedError(
         "There is no credential",
-        hint="Give access_key_id and secret_access_key, a credential_provider, or skip_signature=True (public buckets).",
+        hint="Give access_key_id and secret_access_key, or a credential_provider, or skip_signature=True.",
     )
 
 

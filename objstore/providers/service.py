@@ -45,6 +45,7 @@ class Service:
         credentials: Where the key comes from otherwise.
         region: The region in signatures.
         headers: Headers sent with every request.
+        most_in_flight: The most requests of one call in flight, whatever the call asks for; None for no limit.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Service:
         credentials: CredentialCache[Credential] | None = None,
         region: str = "",
         headers: Mapping[str, str] | None = None,
+        most_in_flight: int | None = None,
     ) -> None:
         self.dialect = dialect
         self.origin = origin
@@ -65,6 +67,7 @@ class Service:
         self.settings = settings
         self.policy = policy
         self.region = region
+        self.most_in_flight = most_in_flight
         self._credential = credential
         self._credentials = credentials
         self._headers = dict(headers or {})

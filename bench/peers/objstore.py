@@ -1,0 +1,101 @@
+"""objstore, signed: one call for each operation, nothing set but endpoint and credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from objstore.store import S3Store
+
+from bench.data import ACCESS_KEY_ID, BUCKET, REGION, SECRET_ACCESS_KEY
+from bench.peers import Target, Work
+from bench.peers.spread import in_tasks
+
+
+def store_for(target: Target) -> S3Store:
+    options: dict[str, Any] = {"allow_http": True}
+    if target.url.startswith("https"):
+        options = {"root_certificate": target.certificate.read_bytes()}
+    return S3Store(
+        BUCKET,
+        endpoint=target.url,
+        region=REGION,
+        access_key_id=ACCESS_KEY_ID,
+        secret_access_key=SECRET_ACCESS_KEY,
+        client_options=options,
+    )
+
+
+def many(target: Target) -> Work:
+    store, limit = store_for(target), target.row.concurrency
+    return lambda keys: store.get_many(keys, max_concurrency=limit)
+
+
+def ranges(target: Target) -> Work:
+    store, row = store_for(target), target.row
+
+    def work(calls: Sequence[Sequence[int]]) -> Any:
+        return [store.get_ranges(row.key, starts=starts, lengths=[row.each] * len(starts)) for starts in calls]
+
+    return work
+
+
+def whole(target: Target) -> Work:
+    store = store_for(target)
+    return lambda key: store.get(key).bytes()
+
+
+def serial(target: Target) -> Work:
+    store, each = store_for(target), target.row.each
+    return lambda keys: [store.get_range(key, start=0, length=each) for key in keys]
+
+
+def tasks(target: Target) -> Work:
+    store, each = store_for(target), target.row.each
+
+    async def fetch(key: str) -> Any:
+        return await store.get_range_async(key, start=0, length=each)
+
+    return in_tasks(fetch, target.row.concurrency)
+
+
+def put(target: Target) -> Work:
+    store = store_for(target)
+
+    def work(source: bytes | Path) -> None:
+        store.put("upload", source)
+
+    return work
+
+
+def list_collect(target: Target) -> Work:
+    store = store_for(target)
+
+    def work(prefix: str) -> tuple[int, str, str]:
+        entries = store.list(prefix).collect()
+        return len(entries), entries[0]["path"], entries[-1]["path"]
+
+    return work
+
+
+def list_arrow(target: Target) -> Work:
+    store = store_for(target)
+
+    def work(prefix: str) -> tuple[int, str, str]:
+        batch = store.list(prefix, return_arrow=True).collect()
+        return batch.num_rows, batch["path"][0].as_py(), batch["path"][-1].as_py()
+
+    return work
+
+
+WORKS = {
+    ("many", "get_many"): many,
+    ("ranges", "get_ranges"): ranges,
+    ("whole", "get"): whole,
+    ("serial", "get_range"): serial,
+    ("tasks", "tasks"): tasks,
+    ("put", "put"): put,
+    ("list", "collect"): list_collect,
+    ("list", "arrow"): list_arrow,
+}

@@ -1,0 +1,112 @@
+"""nginx as the object store: four doors to the same files, with a config of its own in a folder of its own.
+
+plain    HTTP/1.1, keep-alive without end, sendfile from tmpfs (for pieces of a few KiB a plain read, which is cheaper and
+         leaves in one segment with the head), open_file_cache, one worker: a second only takes CPU from the client
+tls      the same under TLS 1.3 with our own CA
+paced    the kernel gives each connection 50 MB/s (SO_MAX_PACING_RATE; nginx's limit_rate starts anew with each request
+         and grants the first second at once, so ranges would pass it by)
+counted  the same files with an access log: requests and bytes on the wire, for passes outside the clock
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from bench.servers import process
+from bench.servers.certificates import write_certificates
+
+PACED_BYTES_PER_SECOND = 50_000_000
+WORKERS = 1
+
+CONFIG = """
+daemon off;
+{user}
+worker_processes {workers};
+worker_rlimit_nofile 16384;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+events {{ worker_connections 8192; }}
+http {{
+    access_log off;
+    log_format wire "$request_length $bytes_sent";
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    sendfile on; tcp_nopush on; tcp_nodelay on;
+    keepalive_timeout 3600; keepalive_requests 1000000000;
+    open_file_cache max=8192 inactive=1h; open_file_cache_valid 1h;
+    default_type application/octet-stream;
+    ssl_certificate {folder}/leaf.pem; ssl_certificate_key {folder}/leaf.key; ssl_protocols TLSv1.2 TLSv1.3;
+    map $args $token {{ ~continuation-token=([0-9]+) $1; default ""; }}
+    map $args $warm {{ ~prefix=warm warm; default ""; }}
+    {servers}
+}}
+"""
+
+SERVER = """
+    server {{
+        listen 127.0.0.1:{port}{flags}; {extra}
+        root {files};
+        location = /bench {{ default_type application/xml; try_files /pages/page-$token$warm =404; }}
+        location = /bench/ {{ default_type application/xml; try_files /pages/page-$token$warm =404; }}
+        location /bench/ {{ }}
+        location ~ ^/bench/(small|pieces)/ {{ sendfile off; }}
+    }}
+"""
+
+
+class Nginx:
+    """Serves `files` from the moment it is made until `close`; `ports` has the port of each door."""
+
+    def __init__(self, files: Path, folder: Path) -> None:
+        program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+        if program is None:
+            raise FileNotFoundError("no nginx on this machine: apt-get install nginx-light")
+        self.program, self.wire_log = program, folder / "wire.log"
+        write_certificates(folder)
+        listeners = {
+            "plain": process.listening_socket(),
+            "tls": process.listening_socket(),
+            "paced": process.listening_socket(bytes_per_second=PACED_BYTES_PER_SECOND),
+            "counted": process.listening_socket(),
+        }
+        self.ports = {door: process.port_of(listener) for door, listener in listeners.items()}
+        (folder / "nginx.conf").write_text(self._config(files, folder))
+        inherited = "".join(f"{listener.fileno()};" for listener in listeners.values())
+        self._process = process.start(
+            [program, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")],
+            list(listeners.values()),
+            {"NGINX": inherited, "PATH": os.environ.get("PATH", "")},
+        )
+        for listener in listeners.values():
+            listener.close()
+
+    def version(self) -> str:
+        return subprocess.run([self.program, "-v"], capture_output=True, text=True, check=True).stderr.strip()
+
+    def wire(self) -> tuple[int, int]:
+        """Return requests answered by the counted door and the bytes that it sent, since the last call."""
+        time.sleep(0.1)
+        lines = [line.split() for line in self.wire_log.read_text().splitlines()]
+        os.truncate(self.wire_log, 0)
+        return len(lines), sum(int(sent) for _, sent in lines)
+
+    def close(self) -> None:
+        process.stop(self._process)
+
+    def _config(self, files: Path, folder: Path) -> str:
+        doors = {"plain": "", "tls": " ssl", "paced": "", "counted": ""}
+        servers = "".join(
+            SERVER.format(
+                port=self.ports[door],
+                flags=flags,
+                files=files,
+                extra=f"access_log {self.wire_log} wire;" if door == "counted" else "",
+            )
+            for door, flags in doors.items()
+        )
+        user = "user root;" if os.geteuid() == 0 else ""
+        return CONFIG.format(user=user, workers=WORKERS, folder=folder, servers=servers)

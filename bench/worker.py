@@ -1,0 +1,66 @@
+"""One measurement in a process of its own: reads a job from stdin, prints a sample on stdout, both JSON.
+
+The clock runs around one call of the work alone: imports, clients, connections and checks are outside.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import resource
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from bench import data
+from bench.peers import PEERS, Target, floor
+from bench.rows import ROWS
+from bench.samples import Job, Sample
+from bench.workloads import workload
+
+
+def measure(job: Job) -> Sample:
+    """Run one job in this process."""
+    peer = next(peer for peer in PEERS if peer.name == job.peer)
+    row = next(row for row in ROWS if row.name == job.row)
+    row = row.quick() if job.quick else row
+    load = workload(row, Path(job.files), peer.share)
+    if peer.name == "floor":
+        return floor.measure(row, load, job)
+    module = importlib.import_module(f"bench.peers.{job.peer}")
+    work = module.WORKS[row.operation, job.mode](Target(row, job.url, Path(job.certificate)))
+    work(load.warm)
+    if row.operation in ("whole", "put"):
+        data.touch_memory(peer.copies * load.bytes + load.bytes // 4)
+    gc.collect()
+    before = _reset_peak()
+    wall, cpu = time.perf_counter(), _cpu()
+    result = work(load.timed)
+    wall, cpu = time.perf_counter() - wall, _cpu() - cpu
+    memory = _resident("VmHWM") - before
+    load.check(result)
+    return Sample(wall, cpu, load.requests, load.bytes, max(memory, 0))
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _reset_peak() -> int:
+    """Set the peak of resident memory back to what is resident now, and return that (Linux: proc(5))."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _resident("VmRSS")
+
+
+def _resident(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(measure(Job(**json.load(sys.stdin))))), flush=True)
+    os._exit(0)  # what a library does at exit is not measured here

@@ -1,0 +1,205 @@
+"""What the conformance tests share: a store on every server, in both modes, and what each server cannot do.
+
+A test is a coroutine, written once. In the mode ``sync`` the operations that it awaits are the blocking ones and there is
+no event loop; in the mode ``async`` they are their ``_async`` twins on asyncio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from functools import cache
+from itertools import count
+from typing import Any, Literal
+
+import pytest
+
+from objstore.results import PART
+from objstore.store import MemoryStore, S3Store, Store
+from tests.conftest import S3_SERVERS
+from tests.servers import S3Server
+
+CANNOT = {
+    "memory": {
+        "headers": "the memory stores attributes as they are, not as headers",
+        "requests": "the memory sends no requests",
+        "tags": "the memory keeps no tags",
+        "versions": "the memory keeps no versions",
+    },
+    "ministack": {},
+    "moto": {},
+    "rclone": {
+        "conditions": "rclone ignores If-Match, If-None-Match and the like",
+        "long suffixes": "rclone refuses a suffix that is longer than the object",
+        "tags": "rclone keeps no tags",
+        "versions": "rclone keeps no versions",
+    },
+}
+"""What a server cannot do, and why a test with the mark ``needs`` of that is skipped there."""
+
+SMALL = bytes(range(256)) * 4
+numbers = count()
+
+
+class Mode:
+    """One of the two ways to call: ``mode(store).get(...)`` is to be awaited in either."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.is_async = name == "async"
+
+    def __call__(self, target: object) -> Face:
+        return Face(target, self)
+
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a test to its end."""
+        if self.is_async:
+            asyncio.run(coroutine)
+            return
+        try:
+            coroutine.send(None)
+        except StopIteration:
+            return
+        raise AssertionError("a blocking operation has suspended its caller")
+
+    async def all(self, stream: Any) -> list[Any]:
+        """Return what is left of a stream."""
+        return [item async for item in stream] if self.is_async else [*stream]
+
+    async def next(self, stream: Any) -> Any:
+        """Return the next item of a stream."""
+        return await anext(aiter(stream)) if self.is_async else next(iter(stream))
+
+
+class Face:
+    """The operations of a store or a result in one mode; every other attribute is the target's own."""
+
+    def __init__(self, target: Any, mode: Mode) -> None:
+        self.target = target
+        self.mode = mode
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(self.target, name)
+        twin = getattr(self.target, name + "_async", None)
+        if twin is None or twin == function:
+            return function
+        if self.mode.is_async:
+            return twin
+
+        async def blocking(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **kwargs)
+
+        return blocking
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(feature): what the server must be able to do, else the test is skipped")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Literal[True] | None:
+    """Run a test that is a coroutine in its mode."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    pyfuncitem.funcargs["mode"].run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
+
+
+@pytest.fixture(autouse=True)
+def _needs(request: pytest.FixtureRequest) -> None:
+    """Skip a test that needs what its server cannot do."""
+    callspec = getattr(request.node, "callspec", None)
+    parameters = callspec.params if callspec is not None else {}
+    name = parameters.get("server", parameters.get("s3_server", ""))
+    for marker in request.node.iter_markers("needs"):
+        for feature in marker.args:
+            if feature in CANNOT.get(name, {}):
+                pytest.skip(CANNOT[name][feature])
+
+
+@pytest.fixture(params=["sync", "async"])
+def mode(request: pytest.FixtureRequest) -> Mode:
+    return Mode(request.param)
+
+
+@pytest.fixture(scope="session", params=["memory", *S3_SERVERS])
+def server(request: pytest.FixtureRequest) -> S3Server | None:
+    """Each server in turn; None for the memory."""
+    return None if request.param == "memory" else request.getfixturevalue(request.param)
+
+
+class Bucket:
+    """A new bucket on a server, and the stores on it."""
+
+    def __init__(self, server: S3Server, client: Any) -> None:
+        self.server = server
+        self.client = client
+        self.name = f"conformance-{next(numbers):04}"
+        client.create_bucket(Bucket=self.name)
+
+    def open(self, **changes: Any) -> S3Store:
+        """Return a store on the bucket, with some arguments other than usual."""
+        usual = {
+            "endpoint": self.server.endpoint,
+            "region": self.server.region,
+            "access_key_id": self.server.access_key_id,
+            "secret_access_key": self.server.secret_access_key,
+            "client_options": {"allow_http": True},
+            "retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
+        }
+        given = {name: value for name, value in {**usual, **changes}.items() if value is not None}
+        return S3Store(given.pop("bucket", self.name), **given)
+
+    def unfinished(self) -> list[str]:
+        """Return the keys of the multipart uploads that nobody has finished."""
+        uploads = self.client.list_multipart_uploads(Bucket=self.name).get("Uploads", [])
+        return [upload["Key"] for upload in uploads]
+
+
+@pytest.fixture(scope="session")
+def clients() -> Callable[[S3Server], Any]:
+    """The boto3 client of each server."""
+    return cache(lambda server: server.client())
+
+
+@pytest.fixture
+def bucket(s3_server: S3Server, clients: Callable[[S3Server], Any]) -> Bucket:
+    """An empty bucket on each S3 server in turn."""
+    return Bucket(s3_server, clients(s3_server))
+
+
+def new_store(server: S3Server | None, clients: Callable[[S3Server], Any]) -> Store:
+    return MemoryStore() if server is None else Bucket(server, clients(server)).open()
+
+
+@pytest.fixture
+def store(server: S3Server | None, clients: Callable[[S3Server], Any], mode: Mode) -> Face:
+    """An empty store, on each server and in each mode."""
+    return mode(new_store(server, clients))
+
+
+@pytest.fixture(scope="session")
+def large() -> bytes:
+    """The bytes of a large object: more than two parts of a read."""
+    return random.Random(1).randbytes(2 * PART + 12_345)
+
+
+@pytest.fixture(scope="session")
+def full_store(server: S3Server | None, clients: Callable[[S3Server], Any], large: bytes) -> Store:
+    """A store with objects, on each server; nobody may change them."""
+    store = new_store(server, clients)
+    store.put("large", large)
+    store.put("small", SMALL)
+    store.put("empty", b"")
+    store.put_many((f"many/{number:04}", b"%d" % number) for number in range(1005))
+    return store
+
+
+@pytest.fixture
+def library(full_store: Store, mode: Mode) -> Face:
+    """The store with objects, in each mode."""
+    return mode(full_store)

@@ -1,0 +1,321 @@
+"""Reading one object: get and its options, ranges, streams, and objects larger than one request brings."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from objstore import Bytes, exceptions
+from objstore.results import PART
+from tests.conformance.conftest import SMALL, Bucket, Face, Mode
+
+SIZE = len(SMALL)
+
+
+async def test_get_brings_bytes_and_metadata(library: Face, mode: Mode) -> None:
+    before = datetime.now(UTC) - timedelta(hours=1)
+    result = await library.get("small")
+    assert await mode(result).bytes() == SMALL
+    meta = result.meta
+    assert list(meta) == ["path", "last_modified", "size", "e_tag", "version"]
+    assert (meta["path"], meta["size"], result.range) == ("small", SIZE, (0, SIZE))
+    assert before < meta["last_modified"] < datetime.now(UTC) + timedelta(seconds=1)
+    assert meta["e_tag"].startswith('"')
+
+
+async def test_head_is_the_metadata_of_get(library: Face) -> None:
+    assert await library.head("small") == (await library.get("small")).meta
+
+
+async def test_the_head_option_brings_no_body(library: Face, mode: Mode) -> None:
+    result = await library.get("small", options={"head": True})
+    assert result.meta == await library.head("small")
+    assert result.range == (0, SIZE)
+
+
+async def test_bytes_share_their_memory(library: Face, mode: Mode) -> None:
+    body = await mode(await library.get("small")).bytes()
+    assert isinstance(body, Bytes)
+    view = memoryview(body)
+    assert view.readonly
+    assert view.obj is body
+    array = np.frombuffer(body, np.uint8)
+    assert array.ctypes.data == np.frombuffer(view, np.uint8).ctypes.data
+    assert bytes(array) == SMALL
+
+
+async def test_buffer_is_bytes(library: Face, mode: Mode) -> None:
+    assert await mode(await library.get("small")).buffer() == SMALL
+
+
+async def test_an_empty_object(library: Face, mode: Mode) -> None:
+    result = await library.get("empty")
+    assert (result.meta["size"], result.range) == (0, (0, 0))
+    assert await mode(result).bytes() == b""
+    assert await mode.all((await library.get("empty")).stream()) == []
+
+
+@pytest.mark.parametrize(
+    ("given_range", "wanted"),
+    [
+        ((3, 10), (3, 10)),
+        ([3, 10], (3, 10)),
+        ((0, 1), (0, 1)),
+        ((SIZE - 1, SIZE), (SIZE - 1, SIZE)),
+        ((SIZE - 5, SIZE + 100), (SIZE - 5, SIZE)),
+        ((0, 10 * PART), (0, SIZE)),
+        ({"offset": 0}, (0, SIZE)),
+        ({"offset": 1000}, (1000, SIZE)),
+        ({"suffix": 10}, (SIZE - 10, SIZE)),
+        pytest.param({"suffix": SIZE + 10}, (0, SIZE), marks=pytest.mark.needs("long suffixes")),
+        (None, (0, SIZE)),
+    ],
+)
+async def test_range_option(library: Face, mode: Mode, given_range: Any, wanted: tuple[int, int]) -> None:
+    result = await library.get("small", options={"range": given_range})
+    assert result.range == wanted
+    assert result.meta["size"] == SIZE
+    assert await mode(result).bytes() == SMALL[slice(*wanted)]
+
+
+@pytest.mark.parametrize("given_range", [(SIZE, SIZE + 1), (SIZE + 5, SIZE + 9), {"offset": SIZE}, {"offset": SIZE + 1}])
+async def test_a_range_past_the_end_is_an_error(library: Face, given_range: Any) -> None:
+    with pytest.raises(exceptions.InvalidRangeError, match="small"):
+        await library.get("small", options={"range": given_range})
+
+
+async def test_a_range_of_an_empty_object_is_an_error(library: Face) -> None:
+    with pytest.raises(exceptions.InvalidRangeError):
+        await library.get("empty", options={"range": (0, 1)})
+
+
+@pytest.mark.parametrize("name", ["if_match", "if_none_match", "if_modified_since", "if_unmodified_since", "version"])
+async def test_an_option_of_none_is_no_option(library: Face, mode: Mode, name: str) -> None:
+    assert await mode(await library.get("small", options={name: None})).bytes() == SMALL
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.needs("conditions")
+@pytest.mark.parametrize("head", [False, True])
+async def test_conditions_that_hold(library: Face, head: bool) -> None:
+    meta = await library.head("small")
+    for condition in (
+        {"if_match": meta["e_tag"]},
+        {"if_none_match": '"another"'},
+        {"if_modified_since": meta["last_modified"] - HOUR},
+        {"if_unmodified_since": meta["last_modified"] + HOUR},
+    ):
+        assert (await library.get("small", options={**condition, "head": head})).meta == meta
+
+
+@pytest.mark.needs("conditions")
+@pytest.mark.parametrize("head", [False, True])
+async def test_conditions_that_do_not_hold(library: Face, head: bool) -> None:
+    meta = await library.head("small")
+    for condition, error in (
+        ({"if_match": '"another"'}, exceptions.PreconditionError),
+        ({"if_none_match": meta["e_tag"]}, exceptions.NotModifiedError),
+        ({"if_modified_since": datetime.now(UTC)}, exceptions.NotModifiedError),
+        ({"if_unmodified_since": meta["last_modified"] - HOUR}, exceptions.PreconditionError),
+    ):
+        with pytest.raises(error):
+            await library.get("small", options={**condition, "head": head})
+
+
+@pytest.mark.needs("versions")
+async def test_an_old_version(bucket: Bucket, mode: Mode) -> None:
+    versioning = {"Status": "Enabled"}
+    bucket.client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration=versioning)
+    store = mode(bucket.open())
+    old = await store.put("object", b"old")
+    new = await store.put("object", b"new")
+    assert old["version"] != new["version"]
+    result = await store.get("object", options={"version": old["version"]})
+    assert result.meta["version"] == old["version"]
+    assert await mode(result).bytes() == b"old"
+    assert (await store.head("object"))["version"] == new["version"]
+
+
+# --- reading a result
+
+
+async def test_a_body_is_read_once(library: Face, mode: Mode) -> None:
+    result = await library.get("small")
+    await mode(result).bytes()
+    with pytest.raises(ValueError, match="read already"):
+        await mode(result).bytes()
+    with pytest.raises(ValueError, match="read already"):
+        result.stream()
+    assert (result.meta["size"], result.range) == (SIZE, (0, SIZE))
+
+
+async def test_a_streamed_body_is_read_once(library: Face, mode: Mode) -> None:
+    result = await library.get("small")
+    assert b"".join(await mode.all(result)) == SMALL
+    with pytest.raises(ValueError, match="read already"):
+        await mode(result).bytes()
+
+
+async def test_a_result_of_one_mode_is_read_in_the_other(library: Face, mode: Mode) -> None:
+    if mode.is_async:
+        assert library.target.get("small").bytes() == SMALL
+        assert (await library.get("small")).bytes() == SMALL
+        stream = (await library.get("large")).stream()
+        assert len(next(stream)) == len(await anext(stream)) == PART
+        assert len(next(stream)) == 12_345
+    else:
+        result = library.target.get("small")
+        Mode("async").run(check_bytes(result, SMALL))
+
+
+async def check_bytes(result: Any, wanted: bytes) -> None:
+    assert await result.bytes_async() == wanted
+
+
+@pytest.mark.parametrize("least", [0, 1, PART - 1, PART + 1, 30 << 20])
+async def test_stream_gives_chunks_of_a_least_size(library: Face, mode: Mode, large: bytes, least: int) -> None:
+    chunks = await mode.all((await library.get("large")).stream(least))
+    assert all(len(chunk) >= least for chunk in chunks[:-1])
+    assert b"".join(chunks) == large
+
+
+async def test_stream_refuses_a_negative_size(library: Face) -> None:
+    result = await library.get("small")
+    with pytest.raises(ValueError, match="-1"):
+        result.stream(-1)
+
+
+async def test_a_stream_that_ended_stays_ended(library: Face, mode: Mode) -> None:
+    stream = (await library.get("small")).stream()
+    assert [bytes(chunk) for chunk in await mode.all(stream)] == [SMALL]
+    assert await mode.all(stream) == []
+
+
+async def test_a_stream_left_early(library: Face, mode: Mode, large: bytes) -> None:
+    stream = (await library.get("large")).stream()
+    assert await mode.next(stream) == large[:PART]
+    stream.close()
+    assert await mode(await library.get("small")).bytes() == SMALL
+
+
+# --- large objects
+
+
+async def test_a_large_object(library: Face, mode: Mode, large: bytes) -> None:
+    result = await library.get("large")
+    assert (result.meta["size"], result.range) == (len(large), (0, len(large)))
+    assert await mode(result).bytes() == large
+
+
+@pytest.mark.parametrize(
+    ("given_range", "wanted"),
+    [
+        ((5, PART + 6), slice(5, PART + 6)),
+        ((1, 2 * PART + 12_344), slice(1, 2 * PART + 12_344)),
+        ((PART - 1, 100 * PART), slice(PART - 1, None)),
+        ({"offset": 7}, slice(7, None)),
+        ({"suffix": 2 * PART}, slice(12_345, None)),
+    ],
+)
+async def test_a_large_range(library: Face, mode: Mode, large: bytes, given_range: Any, wanted: slice) -> None:
+    whole = await library.get("large", options={"range": given_range})
+    assert await mode(whole).bytes() == large[wanted]
+    streamed = await library.get("large", options={"range": given_range})
+    assert b"".join(await mode.all(streamed)) == large[wanted]
+
+
+@pytest.mark.parametrize(
+    "shorter_by", [pytest.param(0, marks=pytest.mark.needs("conditions")), 100, PART + 20_000]
+)
+async def test_an_object_replaced_while_it_is_read(store: Face, mode: Mode, large: bytes, shorter_by: int) -> None:
+    await store.put("object", large)
+    whole, streamed = await store.get("object"), await store.get("object")
+    await store.put("object", large[shorter_by:][::-1])
+    with pytest.raises(exceptions.ObjectChangedError, match="object"):
+        await mode(whole).bytes()
+    stream = streamed.stream()
+    assert await mode.next(stream) == large[:PART]
+    with pytest.raises(exceptions.ObjectChangedError, match="object"):
+        await mode.all(stream)
+
+
+async def test_an_object_deleted_while_it_is_read(store: Face, mode: Mode, large: bytes) -> None:
+    await store.put("object", large)
+    result = await store.get("object")
+    await store.delete("object")
+    with pytest.raises(exceptions.NotFoundError):
+        await mode(result).bytes()
+
+
+# --- get_range and get_ranges
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 1), (5, 9), (0, SIZE), (SIZE - 3, SIZE), (SIZE - 3, SIZE + 50)])
+async def test_get_range(library: Face, start: int, end: int) -> None:
+    assert await library.get_range("small", start=start, end=end) == SMALL[start:end]
+    assert await library.get_range("small", start=start, length=end - start) == SMALL[start:end]
+
+
+async def test_get_range_of_a_large_object(library: Face, large: bytes) -> None:
+    assert await library.get_range("large", start=3, end=2 * PART + 5) == large[3 : 2 * PART + 5]
+
+
+async def test_get_range_takes_numpy_integers(library: Face) -> None:
+    assert await library.get_range("small", start=np.int64(5), length=np.uint16(4)) == SMALL[5:9]
+    starts, lengths = np.array([1, 500]), np.array([2, 3])
+    assert await library.get_ranges("small", starts=starts, lengths=lengths) == [SMALL[1:3], SMALL[500:503]]
+
+
+@pytest.mark.parametrize("start", [SIZE, SIZE + 1, 1 << 40])
+async def test_get_range_past_the_end(library: Face, start: int) -> None:
+    with pytest.raises(exceptions.InvalidRangeError, match="small"):
+        await library.get_range("small", start=start, length=1)
+    with pytest.raises(exceptions.InvalidRangeError, match="small"):
+        await library.get_ranges("small", starts=[0, start], lengths=[1, 1])
+
+
+async def test_get_ranges_in_the_order_asked_for(library: Face, large: bytes) -> None:
+    starts = [PART, 0, 5, PART - 3, 100, 100]
+    ends = [PART + 9, 5, 5, PART + 3, 200, 150]
+    parts = await library.get_ranges("large", starts=starts, ends=ends)
+    assert parts == [large[start:end] for start, end in zip(starts, ends, strict=True)]
+    assert all(isinstance(part, Bytes) for part in parts)
+
+
+async def test_get_ranges_are_cut_at_the_end(library: Face) -> None:
+    starts, lengths = [0, SIZE - 2, SIZE - 10], [SIZE + 9, 100, 5]
+    parts = await library.get_ranges("small", starts=starts, lengths=lengths)
+    assert parts == [SMALL, SMALL[-2:], SMALL[-10:-5]]
+
+
+async def test_get_ranges_of_nothing(library: Face) -> None:
+    assert await library.get_ranges("small", starts=[], ends=[]) == []
+    assert await library.get_ranges("small", starts=[3, 0], ends=[3, 0]) == [b"", b""]
+
+
+async def test_many_sparse_ranges(library: Face, large: bytes) -> None:
+    starts = random.Random(2).sample(range(len(large) - 10), 300)
+    parts = await library.get_ranges("large", starts=starts, lengths=[10] * 300, coalesce=0)
+    assert parts == [large[start : start + 10] for start in starts]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    ranges=st.lists(st.tuples(st.integers(0, SIZE - 1), st.integers(0, 2 * SIZE)), max_size=20),
+    gap=st.integers(0, 2 * SIZE),
+)
+def test_ranges_are_slices(library: Face, mode: Mode, ranges: list[tuple[int, int]], gap: int) -> None:
+    async def check() -> None:
+        starts, lengths = [start for start, _ in ranges], [length for _, length in ranges]
+        parts = await library.get_ranges("small", starts=starts, lengths=lengths, coalesce=gap)
+        assert parts == [SMALL[start : start + length] for start, length in ranges]
+
+    mode.run(check())

@@ -1,0 +1,427 @@
+"""Writing one object: every form of input, sizes around a part, what is stored beside the bytes, and the modes."""
+
+from __future__ import annotations
+
+import array
+import gzip
+import io
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from objstore import Bytes, engine_info, exceptions
+from tests.conformance.conftest import SMALL, Bucket, Face, Mode
+
+PART = 5 << 20
+
+
+class Reader:
+    """What can be read and nothing else."""
+
+    def __init__(self, data: bytes) -> None:
+        self.file = io.BytesIO(data)
+
+    def read(self, size: int) -> bytes:
+        return self.file.read(min(size, 1000))
+
+
+class Raw(io.RawIOBase):
+    """A raw stream, which knows only how to fill a buffer."""
+
+    def __init__(self, data: bytes) -> None:
+        self.file = io.BytesIO(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self.file.readinto(buffer)
+
+
+def pieces(data: bytes, size: int = 1000) -> Iterator[bytes]:
+    yield from (data[at : at + size] for at in range(0, len(data), size))
+
+
+async def async_pieces(data: bytes, size: int = 1000) -> AsyncIterator[bytes]:
+    for piece in pieces(data, size):
+        yield piece
+
+
+def opened_at(path: Path, position: int) -> Any:
+    file = path.open("rb")
+    file.seek(position)
+    return file
+
+
+def read_from(file: io.BytesIO, position: int) -> io.BytesIO:
+    file.seek(position)
+    return file
+
+
+def gzipped(path: Path) -> Any:
+    path.write_bytes(gzip.compress(SMALL))
+    return gzip.open(path)  # noqa: SIM115
+
+
+def spooled() -> Any:
+    file = tempfile.SpooledTemporaryFile()  # noqa: SIM115
+    file.write(b"..." + SMALL)
+    file.seek(3)
+    return file
+
+
+FORMS: dict[str, Callable[[Path], Any]] = {
+    "bytes": lambda path: SMALL,
+    "bytearray": lambda path: bytearray(SMALL),
+    "memoryview": lambda path: memoryview(b"." + SMALL)[1:],
+    "Bytes": lambda path: Bytes(SMALL),
+    "numpy uint8": lambda path: np.frombuffer(SMALL, np.uint8),
+    "numpy float64, two dimensions": lambda path: np.frombuffer(SMALL, np.float64).reshape(8, 16),
+    "array of int": lambda path: array.array("i", SMALL),
+    "str path": str,
+    "Path": lambda path: path,
+    "file": lambda path: path.open("rb"),
+    "unbuffered file": lambda path: path.open("rb", buffering=0),
+    "BytesIO": lambda path: io.BytesIO(SMALL),
+    "BytesIO from its position": lambda path: read_from(io.BytesIO(b"..." + SMALL), 3),
+    "spooled file from its position": lambda path: spooled(),
+    "gzip file": lambda path: gzipped(path),
+    "raw stream": lambda path: Raw(SMALL),
+    "buffered raw stream": lambda path: io.BufferedReader(Raw(SMALL)),
+    "reader": lambda path: Reader(SMALL),
+    "iterator": lambda path: pieces(SMALL),
+    "iterator with empty pieces": lambda path: iter([b"", SMALL[:5], b"", b"", SMALL[5:], b""]),
+    "list of buffers": lambda path: [SMALL[:7], bytearray(SMALL[7:100]), memoryview(SMALL)[100:]],
+    "async iterator": lambda path: async_pieces(SMALL),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_forms_of_input(store: Face, mode: Mode, tmp_path: Path, form: str) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(SMALL)
+    file = FORMS[form](path)
+    try:
+        result = await store.put("object", file)
+    finally:
+        if isinstance(file, io.IOBase):
+            file.close()
+    assert await mode(await store.get("object")).bytes() == SMALL
+    assert result["e_tag"] == (await store.head("object"))["e_tag"]
+    assert set(result) == {"e_tag", "version"}
+
+
+EMPTY: dict[str, Callable[[Path], Any]] = {
+    "bytes": lambda path: b"",
+    "memoryview": lambda path: memoryview(b""),
+    "numpy": lambda path: np.zeros(0),
+    "path": lambda path: path,
+    "BytesIO": lambda path: io.BytesIO(),
+    "iterator": lambda path: iter([]),
+    "iterator of nothing": lambda path: iter([b"", b""]),
+    "async iterator": lambda path: async_pieces(b""),
+}
+
+
+@pytest.mark.parametrize("use_multipart", [None, True, False])
+@pytest.mark.parametrize("form", EMPTY)
+async def test_nothing(store: Face, tmp_path: Path, form: str, use_multipart: bool | None) -> None:
+    path = tmp_path / "data"
+    path.touch()
+    await store.put("object", EMPTY[form](path), use_multipart=use_multipart)
+    assert (await store.head("object"))["size"] == 0
+
+
+async def test_a_file_is_sent_from_its_position(store: Face, mode: Mode, tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(SMALL)
+    for position, buffering in ((0, -1), (1, -1), (1023, -1), (1024, -1), (2000, -1), (7, 0)):
+        with path.open("rb", buffering=buffering) as file:
+            file.seek(position)
+            await store.put("object", file)
+        assert await mode(await store.get("object")).bytes() == SMALL[position:]
+
+
+async def test_a_file_partly_read(store: Face, mode: Mode, tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(SMALL)
+    with path.open("rb") as file:
+        file.read(10)
+        await store.put("object", file)
+    assert await mode(await store.get("object")).bytes() == SMALL[10:]
+
+
+# --- sizes and parts
+
+
+@pytest.mark.parametrize("use_multipart", [None, True, False])
+@pytest.mark.parametrize("size", [1, PART - 1, PART, PART + 1, 2 * PART, 2 * PART + 1])
+async def test_sizes_around_a_part(
+    store: Face, mode: Mode, large: bytes, size: int, use_multipart: bool | None
+) -> None:
+    data = large[:size]
+    await store.put("object", data, use_multipart=use_multipart)
+    assert await mode(await store.get("object")).bytes() == data
+
+
+@pytest.mark.needs("requests")
+@pytest.mark.parametrize(
+    ("size", "use_multipart", "parts"),
+    [(PART, None, 0), (PART, True, 1), (PART + 1, None, 2), (PART + 1, True, 2), (3 * PART, False, 0), (0, True, 1)],
+)
+@pytest.mark.parametrize("form", ["bytes", "iterator"])
+async def test_what_is_sent_in_parts(
+    store: Face, large: bytes, size: int, use_multipart: bool | None, parts: int, form: str
+) -> None:
+    if form == "iterator" and use_multipart is None:
+        parts = max(parts, 1)  # that it ends with the first part, nobody knows
+    data = large[:size] if form == "bytes" else pieces(large[:size], PART // 3)
+    e_tag = (await store.put("object", data, use_multipart=use_multipart))["e_tag"].strip('"')
+    assert int(e_tag.partition("-")[2] or 0) == parts
+
+
+@pytest.mark.parametrize("piece", [3_000_000, PART, PART + 1, 1 << 30])
+@pytest.mark.parametrize("make", [pieces, async_pieces])
+async def test_a_large_iterator(store: Face, mode: Mode, large: bytes, make: Callable[..., Any], piece: int) -> None:
+    await store.put("object", make(large, piece))
+    assert await mode(await store.get("object")).bytes() == large
+
+
+@pytest.mark.parametrize("position", [0, 12_345])
+async def test_a_large_file(store: Face, mode: Mode, tmp_path: Path, large: bytes, position: int) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(large)
+    with opened_at(path, position) as file:
+        await store.put("object", file)
+    assert await mode(await store.get("object")).bytes() == large[position:]
+
+
+async def test_a_large_buffer_of_wide_items(store: Face, mode: Mode, large: bytes) -> None:
+    values = np.frombuffer(large[: 2 * PART + 8], np.float64)
+    await store.put("object", values, max_concurrency=1)
+    assert await mode(await store.get("object")).bytes() == values.tobytes()
+
+
+async def test_other_part_sizes(store: Face, mode: Mode, large: bytes) -> None:
+    for chunk_size, max_concurrency in ((1000, 1), (6 << 20, 2), (1 << 30, 100)):
+        await store.put("object", large, chunk_size=chunk_size, max_concurrency=max_concurrency)
+        assert await mode(await store.get("object")).bytes() == large
+
+
+# --- what goes wrong
+
+
+@pytest.mark.parametrize("arguments", [{"chunk_size": 0}, {"max_concurrency": 0}, {"mode": "append"}, {"mode": {"tag": 1}}])
+async def test_arguments_that_are_none(store: Face, arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(arguments))):
+        await store.put("object", b"x", **arguments)
+    with pytest.raises(exceptions.NotFoundError):
+        await store.head("object")
+
+
+@pytest.mark.parametrize("data", [None, 5, 1.5, object(), memoryview(SMALL)[::2], [1, 2], ["text"], [None]])
+async def test_what_cannot_be_uploaded(store: Face, data: Any) -> None:
+    with pytest.raises(TypeError, match="cannot be uploaded"):
+        await store.put("object", data)
+    with pytest.raises(exceptions.NotFoundError):
+        await store.head("object")
+
+
+async def test_a_text_file_cannot_be_uploaded(store: Face, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("äöü")
+    with (tmp_path / "text").open() as file, pytest.raises(TypeError, match="binary"):
+        await store.put("object", file)
+
+
+async def test_a_file_that_is_none(store: Face, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        await store.put("object", tmp_path / "missing")
+    with pytest.raises(IsADirectoryError):
+        await store.put("object", tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    writer = os.open(tmp_path / "pipe", os.O_RDWR)
+    try:
+        with pytest.raises(ValueError, match="pipe"):
+            await store.put("object", tmp_path / "pipe")
+    finally:
+        os.close(writer)
+
+
+def failing(data: bytes) -> Iterator[bytes]:
+    yield data
+    raise RuntimeError("no more")
+
+
+async def async_failing(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+    raise RuntimeError("no more")
+
+
+@pytest.mark.parametrize("make", [failing, async_failing])
+@pytest.mark.parametrize("size", [10, 3 * PART])
+async def test_an_iterator_that_fails(
+    store: Face, large: bytes, make: Callable[[bytes], Any], size: int
+) -> None:
+    with pytest.raises(RuntimeError, match="no more"):
+        await store.put("object", make(large[:size]))
+    with pytest.raises(exceptions.NotFoundError):
+        await store.head("object")
+
+
+async def test_a_failed_upload_leaves_no_parts(bucket: Bucket, mode: Mode, large: bytes) -> None:
+    with pytest.raises(RuntimeError, match="no more"):
+        await mode(bucket.open()).put("object", failing(large[: 3 * PART]))
+    assert bucket.unfinished() == []
+
+
+async def test_a_file_that_changes_while_it_is_sent(store: Face, tmp_path: Path, large: bytes) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(large)
+    with pytest.raises(exceptions.SourceChangedError, match="changed"):
+        await store.upload(path, "object", chunk_size=PART, progress=lambda *_: path.write_bytes(large[::-1]))
+    with pytest.raises(exceptions.NotFoundError):
+        await store.head("object")
+
+
+async def test_descriptors_are_closed(store: Face, tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(SMALL)
+    await store.put("object", tmp_path / "data")
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        await store.put("object", tmp_path / "data")
+        with pytest.raises(FileNotFoundError):
+            await store.put_many([("a", tmp_path / "data"), ("b", tmp_path / "missing")])
+    assert len(os.listdir("/proc/self/fd")) <= before + 2
+
+
+# --- attributes, tags and modes
+
+RESERVED = {
+    "Content-Disposition": 'attachment; filename="a b.txt"',
+    "Content-Encoding": "zstd",
+    "Content-Language": "de",
+    "Content-Type": "text/x-test; charset=utf-8",
+    "Cache-Control": "max-age=3",
+}
+
+
+@pytest.mark.parametrize("use_multipart", [None, True])
+async def test_attributes(store: Face, use_multipart: bool | None) -> None:
+    given = {**RESERVED, "mine": "1", "another-one": "x  y"}
+    await store.put("object", SMALL, attributes=given, use_multipart=use_multipart)
+    found = (await store.get("object")).attributes
+    assert {name: found.get(name) for name in given} == given
+    assert (await store.get("object", options={"head": True})).attributes == found
+
+
+async def test_attributes_in_any_spelling(store: Face) -> None:
+    given = {name.lower(): value for name, value in RESERVED.items()}
+    await store.put("object", SMALL, attributes=given)
+    found = (await store.get("object")).attributes
+    assert {name: found.get(name) for name in RESERVED} == RESERVED
+    given = {name.replace("-", ""): value for name, value in RESERVED.items()}
+    await store.put("object", SMALL, attributes=given)
+    assert (await store.get("object")).attributes == found
+
+
+async def test_attributes_are_replaced_with_the_object(store: Face) -> None:
+    await store.put("object", b"old", attributes={"mine": "1"})
+    await store.put("object", b"new")
+    assert "mine" not in (await store.get("object")).attributes
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"mine": "a\r\nX-Evil: 1"}, {"mine": "a\nb"}, {"mi\rne": "1"}, {"Content-Type": "a\0b"}, {"": "x"}],
+)
+async def test_attributes_with_line_breaks_are_refused(store: Face, attributes: dict[str, str]) -> None:
+    sent = engine_info()["requests"]
+    with pytest.raises(ValueError, match="attribute"):
+        await store.put("object", SMALL, attributes=attributes)
+    with pytest.raises(ValueError, match="attribute"):
+        await store.put_many([("object", SMALL)], attributes=attributes)
+    assert engine_info()["requests"] == sent
+
+
+@pytest.mark.needs("headers")
+@pytest.mark.parametrize("attributes", [{"mine": "日本"}, {"näme": "1"}, {"a:b": "1"}, {"a b": "1"}])
+async def test_attributes_that_are_no_headers_are_refused(store: Face, attributes: dict[str, str]) -> None:
+    sent = engine_info()["requests"]
+    with pytest.raises(ValueError, match="mine|name"):
+        await store.put("object", SMALL, attributes=attributes)
+    assert engine_info()["requests"] == sent
+
+
+@pytest.mark.parametrize("attributes", [{"mine": 5}, {5: "mine"}, {"mine": None}, {"mine": b"bytes"}])
+async def test_attributes_are_text(store: Face, attributes: Any) -> None:
+    with pytest.raises(TypeError, match="mine"):
+        await store.put("object", SMALL, attributes=attributes)
+
+
+@pytest.mark.needs("tags")
+@pytest.mark.parametrize("use_multipart", [None, True])
+async def test_tags(bucket: Bucket, mode: Mode, use_multipart: bool | None) -> None:
+    tags = {"plain": "1", "with space": "a+b / c=d", "empty": "", "é": "ü"}
+    await mode(bucket.open()).put("object", SMALL, tags=tags, use_multipart=use_multipart)
+    found = bucket.client.get_object_tagging(Bucket=bucket.name, Key="object")["TagSet"]
+    assert {tag["Key"]: tag["Value"] for tag in found} == tags
+
+
+@pytest.mark.needs("tags")
+async def test_tags_can_be_disabled(bucket: Bucket, mode: Mode) -> None:
+    await mode(bucket.open(disable_tagging=True)).put("object", SMALL, tags={"a": "b"})
+    assert bucket.client.get_object_tagging(Bucket=bucket.name, Key="object")["TagSet"] == []
+
+
+async def test_put_replaces(store: Face, mode: Mode) -> None:
+    for write_mode in (None, "overwrite", "Overwrite"):
+        await store.put("object", b"old")
+        await store.put("object", b"new", mode=write_mode)
+        assert await mode(await store.get("object")).bytes() == b"new"
+
+
+@pytest.mark.needs("conditions")
+@pytest.mark.parametrize("use_multipart", [None, True])
+async def test_create(store: Face, mode: Mode, use_multipart: bool | None) -> None:
+    await store.put("object", b"old", mode="create", use_multipart=use_multipart)
+    with pytest.raises(exceptions.AlreadyExistsError, match="object") as refused:
+        await store.put("object", b"new", mode="Create", use_multipart=use_multipart)
+    assert isinstance(refused.value, FileExistsError)
+    assert await mode(await store.get("object")).bytes() == b"old"
+
+
+@pytest.mark.needs("conditions")
+@pytest.mark.parametrize("use_multipart", [None, True])
+async def test_update(store: Face, mode: Mode, use_multipart: bool | None) -> None:
+    first = await store.put("object", b"1")
+    second = await store.put("object", b"2", mode=first, use_multipart=use_multipart)
+    with pytest.raises(exceptions.PreconditionError, match="object"):
+        await store.put("object", b"3", mode={"e_tag": first["e_tag"]}, use_multipart=use_multipart)
+    await store.put("object", b"4", mode={"e_tag": second["e_tag"]}, use_multipart=use_multipart)
+    assert await mode(await store.get("object")).bytes() == b"4"
+
+
+@pytest.mark.needs("conditions")
+async def test_update_of_what_does_not_exist(store: Face) -> None:
+    with pytest.raises(exceptions.PreconditionError, match="missing"):
+        await store.put("missing", b"1", mode={"e_tag": '"etag"'})
+
+
+async def test_update_needs_an_e_tag(store: Face) -> None:
+    for write_mode in ({}, {"e_tag": None, "version": None}):
+        with pytest.raises(exceptions.NotSupportedError, match="ETag"):
+            await store.put("object", b"1", mode=write_mode)
+
+
+@pytest.mark.needs("conditions")
+async def test_a_refused_upload_leaves_no_parts(bucket: Bucket, mode: Mode) -> None:
+    store = mode(bucket.open())
+    await store.put("object", b"old")
+    with pytest.raises(exceptions.AlreadyExistsError):
+        await store.put("object", b"new", mode="create", use_multipart=True)
+    assert bucket.unfinished() == []

