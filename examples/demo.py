@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-import objstore
+from objstore import Bytes
+from objstore.store import S3Store
 from tests.servers import rclone
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -92,14 +93,14 @@ class Plan:
         )
 
 
-def check(name: str, fetched: list[objstore.Bytes], expected: Iterator[bytes]) -> None:
+def check(name: str, fetched: list[Bytes], expected: Iterator[bytes]) -> None:
     """Compare every byte that came with what was written."""
     for number, (got, wanted) in enumerate(zip(fetched, expected, strict=True)):
         if bytes(memoryview(got)) != wanted:
             raise SystemExit(f"{name}: result {number} differs from what was written")
 
 
-def write(store: objstore.S3Store, plan: Plan, watch: Stopwatch) -> None:
+def write(store: S3Store, plan: Plan, watch: Stopwatch) -> None:
     """Write all objects."""
     total = sum(map(len, plan.objects.values()))
     with watch.step("put_many", len(plan.objects), total) as progress:
@@ -108,7 +109,7 @@ def write(store: objstore.S3Store, plan: Plan, watch: Stopwatch) -> None:
         store.put(plan.big_key, plan.big)
 
 
-def read_whole(store: objstore.S3Store, plan: Plan, watch: Stopwatch) -> None:
+def read_whole(store: S3Store, plan: Plan, watch: Stopwatch) -> None:
     """Read all objects and check them."""
     total = sum(map(len, plan.objects.values()))
     with watch.step("get_many", len(plan.objects), total) as progress:
@@ -119,7 +120,7 @@ def read_whole(store: objstore.S3Store, plan: Plan, watch: Stopwatch) -> None:
     check("get", [whole], iter([plan.big]))
 
 
-def read_ranges(store: objstore.S3Store, plan: Plan, watch: Stopwatch) -> None:
+def read_ranges(store: S3Store, plan: Plan, watch: Stopwatch) -> None:
     """Read ranges of many objects, then of one, and check them."""
     count = len(plan.ranges)
     with watch.step("get_many, ranges", count, count * RANGE) as progress:
@@ -130,7 +131,7 @@ def read_ranges(store: objstore.S3Store, plan: Plan, watch: Stopwatch) -> None:
     check("get_ranges", pieces, (plan.big[start : start + RANGE] for start in plan.starts))
 
 
-def list_and_delete(store: objstore.S3Store, plan: Plan, watch: Stopwatch) -> None:
+def list_and_delete(store: S3Store, plan: Plan, watch: Stopwatch) -> None:
     """List the objects, see that all are there, and delete them."""
     written = [*plan.objects, plan.big_key]
     with watch.step("list", len(written)):
@@ -175,16 +176,16 @@ def draw_bars(axes: Axes, title: str, values: dict[str, float]) -> None:
 
 
 @contextmanager
-def open_store(arguments: argparse.Namespace) -> Iterator[objstore.S3Store]:
+def open_store(arguments: argparse.Namespace) -> Iterator[S3Store]:
     """Yield the store that was named, or one on a server of our own."""
     if arguments.store:
         url = urlsplit(arguments.store)
         given = {"endpoint": arguments.endpoint, "region": arguments.region}
         named = {name: value for name, value in given.items() if value}
-        yield objstore.S3Store(url.netloc, prefix=url.path.strip("/") or None, config=named)
+        yield S3Store(url.netloc, prefix=url.path.strip("/") or None, config=named)
         return
     with rclone() as server:
-        yield objstore.S3Store(
+        yield S3Store(
             server.make_bucket("demo-bucket"),
             endpoint=server.endpoint,
             region=server.region,

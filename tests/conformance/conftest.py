@@ -29,8 +29,8 @@ CANNOT = {
         "tags": "the memory keeps no tags",
         "versions": "the memory keeps no versions",
     },
-    "ministack": {},
-    "moto": {},
+    "ministack": {"tags of an upload in parts": "ministack forgets the tags of CreateMultipartUpload"},
+    "moto": {"If-Match of an upload in parts": "moto ignores If-Match of CompleteMultipartUpload"},
     "rclone": {
         "conditions": "rclone ignores If-Match, If-None-Match and the like",
         "long suffixes": "rclone refuses a suffix that is longer than the object",

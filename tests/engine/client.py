@@ -1,0 +1,103 @@
+"""The engine's server as a test sees it, batches made and driven in one line, and programs run in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from objstore._core import Batch, ClientSettings, Reply
+from objstore._effects import Background, Plan
+from tests.servers import free_port, running
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = ClientSettings(user_agent="tests", verify=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The running server."""
+
+    origin: str
+    tls_origin: str
+
+    def control(self, word: str) -> dict[str, Any]:
+        """Give a command and return the counts before it."""
+        with urlopen(f"{self.origin}/-/{word}", timeout=20) as reply:
+            report: dict[str, Any] = json.load(reply)
+        return report
+
+    def seen(self) -> dict[str, Any]:
+        """Return the counts."""
+        return self.control("seen")
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """Run the server until the block is left."""
+    port, tls_port = free_port(), free_port()
+    command = [sys.executable, "-m", "tests.engine.server", str(port), str(tls_port)]
+    with running(command, port, {"PYTHONPATH": str(ROOT)}):
+        yield Server(f"http://127.0.0.1:{port}", f"https://127.0.0.1:{tls_port}")
+
+
+def batch(
+    origin: str, targets: Sequence[str], *, method: str = "GET", settings: ClientSettings = SETTINGS, **options: Any
+) -> Batch:
+    """Return a sealed batch, not started."""
+    made = Batch(origin, method, settings, **options)
+    for target in targets:
+        made.add(target.encode())
+    made.seal()
+    return made
+
+
+def settle(batch: Batch, *, background: bool = False) -> Plan[dict[int, Reply]]:
+    """Wait for all requests, let what fails stand, close the batch and return the failed replies by index."""
+    failed: dict[int, Reply] = {}
+    effect = Background(batch) if background else batch
+    try:
+        while not batch.over:
+            yield effect
+            for reply in batch.failures():
+                failed[reply.index] = reply
+                batch.give_up(reply.index)
+        return failed
+    finally:
+        batch.close()
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 10) -> float:
+    """Return after how many seconds something holds; fail when it does not hold in time."""
+    begun = time.monotonic()
+    while not holds():
+        assert time.monotonic() - begun < seconds, f"not so after {seconds} s"
+        time.sleep(0.005)
+    return time.monotonic() - begun
+
+
+def run_program(
+    name: str, *arguments: object, env: Mapping[str, str] | None = None, timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run a function of `tests.engine.programs` in a process of its own and return how it ended."""
+    return subprocess.run(
+        program(name, *arguments), env=environment(env), capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def program(name: str, *arguments: object) -> list[str]:
+    """Return the command that runs a function of `tests.engine.programs`."""
+    return [sys.executable, "-m", "tests.engine.programs", name, *map(str, arguments)]
+
+
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a program."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), **(more or {})}

@@ -1,0 +1,33 @@
+"""The engine's own server, and the check that every test leaves the engine at rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from objstore._core import engine_info
+from tests.engine import client
+from tests.engine.client import Server, wait_until
+
+
+@pytest.fixture(scope="session")
+def server_process() -> Iterator[Server]:
+    with client.server() as running:
+        yield running
+
+
+@pytest.fixture
+def server(server_process: Server) -> Server:
+    """The server, with the requests of earlier tests gone and its counts set back."""
+    wait_until(lambda: server_process.seen()["in_flight"] == 0)
+    server_process.control("forget")
+    return server_process
+
+
+@pytest.fixture(autouse=True)
+def engine_at_rest() -> Iterator[None]:
+    """Fail a test that leaves a transfer in flight, or that made the engine set an option wrongly."""
+    yield
+    after = engine_info()
+    assert (after["in_flight"], after["setopt_failures"]) == (0, 0)

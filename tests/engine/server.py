@@ -1,0 +1,223 @@
+"""A fast server of small replies that counts what it sees. Runs as a process of its own, plain and over TLS.
+
+A request for /SIZE/NAME gets SIZE bytes of the generated content (`tests.faults.content`); Range is honoured. The query says
+what else happens:
+
+    delay=SECONDS       before the reply
+    stall=N             N bytes of the body are sent, then nothing; "head": not even the head
+    status=N            instead of 200, with `busy` as body
+    once=N              that status for the first request for each target only
+    close=1             the connection is closed after the reply
+    rate=N              the request's body is read at N bytes a second
+    echo=1              the reply's body is the request's head
+
+Under /-/ is the control: GET /-/seen returns the counts, GET /-/forget sets them back, GET /-/hang-up closes every connection
+that has no request under way.
+
+Usage: python -m tests.engine.server PORT TLS_PORT
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+import resource
+import ssl
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from tests.faults.content import content
+
+
+class Seen:
+    """What the server counts."""
+
+    def __init__(self) -> None:
+        self.connections: set[Connection] = set()
+        self.busy: set[Connection] = set()
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin to count anew."""
+        self.accepted = self.most_in_flight = 0
+        self.requests: list[tuple[float, str]] = []
+        self.targets: set[str] = set()
+
+    def report(self) -> dict[str, Any]:
+        """Return the counts."""
+        return {
+            "accepted": self.accepted,
+            "open": len([connection for connection in self.connections if not connection.control]),
+            "in_flight": len(self.busy),
+            "most_in_flight": self.most_in_flight,
+            "requests": self.requests,
+        }
+
+
+seen = Seen()
+
+
+class Connection(asyncio.Protocol):
+    """One connection: requests one after the other."""
+
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self.buffer = bytearray()
+        self.left = 0  # bytes of the request's body still to come
+        self.head: bytes | None = None  # of the request under way
+        self.control = False
+        self.closing = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        self.transport.set_write_buffer_limits(1 << 30)
+        seen.connections.add(self)
+        seen.accepted += 1
+
+    def connection_lost(self, error: Exception | None) -> None:
+        seen.connections.discard(self)
+        self.closing = True
+        self.end_request()
+
+    def data_received(self, data: bytes) -> None:
+        if self.head is None:
+            self.buffer += data
+            self.begin()
+        else:
+            self.body_came(len(data))
+
+    def begin(self) -> None:
+        """Read the head of the next request, when all of it has come."""
+        head, end, rest = bytes(self.buffer).partition(b"\r\n\r\n")
+        if not end:
+            return
+        self.buffer.clear()
+        self.head = head
+        self.target = head.split(b" ", 2)[1].decode()
+        self.query = dict(parse_qsl(self.target.partition("?")[2]))
+        self.left = int(self.header("content-length") or 0)
+        self.control = self.target.startswith("/-/")
+        if self.control:
+            seen.accepted -= 1
+        else:
+            seen.requests.append((time.monotonic(), self.target))
+            seen.busy.add(self)
+            seen.most_in_flight = max(seen.most_in_flight, len(seen.busy))
+        self.body_came(len(rest))
+
+    def header(self, name: str) -> str | None:
+        for line in (self.head or b"").decode("latin-1").split("\r\n")[1:]:
+            key, _, value = line.partition(":")
+            if key.lower() == name:
+                return value.strip()
+        return None
+
+    def body_came(self, size: int) -> None:
+        """Take a piece of the request's body, at the rate that was asked for; answer when it is complete."""
+        self.left -= size
+        rate = float(self.query.get("rate", 0))
+        if rate and size:
+            self.transport.pause_reading()
+            asyncio.get_running_loop().call_later(size / rate, self.go_on_reading)
+        if self.left <= 0:
+            asyncio.get_running_loop().call_later(float(self.query.get("delay", 0)), self.answer)
+
+    def go_on_reading(self) -> None:
+        if not self.closing:
+            self.transport.resume_reading()
+
+    def end_request(self) -> None:
+        seen.busy.discard(self)
+        self.head = None
+
+    def answer(self) -> None:
+        if self.closing or self.query.get("stall") == "head":
+            return
+        status, body, headers = self.reply()
+        lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(body)}", *headers]
+        head = "\r\n".join([*lines, "", ""]).encode()
+        wanted = b"" if self.head is not None and self.head.startswith(b"HEAD") else body
+        if "stall" in self.query:
+            self.transport.write(head + wanted[: int(self.query["stall"])])
+            return
+        self.end_request()
+        self.transport.write(head + wanted)
+        if "close" in self.query:
+            self.transport.close()
+
+    def reply(self) -> tuple[int, bytes, list[str]]:
+        """Return the status, the body, and more header lines."""
+        if self.control:
+            return 200, self.do_control(), []
+        status = int(self.query.get("status", 200))
+        if status != 200 or ("once" in self.query and self.target not in seen.targets):
+            seen.targets.add(self.target)
+            return int(self.query.get("once", status)), b"busy", ["X-Twice: 1", "X-Twice: 2"]
+        if "echo" in self.query:
+            return 200, self.head or b"", []
+        return self.serve(int(self.target.split("/")[1]))
+
+    def serve(self, size: int) -> tuple[int, bytes, list[str]]:
+        asked = self.header("range")
+        tag = f'ETag: "{size}"'
+        if asked is None:
+            return 200, content(0, size), [tag, "X-Twice: 1", "X-Twice: 2"]
+        first, last = asked.removeprefix("bytes=").split("-")
+        start = int(first) if first else max(size - int(last), 0)
+        end = min(int(last) + 1, size) if first and last else size
+        if start >= end:
+            return 416, b"", [f"Content-Range: bytes */{size}"]
+        return 206, content(start, end), [tag, f"Content-Range: bytes {start}-{end - 1}/{size}"]
+
+    def do_control(self) -> bytes:
+        report = seen.report()
+        if self.target == "/-/forget":
+            seen.forget()
+        if self.target == "/-/hang-up":
+            for connection in list(seen.connections):
+                if connection.head is None:
+                    connection.transport.close()
+        return json.dumps(report).encode()
+
+
+def certificate() -> ssl.SSLContext:
+    """Return a TLS context with a certificate of its own making."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    day = datetime.timedelta(days=1)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - day, now + day)
+    pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    pem += key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "pem")
+        file.write_bytes(pem)
+        context.load_cert_chain(file)
+    return context
+
+
+async def main(port: int, tls_port: int) -> None:
+    """Serve until killed."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    loop = asyncio.get_running_loop()
+    await loop.create_server(Connection, "127.0.0.1", tls_port, ssl=certificate(), backlog=1024)
+    server = await loop.create_server(Connection, "127.0.0.1", port, backlog=8192)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
