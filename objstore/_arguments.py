@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from objstore.exceptions import InvalidRangeError
-from objstore.providers.provider import ANY, WHOLE, Conditions, Range, WriteOptions
+from objstore.providers.provider import ANY, RESERVED, WHOLE, Conditions, Range, WriteOptions
 from objstore.types import Attributes, GetOptions, PutMode
 
 _GET_OPTIONS = frozenset(
@@ -131,7 +131,16 @@ def read_write_options(
         ValueError: The mode is none, or an attribute has a line break in it.
         TypeError: A name or value is not a str.
     """
-    return WriteOptions(_texts("attribute", attributes), _texts("tag", tags), _mode(mode))
+    named = {_usual(name): value for name, value in _texts("attribute", attributes).items()}
+    return WriteOptions(named, _texts("tag", tags), _mode(mode))
+
+
+_SPELLINGS = {name.lower().replace("-", ""): name for name in RESERVED}
+
+
+def _usual(name: str) -> str:
+    """Return the usual spelling of a reserved attribute, which may be written in any case and without its dash."""
+    return _SPELLINGS.get(name.lower().replace("-", ""), name)
 
 
 def _texts(what: str, given: Mapping[str, str] | None) -> dict[str, str]:

@@ -6,7 +6,9 @@ Bulk is not a loop over single operations: a batch goes to the engine at once, a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -318,11 +320,13 @@ def put_many(
     _check_on_error(on_error)
     options = read_write_options(attributes, None, mode)
     pairs = items.items() if isinstance(items, Mapping) else items
-    named = [(store.key(path), open_body(file)) for path, file in pairs]
-    try:
+    named = [(store.key(path), file) for path, file in pairs]
+    with ExitStack() as opened:
         sources = []
-        for key, body in named:
-            source = yield from body.next(max(body.size or 0, 1))
+        for key, file in named:
+            body = open_body(file)
+            opened.callback(body.close)
+            source = yield from body.next(sys.maxsize if body.size is None else max(body.size, 1))
             sources.append((key, source or EMPTY))
         exchange = yield from store.provider.put_many(sources, options, most_in_flight=_in_flight(max_concurrency))
         try:
@@ -330,9 +334,6 @@ def put_many(
             return _in_order(exchange.results(), exchange.errors)
         finally:
             exchange.close()
-    finally:
-        for _, body in named:
-            body.close()
 
 
 def upload(

@@ -5,6 +5,7 @@ Nothing here blocks or awaits. Each function is the plan of a public operation; 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -265,8 +266,9 @@ def put_body(
 ) -> Plan[PutResult]:
     """Send a body in one request where it is small enough, else in parts."""
     part_size = _part_size(provider, body.size, chunk)
-    whole = body.size is not None and (use_multipart is False or (use_multipart is None and body.size <= chunk))
-    first = yield from body.next(max(body.size or 0, 1) if whole else part_size)
+    small = body.size is not None and body.size <= chunk
+    whole = use_multipart is False or (use_multipart is None and small)
+    first = yield from body.next(part_size if not whole else sys.maxsize if body.size is None else max(body.size, 1))
     if use_multipart is not True and (first is None or first.size < part_size or whole):
         result = yield from provider.put(key, first or EMPTY, options)
         body.check()

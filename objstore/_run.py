@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ClassVar, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -110,25 +111,31 @@ async def _perform_async(effect: Effect) -> Any:
 
 
 def _await_here(awaitable: Awaitable[T]) -> T:
-    """Run an awaitable of the user's to its end, in a thread of its own: this one may be inside an event loop."""
-    outcome: list[T] = []
-    errors: list[BaseException] = []
+    """Run an awaitable of the user's to its end, in another thread: this one may be inside an event loop.
+
+    All run on one event loop, so that what they share (a queue, a session) belongs to a loop that stays.
+    """
 
     async def wait() -> T:
         return await awaitable
 
-    def work() -> None:
-        try:
-            outcome.append(asyncio.run(wait()))
-        except BaseException as error:
-            errors.append(error)
+    future = asyncio.run_coroutine_threadsafe(wait(), _side_loop())
+    try:
+        return future.result()
+    finally:
+        future.cancel()
 
-    thread = threading.Thread(target=work, name="objstore-await")
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return outcome[0]
+
+@cache
+def _side_loop() -> asyncio.AbstractEventLoop:
+    """Return the event loop on which blocking operations await what users gave them."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="objstore-await", daemon=True).start()
+    return loop
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_side_loop.cache_clear)
 
 
 class _Mailbox:

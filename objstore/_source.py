@@ -8,6 +8,7 @@ Its one invariant: a file that changes while it is being sent is noticed, and th
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -20,6 +21,11 @@ from objstore._effects import Call, Plan
 from objstore.exceptions import SourceChangedError
 from objstore.providers.provider import Source
 from objstore.types import PutInput
+
+MOST_READ = 16 << 20
+"""The most that a reader is asked for at a time, in bytes."""
+
+_END = object()
 
 
 class Body(Protocol):
@@ -46,9 +52,11 @@ def open_body(file: PutInput) -> Body:
         OSError: A path names no readable file.
     """
     if isinstance(file, str | Path):
-        return _File(os.open(file, os.O_RDONLY | os.O_CLOEXEC), 0, owned=True)
+        return _of_path(file)
     if isinstance(file, io.StringIO):
         return _Memory(file.read().encode())
+    if isinstance(file, io.TextIOBase):
+        raise TypeError(f"{file!r} cannot be uploaded: open it in binary mode")
     if hasattr(file, "read"):
         return _of_reader(file)
     try:
@@ -59,21 +67,37 @@ def open_body(file: PutInput) -> Body:
         return _Pieces(_AsyncPieces(aiter(file)))
     if isinstance(file, Iterable):
         return _Pieces(_SyncPieces(iter(file)))
-    raise TypeError(
+    raise _unfit(file)
+
+
+def _unfit(file: object) -> TypeError:
+    return TypeError(
         f"a {type(file).__name__} cannot be uploaded: give bytes or another buffer, a path, a binary file, "
         "or an iterable of buffers"
     )
 
 
+def _of_path(path: str | Path) -> Body:
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise ValueError(
+            f"{str(path)!r} is not a regular file: open it and give the binary file, to be read to its end"
+        )
+    return _File(os.open(path, os.O_RDONLY | os.O_CLOEXEC), 0, owned=True)
+
+
 def _of_reader(file: Any) -> Body:
-    """Send a real file from its descriptor, from where it stands; read anything else."""
-    try:
-        descriptor, position = file.fileno(), file.tell()
-        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-    except (OSError, AttributeError, ValueError):
-        regular = False
-    if regular and not isinstance(file, io.TextIOBase):
-        return _File(descriptor, position, owned=False)
+    """Send a real file from its descriptor, from where it stands; read anything else.
+
+    Only Python's own files are real ones: others (of gzip, for one) have the descriptor of what they read from.
+    """
+    raw = getattr(file, "raw", file)
+    if isinstance(file, io.FileIO | io.BufferedReader | io.BufferedRandom) and isinstance(raw, io.FileIO):
+        descriptor = file.fileno()
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return _File(descriptor, file.tell(), owned=False)
     return _Pieces(_Reader(file))
 
 
@@ -138,22 +162,39 @@ class _Pieces:
     def next(self, size: int) -> Plan[Source | None]:
         have = sum(map(len, self._kept))
         while have < size and not self._ended:
-            piece = yield self._pieces.next(size - have)
-            if piece is None:
+            piece = yield self._pieces.next(min(size - have, MOST_READ))
+            if piece is _END:
                 self._ended = True
             else:
-                self._kept.append(memoryview(piece).cast("B"))
+                self._kept.append(_lasting(piece))
                 have += len(self._kept[-1])
-        part = b"".join(self._kept)
-        self._kept = [memoryview(part)[size:]] if len(part) > size else []
-        part = part[:size] if len(part) > size else part
-        return Source(Buffer(part), len(part)) if part else None
+        part, self._kept = _cut(self._kept, have, size)
+        return Source(Buffer(part), len(part)) if len(part) else None
 
     def check(self) -> None:
         """It cannot change unseen."""
 
     def close(self) -> None:
         """Nothing was opened."""
+
+
+def _lasting(piece: Any) -> memoryview:
+    """Return the bytes of a piece; a copy, if whoever gave it may write to it again."""
+    try:
+        view = memoryview(piece).cast("B")
+    except TypeError:
+        raise _unfit(piece) from None
+    return view if view.readonly else memoryview(bytes(view))
+
+
+def _cut(pieces: list[memoryview], have: int, size: int) -> tuple[bytes | memoryview, list[memoryview]]:
+    """Return the first `size` bytes of pieces that have `have`, copied only if they lie in several, and the rest."""
+    rest = []
+    if have > size:
+        last = pieces.pop()
+        pieces.append(last[: size - have])
+        rest.append(last[size - have :])
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces), rest
 
 
 class _SyncPieces:
@@ -163,7 +204,7 @@ class _SyncPieces:
         self._iterator = iterator
 
     def next(self, size: int) -> Call:
-        return Call(lambda: next(self._iterator, None))
+        return Call(lambda: next(self._iterator, _END))
 
 
 class _AsyncPieces:
@@ -173,7 +214,7 @@ class _AsyncPieces:
         self._iterator = iterator
 
     def next(self, size: int) -> Call:
-        return Call(lambda: anext(self._iterator, None), quick=True)
+        return Call(lambda: anext(self._iterator, _END), quick=True)
 
 
 class _Reader:
@@ -183,4 +224,10 @@ class _Reader:
         self._file = file
 
     def next(self, size: int) -> Call:
-        return Call(lambda: self._file.read(size) or None)
+        return Call(lambda: self._read(size))
+
+    def _read(self, size: int) -> Any:
+        piece = self._file.read(size)
+        if piece is None:
+            raise BlockingIOError(errno.EAGAIN, "The file has nothing to read yet: give one that waits")
+        return piece if len(piece) else _END

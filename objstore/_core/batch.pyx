@@ -165,9 +165,13 @@ cdef class Batch:
             batch.signer = signer.c
             atomic_add(&signer.c.references, 1)
 
-    def __dealloc__(self):
+    def __del__(self):
+        # Not in __dealloc__: the collector takes a cycle apart before, and with it the memory that transfers write to.
         if self.c != NULL and self.made_in == generation:
             self._end()
+
+    def __dealloc__(self):
+        if self.c != NULL and self.made_in == generation:
             batch_release(self.c)
 
     cdef int _check(self) except -1:
@@ -178,7 +182,7 @@ cdef class Batch:
     cdef void _end(self) noexcept:
         if self.started:
             with nogil:
-                if not batch_is_over(self.c):
+                if self.driven != NULL or not batch_is_over(self.c):
                     cancel(self.c, self.driven)
         self._give_loop_back()
 
@@ -245,8 +249,8 @@ cdef class Batch:
 
     cdef int _set_out(self, Item* item, Buffer out, int64_t start, int64_t length) except -1:
         if length < 0:
-            length = out.view.len - start
-        if start < 0 or start + length > out.view.len:
+            length = max(out.view.len - start, <int64_t>0)
+        if start < 0 or start > out.view.len - length:
             raise ValueError(f"bytes {start} to {start + length} are outside a buffer of {out.view.len} bytes")
         item.out = <char*>out.view.buf + start
         item.out_capacity = length
@@ -394,7 +398,7 @@ cdef class Batch:
         item.reserved = 0
         self.c.settled += 1
         self.c.given_up += 1
-        if batch_complete(self.c):
+        if self.c.window or batch_complete(self.c):
             batch_poke(self.c)
         pthread_mutex_unlock(&self.c.mutex)
 
@@ -443,6 +447,7 @@ cdef class Batch:
         arena_release(item.arena)
         item.arena = NULL
         item.data = NULL
+        item.received = 0
         pthread_mutex_lock(&self.c.mutex)
         self.c.held -= item.reserved
         item.reserved = 0

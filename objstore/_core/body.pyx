@@ -144,3 +144,49 @@ cdef class Bytes:
     def decode(self, encoding="utf-8", errors="strict"):
         """Return the text, decoded from `encoding`."""
         return self.to_bytes().decode(encoding, errors)
+
+    def isalnum(self):
+        """Tell whether it is not empty and all its bytes are ASCII letters or digits."""
+        return self.to_bytes().isalnum()
+
+    def isalpha(self):
+        """Tell whether it is not empty and all its bytes are ASCII letters."""
+        return self.to_bytes().isalpha()
+
+    def isascii(self):
+        """Tell whether it has ASCII bytes only."""
+        return self.to_bytes().isascii()
+
+    def isdigit(self):
+        """Tell whether it is not empty and all its bytes are ASCII digits."""
+        return self.to_bytes().isdigit()
+
+    def islower(self):
+        """Tell whether it has ASCII letters, none of them upper case."""
+        return self.to_bytes().islower()
+
+    def isspace(self):
+        """Tell whether it is not empty and all its bytes are ASCII white space."""
+        return self.to_bytes().isspace()
+
+    def isupper(self):
+        """Tell whether it has ASCII letters, none of them lower case."""
+        return self.to_bytes().isupper()
+
+    def lower(self):
+        """Return a copy with the ASCII letters in lower case."""
+        return Bytes(self.to_bytes().lower())
+
+    def upper(self):
+        """Return a copy with the ASCII letters in upper case."""
+        return Bytes(self.to_bytes().upper())
+
+    def removeprefix(self, prefix, /):
+        """Return what is left without `prefix` at the beginning, sharing its memory."""
+        text = bytes(prefix)
+        return self[len(text):] if self.to_bytes().startswith(text) else self
+
+    def removesuffix(self, suffix, /):
+        """Return what is left without `suffix` at the end, sharing its memory."""
+        text = bytes(suffix)
+        return self[:self.length - len(text)] if text and self.to_bytes().endswith(text) else self

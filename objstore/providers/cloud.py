@@ -23,6 +23,7 @@ from objstore.exceptions import BaseError, CorruptResponseError
 from objstore.providers.exchange import Exchange, Shape
 from objstore.providers.provider import (
     ANY,
+    RESERVED,
     WHOLE,
     Conditions,
     Fetched,
@@ -38,13 +39,6 @@ from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
 from objstore.types import ObjectMeta, PutResult
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
-RESERVED = {
-    "content-disposition": "Content-Disposition",
-    "content-encoding": "Content-Encoding",
-    "content-language": "Content-Language",
-    "content-type": "Content-Type",
-    "cache-control": "Cache-Control",
-}
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -169,11 +163,15 @@ class Cloud:
 
     def _attributes(self, reply: Reply) -> dict[str, str]:
         dialect = self.service.dialect
-        names = {**RESERVED, dialect.storage_class: "Storage-Class"}
+        names = {self._header(name).lower(): name for name in RESERVED}
         skip = len(dialect.metadata)
         found = {names[name]: value for name, value in reply.headers.items() if name in names}
         own = {name[skip:]: value for name, value in reply.headers.items() if name.startswith(dialect.metadata)}
         return {**found, **own}
+
+    def _header(self, attribute: str) -> str:
+        """Return the header that carries a reserved attribute."""
+        return self.service.dialect.storage_class if attribute == "Storage-Class" else attribute
 
     # --- writing
 
@@ -215,8 +213,7 @@ class Cloud:
         dialect = self.service.dialect
         headers = dict(self._write_headers)
         for name, value in options.attributes.items():
-            known = {**RESERVED, "storage-class": dialect.storage_class}.get(_dashed(name))
-            headers[known or dialect.metadata + name] = value
+            headers[self._header(name) if name in RESERVED else dialect.metadata + name] = value
         if options.tags and self._tagging:
             headers[dialect.tags] = urlencode(options.tags, quote_via=quote)
         return headers
@@ -488,12 +485,6 @@ def _resolved(range: Range, size: int) -> tuple[int, int]:
     if range.start < 0:
         return max(size - range.end, 0), size
     return range.start, size if range.end < 0 else min(range.end, size)
-
-
-def _dashed(name: str) -> str:
-    """Return the usual spelling of a reserved attribute, which may be written without its dash."""
-    lower = name.lower()
-    return {known.replace("-", ""): known for known in (*RESERVED, "storage-class")}.get(lower.replace("-", ""), lower)
 
 
 def _mode_headers(options: WriteOptions) -> dict[str, str]:

@@ -145,6 +145,8 @@ class Memory:
         found, mode = self._objects.get(key), options.mode
         if mode == "create" and found is not None:
             raise errors.AlreadyExistsError(f"{key!r} exists already", store=STORE, path=key)
+        if not isinstance(mode, str) and not mode.get("e_tag"):
+            raise errors.NotSupportedError("An update needs the ETag it replaces", hint="Give mode={'e_tag': ...}.")
         if not isinstance(mode, str) and (found is None or found.e_tag != mode.get("e_tag")):
             now = "does not exist" if found is None else f"has the ETag {found.e_tag}"
             raise errors.PreconditionError(f"{key!r} {now}, not {mode.get('e_tag')}", store=STORE, path=key)

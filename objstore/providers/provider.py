@@ -17,6 +17,17 @@ from objstore.exceptions import BaseError
 from objstore.types import ObjectMeta, PutMode, PutResult
 
 
+RESERVED = (
+    "Content-Disposition",
+    "Content-Encoding",
+    "Content-Language",
+    "Content-Type",
+    "Cache-Control",
+    "Storage-Class",
+)
+"""The attributes that services know; all others are the user's own metadata."""
+
+
 class Range(NamedTuple):
     """A half-open range of an object in bytes. ``start`` alone: to its end; ``end`` alone: its last; -1: absent."""
 
