@@ -72,7 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=_names(rows), default=rows, help=f"comma-separated, of: {', '.join(rows)}")
     parser.add_argument("--peers", type=_names(peers), help=f"comma-separated, of: {', '.join(peers)}")
     parser.add_argument("--rounds", type=int, help="rounds of each row (default 5; 1 with --quick)")
-    parser.add_argument("--quick", action="store_true", help="a part of the work, one round, fewer peers: to see that all runs")
+    parser.add_argument("--quick", action="store_true", help="a part of the work, one round, four peers: does all run?")
     return parser.parse_args()
 
 

@@ -89,15 +89,15 @@ def _content(start: int, size: int) -> bytes:
     return (words * np.uint64(0x9E3779B97F4A7C15)).tobytes()
 
 
-def _write_pages(folder: Path) -> None:
+def _write_pages(into: Path) -> None:
     """Write page- (the first), page-1000, ... by continuation token, and page-warm with one key."""
-    folder.mkdir()
-    (folder / "page-warm").write_text(_page({0: "warm/only"}, None))
+    into.mkdir()
+    (into / "page-warm").write_text(_page({0: "warm/only"}, None))
     for first in range(0, LISTED_KEYS, PAGE_KEYS):
         following = first + PAGE_KEYS
         keys = {index: listed_key(index) for index in range(first, following)}
         text = _page(keys, following if following < LISTED_KEYS else None)
-        (folder / f"page-{first or ''}").write_text(text)
+        (into / f"page-{first or ''}").write_text(text)
 
 
 def _page(keys: dict[int, str], token: int | None) -> str:

@@ -9,12 +9,16 @@ import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
 
 from bench.bars import SUBJECT, Figure
 from bench.rows import Row
 
 REFERENCE = "obstore"
 LEFT_EDGE = 0.125
+OURS = "#2a7f9e"
 MARKS = {
     "tensorstore": ("s", "#7a5195"),
     "pycurl": ("^", "#58853a"),
@@ -35,9 +39,7 @@ def draw(rows: Sequence[Row], figures: Measured, into: Path) -> None:
     shown = [row for row in reversed(rows) if REFERENCE in figures.get(row.name, {})]
     if not shown:
         return
-    figure, panels = pyplot.subplots(
-        1, 2, figsize=(13, 1.6 + 0.42 * len(shown)), sharey=True, layout="constrained"
-    )  # fmt: skip
+    figure, panels = pyplot.subplots(1, 2, figsize=(14, 1.6 + 0.42 * len(shown)), sharey=True, layout="constrained")
     for axes, (label, bar_text, metric) in zip(panels, PANELS, strict=True):
         for height, row in enumerate(shown):
             _draw_row(axes, height, row, figures[row.name], metric)
@@ -50,26 +52,28 @@ def draw(rows: Sequence[Row], figures: Measured, into: Path) -> None:
 
 
 def _draw_row(
-    axes: pyplot.Axes, height: int, row: Row, measured: Mapping[str, Figure], metric: Callable[[Figure], float]
+    axes: Axes, height: int, row: Row, measured: Mapping[str, Figure], metric: Callable[[Figure], float]
 ) -> None:
     reference = metric(measured[REFERENCE])
     if SUBJECT in measured:
         ratio = reference / metric(measured[SUBJECT])
-        axes.barh(height, ratio - 1, left=1, height=0.5, color="#2a7f9e", label=SUBJECT)
-        axes.annotate(f" {ratio:.1f}", (max(ratio, 1), height), va="center", fontsize=8)
+        axes.barh(height, ratio - 1, left=1, height=0.5, color=OURS, label=SUBJECT)
+        axes.annotate(
+            f"{ratio:.1f}", (1.01, height), xycoords=("axes fraction", "data"), va="center", color=OURS, weight="bold"
+        )
     for peer, (marker, colour) in MARKS.items():
         if peer in measured:
             ratio = max(reference / metric(measured[peer]), LEFT_EDGE)
             axes.plot(ratio, height, marker, color=colour, markersize=5.5, label=peer, clip_on=False, zorder=3)
 
 
-def _draw_bars(axes: pyplot.Axes, height: int, row: Row, text: str) -> None:
+def _draw_bars(axes: Axes, height: int, row: Row, text: str) -> None:
     for bar in row.bars:
         if bar.text.endswith(text):
             axes.plot([bar.goal] * 2, [height - 0.36, height + 0.36], color="#c0392b", linewidth=2.5, label="bar")
 
 
-def _dress(axes: pyplot.Axes, label: str) -> None:
+def _dress(axes: Axes, label: str) -> None:
     axes.axvline(1, color="0.4", linewidth=1)
     axes.set_xscale("log", base=2)
     axes.set_xlim(left=LEFT_EDGE)
@@ -80,8 +84,8 @@ def _dress(axes: pyplot.Axes, label: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _legend(figure: pyplot.Figure, panels: Sequence[pyplot.Axes]) -> None:
-    known: dict[str, object] = {}
+def _legend(figure: Drawing, panels: Sequence[Axes]) -> None:
+    known: dict[str, Artist] = {}
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
         known |= dict(zip(labels, handles, strict=True))

@@ -47,7 +47,9 @@ def bars(row_verdicts: Iterable[Verdict]) -> str:
     )
 
 
-def record(row: Row, entries: Sequence[Entry], lines: Sequence[Line], row_verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def record(
+    row: Row, entries: Sequence[Entry], lines: Sequence[Line], row_verdicts: Sequence[Verdict]
+) -> dict[str, Any]:
     """Return a row as plain values: medians, spreads, every sample, every bar."""
     samples = {(e.peer.name, e.mode.name): [asdict(sample) for sample in e.samples] for e in entries}
     return {

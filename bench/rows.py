@@ -56,7 +56,8 @@ ROWS = (
     Row(
         "get_many", "get_many, 20,000 x 1 KiB, 64 connections", "many", "plain", count=20_000,
         bars=(
-            bars.faster("obstore", 2.5), bars.cheaper("obstore", 3.5), bars.cpu_at_most(20), bars.faster("tensorstore", 2),
+            bars.faster("obstore", 2.5), bars.cheaper("obstore", 3.5), bars.cpu_at_most(20),
+            bars.faster("tensorstore", 2),
         ),
     ),
     Row(
@@ -64,7 +65,7 @@ ROWS = (
         delay=0.05, rounds=3, bars=(bars.of_ideal(0.95), bars.cheaper("obstore", 3)),
     ),
     Row(
-        "delay_1000", "get_many, 25-75 ms away, 1,000 in flight", "many", "delayed", count=40_000, concurrency=1_000,
+        "delay_1000", "get_many, 25-75 ms away, 1,000 in flight", "many", "delayed", count=60_000, concurrency=1_000,
         delay=0.05, rounds=3, bars=(bars.of_ideal(0.95), bars.cheaper("obstore", 3)),
     ),
     Row(
@@ -72,8 +73,8 @@ ROWS = (
         delay=0.2, rounds=3, bars=(bars.cpu_within("get_many", 3),),
     ),
     Row(
-        "ranges_sparse", "get_ranges, 256 sparse x 4 KiB, repeated", "ranges", "plain", count=40, each=4096, per_call=256,
-        key=PIECES, variant="sparse", audit="counted", bars=(bars.faster("obstore", 2.2),),
+        "ranges_sparse", "get_ranges, 256 sparse x 4 KiB, repeated", "ranges", "plain", count=40, each=4096,
+        per_call=256, key=PIECES, variant="sparse", audit="counted", bars=(bars.faster("obstore", 2.2),),
     ),
     Row(
         "ranges_random", "get_ranges, 20,000 random x 4 KiB of 1 GiB", "ranges", "plain", each=4096, per_call=20_000,
@@ -84,7 +85,8 @@ ROWS = (
         bars=(bars.faster("obstore", 2.2), bars.cheaper("obstore", 3), bars.of_floor(0.9)),
     ),
     Row(
-        "get_1gib_paced", "get of 1 GiB, 50 MB/s a connection", "whole", "paced", rounds=2, peers=("objstore", "obstore"),
+        "get_1gib_paced", "get of 1 GiB, 50 MB/s a connection", "whole", "paced", rounds=2,
+        peers=("objstore", "obstore"),
         bars=(bars.faster("obstore", 8),),
     ),
     Row(

@@ -6,6 +6,7 @@ Bulk is not a loop over single operations: a batch goes to the engine at once, a
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -74,25 +75,29 @@ def get_many(
 
 def read_requests(store: Store, requests: Iterable[Request]) -> list[Read]:
     """Return the requests of a bulk read, checked."""
+    _check_several(requests)
     key = store.key
-    return [
-        Read(key(request)) if isinstance(request, str) else Read(key(request[0]), _range(request))
-        for request in requests
-    ]
+    return [Read(key(request)) if isinstance(request, str) else _ranged(store, request) for request in requests]
 
 
-def _range(request: Any) -> Range:
+def _check_several(paths: object) -> None:
+    if isinstance(paths, str):
+        raise TypeError(f"{paths!r} is one path: give a list, [{paths!r}]")
+
+
+def _ranged(store: Store, request: Any) -> Read:
     try:
-        _, start, end = request
+        path, start, end = request
+        first, last = operator.index(start), -1 if end is None else operator.index(end)
     except ValueError:
         raise ValueError(f"{request!r} is no request: give a path or (path, start, end)") from None
-    if end is None:
-        end = -1
-    elif end <= start:
+    except TypeError:
+        raise TypeError(f"{request!r} is no request: give a path or (path, start, end) in whole bytes") from None
+    if end is not None and last <= first:
         raise InvalidRangeError(f"the range of {request!r} is empty or reversed: end must be after start")
-    if start < 0:
+    if first < 0:
         raise InvalidRangeError(f"the range of {request!r} begins before the object")
-    return Range(start, end)
+    return Read(store.key(path), Range(first, last))
 
 
 def _with_targets(reads: Sequence[Read], out: Any) -> list[Read]:
@@ -283,6 +288,7 @@ def head_many(
         The metadata of each object, in order.
     """
     _check_on_error(on_error)
+    _check_several(paths)
     keys = [store.key(path) for path in paths]
     exchange = yield from store.provider.head_many(keys, most_in_flight=_in_flight(max_concurrency))
     try:

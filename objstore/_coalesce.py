@@ -12,8 +12,11 @@ from typing import NamedTuple
 from objstore._core import Bytes
 from objstore.providers.provider import Range
 
-CHEAP_GAP = 32 << 10
-"""The gap that costs as much as a request, in bytes: about 12 us of CPU, in which 3 GB/s bring 36 KiB."""
+BYTES_PER_SECOND = 1e9
+"""What reading a gap is taken to cost: a fast network's pace, and about what a copy into fresh memory reaches."""
+
+LEAST_COST = 15e-6
+"""What a request costs at the least, in seconds of CPU, however near the server."""
 
 MOST_MERGED = 8 << 20
 """The most that one request reads for several ranges, so that there are others to run beside it."""
@@ -33,14 +36,23 @@ class Merged(NamedTuple):
         ]
 
 
-def coalesce(ranges: Sequence[Range], most_gap: int) -> Merged:
+def cheap_gap(latency: float, in_flight: int) -> int:
+    """Return the gap that costs as much to read as one more request, in bytes.
+
+    Args:
+        latency: How long a request takes, in seconds.
+        in_flight: How many of them share that time.
+    """
+    return int(max(latency / in_flight, LEAST_COST) * BYTES_PER_SECOND)
+
+
+def coalesce(ranges: Sequence[Range], gap: int) -> Merged:
     """Decide what to ask for.
 
     Args:
         ranges: What is wanted, in any order; empty ones ask for nothing.
-        most_gap: The largest gap in bytes that the caller allows to be read along.
+        gap: The largest gap between two ranges that is read along, in bytes.
     """
-    gap = min(most_gap, CHEAP_GAP)
     requests: list[Range] = []
     places = [(-1, 0, 0)] * len(ranges)
     first, last = -1, -1

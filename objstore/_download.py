@@ -10,6 +10,7 @@ Its one invariant: the target is the whole object of one version, or it is untou
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -81,6 +82,9 @@ def download(
         finally:
             fetch.close()
         yield Call(part_file.finish)
+    except errors.ObjectChangedError:
+        part_file.discard()
+        raise
     finally:
         part_file.close()
     return meta
@@ -96,14 +100,18 @@ def _write_parts(fetch: Fetch, part_file: _PartFile, progress: Progress | None) 
             if progress is not None:
                 progress(part_file.written, part_file.count, part_file.bytes_written)
         for error in fetch.errors.values():
-            if isinstance(error, errors.PreconditionError):
-                raise errors.ObjectChangedError(
-                    f"{part_file.name!r} was replaced while it was being downloaded", hint="Download it again."
-                ) from error
+            if isinstance(error, errors.PreconditionError | errors.InvalidRangeError):
+                raise _changed(part_file.name) from error
             raise error
         if over:
             return
         yield from fetch.news()
+
+
+def _changed(path: str) -> errors.ObjectChangedError:
+    return errors.ObjectChangedError(
+        f"{path!r} was replaced while it was being downloaded", hint="Download it again.", path=path
+    )
 
 
 class _PartFile:
@@ -124,6 +132,8 @@ class _PartFile:
 
     def open(self) -> None:
         """Open or create the file, see what it has, and make sure that the disk has room for the rest."""
+        if self._target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self._target))
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         if os.fstat(self._descriptor).st_size == self.size + self.count:
             marks = os.pread(self._descriptor, self.count, self.size)
@@ -138,8 +148,7 @@ class _PartFile:
             if size:
                 os.posix_fallocate(self._descriptor, 0, size)
         except OSError:
-            self.close()
-            self._path.unlink(missing_ok=True)
+            self.discard()
             raise
 
     @property
@@ -157,6 +166,8 @@ class _PartFile:
     def write(self, index: int, body: object) -> None:
         """Write a part in its place, then its mark."""
         view, at = memoryview(body), index * self._part  # type: ignore[arg-type]
+        if len(view) != self._length(index):  # the service ignores If-Match, and the object is shorter now
+            raise _changed(self.name)
         while len(view):
             written = os.pwrite(self._descriptor, view, at)
             view, at = view[written:], at + written
@@ -170,6 +181,11 @@ class _PartFile:
             raise AssertionError(f"{len(self.missing)} parts of {self.name!r} were never written")
         os.ftruncate(self._descriptor, self.size)
         os.replace(self._path, self._target)
+
+    def discard(self) -> None:
+        """Delete the file: what it has is of no use."""
+        self.close()
+        self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the file; what it has stays for the next time."""

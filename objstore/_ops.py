@@ -9,13 +9,15 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from objstore import exceptions as errors
 from objstore._arguments import check_at_least, read_get_options, read_write_options, span, spans
+from objstore._coalesce import cheap_gap
 from objstore._coalesce import coalesce as coalesce_ranges
-from objstore._core import Buffer, Bytes
+from objstore._core import Buffer, Bytes, Listing
 from objstore._effects import Plan
+from objstore._forms import DICTS, arrow
 from objstore._source import Body, open_body
 from objstore.providers.provider import (
     ANY,
@@ -160,7 +162,8 @@ def get_ranges(
         ObjectChangedError: The object was replaced meanwhile.
     """
     ranges = list(spans(starts, ends, lengths))
-    merged = coalesce_ranges(ranges, check_at_least("coalesce", coalesce, 0))
+    gap = min(check_at_least("coalesce", coalesce, 0), cheap_gap(store.provider.latency, RANGES_IN_FLIGHT))
+    merged = coalesce_ranges(ranges, gap)
     key = store.key(path)
     reads = [Read(key, range) for range in merged.requests]
     parts = merged.cut((yield from _bodies(store.provider, reads, RANGES_IN_FLIGHT)))
@@ -272,6 +275,8 @@ def put_body(
     if use_multipart is not True and (first is None or first.size < part_size or whole):
         result = yield from provider.put(key, first or EMPTY, options)
         body.check()
+        if progress is not None:
+            progress(1, 1, first.size if first is not None else 0)
         return result
     return (yield from send_parts(provider, key, body, first, options, part_size, most_in_flight, progress))
 
@@ -404,26 +409,26 @@ def rename(store: Store, from_: str, to: str, *, overwrite: bool = True) -> Plan
     yield from delete(store, from_)
 
 
-def list_pages(store: Store, prefix: str | None, offset: str | None) -> Callable[[], Plan[list[ObjectMeta] | None]]:
+def list_pages(store: Store, prefix: str | None, offset: str | None) -> Callable[[], Plan[Listing | None]]:
     """Return a function that makes the plan of the next page of a listing; None is its end."""
     query: ListQuery | None = ListQuery(
         prefix=store.full_prefix(prefix), offset=store.key(offset) if offset is not None else ""
     )
 
-    def next_page() -> Plan[list[ObjectMeta] | None]:
+    def next_page() -> Plan[Listing | None]:
         nonlocal query
         if query is None:
             return None
         page = yield from store.provider.list_page(query)
         query = replace(query, token=page.token, offset="") if page.token else None
-        return [store.named(meta) for meta in page.objects]
+        return page.objects
 
     return next_page
 
 
 def list_with_delimiter(
     store: Store, prefix: str | None = None, *, return_arrow: bool = False
-) -> Plan[ListResult[Sequence[ObjectMeta]]]:
+) -> Plan[ListResult[Any]]:
     """List one level: the objects right below a prefix, and the prefixes below it.
 
     Args:
@@ -434,11 +439,12 @@ def list_with_delimiter(
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """
     query: ListQuery | None = ListQuery(prefix=store.full_prefix(prefix), delimiter="/")
-    objects: list[ObjectMeta] = []
+    form = arrow() if return_arrow else DICTS
+    pieces: list[Any] = []
     prefixes: list[str] = []
     while query is not None:
         page = yield from store.provider.list_page(query)
-        objects.extend(store.named(meta) for meta in page.objects)
+        pieces.append(form.cut(page.objects, store.full_prefix(None), 0, None))
         prefixes.extend(store.path(found).removesuffix("/") for found in page.common_prefixes)
         query = replace(query, token=page.token) if page.token else None
-    return {"common_prefixes": prefixes, "objects": objects}
+    return {"common_prefixes": prefixes, "objects": form.gather(pieces)}

@@ -5,17 +5,23 @@ Each is sync and async at once: iterate it in either way, or call the method or 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from objstore import exceptions as errors
-from objstore._core import Buffer, Bytes
+from objstore._core import Buffer, Bytes, Listing
 from objstore._effects import Plan
+from objstore._forms import Form
 from objstore._run import arun, both, run
 from objstore.providers.provider import Conditions, Fetch, Fetched, Provider, Range, Read, Target
 from objstore.types import Attributes, ObjectMeta
 
+if TYPE_CHECKING:
+    from arro3.core import RecordBatch, Table  # noqa: F401
+
 T = TypeVar("T")
+W = TypeVar("W")
 
 PART = 10 << 20
 """How much of an object one request brings. It is also the first read of a `get`: what is smaller comes at once."""
@@ -217,41 +223,54 @@ class _NoMoreError(Exception):
     """A stream has no more. (A plan cannot raise StopIteration: it is a generator.)"""
 
 
-class ListStream(Generic[T]):
+class ListStream(Generic[T, W]):
     """The pages of a listing. Iterate it synchronously or asynchronously, even in turns, or collect the rest."""
 
-    def __init__(self, pages: Callable[[], Plan[list[Any] | None]], chunk: int, wrap: Callable[[list[Any]], T]) -> None:
+    def __init__(self, pages: Callable[[], Plan[Listing | None]], prefix: str, chunk: int, form: Form[T, W]) -> None:
         self._pages = pages
+        self._prefix = prefix
         self._chunk = max(chunk, 1)
-        self._wrap = wrap
-        self._ready: list[Any] = []
-        self._ended = False
+        self._form = form
+        self._listing = Listing.of(())
+        self._at = 0
+        self._pieces: list[T] = []
+        self._missing = self._chunk
 
-    def _more(self) -> Plan[None]:
-        page = yield from self._pages()
-        if page is None:
-            self._ended = True
-        else:
-            self._ready.extend(page)
+    def _take(self, most: int) -> Plan[int]:
+        """Add up to so many objects to the pieces, of one page; return how many, 0 where the listing ends."""
+        while self._at == len(self._listing):
+            listing = yield from self._pages()
+            if listing is None:
+                return 0
+            self._listing, self._at = listing, 0
+        start, self._at = self._at, min(self._at + most, len(self._listing))
+        self._pieces.append(self._form.cut(self._listing, self._prefix, start, self._at))
+        return self._at - start
+
+    def _taken(self) -> list[T]:
+        pieces, self._pieces = self._pieces, []
+        self._missing = self._chunk
+        return pieces
 
     def _next(self) -> Plan[T]:
-        while len(self._ready) < self._chunk and not self._ended:
-            yield from self._more()
-        if not self._ready:
+        taken = 1
+        while self._missing > 0 and taken:
+            taken = yield from self._take(self._missing)
+            self._missing -= taken
+        pieces = self._taken()
+        if not pieces:
             raise _NoMoreError
-        page, self._ready = self._ready[: self._chunk], self._ready[self._chunk :]
-        return self._wrap(page)
+        return self._form.join(pieces)
 
-    def _collect(self) -> Plan[T]:
+    def _collect(self) -> Plan[W]:
         """Return all that is left of the listing, as one page."""
-        while not self._ended:
-            yield from self._more()
-        rest, self._ready = self._ready, []
-        return self._wrap(rest)
+        while (yield from self._take(sys.maxsize)):
+            pass
+        return self._form.gather(self._taken())
 
     collect, collect_async = both(_collect)
 
-    def __iter__(self) -> ListStream[T]:
+    def __iter__(self) -> ListStream[T, W]:
         """Return itself."""
         return self
 
@@ -262,7 +281,7 @@ class ListStream(Generic[T]):
         except _NoMoreError:
             raise StopIteration from None
 
-    def __aiter__(self) -> ListStream[T]:
+    def __aiter__(self) -> ListStream[T, W]:
         """Return itself."""
         return self
 
@@ -272,3 +291,11 @@ class ListStream(Generic[T]):
             return await arun(self._next())
         except _NoMoreError:
             raise StopAsyncIteration from None
+
+
+class ArrowListStream(ListStream["RecordBatch", "Table"]):
+    """A listing as Arrow record batches; what reads Arrow streams can take it as it is, as one table."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Return what is left of the listing by the Arrow PyCapsule interface."""
+        return self.collect().__arrow_c_stream__(requested_schema)

@@ -8,15 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from objstore import _bulk, _download, _ops
+from objstore._forms import DICTS, arrow
 from objstore._options import RetryOptions, Settings, parse
 from objstore._paths import check_path, check_prefix
 from objstore._run import both
 from objstore.providers.memory import Memory
 from objstore.providers.s3 import TABLE, open_s3
-from objstore.results import ListStream
+from objstore.results import ArrowListStream, ListStream
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -46,6 +47,28 @@ download, download_async = both(_download.download)
 iter_many = iter_many_async = _bulk.iter_many
 
 
+@overload
+def list(
+    store: Store,
+    prefix: str | None = None,
+    *,
+    offset: str | None = None,
+    chunk_size: int = 50,
+    return_arrow: Literal[False] = False,
+) -> ListStream[Sequence[ObjectMeta], Sequence[ObjectMeta]]: ...
+
+
+@overload
+def list(
+    store: Store,
+    prefix: str | None = None,
+    *,
+    offset: str | None = None,
+    chunk_size: int = 50,
+    return_arrow: Literal[True],
+) -> ArrowListStream: ...
+
+
 def list(
     store: Store,
     prefix: str | None = None,
@@ -53,7 +76,7 @@ def list(
     offset: str | None = None,
     chunk_size: int = 50,
     return_arrow: bool = False,
-) -> ListStream[Sequence[ObjectMeta]]:
+) -> ListStream[Any, Any]:
     """List the objects below a prefix, in pages.
 
     Args:
@@ -61,14 +84,20 @@ def list(
         prefix: Where to begin; whole segments only: ``"a"`` finds ``a/b``, not ``ab``.
         offset: List only what comes after this path.
         chunk_size: How many objects a page has at the most.
-        return_arrow: Give the pages as Arrow record batches.
+        return_arrow: Give the pages as record batches of arro3, and all that is collected as a table.
 
     Returns:
         A stream of pages, to be iterated or collected, synchronously or asynchronously.
 
+    Raises:
+        ImportError: Arrow is wanted, and arro3-core is not installed.
+
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """
-    return ListStream(_ops.list_pages(store, prefix, offset), chunk_size, lambda page: page)
+    pages, cut = _ops.list_pages(store, prefix, offset), store.full_prefix(None)
+    if return_arrow:
+        return ArrowListStream(pages, cut, chunk_size, arrow())
+    return ListStream(pages, cut, chunk_size, DICTS)
 
 
 class Store:
@@ -154,7 +183,7 @@ class S3Store(Store):
         self._retry = RetryOptions.from_config(retry_config or {})
         self._credential_provider = credential_provider
         self._prefix = check_prefix(prefix)
-        self.provider = open_s3(self._settings, self._retry, credential_provider, f"objstore/{VERSION}")
+        self.provider = open_s3(self._settings, self._retry, credential_provider, f"objstore/{VERSION}", self._prefix)
 
     def __repr__(self) -> str:
         """Return the bucket and the prefix."""

@@ -7,7 +7,7 @@ shown, but no bar is computed from it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -112,18 +112,18 @@ PEERS = (
         "tensorstore", "tensorstore",
         _modes(many="http", whole="http", serial="http", tasks="http", ranges="http, Batch")
         | {"list": (Mode("s3", variants=("dicts",)),)},
-        copies=3,
+        rounds=3, copies=3,
     ),
     Peer(
         "opendal", "opendal",
         {
-            "many": (Mode("tasks", most_in_flight=1000), Mode("8 threads", most_in_flight=64)),
+            "many": (Mode("tasks", most_in_flight=400), Mode("8 threads", most_in_flight=64)),
             "whole": (Mode("read"),),
             "serial": (Mode("read"),),
             "tasks": (Mode("tasks"),),
             "list": (Mode("list", variants=("dicts",)),),
         },
-        doors=_OPEN, rounds=3, copies=2,
+        doors=_OPEN, rounds=2, copies=2,
     ),
     Peer(
         "boto3", "boto3",
@@ -132,12 +132,12 @@ PEERS = (
             "many": (Mode("16 threads", most_in_flight=64),),
             "list": (Mode("paginator", variants=("dicts",)),),
         },
-        rounds=2, share=10,
+        rounds=1, share=10,
     ),
     Peer(
         "pycurl", "pycurl",
         _modes(many="CurlMulti", ranges="CurlMulti", whole="perform", serial="perform"),
-        rounds=3,
+        rounds=2,
     ),
     Peer(
         "floor", None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+from typing import Any
 from urllib.parse import urlsplit
 
 from bench.data import BUCKET, LARGE
@@ -24,7 +25,7 @@ def measure(row: Row, load: Workload, job: Job) -> Sample:
         return _run(load, [job.floor, "many", port, str(row.concurrency), str(len(warm)), file.name])
 
 
-def _asks(row: Row, inputs: list[str] | list[list[int]]) -> list[str]:
+def _asks(row: Row, inputs: list[Any]) -> list[str]:
     if row.operation == "ranges":
         return [f"/{BUCKET}/{row.key} {start} {start + row.each}\n" for call in inputs for start in call]
     end = row.each if row.operation == "serial" else 0

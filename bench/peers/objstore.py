@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from objstore.store import S3Store
-
 from bench.data import ACCESS_KEY_ID, BUCKET, REGION, SECRET_ACCESS_KEY
 from bench.peers import Target, Work
 from bench.peers.spread import in_tasks
+from objstore.store import S3Store
 
 
 def store_for(target: Target) -> S3Store:
@@ -83,7 +82,7 @@ def list_arrow(target: Target) -> Work:
     store = store_for(target)
 
     def work(prefix: str) -> tuple[int, str, str]:
-        batch = store.list(prefix, return_arrow=True).collect()
+        batch: Any = store.list(prefix, return_arrow=True).collect()
         return batch.num_rows, batch["path"][0].as_py(), batch["path"][-1].as_py()
 
     return work

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import obstore
@@ -17,11 +17,14 @@ from bench.data import ACCESS_KEY_ID, BUCKET, REGION, SECRET_ACCESS_KEY
 from bench.peers import Target, Work
 from bench.peers.spread import in_tasks, in_threads
 
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
+
 PARALLEL_GETS, PART_BYTES = 16, 8 << 20
 
 
 def store_for(target: Target) -> S3Store:
-    options: dict[str, Any] = {"allow_http": True}
+    options: ClientConfig = {"allow_http": True}
     if target.url.startswith("https"):
         options = {"root_certificate": target.certificate.read_bytes()}
     return S3Store(
@@ -48,12 +51,12 @@ def many_threads(target: Target, threads: int | None = None) -> Work:
     return in_threads(lambda key: obstore.get(store, key).bytes(), threads or target.row.concurrency)
 
 
-def ranges(target: Target, **options: int) -> Work:
+def ranges(target: Target, coalesce: int = 1 << 20) -> Work:
     store, row = store_for(target), target.row
 
     def work(calls: Sequence[Sequence[int]]) -> Any:
         return [
-            obstore.get_ranges(store, row.key, starts=starts, lengths=[row.each] * len(starts), **options)
+            obstore.get_ranges(store, row.key, starts=starts, lengths=[row.each] * len(starts), coalesce=coalesce)
             for starts in calls
         ]
 
@@ -92,7 +95,8 @@ def whole_by_hand(target: Target) -> Work:
 
         def fetch(start: int) -> None:
             end = min(start + PART_BYTES, size)
-            out[start:end] = np.frombuffer(obstore.get_range(store, key, start=start, end=end), np.uint8)
+            part = memoryview(obstore.get_range(store, key, start=start, end=end))
+            out[start:end] = np.frombuffer(part, np.uint8)
 
         with ThreadPoolExecutor(PARALLEL_GETS) as pool:
             list(pool.map(fetch, range(0, size, PART_BYTES)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pycurl
 
@@ -82,7 +83,7 @@ def ranges(target: Target) -> Work:
 def whole(target: Target) -> Work:
     handle = handle_for(target)
 
-    def work(key: str) -> memoryview:
+    def work(key: str) -> Any:
         aim(handle, target, key, None)
         handle.perform()
         return handle.body.getbuffer()
@@ -93,7 +94,7 @@ def whole(target: Target) -> Work:
 def serial(target: Target) -> Work:
     handle, part = handle_for(target), f"0-{target.row.each - 1}"
 
-    def fetch(key: str) -> bytes:
+    def fetch(key: str) -> Any:
         aim(handle, target, key, part)
         handle.perform()
         return handle.body.getvalue()

@@ -1,4 +1,4 @@
-"""tensorstore, unsigned: its http key-value store with as many reads at once as the row allows, its s3 one for lists."""
+"""tensorstore, unsigned: its http store with as many reads at once as the row allows, its s3 store for lists."""
 
 from __future__ import annotations
 

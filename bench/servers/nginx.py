@@ -1,7 +1,7 @@
 """nginx as the object store: four doors to the same files, with a config of its own in a folder of its own.
 
-plain    HTTP/1.1, keep-alive without end, sendfile from tmpfs (for pieces of a few KiB a plain read, which is cheaper and
-         leaves in one segment with the head), open_file_cache, one worker: a second only takes CPU from the client
+plain    HTTP/1.1, keep-alive without end, open_file_cache, sendfile from tmpfs (for pieces of a few KiB a plain read,
+         which is cheaper and leaves in one segment with the head); one worker: a second only takes CPU from the client
 tls      the same under TLS 1.3 with our own CA
 paced    the kernel gives each connection 50 MB/s (SO_MAX_PACING_RATE; nginx's limit_rate starts anew with each request
          and grants the first second at once, so ranges would pass it by)

@@ -208,18 +208,22 @@ cdef class Batch:
         pthread_mutex_unlock(&self.c.mutex)
         if item == NULL:
             raise MemoryError
-        text_copy(&item.target, target)
         item.start = start
         item.end = end
-        if headers:
-            self._set_headers(item, headers)
+        try:
+            text_copy(&item.target, target)
+            if headers:
+                self._set_headers(item, headers)
+            if body is not None:
+                self._set_body(item, body)
+            if out is not None:
+                self._set_out(item, out, out_start, out_length)
+        except BaseException:
+            item_clear(item)
+            raise
         if signer is not None:
             item.signer = signer.c
             atomic_add(&signer.c.references, 1)
-        if body is not None:
-            self._set_body(item, body)
-        if out is not None:
-            self._set_out(item, out, out_start, out_length)
         pthread_mutex_lock(&self.c.mutex)
         self.c.count += 1
         if self.started:
@@ -499,6 +503,11 @@ cdef class Batch:
     def in_flight(self):
         """How many requests are in flight."""
         return self.c.in_flight
+
+    @property
+    def latency(self):
+        """The mean time in seconds until a reply began, None where none did."""
+        return self.c.waited_ns / <double>(SECOND * self.c.replies) if self.c.replies else None
 
     @property
     def bytes_received(self):

@@ -182,7 +182,7 @@ def _after_fork_in_child():
         close(loop.epoll_fd)
         close(loop.wake_fd)
         for fd in range(loop.fd_capacity):
-            if loop.fds[fd].shard != NULL:
+            if loop.fds[fd].connection or loop.fds[fd].wanted:
                 close(fd)
         loop = loop.next_loop
     engine_init()

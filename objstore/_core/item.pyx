@@ -57,6 +57,7 @@ cdef struct Item:
     int64_t reserved        # bytes this item holds of its batch's window
     Kept kept               # what an earlier try brought of the body
     int64_t resumed         # how much of it this reply goes on from
+    int64_t waited_ns       # for the reply to begin
     char* error             # libcurl's words for a transport error, or NULL
 
 cdef struct BatchRef:       # one loop's share in a batch
@@ -106,6 +107,8 @@ cdef struct BatchC:
     int64_t largest         # largest body seen: what an item of unknown size is expected to hold
     int64_t bytes_received
     int64_t bytes_sent
+    int64_t waited_ns       # for the replies to requests without a body to begin, and how many did
+    int64_t replies
     bint sealed             # no more items will be added
     bint cancelled
     Arena* arena            # the one being filled
@@ -170,18 +173,22 @@ cdef void item_resume(Item* item) noexcept nogil:
     item_drop_kept(item)
 
 
+cdef void item_clear(Item* item) noexcept nogil:
+    """Free all that an item holds and make it empty."""
+    item_forget_reply(item)
+    item_drop_kept(item)
+    free(item.target.data)
+    free(item.headers)
+    signer_release(item.signer)
+    memset(item, 0, sizeof(Item))
+
+
 cdef void batch_release(BatchC* batch) noexcept nogil:
     cdef int64_t i
-    cdef Item* item
     if atomic_add(&batch.references, -1) > 0:
         return
     for i in range(batch.count):
-        item = batch_item(batch, i)
-        item_forget_reply(item)
-        item_drop_kept(item)
-        free(item.target.data)
-        free(item.headers)
-        signer_release(item.signer)
+        item_clear(batch_item(batch, i))
     for i in range(batch.chunk_count):
         free(batch.chunks[i])
     free(batch.chunks)
@@ -284,6 +291,9 @@ cdef void batch_settle(Item* item, bint success) noexcept nogil:
         batch.largest = item.received
     if success:
         batch.bytes_sent += max(item.body_length, 0)
+        if item.body_length <= 0:
+            batch.waited_ns += item.waited_ns
+            batch.replies += 1
         item.state = DONE
         batch.settled += 1
         batch_grow_limit(batch)

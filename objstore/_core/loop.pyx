@@ -95,7 +95,7 @@ cdef int on_new_connection(void* userdata, int fd, int purpose) noexcept nogil:
 
 
 cdef int on_socket(curl.CURL* easy, int fd, int what, void* userdata, void* socket_data) noexcept nogil:
-    """Note what libcurl waits for. A connection stays watched when it lets go; an unwanted event ends the watch."""
+    """Note what libcurl waits for. A removal only clears the wish; an event that comes all the same ends the watch."""
     cdef Shard* shard = <Shard*>userdata
     cdef LoopC* loop = shard.loop
     cdef FdState* state = loop_fd(loop, fd)
@@ -105,19 +105,19 @@ cdef int on_socket(curl.CURL* easy, int fd, int what, void* userdata, void* sock
     state.shard = shard
     state.wanted = 0
     if what == curl.CURL_POLL_REMOVE:
-        if not state.connection:
-            loop_forget_fd(loop, fd)
         return 0
     if what & curl.CURL_POLL_IN:
         state.wanted |= EPOLLIN
     if what & curl.CURL_POLL_OUT:
         state.wanted |= EPOLLOUT
-    if state.wanted == state.registered:
+    if state.wanted == state.registered and state.connection:
         return 0
     event.events = state.wanted
     event.data.fd = fd
-    if epoll_ctl(loop.epoll_fd, EPOLL_CTL_MOD if state.registered else EPOLL_CTL_ADD, fd, &event) != 0:
-        return -1
+    # What is no connection may have been closed since, and its number come again: then there is nothing to modify.
+    if not state.registered or epoll_ctl(loop.epoll_fd, EPOLL_CTL_MOD, fd, &event) != 0:
+        if epoll_ctl(loop.epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0:
+            return -1
     state.registered = state.wanted
     return 0
 

@@ -141,6 +141,7 @@ cdef size_t on_header(char* line, size_t unit, size_t size, void* userdata) noex
     if size >= 5 and memcmp(line, b"HTTP/", 5) == 0:
         start_head(item, line, size)
         slot.progress_ns = slot.shard.loop.now_ns
+        item.waited_ns = slot.progress_ns - slot.started_ns
         return size
     if size > 16 and (line[0] | 32) == c"c":
         if strncasecmp(line, b"content-length: ", 16) == 0:

@@ -11,10 +11,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, urlencode
 
 from objstore import exceptions as errors
-from objstore._core import Buffer, Reply, encode_path
+from objstore._core import Buffer, Bytes, Listing, Reply, encode_path
 from objstore._effects import Plan, Sleep
 from objstore._http import http_date, parse_http_date
 from objstore._retry import Failure, Row
@@ -77,6 +77,11 @@ class Cloud:
         self._sign_payload = sign_payload
         self._tagging = tagging
         self._bulk_delete = bulk_delete
+
+    @property
+    def latency(self) -> float:
+        """How long a reply has lately taken to begin, in seconds."""
+        return self.service.latency
 
     # --- reading
 
@@ -234,7 +239,7 @@ class Cloud:
         target = self._target(key, [("uploads", "")])
         # the second is rclone's name for it
         roots = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")
-        root = yield from self.document(shape, target, key, roots, safe=True)
+        root, _ = yield from self.document(shape, target, key, roots, safe=True)
         return _Upload(self, key, root.find_text("UploadId"), options, most_in_flight)
 
     # --- the rest
@@ -261,7 +266,8 @@ class Cloud:
         exchange = Exchange(
             self.service,
             Shape("POST", {}),
-            lambda index: f"{groups[index][0]}' and {len(groups[index]) - 1} more, '{groups[index][-1]}",
+            lambda index: groups[index][0],
+            detail=lambda index: f" and {len(groups[index]) - 1} more",
             most_in_flight=most_in_flight,
         )
         for group in groups:
@@ -288,7 +294,7 @@ class Cloud:
             failed[key] = row.error(
                 f"DELETE {key!r} failed: {row.words} ({code}: {item.find_text('Message')})",
                 store=self.service.dialect.store,
-                path=key,
+                path=self.service.path(key),
                 status=reply.status,
                 code=code,
             )
@@ -315,7 +321,8 @@ class Cloud:
             yield from self.head(key, ANY)
         except errors.NotFoundError:
             return
-        raise errors.AlreadyExistsError(f"{key!r} exists already", store=self.service.dialect.store, path=key)
+        path = self.service.path(key)
+        raise errors.AlreadyExistsError(f"{key!r} exists already", store=self.service.dialect.store, path=path)
 
     def list_page(self, query: ListQuery) -> Plan[Page]:
         """Read one page of a listing (ListObjectsV2)."""
@@ -326,27 +333,27 @@ class Cloud:
         exchange = Exchange(self.service, Shape("GET", {}), lambda _: query.prefix)
         exchange.add(self._target("", parameters))
         reply = yield from _only(exchange)
-        return _page(parse(bytes(reply.body), "ListBucketResult"), query)
+        return _page(reply.body, query)
 
     # --- requests that answer with a document
 
     def document(
         self, shape: Shape, target: bytes, key: str, roots: tuple[str, ...], *, safe: bool, body: bytes = b""
-    ) -> Plan[Element]:
-        """Send a request and return the document that comes back; an error in a 200 is an error like any other."""
+    ) -> Plan[tuple[Element, Reply]]:
+        """Send a request and return the document and the reply it came in; an error in a 200 is one like any other."""
         policy = self.service.policy
         begun, tries = policy.clock(), 0
         if body:
             shape = shape._replace(payload_hash=hashlib.sha256(body).hexdigest())
         while True:
             yield from self.service.refresh()
-            exchange = Exchange(self.service, shape, lambda _: key, safe=safe)
+            exchange = Exchange(self.service, shape, lambda _: key, safe=safe, keep_head=True)
             exchange.add(target, body=Buffer(body))
             reply = yield from _only(exchange)
             tries += 1
             document = parse(bytes(reply.body), (*roots, "Error"))
             if document.tag != "Error":
-                return document
+                return document, reply
             failure = self._failure_in(document)
             wait = policy.delay(failure, tries, begun, safe=safe)
             if wait is None:
@@ -405,10 +412,12 @@ class _PutMany(Exchange):
 
     def results(self) -> list[PutResult | None]:
         """Return the result of each write, in order; None where it failed."""
-        self.errors = {index: _write_error(error, self._options) for index, error in self.errors.items()}
         return [
             None if index in self.errors else self._cloud._put_result(self.reply(index)) for index in range(self.total)
         ]
+
+    def _error(self, reply: Reply, failure: Failure) -> BaseError:
+        return _write_error(super()._error(reply, failure), self._options)
 
 
 class _Upload(Exchange):
@@ -418,7 +427,8 @@ class _Upload(Exchange):
         super().__init__(
             cloud.service,
             Shape("PUT", cloud._read_headers, UNSIGNED_PAYLOAD),
-            lambda index: f"{key}' part '{index + 1}",
+            lambda _: key,
+            detail=lambda index: f" part {index + 1}",
             keep_head=True,
             background=True,
             each=True,
@@ -451,12 +461,12 @@ class _Upload(Exchange):
         shape = Shape("POST", {**_mode_headers(self._options), "Content-Type": "application/xml"})
         target = self._cloud._target(self._key, [("uploadId", self._upload_id)])
         try:
-            root = yield from self._cloud.document(
+            root, reply = yield from self._cloud.document(
                 shape, target, self._key, ("CompleteMultipartUploadResult",), safe=True, body=body
             )
         except BaseError as error:
             raise _write_error(error, self._options) from None
-        return {"e_tag": root.find_text("ETag") or None, "version": None}
+        return {**self._cloud._put_result(reply), "e_tag": root.find_text("ETag") or None}
 
     def abort(self) -> Plan[None]:
         """Drop the parts that the service has (AbortMultipartUpload)."""
@@ -539,32 +549,14 @@ def _objects(keys: Sequence[str]) -> list[tuple[str, Any]]:
     return [("Object", [("Key", key)]) for key in keys]
 
 
-def _page(root: Element, query: ListQuery) -> Page:
+def _page(body: Bytes, query: ListQuery) -> Page:
     """Read a ListBucketResult."""
-    decode = _decoder(root)
-    token = root.find_text("NextContinuationToken") if root.find_text("IsTruncated") == "true" else ""
-    if token and token == query.token:
+    try:
+        listing = Listing(body)
+    except ValueError as reason:
+        raise CorruptResponseError(
+            f"Expected a listing of {query.prefix!r}, got {bytes(body[:80])!r}: {reason}", path=query.prefix
+        ) from None
+    if listing.token and listing.token == query.token:
         raise CorruptResponseError(f"The listing of {query.prefix!r} does not go on: the same token came twice")
-    return Page(
-        [_listed(item, decode) for item in root.find_all("Contents")],
-        [decode(item.find_text("Prefix")) for item in root.find_all("CommonPrefixes")],
-        token,
-    )
-
-
-def _decoder(root: Element) -> Any:
-    """Return how names are to be read: services that know encoding-type=url say so; a plus is a space to some."""
-    if root.find_text("EncodingType") != "url":
-        return str
-    return lambda name: unquote(name.replace("+", " "))
-
-
-def _listed(item: Element, decode: Any) -> ObjectMeta:
-    modified = item.find_text("LastModified")
-    return {
-        "path": decode(item.find_text("Key")),
-        "last_modified": datetime.fromisoformat(modified) if modified else EPOCH,
-        "size": int(item.find_text("Size", "0")),
-        "e_tag": item.find_text("ETag") or None,
-        "version": None,
-    }
+    return Page(listing, listing.common_prefixes, listing.token)

@@ -47,7 +47,8 @@ class Exchange:
     Args:
         service: Where they go, and how they are signed and judged.
         shape: What they share. A request may be added with a shape of its own.
-        name: The path of a request by its index, for errors.
+        name: The key of a request by its index, for errors.
+        detail: What more to say about a request, behind its key.
         safe: Whether a request may be sent twice without harm.
         background: Whether the engine goes on while the caller does something else between two `news`.
     """
@@ -58,6 +59,7 @@ class Exchange:
         shape: Shape,
         name: Callable[[int], str],
         *,
+        detail: Callable[[int], str] = lambda _: "",
         safe: bool = True,
         background: bool = False,
         keep_head: bool = False,
@@ -69,6 +71,7 @@ class Exchange:
         self._service = service
         self._shape = shape
         self._name = name
+        self._detail = detail
         self._safe = safe
         self._most_in_flight = most_in_flight
         self._own: dict[int, Shape] = {}
@@ -162,6 +165,8 @@ class Exchange:
     def close(self) -> None:
         """End what is still under way, and return when nothing touches the caller's memory any more."""
         self.batch.close()
+        if self.batch.latency is not None:
+            self._service.latency = self.batch.latency
 
     def _renew(self) -> Plan[None]:
         """Sign with the present time and credential from now on, when the last signature has become old."""
@@ -189,10 +194,15 @@ class Exchange:
         tries = reply.attempts - progress.attempts
         wait = 0.0 if again else service.policy.delay(failure, tries, progress.at, safe=self._safe)
         if wait is None:
-            self.errors[reply.index] = service.error(reply, failure, self._shape.method, self._name(reply.index))
+            self.errors[reply.index] = self._error(reply, failure)
             self.batch.give_up(reply.index)
         else:
             self.batch.retry(reply.index, wait, self._signer_for(reply.index))
+
+    def _error(self, reply: Reply, failure: Failure) -> BaseError:
+        """Make the error of a request that failed for good."""
+        index = reply.index
+        return self._service.error(reply, failure, self._shape.method, self._name(index), self._detail(index))
 
     def _with_fresh_credential(self, index: int, failure: Failure) -> Plan[bool]:
         """Tell whether a request that was refused for its credential or clock is worth one more try at once."""

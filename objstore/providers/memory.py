@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from objstore import exceptions as errors
-from objstore._core import Bytes
+from objstore._core import Bytes, Listing
 from objstore._effects import Plan
 from objstore.exceptions import BaseError
 from objstore.providers.provider import (
@@ -48,6 +48,7 @@ class Memory:
 
     most_parts = 10_000
     smallest_part = 1
+    latency = 0.0
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -127,9 +128,11 @@ class Memory:
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
     ) -> Plan[_Done]:
         """Write many objects."""
-        return _Done(
+        done = _Done(
             [lambda key=key, source=source: self.write(key, _content(source), options) for key, source in items]  # type: ignore[misc]
         )
+        done.bytes_sent = sum(source.size for index, (_, source) in enumerate(items) if index not in done.errors)
+        return done
         yield
 
     def write(self, key: str, content: bytes, options: WriteOptions) -> PutResult:
@@ -195,8 +198,8 @@ class Memory:
             elif (found := self._objects.get(key)) is not None:
                 objects.append(self._meta(key, found))
             if len(objects) == PAGE and index + 1 < len(keys):
-                return Page(objects, [*prefixes], key)
-        return Page(objects, [*prefixes], "")
+                return Page(Listing.of(objects), [*prefixes], key)
+        return Page(Listing.of(objects), [*prefixes], "")
 
 
 def _check_conditions(key: str, found: _Object, conditions: Conditions) -> None:

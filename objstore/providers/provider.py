@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from objstore._core import Buffer, Bytes
+from objstore._core import Buffer, Bytes, Listing
 from objstore._effects import Plan
 from objstore.exceptions import BaseError
 from objstore.types import ObjectMeta, PutMode, PutResult
-
 
 RESERVED = (
     "Content-Disposition",
@@ -73,7 +72,7 @@ class Fetched(NamedTuple):
 class Page(NamedTuple):
     """A page of a listing, and the token of the next; an empty token ends it."""
 
-    objects: list[ObjectMeta]
+    objects: Listing
     common_prefixes: list[str]
     token: str
 
@@ -188,6 +187,10 @@ class Provider(Protocol):
 
     most_parts: int
     smallest_part: int
+
+    @property
+    def latency(self) -> float:
+        """How long a reply has lately taken to begin, in seconds."""
 
     def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
         """Read one object, or a range of it."""

@@ -72,7 +72,9 @@ DIALECT = Dialect(
 )
 
 
-def open_s3(settings: Settings, retry: RetryOptions, provider: Callable[[], object] | None, user_agent: str) -> Cloud:
+def open_s3(
+    settings: Settings, retry: RetryOptions, provider: Callable[[], object] | None, user_agent: str, prefix: str
+) -> Cloud:
     """Make the provider of a bucket.
 
     Args:
@@ -80,6 +82,7 @@ def open_s3(settings: Settings, retry: RetryOptions, provider: Callable[[], obje
         retry: What is tried again.
         provider: The caller's own source of credentials.
         user_agent: The User-Agent where the caller set none.
+        prefix: What the store puts in front of paths.
 
     Raises:
         ConfigurationError: The settings contradict each other, or one is missing.
@@ -99,6 +102,7 @@ def open_s3(settings: Settings, retry: RetryOptions, provider: Callable[[], obje
         credentials=cache,
         region=_region(values),
         headers=_text_headers(values["default_headers"]),
+        prefix=prefix,
         most_in_flight=values["max_connections"],
     )
     payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}

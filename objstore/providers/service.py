@@ -25,7 +25,11 @@ from objstore.signing import sigv4
 SIGNER_SECONDS = 30.0
 """How long the signer of a bare request is used again: making one costs as much as sending it."""
 
+FIRST_LATENCY = 0.001
+"""How long a reply is taken to need before one was seen, in seconds: little, so that nothing is read in vain."""
+
 CURL_HINTS = {
+    23: "If it was given a buffer in `out`, give a larger one.",
     6: "Check the host name in `endpoint`.",
     7: "Check `endpoint`, and that the server runs.",
     28: "Raise connect_timeout, first_byte_timeout or stall_timeout in client_options if the server is just slow.",
@@ -46,6 +50,7 @@ class Service:
         region: The region in signatures.
         headers: Headers sent with every request.
         most_in_flight: The most requests of one call in flight, whatever the call asks for; None for no limit.
+        prefix: What the store puts in front of paths: errors name them without it.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Service:
         region: str = "",
         headers: Mapping[str, str] | None = None,
         most_in_flight: int | None = None,
+        prefix: str = "",
     ) -> None:
         self.dialect = dialect
         self.origin = origin
@@ -71,6 +77,8 @@ class Service:
         self._credential = credential
         self._credentials = credentials
         self._headers = dict(headers or {})
+        self._prefix = prefix
+        self.latency = FIRST_LATENCY
         self._skew = timedelta(0)
         self._signers: dict[tuple[str, str], tuple[float, tuple[list[bytes], Signer | None]]] = {}
 
@@ -169,17 +177,21 @@ class Service:
             return None, ""
         return document.find_text("Code") or None, document.find_text("Message")
 
-    def error(self, reply: Reply, failure: Failure, method: str, path: str) -> BaseError:
+    def path(self, key: str) -> str:
+        """Return the path of a key, as the caller gave it."""
+        return key.removeprefix(self._prefix)
+
+    def error(self, reply: Reply, failure: Failure, method: str, key: str, detail: str = "") -> BaseError:
         """Make the error of a request that failed for good."""
         reason = failure.code or (f"HTTP {reply.status}" if reply.status else "no reply")
         said = f": {failure.message}" if failure.message else ""
         tries = f", after {reply.attempts} tries" if reply.attempts > 1 else ""
         where = f"{self.origin} " if reply.error is not None else ""
         return failure.row.error(
-            f"{method} {path!r} failed: {failure.row.words} ({where}{reason}{said}{tries})",
+            f"{method} {key!r}{detail} failed: {failure.row.words} ({where}{reason}{said}{tries})",
             hint=self._hint(reply, failure),
             store=self.dialect.store,
-            path=path,
+            path=self.path(key),
             status=reply.status or None,
             code=failure.code,
             request_id=reply.headers.get("x-amz-request-id"),

@@ -33,7 +33,10 @@ CANNOT = {
     "moto": {"If-Match of an upload in parts": "moto ignores If-Match of CompleteMultipartUpload"},
     "rclone": {
         "conditions": "rclone ignores If-Match, If-None-Match and the like",
+        "ETags of uploads in parts": "rclone answers CompleteMultipartUpload with an ETag that it then forgets",
+        "keys below keys": "rclone keeps keys as files in folders, and none can be both",
         "long suffixes": "rclone refuses a suffix that is longer than the object",
+        "quotes in listings": "rclone lists ETags without their quotes",
         "tags": "rclone keeps no tags",
         "versions": "rclone keeps no versions",
     },

@@ -137,7 +137,9 @@ async def test_an_old_version(bucket: Bucket, mode: Mode) -> None:
     store = mode(bucket.open())
     old = await store.put("object", b"old")
     new = await store.put("object", b"new")
-    assert old["version"] != new["version"]
+    parts = await store.put("in parts", b"parts", use_multipart=True)
+    assert parts["version"] == (await store.head("in parts"))["version"]
+    assert len({old["version"], new["version"], parts["version"], None}) == 4
     result = await store.get("object", options={"version": old["version"]})
     assert result.meta["version"] == old["version"]
     assert await mode(result).bytes() == b"old"

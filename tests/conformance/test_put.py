@@ -226,6 +226,13 @@ async def test_a_large_file(store: Face, mode: Mode, tmp_path: Path, large: byte
     assert await mode(await store.get("object")).bytes() == large[position:]
 
 
+@pytest.mark.needs("ETags of uploads in parts")
+@pytest.mark.parametrize("size", [0, 1, PART + 1])
+async def test_the_e_tag_of_an_upload_in_parts(store: Face, large: bytes, size: int) -> None:
+    result = await store.put("object", large[:size], use_multipart=True)
+    assert result["e_tag"] == (await store.head("object"))["e_tag"]
+
+
 async def test_a_large_buffer_of_wide_items(store: Face, mode: Mode, large: bytes) -> None:
     values = np.frombuffer(large[: 2 * PART + 8], np.float64)
     await store.put("object", values, max_concurrency=1)

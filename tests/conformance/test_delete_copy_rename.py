@@ -1,0 +1,161 @@
+"""Deleting one object and many, copying, renaming."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from objstore import exceptions
+from tests.conformance.conftest import SMALL, Face, Mode
+
+
+async def paths(store: Face) -> list[str]:
+    return [meta["path"] for meta in await store.mode(store.list()).collect()]
+
+
+async def put(store: Face, *names: str) -> None:
+    for name in names:
+        await store.put(name, name.encode())
+
+
+# --- delete
+
+
+async def test_delete_one(store: Face) -> None:
+    await put(store, "a", "b")
+    assert await store.delete("a") is None
+    assert await paths(store) == ["b"]
+    with pytest.raises(exceptions.NotFoundError):
+        await store.get("a")
+
+
+@pytest.mark.parametrize("sequence", [list, tuple])
+async def test_delete_several(store: Face, sequence: Any) -> None:
+    await put(store, "a", "b", "c/d")
+    await store.delete(sequence(["a", "c/d"]))
+    assert await paths(store) == ["b"]
+
+
+async def test_delete_nothing(store: Face) -> None:
+    await put(store, "a")
+    await store.delete([])
+    assert await paths(store) == ["a"]
+
+
+async def test_delete_what_does_not_exist(store: Face) -> None:
+    await put(store, "a")
+    await store.delete("missing")
+    await store.delete(["missing", "a", "another"])
+    assert await paths(store) == []
+
+
+@pytest.mark.needs("keys below keys")
+async def test_delete_does_not_delete_below(store: Face) -> None:
+    await put(store, "a/b", "a/c")
+    await store.delete("a")
+    assert await paths(store) == ["a/b", "a/c"]
+
+
+async def test_delete_more_than_a_thousand(store: Face) -> None:
+    names = [f"k/{number:04}" for number in range(1003)]
+    await store.put_many((name, b"") for name in [*names, "kept"])
+    await store.delete(names)
+    assert await paths(store) == ["kept"]
+
+
+async def test_delete_takes_a_sequence(store: Face) -> None:
+    await put(store, "a")
+    for wrong in (iter(["a"]), {"a"}, 5, None):
+        with pytest.raises(TypeError, match="sequence"):
+            await store.delete(wrong)
+    assert await paths(store) == ["a"]
+
+
+async def test_one_bad_path_among_many_deletes_nothing(store: Face) -> None:
+    await put(store, "a", "b")
+    with pytest.raises(exceptions.InvalidPathError):
+        await store.delete(["a", "../b"])
+    assert await paths(store) == ["a", "b"]
+
+
+# --- copy
+
+
+async def test_copy(store: Face, mode: Mode) -> None:
+    attributes = {"Content-Type": "text/x-test", "mine": "1"}
+    await store.put("a", SMALL, attributes=attributes)
+    assert await store.copy("a", "c/d e") is None
+    result = await store.get("c/d e")
+    assert {name: result.attributes.get(name) for name in attributes} == attributes
+    assert await mode(result).bytes() == SMALL
+    assert await mode(await store.get("a")).bytes() == SMALL
+
+
+async def test_copy_overwrites(store: Face, mode: Mode) -> None:
+    await put(store, "a", "b")
+    await store.copy("a", "b")
+    assert await mode(await store.get("b")).bytes() == b"a"
+
+
+async def test_copy_of_what_does_not_exist(store: Face) -> None:
+    for overwrite in (True, False):
+        with pytest.raises(exceptions.NotFoundError, match="missing"):
+            await store.copy("missing", "b", overwrite=overwrite)
+    assert await paths(store) == []
+
+
+@pytest.mark.parametrize("operation", ["copy", "rename"])
+async def test_what_exists_is_not_overwritten(store: Face, mode: Mode, operation: str) -> None:
+    await put(store, "a", "b")
+    with pytest.raises(exceptions.AlreadyExistsError, match="b") as refused:
+        await getattr(store, operation)("a", "b", overwrite=False)
+    assert isinstance(refused.value, FileExistsError)
+    assert await mode(await store.get("a")).bytes() == b"a"
+    assert await mode(await store.get("b")).bytes() == b"b"
+    await getattr(store, operation)("a", "c", overwrite=False)
+    assert await mode(await store.get("c")).bytes() == b"a"
+
+
+# --- rename
+
+
+async def test_rename(store: Face, mode: Mode) -> None:
+    await store.put("a", SMALL, attributes={"mine": "1"})
+    assert await store.rename("a", "b/c") is None
+    assert await paths(store) == ["b/c"]
+    result = await store.get("b/c")
+    assert result.attributes["mine"] == "1"
+    assert await mode(result).bytes() == SMALL
+
+
+async def test_rename_overwrites(store: Face, mode: Mode) -> None:
+    await put(store, "a", "b")
+    await store.rename("a", "b")
+    assert await paths(store) == ["b"]
+    assert await mode(await store.get("b")).bytes() == b"a"
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+async def test_renamed_to_itself_an_object_stays(store: Face, mode: Mode, overwrite: bool) -> None:
+    await put(store, "a")
+    await store.rename("a", "a", overwrite=overwrite)
+    await store.rename("a", "/a", overwrite=overwrite)
+    assert await mode(await store.get("a")).bytes() == b"a"
+
+
+async def test_rename_of_what_does_not_exist(store: Face) -> None:
+    await put(store, "b")
+    for target in ("b", "missing"):
+        with pytest.raises(exceptions.NotFoundError, match="missing"):
+            await store.rename("missing", target)
+    assert await paths(store) == ["b"]
+
+
+@pytest.mark.parametrize("operation", ["copy", "rename"])
+async def test_both_paths_are_checked(store: Face, operation: str) -> None:
+    await put(store, "a")
+    for source, target in (("a", ""), ("", "a"), ("a", "b//c"), ("../a", "b")):
+        with pytest.raises(exceptions.InvalidPathError):
+            await getattr(store, operation)(source, target)
+    assert await paths(store) == ["a"]

@@ -1,0 +1,102 @@
+"""A server in this process that answers every request by a function on the bare connection."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+Answer = Callable[[socket.socket], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """The running server."""
+
+    origin: str
+    heads: list[bytes] = field(default_factory=list)
+    """The heads of the requests, as they came."""
+
+
+@contextmanager
+def answering(answer: Answer) -> Iterator[Raw]:
+    """Run the server until the block is left. After `answer` the connection goes on, unless that closed it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        raw = Raw(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        accepting = threading.Thread(target=_accept, args=(listener, answer, raw.heads), daemon=True)
+        accepting.start()
+        yield raw
+        listener.shutdown(socket.SHUT_RDWR)
+        accepting.join()
+
+
+def _accept(listener: socket.socket, answer: Answer, heads: list[bytes]) -> None:
+    with suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            threading.Thread(target=_serve, args=(connection, answer, heads), daemon=True).start()
+
+
+def _serve(connection: socket.socket, answer: Answer, heads: list[bytes]) -> None:
+    with connection, suppress(OSError):
+        while head := _head(connection):
+            heads.append(head)
+            answer(connection)
+
+
+def _head(connection: socket.socket) -> bytes:
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        more = connection.recv(1)
+        if not more:
+            return b""
+        head += more
+    return head
+
+
+def sends(data: bytes) -> Answer:
+    """Send bytes and wait for the next request."""
+    return lambda connection: connection.sendall(data)
+
+
+def ends(data: bytes) -> Answer:
+    """Send bytes, then FIN."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    return answer
+
+
+def resets(data: bytes) -> Answer:
+    """Send bytes, then RST."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(data)
+        time.sleep(0.02)  # else the reset overtakes the bytes
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+    return answer
+
+
+def drips(data: bytes, drop: bytes, pause: float) -> Answer:
+    """Send bytes, then a drop of others after each pause, for ever."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(data)
+        while True:
+            time.sleep(pause)
+            connection.sendall(drop)
+
+    return answer
+
+
+def pours(data: bytes, more: bytes) -> Answer:
+    """Send bytes, then others for ever, as fast as they are taken."""
+    return drips(data, more, 0)
