@@ -6,6 +6,7 @@ import argparse
 import datetime
 import json
 import os
+import signal
 import sys
 import time
 from typing import Any
@@ -15,9 +16,11 @@ from bench.bars import Figure
 from bench.peers import PEERS
 from bench.rows import ROWS
 from bench.runner import Plan, run
+from bench.servers.process import MissingProgramError
 from bench.site import HERE, Site
 
 RESULTS = HERE / "results"
+ALL_PEERS = frozenset(peer.name for peer in PEERS)
 QUICK_PEERS = ("objstore", "obstore", "tensorstore", "floor")
 QUIET_LOAD = 0.5
 
@@ -26,10 +29,27 @@ def main() -> int:
     asked = _arguments()
     plan = Plan(
         rows=[row.quick() if asked.quick else row for row in ROWS if row.name in asked.rows],
-        peers=frozenset(asked.peers or (QUICK_PEERS if asked.quick else (peer.name for peer in PEERS))),
+        peers=frozenset(asked.peers or (QUICK_PEERS if asked.quick else ALL_PEERS)),
         rounds=asked.rounds or (1 if asked.quick else 5),
         quick=asked.quick,
     )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that a gigabyte of files in memory goes with the run
+    try:
+        _run(plan, _name(plan))
+    except MissingProgramError as missing:
+        _say(str(missing))
+        return 1
+    return 0
+
+
+def _name(plan: Plan) -> str:
+    """Return the name of the result files: a whole run is not overwritten by less than one."""
+    if plan.quick:
+        return "quick"
+    return "latest" if plan.peers == ALL_PEERS and len(plan.rows) == len(ROWS) else "selected"
+
+
+def _run(plan: Plan, name: str) -> None:
     began = time.monotonic()
     result: dict[str, Any] = {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -45,11 +65,9 @@ def main() -> int:
         result["versions"] = machine.versions(site)
         figures = _measure(site, plan, result)
     RESULTS.mkdir(exist_ok=True)
-    name = "quick" if plan.quick else "latest"
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     picture.draw(plan.rows, figures, RESULTS / f"{name}.png")
     _say(f"done in {time.monotonic() - began:.0f} s: bench/results/{name}.json and {name}.png")
-    return 0
 
 
 def _measure(site: Site, plan: Plan, result: dict[str, Any]) -> dict[str, dict[str, Figure]]:
@@ -67,7 +85,7 @@ def _measure(site: Site, plan: Plan, result: dict[str, Any]) -> dict[str, dict[s
 
 
 def _arguments() -> argparse.Namespace:
-    rows, peers = [row.name for row in ROWS], [peer.name for peer in PEERS]
+    rows, peers = [row.name for row in ROWS], sorted(ALL_PEERS)
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rows", type=_names(rows), default=rows, help=f"comma-separated, of: {', '.join(rows)}")
     parser.add_argument("--peers", type=_names(peers), help=f"comma-separated, of: {', '.join(peers)}")

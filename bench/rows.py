@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from bench import bars
 from bench.bars import Bar
-from bench.data import PIECES
+from bench.data import LARGE, PIECES
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class Row:
     """The server's mean delay in seconds."""
     audit: str | None = None
     """The door of one more pass, outside the clock, that counts requests and bytes on the wire."""
+    memory: int = 0
+    """Bytes that a library has to allocate for the result: made ready before the clock starts."""
     rounds: int | None = None
     """At most so many rounds, where one takes long."""
     peers: tuple[str, ...] = ()
@@ -48,7 +50,11 @@ class Row:
         """Return the row with a part of the work, for a glance."""
         large = self.operation in ("whole", "put")
         return replace(
-            self, title=f"[a part of] {self.title}", count=max(1, self.count // 5), key="medium" if large else self.key
+            self,
+            title=f"[a part of] {self.title}",
+            count=max(1, self.count // 5),
+            key="medium" if large else self.key,
+            memory=self.memory // 4 if large else self.memory,
         )
 
 
@@ -78,14 +84,14 @@ ROWS = (
     ),
     Row(
         "ranges_random", "get_ranges, 20,000 random x 4 KiB of 1 GiB", "ranges", "plain", each=4096, per_call=20_000,
-        key=PIECES, variant="random", audit="counted", bars=(bars.faster("obstore", 2),),
+        key=PIECES, variant="random", audit="counted", memory=LARGE["big"], rounds=3, bars=(bars.faster("obstore", 2),),
     ),
     Row(
-        "get_1gib", "get of 1 GiB", "whole", "plain", rounds=3,
+        "get_1gib", "get of 1 GiB", "whole", "plain", memory=LARGE["big"], rounds=3,
         bars=(bars.faster("obstore", 2.2), bars.cheaper("obstore", 3), bars.of_floor(0.9)),
     ),
     Row(
-        "get_1gib_paced", "get of 1 GiB, 50 MB/s a connection", "whole", "paced", rounds=2,
+        "get_1gib_paced", "get of 1 GiB, 50 MB/s a connection", "whole", "paced", memory=LARGE["big"], rounds=2,
         peers=("objstore", "obstore"),
         bars=(bars.faster("obstore", 8),),
     ),
@@ -114,11 +120,11 @@ ROWS = (
         bars=(bars.faster("obstore", 2),),
     ),
     Row(
-        "tls_many", "TLS: get_many, 20,000 x 1 KiB, 64 connections", "many", "tls", count=20_000,
+        "tls_many", "TLS: get_many, 20,000 x 1 KiB, 64 connections", "many", "tls", count=20_000, rounds=3,
         bars=(bars.faster("obstore", 3),),
     ),
     Row(
-        "tls_1gib", "TLS: get of 1 GiB", "whole", "tls", rounds=3,
+        "tls_1gib", "TLS: get of 1 GiB", "whole", "tls", memory=LARGE["big"], rounds=3,
         bars=(bars.faster("obstore", 1),),
     ),
 )  # fmt: skip

@@ -32,8 +32,9 @@ def measure(job: Job) -> Sample:
     module = importlib.import_module(f"bench.peers.{job.peer}")
     work = module.WORKS[row.operation, job.mode](Target(row, job.url, Path(job.certificate)))
     work(load.warm)
-    if row.operation in ("whole", "put"):
-        data.touch_memory(peer.copies * load.bytes + load.bytes // 4)
+    if row.memory:
+        copies = peer.copies if row.operation == "whole" else 1
+        data.touch_memory(copies * row.memory + row.memory // 4)
     gc.collect()
     before = _reset_peak()
     wall, cpu = time.perf_counter(), _cpu()

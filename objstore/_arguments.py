@@ -40,6 +40,8 @@ def _check_condition(name: str, value: object) -> None:
             raise TypeError(f"{name} = {value!r}: give a datetime with a time zone")
     elif not isinstance(value, str):
         raise TypeError(f"{name} = {value!r}: give a str")
+    elif not {"\r", "\n", "\0"}.isdisjoint(value):
+        raise ValueError(f"{name} = {value!r} has a line break in it")
 
 
 def read_range(value: Any) -> Range:

@@ -18,9 +18,9 @@ from objstore._core import Buffer, Bytes
 from objstore._effects import Plan
 from objstore._ops import EMPTY, Progress, put_body
 from objstore._run import arun, run
-from objstore._source import open_body
+from objstore._source import check_file, open_body
 from objstore.exceptions import BaseError, InvalidRangeError
-from objstore.providers.provider import Exchange, Fetch, Range, Read, Target
+from objstore.providers.provider import Exchange, Fetch, Provider, Range, Read, Target, WriteOptions
 from objstore.types import Attributes, ObjectMeta, PutInput, PutMode, PutResult, Request
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 IN_FLIGHT = 64
 WINDOW = 256 << 20
 PROGRESS_SECONDS = 0.1
+MOST_OPEN = 256
+"""How many local files `put_many` has open at a time: a process may often have no more than 1024."""
 
 OnError: TypeAlias = Literal["raise", "return"]
 
@@ -192,7 +194,9 @@ class ManyResults:
         self._window = window
         self._fetch: Fetch | None = None
         self._ready: list[int] = []
+        self._failed: list[int] = []
         self._told: set[int] = set()
+        self._closed = False
 
     def _next(self) -> Plan[tuple[int, Bytes | BaseError] | None]:
         fetch = self._fetch
@@ -200,27 +204,30 @@ class ManyResults:
             fetch = self._fetch = yield from self._store.provider.fetch(
                 self._reads, most_in_flight=self._in_flight, each=True, window=self._window
             )
-        while not self._ready:
+        if self._closed and not fetch.over:
+            raise ValueError("These results have been closed: call iter_many again")
+        while not (self._ready or self._failed):
             over = fetch.over  # asked first: what ends after this is among the finished of the next round
             self._ready = fetch.finished()[::-1]
-            failed = [index for index in fetch.errors if index not in self._told]
-            if failed and not self._ready:
-                return self._failure(fetch, failed[0])
-            if not self._ready:
+            self._failed = [index for index in fetch.errors if index not in self._told]
+            self._told.update(self._failed)
+            if not (self._ready or self._failed):
                 if over:
                     return None
                 yield from fetch.news()
+        if self._failed:
+            return self._failure(fetch, self._failed.pop())
         index = self._ready.pop()
         return index, fetch.take(index)
 
     def _failure(self, fetch: Fetch, index: int) -> tuple[int, BaseError]:
-        self._told.add(index)
         if self._on_error == "raise":
             raise fetch.errors[index]
         return index, fetch.errors[index]
 
     def close(self) -> None:
         """End what is under way."""
+        self._closed = True
         if self._fetch is not None:
             self._fetch.close()
 
@@ -326,18 +333,59 @@ def put_many(
     _check_on_error(on_error)
     options = read_write_options(attributes, None, mode)
     pairs = items.items() if isinstance(items, Mapping) else items
+    in_flight = _in_flight(max_concurrency)
     named = [(store.key(path), file) for path, file in pairs]
+    results: list[PutResult | BaseError] = []
+    size = 0
+    for group in _groups(named):
+        onward = _onward(progress, len(results), len(named), size)
+        size += yield from _put_group(store.provider, group, options, on_error, in_flight, onward, results)
+    return results
+
+
+def _groups(items: Sequence[tuple[str, PutInput]]) -> list[list[tuple[str, PutInput]]]:
+    """Cut items into groups that open a limited number of files each."""
+    groups: list[list[tuple[str, PutInput]]] = [[]]
+    files = 0
+    for item in items:
+        if isinstance(item[1], str | Path):
+            check_file(item[1])
+            files += 1
+            if files % MOST_OPEN == 0:
+                groups.append([])
+        groups[-1].append(item)
+    return groups
+
+
+def _onward(progress: Progress | None, done: int, total: int, size: int) -> Progress | None:
+    """Return the progress callback of one group of many, which counts on from those before it."""
+    if progress is None:
+        return None
+    return lambda settled, _, moved: progress(done + settled, total, size + moved)
+
+
+def _put_group(
+    provider: Provider,
+    items: Sequence[tuple[str, PutInput]],
+    options: WriteOptions,
+    on_error: OnError,
+    in_flight: int,
+    progress: Progress | None,
+    results: list[PutResult | BaseError],
+) -> Plan[int]:
+    """Put some of many objects, add their results, and return how many bytes were sent."""
     with ExitStack() as opened:
         sources = []
-        for key, file in named:
+        for key, file in items:
             body = open_body(file)
             opened.callback(body.close)
             source = yield from body.next(sys.maxsize if body.size is None else max(body.size, 1))
             sources.append((key, source or EMPTY))
-        exchange = yield from store.provider.put_many(sources, options, most_in_flight=_in_flight(max_concurrency))
+        exchange = yield from provider.put_many(sources, options, most_in_flight=in_flight)
         try:
             yield from _finish(exchange, on_error, progress)
-            return _in_order(exchange.results(), exchange.errors)
+            results += _in_order(exchange.results(), exchange.errors)
+            return exchange.bytes_sent
         finally:
             exchange.close()
 
@@ -377,7 +425,7 @@ def upload(
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
     options = read_write_options(attributes, tags, mode)
-    key, body = store.key(path), open_body(str(file))
+    key, body = store.key(path), open_body(Path(file))
     try:
         return (yield from put_body(store.provider, key, body, options, None, chunk_size, max_concurrency, progress))
     finally:

@@ -11,6 +11,7 @@ Its one invariant: the target is the whole object of one version, or it is untou
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 from pathlib import Path
@@ -129,12 +130,16 @@ class _PartFile:
         digest = hashlib.sha256(version.encode()).hexdigest()[:16]
         self._path = target.with_name(f".{target.name}.{digest}.part")
         self._descriptor = -1
+        self._shared = True
 
     def open(self) -> None:
         """Open or create the file, see what it has, and make sure that the disk has room for the rest."""
         if self._target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self._target))
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._descriptor = _claimed(self._path)
+        if self._descriptor < 0:
+            self._path, self._shared = self._path.with_suffix(f".{os.urandom(8).hex()}.part"), False
+            self._descriptor = _claimed(self._path)
         if os.fstat(self._descriptor).st_size == self.size + self.count:
             marks = os.pread(self._descriptor, self.count, self.size)
             self.missing = [index for index in range(self.count) if marks[index] != 1]
@@ -188,7 +193,23 @@ class _PartFile:
         self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the file; what it has stays for the next time."""
+        """Close the file; what it has stays for the next time, unless only this download knows its name."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+        if not self._shared:
+            self._path.unlink(missing_ok=True)
+
+
+def _claimed(path: Path) -> int:
+    """Open or create a file for this download alone; return -1 if another, of whatever process, is writing to it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # the other may have finished, and renamed the file, in between
+        if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return -1

@@ -97,9 +97,9 @@ def _first(provider: Provider, key: str, range: Range, conditions: Conditions) -
     try:
         return (yield from provider.fetch_one(key, narrow, conditions))
     except errors.InvalidRangeError:
-        if range != WHOLE:
+        if range != WHOLE and start >= 0:
             raise
-        # an empty object has no first byte
+        # an empty object has no first byte, and no last ones; and some services refuse more last bytes than there are
         return (yield from provider.fetch_one(key, WHOLE, conditions))
 
 

@@ -136,7 +136,7 @@ def _retry_after(reply: Reply) -> float | None:
     """Return how long the server asks to wait: milliseconds of AWS, or Retry-After (RFC 9110, section 10.2.3)."""
     text = reply.headers.get("x-amz-retry-after", "")
     if text.isdecimal():
-        return int(text) / 1000
+        return float(text) / 1000
     text = reply.headers.get("retry-after", "")
     if text.isdecimal():
         return float(text)
@@ -147,15 +147,16 @@ def _retry_after(reply: Reply) -> float | None:
 class Budget:
     """How many retries an origin may still be sent.
 
-    While at least a tenth of what it answers succeeds, retries cost nothing: a flaky service is worth the insistence.
-    Below that it is down, and each retry is paid from a fixed sum that successes refill, so that an outage is met with
-    few more requests than there were to begin with.
+    While at least a tenth of what it answered lately succeeded, retries cost nothing: a flaky service is worth the
+    insistence. Below that it is down, and each retry is paid from a fixed sum that successes refill, so that an outage
+    is met with at most twice the requests that there were to begin with.
     """
 
     FULL = 500.0
     COST = 14.0
     COST_THROTTLED = 5.0
     MEMORY_SECONDS = 10.0
+    MEMORY_ANSWERS = 32
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -171,6 +172,10 @@ class Budget:
         self._seen = now
         self._successes = self._successes * kept + successes
         self._failures = self._failures * kept + failures
+        crowd = (self._successes + self._failures) / self.MEMORY_ANSWERS
+        if crowd > 1:
+            self._successes /= crowd
+            self._failures /= crowd
         self._tokens = min(self.FULL, self._tokens + successes)
 
     def spend(self, throttled: bool) -> bool:

@@ -15,8 +15,9 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import cache, wraps
+from inspect import GEN_CLOSED, getgeneratorstate
 from typing import Any, ClassVar, ParamSpec, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from objstore._core import Batch, Channel
 from objstore._effects import Background, Call, Effect, Plan, Sleep, Wait
@@ -45,35 +46,49 @@ def both(plan: Callable[P, Plan[T]]) -> tuple[Callable[P, T], Callable[P, Corout
 
 
 def run(plan: Plan[T]) -> T:
-    """Drive a plan to its end in the calling thread."""
-    resume: Callable[[Any], Effect] = plan.send
+    """Drive a plan to its end in the calling thread.
+
+    Ctrl-C may come between any two steps: whatever is raised while the plan still runs is thrown into it.
+    """
     value: Any = None
+    thrown: BaseException | None = None
     while True:
         try:
-            effect = resume(value)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        try:
-            resume, value = plan.send, _perform(effect)
+            while True:  # inside: signals are looked for where a loop goes back
+                value, thrown = _perform(_step(plan, value, thrown)), None
         except BaseException as error:
-            resume, value = plan.throw, error
+            if getgeneratorstate(plan) == GEN_CLOSED:
+                thrown = None  # or this frame and the error would keep each other alive
+                if isinstance(error, StopIteration):
+                    return _value(plan, error)
+                raise
+            thrown = error
 
 
 async def arun(plan: Plan[T]) -> T:
     """Drive a plan to its end on the running event loop."""
-    resume: Callable[[Any], Effect] = plan.send
     value: Any = None
+    thrown: BaseException | None = None
     while True:
         try:
-            effect = resume(value)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        try:
-            resume, value = plan.send, await _perform_async(effect)
+            while True:
+                value, thrown = await _perform_async(_step(plan, value, thrown)), None
         except BaseException as error:
-            resume, value = plan.throw, error
+            if getgeneratorstate(plan) == GEN_CLOSED:
+                thrown = None  # or this frame and the error would keep each other alive
+                if isinstance(error, StopIteration):
+                    return _value(plan, error)
+                raise
+            thrown = error
+
+
+def _step(plan: Plan[T], value: Any, thrown: BaseException | None) -> Effect:
+    return plan.send(value) if thrown is None else plan.throw(thrown)
+
+
+def _value(plan: Plan[T], end: StopIteration) -> T:
+    result: T = end.value
+    return result
 
 
 def _perform(effect: Effect) -> Any:
@@ -145,7 +160,8 @@ class _Mailbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.channel = Channel()
-        self.waiting: dict[int, asyncio.Future[None]] = {}
+        # weak: a future knows its loop, and a loop that is gone must not be kept by what waited on it
+        self.waiting: dict[int, ref[asyncio.Future[None]]] = {}
         loop.add_reader(self.channel.fileno(), self.deliver)
 
     @classmethod
@@ -159,18 +175,26 @@ class _Mailbox:
     def deliver(self) -> None:
         """Wake all whose batches have news."""
         for batch_id in self.channel.drain():
-            future = self.waiting.get(batch_id)
+            waiting = self.waiting.get(batch_id)
+            future = None if waiting is None else waiting()
             if future is not None:
                 _wake(future)
 
     async def news(self, batch: Batch) -> None:
         """Wait until a batch has news, or its `wake_after` is over."""
         loop = asyncio.get_running_loop()
-        future = self.waiting[batch.id] = loop.create_future()
+        future = loop.create_future()
+        self.waiting[batch.id] = ref(future)
         timer = None if batch.wake_after is None else loop.call_later(batch.wake_after, _wake, future)
         try:
             if not batch.is_started:
                 batch.start(channel=self.channel)
+            elif batch.needs_driver:
+                raise RuntimeError(
+                    "without helper threads (io_threads=0), what was begun synchronously cannot be awaited"
+                )
+            else:
+                batch.report_to(self.channel)
             if not batch.has_news:
                 await future
         finally:

@@ -77,7 +77,8 @@ def _unfit(file: object) -> TypeError:
     )
 
 
-def _of_path(path: str | Path) -> Body:
+def check_file(path: str | Path) -> None:
+    """Raise if a path names no regular file."""
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -85,6 +86,10 @@ def _of_path(path: str | Path) -> Body:
         raise ValueError(
             f"{str(path)!r} is not a regular file: open it and give the binary file, to be read to its end"
         )
+
+
+def _of_path(path: str | Path) -> Body:
+    check_file(path)
     return _File(os.open(path, os.O_RDONLY | os.O_CLOEXEC), 0, owned=True)
 
 

@@ -161,6 +161,7 @@ class BytesStream:
         self._fetch: Fetch | None = None
         self._arrived: set[int] = set()
         self._given = 0
+        self._closed = False
 
     def _next(self) -> Plan[Bytes]:
         size = sum(map(len, self._pieces))
@@ -176,6 +177,8 @@ class BytesStream:
 
     def _part(self) -> Plan[Bytes]:
         """Return the next part, waiting for it."""
+        if self._closed:
+            raise ValueError("This stream has been closed: get the object again")
         if self._fetch is None:
             size = self._part_size
             self._fetch = yield from self._result._rest(
@@ -193,6 +196,7 @@ class BytesStream:
 
     def close(self) -> None:
         """Stop what is still under way."""
+        self._closed = True
         if self._fetch is not None:
             self._fetch.close()
 

@@ -87,7 +87,8 @@ PEERS = (
         "obstore", "obstore",
         {
             "many": (
-                Mode("tasks"),
+                Mode("tasks", most_in_flight=400),
+                Mode("tasks", least_in_flight=1001),
                 Mode("8 threads", most_in_flight=64),
                 Mode("32 threads", most_in_flight=64),
                 Mode("a thread each", least_in_flight=65, most_in_flight=1000),

@@ -64,7 +64,7 @@ class Nginx:
     def __init__(self, files: Path, folder: Path) -> None:
         program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
         if program is None:
-            raise FileNotFoundError("no nginx on this machine: apt-get install nginx-light")
+            raise process.MissingProgramError("no nginx on this machine: apt-get install nginx-light")
         self.program, self.wire_log = program, folder / "wire.log"
         write_certificates(folder)
         listeners = {

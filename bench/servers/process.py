@@ -19,6 +19,10 @@ SO_MAX_PACING_RATE = 47
 _libc = ctypes.CDLL(None)
 
 
+class MissingProgramError(Exception):
+    """A program that the servers need is not on this machine; the message says how to get it."""
+
+
 def listening_socket(*, bytes_per_second: int | None = None) -> socket.socket:
     """Bind a listening socket on loopback; every connection accepted from it is paced to `bytes_per_second`."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=8192)
@@ -51,10 +55,10 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def compile_c(source: Path, into: Path) -> Path:
-    """Compile one C file with the machine's compiler; raises FileNotFoundError where there is none."""
+    """Compile one C file with the machine's compiler."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
-        raise FileNotFoundError(f"no C compiler for {source.name}: install gcc or clang")
+        raise MissingProgramError(f"no C compiler for {source.name}: install gcc or clang")
     program = into / source.stem
     subprocess.run([compiler, "-O2", "-o", str(program), str(source)], check=True)
     return program

@@ -1,7 +1,8 @@
-# Arrow: rows of a listing as a record batch, by the C data interface (https://arrow.apache.org/docs/format/CDataInterface.html).
+# Arrow: rows of a listing as a record batch, by the C data interface
+# (https://arrow.apache.org/docs/format/CDataInterface.html).
 #
-# All structs and buffers of one batch are in one block. Whoever takes the batch may move any column out of it and release
-# that by itself, so the block is counted by the arrays that are alive in it.
+# All structs and buffers of one batch are in one block. Whoever takes the batch may move any column out of it and
+# release that by itself, so the block is counted by the arrays that are alive in it.
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from libc.stdint cimport INT32_MAX, int32_t
 
@@ -87,7 +88,8 @@ cdef void free_array(object capsule) noexcept:
 
 # --- the schema
 
-cdef void set_schema(SchemaBlock* block, ArrowSchema* schema, const char* format, const char* name, int64_t flags) noexcept:
+cdef void set_schema(SchemaBlock* block, ArrowSchema* schema, const char* format, const char* name,
+                     int64_t flags) noexcept:
     memset(schema, 0, sizeof(ArrowSchema))
     schema.format = format
     schema.name = name
@@ -137,7 +139,7 @@ cdef int64_t text_bytes(const Row* rows, Py_ssize_t count, int which) noexcept n
 
 
 cdef int64_t space_for(const Row* rows, Py_ssize_t count) noexcept nogil:
-    """Return how many bytes the buffers of all columns take at the most; -1 where a column is too long for 32-bit offsets."""
+    """Return how many bytes the buffers take at the most; -1 where a text column is too long for 32-bit offsets."""
     cdef int64_t total = 2 * (8 * count + ALIGNMENT)
     cdef int64_t texts
     cdef int which
@@ -149,7 +151,8 @@ cdef int64_t space_for(const Row* rows, Py_ssize_t count) noexcept nogil:
     return total
 
 
-cdef ArrowArray* set_array(ArrayBlock* block, ArrowArray* array, int64_t length, const void** buffers, int count) noexcept nogil:
+cdef ArrowArray* set_array(ArrayBlock* block, ArrowArray* array, int64_t length, const void** buffers,
+                           int count) noexcept nogil:
     memset(array, 0, sizeof(ArrowArray))
     array.length = length
     array.n_buffers = count
@@ -160,7 +163,8 @@ cdef ArrowArray* set_array(ArrayBlock* block, ArrowArray* array, int64_t length,
     return array
 
 
-cdef void fill_texts(ArrayBlock* block, int column, const Row* rows, Py_ssize_t count, int which, Span prefix) noexcept nogil:
+cdef void fill_texts(ArrayBlock* block, int column, const Row* rows, Py_ssize_t count, int which,
+                     Span prefix) noexcept nogil:
     cdef const void** buffers = block.buffers[column]
     cdef ArrowArray* array = set_array(block, &block.columns[column], count, buffers, 3)
     cdef uint8_t* valid = <uint8_t*>take_buffer(block, (count + 7) // 8)
@@ -210,18 +214,17 @@ cdef void fill_block(ArrayBlock* block, const Row* rows, Py_ssize_t count, Span 
         block.children[i] = &block.columns[i]
 
 
-
 cdef class ArrowRows:
-    """Rows of a listing, for whoever knows the Arrow PyCapsule interface; each time it is asked it makes a new batch."""
+    """Rows of a listing, for whoever knows the Arrow PyCapsule interface; asked again, it makes another batch."""
     cdef Listing listing
     cdef str prefix
     cdef Py_ssize_t first, count
 
-    def __cinit__(self, Listing listing not None, str prefix not None, Py_ssize_t first, Py_ssize_t count):
+    def __cinit__(self, Listing listing not None, str prefix not None, start, stop):
         self.listing = listing
         self.prefix = prefix
-        self.first = first
-        self.count = count
+        self.first, last, _ = slice(start, stop).indices(listing.page.count)
+        self.count = max(last - self.first, 0)
 
     def __arrow_c_schema__(self):
         return schema_capsule()
@@ -236,7 +239,7 @@ cdef class ArrowRows:
         cdef ArrowArray* array
         cdef ArrayBlock* block
         if space < 0:
-            raise OverflowError(f"{self.count} objects have more text than one record batch can hold: take fewer at a time")
+            raise OverflowError(f"{self.count} objects are too many for one record batch: take fewer at a time")
         array = <ArrowArray*>malloc(sizeof(ArrowArray))
         block = <ArrayBlock*>malloc(sizeof(ArrayBlock) + space)
         if array == NULL or block == NULL:

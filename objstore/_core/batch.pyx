@@ -1,114 +1,4 @@
-# Batch and Reply: the face of the engine.
-
-cdef enum:
-    SIGNAL_CHECK_MS = 50        # how long a blocked caller goes without looking for Ctrl-C
-
-
-cdef class Reply:
-    """What came for one request: status, headers and body; or libcurl's error, where none came.
-
-    ``status`` is 0 without a reply; ``error`` is None unless the transfer failed; ``curl_code`` is its CURLcode.
-    ``start``, ``end`` and ``total`` are the reply's Content-Range, half-open, -1 where absent. ``kept`` is how many bytes of
-    the body are put aside for the next try.
-    """
-    cdef readonly Py_ssize_t index
-    cdef readonly int status, curl_code, attempts
-    cdef readonly object error
-    cdef readonly Bytes body
-    cdef readonly int64_t start, end, total, content_length, kept
-    cdef readonly bytes head
-    cdef dict _headers
-
-    @property
-    def headers(self):
-        """The header fields by lower-case name; a repeated one is joined by a comma and a space (RFC 9110, 5.3)."""
-        if self._headers is None:
-            self._headers = parse_headers(self.head)
-        return self._headers
-
-    def __repr__(self):
-        return f"<Reply {self.status or self.error} {len(self.body)} bytes>"
-
-
-cdef dict parse_headers(bytes head):
-    cdef dict fields = {}
-    for line in head.split(b"\r\n"):
-        name, colon, value = line.partition(b":")
-        if colon:
-            key = name.decode("latin-1").lower()
-            text = value.strip().decode("latin-1")
-            fields[key] = f"{fields[key]}, {text}" if key in fields else text
-    return fields
-
-
-cdef Bytes item_body(Item* item, dict held):
-    """Return the body of a reply that came, without copying it: over an arena, or over the memory the caller gave."""
-    owner = held.get(item.index) if item.out != NULL and item.data == item.out else None
-    return bytes_over(owner, item.arena, item.data, item.received)
-
-
-cdef Reply item_reply(Item* item, dict held):
-    cdef Reply reply = Reply.__new__(Reply)
-    reply.index = item.index
-    reply.status = item.status
-    reply.curl_code = item.result
-    reply.attempts = item.attempts
-    reply.error = item.error.decode("utf-8", "replace") if item.error != NULL else None
-    reply.body = item_body(item, held)
-    reply.start = item.range_start - item.resumed if item.range_start >= 0 else -1
-    reply.end = item.range_end
-    reply.total = item.total
-    reply.content_length = item.content_length
-    reply.kept = item.kept.length
-    reply.head = item.head.data[:item.head.length] if item.head.data != NULL else b""
-    return reply
-
-
-cdef bint drive(LoopC* loop, BatchC* batch, int64_t until_ns) noexcept nogil:
-    """Drive a borrowed loop until the batch has news; False when time or a signal came first."""
-    cdef bint news
-    while True:
-        loop_work(loop)
-        pthread_mutex_lock(&batch.mutex)
-        news = batch_has_news(batch)
-        pthread_mutex_unlock(&batch.mutex)
-        if news:
-            return True
-        if loop.now_ns >= until_ns or not loop_wait(loop, until_ns):
-            return False
-
-
-cdef bint wait_for_helpers(BatchC* batch, int64_t until_ns) noexcept nogil:
-    """Sleep until helper threads have news of the batch; False when time came first."""
-    cdef timespec until = to_timespec(until_ns)
-    cdef bint news
-    pthread_mutex_lock(&batch.mutex)
-    while not batch_has_news(batch) and now_ns() < until_ns:
-        pthread_cond_timedwait(&batch.changed, &batch.mutex, &until)
-    news = batch_has_news(batch)
-    pthread_mutex_unlock(&batch.mutex)
-    return news
-
-
-cdef void cancel(BatchC* batch, LoopC* borrowed) noexcept nogil:
-    """End a batch early and wait until no loop touches its memory any more."""
-    cdef timespec until
-    cdef BatchRef* own = NULL
-    cdef int i
-    pthread_mutex_lock(&batch.mutex)
-    batch.cancelled = True
-    for i in range(batch.share_count):
-        if batch.shares[i] != NULL and batch.shares[i].loop == borrowed:
-            own = batch.shares[i]
-    batch_poke(batch)
-    pthread_mutex_unlock(&batch.mutex)
-    if own != NULL:
-        loop_work(borrowed)
-    pthread_mutex_lock(&batch.mutex)
-    while batch.in_flight > 0:
-        until = to_timespec(now_ns() + SIGNAL_CHECK_MS * MILLISECOND)
-        pthread_cond_timedwait(&batch.changed, &batch.mutex, &until)
-    pthread_mutex_unlock(&batch.mutex)
+# Batch: the face of the engine.
 
 
 cdef class Batch:
@@ -278,8 +168,7 @@ cdef class Batch:
         self._check()
         self.started = True
         if channel is not None:
-            self.c.channel = channel.c
-            atomic_add(&channel.c.references, 1)
+            self.report_to(channel)
         if io_threads and (channel is not None or background):
             self._attach_helpers(1)
         elif channel is not None:
@@ -291,6 +180,18 @@ cdef class Batch:
             self._attach(self.loop)
             if io_threads > 1 and self.c.count > self.c.most_in_flight:
                 self._attach_helpers(io_threads)
+
+    def report_to(self, Channel channel not None):
+        """Report news to another channel from now on: whoever waits now is not the one who waited before."""
+        cdef ChannelC* old = NULL
+        pthread_mutex_lock(&self.c.mutex)
+        if self.c.channel != channel.c:
+            old = self.c.channel
+            self.c.channel = channel.c
+            atomic_add(&channel.c.references, 1)
+        pthread_mutex_unlock(&self.c.mutex)
+        if old != NULL:
+            channel_release(old)
 
     cdef int _attach(self, LoopC* loop) except -1:
         cdef BatchRef* share
@@ -322,8 +223,8 @@ cdef class Batch:
         while not news:
             slice_end = min(until, now_ns() + SIGNAL_CHECK_MS * MILLISECOND)
             with nogil:
-                if self.loop != NULL:
-                    news = drive(self.loop, self.c, slice_end)
+                if self.driven != NULL:
+                    news = drive(self.driven, self.c, slice_end)
                 else:
                     news = wait_for_helpers(self.c, slice_end)
             PyErr_CheckSignals()
@@ -337,6 +238,7 @@ cdef class Batch:
         """Return the replies of the requests that failed since the last call; each waits for a decision."""
         cdef Item* item
         cdef list replies = []
+        self._check()
         pthread_mutex_lock(&self.c.mutex)
         item = self.c.failures
         self.c.failures = NULL
@@ -350,6 +252,7 @@ cdef class Batch:
         """Return the indexes of the requests that succeeded since the last call, oldest first (needs `each`)."""
         cdef Item* item
         cdef list indexes = []
+        self._check()
         pthread_mutex_lock(&self.c.mutex)
         item = self.c.finished
         self.c.finished = NULL
@@ -474,10 +377,16 @@ cdef class Batch:
     def has_news(self):
         """Whether there are failures or finished requests to take, or nothing more to wait for."""
         cdef bint news
+        self._check()
         pthread_mutex_lock(&self.c.mutex)
         news = batch_has_news(self.c)
         pthread_mutex_unlock(&self.c.mutex)
         return news
+
+    @property
+    def needs_driver(self):
+        """Whether no thread but one that waits for it drives it (there are no helper threads)."""
+        return self.loop != NULL
 
     @property
     def is_started(self):
@@ -497,6 +406,7 @@ cdef class Batch:
     @property
     def over(self):
         """Whether all requests, sealed, are done or given up."""
+        self._check()
         return batch_is_over(self.c)
 
     @property

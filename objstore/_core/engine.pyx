@@ -65,6 +65,7 @@ cdef void* helper_main(void* argument) noexcept nogil:
     while not atomic_load(&loop.stop):
         loop_work(loop)
         loop_wait(loop, INT64_MAX)
+    abort_share(loop, NULL)
     atomic_store(&loop.stopped, 1)
     return NULL
 
@@ -191,7 +192,10 @@ def _after_fork_in_child():
 
 
 def _shutdown():
-    """Stop the helper threads and wait for them, but not for ever: whatever is in flight is dropped."""
+    """Stop the helper threads and wait for them, but not for ever: whatever is in flight is dropped.
+
+    Whoever runs after this and wants helpers gets new ones.
+    """
     cdef int i
     cdef int64_t until = now_ns() + SHUTDOWN_SECONDS * SECOND
     cdef timespec pause = to_timespec(MILLISECOND // 2)
@@ -202,6 +206,7 @@ def _shutdown():
         for i in range(engine.helper_count):
             while not atomic_load(&engine.helpers[i].stopped) and now_ns() < until:
                 nanosleep(&pause, NULL)
+    engine.helper_count = 0
 
 
 cdef void engine_init() noexcept nogil:

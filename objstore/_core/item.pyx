@@ -309,9 +309,9 @@ cdef void batch_settle(Item* item, bint success) noexcept nogil:
     news = batch_has_news(batch)
     if news or (batch.cancelled and batch.in_flight == 0):
         pthread_cond_broadcast(&batch.changed)
-    pthread_mutex_unlock(&batch.mutex)
     if news and batch.channel != NULL:
         channel_post(batch.channel, batch)
+    pthread_mutex_unlock(&batch.mutex)
 
 
 cdef void batch_poke(BatchC* batch) noexcept nogil:

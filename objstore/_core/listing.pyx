@@ -199,9 +199,7 @@ cdef const char* scan(Page* page, const char* data, Py_ssize_t length) noexcept 
     if fault == NULL:
         fault = read_page(page)
     if fault == NULL:
-        return finish_page(page)
-    if page.scanner.at == page.scanner.end:
-        return b"it is empty or cut short"
+        fault = finish_page(page)
     return fault
 
 
@@ -307,5 +305,4 @@ cdef class Listing:
 
     def arrow(self, str prefix not None="", Py_ssize_t start=0, stop=None):
         """Return the same rows for Arrow, to be taken as a record batch."""
-        first, last, _ = slice(start, stop).indices(self.page.count)
-        return ArrowRows(self, prefix, first, max(last - first, 0))
+        return ArrowRows(self, prefix, start, stop)

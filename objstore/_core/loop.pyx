@@ -147,8 +147,10 @@ cdef LoopC* loop_new(int most_active) noexcept nogil:
     event.events = EPOLLIN
     event.data.fd = loop.wake_fd
     if loop.epoll_fd < 0 or loop.wake_fd < 0 or epoll_ctl(loop.epoll_fd, EPOLL_CTL_ADD, loop.wake_fd, &event) != 0:
-        close(loop.epoll_fd)
-        close(loop.wake_fd)
+        if loop.epoll_fd >= 0:
+            close(loop.epoll_fd)
+        if loop.wake_fd >= 0:
+            close(loop.wake_fd)
         free(loop)
         return NULL
     return loop
@@ -196,156 +198,6 @@ cdef Slot* loop_slot(LoopC* loop) noexcept nogil:
             free(slot)
             return NULL
     return slot
-
-
-# --- shares: which batches want something
-
-
-cdef void ready_push(LoopC* loop, BatchRef* share) noexcept nogil:
-    if share.ready:
-        return
-    share.ready = True
-    share.next_ready = NULL
-    if loop.ready == NULL:
-        loop.ready = share
-    else:
-        loop.ready_last.next_ready = share
-    loop.ready_last = share
-
-
-cdef BatchRef* ready_pop(LoopC* loop) noexcept nogil:
-    cdef BatchRef* share = loop.ready
-    loop.ready = share.next_ready
-    share.ready = False
-    return share
-
-
-cdef void unready(LoopC* loop, BatchRef* share) noexcept nogil:
-    """Take a share out of the middle of the queue."""
-    cdef BatchRef* others = loop.ready if share.ready else NULL
-    cdef BatchRef* following
-    if others == NULL:
-        return
-    share.ready = False
-    loop.ready = NULL
-    while others != NULL:
-        following = others.next_ready
-        if others != share:
-            others.ready = False
-            ready_push(loop, others)
-        others = following
-
-
-cdef void delay(LoopC* loop, BatchRef* share, int64_t due_ns) noexcept nogil:
-    share.due_ns = due_ns
-    if not share.delayed:
-        share.delayed = True
-        share.next_delayed = loop.delayed
-        loop.delayed = share
-
-
-cdef void undelay(LoopC* loop, BatchRef* share) noexcept nogil:
-    cdef BatchRef** link = &loop.delayed
-    while share.delayed:
-        if link[0] == share:
-            link[0] = share.next_delayed
-            share.delayed = False
-        else:
-            link = &link[0].next_delayed
-
-
-cdef void promote_delayed(LoopC* loop) noexcept nogil:
-    cdef BatchRef** link = &loop.delayed
-    cdef BatchRef* share
-    while link[0] != NULL:
-        share = link[0]
-        if share.due_ns <= loop.now_ns:
-            link[0] = share.next_delayed
-            share.delayed = False
-            ready_push(loop, share)
-        else:
-            link = &share.next_delayed
-
-
-cdef void share_poke(BatchRef* share) noexcept nogil:
-    """Ask a share's loop to look at its batch again. Any thread, under the batch's mutex."""
-    cdef LoopC* loop = share.loop
-    cdef bint asleep
-    pthread_mutex_lock(&loop.mutex)
-    if not share.inbox:
-        share.inbox = True
-        share.next_inbox = loop.inbox
-        loop.inbox = share
-    asleep = loop.asleep
-    loop.asleep = False
-    pthread_mutex_unlock(&loop.mutex)
-    if asleep:
-        loop_wake(loop)
-
-
-cdef void loop_wake(LoopC* loop) noexcept nogil:
-    cdef uint64_t one = 1
-    write(loop.wake_fd, &one, sizeof(one))
-
-
-cdef BatchRef* inbox_pop(LoopC* loop) noexcept nogil:
-    cdef BatchRef* share
-    pthread_mutex_lock(&loop.mutex)
-    share = loop.inbox
-    if share != NULL:
-        loop.inbox = share.next_inbox
-        share.inbox = False
-    pthread_mutex_unlock(&loop.mutex)
-    return share
-
-
-cdef void take_inbox(LoopC* loop) noexcept nogil:
-    cdef BatchRef* share
-    while loop.inbox != NULL:
-        share = inbox_pop(loop)
-        if share == NULL:
-            return
-        if share.detached:
-            free(share)
-        elif share.batch.cancelled:
-            share_detach(loop, share)
-        else:
-            ready_push(loop, share)
-
-
-cdef void share_detach(LoopC* loop, BatchRef* share) noexcept nogil:
-    """End this loop's part in a batch: drop what is in flight for it and the reference to it."""
-    cdef BatchC* batch = share.batch
-    cdef bint in_inbox
-    cdef int i
-    abort_share(loop, share)
-    undelay(loop, share)
-    unready(loop, share)
-    pthread_mutex_lock(&batch.mutex)
-    for i in range(batch.share_count):
-        if batch.shares[i] == share:
-            batch.shares[i] = NULL
-    pthread_mutex_unlock(&batch.mutex)
-    pthread_mutex_lock(&loop.mutex)
-    share.detached = True
-    in_inbox = share.inbox
-    pthread_mutex_unlock(&loop.mutex)
-    if not in_inbox:
-        free(share)
-    batch_release(batch)
-
-
-cdef BatchRef* share_attach(LoopC* loop, BatchC* batch) noexcept nogil:
-    """Give a loop a share in a batch, under the batch's mutex; NULL when there is no memory."""
-    cdef BatchRef* share = <BatchRef*>calloc(1, sizeof(BatchRef))
-    if share != NULL:
-        share.batch = batch
-        share.loop = loop
-        batch.shares[batch.share_count] = share
-        batch.share_count += 1
-        atomic_add(&batch.references, 1)
-        share_poke(share)
-    return share
 
 
 # --- transfers
@@ -398,13 +250,13 @@ cdef void end_slot(LoopC* loop, Slot* slot, int result) noexcept nogil:
 
 
 cdef void abort_share(LoopC* loop, BatchRef* share) noexcept nogil:
-    """Drop every transfer of a share without a verdict; the connection of a reply under way is closed."""
+    """Drop every transfer of a share, NULL for all, without a verdict; the connection of a reply under way is closed."""
     cdef Slot* slot = loop.active_slots
     cdef Slot* following
     cdef Item* item
     while slot != NULL:
         following = slot.next
-        if slot.share == share:
+        if share == NULL or slot.share == share:
             lib.curl_multi_remove_handle(slot.shard.multi, slot.easy)
             slot_unlink(loop, slot)
             settings_keep(&slot.configured, NULL)
@@ -472,18 +324,30 @@ cdef void run_timers(LoopC* loop) noexcept nogil:
 # --- time limits
 
 
+cdef int64_t bytes_arrived(Slot* slot) noexcept nogil:
+    """Return how much of a body has left this machine: the kernel takes megabytes that a slow link has yet to carry."""
+    cdef int64_t sent = 0
+    cdef int queued = 0
+    cdef int fd = -1
+    lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_SIZE_UPLOAD_T, <void*>&sent)
+    lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_ACTIVESOCKET, <void*>&fd)
+    if fd >= 0:
+        ioctl(fd, TIOCOUTQ, &queued)
+    return sent - queued
+
+
 cdef const char* overdue(Slot* slot, int64_t now) noexcept nogil:
     """Say which time limit a transfer has passed, NULL for none."""
     cdef SettingsC* settings = slot.item.batch.settings
-    cdef int64_t sent = 0
-    if slot.item.body_length > 0 and slot.item.status == 0:
-        lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_SIZE_UPLOAD_T, <void*>&sent)
-        if sent != slot.sent_seen:
-            slot.sent_seen = sent
+    cdef int64_t arrived
+    if slot.item.body_length > 0 and slot.item.status < 200:
+        arrived = bytes_arrived(slot)
+        if arrived != slot.arrived:
+            slot.arrived = arrived
             slot.progress_ns = now
     if settings.timeout_ns and now - slot.started_ns > settings.timeout_ns:
         return b"the request took longer than `timeout`"
-    if slot.item.status == 0:
+    if slot.item.status < 200:
         if settings.first_byte_ns and now - slot.progress_ns > settings.first_byte_ns:
             return b"the server did not begin to answer within `first_byte_timeout`"
     elif settings.stall_ns and now - slot.progress_ns > settings.stall_ns:

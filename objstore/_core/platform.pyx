@@ -47,6 +47,10 @@ cdef extern from "<unistd.h>" nogil:
     ssize_t write(int fd, const void* buffer, size_t size)
     ssize_t pread(int fd, void* buffer, size_t size, int64_t offset)
 
+cdef extern from "<sys/ioctl.h>" nogil:
+    enum: TIOCOUTQ
+    int ioctl(int fd, unsigned long request, int* answer)
+
 cdef extern from "<sys/epoll.h>" nogil:
     ctypedef union epoll_data_t:
         int fd

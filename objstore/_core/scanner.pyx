@@ -1,9 +1,11 @@
 # Scanner: XML of the kind that stores write, read tag by tag without a Python object.
 #
-# The document comes from the network and is not trusted. Elements, attributes, text, the five entities of XML and character
-# references are read, in UTF-8. All else that XML has is refused: there is no document type, so no entity to expand.
+# The document comes from the network and is not trusted. Elements, attributes, text, the five entities of XML and
+# character references are read, in UTF-8. All else that XML has is refused: with no document type there is no entity to
+# expand.
 #
-# Its invariant: what is decoded is never longer than it stands in the document, so one block of that size has room for all.
+# Its invariant: what is decoded is never longer than it stands in the document, so one block of that size has room for
+# all of it.
 from libc.string cimport strlen
 
 cdef enum:
@@ -69,7 +71,10 @@ cdef inline bint is_text(Span span, const char* text) noexcept nogil:
 
 
 cdef int fail(Scanner* s, const char* fault) noexcept nogil:
+    """Say why the document is not read on: the first thing that is missing in one that was cut is not why."""
     s.fault = fault
+    if s.at == s.end:
+        s.fault = b"it is empty or cut short"
     return FAULT
 
 
@@ -318,9 +323,10 @@ cdef int open_tag(Scanner* s) noexcept nogil:
 
 cdef int close_tag(Scanner* s) noexcept nogil:
     cdef Span name = s.open[s.depth - 1] if s.depth else Span(NULL, 0)
-    if name.length == 0 or s.end - s.at < name.length or memcmp(s.at, name.data, name.length) != 0:
+    cdef const char* at = s.at
+    s.at += min(name.length, s.end - at)
+    if s.at - at < name.length or name.length == 0 or memcmp(at, name.data, name.length) != 0:
         return fail(s, b"it closes an element that is not open")
-    s.at += name.length
     skip_space(s)
     if not skip_char(s, c">"):
         return fail(s, b"it has a malformed tag")
@@ -380,12 +386,14 @@ cdef const char* begin_scan(Scanner* s, const char* data, Py_ssize_t length) noe
     memset(s, 0, sizeof(Scanner))
     s.at = data
     s.end = data + length
+    if length == 0:
+        return b"it is empty or cut short"
     s.returns = memchr(data, c"\r", length) != NULL
     if has_illegal(<const uint8_t*>data, length, &ascii):
         return b"it has control characters"
     if not ascii and not is_utf8(<const uint8_t*>data, <const uint8_t*>s.end):
         return b"it is not UTF-8"
-    s.decoded = s.decoded_end = <char*>malloc(length + 1)
+    s.decoded = s.decoded_end = <char*>malloc(length)
     if s.decoded == NULL:
         return b"there is no memory for it"
     skip_declaration(s)

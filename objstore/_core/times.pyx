@@ -30,7 +30,8 @@ cdef datetime time_of(int64_t microseconds):
     year += 400 * era + (month >= 10)
     month += 3 if month < 10 else -9
     second = within // 1_000_000
-    return datetime_new(year, month, day + 1, second // 3600, second // 60 % 60, second % 60, within % 1_000_000, get_utc())
+    return datetime_new(year, month, day + 1, second // 3600, second // 60 % 60, second % 60, within % 1_000_000,
+                        get_utc())
 
 
 cdef bint is_date(int year, int month, int day) noexcept nogil:

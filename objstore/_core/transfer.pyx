@@ -32,7 +32,9 @@ cdef struct Slot:
     int64_t started_ns
     int64_t progress_ns     # when bytes last came or went
     int64_t sent            # of a body from a file
-    int64_t sent_seen       # by the last look at the time limits
+    int64_t arrived         # of a body, by the last look at the time limits
+    bint headed             # the whole head of the reply has come
+    bint framed             # the reply says itself where its body ends, so that a cut is seen
     bint begun              # the first byte of the body has come
     int64_t skip            # bytes of a whole object still to drop before the range that was asked for
     int64_t wanted          # where to cut a whole object, -1 for nowhere
@@ -58,102 +60,6 @@ cdef inline void set_offset(curl.CURL* easy, int option, int64_t value) noexcept
 
 cdef inline void set_pointer(curl.CURL* easy, int option, const void* value) noexcept nogil:
     expect_ok(lib.curl_easy_setopt(easy, option, value))
-
-
-# --- the reply's head
-
-
-cdef inline int64_t parse_digits(const char** at, const char* end) noexcept nogil:
-    """Read a decimal number and step over it; -1 when there is none or it does not fit."""
-    cdef int64_t value = -1
-    while at[0] < end and c"0" <= at[0][0] <= c"9":
-        value = max(value, 0)
-        if value > (INT64_MAX - 9) // 10:
-            return -1
-        value = value * 10 + (at[0][0] - c"0")
-        at[0] += 1
-    return value
-
-
-cdef void parse_content_range(Item* item, const char* at, const char* end) noexcept nogil:
-    """Read ``bytes 0-99/1000`` or ``bytes */1000`` (RFC 9110, section 14.4)."""
-    cdef int64_t first, last
-    if end - at < 6 or strncasecmp(at, b"bytes ", 6) != 0:
-        return
-    at += 6
-    if at < end and at[0] == c"*":
-        at += 1
-    else:
-        first = parse_digits(&at, end)
-        if first < 0 or at >= end or at[0] != c"-":
-            return
-        at += 1
-        last = parse_digits(&at, end)
-        if last < first:
-            return
-        item.range_start = first
-        item.range_end = last + 1
-    if at < end and at[0] == c"/":
-        at += 1
-        item.total = parse_digits(&at, end)
-
-
-cdef void start_head(Item* item, const char* line, size_t size) noexcept nogil:
-    """Begin a new reply head: the line is a status line, and an earlier one (1xx) counts no more."""
-    cdef const char* at = <const char*>memchr(line, c" ", size)
-    item.status = 0
-    if at != NULL:
-        at += 1
-        item.status = <int>max(parse_digits(&at, line + size), 0)
-    item.content_length = item.range_start = item.range_end = item.total = -1
-    item.head.length = 0
-
-
-cdef bint keep_line(Item* item, const char* line, size_t size) noexcept nogil:
-    """Append a header line to the item's head; False when there is no memory."""
-    cdef size_t needed = item.head.length + size
-    cdef char* grown
-    if needed > item.head_capacity:
-        item.head_capacity = max(needed, <size_t>1024, item.head_capacity * 2)
-        grown = <char*>realloc(item.head.data, item.head_capacity)
-        if grown == NULL:
-            return False
-        item.head.data = grown
-    memcpy(item.head.data + item.head.length, line, size)
-    item.head.length = needed
-    return True
-
-
-cdef void copy_tag(Slot* slot, const char* text, size_t size) noexcept nogil:
-    """Note a strong ETag; a weak one does not say that the bytes are the same (RFC 9110, section 8.8.1)."""
-    while size and text[size - 1] in (c"\r", c"\n", c" "):
-        size -= 1
-    if 0 < size < TAG_LINE and text[0] == c'"':
-        memcpy(slot.tag, text, size)
-        slot.tag[size] = 0
-
-
-cdef size_t on_header(char* line, size_t unit, size_t size, void* userdata) noexcept nogil:
-    cdef Slot* slot = <Slot*>userdata
-    cdef Item* item = slot.item
-    cdef const char* at
-    cdef const char* end = line + size
-    if size >= 5 and memcmp(line, b"HTTP/", 5) == 0:
-        start_head(item, line, size)
-        slot.progress_ns = slot.shard.loop.now_ns
-        item.waited_ns = slot.progress_ns - slot.started_ns
-        return size
-    if size > 16 and (line[0] | 32) == c"c":
-        if strncasecmp(line, b"content-length: ", 16) == 0:
-            at = line + 16
-            item.content_length = parse_digits(&at, end)
-        elif strncasecmp(line, b"content-range: ", 15) == 0:
-            parse_content_range(item, line + 15, end)
-    elif size > 6 and (line[0] | 32) == c"e" and strncasecmp(line, b"etag: ", 6) == 0:
-        copy_tag(slot, line + 6, size - 6)
-    if (item.batch.keep_head or item.status >= 300) and not keep_line(item, line, size):
-        return 0
-    return size
 
 
 # --- the reply's body
@@ -228,6 +134,8 @@ cdef size_t on_body(char* data, size_t unit, size_t size, void* userdata) noexce
         if item.status >= 300 and item.received >= ERROR_BODY_LIMIT:
             return size
         if item.out != NULL and item.data == item.out:
+            return 0
+        if item.range_start >= 0 and item.received + length > item.resumed + item.range_end - item.range_start:
             return 0
         if not grow_body(item, item.received + length, announced_length(slot, item)):
             return 0
@@ -429,8 +337,8 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     item.result = curl.CURLE_OK
     item.content_length = item.range_start = item.range_end = item.total = -1
     slot.item = item
-    slot.begun = slot.cut = False
-    slot.skip = slot.sent = slot.sent_seen = 0
+    slot.headed = slot.framed = slot.begun = slot.cut = False
+    slot.skip = slot.sent = slot.arrived = 0
     slot.wanted = -1
     slot.error[0] = slot.tag[0] = 0
     slot.started_ns = slot.progress_ns = loop.now_ns
@@ -460,82 +368,3 @@ cdef void settings_keep(SettingsC** kept, SettingsC* settings) noexcept nogil:
         atomic_add(&settings.references, 1)
     settings_release(kept[0])
     kept[0] = settings
-
-
-# --- the end
-
-
-cdef bint range_is_right(Slot* slot, Item* item) noexcept nogil:
-    """Tell whether what came is exactly what was asked for (RFC 9110, section 14; short only at the object's end)."""
-    if item.resumed:
-        return rest_is_right(item)
-    if item.kept.length:
-        return False        # the rest was asked for, and something else came
-    if item.start < 0 and item.end < 0:
-        return True
-    if item.range_start < 0:
-        return whole_object_serves(slot, item)
-    if item.received != item.range_end - item.range_start:
-        return False
-    if item.start < 0:
-        return item.range_end == item.total and item.range_start == max(item.total - item.end, <int64_t>0)
-    if item.range_start != item.start:
-        return False
-    return item.range_end == item.end or (item.range_end == item.total and (item.end < 0 or item.range_end < item.end))
-
-
-cdef bint rest_is_right(Item* item) noexcept nogil:
-    """Tell whether what came goes on from an earlier try, to the end of what was asked for or of the object."""
-    if item.range_start != max(item.start, <int64_t>0) + item.resumed:
-        return False
-    if item.received - item.resumed != item.range_end - item.range_start:
-        return False
-    return item.range_end == item.total or (item.end >= 0 and item.range_end == item.end)
-
-
-cdef bint whole_object_serves(Slot* slot, Item* item) noexcept nogil:
-    """Take the range out of a whole object, which a server may send in its place."""
-    if item.status != 200:
-        return False
-    if item.start >= 0:
-        return slot.skip == 0 and item.received > 0
-    if item.received > item.end:
-        if item.out != NULL:
-            return False
-        item.data += item.received - item.end
-        item.received = item.end
-    return True
-
-
-cdef bint item_succeeded(Slot* slot, Item* item) noexcept nogil:
-    if item.result != curl.CURLE_OK and not slot.cut:
-        return False
-    if not 200 <= item.status < 300:
-        return False
-    item.result = curl.CURLE_OK
-    return item.batch.is_head or range_is_right(slot, item)
-
-
-cdef bint may_resume(Slot* slot, Item* item) noexcept nogil:
-    """Tell whether what came before a transfer broke off is worth keeping, and can be told to be of the same object."""
-    return (
-        item.batch.is_get and item.received > 0 and slot.tag[0] != 0 and slot.wanted < 0 and not slot.cut
-        and (item.status == 206 or (item.status == 200 and item.start < 0 and item.end < 0))
-        and not (item.start < 0 and item.end >= 0) and item.result != curl.CURLE_WRITE_ERROR
-    )
-
-
-cdef void slot_conclude(Slot* slot, int result) noexcept nogil:
-    """Judge the reply and hand the item back to its batch; from then on the item is another's."""
-    cdef Item* item = slot.item
-    cdef const char* words = slot.error
-    item.result = result
-    if result != curl.CURLE_OK:
-        item.error = strdup(words if words[0] else lib.curl_easy_strerror(result))
-        settings_keep(&slot.configured, NULL)
-        if may_resume(slot, item):
-            item_keep(item, slot.tag)
-    signer_release(slot.signer)
-    slot.signer = NULL
-    slot.item = NULL
-    batch_settle(item, item_succeeded(slot, item))

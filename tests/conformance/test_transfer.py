@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,6 +141,22 @@ async def test_an_object_replaced_while_it_is_downloaded(
     assert os.listdir(tmp_path) == ["file"]
 
 
+async def test_downloads_of_the_same_to_the_same(library: Face, mode: Mode, tmp_path: Path, large: bytes) -> None:
+    target = tmp_path / "file"
+
+    def download() -> Any:
+        return library.download("large", target, chunk_size=MIB)
+
+    if mode.is_async:
+        await asyncio.gather(*(download() for _ in range(4)))
+    else:
+        with ThreadPoolExecutor(4) as threads:
+            for future in [threads.submit(mode.run, download()) for _ in range(4)]:
+                future.result()
+    assert target.read_bytes() == large
+    assert os.listdir(tmp_path) == ["file"]
+
+
 async def test_download_to_where_no_file_can_be(library: Face, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere"):
         await library.download("small", tmp_path / "nowhere" / "file")
@@ -204,6 +224,8 @@ async def test_upload_of_what_is_no_file(store: Face, tmp_path: Path) -> None:
         await store.upload(tmp_path, "object")
     with pytest.raises(exceptions.InvalidPathError):
         await store.upload(tmp_path / "missing", "")
+    with pytest.raises(TypeError, match="BytesIO"):
+        await store.upload(io.BytesIO(SMALL), "object")
 
 
 async def test_an_upload_that_is_stopped_leaves_no_parts(

@@ -11,8 +11,8 @@ what else happens:
     rate=N              the request's body is read at N bytes a second
     echo=1              the reply's body is the request's head
 
-Under /-/ is the control: GET /-/seen returns the counts, GET /-/forget sets them back, GET /-/hang-up closes every connection
-that has no request under way.
+Under /-/ is the control: GET /-/seen returns the counts, GET /-/forget breaks off what is under way and sets them back,
+GET /-/hang-up closes every connection that has no request under way.
 
 Usage: python -m tests.engine.server PORT TLS_PORT
 """
@@ -23,6 +23,7 @@ import asyncio
 import datetime
 import json
 import resource
+import socket
 import ssl
 import sys
 import tempfile
@@ -102,6 +103,8 @@ class Connection(asyncio.Protocol):
         self.target = head.split(b" ", 2)[1].decode()
         self.query = dict(parse_qsl(self.target.partition("?")[2]))
         self.left = int(self.header("content-length") or 0)
+        if "rate" in self.query:
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         self.control = self.target.startswith("/-/")
         if self.control:
             seen.accepted -= 1
@@ -178,6 +181,9 @@ class Connection(asyncio.Protocol):
     def do_control(self) -> bytes:
         report = seen.report()
         if self.target == "/-/forget":
+            for connection in list(seen.busy):
+                connection.transport.abort()
+                connection.end_request()
             seen.forget()
         if self.target == "/-/hang-up":
             for connection in list(seen.connections):

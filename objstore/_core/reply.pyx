@@ -1,0 +1,61 @@
+# Reply: what came for one request, as Python sees it.
+
+
+cdef class Reply:
+    """What came for one request: status, headers and body; or libcurl's error, where none came.
+
+    ``status`` is 0 without a reply; ``error`` is None unless the transfer failed; ``curl_code`` is its CURLcode.
+    ``start``, ``end`` and ``total`` are the reply's Content-Range, half-open, -1 where absent. ``kept`` is how many bytes of
+    the body are put aside for the next try.
+    """
+    cdef readonly Py_ssize_t index
+    cdef readonly int status, curl_code, attempts
+    cdef readonly object error
+    cdef readonly Bytes body
+    cdef readonly int64_t start, end, total, content_length, kept
+    cdef readonly bytes head
+    cdef dict _headers
+
+    @property
+    def headers(self):
+        """The header fields by lower-case name; a repeated one is joined by a comma and a space (RFC 9110, 5.3)."""
+        if self._headers is None:
+            self._headers = parse_headers(self.head)
+        return self._headers
+
+    def __repr__(self):
+        return f"<Reply {self.status or self.error} {len(self.body)} bytes>"
+
+
+cdef dict parse_headers(bytes head):
+    cdef dict fields = {}
+    for line in head.split(b"\r\n"):
+        name, colon, value = line.partition(b":")
+        if colon:
+            key = name.decode("latin-1").lower()
+            text = value.strip().decode("latin-1")
+            fields[key] = f"{fields[key]}, {text}" if key in fields else text
+    return fields
+
+
+cdef Bytes item_body(Item* item, dict held):
+    """Return the body of a reply that came, without copying it: over an arena, or over the memory the caller gave."""
+    owner = held.get(item.index) if item.out != NULL and item.data == item.out else None
+    return bytes_over(owner, item.arena, item.data, item.received)
+
+
+cdef Reply item_reply(Item* item, dict held):
+    cdef Reply reply = Reply.__new__(Reply)
+    reply.index = item.index
+    reply.status = item.status
+    reply.curl_code = item.result
+    reply.attempts = item.attempts
+    reply.error = item.error.decode("utf-8", "replace") if item.error != NULL else None
+    reply.body = item_body(item, held)
+    reply.start = item.range_start - item.resumed if item.range_start >= 0 else -1
+    reply.end = item.range_end
+    reply.total = item.total
+    reply.content_length = item.content_length
+    reply.kept = item.kept.length
+    reply.head = item.head.data[:item.head.length] if item.head.data != NULL else b""
+    return reply

@@ -1,0 +1,86 @@
+# The end of a transfer: whether what came is what was asked for, and what is kept of what broke off.
+
+
+cdef bint range_is_right(Slot* slot, Item* item) noexcept nogil:
+    """Tell whether what came is exactly what was asked for (RFC 9110, section 14; short only at the object's end)."""
+    if item.resumed:
+        return rest_is_right(item)
+    if item.kept.length:
+        item_drop_kept(item)
+        return False        # the rest was asked for, and something else came
+    if item.start < 0 and item.end < 0:
+        return item.status != 206 and is_whole(slot, item)
+    if item.range_start < 0:
+        return whole_object_serves(slot, item)
+    if item.received != item.range_end - item.range_start:
+        return False
+    if item.start < 0:
+        return item.range_end == item.total and item.range_start == max(item.total - item.end, <int64_t>0)
+    if item.range_start != item.start:
+        return False
+    return item.range_end == item.end or (item.range_end == item.total and (item.end < 0 or item.range_end < item.end))
+
+
+cdef bint is_whole(Slot* slot, Item* item) noexcept nogil:
+    """Tell whether a cut body would have been seen: one that ends with its connection could end anywhere."""
+    return slot.framed or item.status == 204 or not item.batch.is_get
+
+
+cdef bint rest_is_right(Item* item) noexcept nogil:
+    """Tell whether what came goes on from an earlier try, to the end of what was asked for or of the object."""
+    if item.range_start != max(item.start, <int64_t>0) + item.resumed:
+        return False
+    if item.received - item.resumed != item.range_end - item.range_start:
+        return False
+    return item.range_end == item.total or (item.end >= 0 and item.range_end == item.end)
+
+
+cdef bint whole_object_serves(Slot* slot, Item* item) noexcept nogil:
+    """Take the range out of a whole object, which a server may send in its place."""
+    if item.status != 200 or not (slot.cut or is_whole(slot, item)):
+        return False
+    if item.start >= 0:
+        return slot.skip == 0 and item.received > 0
+    if item.received > item.end:
+        if item.out != NULL:
+            return False
+        item.data += item.received - item.end
+        item.received = item.end
+    return True
+
+
+cdef bint item_succeeded(Slot* slot, Item* item) noexcept nogil:
+    if item.result != curl.CURLE_OK and not slot.cut:
+        return False
+    if not 200 <= item.status < 300:
+        return False
+    item.result = curl.CURLE_OK
+    return item.batch.is_head or range_is_right(slot, item)
+
+
+cdef bint may_resume(Slot* slot, Item* item) noexcept nogil:
+    """Tell whether what came before a transfer broke off is worth keeping, and can be told to be of the same object."""
+    return (
+        item.batch.is_get and item.received > 0 and slot.tag[0] != 0 and slot.wanted < 0 and not slot.cut
+        and (item.status == 206 or (item.status == 200 and item.start < 0 and item.end < 0))
+        and not (item.start < 0 and item.end >= 0) and item.result != curl.CURLE_WRITE_ERROR
+    )
+
+
+cdef void slot_conclude(Slot* slot, int result) noexcept nogil:
+    """Judge the reply and hand the item back to its batch; from then on the item is another's."""
+    cdef Item* item = slot.item
+    cdef const char* words = slot.error
+    if result == curl.CURLE_OK and not slot.headed:
+        result = curl.CURLE_GOT_NOTHING
+        words = b"the reply broke off in its head"
+    item.result = result
+    if result != curl.CURLE_OK:
+        item.error = strdup(words if words[0] else lib.curl_easy_strerror(result))
+        settings_keep(&slot.configured, NULL)
+        if may_resume(slot, item):
+            item_keep(item, slot.tag)
+    signer_release(slot.signer)
+    slot.signer = NULL
+    slot.item = NULL
+    batch_settle(item, item_succeeded(slot, item))

@@ -1,0 +1,158 @@
+"""Limits: of time, of requests at once, of connections per shard, of descriptors."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from objstore._core import Batch, Buffer, ClientSettings, Reply, engine_info
+from objstore._run import run
+from tests.engine.client import SETTINGS, Server, batch, run_program, settle
+from tests.faults.client import FaultServer
+
+TIMED_OUT = 28  # CURLE_OPERATION_TIMEDOUT
+
+
+def limited(**limits: float) -> ClientSettings:
+    return ClientSettings(user_agent="tests", **{"first_byte_timeout": 0, "stall_timeout": 0, **limits})  # type: ignore[arg-type]
+
+
+def failure(server: Server, target: str, settings: ClientSettings, *, background: bool = False) -> tuple[Reply, float]:
+    """Send a request that must fail; return its reply and how many seconds it took."""
+    begun = time.monotonic()
+    failed = run(settle(batch(server.origin, [target], settings=settings), background=background))
+    return failed[0], time.monotonic() - begun
+
+
+@pytest.mark.parametrize("background", [False, True])
+@pytest.mark.parametrize(
+    ("target", "limit", "words"),
+    [
+        ("/9/a?stall=head", "first_byte_timeout", "begin to answer"),
+        ("/9000/a?stall=5000", "stall_timeout", "stalled"),
+        ("/9000/a?stall=0", "stall_timeout", "stalled"),
+        ("/9000/a?stall=5000", "timeout", "longer than"),
+        ("/9/a?stall=head", "timeout", "longer than"),
+    ],
+)
+def test_a_time_limit_ends_a_request(server: Server, target: str, limit: str, words: str, background: bool) -> None:
+    reply, seconds = failure(server, target, limited(**{limit: 0.4}), background=background)
+    assert (reply.curl_code, words in (reply.error or "")) == (TIMED_OUT, True)
+    assert 0.4 <= seconds < 2
+
+
+@pytest.mark.parametrize("name", ["stall-first", "stall-in-body"])
+def test_the_stalls_of_the_fault_server_are_outlived(fault_server: FaultServer, name: str) -> None:
+    settings = limited(first_byte_timeout=0.4, stall_timeout=0.4)
+    made = batch(fault_server.endpoint, [f"/bucket/{name}/a"], settings=settings)
+    made.start()
+    made.wait()
+    (reply,) = made.failures()
+    assert reply.curl_code == TIMED_OUT
+    made.retry(0)
+    assert run(settle(made)) == {}
+    assert made.reply(0).attempts == 2
+
+
+def test_limits_do_not_end_what_goes_on(server: Server, fault_server: FaultServer) -> None:
+    settings = limited(first_byte_timeout=0.6, stall_timeout=0.6)
+    targets = [f"/bucket/slow-first-byte/{index}" for index in range(4)]
+    assert run(settle(batch(fault_server.endpoint, targets, settings=settings, most_in_flight=1))) == {}
+    assert run(settle(batch(server.origin, ["/9/a?delay=0.4"] * 4, settings=settings, most_in_flight=1))) == {}
+
+
+def test_a_loop_that_nobody_drove_for_long_has_learnt_nothing(server: Server) -> None:
+    made = batch(server.origin, ["/9/a?delay=2.5"], settings=limited(first_byte_timeout=1))
+    made.start()
+    made.wait(0.1)
+    time.sleep(2.6)
+    assert run(settle(made)) == {}
+
+
+def test_a_connection_that_cannot_be_made_ends_in_time() -> None:
+    begun = time.monotonic()
+    # TEST-NET-1 (RFC 5737): nobody answers, or the network refuses
+    failed = run(settle(batch("http://192.0.2.1:9", ["/a"], settings=limited(connect_timeout=0.5))))
+    assert failed[0].curl_code in (7, TIMED_OUT)
+    assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_a_slow_but_honest_upload_is_not_ended(server: Server, tmp_path: Path, from_file: bool) -> None:
+    data = bytes(4 << 20)
+    file = tmp_path / "data"
+    file.write_bytes(data)
+    made = Batch(server.origin, "PUT", limited(first_byte_timeout=1.5, stall_timeout=1.5))
+    with file.open("rb") as opened:
+        made.add(b"/9/a?rate=1000000", body=(opened.fileno(), 0, len(data)) if from_file else Buffer(data))
+        made.seal()
+        begun = time.monotonic()
+        assert run(settle(made)) == {}
+    assert time.monotonic() - begun > 3
+
+
+def test_an_upload_that_nobody_reads_is_ended(server: Server) -> None:
+    made = Batch(server.origin, "PUT", limited(first_byte_timeout=1))
+    made.add(b"/9/a?rate=1", body=Buffer(bytes(16 << 20)))
+    made.seal()
+    begun = time.monotonic()
+    assert run(settle(made))[0].curl_code == TIMED_OUT
+    assert 1 <= time.monotonic() - begun < 4
+
+
+# --- many at once
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_4000_requests_at_once_are_all_answered(background: bool, server: Server) -> None:
+    before = engine_info()
+    made = batch(server.origin, [f"/100/{index}?delay=1.5" for index in range(4000)], most_in_flight=4000)
+    begun = time.monotonic()
+    assert run(settle(made, background=background)) == {}
+    assert all(body is not None and len(body) == 100 for body in made.bodies())
+    seen = server.seen()
+    assert (len(seen["requests"]), seen["most_in_flight"]) == (4000, 4000)
+    assert engine_info()["connections"] - before["connections"] <= 4000
+    assert time.monotonic() - begun < 30
+
+
+def test_the_limits_of_several_batches_on_one_loop_add_up(server: Server) -> None:
+    batches = [
+        batch(server.origin, [f"/10/{number}-{index}?delay=0.1" for index in range(30)], most_in_flight=10)
+        for number in range(3)
+    ]
+    for made in batches:
+        made.start(background=True)
+    for made in batches:
+        assert run(settle(made, background=True)) == {}
+    assert 20 < server.seen()["most_in_flight"] <= 30
+
+
+@pytest.mark.parametrize("mode", ["sync", "async", "both", "threads"])
+def test_1000_requests_succeed_with_64_descriptors(server: Server, mode: str) -> None:
+    ended = run_program("few_descriptors", server.origin, mode)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "1000\n", "")
+
+
+def test_without_a_descriptor_an_error_says_so_and_the_next_request_succeeds(server: Server) -> None:
+    ended = run_program("no_descriptor", server.origin)
+    assert ended.stdout.splitlines() == [
+        "OSError [Errno 24] no descriptors or memory for an event loop",
+        "RuntimeError no descriptors, memory or threads for the engine",
+        "1",
+    ]
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_settings_are_kept_apart_on_one_handle(server: Server) -> None:
+    for number in range(6):
+        settings = ClientSettings(user_agent=f"agent {number % 2}")
+        made = batch(server.origin, ["/9/a?echo=1"], settings=settings)
+        del settings
+        assert run(settle(made)) == {}
+        assert f"agent {number % 2}".encode() in bytes(made.bodies()[0] or b"")
+    made = batch(server.origin, ["/9/a?echo=1"], settings=SETTINGS)
+    assert run(settle(made)) == {}
+    assert b"User-Agent: tests" in bytes(made.bodies()[0] or b"")

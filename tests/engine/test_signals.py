@@ -1,0 +1,127 @@
+"""Ctrl-C ends a call that waits, at once, in every mode, and its cleanup runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from objstore._core import Batch, Buffer, engine_info
+from objstore._effects import Call, Plan
+from objstore._run import arun, run
+from tests.engine.client import SETTINGS, Server, batch, settle, wait_until
+
+TOO_LATE = 0.5  # seconds; on a quiet machine it takes about a tenth of that
+MIB = 1 << 20
+
+
+def interrupted(act: Callable[[], Any], after: float = 0.15) -> float:
+    """Do something that never ends by itself, and return how long it takes to end after SIGINT."""
+    sent: list[float] = []
+
+    def interrupt() -> None:
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Timer(after, interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        act()
+    return time.monotonic() - sent[0]
+
+
+@pytest.mark.parametrize("background", [False, True])
+@pytest.mark.parametrize("target", ["/9/a?stall=head", f"/{MIB}/a?stall=100000"])
+def test_ctrl_c_ends_a_stalled_call(server: Server, target: str, background: bool) -> None:
+    plan = settle(batch(server.origin, [target] * 20), background=background)
+    assert interrupted(lambda: run(plan)) < TOO_LATE
+    assert engine_info()["in_flight"] == 0
+    wait_until(lambda: server.seen()["in_flight"] == 0)
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_ctrl_c_ends_a_busy_call_and_frees_the_callers_memory(server: Server, background: bool) -> None:
+    memory = bytearray(MIB)
+    made = Batch(server.origin, "GET", SETTINGS)
+    out = Buffer(memory, writable=True)
+    for index in range(100_000):
+        made.add(f"/10000/{index}".encode(), out=out, out_start=10_000 * (index % 100), out_length=10_000)
+    made.seal()
+    del out
+    assert interrupted(lambda: run(settle(made, background=background)), 0.3) < TOO_LATE
+    memory.extend(b"more")
+    assert 0 < made.settled < 100_000
+
+
+def test_ctrl_c_ends_an_upload(server: Server) -> None:
+    made = Batch(server.origin, "PUT", SETTINGS)
+    data = bytearray(32 * MIB)
+    made.add(b"/9/a?rate=1000", body=Buffer(data))
+    made.seal()
+    assert interrupted(lambda: run(settle(made))) < TOO_LATE
+    data.clear()
+
+
+def test_ctrl_c_runs_a_cleanup_that_sends_requests(server: Server) -> None:
+    def plan() -> Plan[None]:
+        try:
+            yield from settle(batch(server.origin, ["/9/a?stall=head"]))
+        except KeyboardInterrupt:
+            yield from settle(batch(server.origin, ["/9/abort"]))
+            yield Call(lambda: None)
+            raise
+
+    assert interrupted(lambda: run(plan())) < TOO_LATE
+    assert [target for _, target in server.seen()["requests"]] == ["/9/a?stall=head", "/9/abort"]
+
+
+def test_ctrl_c_ends_asyncio(server: Server) -> None:
+    async def main() -> None:
+        await asyncio.gather(*(arun(settle(batch(server.origin, ["/9/a?stall=head"]))) for _ in range(10)))
+
+    assert interrupted(lambda: asyncio.run(main())) < TOO_LATE
+    assert engine_info()["in_flight"] == 0
+
+
+def test_ctrl_c_leaves_the_calls_of_other_threads_alone(server: Server) -> None:
+    failed: list[Any] = []
+    made = batch(server.origin, ["/9/a?delay=0.6"] * 4)
+    thread = threading.Thread(target=lambda: failed.append(run(settle(made))))
+    thread.start()
+    assert interrupted(lambda: run(settle(batch(server.origin, ["/9/a?stall=head"])))) < TOO_LATE
+    thread.join(10)
+    assert failed == [{}]
+
+
+def test_the_loop_is_good_for_the_next_call(server: Server) -> None:
+    for index in range(5):
+        interrupted(lambda: run(settle(batch(server.origin, ["/9/a?stall=head"] * 5))), 0.02)
+        assert run(settle(batch(server.origin, [f"/9/{index}"] * 20))) == {}
+
+
+def test_a_handler_that_does_not_raise_does_not_end_the_call(server: Server) -> None:
+    caught: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: caught.append(number))
+    try:
+        for background in (False, True):
+            threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGUSR1]).start()
+            assert run(settle(batch(server.origin, ["/9/a?delay=0.3"]), background=background)) == {}
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert caught == [signal.SIGUSR1] * 2
+
+
+def test_helper_threads_take_no_signals(server: Server) -> None:
+    run(settle(batch(server.origin, ["/9/a"]), background=True))
+    masks = []
+    for task in os.listdir("/proc/self/task"):
+        with open(f"/proc/self/task/{task}/status") as status:
+            fields = dict(line.split(":", 1) for line in status)
+        masks.append(int(fields["SigBlk"], 16))
+    blocking = [mask for mask in masks if mask & 1 << signal.SIGINT - 1]
+    assert len(blocking) >= engine_info()["threads"] >= 1

@@ -1,0 +1,295 @@
+"""The retry policy and its budget, with an injected clock, and what real failed replies are understood as."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from objstore import exceptions as errors
+from objstore._core import Batch
+from objstore._http import http_date
+from objstore._options import RetryOptions
+from objstore._retry import CURL_ROWS, STATUS_ROWS, Budget, Failure, Policy, Row, understand
+from objstore._run import run
+from tests.engine.client import SETTINGS, batch, settle
+from tests.engine.raw import answering, ends
+
+ALWAYS = Row(errors.GenericError, "planted", "always")
+SAFE = Row(errors.GenericError, "planted", "safe")
+ONCE = Row(errors.GenericError, "planted", "once")
+NEVER = Row(errors.GenericError, "planted")
+BUSY = Row(errors.GenericError, "planted", "always", throttled=True)
+
+
+@dataclass
+class Clock:
+    """A clock that stands still until it is set."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def policy(clock: Clock | None = None, **options: float) -> Policy:
+    return Policy(RetryOptions(**options), clock=clock or Clock())  # type: ignore[arg-type]
+
+
+def failure(row: Row, wait: float | None = None) -> Failure:
+    return Failure(row, None, "", wait)
+
+
+def delays(chosen: Policy, row: Row, attempts: int, wait: float | None = None) -> list[float]:
+    """Return many delays for the same failure, all of which were allowed."""
+    chosen.budget.note(10**9, 0)
+    seen = [chosen.delay(failure(row, wait), attempts, chosen.clock(), safe=True) for _ in range(2000)]
+    assert None not in seen
+    return [delay for delay in seen if delay is not None]
+
+
+# --- backoff
+
+
+@pytest.mark.parametrize(
+    ("row", "attempts", "bound"),
+    [(SAFE, 1, 0.05), (SAFE, 2, 0.1), (SAFE, 5, 0.8), (SAFE, 10, 20), (BUSY, 1, 1), (BUSY, 3, 4), (BUSY, 9, 20)],
+)
+def test_backoff_is_any_part_of_a_bound_that_doubles(row: Row, attempts: int, bound: float) -> None:
+    seen = delays(policy(), row, attempts)
+    assert 0 <= min(seen) < 0.1 * bound
+    assert 0.9 * bound < max(seen) <= bound
+    assert 0.4 * bound < sum(seen) / len(seen) < 0.6 * bound
+
+
+def test_backoff_follows_the_options() -> None:
+    chosen = policy(init_backoff=2, base=3, max_backoff=10)
+    assert 5.4 < max(delays(chosen, SAFE, 2)) <= 6
+    assert 9 < max(delays(chosen, SAFE, 7)) <= 10
+
+
+# --- what the server asks for
+
+
+@pytest.mark.parametrize(("asked", "least", "most"), [(2, 2, 2.2), (0, 0, 0.05), (600, 20, 22), (float("inf"), 20, 22)])
+def test_a_wait_that_the_server_asks_for_is_kept_within_bounds(asked: float, least: float, most: float) -> None:
+    seen = delays(policy(), SAFE, 1, wait=asked)
+    assert least <= min(seen)
+    assert max(seen) <= most
+    assert len(set(seen)) > 1000
+
+
+def reply_failure(*lines: str, status: str = "503 Busy", codes: dict[str, Row] | None = None) -> Failure:
+    """Return what a real reply with these header lines is understood as."""
+    head = "\r\n".join([f"HTTP/1.1 {status}", "Content-Length: 0", *lines, "", ""]).encode("latin-1")
+    with answering(ends(head)) as raw:
+        failed = run(settle(batch(raw.origin, ["/a"])))
+    return understand(failed[0], codes or {}, None, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "wait"),
+    [
+        ("Retry-After: 3", 3.0),
+        ("Retry-After:7", 7.0),
+        ("x-amz-retry-after: 1500", 1.5),
+        ("Retry-After: soon", None),
+        ("Retry-After: -1", None),
+        ("Retry-After: 1.5", None),
+        ("Retry-After: \xb2", None),
+        ("X-Other: 1", None),
+        ("Retry-After: Wed, 01 Jan 2020 00:00:00 GMT", 0.0),
+        ("Retry-After: Wed, 99 Jan 2020 00:00:00 GMT", None),
+        (f"Retry-After: {'9' * 5000}", float("inf")),
+        (f"x-amz-retry-after: {'9' * 5000}", float("inf")),
+        (f"x-amz-retry-after: {'9' * 400}", float("inf")),
+    ],
+)
+def test_retry_after_is_read_in_every_form(line: str, wait: float | None) -> None:
+    assert reply_failure(line).wait == wait
+
+
+def test_retry_after_may_be_a_date() -> None:
+    wait = reply_failure(f"Retry-After: {http_date(datetime.now(UTC) + timedelta(seconds=30))}").wait
+    assert wait is not None
+    assert 25 < wait <= 30
+
+
+def test_the_servers_time_is_read() -> None:
+    assert reply_failure("Date: Wed, 01 Jan 2020 00:00:00 GMT").server_time == datetime(2020, 1, 1, tzinfo=UTC)
+    assert reply_failure("Date: yesterday").server_time is None
+
+
+def test_a_code_of_the_service_counts_more_than_the_status() -> None:
+    head = b"HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n"
+    with answering(ends(head)) as raw:
+        reply = run(settle(batch(raw.origin, ["/a"])))[0]
+    assert understand(reply, {"Slow": BUSY}, "Slow", "words") == Failure(BUSY, "Slow", "words")
+    assert understand(reply, {"Slow": BUSY}, "Other", "").row is STATUS_ROWS[400]
+
+
+@pytest.mark.parametrize(
+    ("status", "again", "throttled"),
+    [
+        ("200 OK", "once", False),
+        ("302 Found", "never", False),
+        ("404 Missing", "never", False),
+        ("408 Late", "always", False),
+        ("418 Teapot", "never", False),
+        ("429 Busy", "always", True),
+        ("500 Oops", "safe", False),
+        ("502 Gate", "safe", False),
+        ("503 Busy", "always", True),
+        ("504 Gate", "safe", False),
+        ("599 Strange", "safe", False),
+    ],
+)
+def test_a_status_says_whether_to_try_again(status: str, again: str, throttled: bool) -> None:
+    head = f"HTTP/1.1 {status}\r\nContent-Length: 5\r\nContent-Range: bytes 0-4/9\r\n\r\nwhole".encode()
+    with answering(ends(head)) as raw:
+        made = Batch(raw.origin, "GET", SETTINGS)
+        made.add(b"/a", 7, 9)
+        made.seal()
+        reply = run(settle(made))[0]
+    row = understand(reply, {}, None, "").row
+    assert (row.again, row.throttled) == (again, throttled)
+
+
+def test_a_broken_connection_is_understood_by_its_curl_code() -> None:
+    with answering(ends(b"")) as raw:
+        reply = run(settle(batch(raw.origin, ["/a"])))[0]
+    assert understand(reply, {}, None, "").row is CURL_ROWS[52]
+    refused = run(settle(batch(raw.origin, ["/a"])))[0]
+    assert understand(refused, {}, None, "").row is CURL_ROWS[7]
+    assert raw.origin.removeprefix("http://127.0.0.1:") in understand(refused, {}, None, "").message
+
+
+# --- whether to try again at all
+
+
+@pytest.mark.parametrize(
+    ("row", "safe", "tries"),
+    [(NEVER, True, 1), (SAFE, True, 11), (SAFE, False, 1), (ALWAYS, True, 11), (ALWAYS, False, 11), (ONCE, True, 2)],
+)
+def test_how_often_a_request_is_tried(row: Row, safe: bool, tries: int) -> None:
+    chosen = policy()
+    chosen.budget.note(1000, 0)
+    attempts = 1
+    while chosen.delay(failure(row), attempts, chosen.clock(), safe=safe) is not None:
+        attempts += 1
+    assert attempts == tries
+
+
+def test_no_retries_if_none_are_allowed() -> None:
+    assert policy(max_retries=0).delay(failure(ALWAYS), 1, 1000, safe=True) is None
+
+
+def test_an_unsafe_request_is_not_repeated_even_once() -> None:
+    assert policy().delay(failure(ONCE), 1, 1000, safe=False) is None
+
+
+def test_the_deadline_counts_from_the_last_progress() -> None:
+    clock = Clock()
+    chosen = policy(clock, retry_timeout=180, init_backoff=1, max_backoff=1)
+    chosen.budget.note(1000, 0)
+    assert chosen.delay(failure(SAFE), 1, clock.now - 178, safe=True) is not None
+    assert chosen.delay(failure(SAFE), 1, clock.now - 180.5, safe=True) is None
+    assert chosen.delay(failure(SAFE, wait=0.9), 1, clock.now - 179.5, safe=True) is None
+    assert chosen.delay(failure(SAFE), 9, clock.now, safe=True) is not None
+
+
+# --- the budget
+
+
+@dataclass
+class Load:
+    """Requests that a policy retries against a service that answers as `succeeds` says, in simulated time."""
+
+    succeeds: Callable[[float], bool]
+    clock: Clock = field(default_factory=Clock)
+    sent: int = 0
+    lost: int = 0
+
+    def __post_init__(self) -> None:
+        self.policy = policy(self.clock)
+
+    def run(self, count: int, every: float, row: Row = BUSY, reply_seconds: float = 0.02) -> None:
+        """Send `count` requests, a new one `every` so many seconds, until each has succeeded or is given up."""
+        begun = self.clock.now
+        events = [(begun + index * every, index, 1, 0.0) for index in range(count)]
+        heapq.heapify(events)
+        while events:
+            self.clock.now, index, attempts, since = heapq.heappop(events)
+            self.sent += 1
+            self.clock.now += reply_seconds
+            if self.succeeds(self.clock.now):
+                self.policy.budget.note(1, 0)
+                continue
+            self.policy.budget.note(0, 1)
+            since = since or self.clock.now
+            wait = self.policy.delay(failure(row), attempts, since, safe=True)
+            if wait is None:
+                self.lost += 1
+            else:
+                heapq.heappush(events, (self.clock.now + wait, index, attempts + 1, since))
+
+
+@pytest.mark.parametrize("row", [BUSY, SAFE])
+def test_an_outage_is_met_with_at_most_twice_the_requests(row: Row) -> None:
+    load = Load(lambda now: False)
+    load.run(200, 0.001, row)
+    assert load.lost == 200
+    assert load.sent <= 400
+
+
+def test_a_good_time_long_ago_does_not_pay_for_an_outage() -> None:
+    load = Load(lambda now: now < 1201)
+    load.run(10_000, 0.02)
+    assert (load.sent, load.lost) == (10_000, 0)
+    load.clock.now = 1261.0
+    load.run(200, 0.001)
+    assert load.sent - 10_000 <= 400
+
+
+@pytest.mark.parametrize(("share", "lost"), [(0.6, 20), (0.1, 0)])
+def test_a_flaky_service_is_worth_the_insistence(share: float, lost: int) -> None:
+    chance = random.Random(7)
+    load = Load(lambda now: chance.random() >= share)
+    load.run(3000, 0.005, SAFE)
+    assert load.lost <= lost
+    assert load.sent <= 1.1 * 3000 / (1 - share)
+
+
+def test_a_service_that_came_back_is_trusted_soon() -> None:
+    load = Load(lambda now: now > 1030)
+    load.run(200, 0.001)
+    load.clock.now = max(load.clock.now, 1031.0)
+    load.lost = load.sent = 0
+    load.run(500, 0.004)
+    assert (load.lost, load.sent) == (0, 500)
+    chance = random.Random(7)
+    load.succeeds = lambda now: chance.random() >= 0.3
+    load.run(500, 0.004, SAFE)
+    assert load.lost == 0
+
+
+def test_the_budget_is_paid_by_kind_and_refilled_by_success() -> None:
+    clock = Clock()
+    budget = Budget(clock)
+    budget.note(0, 1000)
+    paid = 0
+    while budget.spend(throttled=False):
+        paid += 1
+    assert paid == 500 // 14
+    budget.note(3, 0)
+    throttled = 0
+    while budget.spend(throttled=True):
+        throttled += 1
+    assert throttled == (500 % 14 + 3) // 5
+    clock.now += 100
+    budget.note(1, 0)
+    assert budget.spend(throttled=False)
