@@ -67,7 +67,7 @@ def touch_memory(size: int) -> None:
 
     A guest that reports free pages loses them to the host within two seconds, and gets them back at 0.5 GB/s.
     """
-    with mmap.mmap(-1, size) as pages:
+    with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as pages:
         pages.madvise(mmap.MADV_HUGEPAGE)
         for start in range(0, size, mmap.PAGESIZE):
             pages[start] = 1

@@ -22,6 +22,7 @@ from objstore._arguments import check_at_least
 from objstore._effects import Call, Plan
 from objstore._ops import Progress
 from objstore.providers.provider import ANY, Conditions, Fetch, Range, Read
+from objstore.results import changed, check_version, strong
 from objstore.types import ObjectMeta
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def download(
     part_file = _PartFile(target, meta, chunk_size)
     try:
         yield Call(part_file.open)
-        conditions = Conditions(if_match=meta["e_tag"], version=fetched.meta["version"])
+        conditions = Conditions(if_match=strong(meta["e_tag"]), version=fetched.meta["version"])
         reads = [Read(key, part_file.span(index)) for index in part_file.missing]
         fetch = yield from store.provider.fetch(
             reads,
@@ -100,19 +101,10 @@ def _write_parts(fetch: Fetch, part_file: _PartFile, progress: Progress | None) 
             yield Call(lambda part=missing[index], body=body: part_file.write(part, body))  # type: ignore[misc]
             if progress is not None:
                 progress(part_file.written, part_file.count, part_file.bytes_written)
-        for error in fetch.errors.values():
-            if isinstance(error, errors.PreconditionError | errors.InvalidRangeError):
-                raise _changed(part_file.name) from error
-            raise error
+        check_version(fetch, part_file.name)
         if over:
             return
         yield from fetch.news()
-
-
-def _changed(path: str) -> errors.ObjectChangedError:
-    return errors.ObjectChangedError(
-        f"{path!r} was replaced while it was being downloaded", hint="Download it again.", path=path
-    )
 
 
 class _PartFile:
@@ -172,7 +164,7 @@ class _PartFile:
         """Write a part in its place, then its mark."""
         view, at = memoryview(body), index * self._part  # type: ignore[arg-type]
         if len(view) != self._length(index):  # the service ignores If-Match, and the object is shorter now
-            raise _changed(self.name)
+            raise changed(self.name)
         while len(view):
             written = os.pwrite(self._descriptor, view, at)
             view, at = view[written:], at + written

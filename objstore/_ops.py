@@ -32,7 +32,7 @@ from objstore.providers.provider import (
     Upload,
     WriteOptions,
 )
-from objstore.results import PART, GetResult
+from objstore.results import PART, GetResult, changed
 from objstore.types import (
     Attributes,
     GetOptions,
@@ -180,13 +180,15 @@ def _check_begun(path: str, ranges: Sequence[Range], parts: Sequence[Bytes]) -> 
 
 
 def _bodies(provider: Provider, reads: Sequence[Read], most_in_flight: int) -> Plan[list[Bytes | None]]:
-    """Read ranges and return them in order, or raise the first error."""
+    """Read ranges of one object and return them in order, or raise the first error."""
     fetch = yield from provider.fetch(reads, most_in_flight=most_in_flight)
     try:
         while not (fetch.over or fetch.errors):
             yield from fetch.news()
         for error in fetch.errors.values():
             raise error
+        if fetch.mixed:
+            raise changed(reads[0].key)
         return fetch.bodies()
     finally:
         fetch.close()

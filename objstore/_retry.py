@@ -43,6 +43,7 @@ class Row(NamedTuple):
 
 
 CURL_ROWS: dict[int, Row] = {
+    1: Row(CorruptResponseError, "the reply is not HTTP", "once"),
     5: Row(errors.ConnectionFailedError, "the proxy's name could not be resolved", "always"),
     6: Row(errors.ConnectionFailedError, "the server's name could not be resolved", "always"),
     7: Row(errors.ConnectionFailedError, "the server could not be reached", "always"),

@@ -60,7 +60,7 @@ class GetResult:
         self._provider = provider
         self._key = key
         self._first: Bytes | None = first.body
-        self._conditions = Conditions(if_match=_strong(meta["e_tag"]), version=version)
+        self._conditions = Conditions(if_match=strong(meta["e_tag"]), version=version)
 
     def __repr__(self) -> str:
         """Return the path, the size and the range."""
@@ -85,9 +85,9 @@ class GetResult:
         try:
             while not (fetch.over or fetch.errors):
                 yield from fetch.news()
-            _raise_first(fetch, self.meta["path"])
+            check_version(fetch, self.meta["path"])
             if sum(len(part or b"") for part in fetch.bodies()) != end - start - len(first):
-                raise _changed(self.meta["path"])
+                raise changed(self.meta["path"])
         finally:
             fetch.close()
         return whole
@@ -128,20 +128,22 @@ class GetResult:
         return aiter(self.stream())
 
 
-def _strong(e_tag: str | None) -> str | None:
+def strong(e_tag: str | None) -> str | None:
     """Return an ETag that can pin a version; a weak one cannot (RFC 9110, section 13.1.1)."""
     return None if e_tag is None or e_tag.startswith("W/") else e_tag
 
 
-def _raise_first(fetch: Fetch, path: str) -> None:
-    """Raise the first error of the parts of one object."""
+def check_version(fetch: Fetch, path: str) -> None:
+    """Raise the first error of the parts of one object, or that they are not all of the version they should be."""
     for error in fetch.errors.values():
         if isinstance(error, errors.PreconditionError | errors.InvalidRangeError):
-            raise _changed(path, error.status) from error
+            raise changed(path, error.status) from error
         raise error
+    if fetch.mixed:
+        raise changed(path)
 
 
-def _changed(path: str, status: int | None = None) -> errors.ObjectChangedError:
+def changed(path: str, status: int | None = None) -> errors.ObjectChangedError:
     """Return the error for an object that is not what it was: another ETag, or, where a service ignores it, a shorter
     one."""
     return errors.ObjectChangedError(
@@ -186,12 +188,12 @@ class BytesStream:
             )
         while self._given not in self._arrived:
             yield from self._fetch.news()
-            _raise_first(self._fetch, self._result.meta["path"])
+            check_version(self._fetch, self._result.meta["path"])
             self._arrived.update(self._fetch.finished())
         self._given += 1
         part = self._fetch.take(self._given - 1)
         if len(part) != min(self._part_size, self._result.range[1] - self._at):
-            raise _changed(self._result.meta["path"])
+            raise changed(self._result.meta["path"])
         return part
 
     def close(self) -> None:

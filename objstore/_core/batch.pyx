@@ -20,7 +20,8 @@ cdef class Batch:
     """
     cdef BatchC* c
     cdef LoopC* loop                # borrowed while the caller drives
-    cdef LoopC* driven              # the loop that this thread must drive to cancel: borrowed, or the channel's
+    cdef LoopC* driven              # the loop that whoever waits or cancels must drive: borrowed, or a channel's
+    cdef Channel driver             # that channel
     cdef dict held                  # what owns the memory that an item reads from or writes to, by index
     cdef int made_in
     cdef bint started
@@ -74,6 +75,8 @@ cdef class Batch:
             with nogil:
                 if self.driven != NULL or not batch_is_over(self.c):
                     cancel(self.c, self.driven)
+            if self.driver is not None:
+                self.driver.kick()
         self._give_loop_back()
 
     cdef void _give_loop_back(self) noexcept:
@@ -172,6 +175,7 @@ cdef class Batch:
         if io_threads and (channel is not None or background):
             self._attach_helpers(1)
         elif channel is not None:
+            self.driver = channel
             self.driven = channel.loop
             self._attach(channel.loop)
             channel.kick()
@@ -183,15 +187,15 @@ cdef class Batch:
 
     def report_to(self, Channel channel not None):
         """Report news to another channel from now on: whoever waits now is not the one who waited before."""
-        cdef ChannelC* old = NULL
+        if self.driver is not None and self.driver is not channel:
+            raise RuntimeError("without helper threads (io_threads=0), what one event loop began cannot be awaited on another")
         pthread_mutex_lock(&self.c.mutex)
         if self.c.channel != channel.c:
-            old = self.c.channel
+            if self.c.channel != NULL:
+                channel_forget(self.c.channel, self.c)
             self.c.channel = channel.c
             atomic_add(&channel.c.references, 1)
         pthread_mutex_unlock(&self.c.mutex)
-        if old != NULL:
-            channel_release(old)
 
     cdef int _attach(self, LoopC* loop) except -1:
         cdef BatchRef* share
@@ -227,6 +231,8 @@ cdef class Batch:
                     news = drive(self.driven, self.c, slice_end)
                 else:
                     news = wait_for_helpers(self.c, slice_end)
+            if self.driver is not None:
+                self.driver.kick()
             PyErr_CheckSignals()
             if now_ns() >= until:
                 break
@@ -382,6 +388,16 @@ cdef class Batch:
         news = batch_has_news(self.c)
         pthread_mutex_unlock(&self.c.mutex)
         return news
+
+    def pin(self, str tag not None):
+        """Say which ETag all replies should have."""
+        cdef bytes text = tag.encode()
+        self.c.tag = hash_text(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+
+    @property
+    def tags_differ(self):
+        """Whether replies had different ETags, or another than the one they were pinned to."""
+        return self.c.tags_differ
 
     @property
     def needs_driver(self):

@@ -7,6 +7,7 @@ cdef struct ChannelC:
     int references
     pthread_mutex_t mutex
     BatchC* news
+    bint closed             # nobody listens any more
     int wake_fd
 
 
@@ -19,11 +20,11 @@ cdef void channel_release(ChannelC* channel) noexcept nogil:
 
 
 cdef void channel_post(ChannelC* channel, BatchC* batch) noexcept nogil:
-    """Note that a batch has news, and ring if nobody has been told yet."""
+    """Note that a batch has news, and ring if nobody has been told yet. Under the batch's mutex."""
     cdef uint64_t one = 1
     cdef bint ring = False
     pthread_mutex_lock(&channel.mutex)
-    if not batch.in_channel:
+    if not batch.in_channel and not channel.closed:
         ring = channel.news == NULL
         batch.in_channel = True
         batch.next_news = channel.news
@@ -32,6 +33,42 @@ cdef void channel_post(ChannelC* channel, BatchC* batch) noexcept nogil:
     pthread_mutex_unlock(&channel.mutex)
     if ring:
         write(channel.wake_fd, &one, sizeof(one))
+
+
+cdef void channel_forget(ChannelC* channel, BatchC* batch) noexcept nogil:
+    """Take a batch out of the news and let go of the channel: its news goes elsewhere."""
+    cdef BatchC** link = &channel.news
+    pthread_mutex_lock(&channel.mutex)
+    while link[0] != NULL and link[0] != batch:
+        link = &link[0].next_news
+    if link[0] == batch:
+        link[0] = batch.next_news
+        batch.in_channel = False
+        atomic_add(&batch.references, -1)
+    pthread_mutex_unlock(&channel.mutex)
+    channel_release(channel)
+
+
+cdef BatchC* channel_take(ChannelC* channel) noexcept nogil:
+    """Take the list of all that have news."""
+    cdef BatchC* news
+    pthread_mutex_lock(&channel.mutex)
+    news = channel.news
+    channel.news = NULL
+    pthread_mutex_unlock(&channel.mutex)
+    return news
+
+
+cdef void channel_close(ChannelC* channel) noexcept nogil:
+    """Forget all news, those to come too."""
+    cdef BatchC* batch
+    pthread_mutex_lock(&channel.mutex)
+    channel.closed = True
+    pthread_mutex_unlock(&channel.mutex)
+    batch = channel_take(channel)
+    while batch != NULL:
+        batch = channel_next(channel, batch)
+    channel_release(channel)
 
 
 cdef class Channel:
@@ -79,7 +116,10 @@ cdef class Channel:
             epoll_ctl(self.loop.epoll_fd, EPOLL_CTL_DEL, self.c.wake_fd, &event)
             self.loop.timer_fd = self.loop.bell_fd = -1
             engine_return(self.loop)
-        channel_release(self.c)
+        if self.made_in == generation:
+            channel_close(self.c)
+        else:
+            close(self.c.wake_fd)
 
     @property
     def alive(self):
@@ -99,10 +139,7 @@ cdef class Channel:
             self.step()
         else:
             read(self.c.wake_fd, &count, sizeof(count))
-        pthread_mutex_lock(&self.c.mutex)
-        batch = self.c.news
-        self.c.news = NULL
-        pthread_mutex_unlock(&self.c.mutex)
+        batch = channel_take(self.c)
         while batch != NULL:
             ids.append(batch.id)
             batch = channel_next(self.c, batch)
@@ -120,6 +157,7 @@ cdef class Channel:
         cdef itimerspec timer
         cdef int wait_ms
         with nogil:
+            pthread_mutex_lock(&self.loop.driving)
             loop_wait(self.loop, 0)
             loop_work(self.loop)
             wait_ms = next_wait_ms(self.loop, INT64_MAX)
@@ -132,6 +170,7 @@ cdef class Channel:
             if self.loop.inbox != NULL:
                 loop_wake(self.loop)
             pthread_mutex_unlock(&self.loop.mutex)
+            pthread_mutex_unlock(&self.loop.driving)
 
 
 cdef BatchC* channel_next(ChannelC* channel, BatchC* batch) noexcept nogil:

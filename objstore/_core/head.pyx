@@ -62,6 +62,15 @@ cdef bint keep_line(Item* item, const char* line, size_t size) noexcept nogil:
     return True
 
 
+cdef uint64_t hash_text(const char* text, size_t size) noexcept nogil:
+    """Return a hash of a text (FNV-1a), never 0."""
+    cdef uint64_t value = 14695981039346656037ULL
+    cdef size_t i
+    for i in range(size):
+        value = (value ^ <uint8_t>text[i]) * 1099511628211ULL
+    return value | 1
+
+
 cdef void copy_tag(Slot* slot, const char* text, size_t size) noexcept nogil:
     """Note a strong ETag; a weak one does not say that the bytes are the same (RFC 9110, section 8.8.1)."""
     while size and text[size - 1] in (c"\r", c"\n", c" "):
@@ -69,6 +78,7 @@ cdef void copy_tag(Slot* slot, const char* text, size_t size) noexcept nogil:
     if 0 < size < TAG_LINE and text[0] == c'"':
         memcpy(slot.tag, text, size)
         slot.tag[size] = 0
+        slot.item.tag = hash_text(text, size)
 
 
 cdef inline const char* field_value(const char* line, const char* end, const char* name, Py_ssize_t length) noexcept nogil:

@@ -58,6 +58,7 @@ cdef struct Item:
     Kept kept               # what an earlier try brought of the body
     int64_t resumed         # how much of it this reply goes on from
     int64_t waited_ns       # for the reply to begin
+    uint64_t tag            # of its ETag a hash, 0 where it has none that is strong
     char* error             # libcurl's words for a transport error, or NULL
 
 cdef struct BatchRef:       # one loop's share in a batch
@@ -109,6 +110,8 @@ cdef struct BatchC:
     int64_t bytes_sent
     int64_t waited_ns       # for the replies to requests without a body to begin, and how many did
     int64_t replies
+    uint64_t tag            # of the ETag that all replies should have, or the first had
+    bint tags_differ
     bint sealed             # no more items will be added
     bint cancelled
     Arena* arena            # the one being filled
@@ -294,6 +297,9 @@ cdef void batch_settle(Item* item, bint success) noexcept nogil:
         if item.body_length <= 0:
             batch.waited_ns += item.waited_ns
             batch.replies += 1
+        if item.tag and item.tag != batch.tag:
+            batch.tags_differ |= batch.tag != 0
+            batch.tag = item.tag
         item.state = DONE
         batch.settled += 1
         batch_grow_limit(batch)

@@ -39,6 +39,7 @@ cdef struct LoopC:
     BatchRef* ready_last
     BatchRef* delayed               # shares whose next retry is due later
 
+    pthread_mutex_t driving         # held by a caller while it drives: a channel's loop may be wanted by several threads
     pthread_mutex_t mutex           # guards the inbox and asleep
     BatchRef* inbox
     bint asleep
@@ -141,6 +142,7 @@ cdef LoopC* loop_new(int most_active) noexcept nogil:
     loop.most_active = most_active
     loop.timer_fd = loop.bell_fd = -1
     loop.now_ns = loop.swept_ns = now_ns()
+    pthread_mutex_init(&loop.driving, NULL)
     pthread_mutex_init(&loop.mutex, NULL)
     loop.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
     loop.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)

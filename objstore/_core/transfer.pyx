@@ -334,6 +334,7 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     item_forget_reply(item)
     item.status = 0
     item.resumed = 0
+    item.tag = 0
     item.result = curl.CURLE_OK
     item.content_length = item.range_start = item.range_end = item.total = -1
     slot.item = item

@@ -5,17 +5,18 @@ cdef enum:
 
 
 cdef bint drive(LoopC* loop, BatchC* batch, int64_t until_ns) noexcept nogil:
-    """Drive a borrowed loop until the batch has news; False when time or a signal came first."""
+    """Drive a borrowed loop, or a channel's, until the batch has news; False when time or a signal came first."""
     cdef bint news
+    pthread_mutex_lock(&loop.driving)
     while True:
         loop_work(loop)
         pthread_mutex_lock(&batch.mutex)
         news = batch_has_news(batch)
         pthread_mutex_unlock(&batch.mutex)
-        if news:
-            return True
-        if loop.now_ns >= until_ns or not loop_wait(loop, until_ns):
-            return False
+        if news or loop.now_ns >= until_ns or not loop_wait(loop, until_ns):
+            break
+    pthread_mutex_unlock(&loop.driving)
+    return news
 
 
 cdef bint wait_for_helpers(BatchC* batch, int64_t until_ns) noexcept nogil:
@@ -30,7 +31,7 @@ cdef bint wait_for_helpers(BatchC* batch, int64_t until_ns) noexcept nogil:
     return news
 
 
-cdef void cancel(BatchC* batch, LoopC* borrowed) noexcept nogil:
+cdef void cancel(BatchC* batch, LoopC* driven) noexcept nogil:
     """End a batch early and wait until no loop touches its memory any more."""
     cdef timespec until
     cdef BatchRef* own = NULL
@@ -38,12 +39,14 @@ cdef void cancel(BatchC* batch, LoopC* borrowed) noexcept nogil:
     pthread_mutex_lock(&batch.mutex)
     batch.cancelled = True
     for i in range(batch.share_count):
-        if batch.shares[i] != NULL and batch.shares[i].loop == borrowed:
+        if batch.shares[i] != NULL and batch.shares[i].loop == driven:
             own = batch.shares[i]
     batch_poke(batch)
     pthread_mutex_unlock(&batch.mutex)
     if own != NULL:
-        loop_work(borrowed)
+        pthread_mutex_lock(&driven.driving)
+        loop_work(driven)
+        pthread_mutex_unlock(&driven.driving)
     pthread_mutex_lock(&batch.mutex)
     while batch.in_flight > 0:
         until = to_timespec(now_ns() + SIGNAL_CHECK_MS * MILLISECOND)

@@ -128,6 +128,8 @@ class Cloud:
             most_in_flight=most_in_flight,
             window=window,
         )
+        if conditions.if_match is not None:
+            exchange.batch.pin(conditions.if_match)
         version = self._version(conditions)
         for key, range, target in reads:
             exchange.add(self._target(key, version), range, out=target)

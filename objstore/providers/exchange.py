@@ -232,6 +232,11 @@ class Exchange:
 
     # --- what came
 
+    @property
+    def mixed(self) -> bool:
+        """Whether replies were of different versions, or of another than the one asked for."""
+        return self.batch.tags_differ
+
     def finished(self) -> list[int]:
         """Return the indexes of the requests that ended well since the last call (needs `each`)."""
         return self.batch.finished()

@@ -257,6 +257,7 @@ class _Done:
                 self._results.append(None)
         self.total = self.settled = len(works)
         self.over = True
+        self.mixed = False
         self.bytes_received = sum(len(result) for result in self._results if isinstance(result, Bytes))
         self.bytes_sent = 0
         self._untold = [index for index in range(self.total) if index not in self.errors]

@@ -146,6 +146,10 @@ class Exchange(Protocol):
 class Fetch(Exchange, Protocol):
     """Many reads under way."""
 
+    @property
+    def mixed(self) -> bool:
+        """Whether replies were of different versions of an object, or of another than the one asked for."""
+
     def finished(self) -> list[int]:
         """Return the indexes of the reads that ended well since the last call (where `each` was asked for)."""
 

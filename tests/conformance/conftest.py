@@ -106,6 +106,22 @@ class Face:
         return blocking
 
 
+class Told:
+    """A progress callback that remembers."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, int, int]] = []
+
+    def __call__(self, done: int, total: int, size: int) -> None:
+        self.calls.append((done, total, size))
+
+    def check(self, total: int, size: int) -> None:
+        """The calls never go back, and the last one says that all is done."""
+        assert self.calls == sorted(self.calls)
+        assert {call[1] for call in self.calls} == {total}
+        assert self.calls[-1] == (total, total, size)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(feature): what the server must be able to do, else the test is skipped")
 

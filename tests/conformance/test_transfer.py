@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from objstore import exceptions
-from tests.conformance.conftest import SMALL, Bucket, Face, Mode
-from tests.conformance.test_bulk import Told
+from tests.conformance.conftest import SMALL, Bucket, Face, Mode, Told
 
 MIB = 1 << 20
 

@@ -196,3 +196,65 @@ def test_a_task_group_with_one_failing_member(server: Server) -> None:
     assert caught.group_contains(LookupError)
     assert time.monotonic() - begun < 1
     assert engine_info()["in_flight"] == 0
+
+
+def test_a_plan_driven_by_one_loop_after_the_other(server: Server) -> None:
+    """News that came after a loop had ended does not keep later news from the next loop."""
+    made = batch(server.origin, [f"/8/{index}?delay=0.01" for index in range(120)], each=True, most_in_flight=4)
+    done: list[int] = []
+
+    async def some() -> None:
+        await asyncio.sleep(0.02)
+        for _ in range(3):
+            if not made.over:
+                done.extend(made.finished())
+                await asyncio.wait_for(arun(wait_for_news()), 5)
+
+    def wait_for_news() -> Plan[None]:
+        yield made
+
+    while not made.over:
+        asyncio.run(some())
+        time.sleep(0.02)
+    done.extend(made.finished())
+    made.close()
+    assert sorted(done) == list(range(120))
+
+
+def test_a_task_that_nobody_holds_is_not_lost(server: Server) -> None:
+    done: list[int] = []
+
+    async def work(number: int) -> None:
+        await arun(settle(batch(server.origin, ["/8/a?delay=0.2"])))
+        done.append(number)
+
+    async def main() -> None:
+        for number in range(10):
+            asyncio.create_task(work(number))  # noqa: RUF006
+        await asyncio.sleep(0.05)
+        gc.collect()
+        await asyncio.sleep(0.5)
+
+    asyncio.run(main())
+    assert sorted(done) == list(range(10))
+
+
+def test_ended_loops_leave_no_memory(server: Server) -> None:
+    """Batches that had news when their loop ended are freed, and so is what they had fetched."""
+    gc.collect()
+    made = batch(server.origin, [f"/{4 * MIB}/{index}" for index in range(8)], each=True)
+
+    async def main() -> None:
+        task = asyncio.create_task(arun(settle(made)))
+        await asyncio.sleep(0)
+        time.sleep(0.5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    gc.collect()
+    before = engine_info()["idle_memory"]
+    del made
+    gc.collect()
+    assert engine_info()["idle_memory"] > before

@@ -1,40 +1,20 @@
-"""Many objects in one call: get_many, iter_many, head_many, put_many."""
+"""Many objects and ranges in one call: get_many, with memory of its own or into `out`."""
 
 from __future__ import annotations
 
 import array
-import io
 import mmap
-import os
-import resource
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from objstore import Bytes, engine_info, exceptions
-from tests.conformance.conftest import BODIES, MANY, SMALL, Face, Mode
+from tests.conformance.conftest import BODIES, MANY, SMALL, Face, Mode, Told
 
 SIZE = len(SMALL)
 FEW, FEW_BODIES = MANY[:100], BODIES[:100]
-
-
-class Told:
-    """A progress callback that remembers."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[int, int, int]] = []
-
-    def __call__(self, done: int, total: int, size: int) -> None:
-        self.calls.append((done, total, size))
-
-    def check(self, total: int, size: int) -> None:
-        """The calls never go back, and the last one says that all is done."""
-        assert self.calls == sorted(self.calls)
-        assert {call[1] for call in self.calls} == {total}
-        assert self.calls[-1] == (total, total, size)
 
 
 # --- get_many
@@ -253,192 +233,3 @@ async def test_a_str_is_no_list_of_requests(library: Face) -> None:
     for call in (library.get_many, library.head_many):
         with pytest.raises(TypeError, match="list"):
             await call("small")
-
-
-# --- iter_many
-
-
-async def test_iter_many(library: Face, mode: Mode) -> None:
-    found = dict(await mode.all(library.iter_many(FEW)))
-    assert found == dict(enumerate(FEW_BODIES))
-
-
-async def test_iter_many_paths_and_ranges(library: Face, mode: Mode, large: bytes) -> None:
-    requests = ["small", ("large", 5, 12_000_000), ("small", 1000, None), "empty"]
-    found = dict(await mode.all(library.iter_many(iter(requests))))
-    assert found == {0: SMALL, 1: large[5:12_000_000], 2: SMALL[1000:], 3: b""}
-
-
-async def test_iter_many_of_nothing(library: Face, mode: Mode) -> None:
-    assert await mode.all(library.iter_many([])) == []
-
-
-async def test_iter_many_async_is_iter_many(library: Face, mode: Mode) -> None:
-    assert await mode.all(library.target.iter_many_async(["small"])) == [(0, SMALL)]
-
-
-async def test_iter_many_returns_errors(library: Face, mode: Mode) -> None:
-    found = dict(await mode.all(library.iter_many(REQUESTS, on_error="return")))
-    assert (found[0], found[2], found[4]) == (SMALL, SMALL[3:5], b"")
-    assert isinstance(found[1], exceptions.NotFoundError)
-    assert isinstance(found[3], exceptions.InvalidRangeError)
-    assert sorted(found) == [0, 1, 2, 3, 4, 5]
-
-
-async def test_iter_many_raises_the_first_error(library: Face, mode: Mode) -> None:
-    with pytest.raises(exceptions.NotFoundError, match="'missing'"):
-        await mode.all(library.iter_many([*FEW, "missing"]))
-
-
-async def test_iter_many_left_early(library: Face, mode: Mode, server: object) -> None:
-    results = library.iter_many(MANY, max_concurrency=4)
-    taken = await first_of(mode, results)
-    assert taken[1] == BODIES[taken[0]]
-    assert engine_info()["in_flight"] == 0
-    if server is not None:
-        with pytest.raises(ValueError, match="closed"):
-            await mode.all(results)
-    assert await library.get_many(["small"]) == [SMALL]
-
-
-async def first_of(mode: Mode, results: Any) -> Any:
-    """Iterate, and leave the loop at the first result."""
-    if mode.is_async:
-        iterator = aiter(results)
-        try:
-            return await anext(iterator)
-        finally:
-            await iterator.aclose()
-    try:
-        return next(iter(results))
-    finally:
-        results.close()
-
-
-@pytest.mark.needs("requests")
-async def test_iter_many_holds_a_window(library: Face, mode: Mode) -> None:
-    requests = [("small", 0, SIZE)] * 100
-    before = engine_info()["requests"]
-    results = library.iter_many(requests, window=10 * SIZE)
-    iterator = aiter(results) if mode.is_async else iter(results)
-    for taken in range(1, 21):
-        await anext(iterator) if mode.is_async else next(iterator)
-        time.sleep(0.005)
-        assert engine_info()["requests"] - before <= taken + 11
-    results.close()
-
-
-async def test_a_window_smaller_than_an_object(library: Face, mode: Mode) -> None:
-    found = dict(await mode.all(library.iter_many([*MANY[:20], "small", ("large", 0, 5_000_000)], window=1)))
-    assert sorted(found) == [*range(22)]
-    assert found[20] == SMALL
-
-
-# --- head_many
-
-
-async def test_head_many(library: Face) -> None:
-    metas = await library.head_many(iter(FEW))
-    assert [meta["path"] for meta in metas] == FEW
-    assert [meta["size"] for meta in metas] == [len(body) for body in FEW_BODIES]
-    assert metas[3] == await library.head(FEW[3])
-    assert await library.head_many([]) == []
-
-
-async def test_head_many_with_errors(library: Face) -> None:
-    metas = await library.head_many(["small", "missing", "empty"], on_error="return", max_concurrency=1)
-    assert [metas[0]["size"], metas[2]["size"]] == [SIZE, 0]
-    assert isinstance(metas[1], exceptions.NotFoundError)
-    with pytest.raises(exceptions.NotFoundError, match="'missing'"):
-        await library.head_many(["small", "missing"])
-
-
-async def test_head_many_tells_its_progress(library: Face) -> None:
-    told = Told()
-    await library.head_many(MANY[:50], progress=told)
-    assert told.calls[-1][:2] == (50, 50)
-
-
-# --- put_many
-
-
-async def test_put_many(store: Face) -> None:
-    results = await store.put_many(((f"{number}", body) for number, body in enumerate(FEW_BODIES)), max_concurrency=7)
-    assert await store.get_many([f"{number}" for number in range(100)]) == FEW_BODIES
-    heads = await store.head_many(["7", "8"])
-    assert results[7:9] == [{"e_tag": meta["e_tag"], "version": meta["version"]} for meta in heads]
-
-
-async def test_put_many_of_a_mapping(store: Face, tmp_path: Path, large: bytes) -> None:
-    (tmp_path / "data").write_bytes(SMALL)
-    (tmp_path / "empty").touch()
-    items = {
-        "bytes": SMALL,
-        "nothing": b"",
-        "numpy": np.frombuffer(SMALL, np.float32),
-        "path": tmp_path / "data",
-        "empty path": str(tmp_path / "empty"),
-        "BytesIO": io.BytesIO(SMALL),
-        "iterator": iter([SMALL[:5], SMALL[5:]]),
-        "large iterator": iter([large[:7_000_000], large[7_000_000:]]),
-        "large": large,
-    }
-    await store.put_many(items)
-    bodies = await store.get_many(items)
-    assert bodies == [SMALL, b"", SMALL, SMALL, b"", SMALL, SMALL, large, large]
-
-
-async def test_put_many_of_more_files_than_may_be_open(store: Face, tmp_path: Path) -> None:
-    files = {f"{number:03}": tmp_path / f"{number}" for number in range(300)}
-    for path, file in files.items():
-        file.write_text(path)
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    told = Told()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit[0], open_files() + 290), limit[1]))
-    try:
-        results = await store.put_many(files, progress=told, max_concurrency=8)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
-    told.check(300, 900)
-    assert len({result["e_tag"] for result in results}) == 300
-    assert await store.get_many(files) == [path.encode() for path in files]
-
-
-def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
-async def test_put_many_of_nothing(store: Face) -> None:
-    assert await store.put_many([]) == []
-    assert await store.put_many({}) == []
-
-
-async def test_put_many_with_attributes(store: Face) -> None:
-    await store.put_many({"a": b"1", "b": b"2"}, attributes={"contenttype": "text/x-test", "mine": "1"})
-    for path in ("a", "b"):
-        attributes = (await store.get(path)).attributes
-        assert (attributes["Content-Type"], attributes["mine"]) == ("text/x-test", "1")
-
-
-@pytest.mark.needs("conditions")
-async def test_put_many_creates(store: Face) -> None:
-    await store.put("b", b"old")
-    results = await store.put_many({"a": b"new", "b": b"new", "c": b"new"}, mode="create", on_error="return")
-    assert isinstance(results[1], exceptions.AlreadyExistsError)
-    assert await store.get_many(["a", "b", "c"]) == [b"new", b"old", b"new"]
-    with pytest.raises(exceptions.AlreadyExistsError, match="'b'"):
-        await store.put_many({"d": b"new", "b": b"new"}, mode="create")
-    assert isinstance(results[1], FileExistsError)
-
-
-async def test_put_many_tells_its_progress(store: Face) -> None:
-    told = Told()
-    await store.put_many({f"{number}": SMALL for number in range(50)}, progress=told)
-    told.check(50, 50 * SIZE)
-
-
-async def test_put_many_checks_before_it_sends(store: Face, mode: Mode, tmp_path: Path) -> None:
-    for wrong in [("../b", b""), ("", b""), ("b", tmp_path / "missing"), ("b", 5)]:
-        with pytest.raises((ValueError, OSError, TypeError)):
-            await store.put_many([("a", b""), wrong])
-    assert await mode(store.list()).collect() == []

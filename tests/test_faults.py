@@ -1,0 +1,120 @@
+"""Operations against a server that misbehaves on purpose: what is read is right, or it is an error.
+
+The scenarios are those of tests/faults: a key SCENARIO/NAME gets the replies of that scenario.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from objstore.exceptions import (
+    BaseError,
+    ConnectionFailedError,
+    CorruptResponseError,
+    ObjectChangedError,
+    PermissionDeniedError,
+)
+from objstore.store import S3Store
+from tests.faults.client import FaultServer
+from tests.faults.content import content
+
+SIZE = 1 << 20
+
+
+def store_on(server: FaultServer, *, retries: int = 4, **client_options: Any) -> S3Store:
+    return S3Store(
+        server.bucket,
+        endpoint=server.endpoint,
+        region=server.region,
+        access_key_id=server.access_key_id,
+        secret_access_key=server.secret_access_key,
+        client_options={"allow_http": True, **client_options},
+        retry_config={"max_retries": retries},
+    )
+
+
+@pytest.mark.parametrize(
+    ("scenario", "requests"),
+    [
+        ("busy-twice", 3),
+        ("cut-by-fin", 2),
+        ("cut-by-reset", 2),
+        ("fin-first", 2),
+        ("request-timeout", 2),
+        ("reset-first", 2),
+        ("throttled-once", 2),
+    ],
+)
+def test_a_passing_fault_costs_no_more_than_another_try(
+    fault_server: FaultServer, scenario: str, requests: int
+) -> None:
+    store = store_on(fault_server)
+    assert store.get(f"{scenario}/a").bytes() == content(0, SIZE)
+    assert 2 <= len(fault_server.requests(scenario)) <= requests
+
+
+def test_a_cut_body_goes_on_where_it_ended(fault_server: FaultServer) -> None:
+    store = store_on(fault_server)
+    assert store.get_many(["cut-by-fin/a"]) == [content(0, SIZE)]
+    first, second = fault_server.requests("cut-by-fin")
+    assert "range" not in first["headers"]
+    assert int(second["headers"]["range"].removeprefix("bytes=").partition("-")[0]) > 0
+    assert second["headers"]["if-match"] == '"generated-v1"'
+
+
+@pytest.mark.parametrize("scenario", ["short-range", "wrong-content-range", "wide-range", "two-lengths", "not-http"])
+def test_a_reply_that_contradicts_itself_is_refused_after_a_second_look(
+    fault_server: FaultServer, scenario: str
+) -> None:
+    with pytest.raises((CorruptResponseError, ConnectionFailedError)):
+        store_on(fault_server).get_range(f"{scenario}/a", start=1000, end=2000)
+    assert len(fault_server.requests(scenario)) == 2
+
+
+def test_a_range_is_cut_out_of_a_whole_object(fault_server: FaultServer) -> None:
+    assert store_on(fault_server).get_range("ignored-range/a", start=1000, end=2000) == content(1000, 2000)
+
+
+def test_an_absurd_length_ends_nothing_but_the_request(fault_server: FaultServer) -> None:
+    with pytest.raises(BaseError):
+        store_on(fault_server, retries=1, stall_timeout=0.5).get_many(["huge-length/a"])
+
+
+def test_ranges_of_two_versions_are_never_mixed(fault_server: FaultServer) -> None:
+    store = store_on(fault_server)
+    starts = range(0, SIZE, 1 << 16)
+    with pytest.raises(ObjectChangedError):
+        store.get_ranges("replaced-object/a", starts=starts, lengths=[16] * len(starts), coalesce=0)
+
+
+def test_a_server_without_an_end_to_its_failures_is_left_alone(fault_server: FaultServer) -> None:
+    with pytest.raises(BaseError) as failure:
+        store_on(fault_server, retries=1).get("busy-always/a")
+    assert (failure.value.status, failure.value.attempts) == (503, 2)
+    assert len(fault_server.requests("busy-always")) == 2
+
+
+@pytest.mark.parametrize(
+    ("scenario", "limit"), [("stall-first", "first_byte_timeout"), ("stall-in-body", "stall_timeout")]
+)
+def test_a_stall_is_noticed_and_mended(fault_server: FaultServer, scenario: str, limit: str) -> None:
+    store = store_on(fault_server, **{limit: 0.5})
+    assert store.get_many([f"{scenario}/a"]) == [content(0, SIZE)]
+    assert len(fault_server.requests(scenario)) == 2
+
+
+def test_a_part_that_fails_once_is_sent_again(fault_server: FaultServer) -> None:
+    body = bytes(12 << 20)
+    store = store_on(fault_server)
+    store.put("part-fails-once/a", body)
+    assert store.head("part-fails-once/a")["size"] == len(body)
+
+
+def test_a_part_that_is_refused_ends_the_upload_and_leaves_nothing(fault_server: FaultServer) -> None:
+    with pytest.raises(PermissionDeniedError):
+        store_on(fault_server).put("part-forbidden/a", bytes(12 << 20))
+    operations = [request["operation"] for request in fault_server.requests("part-forbidden")]
+    assert "abort" in operations
+    assert "complete" not in operations
