@@ -50,15 +50,11 @@ def cheaper(peer: str, factor: float) -> Bar:
 
 
 def cpu_at_most(microseconds: float) -> Bar:
-    return Bar(
-        f"{microseconds:g} us of CPU a request", microseconds, "us", True, _own(lambda figure: figure.cpu)
-    )
+    return Bar(f"{microseconds:g} us of CPU a request", microseconds, "us", True, _own(lambda figure: figure.cpu))
 
 
 def memory_at_most(mebibytes: float) -> Bar:
-    return Bar(
-        f"{mebibytes:g} MiB of memory", mebibytes, "MiB", True, _own(lambda figure: figure.memory / MIB)
-    )
+    return Bar(f"{mebibytes:g} MiB of memory", mebibytes, "MiB", True, _own(lambda figure: figure.memory / MIB))
 
 
 def of_ideal(share: float) -> Bar:

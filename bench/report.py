@@ -42,9 +42,7 @@ def failures(entries: Iterable[Entry]) -> str:
 def bars(row_verdicts: Iterable[Verdict]) -> str:
     """Return one line for each bar: what is asked, what was reached, met or not."""
     words = {True: "met", False: "NOT MET", None: "not measured"}
-    return "\n".join(
-        f"  bar: {verdict.bar.text}: {_reached(verdict)}{words[verdict.met]}" for verdict in row_verdicts
-    )
+    return "\n".join(f"  bar: {verdict.bar.text}: {_reached(verdict)}{words[verdict.met]}" for verdict in row_verdicts)
 
 
 def record(

@@ -47,9 +47,7 @@ class Plan:
 def run(site: Site, plan: Plan, say: Callable[[str], None]) -> Iterator[tuple[Row, list[Entry]]]:
     """Yield each row of the plan with its entries, measured."""
     for row in plan.rows:
-        entries = [
-            Entry(peer, mode) for peer in PEERS if peer.name in plan.peers for mode in peer.modes_for(row)
-        ]
+        entries = [Entry(peer, mode) for peer in PEERS if peer.name in plan.peers for mode in peer.modes_for(row)]
         say(f"{row.name}: {len(entries)} modes")
         _rounds(site, plan, row, entries)
         if row.audit and not plan.quick:

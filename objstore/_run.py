@@ -154,37 +154,40 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Mailbox:
-    """What one event loop waits for: one reader for the news of all its batches."""
+    """What one event loop waits for: one reader for the news of all its batches.
 
-    _all: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, _Mailbox]] = WeakKeyDictionary()
+    The loop keeps it, by its reader, and it keeps the futures and so the tasks; nothing else must, or a loop that is
+    gone would be kept by what waited on it.
+    """
+
+    _all: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, ref[_Mailbox]]] = WeakKeyDictionary()
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.channel = Channel()
-        # weak: a future knows its loop, and a loop that is gone must not be kept by what waited on it
-        self.waiting: dict[int, ref[asyncio.Future[None]]] = {}
+        self.waiting: dict[int, asyncio.Future[None]] = {}
         loop.add_reader(self.channel.fileno(), self.deliver)
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> _Mailbox:
         """Return the mailbox of a loop; a forked child makes a new one."""
-        mailbox = cls._all.get(loop)
+        known = cls._all.get(loop)
+        mailbox = None if known is None else known()
         if mailbox is None or not mailbox.channel.alive:
-            mailbox = cls._all[loop] = cls(loop)
+            mailbox = cls(loop)
+            cls._all[loop] = ref(mailbox)
         return mailbox
 
     def deliver(self) -> None:
         """Wake all whose batches have news."""
         for batch_id in self.channel.drain():
-            waiting = self.waiting.get(batch_id)
-            future = None if waiting is None else waiting()
+            future = self.waiting.get(batch_id)
             if future is not None:
                 _wake(future)
 
     async def news(self, batch: Batch) -> None:
         """Wait until a batch has news, or its `wake_after` is over."""
         loop = asyncio.get_running_loop()
-        future = loop.create_future()
-        self.waiting[batch.id] = ref(future)
+        future = self.waiting[batch.id] = loop.create_future()
         timer = None if batch.wake_after is None else loop.call_later(batch.wake_after, _wake, future)
         try:
             if not batch.is_started:

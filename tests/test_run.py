@@ -1,4 +1,5 @@
-"""Plans driven in both ways, with no network: order, values, errors and interrupts where they wait, and every effect."""
+"""Plans driven in both ways, with no network: order, values, errors and interrupts where they wait, and every
+effect."""
 
 from __future__ import annotations
 

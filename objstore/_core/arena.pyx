@@ -1,7 +1,7 @@
 # Memory for reply bodies: blocks that a loop can take without the GIL, counted by reference, reused last in first out.
 #
-# Fresh pages cost more than the copy into them, so blocks of 64 KiB and more are kept when freed, up to a limit, and big
-# ones ask for huge pages.
+# Fresh pages cost more than the copy into them, so blocks of 64 KiB and more are kept when freed, up to a limit, and
+# big ones ask for huge pages.
 
 cdef struct Arena:
     int references

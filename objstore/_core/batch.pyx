@@ -4,9 +4,9 @@
 cdef class Batch:
     """Many requests of one shape, submitted at once: one method, one origin, one set of shared headers.
 
-    Add the items, ``seal`` when there will be no more, ``start``, then ``wait`` until there is news and act on it: take the
-    ``failures`` and for each either ``retry`` or ``give_up``; take the ``finished`` ones where `each` is set. ``close`` in
-    any case: it ends what is in flight and returns when no thread touches the caller's memory any more.
+    Add the items, ``seal`` when there will be no more, ``start``, then ``wait`` until there is news and act on it: take
+    the ``failures`` and for each either ``retry`` or ``give_up``; take the ``finished`` ones where `each` is set.
+    ``close`` in any case: it ends what is in flight and returns when no thread touches the caller's memory any more.
 
     :param origin: scheme, host and port, ``https://host:443``.
     :param method: the HTTP method, upper case.
@@ -28,8 +28,8 @@ cdef class Batch:
     cdef object __weakref__
     cdef public object wake_after   # seconds after which a waiting driver comes back without news, or None
 
-    def __cinit__(self, str origin, str method, ClientSettings settings, *, headers=(), Signer signer=None, bint keep_head=False,
-                  bint each=False, Py_ssize_t most_in_flight=64, int64_t window=0):
+    def __cinit__(self, str origin, str method, ClientSettings settings, *, headers=(), Signer signer=None,
+                  bint keep_head=False, bint each=False, Py_ssize_t most_in_flight=64, int64_t window=0):
         cdef BatchC* batch = <BatchC*>calloc(1, sizeof(BatchC))
         if batch == NULL:
             raise MemoryError
@@ -89,7 +89,7 @@ cdef class Batch:
         """Add a request and return its index.
 
         :param target: path and query, percent-encoded.
-        :param start, end: the range wanted, half-open; only `start`: to the end of the object; only `end`: its last bytes.
+        :param start, end: the range wanted, half-open; only `start`: to the object's end; only `end`: its last bytes.
         :param headers: header lines of this request alone.
         :param body: what to send: a Buffer, or (file descriptor, offset, length). None sends no body at all.
         :param out: a writable Buffer to receive the body at `out_start`, at most `out_length` bytes.
@@ -188,7 +188,7 @@ cdef class Batch:
     def report_to(self, Channel channel not None):
         """Report news to another channel from now on: whoever waits now is not the one who waited before."""
         if self.driver is not None and self.driver is not channel:
-            raise RuntimeError("without helper threads (io_threads=0), what one event loop began cannot be awaited on another")
+            raise RuntimeError("without helper threads (io_threads=0), each event loop must await what it began itself")
         pthread_mutex_lock(&self.c.mutex)
         if self.c.channel != channel.c:
             if self.c.channel != NULL:
@@ -208,9 +208,9 @@ cdef class Batch:
 
     cdef int _attach_helpers(self, int least) except -1:
         """Give shares to helper threads in turn: to `least`, to all of them where the batch is large."""
-        cdef int i, wanted = io_threads if self.c.count > self.c.most_in_flight else least
+        cdef int wanted = io_threads if self.c.count > self.c.most_in_flight else least
         engine_start_helpers()
-        for i in range(min(wanted, MAX_LOOPS - 1)):
+        for _ in range(min(wanted, MAX_LOOPS - 1)):
             engine.turn += 1
             self._attach(engine.helpers[engine.turn % engine.helper_count])
         return 0
@@ -278,7 +278,7 @@ cdef class Batch:
     def retry(self, Py_ssize_t index, double delay=0, Signer signer=None, *, bint anew=False):
         """Send a failed request again, after `delay` seconds, where given with a fresh signer.
 
-        A body that broke off goes on where it ended, if it is still that of the same object; with `anew` from its start.
+        A body that broke off goes on where it ended, if it is still of the same object; with `anew` from the start.
         """
         cdef Item* item = self._item(index)
         cdef Item** link = &self.c.retries
@@ -353,7 +353,7 @@ cdef class Batch:
         return out
 
     def take(self, Py_ssize_t index):
-        """Return the body of a finished request and let go of it, and of what it sent: it no longer fills the window."""
+        """Return the body of a finished request and let go of it and of what it sent: it fills the window no longer."""
         cdef Item* item = self._item(index)
         cdef Bytes body = item_body(item, self.held)
         self.held.pop(index, None)

@@ -45,8 +45,8 @@ cdef Bytes bytes_over(object owner, Arena* arena, const char* data, Py_ssize_t l
 cdef class Bytes:
     """Immutable bytes that share memory with the reply they came in: a buffer, and most of what ``bytes`` can do.
 
-    ``memoryview(b)`` and ``numpy.frombuffer(b)`` copy nothing, nor does a slice of step 1. A live slice keeps the block of
-    memory it is in; ``b.to_bytes()`` copies out.
+    ``memoryview(b)`` and ``numpy.frombuffer(b)`` copy nothing, nor does a slice of step 1. A live slice keeps the block
+    of memory it is in; ``b.to_bytes()`` copies out.
 
     :param buffer: any object with a C-contiguous buffer; it is shared, not copied.
     """

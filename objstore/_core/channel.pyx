@@ -1,7 +1,8 @@
 # Channel: where batches tell an event loop that they have news. The event loop watches one descriptor for all of them.
 #
-# With helper threads the descriptor is an eventfd, rung when the list of news was empty. Without (io_threads=0) it is the
-# epoll of a loop that the channel drives itself whenever it becomes readable; a timerfd in it stands for libcurl's timers.
+# With helper threads the descriptor is an eventfd, rung when the list of news was empty. Without (io_threads=0) it is
+# the epoll of a loop that the channel drives itself whenever it becomes readable; a timerfd in it stands for libcurl's
+# timers.
 
 cdef struct ChannelC:
     int references

@@ -1,7 +1,8 @@
 # The engine of this process: its loops, its helper threads, and what happens at fork and at exit.
 #
-# Calling threads borrow a loop for the length of a call, last returned first, so that its connections are warm. Work that
-# goes on while the caller does something else, and all asyncio work, belongs to helper threads, started when first needed.
+# Calling threads borrow a loop for the length of a call, last returned first, so that its connections are warm. Work
+# that goes on while the caller does something else, and all asyncio work, belongs to helper threads, started when first
+# needed.
 import atexit
 import resource
 
@@ -57,6 +58,21 @@ cdef void engine_return(LoopC* loop) noexcept nogil:
     pthread_mutex_lock(&engine.mutex)
     loop.next_idle = engine.idle
     engine.idle = loop
+    pthread_mutex_unlock(&engine.mutex)
+
+
+cdef void engine_drop_idle() noexcept nogil:
+    """Close the idle connections of all loops that nobody drives: their descriptors are needed."""
+    cdef LoopC* loop
+    cdef Shard* shard
+    pthread_mutex_lock(&engine.mutex)
+    loop = engine.idle
+    while loop != NULL:
+        shard = loop.shards
+        while shard != NULL:
+            lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_NETWORK_CHANGED, <long>curl.CURLMNWC_CLEAR_CONNS)
+            shard = shard.next
+        loop = loop.next_idle
     pthread_mutex_unlock(&engine.mutex)
 
 
@@ -175,7 +191,7 @@ def _after_fork_in_parent():
 
 
 def _after_fork_in_child():
-    """Close the parent's descriptors without a word to the servers, and forget its loops; their memory is left alone."""
+    """Close the parent's descriptors without a word to the servers, and forget its loops; their memory is left."""
     global generation
     cdef LoopC* loop = engine.loops
     cdef int fd

@@ -81,7 +81,9 @@ cdef void copy_tag(Slot* slot, const char* text, size_t size) noexcept nogil:
         slot.item.tag = hash_text(text, size)
 
 
-cdef inline const char* field_value(const char* line, const char* end, const char* name, Py_ssize_t length) noexcept nogil:
+cdef inline const char* field_value(
+    const char* line, const char* end, const char* name, Py_ssize_t length
+) noexcept nogil:
     """Return where the value of a header line begins, NULL if its name is another; `name` ends in a colon."""
     if end - line <= length or strncasecmp(line, name, length) != 0:
         return NULL

@@ -1,6 +1,6 @@
-# A batch of requests and its items, one request and its reply each. A batch is shared by the Python thread that made it and
-# the loops that work on it; its mutex guards every field that changes after the start. An item in flight belongs to the
-# loop that claimed it.
+# A batch of requests and its items, one request and its reply each. A batch is shared by the Python thread that made it
+# and the loops that work on it; its mutex guards every field that changes after the start. An item in flight belongs to
+# the loop that claimed it.
 
 cdef enum:
     WAITING                 # not yet claimed, or to be tried again
@@ -41,6 +41,7 @@ cdef struct Item:
     int64_t due_ns
     int state
     int attempts
+    bint fresh              # every idle connection had died: send it on a new one
 
     int result              # CURLcode
     int status
@@ -329,10 +330,14 @@ cdef void batch_poke(BatchC* batch) noexcept nogil:
 
 
 cdef void batch_unclaim(Item* item) noexcept nogil:
-    """Take back an item whose transfer was dropped by a cancel."""
+    """Take back an item whose transfer was dropped, as if it had not been tried: it is the next to be claimed."""
     cdef BatchC* batch = item.batch
     pthread_mutex_lock(&batch.mutex)
     item.state = WAITING
+    item.attempts -= 1
+    item.due_ns = 0
+    item.next = batch.retries
+    batch.retries = item
     batch.in_flight -= 1
     batch.held -= item.reserved
     if batch.in_flight == 0:

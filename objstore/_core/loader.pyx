@@ -1,8 +1,8 @@
 # Finds libcurl and libcrypto at run time and fills the two tables of functions.
 #
-# Order: $OBJSTORE_LIBCURL, else the libcurl that the pycurl wheel carries (reached through pycurl's extension module, which
-# is opened but not imported), else the system's. dlsym on a handle searches the whole dependency tree of what was opened,
-# so the same handle gives libcrypto too.
+# Order: $OBJSTORE_LIBCURL, else the libcurl that the pycurl wheel carries (reached through pycurl's extension module,
+# which is opened but not imported), else the system's. dlsym on a handle searches the whole dependency tree of what was
+# opened, so the same handle gives libcrypto too.
 import ctypes.util
 import importlib.machinery
 import importlib.util
@@ -22,7 +22,8 @@ cdef curl.Functions lib
 cdef Crypto crypto
 cdef bytes libcurl_path
 
-# The first with a thread-safe curl_global_init; versions with faults that break an event loop or close foreign descriptors.
+# The first with a thread-safe curl_global_init; versions with faults that break an event loop or close foreign
+# descriptors.
 cdef tuple OLDEST_LIBCURL = (7, 84, 0)
 cdef frozenset BROKEN_LIBCURL = frozenset(
     {(7, 87, 0), (8, 9, 0), (8, 9, 1), (8, 10, 0), (8, 10, 1), (8, 11, 1), (8, 20, 0)}
@@ -100,7 +101,7 @@ cdef void* _open(str path) except NULL:
 
 
 cdef _fill_crypto(void* handle):
-    """Take SHA-256 from the libcrypto behind libcurl, else from the system's (a libcurl may use another TLS library)."""
+    """Take SHA-256 from the libcrypto behind libcurl, else from the system's (libcurl may use another TLS library)."""
     if dlsym(handle, b"SHA256_Init") == NULL:
         handle = _open(ctypes.util.find_library("crypto") or "libcrypto.so.3")
     crypto.SHA256_Init = <sha256_init_t>_symbol(handle, b"SHA256_Init")

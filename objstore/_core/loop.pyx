@@ -1,7 +1,8 @@
-# The event loop: one epoll, several libcurl multi handles, the slots that are in flight, and the batches that want some.
+# The event loop: one epoll, several libcurl multi handles, the slots that are in flight, and the batches that want
+# some.
 #
-# A loop is driven by one thread at a time: a helper thread for good, or a calling thread for the length of a call. Others
-# reach it through its inbox alone. Once made, it is never freed: connections keep a pointer to it.
+# A loop is driven by one thread at a time: a helper thread for good, or a calling thread for the length of a call.
+# Others reach it through its inbox alone. Once made, it is never freed: connections keep a pointer to it.
 
 cdef enum:
     MOST_EVENTS = 256
@@ -19,7 +20,7 @@ cdef struct FdState:
     Shard* shard
     uint32_t wanted                 # what libcurl waits for now
     uint32_t registered             # what epoll watches: kept when libcurl lets go, since it mostly comes back
-    bint connection                 # a connection, whose end we are told of: libcurl closes its other descriptors silently
+    bint connection                 # libcurl tells of its end; of that of its other descriptors it does not
 
 cdef struct LoopC:
     int epoll_fd
@@ -34,12 +35,13 @@ cdef struct LoopC:
     Slot* free_slots
     Slot* active_slots
     int active
-    int most_active
+    int most_active                 # what the descriptors suffice for now, at most most_allowed
+    int most_allowed
     BatchRef* ready                 # shares that may have something to send: a queue
     BatchRef* ready_last
     BatchRef* delayed               # shares whose next retry is due later
 
-    pthread_mutex_t driving         # held by a caller while it drives: a channel's loop may be wanted by several threads
+    pthread_mutex_t driving         # held by whoever drives: a channel's loop may be wanted by several threads
     pthread_mutex_t mutex           # guards the inbox and asleep
     BatchRef* inbox
     bint asleep
@@ -139,7 +141,7 @@ cdef LoopC* loop_new(int most_active) noexcept nogil:
     cdef epoll_event event
     if loop == NULL:
         return NULL
-    loop.most_active = most_active
+    loop.most_active = loop.most_allowed = most_active
     loop.timer_fd = loop.bell_fd = -1
     loop.now_ns = loop.swept_ns = now_ns()
     pthread_mutex_init(&loop.driving, NULL)
@@ -220,6 +222,8 @@ cdef void slot_unlink(LoopC* loop, Slot* slot) noexcept nogil:
     if slot.next != NULL:
         slot.next.previous = slot.previous
     loop.active -= 1
+    if loop.active == 0:
+        loop.most_active = loop.most_allowed
     slot.shard.active -= 1
     slot.next = loop.free_slots
     loop.free_slots = slot
@@ -252,22 +256,53 @@ cdef void end_slot(LoopC* loop, Slot* slot, int result) noexcept nogil:
 
 
 cdef void abort_share(LoopC* loop, BatchRef* share) noexcept nogil:
-    """Drop every transfer of a share, NULL for all, without a verdict; the connection of a reply under way is closed."""
+    """Drop every transfer of a share, NULL for all, without a verdict; replies under way lose their connections."""
     cdef Slot* slot = loop.active_slots
     cdef Slot* following
-    cdef Item* item
     while slot != NULL:
         following = slot.next
         if share == NULL or slot.share == share:
             lib.curl_multi_remove_handle(slot.shard.multi, slot.easy)
-            slot_unlink(loop, slot)
-            settings_keep(&slot.configured, NULL)
-            signer_release(slot.signer)
-            item = slot.item
-            slot.signer = NULL
-            slot.item = NULL
-            batch_unclaim(item)
+            put_back(loop, slot)
         slot = following
+
+
+cdef void put_back(LoopC* loop, Slot* slot) noexcept nogil:
+    """Give an item back to its batch as if it had not been tried."""
+    cdef Item* item = slot.item
+    slot_unlink(loop, slot)
+    settings_keep(&slot.configured, NULL)
+    signer_release(slot.signer)
+    slot.signer = NULL
+    slot.item = NULL
+    batch_unclaim(item)
+
+
+cdef bint never_arrived(LoopC* loop, Slot* slot, int* result, bint reused) noexcept nogil:
+    """Tell whether a request failed before the server could know of it, and may at once be sent again.
+
+    Either the idle connections that libcurl tried, up to six, had all died, or descriptors are short and there will be
+    some when another transfer ends. Where none is under way that is an error, which is named here.
+    """
+    cdef int fd
+    if result[0] in (curl.CURLE_GOT_NOTHING, curl.CURLE_SEND_ERROR, curl.CURLE_RECV_ERROR):
+        if not reused or slot.item.status or slot.item.fresh:
+            return False
+        slot.item.fresh = True
+        return True
+    if result[0] != curl.CURLE_COULDNT_CONNECT:
+        return False
+    fd = dup(loop.wake_fd)
+    if fd >= 0:
+        close(fd)
+        return False
+    if loop.active > 1:
+        loop.most_active = loop.active - 1
+        return True
+    engine_drop_idle()
+    result[0] = curl.CURLE_OUT_OF_MEMORY
+    snprintf(slot.error, ERROR_TEXT, b"there is no descriptor left (RLIMIT_NOFILE)")
+    return False
 
 
 cdef void fill(LoopC* loop) noexcept nogil:
@@ -291,6 +326,7 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
     """Take the transfers that libcurl has finished."""
     cdef curl.CURLMsg* message
     cdef Slot* slot
+    cdef BatchRef* share
     cdef curl.CURL* easy
     cdef int left, result
     cdef long connects
@@ -309,7 +345,12 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
         loop.requests += 1
         loop.connections += connects
         lib.curl_multi_remove_handle(shard.multi, easy)
-        end_slot(loop, slot, result)
+        if result != curl.CURLE_OK and never_arrived(loop, slot, &result, connects == 0):
+            share = slot.share
+            put_back(loop, slot)
+            ready_push(loop, share)
+        else:
+            end_slot(loop, slot, result)
 
 
 cdef void run_timers(LoopC* loop) noexcept nogil:

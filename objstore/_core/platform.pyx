@@ -43,6 +43,7 @@ cdef extern from "<time.h>" nogil:
 
 cdef extern from "<unistd.h>" nogil:
     int close(int fd)
+    int dup(int fd)
     ssize_t read(int fd, void* buffer, size_t size)
     ssize_t write(int fd, const void* buffer, size_t size)
     ssize_t pread(int fd, void* buffer, size_t size, int64_t offset)

@@ -5,8 +5,8 @@ cdef class Reply:
     """What came for one request: status, headers and body; or libcurl's error, where none came.
 
     ``status`` is 0 without a reply; ``error`` is None unless the transfer failed; ``curl_code`` is its CURLcode.
-    ``start``, ``end`` and ``total`` are the reply's Content-Range, half-open, -1 where absent. ``kept`` is how many bytes of
-    the body are put aside for the next try.
+    ``start``, ``end`` and ``total`` are the reply's Content-Range, half-open, -1 where absent. ``kept`` is how many
+    bytes of the body are put aside for the next try.
     """
     cdef readonly Py_ssize_t index
     cdef readonly int status, curl_code, attempts

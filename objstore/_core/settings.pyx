@@ -1,4 +1,5 @@
-# Settings of a connection: what is the same for every request of a store. Values are checked above; here they are copied.
+# Settings of a connection: what is the same for every request of a store. Values are checked above; here they are
+# copied.
 
 cdef struct SettingsC:
     int references
@@ -56,7 +57,8 @@ cdef class ClientSettings:
 
     def __cinit__(self, *, str user_agent, ca_file=None, str proxy="", str no_proxy="", proxy_ca_file=None,
                   bint verify=True, str http_version="1.1", bint shuffle_addresses=True, double connect_timeout=3,
-                  double first_byte_timeout=15, double stall_timeout=10, double timeout=0, double max_idle=20, bint reuse=True):
+                  double first_byte_timeout=15, double stall_timeout=10, double timeout=0, double max_idle=20,
+                  bint reuse=True):
         self.c = <SettingsC*>calloc(1, sizeof(SettingsC))
         if self.c == NULL:
             raise MemoryError

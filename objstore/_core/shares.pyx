@@ -1,7 +1,7 @@
 # Shares: which batches want something of a loop, and how other threads make themselves heard.
 #
-# A share is one loop's part in one batch. It is in the loop's queue while its batch may have something to send, among the
-# delayed while the next retry is due later, and in the inbox when another thread has changed the batch.
+# A share is one loop's part in one batch. It is in the loop's queue while its batch may have something to send, among
+# the delayed while the next retry is due later, and in the inbox when another thread has changed the batch.
 
 
 cdef void ready_push(LoopC* loop, BatchRef* share) noexcept nogil:

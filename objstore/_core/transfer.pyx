@@ -1,7 +1,7 @@
 # One transfer: a libcurl easy handle while it carries an item, and libcurl's callbacks.
 #
-# Callbacks are short and touch C fields only. Every setopt must succeed: a failure is a fault of ours, counted and shown by
-# engine_info, never an error path.
+# Callbacks are short and touch C fields only. Every setopt must succeed: a failure is a fault of ours, counted and
+# shown by engine_info, never an error path.
 
 cdef enum:
     RANGE_LINE = 64
@@ -356,6 +356,9 @@ cdef bint slot_prepare(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
         settings_keep(&slot.configured, settings)
     if not plain_get:
         slot_set_method(slot, item)
+        settings_keep(&slot.configured, NULL)
+    if item.fresh:
+        set_long(slot.easy, curl.CURLOPT_FRESH_CONNECT, 1)
         settings_keep(&slot.configured, NULL)
     if not write_url(slot, item) or (slot.signer != NULL and not write_authorization(slot, item)):
         return False

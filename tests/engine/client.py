@@ -1,4 +1,5 @@
-"""The engine's server as a test sees it, batches made and driven in one line, and programs run in a process of their own."""
+"""The engine's server as a test sees it, batches made and driven in one line, and programs run in a process of their
+own."""
 
 from __future__ import annotations
 

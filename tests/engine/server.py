@@ -1,7 +1,7 @@
 """A fast server of small replies that counts what it sees. Runs as a process of its own, plain and over TLS.
 
-A request for /SIZE/NAME gets SIZE bytes of the generated content (`tests.faults.content`); Range is honoured. The query says
-what else happens:
+A request for /SIZE/NAME gets SIZE bytes of the generated content (`tests.faults.content`); Range is honoured. The
+query says what else happens:
 
     delay=SECONDS       before the reply
     stall=N             N bytes of the body are sent, then nothing; "head": not even the head

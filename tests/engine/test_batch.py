@@ -1,4 +1,5 @@
-"""A batch, from its first request to its last: order, replies, retries, the limit, the window, and who owns the memory."""
+"""A batch, from its first request to its last: order, replies, retries, the limit, the window, and who owns the
+memory."""
 
 from __future__ import annotations
 
@@ -91,7 +92,8 @@ def test_a_retry_comes_after_its_delay_and_not_later_than_others(server: Server)
             assert (reply.status, reply.attempts) == (503, 1)
             made.retry(reply.index, delays[reply.index])
     made.close()
-    times = {target: [at for at, seen in server.seen()["requests"] if seen == target] for target in made_targets(server)}
+    requests = server.seen()["requests"]
+    times = {target: [at for at, seen in requests if seen == target] for target in made_targets(server)}
     waited = {target: seen[1] - seen[0] for target, seen in times.items() if len(seen) > 1}
     assert 0.1 <= waited["/5/b?once=503"] < 0.29
     assert 0.3 <= waited["/5/a?once=503"] < 0.49

@@ -242,10 +242,10 @@ def test_a_task_that_nobody_holds_is_not_lost(server: Server) -> None:
 def test_ended_loops_leave_no_memory(server: Server) -> None:
     """Batches that had news when their loop ended are freed, and so is what they had fetched."""
     gc.collect()
-    made = batch(server.origin, [f"/{4 * MIB}/{index}" for index in range(8)], each=True)
+    made = [batch(server.origin, [f"/{4 * MIB}/{index}" for index in range(8)], each=True)]
 
     async def main() -> None:
-        task = asyncio.create_task(arun(settle(made)))
+        task = asyncio.create_task(arun(settle(made[0])))
         await asyncio.sleep(0)
         time.sleep(0.5)
         task.cancel()
@@ -255,6 +255,6 @@ def test_ended_loops_leave_no_memory(server: Server) -> None:
     asyncio.run(main())
     gc.collect()
     before = engine_info()["idle_memory"]
-    del made
+    made.clear()
     gc.collect()
     assert engine_info()["idle_memory"] > before

@@ -136,6 +136,12 @@ def test_1000_requests_succeed_with_64_descriptors(server: Server, mode: str) ->
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "1000\n", "")
 
 
+def test_a_shortage_of_descriptors_is_named(server: Server) -> None:
+    ended = run_program("one_descriptor", server.origin)
+    assert ended.stdout.splitlines() == ["27 there is no descriptor left (RLIMIT_NOFILE)", "5"]
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_without_a_descriptor_an_error_says_so_and_the_next_request_succeeds(server: Server) -> None:
     ended = run_program("no_descriptor", server.origin)
     assert ended.stdout.splitlines() == [

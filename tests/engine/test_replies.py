@@ -1,4 +1,5 @@
-"""What the engine makes of replies that break, lie or never end: an error for the one request, and never a wrong byte."""
+"""What the engine makes of replies that break, lie or never end: an error for the one request, and never a wrong
+byte."""
 
 from __future__ import annotations
 
@@ -66,7 +67,9 @@ def test_a_broken_reply_fails(answer: Answer, code: int) -> None:
     assert refused(answer).curl_code == code
 
 
-@pytest.mark.parametrize("cut", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", b"HTTP/1.1 200 OK\r\nCon"])
+@pytest.mark.parametrize(
+    "cut", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", b"HTTP/1.1 200 OK\r\nCon"]
+)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
 def test_half_a_head_is_no_success(cut: bytes, method: str) -> None:
     with answering(ends(cut)) as raw:
@@ -235,7 +238,9 @@ def test_extra_bytes_are_not_taken_for_the_next_reply() -> None:
 # --- replies that are none, or never end
 
 
-@pytest.mark.parametrize("data", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\0" * 5000, b"\xff" * 100_000, b"HTTP/9.9 200 OK\r\n\r\n"])
+@pytest.mark.parametrize(
+    "data", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\0" * 5000, b"\xff" * 100_000, b"HTTP/9.9 200 OK\r\n\r\n"]
+)
 def test_garbage_is_refused(data: bytes) -> None:
     assert refused(ends(data)).curl_code != 0
 
@@ -319,7 +324,6 @@ def test_many_connections_that_died_when_idle_cost_no_failure(server: Server) ->
             assert run(settle(made, background=background)) == {}
             assert {made.reply(index).attempts for index in range(made.total)} == {1}
             server.control("hang-up")
-            time.sleep(1.1)  # libcurl looks whether a connection is alive once a second
 
 
 def test_a_refused_connection_fails_at_once() -> None:

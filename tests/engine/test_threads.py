@@ -1,0 +1,149 @@
+"""Many threads at once: single requests and batches, one process, one engine."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from objstore._core import Batch, Buffer, engine_info
+from objstore._run import arun, run
+from tests.engine.client import SETTINGS, Server, batch, run_program, settle
+from tests.faults.content import content
+
+THREADS = 32
+
+
+def together(work: Callable[[int], None], count: int = THREADS) -> None:
+    """Run `work` in many threads that begin at once; raise the first error of any."""
+    errors: list[BaseException] = []
+    barrier = threading.Barrier(count)
+
+    def worker(number: int) -> None:
+        try:
+            barrier.wait(30)
+            work(number)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=worker, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(90)
+    assert not any(thread.is_alive() for thread in threads)
+    if errors:
+        raise errors[0]
+
+
+def test_single_requests(server: Server) -> None:
+    def work(number: int) -> None:
+        for index in range(60):
+            made = Batch(server.origin, "GET", SETTINGS)
+            made.add(b"/5000/a", 8 * number + index, 1000 + 8 * number)
+            made.seal()
+            assert run(settle(made, background=index % 3 == 0)) == {}
+            assert made.bodies()[0] == content(8 * number + index, 1000 + 8 * number)
+
+    together(work)
+    assert engine_info()["loops"] <= THREADS + engine_info()["io_threads"] + 8
+    assert len(server.seen()["requests"]) == 60 * THREADS
+
+
+def test_batches_with_failures_cancels_and_memory_of_the_callers(server: Server) -> None:
+    def work(number: int) -> None:
+        chance = random.Random(number)
+        for _ in range(6):
+            count = chance.randrange(1, 60)
+            memory = bytearray(100 * count)
+            out = Buffer(memory, writable=True)
+            made = Batch(server.origin, "GET", SETTINGS, most_in_flight=8)
+            for index in range(count):
+                target = f"/5000/{number}-{index}" + ("?status=404" if index % 7 == 3 else "")
+                made.add(target.encode(), 8 * index, 8 * index + 100, out=out, out_start=100 * index, out_length=100)
+            made.seal()
+            del out
+            if chance.random() < 0.3:
+                made.start(background=chance.random() < 0.5)
+                made.wait(chance.uniform(0, 0.01))
+                made.close()
+                memory.clear()
+                continue
+            failed = run(settle(made, background=chance.random() < 0.5))
+            assert sorted(failed) == list(range(3, count, 7))
+            for index in set(range(count)) - set(failed):
+                assert memory[100 * index : 100 * index + 100] == content(8 * index, 8 * index + 100)
+
+    together(work)
+
+
+def test_threads_and_event_loops(server: Server) -> None:
+    async def several(number: int) -> None:
+        made = [batch(server.origin, [f"/{10 + number}/{index}"] * 5) for index in range(30)]
+        await asyncio.gather(*(arun(settle(one)) for one in made))
+        assert all(body == content(0, 10 + number) for one in made for body in one.bodies())
+
+    def work(number: int) -> None:
+        if number % 2:
+            asyncio.run(several(number))
+        else:
+            made = batch(server.origin, [f"/{10 + number}/{index}" for index in range(150)])
+            assert run(settle(made)) == {}
+            assert made.bodies() == [content(0, 10 + number)] * 150
+
+    together(work, 12)
+
+
+def test_requests_are_added_by_one_thread_while_others_wait_elsewhere(server: Server) -> None:
+    def work(number: int) -> None:
+        made = Batch(server.origin, "GET", SETTINGS, each=True)
+        made.start(background=True)
+        done: list[int] = []
+        for index in range(300):
+            made.add(f"/{10 + number}/{index}".encode())
+            if index % 50 == 0:
+                made.wait(0.001)
+                done += made.finished()
+        made.seal()
+        while not made.over:
+            made.wait()
+            done += made.finished()
+        done += made.finished()
+        made.close()
+        assert sorted(done) == list(range(300))
+
+    together(work, 8)
+
+
+def test_buffers_are_shared_between_threads(server: Server) -> None:
+    made = batch(server.origin, ["/1000000/a", *[f"/100/{index}" for index in range(50)]])
+    assert run(settle(made)) == {}
+    bodies = made.bodies()
+    large = bodies[0]
+    assert large is not None
+    del made
+
+    def work(number: int) -> None:
+        for index in range(200):
+            start = (number * 200 + index) * 8
+            assert large[start : start + 80] == content(start, start + 80)
+            assert bytes(memoryview(bodies[1 + index % 50] or b"")) == content(0, 100)
+
+    together(work)
+
+
+@pytest.mark.parametrize("threads", ["1", "4", "32"])
+def test_any_number_of_helper_threads(server: Server, threads: str) -> None:
+    ended = run_program("helpers", server.origin, env={"OBJSTORE_IO_THREADS": threads})
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines() == [threads, threads]
+
+
+@pytest.mark.parametrize("threads", ["-1", "33"])
+def test_an_impossible_number_of_helper_threads_is_refused(threads: str) -> None:
+    ended = run_program("helpers", "", env={"OBJSTORE_IO_THREADS": threads})
+    assert ended.returncode == 1
+    assert f"io_threads must be between 0 and 32, not {threads}" in ended.stderr
