@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
+from operator import add, index
 from typing import Any
 
 from objstore.exceptions import InvalidRangeError
@@ -96,8 +97,8 @@ def _positive(name: str, value: Any) -> int:
     return number
 
 
-def spans(starts: Sequence[int], ends: Sequence[int] | None, lengths: Sequence[int] | None) -> Iterator[Range]:
-    """Return the ranges of `get_ranges`.
+def spans(starts: Sequence[int], ends: Sequence[int] | None, lengths: Sequence[int] | None) -> list[Range]:
+    """Return the ranges of `get_ranges`; they may be many, so they are looked at all together.
 
     Raises:
         ValueError: There are not as many ends or lengths as starts, or both or neither are given.
@@ -106,22 +107,25 @@ def spans(starts: Sequence[int], ends: Sequence[int] | None, lengths: Sequence[i
     others = ends if ends is not None else lengths
     if others is None or (ends is not None and lengths is not None):
         raise ValueError(f"give either ends or lengths, not {'neither' if others is None else 'both'}")
+    name = "ends" if ends is not None else "lengths"
     if len(starts) != len(others):
-        name = "ends" if ends is not None else "lengths"
         raise ValueError(f"there are {len(starts)} starts but {len(others)} {name}")
-    return map(_until if ends is not None else _of_length, starts, others)
+    firsts, seconds = _whole_numbers("starts", starts), _whole_numbers(name, others)
+    lasts = seconds if ends is not None else [*map(add, firsts, seconds)]
+    for first, last in zip(firsts, lasts, strict=True):
+        if last < first:
+            raise InvalidRangeError(f"the range from {first} to {last} is reversed")
+    return [*map(Range, firsts, lasts)]
 
 
-def _until(start: Any, end: Any) -> Range:
-    first, last = _whole_number("start", start), _whole_number("end", end)
-    if last < first:
-        raise InvalidRangeError(f"the range from {first} to {last} is reversed")
-    return Range(first, last)
-
-
-def _of_length(start: Any, length: Any) -> Range:
-    first = _whole_number("start", start)
-    return Range(first, first + _whole_number("length", length))
+def _whole_numbers(name: str, values: Sequence[Any]) -> list[int]:
+    try:
+        numbers = [*map(index, values)]
+    except TypeError:
+        numbers = [_whole_number(name, value) for value in values]
+    if numbers and min(numbers) < 0:
+        raise InvalidRangeError(f"{name} has {min(numbers)}, which is negative")
+    return numbers
 
 
 def read_write_options(

@@ -161,7 +161,7 @@ def get_ranges(
         InvalidRangeError: A range is reversed, or begins after the end of the object.
         ObjectChangedError: The object was replaced meanwhile.
     """
-    ranges = list(spans(starts, ends, lengths))
+    ranges = spans(starts, ends, lengths)
     gap = min(check_at_least("coalesce", coalesce, 0), cheap_gap(store.provider.latency, RANGES_IN_FLIGHT))
     merged = coalesce_ranges(ranges, gap)
     key = store.key(path)
