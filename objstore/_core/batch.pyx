@@ -374,6 +374,13 @@ cdef class Batch:
             self._end()
             self.held.clear()
 
+    cdef int64_t _read(self, int64_t* counter):
+        cdef int64_t value
+        pthread_mutex_lock(&self.c.mutex)
+        value = counter[0]
+        pthread_mutex_unlock(&self.c.mutex)
+        return value
+
     @property
     def id(self):
         """A number of its own, by which a channel reports it."""
@@ -417,7 +424,7 @@ cdef class Batch:
     @property
     def settled(self):
         """How many requests are done or given up."""
-        return self.c.settled
+        return self._read(&self.c.settled)
 
     @property
     def over(self):
@@ -428,22 +435,23 @@ cdef class Batch:
     @property
     def in_flight(self):
         """How many requests are in flight."""
-        return self.c.in_flight
+        return self._read(&self.c.in_flight)
 
     @property
     def latency(self):
         """The mean time in seconds until a reply began, None where none did."""
-        return self.c.waited_ns / <double>(SECOND * self.c.replies) if self.c.replies else None
+        replies = self._read(&self.c.replies)
+        return self._read(&self.c.waited_ns) / <double>(SECOND * replies) if replies else None
 
     @property
     def bytes_received(self):
         """How many bytes of bodies have come, those of failed tries too."""
-        return self.c.bytes_received
+        return self._read(&self.c.bytes_received)
 
     @property
     def bytes_sent(self):
         """How many bytes of bodies were sent by requests that succeeded."""
-        return self.c.bytes_sent
+        return self._read(&self.c.bytes_sent)
 
 
 cdef bint batch_is_over(BatchC* batch) noexcept nogil:

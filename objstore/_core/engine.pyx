@@ -144,15 +144,22 @@ def engine_info():
     ``idle_memory`` (bytes kept for reuse), ``setopt_failures`` (0, or a fault of this library).
     """
     cdef curl.version_info* info = lib.curl_version_info(curl.CURLVERSION_FIRST)
-    cdef LoopC* loop = engine.loops
+    cdef LoopC* loop
+    cdef size_t idle_memory
     cdef int loops = 0
     cdef int64_t in_flight = 0, requests = 0, connections = 0
+    pthread_mutex_lock(&engine.mutex)
+    loop = engine.loops
     while loop != NULL:
         loops += 1
-        in_flight += loop.active
-        requests += loop.requests
-        connections += loop.connections
+        in_flight += atomic_load(&loop.active)
+        requests += atomic_load_64(&loop.requests)
+        connections += atomic_load_64(&loop.connections)
         loop = loop.next_loop
+    pthread_mutex_lock(&pool.mutex)
+    idle_memory = pool.idle_bytes
+    pthread_mutex_unlock(&pool.mutex)
+    pthread_mutex_unlock(&engine.mutex)
     return {
         "libcurl": info.version.decode(),
         "libcurl_path": os.fsdecode(libcurl_path),
@@ -163,8 +170,8 @@ def engine_info():
         "in_flight": in_flight,
         "requests": requests,
         "connections": connections,
-        "idle_memory": pool.idle_bytes,
-        "setopt_failures": setopt_failures,
+        "idle_memory": idle_memory,
+        "setopt_failures": atomic_load(&setopt_failures),
     }
 
 

@@ -44,6 +44,7 @@ cdef struct LoopC:
     pthread_mutex_t driving         # held by whoever drives: a channel's loop may be wanted by several threads
     pthread_mutex_t mutex           # guards the inbox and asleep
     BatchRef* inbox
+    int mail                        # whether it holds something, to be looked at without the mutex
     bint asleep
     int stop
     int stopped
@@ -213,7 +214,7 @@ cdef void slot_link(LoopC* loop, Slot* slot) noexcept nogil:
     if slot.next != NULL:
         slot.next.previous = &slot.next
     loop.active_slots = slot
-    loop.active += 1
+    atomic_store(&loop.active, loop.active + 1)
     slot.shard.active += 1
 
 
@@ -221,7 +222,7 @@ cdef void slot_unlink(LoopC* loop, Slot* slot) noexcept nogil:
     slot.previous[0] = slot.next
     if slot.next != NULL:
         slot.next.previous = slot.previous
-    loop.active -= 1
+    atomic_store(&loop.active, loop.active - 1)
     if loop.active == 0:
         loop.most_active = loop.most_allowed
     slot.shard.active -= 1
@@ -342,8 +343,8 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
         connects = 0
         lib.curl_easy_getinfo(easy, curl.CURLINFO_PRIVATE, <void*>&slot)
         lib.curl_easy_getinfo(easy, curl.CURLINFO_NUM_CONNECTS, <void*>&connects)
-        loop.requests += 1
-        loop.connections += connects
+        atomic_store_64(&loop.requests, loop.requests + 1)
+        atomic_store_64(&loop.connections, loop.connections + connects)
         lib.curl_multi_remove_handle(shard.multi, easy)
         if result != curl.CURLE_OK and never_arrived(loop, slot, &result, connects == 0):
             share = slot.share

@@ -20,6 +20,8 @@ cdef extern from * nogil:
     """
     int atomic_load "_objstore_load"(int* p) noexcept
     void atomic_store "_objstore_store"(int* p, int value) noexcept
+    int64_t atomic_load_64 "_objstore_load"(int64_t* p) noexcept
+    void atomic_store_64 "_objstore_store"(int64_t* p, int64_t value) noexcept
     int atomic_add "_objstore_add"(int* p, int value) noexcept
 
 

@@ -79,6 +79,7 @@ cdef void share_poke(BatchRef* share) noexcept nogil:
         share.inbox = True
         share.next_inbox = loop.inbox
         loop.inbox = share
+        atomic_store(&loop.mail, 1)
     asleep = loop.asleep
     loop.asleep = False
     pthread_mutex_unlock(&loop.mutex)
@@ -98,16 +99,15 @@ cdef BatchRef* inbox_pop(LoopC* loop) noexcept nogil:
     if share != NULL:
         loop.inbox = share.next_inbox
         share.inbox = False
+        atomic_store(&loop.mail, loop.inbox != NULL)
     pthread_mutex_unlock(&loop.mutex)
     return share
 
 
 cdef void take_inbox(LoopC* loop) noexcept nogil:
     cdef BatchRef* share
-    while loop.inbox != NULL:
+    while atomic_load(&loop.mail):
         share = inbox_pop(loop)
-        if share == NULL:
-            return
         if share.detached:
             free(share)
         elif share.batch.cancelled:
