@@ -528,5 +528,19 @@ def a_loop_after_the_other(origin: str) -> None:
     assert len(os.listdir("/proc/self/fd")) < 30
 
 
+# --- libcurl
+
+
+@program
+def lookups(origin: str) -> None:
+    """Send requests to a host by its name, over connections that come and go; print the libcurl and how many failed."""
+    failed = 0
+    for number in range(20):
+        close = "?close=1" if number % 2 else ""
+        made = batch(origin, [f"/100/{index}{close}" for index in range(20)])
+        failed += len(run(settle(made, background=number % 3 == 0)))
+    print(engine_info()["libcurl_path"], failed)
+
+
 if __name__ == "__main__":
     sys.exit(PROGRAMS[sys.argv[1]](*sys.argv[2:]))
