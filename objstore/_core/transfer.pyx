@@ -195,7 +195,8 @@ cdef void slot_configure(Slot* slot, LoopC* loop, SettingsC* settings) noexcept 
     set_long(easy, curl.CURLOPT_NOSIGNAL, 1)
     set_long(easy, curl.CURLOPT_PATH_AS_IS, 1)
     set_pointer(easy, curl.CURLOPT_PROTOCOLS_STR, <char*>b"http,https")
-    set_long(easy, curl.CURLOPT_BUFFERSIZE, RECEIVE_BUFFER)
+    # Not counted: libcurl before 8.7 refuses it while it still holds a buffer of a failed transfer, of this very size.
+    lib.curl_easy_setopt(easy, curl.CURLOPT_BUFFERSIZE, <long>RECEIVE_BUFFER)
     set_long(easy, curl.CURLOPT_TCP_KEEPALIVE, 1)
     set_long(easy, curl.CURLOPT_FORBID_REUSE, not settings.reuse)
     set_long(easy, curl.CURLOPT_MAXAGE_CONN, settings.max_idle_s)
