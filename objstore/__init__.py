@@ -8,8 +8,7 @@ views = store.get_many(["a", "b", ("c", 0, 4096)])
 from objstore import exceptions, store
 from objstore._core import Bytes, engine_info
 from objstore._core import configure as _configure
-from objstore.results import BytesStream, GetResult, ListStream
-from objstore.store import (
+from objstore._faces import (
     copy,
     copy_async,
     delete,
@@ -39,9 +38,12 @@ from objstore.store import (
     put_many_async,
     rename,
     rename_async,
+    sign,
+    sign_async,
     upload,
     upload_async,
 )
+from objstore.results import BytesStream, GetResult, ListStream
 
 __version__ = store.VERSION
 
@@ -83,6 +85,8 @@ __all__ = [
     "put_many_async",
     "rename",
     "rename_async",
+    "sign",
+    "sign_async",
     "store",
     "upload",
     "upload_async",

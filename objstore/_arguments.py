@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from operator import add, index
-from typing import Any
+from typing import Any, get_args
 
 from objstore.exceptions import InvalidRangeError
 from objstore.providers.provider import ANY, RESERVED, WHOLE, Conditions, Range, WriteOptions
-from objstore.types import Attributes, GetOptions, PutMode
+from objstore.types import HTTP_METHOD, Attributes, GetOptions, PutMode
 
 _GET_OPTIONS = frozenset(
     ("if_match", "if_none_match", "if_modified_since", "if_unmodified_since", "range", "version", "head")
@@ -184,3 +184,26 @@ def check_at_least(name: str, value: int, least: int) -> int:
     if value < least:
         raise ValueError(f"{name} = {value}: give at least {least}")
     return value
+
+
+_OVERRIDES = frozenset(
+    ("content-type", "content-disposition", "content-encoding", "content-language", "cache-control", "expires")
+)
+
+
+def check_signing(method: str, expires_in: timedelta, response_headers: Mapping[str, str] | None) -> None:
+    """Raise if a URL cannot be signed for this.
+
+    Raises:
+        ValueError: The method is none, the time is not positive, or a header cannot be set by a URL.
+        TypeError: The time is no timedelta.
+    """
+    if method not in get_args(HTTP_METHOD):
+        raise ValueError(f"method = {method!r}: give one of {', '.join(get_args(HTTP_METHOD))}")
+    if not isinstance(expires_in, timedelta):
+        raise TypeError(f"expires_in = {expires_in!r}: give a timedelta")
+    if expires_in < timedelta(seconds=1):
+        raise ValueError(f"expires_in = {expires_in}: give at least one second")
+    for name in _texts("response header", response_headers):
+        if name.lower() not in _OVERRIDES:
+            raise ValueError(f"a URL cannot set the header {name!r}: it can set {', '.join(sorted(_OVERRIDES))}")

@@ -6,13 +6,14 @@ Nothing here blocks or awaits. Each function is the plan of a public operation; 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from objstore import exceptions as errors
-from objstore._arguments import check_at_least, read_get_options, read_write_options, span, spans
+from objstore._arguments import check_at_least, check_signing, read_get_options, read_write_options, span, spans
 from objstore._coalesce import cheap_gap
 from objstore._coalesce import coalesce as coalesce_ranges
 from objstore._core import Buffer, Bytes, Listing
@@ -34,6 +35,7 @@ from objstore.providers.provider import (
 )
 from objstore.results import PART, GetResult, changed
 from objstore.types import (
+    HTTP_METHOD,
     Attributes,
     GetOptions,
     ListResult,
@@ -372,45 +374,6 @@ def delete(store: Store, paths: str | Sequence[str]) -> Plan[None]:
         raise error
 
 
-def copy(store: Store, from_: str, to: str, *, overwrite: bool = True) -> Plan[None]:
-    """Copy an object within the store, on the server.
-
-    Args:
-        store: Where it is.
-        from_: Its path.
-        to: The path of the copy.
-        overwrite: Whether the copy may replace an object.
-
-    Raises:
-        NotFoundError: There is no such object.
-        AlreadyExistsError: There is an object at `to`, and it may not be replaced.
-
-    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-    """
-    yield from store.provider.copy(store.key(from_), store.key(to), overwrite=overwrite)
-
-
-def rename(store: Store, from_: str, to: str, *, overwrite: bool = True) -> Plan[None]:
-    """Rename an object: copy it, then delete the old one. Renamed to itself, it stays.
-
-    Args:
-        store: Where it is.
-        from_: Its path.
-        to: Its new path.
-        overwrite: Whether it may replace an object.
-
-    Raises:
-        NotFoundError: There is no such object.
-        AlreadyExistsError: There is an object at `to`, and it may not be replaced.
-    """
-    source, target = store.key(from_), store.key(to)
-    if source == target:
-        yield from store.provider.head(source, ANY)
-        return
-    yield from store.provider.copy(source, target, overwrite=overwrite)
-    yield from delete(store, from_)
-
-
 def list_pages(store: Store, prefix: str | None, offset: str | None) -> Callable[[], Plan[Listing | None]]:
     """Return a function that makes the plan of the next page of a listing; None is its end."""
     query: ListQuery | None = ListQuery(
@@ -450,3 +413,36 @@ def list_with_delimiter(
         prefixes.extend(store.path(found).removesuffix("/") for found in page.common_prefixes)
         query = replace(query, token=page.token) if page.token else None
     return {"common_prefixes": prefixes, "objects": form.gather(pieces)}
+
+
+def sign(
+    store: Store,
+    method: HTTP_METHOD,
+    paths: str | Sequence[str],
+    expires_in: timedelta,
+    *,
+    response_headers: Mapping[str, str] | None = None,
+) -> Plan[Any]:
+    """Make URLs that anybody can use for a while, without a credential.
+
+    Args:
+        store: Where the objects are.
+        method: The HTTP method that the URLs are good for, in capitals.
+        paths: A path, or a sequence of paths.
+        expires_in: For how long; S3 allows 7 days at the most.
+        response_headers: What the service is to answer in place of what is stored with the object: Content-Type,
+            Content-Disposition, Content-Encoding, Content-Language, Cache-Control, Expires.
+
+    Returns:
+        A URL, or a list of URLs for a sequence of paths.
+
+    Raises:
+        ValueError: The method is none, or the time is out of bounds.
+        NotSupportedError: This store has no signed URLs.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+    """
+    check_signing(method, expires_in, response_headers)
+    keys = [store.key(path) for path in ([paths] if isinstance(paths, str) else paths)]
+    urls = yield from store.provider.sign(method, keys, expires_in, response_headers or {})
+    return urls[0] if isinstance(paths, str) else urls

@@ -14,6 +14,58 @@ MOST_BYTES = 1024
 _UNFIT = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\x00-\x1f\x7f]")
 
 
+class Keys:
+    """How a store names its objects: paths for its users, keys for the service.
+
+    Args:
+        prefix: The path in front of all paths of the store.
+        raw: Whether paths are taken as the keys they are, slashes at either end and all.
+    """
+
+    __slots__ = ("prefix", "raw")
+
+    def __init__(self, prefix: str | None = None, *, raw: bool = False) -> None:
+        self.raw = raw
+        self.prefix = (prefix or "") if raw else check_prefix(prefix)
+
+    @property
+    def shown(self) -> str | None:
+        """The prefix as the user sees it."""
+        return (self.prefix if self.raw else self.prefix.rstrip("/")) or None
+
+    def key(self, path: str) -> str:
+        """Return the key of a path, checked."""
+        return self.prefix + (check_raw(path) if self.raw else check_path(path))
+
+    def below(self, prefix: str | None) -> str:
+        """Return the beginning of the keys below a path; in raw mode, the keys that begin with it."""
+        return self.prefix + ((prefix or "") if self.raw else check_prefix(prefix))
+
+    def beginning(self, text: str | None) -> str:
+        """Return the beginning of the keys whose paths begin with a text, whatever that ends in."""
+        if text is not None and not isinstance(text, str):
+            raise TypeError(f"a prefix is a str, {text!r} is a {type(text).__name__}")
+        return self.prefix + (text or "")
+
+    def path(self, key: str) -> str:
+        """Return the path of a key."""
+        return key.removeprefix(self.prefix)
+
+
+def check_raw(path: str) -> str:
+    """Return a path that is a key as it is.
+
+    Raises:
+        TypeError: It is not a str.
+        InvalidPathError: It is empty or too long.
+    """
+    if not isinstance(path, str):
+        raise TypeError(f"a path is a str, {path!r} is a {type(path).__name__}: give str(path)")
+    if not path:
+        raise InvalidPathError("'' cannot be a path: it is empty", path=path)
+    return _check_length(path)
+
+
 def check_path(path: str) -> str:
     """Return a path without a slash at either end.
 
@@ -27,7 +79,17 @@ def check_path(path: str) -> str:
         path = path.removeprefix("/").removesuffix("/")
     if _UNFIT.search(path):
         raise InvalidPathError(f"{path!r} cannot be a path: {_fault(path)}", path=path)
-    if len(path) > MOST_BYTES // 4 and len(path.encode()) > MOST_BYTES:
+    return _check_length(path)
+
+
+def _check_length(path: str) -> str:
+    if path.isascii() and len(path) <= MOST_BYTES:
+        return path
+    try:
+        size = len(path.encode())
+    except UnicodeEncodeError:
+        raise InvalidPathError(f"{path!r} cannot be a path: it has half a surrogate pair in it", path=path) from None
+    if size > MOST_BYTES:
         raise InvalidPathError(f"{path[:40]!r}... cannot be a path: it is longer than {MOST_BYTES} bytes", path=path)
     return path
 

@@ -165,7 +165,8 @@ class BytesStream:
         self._given = 0
         self._closed = False
 
-    def _next(self) -> Plan[Bytes]:
+    def next_piece(self) -> Plan[Bytes | None]:
+        """Return the next chunk; None at the end."""
         size = sum(map(len, self._pieces))
         while size < self._least and self._at < self._result.range[1]:
             piece = yield from self._part()
@@ -173,7 +174,7 @@ class BytesStream:
             self._at += len(piece)
             size += len(piece)
         if not self._pieces:
-            raise _NoMoreError
+            return None
         pieces, self._pieces = self._pieces, []
         return pieces[0] if len(pieces) == 1 else Bytes(b"".join(pieces))
 
@@ -208,10 +209,10 @@ class BytesStream:
 
     def __next__(self) -> Bytes:
         """Return the next chunk."""
-        try:
-            return run(self._next())
-        except _NoMoreError:
-            raise StopIteration from None
+        chunk = run(self.next_piece())
+        if chunk is None:
+            raise StopIteration
+        return chunk
 
     def __aiter__(self) -> BytesStream:
         """Return itself."""
@@ -219,14 +220,10 @@ class BytesStream:
 
     async def __anext__(self) -> Bytes:
         """Return the next chunk."""
-        try:
-            return await arun(self._next())
-        except _NoMoreError:
-            raise StopAsyncIteration from None
-
-
-class _NoMoreError(Exception):
-    """A stream has no more. (A plan cannot raise StopIteration: it is a generator.)"""
+        chunk = await arun(self.next_piece())
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
 
 
 class ListStream(Generic[T, W]):
@@ -258,15 +255,13 @@ class ListStream(Generic[T, W]):
         self._missing = self._chunk
         return pieces
 
-    def _next(self) -> Plan[T]:
+    def _next(self) -> Plan[T | None]:
         taken = 1
         while self._missing > 0 and taken:
             taken = yield from self._take(self._missing)
             self._missing -= taken
         pieces = self._taken()
-        if not pieces:
-            raise _NoMoreError
-        return self._form.join(pieces)
+        return self._form.join(pieces) if pieces else None
 
     def _collect(self) -> Plan[W]:
         """Return all that is left of the listing, as one page."""
@@ -282,10 +277,10 @@ class ListStream(Generic[T, W]):
 
     def __next__(self) -> T:
         """Return the next page."""
-        try:
-            return run(self._next())
-        except _NoMoreError:
-            raise StopIteration from None
+        page = run(self._next())
+        if page is None:
+            raise StopIteration
+        return page
 
     def __aiter__(self) -> ListStream[T, W]:
         """Return itself."""
@@ -293,10 +288,10 @@ class ListStream(Generic[T, W]):
 
     async def __anext__(self) -> T:
         """Return the next page."""
-        try:
-            return await arun(self._next())
-        except _NoMoreError:
-            raise StopAsyncIteration from None
+        page = await arun(self._next())
+        if page is None:
+            raise StopAsyncIteration
+        return page
 
 
 class ArrowListStream(ListStream["RecordBatch", "Table"]):

@@ -93,6 +93,13 @@ cdef inline const char* field_value(
     return line
 
 
+cdef void read_length(Slot* slot, Item* item, const char** at, const char* end) noexcept nogil:
+    """Note a Content-Length. One that is no number, or another than one before, says nothing (RFC 9112, section 6.3)."""
+    cdef int64_t length = parse_digits(at, end)
+    slot.framed = length >= 0 and item.content_length in (-1, length) and at[0] < end and at[0][0] in (c"\r", c"\n", c" ")
+    item.content_length = length
+
+
 cdef void read_field(Slot* slot, Item* item, const char* line, const char* end) noexcept nogil:
     """Note what the engine itself wants to know of a header line."""
     cdef const char* at
@@ -100,8 +107,7 @@ cdef void read_field(Slot* slot, Item* item, const char* line, const char* end) 
     if initial == c"c":
         at = field_value(line, end, b"content-length:", 15)
         if at != NULL:
-            item.content_length = parse_digits(&at, end)
-            slot.framed = item.content_length >= 0
+            read_length(slot, item, &at, end)
             return
         at = field_value(line, end, b"content-range:", 14)
         if at != NULL:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -29,6 +29,7 @@ from objstore.providers.provider import (
     Fetched,
     ListQuery,
     Page,
+    Provider,
     Range,
     Read,
     Source,
@@ -309,11 +310,16 @@ class Cloud:
             )
         return failed
 
-    def copy(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
-        """Copy an object within the bucket (CopyObject)."""
+    def can_copy_from(self, origin: Provider) -> bool:
+        """Tell whether the other is a bucket of the same service, for the same account."""
+        return isinstance(origin, Cloud) and self.service.is_same_as(origin.service)
+
+    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+        """Copy an object here (CopyObject)."""
+        assert isinstance(origin, Cloud)
         headers = {
             **self._write_headers,
-            self.service.dialect.copy_source: "/" + encode_path(f"{self._bucket}/{source}").decode(),
+            self.service.dialect.copy_source: "/" + encode_path(f"{origin._bucket}/{source}").decode(),
         }
         if not overwrite:
             headers["If-None-Match"] = "*"
@@ -332,6 +338,21 @@ class Cloud:
             return
         path = self.service.path(key)
         raise errors.AlreadyExistsError(f"{key!r} exists already", store=self.service.dialect.store, path=path)
+
+    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+        """Copy an object and delete the old one: the service cannot rename."""
+        yield from self.copy(source, target, overwrite=overwrite, origin=self)
+        for error in (yield from self.delete([source], most_in_flight=1)).values():
+            raise error
+
+    def sign(
+        self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
+    ) -> Plan[list[str]]:
+        """Return a URL for each key that carries its own signature."""
+        yield from self.service.refresh()
+        query = [(f"response-{name.lower()}", value) for name, value in response_headers.items()]
+        paths = [(self._base + b"/" + encode_path(key)).decode() for key in keys]
+        return [self.service.signed_url(method, path, query, expires_in) for path in paths]
 
     def list_page(self, query: ListQuery) -> Plan[Page]:
         """Read one page of a listing (ListObjectsV2)."""

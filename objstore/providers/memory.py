@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from objstore import exceptions as errors
@@ -23,6 +23,7 @@ from objstore.providers.provider import (
     Fetched,
     ListQuery,
     Page,
+    Provider,
     Range,
     Read,
     Source,
@@ -169,13 +170,30 @@ class Memory:
         return {}
         yield
 
-    def copy(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+    def can_copy_from(self, origin: Provider) -> bool:
+        """Tell whether the other is a memory too."""
+        return isinstance(origin, Memory)
+
+    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
         """Copy an object."""
-        found = self._find(source, ANY)
+        assert isinstance(origin, Memory)
+        found = origin._find(source, ANY)
         self.write(
             target, bytes(found.body), WriteOptions(found.attributes, mode="overwrite" if overwrite else "create")
         )
         return
+        yield
+
+    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+        """Copy an object and drop the old one."""
+        yield from self.copy(source, target, overwrite=overwrite, origin=self)
+        yield from self.delete([source], most_in_flight=1)
+
+    def sign(
+        self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
+    ) -> Plan[list[str]]:
+        """Refuse: nobody else can reach this memory."""
+        raise errors.NotSupportedError("A MemoryStore has no URLs", hint="Sign with a store that others can reach.")
         yield
 
     def list_page(self, query: ListQuery) -> Plan[Page]:

@@ -6,13 +6,14 @@ these primitives, for any provider alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from objstore._core import Buffer, Bytes, Listing
 from objstore._effects import Plan
+from objstore._options import RetryOptions, Settings, Table
 from objstore.exceptions import BaseError
 from objstore.types import ObjectMeta, PutMode, PutResult
 
@@ -230,8 +231,19 @@ class Provider(Protocol):
     def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
         """Delete objects; return what failed, by key."""
 
-    def copy(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
-        """Copy an object within the store."""
+    def can_copy_from(self, origin: Provider) -> bool:
+        """Return whether `copy` can take objects of another provider."""
+
+    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+        """Copy an object here, from this provider or another one that `can_copy_from` it."""
+
+    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+        """Rename an object to another key."""
+
+    def sign(
+        self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
+    ) -> Plan[list[str]]:
+        """Return a URL for each key that is good for a while without a credential."""
 
     def list_page(self, query: ListQuery) -> Plan[Page]:
         """Read one page of a listing."""
@@ -249,3 +261,21 @@ class PutMany(Exchange, Protocol):
 
     def results(self) -> list[PutResult | None]:
         """Return the result of each write, in order; None where it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BucketKind:
+    """Describe the stores of one cloud service.
+
+    Args:
+        table: Their settings.
+        bucket: The setting that names the bucket.
+        shown: The settings that the repr of a store shows.
+        open: Makes the provider, of the settings, the retry options, the caller's source of credentials, the User-Agent
+            and the prefix that the store puts in front of paths.
+    """
+
+    table: Table
+    bucket: str
+    shown: tuple[str, ...]
+    open: Callable[[Settings, RetryOptions, Callable[[], object] | None, str, str], Provider]

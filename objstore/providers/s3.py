@@ -22,6 +22,7 @@ from objstore.credentials.cache import CredentialCache
 from objstore.exceptions import ConfigurationError
 from objstore.providers.cloud import Cloud
 from objstore.providers.dialect import Dialect
+from objstore.providers.provider import BucketKind
 from objstore.providers.s3_options import S3_OPTIONS
 from objstore.providers.service import Service
 
@@ -197,3 +198,7 @@ def _customer_key(values: Any) -> dict[str, str]:
         "x-amz-server-side-encryption-customer-key": key,
         "x-amz-server-side-encryption-customer-key-MD5": base64.b64encode(digest).decode(),
     }
+
+
+S3 = BucketKind(TABLE, "bucket", ("bucket",), open_s3)
+"""What `S3Store` is made of."""

@@ -5,7 +5,7 @@ Its one invariant: at most one credential request is under way at a time, howeve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -160,6 +160,34 @@ class Service:
             credential=self._credential,
             region=self.region,
             now=datetime.now(UTC) + self._skew,
+        )
+
+    def signed_url(self, method: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta) -> str:
+        """Return a URL that carries its own signature, by the credential of now."""
+        if self._credential is None:
+            raise errors.UnauthenticatedError(
+                "A URL cannot be signed without a credential", hint="Give one, and leave skip_signature out."
+            )
+        return sigv4.presign(
+            method,
+            self.origin.partition(":")[0],
+            self.host,
+            path,
+            query,
+            credential=self._credential,
+            region=self.region,
+            now=datetime.now(UTC) + self._skew,
+            expires=int(expires_in.total_seconds()),
+            headers={},
+        )
+
+    def is_same_as(self, other: Service) -> bool:
+        """Return whether another store's service is this one, and knows us by the same key."""
+        return self is other or (
+            self.dialect is other.dialect
+            and (self.origin, self.region) == (other.origin, other.region)
+            and self._credential is not None
+            and self._credential == other._credential
         )
 
     # --- what came back

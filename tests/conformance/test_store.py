@@ -45,7 +45,7 @@ HTTP = {"allow_http": True}
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_is_a_method_and_a_function(name: str) -> None:
-    assert getattr(objstore, name) is getattr(objstore.store, name) is getattr(Store, name)
+    assert getattr(objstore, name) is getattr(Store, name)
     parameters = inspect.signature(getattr(objstore, name)).parameters
     assert next(iter(parameters)) == "store"
     assert inspect.getdoc(getattr(objstore, name))
@@ -271,10 +271,10 @@ def test_stores_with_other_settings_differ() -> None:
 
 def test_what_shows() -> None:
     store = opened()
-    assert repr(store) == "S3Store(bucket='bucket', prefix='a/b')"
+    assert repr(store) == 'S3Store(bucket="bucket", prefix="a/b")'
     for secret in ("the-secret", "the-token", "the-header"):
         assert secret not in repr(store) + str(store) + repr(store.provider) + repr(store._settings)
-    assert repr(S3Store("bucket")) == "S3Store(bucket='bucket')"
+    assert repr(S3Store("bucket")) == 'S3Store(bucket="bucket")'
 
 
 async def test_a_pickled_store_works(bucket: Bucket, mode: Mode) -> None:

@@ -88,17 +88,12 @@ def wait_until(holds: Callable[[], bool], seconds: float = 10) -> float:
 def run_program(
     name: str, *arguments: object, env: Mapping[str, str] | None = None, timeout: float = 60
 ) -> subprocess.CompletedProcess[str]:
-    """Run a function of `tests.engine.programs` in a process of its own and return how it ended."""
+    """Run MODULE.FUNCTION of `tests.engine.programs` in a process of its own and return how it ended."""
     return subprocess.run(
-        program(name, *arguments), env=environment(env), capture_output=True, text=True, timeout=timeout, check=False
+        [sys.executable, "-m", "tests.engine.programs", name, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
-
-
-def program(name: str, *arguments: object) -> list[str]:
-    """Return the command that runs a function of `tests.engine.programs`."""
-    return [sys.executable, "-m", "tests.engine.programs", name, *map(str, arguments)]
-
-
-def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a program."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), **(more or {})}

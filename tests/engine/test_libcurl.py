@@ -32,7 +32,7 @@ def test_hosts_are_looked_up_by_name(server: Server, env: dict[str, str]) -> Non
         addresses = set()
     if addresses != {"127.0.0.1"}:
         pytest.skip(f"this machine's name, {host}, is not an address on loopback")
-    ended = run_program("lookups", server.origin.replace("127.0.0.1", host), env=env)
+    ended = run_program("helpers.lookups", server.origin.replace("127.0.0.1", host), env=env)
     assert (ended.returncode, ended.stderr) == (0, "")
     path, failed = ended.stdout.split()
     assert failed == "0"
@@ -40,9 +40,9 @@ def test_hosts_are_looked_up_by_name(server: Server, env: dict[str, str]) -> Non
 
 
 def test_forks_and_exits_on_every_libcurl(server: Server, env: dict[str, str]) -> None:
-    ended = run_program("fork_in_flight", server.origin, env=env)
+    ended = run_program("forks.fork_in_flight", server.origin, env=env)
     assert (ended.returncode, ended.stderr, ended.stdout) == (0, "", "[] {} {}\n600\n")
-    ended = run_program("exit_in_flight", server.origin, server.tls_origin, "code", env=env)
+    ended = run_program("exits.exit_in_flight", server.origin, server.tls_origin, "code", env=env)
     assert ended.returncode == 5
 
 
@@ -54,7 +54,7 @@ def test_forks_and_exits_on_every_libcurl(server: Server, env: dict[str, str]) -
     ],
 )
 def test_a_library_that_is_none_is_refused_with_the_remedy(path: str, words: str) -> None:
-    ended = run_program("lookups", "", env={"OBJSTORE_LIBCURL": path})
+    ended = run_program("helpers.lookups", "", env={"OBJSTORE_LIBCURL": path})
     assert ended.returncode == 1
     assert f"objstore needs libcurl 7.84.0 or newer ({path}: " in ended.stderr
     assert words in ended.stderr

@@ -132,18 +132,18 @@ def test_the_limits_of_several_batches_on_one_loop_add_up(server: Server) -> Non
 
 @pytest.mark.parametrize("mode", ["sync", "async", "both", "threads"])
 def test_1000_requests_succeed_with_64_descriptors(server: Server, mode: str) -> None:
-    ended = run_program("few_descriptors", server.origin, mode)
+    ended = run_program("descriptors.few_descriptors", server.origin, mode)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "1000\n", "")
 
 
 def test_a_shortage_of_descriptors_is_named(server: Server) -> None:
-    ended = run_program("one_descriptor", server.origin)
+    ended = run_program("descriptors.one_descriptor", server.origin)
     assert ended.stdout.splitlines() == ["27 there is no descriptor left (RLIMIT_NOFILE)", "5"]
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_without_a_descriptor_an_error_says_so_and_the_next_request_succeeds(server: Server) -> None:
-    ended = run_program("no_descriptor", server.origin)
+    ended = run_program("descriptors.no_descriptor", server.origin)
     assert ended.stdout.splitlines() == [
         "OSError [Errno 24] no descriptors or memory for an event loop",
         "RuntimeError no descriptors, memory or threads for the engine",

@@ -137,13 +137,13 @@ def test_buffers_are_shared_between_threads(server: Server) -> None:
 
 @pytest.mark.parametrize("threads", ["1", "4", "32"])
 def test_any_number_of_helper_threads(server: Server, threads: str) -> None:
-    ended = run_program("helpers", server.origin, env={"OBJSTORE_IO_THREADS": threads})
+    ended = run_program("helpers.helpers", server.origin, env={"OBJSTORE_IO_THREADS": threads})
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.splitlines() == [threads, threads]
 
 
 @pytest.mark.parametrize("threads", ["-1", "33"])
 def test_an_impossible_number_of_helper_threads_is_refused(threads: str) -> None:
-    ended = run_program("helpers", "", env={"OBJSTORE_IO_THREADS": threads})
+    ended = run_program("helpers.helpers", "", env={"OBJSTORE_IO_THREADS": threads})
     assert ended.returncode == 1
     assert f"io_threads must be between 0 and 32, not {threads}" in ended.stderr

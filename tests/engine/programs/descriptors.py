@@ -1,0 +1,81 @@
+"""Programs with few descriptors."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import threading
+from contextlib import suppress
+
+from objstore._core import Batch
+from objstore._run import arun, run
+from tests.engine.client import batch
+from tests.engine.programs.asking import insist
+
+
+def few_descriptors(origin: str, mode: str) -> None:
+    """Send 1,000 requests with 64 descriptors."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+    def some(count: int, most_in_flight: int = 200) -> Batch:
+        return batch(origin, [f"/100/{index}" for index in range(count)], most_in_flight=most_in_flight)
+
+    async def several() -> int:
+        return sum(await asyncio.gather(*(arun(insist(some(100))) for _ in range(10))))
+
+    if mode == "sync":
+        print(run(insist(some(1000))))
+    elif mode == "async":
+        print(asyncio.run(several()))
+    elif mode == "both":
+        print(run(insist(some(500))) + asyncio.run(arun(insist(some(500)))))
+    else:
+        counts: list[int] = []
+        threads = [threading.Thread(target=lambda: counts.append(run(insist(some(250, 12))))) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        print(sum(counts))
+
+
+def one_descriptor(origin: str) -> None:
+    """Run out of descriptors when the loop is made and its first connection is not; then have one again."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    taken = []
+    made = batch(origin, [f"/5/{index}" for index in range(5)], most_in_flight=5)
+    made.start()
+    with suppress(OSError):
+        while True:
+            taken.append(os.open("/dev/null", os.O_RDONLY))
+    for _ in range(2):  # libcurl's own
+        os.close(taken.pop())
+    reasons = set()
+    while len(reasons) < 5 and not made.over:
+        made.wait()
+        for reply in made.failures():
+            reasons.add(f"{reply.curl_code} {reply.error}")
+            os.close(taken.pop())
+            made.retry(reply.index)
+    print(*reasons)
+    print(sum(body is not None for body in made.bodies()))
+
+
+def no_descriptor(origin: str) -> None:
+    """Begin a request with no descriptor left, and again with some."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    taken = []
+    for background in (False, True):
+        with suppress(OSError):
+            while True:
+                taken.append(os.open("/dev/null", os.O_RDONLY))
+        made = batch(origin, ["/5/a"])
+        try:
+            made.start(background=background)
+        except (OSError, RuntimeError) as error:
+            print(type(error).__name__, error)
+        made.close()
+        while taken:
+            os.close(taken.pop())
+    print(run(insist(batch(origin, ["/5/a"]))))
