@@ -13,6 +13,8 @@ from objstore._faces import (
     copy_async,
     delete,
     delete_async,
+    delete_prefix,
+    delete_prefix_async,
     download,
     download_async,
     get,
@@ -23,6 +25,7 @@ from objstore._faces import (
     get_range_async,
     get_ranges,
     get_ranges_async,
+    glob,
     head,
     head_async,
     head_many,
@@ -30,6 +33,7 @@ from objstore._faces import (
     iter_many,
     iter_many_async,
     list,
+    list_level,
     list_with_delimiter,
     list_with_delimiter_async,
     put,
@@ -42,6 +46,7 @@ from objstore._faces import (
     sign_async,
     upload,
     upload_async,
+    walk,
 )
 from objstore.results import BytesStream, GetResult, ListStream
 
@@ -58,6 +63,8 @@ __all__ = [
     "copy_async",
     "delete",
     "delete_async",
+    "delete_prefix",
+    "delete_prefix_async",
     "download",
     "download_async",
     "engine_info",
@@ -70,6 +77,7 @@ __all__ = [
     "get_range_async",
     "get_ranges",
     "get_ranges_async",
+    "glob",
     "head",
     "head_async",
     "head_many",
@@ -77,6 +85,7 @@ __all__ = [
     "iter_many",
     "iter_many_async",
     "list",
+    "list_level",
     "list_with_delimiter",
     "list_with_delimiter_async",
     "put",
@@ -90,6 +99,7 @@ __all__ = [
     "store",
     "upload",
     "upload_async",
+    "walk",
 ]
 
 

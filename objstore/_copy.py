@@ -81,7 +81,7 @@ class _Remote:
         """Return the next part."""
         have = sum(map(len, self._kept))
         while have < size:
-            piece = yield from self._stream.next_piece()
+            piece = yield from self._stream.next_item()
             if piece is None:
                 break
             self._kept.append(piece)

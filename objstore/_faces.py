@@ -9,16 +9,14 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, overload
 
-from objstore import _bulk, _copy, _download, _ops
-from objstore._forms import DICTS, arrow
+from objstore import _bulk, _copy, _download, _listing, _ops
 from objstore._run import both
-from objstore.results import ArrowListStream, ListStream
 
 if TYPE_CHECKING:
     from objstore.store import Store
-    from objstore.types import HTTP_METHOD, ObjectMeta
+    from objstore.types import HTTP_METHOD
 
 get, get_async = both(_ops.get)
 get_range, get_range_async = both(_ops.get_range)
@@ -28,13 +26,18 @@ put, put_async = both(_ops.put)
 delete, delete_async = both(_ops.delete)
 copy, copy_async = both(_copy.copy)
 rename, rename_async = both(_copy.rename)
-list_with_delimiter, list_with_delimiter_async = both(_ops.list_with_delimiter)
+list_with_delimiter, list_with_delimiter_async = both(_listing.list_with_delimiter)
+delete_prefix, delete_prefix_async = both(_listing.delete_prefix)
 get_many, get_many_async = both(_bulk.get_many)
 head_many, head_many_async = both(_bulk.head_many)
 put_many, put_many_async = both(_bulk.put_many)
 upload, upload_async = both(_bulk.upload)
 download, download_async = both(_download.download)
 iter_many = iter_many_async = _bulk.iter_many
+list = list_async = _listing.list
+list_level = list_level_async = _listing.list_level
+glob = glob_async = _listing.glob
+walk = walk_async = _listing.walk
 
 if TYPE_CHECKING:  # one path gives one URL, several give a list
 
@@ -84,56 +87,3 @@ if TYPE_CHECKING:  # one path gives one URL, several give a list
 
 else:
     sign, sign_async = both(_ops.sign)
-
-
-@overload
-def list(
-    store: Store,
-    prefix: str | None = None,
-    *,
-    offset: str | None = None,
-    chunk_size: int = 50,
-    return_arrow: Literal[False] = False,
-) -> ListStream[Sequence[ObjectMeta], Sequence[ObjectMeta]]: ...
-
-
-@overload
-def list(
-    store: Store,
-    prefix: str | None = None,
-    *,
-    offset: str | None = None,
-    chunk_size: int = 50,
-    return_arrow: Literal[True],
-) -> ArrowListStream: ...
-
-
-def list(
-    store: Store,
-    prefix: str | None = None,
-    *,
-    offset: str | None = None,
-    chunk_size: int = 50,
-    return_arrow: bool = False,
-) -> ListStream[Any, Any]:
-    """List the objects below a prefix, in pages.
-
-    Args:
-        store: Where to look.
-        prefix: Where to begin; whole segments only: ``"a"`` finds ``a/b``, not ``ab``.
-        offset: List only what comes after this path.
-        chunk_size: How many objects a page has at the most.
-        return_arrow: Give the pages as record batches of arro3, and all that is collected as a table.
-
-    Returns:
-        A stream of pages, to be iterated or collected, synchronously or asynchronously.
-
-    Raises:
-        ImportError: Arrow is wanted, and arro3-core is not installed.
-
-    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
-    """
-    pages, cut = _ops.list_pages(store, prefix, offset), store.full_prefix(None)
-    if return_arrow:
-        return ArrowListStream(pages, cut, chunk_size, arrow())
-    return ListStream(pages, cut, chunk_size, DICTS)

@@ -29,8 +29,8 @@ class Form(Generic[T, W]):
 
     Args:
         cut: Give the rows of a page from a start to a stop, with a prefix cut off their keys.
-        join: Make one piece of the rows of several pages.
-        gather: Make the whole of all pieces of a listing.
+        join: Make one piece of several, or an empty one of none.
+        gather: Make the whole of all pieces of one level.
     """
 
     cut: Callable[[Listing, str, int, int | None], T]
@@ -64,6 +64,8 @@ def arrow() -> Form[RecordBatch, Table]:
         return Table.from_batches(pieces or [cut(Listing.of(()), "", 0, None)])
 
     def join(pieces: list[RecordBatch]) -> RecordBatch:
-        return pieces[0] if len(pieces) == 1 else gather(pieces).combine_chunks().to_batches()[0]
+        if len(pieces) > 1:
+            return gather(pieces).combine_chunks().to_batches()[0]
+        return pieces[0] if pieces else cut(Listing.of(()), "", 0, None)
 
     return Form(cut, join, gather)

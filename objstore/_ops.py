@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,16 +15,14 @@ from objstore import exceptions as errors
 from objstore._arguments import check_at_least, check_signing, read_get_options, read_write_options, span, spans
 from objstore._coalesce import cheap_gap
 from objstore._coalesce import coalesce as coalesce_ranges
-from objstore._core import Buffer, Bytes, Listing
+from objstore._core import Buffer, Bytes
 from objstore._effects import Plan
-from objstore._forms import DICTS, arrow
 from objstore._source import Body, open_body
 from objstore.providers.provider import (
     ANY,
     WHOLE,
     Conditions,
     Fetched,
-    ListQuery,
     Provider,
     Range,
     Read,
@@ -38,7 +35,6 @@ from objstore.types import (
     HTTP_METHOD,
     Attributes,
     GetOptions,
-    ListResult,
     ObjectMeta,
     PutInput,
     PutMode,
@@ -349,13 +345,14 @@ def _grown(part_size: int, sent: int, most_parts: int) -> int:
     return part_size << (sent * 10 // most_parts)
 
 
-def delete(store: Store, paths: str | Sequence[str]) -> Plan[None]:
+def delete(store: Store, paths: str | Sequence[str], *, progress: Progress | None = None) -> Plan[None]:
     """Delete one object or many; S3 takes a thousand by one request.
 
     Args:
         store: Where they are.
         paths: A path, or a sequence of paths. An object that does not exist counts as deleted, where the service says
             so.
+        progress: Is called with how many are deleted, how many there are, and 0.
 
     Raises:
         BaseError: The first error; its notes count the others. What could be deleted has been.
@@ -365,54 +362,22 @@ def delete(store: Store, paths: str | Sequence[str]) -> Plan[None]:
     if not isinstance(paths, str) and not isinstance(paths, Sequence):
         raise TypeError(f"paths is a {type(paths).__name__}: give a str or a sequence of str")
     keys = [store.key(path) for path in ([paths] if isinstance(paths, str) else paths)]
-    if not keys:
-        return
-    failed = yield from store.provider.delete(keys, most_in_flight=DELETES_IN_FLIGHT)
+    failed: dict[str, errors.BaseError] = {}
+    size = len(keys) if progress is None else DELETES_IN_FLIGHT * 1000
+    for start in range(0, len(keys), size or 1):
+        group = keys[start : start + size]
+        failed |= yield from store.provider.delete(group, most_in_flight=DELETES_IN_FLIGHT)
+        if progress is not None:
+            progress(start + len(group), len(keys), 0)
+    raise_first(failed, len(keys))
+
+
+def raise_first(failed: Mapping[str, errors.BaseError], total: int) -> None:
+    """Raise the first of the errors of a bulk delete, with a note of how many more there are."""
     for error in failed.values():
         if len(failed) > 1:
-            error.add_note(f"{len(failed) - 1} more of {len(keys)} objects could not be deleted")
+            error.add_note(f"{len(failed) - 1} more of {total} objects could not be deleted")
         raise error
-
-
-def list_pages(store: Store, prefix: str | None, offset: str | None) -> Callable[[], Plan[Listing | None]]:
-    """Return a function that makes the plan of the next page of a listing; None is its end."""
-    query: ListQuery | None = ListQuery(
-        prefix=store.full_prefix(prefix), offset=store.key(offset) if offset is not None else ""
-    )
-
-    def next_page() -> Plan[Listing | None]:
-        nonlocal query
-        if query is None:
-            return None
-        page = yield from store.provider.list_page(query)
-        query = replace(query, token=page.token, offset="") if page.token else None
-        return page.objects
-
-    return next_page
-
-
-def list_with_delimiter(
-    store: Store, prefix: str | None = None, *, return_arrow: bool = False
-) -> Plan[ListResult[Any]]:
-    """List one level: the objects right below a prefix, and the prefixes below it.
-
-    Args:
-        store: Where to look.
-        prefix: The path of the level; whole segments only.
-        return_arrow: Give the objects as an Arrow table.
-
-    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
-    """
-    query: ListQuery | None = ListQuery(prefix=store.full_prefix(prefix), delimiter="/")
-    form = arrow() if return_arrow else DICTS
-    pieces: list[Any] = []
-    prefixes: list[str] = []
-    while query is not None:
-        page = yield from store.provider.list_page(query)
-        pieces.append(form.cut(page.objects, store.full_prefix(None), 0, None))
-        prefixes.extend(store.path(found).removesuffix("/") for found in page.common_prefixes)
-        query = replace(query, token=page.token) if page.token else None
-    return {"common_prefixes": prefixes, "objects": form.gather(pieces)}
 
 
 def sign(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from objstore import exceptions as errors
 from objstore._core import Buffer, Bytes, Listing
@@ -18,10 +18,11 @@ from objstore.providers.provider import Conditions, Fetch, Fetched, Provider, Ra
 from objstore.types import Attributes, ObjectMeta
 
 if TYPE_CHECKING:
-    from arro3.core import RecordBatch, Table  # noqa: F401
+    from typing import Self
+
+    from arro3.core import RecordBatch  # noqa: F401
 
 T = TypeVar("T")
-W = TypeVar("W")
 
 PART = 10 << 20
 """How much of an object one request brings. It is also the first read of a `get`: what is smaller comes at once."""
@@ -151,8 +152,41 @@ def changed(path: str, status: int | None = None) -> errors.ObjectChangedError:
     )
 
 
-class BytesStream:
-    """The chunks of a body, in order. Iterate it synchronously or asynchronously, even in turns."""
+class Stream(Generic[T]):
+    """What comes one after the other. Iterate it synchronously or asynchronously, even in turns.
+
+    A subclass says in `next_item` how the next one is got.
+    """
+
+    def next_item(self) -> Plan[T | None]:
+        """Return the next one; None at the end."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __next__(self) -> T:
+        """Return the next one."""
+        item = run(self.next_item())
+        if item is None:
+            raise StopIteration
+        return item
+
+    def __aiter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> T:
+        """Return the next one."""
+        item = await arun(self.next_item())
+        if item is None:
+            raise StopAsyncIteration
+        return item
+
+
+class BytesStream(Stream[Bytes]):
+    """The chunks of a body, in order."""
 
     def __init__(self, result: GetResult, first: Bytes, least: int) -> None:
         self._result = result
@@ -165,7 +199,7 @@ class BytesStream:
         self._given = 0
         self._closed = False
 
-    def next_piece(self) -> Plan[Bytes | None]:
+    def next_item(self) -> Plan[Bytes | None]:
         """Return the next chunk; None at the end."""
         size = sum(map(len, self._pieces))
         while size < self._least and self._at < self._result.range[1]:
@@ -203,51 +237,36 @@ class BytesStream:
         if self._fetch is not None:
             self._fetch.close()
 
-    def __iter__(self) -> BytesStream:
-        """Return itself."""
-        return self
 
-    def __next__(self) -> Bytes:
-        """Return the next chunk."""
-        chunk = run(self.next_piece())
-        if chunk is None:
-            raise StopIteration
-        return chunk
+class Rows(NamedTuple):
+    """The rows of a page that belong to a listing: its first `size`."""
 
-    def __aiter__(self) -> BytesStream:
-        """Return itself."""
-        return self
-
-    async def __anext__(self) -> Bytes:
-        """Return the next chunk."""
-        chunk = await arun(self.next_piece())
-        if chunk is None:
-            raise StopAsyncIteration
-        return chunk
+    page: Listing
+    size: int
 
 
-class ListStream(Generic[T, W]):
-    """The pages of a listing. Iterate it synchronously or asynchronously, even in turns, or collect the rest."""
+class ListStream(Stream[T]):
+    """The pages of a listing. Iterate them, or collect the rest."""
 
-    def __init__(self, pages: Callable[[], Plan[Listing | None]], prefix: str, chunk: int, form: Form[T, W]) -> None:
+    def __init__(self, pages: Callable[[], Plan[Rows | None]], prefix: str, chunk: int, form: Form[T, Any]) -> None:
         self._pages = pages
         self._prefix = prefix
         self._chunk = max(chunk, 1)
         self._form = form
-        self._listing = Listing.of(())
+        self._rows = Rows(Listing.of(()), 0)
         self._at = 0
         self._pieces: list[T] = []
         self._missing = self._chunk
 
     def _take(self, most: int) -> Plan[int]:
         """Add up to so many objects to the pieces, of one page; return how many, 0 where the listing ends."""
-        while self._at == len(self._listing):
-            listing = yield from self._pages()
-            if listing is None:
+        while self._at == self._rows.size:
+            rows = yield from self._pages()
+            if rows is None:
                 return 0
-            self._listing, self._at = listing, 0
-        start, self._at = self._at, min(self._at + most, len(self._listing))
-        self._pieces.append(self._form.cut(self._listing, self._prefix, start, self._at))
+            self._rows, self._at = rows, 0
+        start, self._at = self._at, min(self._at + most, self._rows.size)
+        self._pieces.append(self._form.cut(self._rows.page, self._prefix, start, self._at))
         return self._at - start
 
     def _taken(self) -> list[T]:
@@ -255,7 +274,8 @@ class ListStream(Generic[T, W]):
         self._missing = self._chunk
         return pieces
 
-    def _next(self) -> Plan[T | None]:
+    def next_item(self) -> Plan[T | None]:
+        """Return the next page; None at the end."""
         taken = 1
         while self._missing > 0 and taken:
             taken = yield from self._take(self._missing)
@@ -263,40 +283,26 @@ class ListStream(Generic[T, W]):
         pieces = self._taken()
         return self._form.join(pieces) if pieces else None
 
-    def _collect(self) -> Plan[W]:
-        """Return all that is left of the listing, as one page."""
+    def _rest(self) -> Plan[list[T]]:
+        """Return all that is left of the listing, in pieces."""
         while (yield from self._take(sys.maxsize)):
             pass
-        return self._form.gather(self._taken())
+        return self._taken()
+
+    def _collect(self) -> Plan[T]:
+        """Return all that is left of the listing, as one page."""
+        return self._form.join((yield from self._rest()))
 
     collect, collect_async = both(_collect)
 
-    def __iter__(self) -> ListStream[T, W]:
-        """Return itself."""
-        return self
 
-    def __next__(self) -> T:
-        """Return the next page."""
-        page = run(self._next())
-        if page is None:
-            raise StopIteration
-        return page
-
-    def __aiter__(self) -> ListStream[T, W]:
-        """Return itself."""
-        return self
-
-    async def __anext__(self) -> T:
-        """Return the next page."""
-        page = await arun(self._next())
-        if page is None:
-            raise StopAsyncIteration
-        return page
-
-
-class ArrowListStream(ListStream["RecordBatch", "Table"]):
+class ArrowListStream(ListStream["RecordBatch"]):
     """A listing as Arrow record batches; what reads Arrow streams can take it as it is, as one table."""
+
+    def __arrow_c_schema__(self) -> object:
+        """Return the schema of the listing by the Arrow PyCapsule interface."""
+        return Listing.of(()).arrow().__arrow_c_schema__()
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Return what is left of the listing by the Arrow PyCapsule interface."""
-        return self.collect().__arrow_c_stream__(requested_schema)
+        return self._form.gather(run(self._rest())).__arrow_c_stream__(requested_schema)

@@ -46,6 +46,10 @@ class Store:
     rename, rename_async = _faces.rename, _faces.rename_async
     sign, sign_async = _faces.sign, _faces.sign_async
     list = list_async = _faces.list
+    list_level = list_level_async = _faces.list_level
+    glob = glob_async = _faces.glob
+    walk = walk_async = _faces.walk
+    delete_prefix, delete_prefix_async = _faces.delete_prefix, _faces.delete_prefix_async
     list_with_delimiter, list_with_delimiter_async = _faces.list_with_delimiter, _faces.list_with_delimiter_async
     get_many, get_many_async = _faces.get_many, _faces.get_many_async
     iter_many = iter_many_async = _faces.iter_many
@@ -58,13 +62,22 @@ class Store:
         """Return the key of a path: checked, and behind the store's prefix."""
         return self._keys.key(path)
 
-    def full_prefix(self, prefix: str | None) -> str:
-        """Return the beginning of the keys below a prefix."""
+    def full_prefix(self, prefix: str | None, by: str = "segment") -> str:
+        """Return the beginning of the keys below a prefix; by ``"string"``, of those that just begin with it."""
+        if by == "string":
+            return self._keys.beginning(prefix)
+        if by != "segment":
+            raise ValueError(f"by = {by!r}: give 'segment' or 'string'")
         return self._keys.below(prefix)
 
     def path(self, key: str) -> str:
         """Return the path of a key."""
         return self._keys.path(key)
+
+    def folder(self, prefix: str) -> str:
+        """Return the path of a common prefix: without its slash, unless keys are raw."""
+        path = self._keys.path(prefix)
+        return path if self._keys.raw else path.removesuffix("/")
 
     def named(self, meta: ObjectMeta) -> ObjectMeta:
         """Return metadata with the path in the place of the key."""

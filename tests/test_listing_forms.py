@@ -15,7 +15,7 @@ import objstore
 from objstore import _forms
 from objstore._core import Bytes, Listing
 from objstore._effects import Plan
-from objstore.results import ArrowListStream, ListStream
+from objstore.results import ArrowListStream, ListStream, Rows
 from objstore.store import MemoryStore
 from objstore.types import ObjectMeta
 from tests.test_listing import contents, page
@@ -205,13 +205,14 @@ def test_nothing_is_left_behind(way: str) -> None:
 # --- streams
 
 
-def stream_of(*sizes: int, form: Any = _forms.DICTS) -> ListStream[Any, Any]:
+def stream_of(*sizes: int, form: Any = _forms.DICTS) -> ListStream[Any]:
     """Return a stream of pages with so many objects each, in chunks of four."""
     rows = iter(metas(sum(sizes)))
     pages: Iterator[Listing] = iter([Listing.of([next(rows) for _ in range(size)]) for size in sizes])
 
-    def next_page() -> Plan[Listing | None]:
-        return next(pages, None)
+    def next_page() -> Plan[Rows | None]:
+        page = next(pages, None)
+        return None if page is None else Rows(page, len(page))
         yield
 
     kind = ListStream if form is _forms.DICTS else ArrowListStream
@@ -245,7 +246,7 @@ def test_chunks_of_arrow(sizes: tuple[int, ...], chunks: list[int]) -> None:
     assert all(isinstance(chunk, core.RecordBatch) for chunk in given)
     assert [chunk.num_rows for chunk in given] == chunks
     whole = stream_of(*sizes, form=_forms.arrow()).collect()
-    assert isinstance(whole, core.Table)
+    assert isinstance(whole, core.RecordBatch)
     wanted = [meta["path"] for meta in Listing.of(metas(sum(sizes))).objects("dir/")]
     assert whole.column("path").to_pylist() == wanted
     assert [path for chunk in given for path in chunk.column("path").to_pylist()] == wanted

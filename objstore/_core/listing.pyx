@@ -216,6 +216,12 @@ cdef Span span_of(str text) except *:
     return span
 
 
+cdef inline bint follows(Span text, Span other) noexcept nogil:
+    """Tell whether a text comes after another in the order of UTF-8."""
+    cdef int order = memcmp(text.data, other.data, <size_t>min(text.length, other.length))
+    return text.length > other.length if order == 0 else order > 0
+
+
 cdef inline Span without_prefix(Span text, Span prefix) noexcept nogil:
     if prefix.length == 0 or text.length < prefix.length or memcmp(text.data, prefix.data, prefix.length) != 0:
         return text
@@ -284,6 +290,40 @@ cdef class Listing:
     def common_prefixes(self):
         """The common prefixes, whole."""
         return [text_of(self.page.prefixes[i]) for i in range(self.page.prefix_count)]
+
+    def keys(self, start=0, stop=None):
+        """Return the keys alone of the rows from `start` to `stop`."""
+        cdef Py_ssize_t first, last, i
+        first, last, _ = slice(start, stop).indices(self.page.count)
+        return [text_of(self.page.rows[i].texts[KEY]) for i in range(first, last)]
+
+    def through(self, str key not None):
+        """Return how many rows, of a page in the order of its keys, come up to and with a key."""
+        cdef Span wanted = span_of(key)
+        cdef Py_ssize_t low = 0, high = self.page.count, middle
+        while low < high:
+            middle = (low + high) // 2
+            if follows(self.page.rows[middle].texts[KEY], wanted):
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+    def pick(self, indexes):
+        """Return a page of some rows of this one."""
+        cdef Listing picked = Listing.__new__(Listing, None)
+        cdef Py_ssize_t i
+        cdef Row* row
+        picked.owner = self
+        for i in indexes:
+            if not 0 <= i < self.page.count:
+                raise IndexError(f"there is no row {i}")
+            row = <Row*>room(<void**>&picked.page.rows, picked.page.count, &picked.page.capacity, sizeof(Row))
+            if row == NULL:
+                raise MemoryError
+            row[0] = self.page.rows[i]
+            picked.page.count += 1
+        return picked
 
     def objects(self, str prefix not None="", Py_ssize_t start=0, stop=None):
         """Return the rows from `start` to `stop` as dicts, with `prefix` cut off the keys that begin with it."""

@@ -71,6 +71,7 @@ class Cloud:
         self.service = service
         self.most_parts = service.dialect.most_parts
         self.smallest_part = service.dialect.smallest_part
+        self.lists_from_anywhere = True
         self._base = base.encode()
         self._bucket = bucket
         self._write_headers = write_headers
@@ -357,13 +358,21 @@ class Cloud:
     def list_page(self, query: ListQuery) -> Plan[Page]:
         """Read one page of a listing (ListObjectsV2)."""
         yield from self.service.refresh()
+        exchange = Exchange(self.service, Shape("GET", {}), lambda _: query.prefix)
+        exchange.add(self._list_target(query))
+        reply = yield from _only(exchange)
+        return _page(reply.body, query)
+
+    def list_many(self, *, most_in_flight: int) -> Plan[_ListMany]:
+        """Begin to read pages of listings, asked for one by one."""
+        yield from self.service.refresh()
+        return _ListMany(self, most_in_flight)
+
+    def _list_target(self, query: ListQuery) -> bytes:
         parameters = [("list-type", "2"), ("encoding-type", "url"), ("prefix", query.prefix)]
         named = {"delimiter": query.delimiter, "start-after": query.offset, "continuation-token": query.token}
         parameters += [(name, value) for name, value in named.items() if value]
-        exchange = Exchange(self.service, Shape("GET", {}), lambda _: query.prefix)
-        exchange.add(self._target("", parameters))
-        reply = yield from _only(exchange)
-        return _page(reply.body, query)
+        return self._target("", parameters)
 
     # --- requests that answer with a document
 
@@ -416,6 +425,32 @@ class _HeadMany(Exchange):
             None if index in self.errors else self._cloud._meta(key, self.reply(index))
             for index, key in enumerate(self._keys)
         ]
+
+
+class _ListMany(Exchange):
+    """Pages of listings under way."""
+
+    def __init__(self, cloud: Cloud, most_in_flight: int) -> None:
+        super().__init__(
+            cloud.service,
+            Shape("GET", {}),
+            lambda index: self._queries[index].prefix,
+            background=True,
+            each=True,
+            most_in_flight=most_in_flight,
+        )
+        self._cloud = cloud
+        self._queries: list[ListQuery] = []
+
+    def ask(self, query: ListQuery) -> int:
+        """Ask for one more page; return its index."""
+        self._queries.append(query)
+        self.add(self._cloud._list_target(query))
+        return self.total - 1
+
+    def page(self, index: int) -> Page:
+        """Return a page that came, and let go of it."""
+        return _page(self.take(index), self._queries[index])
 
 
 class _PutMany(Exchange):

@@ -16,6 +16,7 @@ from objstore import exceptions as errors
 from objstore._core import Bytes, Listing
 from objstore._effects import Plan
 from objstore.exceptions import BaseError
+from objstore.providers.pages import OneByOne
 from objstore.providers.provider import (
     ANY,
     WHOLE,
@@ -49,6 +50,7 @@ class Memory:
 
     most_parts = 10_000
     smallest_part = 1
+    lists_from_anywhere = False
     latency = 0.0
 
     def __init__(self) -> None:
@@ -203,6 +205,11 @@ class Memory:
         after = max(query.offset, query.token)
         keys = keys[bisect_left(keys, after + "\0") :] if after else keys
         return self._page(keys, query)
+        yield
+
+    def list_many(self, *, most_in_flight: int) -> Plan[OneByOne]:
+        """Begin to read pages of listings."""
+        return OneByOne(self.list_page)
         yield
 
     def _page(self, keys: list[str], query: ListQuery) -> Page:

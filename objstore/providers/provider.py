@@ -187,11 +187,26 @@ class Upload(Exchange, Protocol):
         """Drop the parts that the service has."""
 
 
+class ListMany(Exchange, Protocol):
+    """Pages of listings under way."""
+
+    def ask(self, query: ListQuery) -> int:
+        """Ask for one more page; return its index."""
+
+    def finished(self) -> list[int]:
+        """Return the indexes of the pages that came since the last call."""
+
+    def page(self, index: int) -> Page:
+        """Return a page that came, and let go of it."""
+
+
 class Provider(Protocol):
     """The primitive operations of one bucket, or of whatever stands for it."""
 
     most_parts: int
     smallest_part: int
+    lists_from_anywhere: bool
+    """Whether a listing that begins after an offset costs no more than one from the start."""
 
     @property
     def latency(self) -> float:
@@ -247,6 +262,9 @@ class Provider(Protocol):
 
     def list_page(self, query: ListQuery) -> Plan[Page]:
         """Read one page of a listing."""
+
+    def list_many(self, *, most_in_flight: int) -> Plan[ListMany]:
+        """Begin to read pages of listings, asked for one by one."""
 
 
 class HeadMany(Exchange, Protocol):

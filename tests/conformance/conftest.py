@@ -26,6 +26,7 @@ CANNOT = {
     "memory": {
         "headers": "the memory stores attributes as they are, not as headers",
         "requests": "the memory sends no requests",
+        "signed URLs": "the memory has no URLs",
         "tags": "the memory keeps no tags",
         "versions": "the memory keeps no versions",
     },
@@ -35,6 +36,7 @@ CANNOT = {
     },
     "moto": {
         "If-Match of an upload in parts": "moto ignores If-Match of CompleteMultipartUpload",
+        "signed URLs": "moto fails at requests without an Authorization header",
         "unsigned requests": "moto fails at unsigned requests",
     },
     "rclone": {
@@ -42,6 +44,8 @@ CANNOT = {
         "ETags of uploads in parts": "rclone answers CompleteMultipartUpload with an ETag that it then forgets",
         "keys below keys": "rclone keeps keys as files in folders, and none can be both",
         "quotes in listings": "rclone lists ETags without their quotes",
+        "raw keys": "rclone keeps keys as files in folders",
+        "signed URLs with headers": "rclone does not answer with the headers that a URL asks for",
         "tags": "rclone keeps no tags",
         "unsigned requests": "rclone takes unsigned requests for malformed ones",
         "versions": "rclone keeps no versions",
@@ -199,14 +203,26 @@ def bucket(s3_server: S3Server, clients: Callable[[S3Server], Any]) -> Bucket:
     return Bucket(s3_server, clients(s3_server))
 
 
-def new_store(server: S3Server | None, clients: Callable[[S3Server], Any]) -> Store:
-    return MemoryStore() if server is None else Bucket(server, clients(server)).open()
+def new_store(server: S3Server | None, clients: Callable[[S3Server], Any], **options: Any) -> Store:
+    return MemoryStore(**options) if server is None else Bucket(server, clients(server)).open(**options)
 
 
 @pytest.fixture
 def store(server: S3Server | None, clients: Callable[[S3Server], Any], mode: Mode) -> Face:
     """An empty store, on each server and in each mode."""
     return mode(new_store(server, clients))
+
+
+@pytest.fixture
+def raw_store(server: S3Server | None, clients: Callable[[S3Server], Any], mode: Mode) -> Face:
+    """An empty store that takes paths as the keys they are."""
+    return mode(new_store(server, clients, raw_keys=True))
+
+
+@pytest.fixture
+def other_store(server: S3Server | None, clients: Callable[[S3Server], Any]) -> Store:
+    """Another empty store on the same server."""
+    return new_store(server, clients)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,65 @@
+"""Keys as the service has them, which no path can name: taken as they are by a store that was told to."""
+
+from __future__ import annotations
+
+import pytest
+
+from objstore import exceptions
+from tests.conformance.conftest import Face
+
+pytestmark = pytest.mark.needs("raw keys")
+
+KEYS = [
+    "/",
+    "//",
+    "/a",
+    "a",
+    "a/",
+    "a//b",
+    "a/./b",
+    "a/../b",
+    ".",
+    "..",
+    "a b+c%20%2F",
+    "\t",
+    "~#?&=",
+    "é\U0001f600",
+    "﷽",
+]
+
+
+async def test_every_key_is_itself(raw_store: Face) -> None:
+    for number, key in enumerate(KEYS):
+        await raw_store.put(key, b"%d" % number)
+    for number, key in enumerate(KEYS):
+        result = await raw_store.get(key)
+        assert (result.meta["path"], bytes(result.bytes())) == (key, b"%d" % number)
+        assert (await raw_store.head(key))["path"] == key
+    found = await raw_store.mode(raw_store.list()).collect()
+    assert [meta["path"] for meta in found] == sorted(KEYS)
+
+
+async def test_a_prefix_is_any_beginning(raw_store: Face) -> None:
+    for key in KEYS:
+        await raw_store.put(key, b"")
+    found = await raw_store.mode(raw_store.list("a/")).collect()
+    assert [meta["path"] for meta in found] == sorted(key for key in KEYS if key.startswith("a/"))
+    level = await raw_store.list_with_delimiter("a/")
+    assert level["common_prefixes"] == ["a/../", "a/./", "a//"]
+    assert [meta["path"] for meta in level["objects"]] == ["a/"]
+
+
+async def test_they_are_copied_renamed_and_deleted(raw_store: Face) -> None:
+    await raw_store.put("a//b", b"body")
+    await raw_store.copy("a//b", "/c/")
+    await raw_store.rename("a//b", "..")
+    found = await raw_store.mode(raw_store.list()).collect()
+    assert [meta["path"] for meta in found] == ["..", "/c/"]
+    await raw_store.delete(["..", "/c/"])
+    assert await raw_store.mode(raw_store.list()).collect() == []
+
+
+@pytest.mark.parametrize("key", ["", "\ud800", "x" * 1025])
+async def test_keys_that_no_service_has(raw_store: Face, key: str) -> None:
+    with pytest.raises(exceptions.InvalidPathError):
+        await raw_store.put(key, b"")
