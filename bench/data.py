@@ -17,7 +17,7 @@ SMALL_COUNT, SMALL_BYTES = 2_000, 1024
 LARGE = {"big": 1 << 30, "medium": 1 << 28, "warm": 1 << 24}
 PIECES = "pieces/big"
 """The big object under a second name, which the server reads in small pieces."""
-LISTED_KEYS, PAGE_KEYS = 100_000, 1_000
+LISTED_KEYS, HUGE_KEYS, PAGE_KEYS = 100_000, 600_000, 1_000
 DELAYED_BODY = bytes(i * 7 & 0xFF for i in range(1024))
 """What servers/origin.c answers to every GET."""
 
@@ -92,21 +92,23 @@ def _content(start: int, size: int) -> bytes:
 def _write_pages(into: Path) -> None:
     """Write page- (the first), page-1000, ... by continuation token, and page-warm with one key."""
     into.mkdir()
-    (into / "page-warm").write_text(_page({0: "warm/only"}, None))
+    (into / "page-warm").write_text(page(entry(0, "warm/only"), 1, None))
     for first in range(0, LISTED_KEYS, PAGE_KEYS):
         following = first + PAGE_KEYS
-        keys = {index: listed_key(index) for index in range(first, following)}
-        text = _page(keys, following if following < LISTED_KEYS else None)
+        entries = "".join(entry(index, listed_key(index)) for index in range(first, following))
+        text = page(entries, PAGE_KEYS, str(following) if following < LISTED_KEYS else None)
         (into / f"page-{first or ''}").write_text(text)
 
 
-def _page(keys: dict[int, str], token: int | None) -> str:
-    entries = "".join(
-        _ENTRY.format(key=key, minute=i // 60 % 60, second=i % 60, tag=i * 2654435761, size=i + 1)
-        for i, key in keys.items()
-    )
+def entry(index: int, key: str) -> str:
+    """Return what a listing says of a key."""
+    return _ENTRY.format(key=key, minute=index // 60 % 60, second=index % 60, tag=index * 2654435761, size=index + 1)
+
+
+def page(entries: str, count: int, token: str | None) -> str:
+    """Return a page of a listing."""
     return _PAGE.format(
-        count=len(keys),
+        count=count,
         truncated="false" if token is None else "true",
         token="" if token is None else f"<NextContinuationToken>{token}</NextContinuationToken>",
         entries=entries,

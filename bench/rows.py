@@ -33,7 +33,7 @@ class Row:
     key: str = "big"
     """The object of ranges, whole and put."""
     variant: str = ""
-    """memory or file for put, dicts or arrow for list, sparse or random for ranges."""
+    """memory or file for put; dicts, arrow or huge for list; sparse or random for ranges."""
     delay: float | None = None
     """The server's mean delay in seconds."""
     audit: str | None = None
@@ -118,6 +118,10 @@ ROWS = (
     Row(
         "list_arrow", "list of 100,000 keys, as Arrow", "list", "plain", variant="arrow",
         bars=(bars.faster("obstore", 2),),
+    ),
+    Row(
+        "list_huge", "list of 600,000 keys, each page 50 ms away", "list", "huge", variant="huge", rounds=1,
+        peers=("objstore", "obstore"), bars=(bars.faster("obstore", 10),),
     ),
     Row(
         "tls_many", "TLS: get_many, 20,000 x 1 KiB, 64 connections", "many", "tls", count=20_000, rounds=3,

@@ -7,8 +7,10 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +25,8 @@ ORIGINS = {
     "sink": ("0", "0", "swallow"),
     "summing": ("0", "0", "sum"),
 }
+PAGE_SECONDS = "0.05"
+"""How long each page of the huge listing takes."""
 
 
 @dataclass(slots=True)
@@ -79,11 +83,12 @@ class Site:
         self.ports = dict(self.nginx.ports)
         program = process.compile_c(HERE / "servers" / "origin.c", self.folder)
         for door, arguments in ORIGINS.items():
-            self._start_origin(door, program, arguments)
+            self._start_origin(door, [str(program)], arguments)
+        self._start_origin("huge", [sys.executable, "-m", "bench.servers.listing"], (PAGE_SECONDS,))
 
-    def _start_origin(self, door: str, program: Path, arguments: tuple[str, ...]) -> None:
+    def _start_origin(self, door: str, program: Sequence[str], arguments: tuple[str, ...]) -> None:
         with process.listening_socket() as listener:
             self.ports[door] = process.port_of(listener)
-            argv = [str(program), str(listener.fileno()), *arguments]
+            argv = [*program, str(listener.fileno()), *arguments]
             self._origins.append(process.start(argv, [listener], dict(os.environ)))
         socket.create_connection(("127.0.0.1", self.ports[door])).close()

@@ -93,8 +93,10 @@ def _put(row: Row, files: Path, share: int) -> Workload:
 
 
 def _list(row: Row, files: Path, share: int) -> Workload:
+    count = data.HUGE_KEYS if row.variant == "huge" else data.LISTED_KEYS
+
     def check(result: tuple[int, str, str]) -> None:
-        expected = data.LISTED_KEYS, data.listed_key(0), data.listed_key(data.LISTED_KEYS - 1)
+        expected = count, data.listed_key(0), data.listed_key(count - 1)
         assert result == expected, f"listed {result}, not {expected}"
 
     return Workload("warm/", "listed/", 1, 0, check)

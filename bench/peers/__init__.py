@@ -81,7 +81,12 @@ PEERS = (
         "objstore", None,
         _modes(
             many="get_many", ranges="get_ranges", whole="get", serial="get_range", tasks="tasks", put="put",
-        ) | {"list": (Mode("collect", variants=("dicts",)), Mode("arrow", variants=("arrow",)))},
+        ) | {
+            "list": (
+                Mode("collect", variants=("dicts",)), Mode("arrow", variants=("arrow",)),
+                Mode("64 at a time", variants=("huge",)),
+            )
+        },
     ),
     Peer(
         "obstore", "obstore",
@@ -104,7 +109,7 @@ PEERS = (
             "tasks": (Mode("tasks"),),
             "put": (Mode("put"), Mode("put_async")),
             "list": (
-                Mode("collect", variants=("dicts",)), Mode("pages", variants=("dicts",)),
+                Mode("collect", variants=("dicts", "huge")), Mode("pages", variants=("dicts",)),
                 Mode("arrow collect", variants=("arrow",)), Mode("arrow pages", variants=("arrow",)),
             ),
         },

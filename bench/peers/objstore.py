@@ -78,6 +78,16 @@ def list_collect(target: Target) -> Work:
     return work
 
 
+def list_split(target: Target) -> Work:
+    store = store_for(target)
+
+    def work(prefix: str) -> tuple[int, str, str]:
+        entries = store.list(prefix, max_concurrency=64).collect()
+        return len(entries), entries[0]["path"], entries[-1]["path"]
+
+    return work
+
+
 def list_arrow(target: Target) -> Work:
     store = store_for(target)
 
@@ -97,4 +107,5 @@ WORKS = {
     ("put", "put"): put,
     ("list", "collect"): list_collect,
     ("list", "arrow"): list_arrow,
+    ("list", "64 at a time"): list_split,
 }

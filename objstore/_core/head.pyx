@@ -94,9 +94,10 @@ cdef inline const char* field_value(
 
 
 cdef void read_length(Slot* slot, Item* item, const char** at, const char* end) noexcept nogil:
-    """Note a Content-Length. One that is no number, or another than one before, says nothing (RFC 9112, section 6.3)."""
+    """Note a Content-Length. One that is no number, or another than before, says nothing (RFC 9112, section 6.3)."""
     cdef int64_t length = parse_digits(at, end)
-    slot.framed = length >= 0 and item.content_length in (-1, length) and at[0] < end and at[0][0] in (c"\r", c"\n", c" ")
+    cdef bint whole = at[0] < end and at[0][0] in (c"\r", c"\n", c" ")
+    slot.framed = whole and length >= 0 and item.content_length in (-1, length)
     item.content_length = length
 
 
