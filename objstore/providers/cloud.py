@@ -1,55 +1,40 @@
-"""The primitive operations over HTTP, in S3's dialect or one near it.
+"""The primitive operations on a bucket in S3's dialect or one near it, beside those that all stores on HTTP share.
 
-This is the only module that makes requests to an object store. What differs between services is in the `Dialect` and
-the `Service`; what every operation shares (ranges, parts, batches) is above, in `_ops` and `_bulk`.
+What every operation shares (ranges, parts, batches) is above, in `_ops` and `_bulk`.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from objstore import exceptions as errors
 from objstore._core import Buffer, Bytes, Listing, Reply, encode_path
 from objstore._effects import Plan, Sleep
-from objstore._http import http_date, parse_http_date
 from objstore._retry import Failure, Row
 from objstore._xml import Element, build, parse
 from objstore.exceptions import BaseError, CorruptResponseError
 from objstore.providers.exchange import Exchange, Shape
-from objstore.providers.provider import (
-    ANY,
-    RESERVED,
-    WHOLE,
-    Conditions,
-    Fetched,
-    ListQuery,
-    Page,
-    Provider,
-    Range,
-    Read,
-    Source,
-    WriteOptions,
-)
+from objstore.providers.preconditions import as_kind, write_headers
+from objstore.providers.provider import ListQuery, Page, Provider, Source, WriteOptions
+from objstore.providers.requests import Requests
 from objstore.providers.service import Service
-from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
-from objstore.types import ObjectMeta, PutResult
-
-NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
-EPOCH = datetime.fromtimestamp(0, UTC)
+from objstore.providers.upload import NAMESPACE, Upload
+from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
 
 
-class Cloud:
+class Cloud(Requests):
     """A bucket of a service that speaks S3's dialect of HTTP and XML.
 
     Args:
         service: Where it is, and how requests to it are signed and judged.
         base: The path of the bucket, percent-encoded, without a trailing slash; empty where the host names it.
         bucket: The bucket's name.
+        read_headers: Headers of every request that reads an object.
         write_headers: Headers of every request that creates an object (encryption and the like).
         sign_payload: Whether to sign the bodies of objects: it takes a hash of every byte.
         tagging: Whether the service takes tags.
@@ -68,207 +53,33 @@ class Cloud:
         tagging: bool,
         bulk_delete: bool,
     ) -> None:
-        self.service = service
-        self.most_parts = service.dialect.most_parts
-        self.smallest_part = service.dialect.smallest_part
+        super().__init__(service, base, read_headers=read_headers, write_headers=write_headers, tagging=tagging)
+        self.bucket = bucket
         self.lists_from_anywhere = True
-        self._base = base.encode()
-        self._bucket = bucket
-        self._write_headers = write_headers
-        self._read_headers = read_headers
         self._sign_payload = sign_payload
-        self._tagging = tagging
         self._bulk_delete = bulk_delete
 
-    @property
-    def latency(self) -> float:
-        """How long a reply has lately taken to begin, in seconds."""
-        return self.service.latency
+    def payload_hash(self, source: Source) -> str:
+        """Return what is signed for a body: its hash, where that is wanted."""
+        return _sha256(source) if self._sign_payload else UNSIGNED_PAYLOAD
 
-    # --- reading
-
-    def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
-        """Read one object, or a range of it."""
-        reply = yield from self._read_one("GET", key, range, conditions)
-        meta = self._meta(key, reply)
-        span = (reply.start, reply.end) if reply.start >= 0 else (0, meta["size"])
-        if reply.start < 0 and range != WHOLE:
-            span = _resolved(range, meta["size"])
-        return Fetched(meta, self._attributes(reply), span, reply.body)
-
-    def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
-        """Read what is known about one object."""
-        reply = yield from self._read_one("HEAD", key, WHOLE, conditions)
-        meta = self._meta(key, reply)
-        return Fetched(meta, self._attributes(reply), (0, meta["size"]), reply.body)
-
-    def _read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
-        yield from self.service.refresh()
-        shape = Shape(method, self._read_headers if conditions is ANY else self._condition_headers(conditions))
-        exchange = Exchange(self.service, shape, lambda _: key, keep_head=True)
-        exchange.add(self._target(key, self._version(conditions)), range)
-        return (yield from _only(exchange))
-
-    def fetch(
-        self,
-        reads: Sequence[Read],
-        *,
-        conditions: Conditions = ANY,
-        most_in_flight: int,
-        each: bool = False,
-        window: int = 0,
-    ) -> Plan[Exchange]:
-        """Begin many reads."""
-        yield from self.service.refresh()
-        shape = Shape("GET", self._read_headers if conditions is ANY else self._condition_headers(conditions))
-        exchange = Exchange(
-            self.service,
-            shape,
-            lambda index: reads[index].key,
-            background=each,
-            each=each,
-            most_in_flight=most_in_flight,
-            window=window,
-        )
-        if conditions.if_match is not None:
-            exchange.batch.pin(conditions.if_match)
-        version = self._version(conditions)
-        tail = b"?" + canonical_query(version).encode() if version else b""
-        base, add = self._base + b"/", exchange.batch.add
-        for key, (start, end), target in reads:  # thousands at a time: straight to the batch
-            if target is None:
-                add(base + encode_path(key) + tail, start, end)
-            else:
-                add(base + encode_path(key) + tail, start, end, None, None, None, *target)
-        exchange.seal()
-        return exchange
-
-    def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[_HeadMany]:
-        """Begin to read what is known about many objects."""
-        yield from self.service.refresh()
-        exchange = _HeadMany(self, keys, most_in_flight)
-        for key in keys:
-            exchange.add(self._target(key))
-        exchange.seal()
-        return exchange
-
-    def _condition_headers(self, conditions: Conditions) -> dict[str, str]:
-        headers = {
-            "If-Match": conditions.if_match,
-            "If-None-Match": conditions.if_none_match,
-            "If-Modified-Since": conditions.if_modified_since and http_date(conditions.if_modified_since),
-            "If-Unmodified-Since": conditions.if_unmodified_since and http_date(conditions.if_unmodified_since),
-        }
-        return {**self._read_headers, **{name: value for name, value in headers.items() if value}}
-
-    def _version(self, conditions: Conditions) -> list[tuple[str, str]]:
-        return [(self.service.dialect.version_query, conditions.version)] if conditions.version else []
-
-    def _meta(self, key: str, reply: Reply) -> ObjectMeta:
-        headers = reply.headers
-        size = reply.total if reply.total >= 0 else reply.content_length
-        return {
-            "path": key,
-            "last_modified": parse_http_date(headers.get("last-modified", "")) or EPOCH,
-            "size": size if size >= 0 else len(reply.body),
-            "e_tag": headers.get("etag"),
-            "version": headers.get(self.service.dialect.version_header),
-        }
-
-    def _attributes(self, reply: Reply) -> dict[str, str]:
-        dialect = self.service.dialect
-        names = {self._header(name).lower(): name for name in RESERVED}
-        skip = len(dialect.metadata)
-        found = {names[name]: value for name, value in reply.headers.items() if name in names}
-        own = {name[skip:]: value for name, value in reply.headers.items() if name.startswith(dialect.metadata)}
-        return {**found, **own}
-
-    def _header(self, attribute: str) -> str:
-        """Return the header that carries a reserved attribute."""
-        return self.service.dialect.storage_class if attribute == "Storage-Class" else attribute
-
-    # --- writing
-
-    def put(self, key: str, source: Source, options: WriteOptions) -> Plan[PutResult]:
-        """Write one object in one request."""
-        yield from self.service.refresh()
-        exchange = Exchange(
-            self.service,
-            Shape("PUT", self._put_headers(options), self._payload_hash(source)),
-            lambda _: key,
-            safe=options.mode == "overwrite",
-            keep_head=True,
-        )
-        exchange.add(self._target(key), body=source.data)
-        try:
-            reply = yield from _only(exchange)
-        except BaseError as error:
-            raise _write_error(error, options) from None
-        return self._put_result(reply)
-
-    def put_many(
-        self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
-    ) -> Plan[_PutMany]:
-        """Begin to write many objects, each in one request."""
-        yield from self.service.refresh()
-        shared = Shape("PUT", self._put_headers(options), UNSIGNED_PAYLOAD)
-        exchange = _PutMany(self, shared, items, options, most_in_flight)
-        for key, source in items:
-            own = shared._replace(payload_hash=self._payload_hash(source)) if self._sign_payload else None
-            exchange.add(self._target(key), shape=own, body=source.data)
-        exchange.seal()
-        return exchange
-
-    def _put_headers(self, options: WriteOptions) -> dict[str, str]:
-        return {**self._object_headers(options), **_mode_headers(options)}
-
-    def _object_headers(self, options: WriteOptions) -> dict[str, str]:
-        """Return the headers with what is stored beside the bytes."""
-        dialect = self.service.dialect
-        headers = dict(self._write_headers)
-        for name, value in options.attributes.items():
-            if not value.isascii():
-                raise ValueError(f"the attribute {name!r} = {value!r} is not ASCII, and services mangle it: encode it")
-            headers[self._header(name) if name in RESERVED else dialect.metadata + name] = value
-        if options.tags and self._tagging:
-            headers[dialect.tags] = urlencode(options.tags, quote_via=quote)
-        return headers
-
-    def _payload_hash(self, source: Source) -> str:
-        if not self._sign_payload:
-            return UNSIGNED_PAYLOAD
-        return _sha256(source)
-
-    def _put_result(self, reply: Reply) -> PutResult:
-        headers = reply.headers
-        return {"e_tag": headers.get("etag"), "version": headers.get(self.service.dialect.version_header)}
-
-    def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[_Upload]:
+    def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
         """Begin a multipart upload (CreateMultipartUpload)."""
-        _mode_headers(options)
-        shape = Shape("POST", self._object_headers(options))
-        target = self._target(key, [("uploads", "")])
+        write_headers(options)
+        shape = Shape("POST", self.object_headers(options))
+        target = self.target(key, [("uploads", "")])
         # the second is rclone's name for it
         roots = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")
         root, _ = yield from self.document(shape, target, key, roots, safe=True)
-        return _Upload(self, key, root.find_text("UploadId"), options, most_in_flight)
+        return Upload(self, key, root.find_text("UploadId"), options, most_in_flight)
 
     # --- the rest
 
     def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
         """Delete objects (DeleteObject, DeleteObjects); return what failed, by key."""
         if len(keys) == 1 or not self._bulk_delete:
-            return (yield from self._delete_singly(keys, most_in_flight))
+            return (yield from self.delete_singly(keys, most_in_flight))
         return (yield from self._delete_in_bulk(keys, most_in_flight))
-
-    def _delete_singly(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, BaseError]]:
-        yield from self.service.refresh()
-        exchange = Exchange(self.service, Shape("DELETE", {}), lambda index: keys[index], most_in_flight=most_in_flight)
-        for key in keys:
-            exchange.add(self._target(key))
-        exchange.seal()
-        yield from _finish(exchange)
-        return {keys[index]: error for index, error in exchange.errors.items()}
 
     def _delete_in_bulk(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, BaseError]]:
         yield from self.service.refresh()
@@ -286,9 +97,8 @@ class Cloud:
             digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
             headers = {"Content-MD5": digest, "Content-Type": "application/xml"}
             shape = Shape("POST", headers, hashlib.sha256(body).hexdigest())
-            exchange.add(self._target("", [("delete", "")]), shape=shape, body=Buffer(body))
-        exchange.seal()
-        yield from _finish(exchange)
+            exchange.add(self.target("", [("delete", "")]), shape=shape, body=Buffer(body))
+        yield from exchange.finish()
         failed = {key: error for index, error in exchange.errors.items() for key in groups[index]}
         for index in range(len(groups)):
             if index not in exchange.errors:
@@ -319,26 +129,17 @@ class Cloud:
         """Copy an object here (CopyObject)."""
         assert isinstance(origin, Cloud)
         headers = {
-            **self._write_headers,
-            self.service.dialect.copy_source: "/" + encode_path(f"{origin._bucket}/{source}").decode(),
+            **self.write_headers,
+            self.service.dialect.copy_source: "/" + encode_path(f"{origin.bucket}/{source}").decode(),
         }
         if not overwrite:
             headers["If-None-Match"] = "*"
-            yield from self._must_be_absent(target)
+            yield from self.must_be_absent(target)
         shape = Shape("PUT", headers)
         try:
-            yield from self.document(shape, self._target(target), source, ("CopyObjectResult",), safe=overwrite)
+            yield from self.document(shape, self.target(target), source, ("CopyObjectResult",), safe=overwrite)
         except errors.PreconditionError as error:
-            raise _as(errors.AlreadyExistsError, error) from None
-
-    def _must_be_absent(self, key: str) -> Plan[None]:
-        """Look before a copy that must not overwrite: many services ignore the condition on the copy itself."""
-        try:
-            yield from self.head(key, ANY)
-        except errors.NotFoundError:
-            return
-        path = self.service.path(key)
-        raise errors.AlreadyExistsError(f"{key!r} exists already", store=self.service.dialect.store, path=path)
+            raise as_kind(errors.AlreadyExistsError, error) from None
 
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
         """Copy an object and delete the old one: the service cannot rename."""
@@ -352,27 +153,28 @@ class Cloud:
         """Return a URL for each key that carries its own signature."""
         yield from self.service.refresh()
         query = [(f"response-{name.lower()}", value) for name, value in response_headers.items()]
-        paths = [(self._base + b"/" + encode_path(key)).decode() for key in keys]
+        paths = [(self.base + b"/" + encode_path(key)).decode() for key in keys]
         return [self.service.signed_url(method, path, query, expires_in) for path in paths]
 
     def list_page(self, query: ListQuery) -> Plan[Page]:
         """Read one page of a listing (ListObjectsV2)."""
         yield from self.service.refresh()
         exchange = Exchange(self.service, Shape("GET", {}), lambda _: query.prefix)
-        exchange.add(self._list_target(query))
-        reply = yield from _only(exchange)
+        exchange.add(self.list_target(query))
+        reply = yield from exchange.only()
         return _page(reply.body, query)
 
-    def list_many(self, *, most_in_flight: int) -> Plan[_ListMany]:
+    def list_many(self, *, most_in_flight: int) -> Plan[ListMany]:
         """Begin to read pages of listings, asked for one by one."""
         yield from self.service.refresh()
-        return _ListMany(self, most_in_flight)
+        return ListMany(self, most_in_flight)
 
-    def _list_target(self, query: ListQuery) -> bytes:
+    def list_target(self, query: ListQuery) -> bytes:
+        """Return path and query of a page of a listing."""
         parameters = [("list-type", "2"), ("encoding-type", "url"), ("prefix", query.prefix)]
         named = {"delimiter": query.delimiter, "start-after": query.offset, "continuation-token": query.token}
         parameters += [(name, value) for name, value in named.items() if value]
-        return self._target("", parameters)
+        return self.target("", parameters)
 
     # --- requests that answer with a document
 
@@ -388,7 +190,7 @@ class Cloud:
             yield from self.service.refresh()
             exchange = Exchange(self.service, shape, lambda _: key, safe=safe, keep_head=True)
             exchange.add(target, body=Buffer(body))
-            reply = yield from _only(exchange)
+            reply = yield from exchange.only()
             tries += 1
             document = parse(bytes(reply.body), (*roots, "Error"))
             if document.tag != "Error":
@@ -404,30 +206,8 @@ class Cloud:
         row = self.service.dialect.codes.get(code, Row(errors.GenericError, "the server failed"))
         return Failure(row, code, document.find_text("Message"))
 
-    def _target(self, key: str, query: Sequence[tuple[str, str]] = ()) -> bytes:
-        """Return path and query of a key; of the bucket itself, where there is none."""
-        path = self._base + b"/" + encode_path(key) if key else self._base or b"/"
-        return path + b"?" + canonical_query(query).encode() if query else path
 
-
-class _HeadMany(Exchange):
-    """Many HEAD requests under way."""
-
-    def __init__(self, cloud: Cloud, keys: Sequence[str], most_in_flight: int) -> None:
-        shape = Shape("HEAD", cloud._read_headers)
-        super().__init__(cloud.service, shape, lambda index: keys[index], keep_head=True, most_in_flight=most_in_flight)
-        self._cloud = cloud
-        self._keys = keys
-
-    def metas(self) -> list[ObjectMeta | None]:
-        """Return what is known about each object, in order; None where the question failed."""
-        return [
-            None if index in self.errors else self._cloud._meta(key, self.reply(index))
-            for index, key in enumerate(self._keys)
-        ]
-
-
-class _ListMany(Exchange):
+class ListMany(Exchange):
     """Pages of listings under way."""
 
     def __init__(self, cloud: Cloud, most_in_flight: int) -> None:
@@ -445,148 +225,12 @@ class _ListMany(Exchange):
     def ask(self, query: ListQuery) -> int:
         """Ask for one more page; return its index."""
         self._queries.append(query)
-        self.add(self._cloud._list_target(query))
+        self.add(self._cloud.list_target(query))
         return self.total - 1
 
     def page(self, index: int) -> Page:
         """Return a page that came, and let go of it."""
         return _page(self.take(index), self._queries[index])
-
-
-class _PutMany(Exchange):
-    """Many PUT requests under way."""
-
-    def __init__(
-        self,
-        cloud: Cloud,
-        shape: Shape,
-        items: Sequence[tuple[str, Source]],
-        options: WriteOptions,
-        most_in_flight: int,
-    ) -> None:
-        super().__init__(
-            cloud.service,
-            shape,
-            lambda index: items[index][0],
-            safe=options.mode == "overwrite",
-            keep_head=True,
-            most_in_flight=most_in_flight,
-        )
-        self._cloud = cloud
-        self._options = options
-
-    def results(self) -> list[PutResult | None]:
-        """Return the result of each write, in order; None where it failed."""
-        return [
-            None if index in self.errors else self._cloud._put_result(self.reply(index)) for index in range(self.total)
-        ]
-
-    def _error(self, reply: Reply, failure: Failure) -> BaseError:
-        return _write_error(super()._error(reply, failure), self._options)
-
-
-class _Upload(Exchange):
-    """The parts of a multipart upload under way (UploadPart)."""
-
-    def __init__(self, cloud: Cloud, key: str, upload_id: str, options: WriteOptions, most_in_flight: int) -> None:
-        super().__init__(
-            cloud.service,
-            Shape("PUT", cloud._read_headers, UNSIGNED_PAYLOAD),
-            lambda _: key,
-            detail=lambda index: f" part {index + 1}",
-            keep_head=True,
-            background=True,
-            each=True,
-            most_in_flight=most_in_flight,
-        )
-        self._cloud = cloud
-        self._key = key
-        self._upload_id = upload_id
-        self._options = options
-
-    def add_part(self, part: Source) -> None:
-        """Send one more part."""
-        cloud = self._cloud
-        query = [("partNumber", str(self.batch.total + 1)), ("uploadId", self._upload_id)]
-        own = Shape("PUT", cloud._read_headers, _sha256(part)) if cloud._sign_payload else None
-        self.add(cloud._target(self._key, query), shape=own, body=part.data)
-
-    @property
-    def unsettled(self) -> int:
-        """How many parts are on their way."""
-        return self.batch.total - self.batch.settled
-
-    def complete(self) -> Plan[PutResult]:
-        """Make an object of the parts (CompleteMultipartUpload)."""
-        parts: list[tuple[str, Any]] = [
-            ("Part", [("PartNumber", str(index + 1)), ("ETag", self.reply(index).headers.get("etag", ""))])
-            for index in range(self.total)
-        ]
-        body = build("CompleteMultipartUpload", parts, namespace=NAMESPACE)
-        shape = Shape("POST", {**_mode_headers(self._options), "Content-Type": "application/xml"})
-        target = self._cloud._target(self._key, [("uploadId", self._upload_id)])
-        try:
-            root, reply = yield from self._cloud.document(
-                shape, target, self._key, ("CompleteMultipartUploadResult",), safe=True, body=body
-            )
-        except BaseError as error:
-            raise _write_error(error, self._options) from None
-        return {**self._cloud._put_result(reply), "e_tag": root.find_text("ETag") or None}
-
-    def abort(self) -> Plan[None]:
-        """Drop the parts that the service has (AbortMultipartUpload)."""
-        exchange = Exchange(self._cloud.service, Shape("DELETE", {}), lambda _: self._key)
-        exchange.add(self._cloud._target(self._key, [("uploadId", self._upload_id)]))
-        exchange.seal()
-        yield from _finish(exchange)
-
-
-def _only(exchange: Exchange) -> Plan[Reply]:
-    """Send an exchange of one request and return its reply."""
-    exchange.seal()
-    yield from _finish(exchange)
-    return exchange.reply()
-
-
-def _finish(exchange: Exchange) -> Plan[None]:
-    try:
-        yield from exchange.finish()
-    finally:
-        exchange.close()
-
-
-def _resolved(range: Range, size: int) -> tuple[int, int]:
-    """Return the range of an object of `size` bytes that was asked for."""
-    if range.start < 0:
-        return max(size - range.end, 0), size
-    return range.start, size if range.end < 0 else min(range.end, size)
-
-
-def _mode_headers(options: WriteOptions) -> dict[str, str]:
-    """Return the header that makes a write conditional."""
-    mode = options.mode
-    if mode == "overwrite":
-        return {}
-    if mode == "create":
-        return {"If-None-Match": "*"}
-    if not isinstance(mode, str) and mode.get("e_tag"):
-        return {"If-Match": str(mode["e_tag"])}
-    raise errors.NotSupportedError("An update needs the ETag it replaces", hint="Give mode={'e_tag': ...}.")
-
-
-def _write_error(error: BaseError, options: WriteOptions) -> BaseError:
-    """Say what a failed condition means for the write that carried it."""
-    if options.mode == "create" and isinstance(error, errors.PreconditionError):
-        return _as(errors.AlreadyExistsError, error)
-    if not isinstance(options.mode, str) and isinstance(error, errors.NotFoundError):
-        return _as(errors.PreconditionError, error)
-    return error
-
-
-def _as(kind: type[BaseError], error: BaseError) -> BaseError:
-    """Return the same error as another kind."""
-    fields = {name: getattr(error, name) for name in ("store", "path", "status", "code", "request_id", "attempts")}
-    return kind(str(error), **fields)
 
 
 def _sha256(source: Source) -> str:
@@ -597,8 +241,6 @@ def _sha256(source: Source) -> str:
 
 
 def _sha256_of_file(descriptor: int, offset: int, length: int) -> str:
-    import os
-
     digest = hashlib.sha256()
     while length > 0:
         piece = os.pread(descriptor, min(length, 1 << 20), offset)

@@ -155,9 +155,18 @@ class Exchange:
             yield from self._decide(reply)
 
     def finish(self) -> Plan[None]:
-        """Wait for all requests."""
-        while not self.batch.over:
-            yield from self.news()
+        """Add no more requests, and wait for all there are."""
+        self.seal()
+        try:
+            while not self.batch.over:
+                yield from self.news()
+        finally:
+            self.close()
+
+    def only(self) -> Plan[Reply]:
+        """Wait for the one request there is, and return its reply."""
+        yield from self.finish()
+        return self.reply()
 
     def _succeeded(self) -> int:
         return self.batch.settled - len(self.errors)
@@ -182,7 +191,7 @@ class Exchange:
     def _decide(self, reply: Reply) -> Plan[None]:
         """Send a failed request again, or let its error stand."""
         service = self._service
-        failure = service.understand(reply)
+        failure = service.understand(reply, self._shape.method)
         service.policy.budget.note(0, 1)
         if failure.row.throttled:
             self.batch.throttle()

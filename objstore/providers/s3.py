@@ -22,6 +22,7 @@ from objstore.credentials.cache import CredentialCache
 from objstore.exceptions import ConfigurationError
 from objstore.providers.cloud import Cloud
 from objstore.providers.dialect import Dialect
+from objstore.providers.identity import SigV4
 from objstore.providers.provider import BucketKind
 from objstore.providers.s3_options import S3_OPTIONS
 from objstore.providers.service import Service
@@ -40,7 +41,7 @@ DIALECT = Dialect(
     storage_class="x-amz-storage-class",
     tags="x-amz-tagging",
     copy_source="x-amz-copy-source",
-    service_headers="x-amz-",
+    request_id="x-amz-request-id",
     codes={
         "AccessDenied": Row(errors.PermissionDeniedError, "access is denied"),
         "ConditionalRequestConflict": Row(errors.GenericError, "another write was under way", "always"),
@@ -93,15 +94,12 @@ def open_s3(
     if not bucket:
         raise ConfigurationError("S3Store needs a bucket", hint="Give its name as the first argument.")
     origin, base = _address(values)
-    credential, cache = _credentials(values, provider)
     service = Service(
         DIALECT,
         origin,
         client_settings(values, origin.partition(":")[0], user_agent),
         Policy(retry),
-        credential=credential,
-        credentials=cache,
-        region=_region(values),
+        SigV4(*_credentials(values, provider), _region(values)),
         headers=_text_headers(values["default_headers"]),
         prefix=prefix,
         most_in_flight=values["max_connections"],

@@ -1,26 +1,21 @@
-"""A service that is spoken to over HTTP: where it is, who we are to it, and what its failures mean.
-
-Its one invariant: at most one credential request is under way at a time, however many operations wait for it.
-"""
+"""A service that is spoken to over HTTP: where it is, who we are to it, and what its failures mean."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import urlsplit
 
-from objstore import exceptions as errors
 from objstore._core import ClientSettings, Reply, Signer
-from objstore._effects import Call, Plan, Wait
+from objstore._effects import Plan
 from objstore._http import header_lines
 from objstore._retry import Failure, Policy, understand
 from objstore._xml import parse
-from objstore.credentials.aws import Credential
-from objstore.credentials.cache import CredentialCache
 from objstore.exceptions import BaseError, CorruptResponseError
 from objstore.providers.dialect import Dialect
 from objstore.providers.exchange import Shape
-from objstore.signing import sigv4
+from objstore.providers.identity import Identity
 
 SIGNER_SECONDS = 30.0
 """How long the signer of a bare request is used again: making one costs as much as sending it."""
@@ -30,8 +25,8 @@ FIRST_LATENCY = 0.001
 
 CURL_HINTS = {
     23: "If it was given a buffer in `out`, give a larger one.",
-    6: "Check the host name in `endpoint`.",
-    7: "Check `endpoint`, and that the server runs.",
+    6: "Check the host name in the URL or `endpoint`.",
+    7: "Check the URL or `endpoint`, and that the server runs.",
     28: "Raise connect_timeout, first_byte_timeout or stall_timeout in client_options if the server is just slow.",
     60: "Give the authority's certificate in client_options['root_certificate'].",
 }
@@ -45,9 +40,7 @@ class Service:
         origin: Scheme, host and port.
         settings: How to connect.
         policy: What is retried, and when.
-        credential: The key, where it is fixed; None for anonymous requests, or where there are `credentials`.
-        credentials: Where the key comes from otherwise.
-        region: The region in signatures.
+        identity: How requests are signed.
         headers: Headers sent with every request.
         most_in_flight: The most requests of one call in flight, whatever the call asks for; None for no limit.
         prefix: What the store puts in front of paths: errors name them without it.
@@ -59,10 +52,8 @@ class Service:
         origin: str,
         settings: ClientSettings,
         policy: Policy,
+        identity: Identity,
         *,
-        credential: Credential | None = None,
-        credentials: CredentialCache[Credential] | None = None,
-        region: str = "",
         headers: Mapping[str, str] | None = None,
         most_in_flight: int | None = None,
         prefix: str = "",
@@ -72,59 +63,26 @@ class Service:
         self.host = _host_header(origin)
         self.settings = settings
         self.policy = policy
-        self.region = region
+        self.identity = identity
         self.most_in_flight = most_in_flight
-        self._credential = credential
-        self._credentials = credentials
         self._headers = dict(headers or {})
         self._prefix = prefix
         self.latency = FIRST_LATENCY
-        self._skew = timedelta(0)
         self._signers: dict[tuple[str, str], tuple[float, tuple[list[bytes], Signer | None]]] = {}
 
     # --- who we are
 
     def refresh(self) -> Plan[None]:
-        """Have a credential that is good for a while: ask for a new one when it is time."""
-        cache = self._credentials
-        while cache is not None:
-            decision = cache.decide(datetime.now(UTC))
-            if decision.refresh:
-                yield from self._ask(cache)
-            elif decision.credential is None and decision.flight is not None:
-                yield Wait(decision.flight)
-            credential = cache.current(datetime.now(UTC))
-            if credential is not None:
-                self._use(credential)
-                return
-
-    def _ask(self, cache: CredentialCache[Credential]) -> Plan[None]:
-        try:
-            answer = yield Call(cache.provider)
-            cache.store(Credential.from_mapping(answer), datetime.now(UTC))
-        except BaseException as error:
-            failure = _credential_error(error)
-            still_good = cache.fail(failure, datetime.now(UTC))
-            if still_good is None or not isinstance(error, Exception):
-                raise failure from error
-
-    def _use(self, credential: Credential) -> None:
-        if credential != self._credential:
-            self._credential = credential
+        """Have a credential that is good for a while."""
+        if (yield from self.identity.refresh()):
             self._signers.clear()
 
     def recover(self, failure: Failure) -> Plan[bool]:
         """Mend what a refused request shows to be wrong, the clock or the credential; tell whether to try again."""
-        if failure.row.again == "clock" and failure.server_time is not None:
-            self._skew = failure.server_time - datetime.now(UTC)
+        mended = yield from self.identity.recover(failure)
+        if mended:
             self._signers.clear()
-            return True
-        if failure.row.again != "credential" or self._credentials is None or self._credential is None:
-            return False
-        if not self._credentials.invalidate(self._credential, datetime.now(UTC)):
-            return False
-        yield from self.refresh()
-        return True
+        return mended
 
     # --- what is sent
 
@@ -140,62 +98,36 @@ class Service:
         return prepared
 
     def _prepare(self, shape: Shape) -> tuple[list[bytes], Signer | None]:
-        headers = {**self._headers, **shape.headers}
+        headers = {**self._headers, **shape.headers, **self.identity.headers()}
         lines = list(header_lines(headers))
-        signer = self._signer(shape, headers)
+        signer = self.identity.signer(shape, self.host, headers)
         signed = {_name(line) for line in signer.headers} if signer is not None else set()
         plain = [line for line in lines if _name(line) not in signed]
         if shape.method in ("PUT", "POST") and "content-type" not in {name.lower() for name in headers}:
             plain.append(b"Content-Type:")  # libcurl would send that of a form
         return plain, signer
 
-    def _signer(self, shape: Shape, headers: Mapping[str, str]) -> Signer | None:
-        if self._credential is None:
-            return None
-        return sigv4.signer(
-            shape.method,
-            self.host,
-            headers=headers,
-            payload_hash=shape.payload_hash,
-            credential=self._credential,
-            region=self.region,
-            now=datetime.now(UTC) + self._skew,
-        )
-
     def signed_url(self, method: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta) -> str:
         """Return a URL that carries its own signature, by the credential of now."""
-        if self._credential is None:
-            raise errors.UnauthenticatedError(
-                "A URL cannot be signed without a credential", hint="Give one, and leave skip_signature out."
-            )
-        return sigv4.presign(
-            method,
-            self.origin.partition(":")[0],
-            self.host,
-            path,
-            query,
-            credential=self._credential,
-            region=self.region,
-            now=datetime.now(UTC) + self._skew,
-            expires=int(expires_in.total_seconds()),
-            headers={},
-        )
+        scheme = self.origin.partition(":")[0]
+        return self.identity.signed_url(method, scheme, self.host, path, query, expires_in)
 
     def is_same_as(self, other: Service) -> bool:
         """Return whether another store's service is this one, and knows us by the same key."""
         return self is other or (
-            self.dialect is other.dialect
-            and (self.origin, self.region) == (other.origin, other.region)
-            and self._credential is not None
-            and self._credential == other._credential
+            self.dialect is other.dialect and self.origin == other.origin and self.identity.is_same_as(other.identity)
         )
 
     # --- what came back
 
-    def understand(self, reply: Reply) -> Failure:
+    def understand(self, reply: Reply, method: str) -> Failure:
         """Say what a failed reply means."""
         code, message = self._words(reply) if reply.error is None else (None, "")
-        return understand(reply, self.dialect.codes, code, message)
+        failure = understand(reply, self.dialect.codes, code, message)
+        special = self.dialect.statuses.get((method, reply.status))
+        if special is None or reply.error is not None or code in self.dialect.codes:
+            return failure
+        return replace(failure, row=special)
 
     def _words(self, reply: Reply) -> tuple[str | None, str]:
         """Return the service's error code and message, where the body has them."""
@@ -222,17 +154,14 @@ class Service:
             path=self.path(key),
             status=reply.status or None,
             code=failure.code,
-            request_id=reply.headers.get("x-amz-request-id"),
+            request_id=reply.headers.get(self.dialect.request_id),
             attempts=reply.attempts,
         )
 
     def _hint(self, reply: Reply, failure: Failure) -> str | None:
         if reply.error is not None:
             return CURL_HINTS.get(reply.curl_code)
-        region = reply.headers.get("x-amz-bucket-region")
-        if region and region != self.region:
-            return f"The bucket is in the region {region}, the store is set to {self.region}: give region={region!r}."
-        return self.dialect.hints.get(failure.code or "")
+        return self.identity.hint(reply) or self.dialect.hints.get(failure.code or str(reply.status))
 
 
 def _name(line: bytes) -> bytes:
@@ -246,13 +175,3 @@ def _host_header(origin: str) -> str:
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
     return host if parts.port in (None, usual) else f"{host}:{parts.port}"
-
-
-def _credential_error(error: BaseException) -> BaseException:
-    """Return the error for the caller: what the provider raised, named, unless the caller itself was stopped."""
-    if isinstance(error, BaseError) or not isinstance(error, Exception):
-        return error
-    return errors.UnauthenticatedError(
-        f"The credential provider failed with {type(error).__name__}: {error}",
-        hint="Call it by itself to see why.",
-    )

@@ -1,0 +1,84 @@
+"""Many questions about objects, and many writes, under way: what an exchange gives beside the replies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from objstore._core import Reply
+from objstore._retry import Failure
+from objstore.exceptions import BaseError
+from objstore.providers.exchange import Exchange, Shape
+from objstore.providers.preconditions import write_error
+from objstore.providers.provider import Source, WriteOptions
+from objstore.providers.service import Service
+from objstore.types import ObjectMeta, PutResult
+
+
+class HeadMany(Exchange):
+    """Many HEAD requests under way.
+
+    Args:
+        service: Where they go.
+        shape: What they share.
+        keys: The keys that are asked about.
+        meta: Reads the metadata of a key out of a reply.
+        most_in_flight: How many are in flight.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        shape: Shape,
+        keys: Sequence[str],
+        meta: Callable[[str, Reply], ObjectMeta],
+        most_in_flight: int,
+    ) -> None:
+        super().__init__(service, shape, lambda index: keys[index], keep_head=True, most_in_flight=most_in_flight)
+        self._keys = keys
+        self._meta = meta
+
+    def metas(self) -> list[ObjectMeta | None]:
+        """Return what is known about each object, in order; None where the question failed."""
+        return [
+            None if index in self.errors else self._meta(key, self.reply(index)) for index, key in enumerate(self._keys)
+        ]
+
+
+class PutMany(Exchange):
+    """Many PUT requests under way.
+
+    Args:
+        service: Where they go.
+        shape: What they share.
+        items: The keys and what is written there.
+        options: How.
+        result: Reads the result of a write out of a reply.
+        most_in_flight: How many are in flight.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        shape: Shape,
+        items: Sequence[tuple[str, Source]],
+        options: WriteOptions,
+        result: Callable[[Reply], PutResult],
+        most_in_flight: int,
+    ) -> None:
+        super().__init__(
+            service,
+            shape,
+            lambda index: items[index][0],
+            safe=options.mode == "overwrite",
+            keep_head=True,
+            most_in_flight=most_in_flight,
+        )
+        self._options = options
+        self._result = result
+
+    def results(self) -> list[PutResult | None]:
+        """Return the result of each write, in order; None where it failed."""
+        return [None if index in self.errors else self._result(self.reply(index)) for index in range(self.total)]
+
+    def _error(self, reply: Reply, failure: Failure) -> BaseError:
+        return write_error(super()._error(reply, failure), self._options)

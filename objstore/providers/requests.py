@@ -1,0 +1,266 @@
+"""The primitive operations that all stores on HTTP share: reads, writes in one request, deletes one by one.
+
+What differs between services is in the `Dialect` and the `Service`. This module and those built on it are the only ones
+that make requests to an object store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
+
+from objstore import exceptions as errors
+from objstore._core import Reply, encode_path
+from objstore._effects import Plan
+from objstore._http import parse_http_date
+from objstore.exceptions import BaseError
+from objstore.providers.exchange import Exchange, Shape
+from objstore.providers.many import HeadMany, PutMany
+from objstore.providers.preconditions import read_headers, write_error, write_headers
+from objstore.providers.provider import (
+    ANY,
+    RESERVED,
+    WHOLE,
+    Conditions,
+    Fetched,
+    Range,
+    Read,
+    Source,
+    WriteOptions,
+)
+from objstore.providers.service import Service
+from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
+from objstore.types import ObjectMeta, PutResult
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class Requests:
+    """The objects below one path of a service.
+
+    Args:
+        service: Where they are, and how requests for them are signed and judged.
+        base: The path in front of their keys, percent-encoded, without a trailing slash.
+        query: What every request has as its query, percent-encoded.
+        read_headers: Headers of every request that reads an object.
+        write_headers: Headers of every request that creates one (encryption and the like).
+        tagging: Whether the service takes tags; else they are left out.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        base: str,
+        *,
+        query: str = "",
+        read_headers: Mapping[str, str] | None = None,
+        write_headers: Mapping[str, str] | None = None,
+        tagging: bool = False,
+    ) -> None:
+        self.service = service
+        self.most_parts = service.dialect.most_parts
+        self.smallest_part = service.dialect.smallest_part
+        self.base = base.encode()
+        self.read_headers = dict(read_headers or {})
+        self.write_headers = dict(write_headers or {})
+        self._query = query
+        self._tagging = tagging
+
+    @property
+    def latency(self) -> float:
+        """How long a reply has lately taken to begin, in seconds."""
+        return self.service.latency
+
+    # --- reading
+
+    def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
+        """Read one object, or a range of it."""
+        reply = yield from self._read_one("GET", key, range, conditions)
+        meta = self.meta(key, reply)
+        span = (reply.start, reply.end) if reply.start >= 0 else (0, meta["size"])
+        if reply.start < 0 and range != WHOLE:
+            span = _resolved(range, meta["size"])
+        return Fetched(meta, self._attributes(reply), span, reply.body)
+
+    def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
+        """Read what is known about one object."""
+        reply = yield from self._read_one("HEAD", key, WHOLE, conditions)
+        meta = self.meta(key, reply)
+        return Fetched(meta, self._attributes(reply), (0, meta["size"]), reply.body)
+
+    def _read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
+        yield from self.service.refresh()
+        shape = self._read_shape(method, conditions)
+        exchange = Exchange(self.service, shape, lambda _: key, keep_head=True)
+        exchange.add(self.target(key, self._version(conditions)), range)
+        return (yield from exchange.only())
+
+    def fetch(
+        self,
+        reads: Sequence[Read],
+        *,
+        conditions: Conditions = ANY,
+        most_in_flight: int,
+        each: bool = False,
+        window: int = 0,
+    ) -> Plan[Exchange]:
+        """Begin many reads."""
+        yield from self.service.refresh()
+        shape = self._read_shape("GET", conditions)
+        exchange = Exchange(
+            self.service,
+            shape,
+            lambda index: reads[index].key,
+            background=each,
+            each=each,
+            most_in_flight=most_in_flight,
+            window=window,
+        )
+        if conditions.if_match is not None:
+            exchange.batch.pin(conditions.if_match)
+        tail = self._tail(self._version(conditions))
+        base, add = self.base + b"/", exchange.batch.add
+        for key, (start, end), target in reads:  # thousands at a time: straight to the batch
+            if target is None:
+                add(base + encode_path(key) + tail, start, end)
+            else:
+                add(base + encode_path(key) + tail, start, end, None, None, None, *target)
+        exchange.seal()
+        return exchange
+
+    def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
+        """Begin to read what is known about many objects."""
+        yield from self.service.refresh()
+        exchange = HeadMany(self.service, Shape("HEAD", self.read_headers), keys, self.meta, most_in_flight)
+        for key in keys:
+            exchange.add(self.target(key))
+        exchange.seal()
+        return exchange
+
+    def _read_shape(self, method: str, conditions: Conditions) -> Shape:
+        if conditions is ANY:
+            return Shape(method, self.read_headers)
+        return Shape(method, {**self.read_headers, **read_headers(conditions)})
+
+    def _version(self, conditions: Conditions) -> list[tuple[str, str]]:
+        return [(self.service.dialect.version_query, conditions.version)] if conditions.version else []
+
+    def meta(self, key: str, reply: Reply) -> ObjectMeta:
+        """Return the metadata of an object."""
+        headers = reply.headers
+        size = reply.total if reply.total >= 0 else reply.content_length
+        return {
+            "path": key,
+            "last_modified": parse_http_date(headers.get("last-modified", "")) or EPOCH,
+            "size": size if size >= 0 else len(reply.body),
+            "e_tag": headers.get("etag"),
+            "version": headers.get(self.service.dialect.version_header),
+        }
+
+    def _attributes(self, reply: Reply) -> dict[str, str]:
+        dialect = self.service.dialect
+        names = {self._header(name).lower(): name for name in RESERVED}
+        found = {names[name]: value for name, value in reply.headers.items() if name in names}
+        if not dialect.metadata:
+            return found
+        skip = len(dialect.metadata)
+        own = {name[skip:]: value for name, value in reply.headers.items() if name.startswith(dialect.metadata)}
+        return {**found, **own}
+
+    def _header(self, attribute: str) -> str:
+        """Return the header that carries a reserved attribute."""
+        return self.service.dialect.storage_class if attribute == "Storage-Class" else attribute
+
+    # --- writing
+
+    def put(self, key: str, source: Source, options: WriteOptions) -> Plan[PutResult]:
+        """Write one object in one request."""
+        yield from self.service.refresh()
+        exchange = Exchange(
+            self.service,
+            Shape("PUT", self.put_headers(options), self.payload_hash(source)),
+            lambda _: key,
+            safe=options.mode == "overwrite",
+            keep_head=True,
+        )
+        exchange.add(self.target(key), body=source.data)
+        try:
+            reply = yield from exchange.only()
+        except BaseError as error:
+            raise write_error(error, options) from None
+        return self.put_result(reply)
+
+    def put_many(
+        self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
+    ) -> Plan[PutMany]:
+        """Begin to write many objects, each in one request."""
+        yield from self.service.refresh()
+        shared = Shape("PUT", self.put_headers(options), UNSIGNED_PAYLOAD)
+        exchange = PutMany(self.service, shared, items, options, self.put_result, most_in_flight)
+        for key, source in items:
+            digest = self.payload_hash(source)
+            own = shared._replace(payload_hash=digest) if digest != UNSIGNED_PAYLOAD else None
+            exchange.add(self.target(key), shape=own, body=source.data)
+        exchange.seal()
+        return exchange
+
+    def put_headers(self, options: WriteOptions) -> dict[str, str]:
+        """Return the headers of a write."""
+        return {**self.object_headers(options), **write_headers(options)}
+
+    def object_headers(self, options: WriteOptions) -> dict[str, str]:
+        """Return the headers with what is stored beside the bytes."""
+        dialect = self.service.dialect
+        headers = dict(self.write_headers)
+        for name, value in options.attributes.items():
+            if not value.isascii():
+                raise ValueError(f"the attribute {name!r} = {value!r} is not ASCII, and services mangle it: encode it")
+            headers[self._header(name) if name in RESERVED else dialect.metadata + name] = value
+        if options.tags and self._tagging:
+            headers[dialect.tags] = urlencode(options.tags, quote_via=quote)
+        return headers
+
+    def payload_hash(self, source: Source) -> str:
+        """Return what is signed for a body."""
+        return UNSIGNED_PAYLOAD
+
+    def put_result(self, reply: Reply) -> PutResult:
+        """Return the result of a write."""
+        headers = reply.headers
+        return {"e_tag": headers.get("etag"), "version": headers.get(self.service.dialect.version_header)}
+
+    def delete_singly(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, BaseError]]:
+        """Delete objects, each by a request of its own; return what failed, by key."""
+        yield from self.service.refresh()
+        exchange = Exchange(self.service, Shape("DELETE", {}), lambda index: keys[index], most_in_flight=most_in_flight)
+        for key in keys:
+            exchange.add(self.target(key))
+        yield from exchange.finish()
+        return {keys[index]: error for index, error in exchange.errors.items()}
+
+    def must_be_absent(self, key: str) -> Plan[None]:
+        """Look before a copy that must not overwrite: many services ignore the condition on the copy itself."""
+        try:
+            yield from self.head(key, ANY)
+        except errors.NotFoundError:
+            return
+        path = self.service.path(key)
+        raise errors.AlreadyExistsError(f"{key!r} exists already", store=self.service.dialect.store, path=path)
+
+    def target(self, key: str, query: Sequence[tuple[str, str]] = ()) -> bytes:
+        """Return path and query of a key; of the bucket itself, where there is none."""
+        path = self.base + b"/" + encode_path(key) if key else self.base or b"/"
+        return path + self._tail(query)
+
+    def _tail(self, query: Sequence[tuple[str, str]]) -> bytes:
+        """Return the query of a request, with its question mark: the one that all have, and its own."""
+        text = "&".join(part for part in (self._query, canonical_query(query)) if part)
+        return b"?" + text.encode() if text else b""
+
+
+def _resolved(range: Range, size: int) -> tuple[int, int]:
+    """Return the range of an object of `size` bytes that was asked for."""
+    if range.start < 0:
+        return max(size - range.end, 0), size
+    return range.start, size if range.end < 0 else min(range.end, size)

@@ -1,0 +1,78 @@
+"""A multipart upload under way, in S3's dialect.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from objstore._effects import Plan
+from objstore._xml import build
+from objstore.exceptions import BaseError
+from objstore.providers.exchange import Exchange, Shape
+from objstore.providers.preconditions import write_error, write_headers
+from objstore.providers.provider import Source, WriteOptions
+from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
+from objstore.types import PutResult
+
+if TYPE_CHECKING:
+    from objstore.providers.cloud import Cloud
+
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+
+class Upload(Exchange):
+    """The parts of a multipart upload under way (UploadPart)."""
+
+    def __init__(self, cloud: Cloud, key: str, upload_id: str, options: WriteOptions, most_in_flight: int) -> None:
+        super().__init__(
+            cloud.service,
+            Shape("PUT", cloud.read_headers, UNSIGNED_PAYLOAD),
+            lambda _: key,
+            detail=lambda index: f" part {index + 1}",
+            keep_head=True,
+            background=True,
+            each=True,
+            most_in_flight=most_in_flight,
+        )
+        self._cloud = cloud
+        self._key = key
+        self._upload_id = upload_id
+        self._options = options
+
+    def add_part(self, part: Source) -> None:
+        """Send one more part."""
+        cloud = self._cloud
+        query = [("partNumber", str(self.batch.total + 1)), ("uploadId", self._upload_id)]
+        digest = cloud.payload_hash(part)
+        own = Shape("PUT", cloud.read_headers, digest) if digest != UNSIGNED_PAYLOAD else None
+        self.add(cloud.target(self._key, query), shape=own, body=part.data)
+
+    @property
+    def unsettled(self) -> int:
+        """How many parts are on their way."""
+        return self.batch.total - self.batch.settled
+
+    def complete(self) -> Plan[PutResult]:
+        """Make an object of the parts (CompleteMultipartUpload)."""
+        parts: list[tuple[str, Any]] = [
+            ("Part", [("PartNumber", str(index + 1)), ("ETag", self.reply(index).headers.get("etag", ""))])
+            for index in range(self.total)
+        ]
+        body = build("CompleteMultipartUpload", parts, namespace=NAMESPACE)
+        shape = Shape("POST", {**write_headers(self._options), "Content-Type": "application/xml"})
+        target = self._cloud.target(self._key, [("uploadId", self._upload_id)])
+        try:
+            root, reply = yield from self._cloud.document(
+                shape, target, self._key, ("CompleteMultipartUploadResult",), safe=True, body=body
+            )
+        except BaseError as error:
+            raise write_error(error, self._options) from None
+        return {**self._cloud.put_result(reply), "e_tag": root.find_text("ETag") or None}
+
+    def abort(self) -> Plan[None]:
+        """Drop the parts that the service has (AbortMultipartUpload)."""
+        exchange = Exchange(self._cloud.service, Shape("DELETE", {}), lambda _: self._key)
+        exchange.add(self._cloud.target(self._key, [("uploadId", self._upload_id)]))
+        yield from exchange.finish()
