@@ -32,7 +32,8 @@ class Row(NamedTuple):
         words: What happened; a full sentence is made of it.
         again: ``never``; ``safe``: if sending it twice does no harm; ``once``: likewise, but only one more time;
             ``always``: the server has not acted on it;
-            ``credential``, ``clock``: with another credential, or signed by the server's clock.
+            ``credential``, ``clock``, ``region``: with another credential, or signed by the server's clock, or for
+            the region that it names.
         throttled: The server asked for less.
     """
 
@@ -102,6 +103,7 @@ class Failure:
         message: The service's own words, or libcurl's.
         wait: How long the server asked to wait, in seconds; None where it did not say.
         server_time: What time it was at the server; None where it did not say.
+        region: The region in which the server says the bucket is.
     """
 
     row: Row
@@ -109,6 +111,7 @@ class Failure:
     message: str
     wait: float | None = None
     server_time: datetime | None = None
+    region: str | None = None
 
 
 def understand(reply: Reply, codes: Mapping[str, Row], code: str | None, message: str) -> Failure:

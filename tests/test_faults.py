@@ -118,3 +118,14 @@ def test_a_part_that_is_refused_ends_the_upload_and_leaves_nothing(fault_server:
     operations = [request["operation"] for request in fault_server.requests("part-forbidden")]
     assert "abort" in operations
     assert "complete" not in operations
+
+
+def test_an_upload_whose_last_reply_is_lost_is_found_complete(fault_server: FaultServer) -> None:
+    body = content(0, 12 << 20)
+    store = store_on(fault_server)
+    result = store.put("lost-complete/a", body)
+    assert result["e_tag"] == store.head("lost-complete/a")["e_tag"]
+    assert store.get("lost-complete/a").bytes() == body
+    operations = [request["operation"] for request in fault_server.requests("lost-complete")]
+    assert operations.count("complete") == 2
+    assert "abort" not in operations

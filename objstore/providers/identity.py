@@ -64,7 +64,7 @@ class SigV4:
     ) -> None:
         self._credential = credential
         self._credentials = credentials
-        self._region = region
+        self.region = region
         self._skew = timedelta(0)
 
     def refresh(self) -> Plan[bool]:
@@ -93,9 +93,12 @@ class SigV4:
                 raise failure from error
 
     def recover(self, failure: Failure) -> Plan[bool]:
-        """Mend the clock or the credential."""
+        """Mend the clock, the region or the credential."""
         if failure.row.again == "clock" and failure.server_time is not None:
             self._skew = failure.server_time - datetime.now(UTC)
+            return True
+        if failure.row.again == "region" and failure.region is not None:
+            self.region = failure.region
             return True
         if failure.row.again != "credential" or self._credentials is None or self._credential is None:
             return False
@@ -118,7 +121,7 @@ class SigV4:
             headers=headers,
             payload_hash=shape.payload_hash,
             credential=self._credential,
-            region=self._region,
+            region=self.region,
             now=datetime.now(UTC) + self._skew,
         )
 
@@ -137,7 +140,7 @@ class SigV4:
             path,
             query,
             credential=self._credential,
-            region=self._region,
+            region=self.region,
             now=datetime.now(UTC) + self._skew,
             expires=int(expires_in.total_seconds()),
             headers={},
@@ -148,15 +151,15 @@ class SigV4:
         return (
             isinstance(other, SigV4)
             and self._credential is not None
-            and (self._credential, self._region) == (other._credential, other._region)
+            and (self._credential, self.region) == (other._credential, other.region)
         )
 
     def hint(self, reply: Reply) -> str | None:
         """Name the region of the bucket, where it is another."""
         region = reply.headers.get("x-amz-bucket-region")
-        if not region or region == self._region:
+        if not region or region == self.region:
             return None
-        return f"The bucket is in the region {region}, the store is set to {self._region}: give region={region!r}."
+        return f"The bucket is in the region {region}, the store is set to {self.region}: give region={region!r}."
 
 
 def _credential_error(error: BaseException) -> BaseException:

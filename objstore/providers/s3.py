@@ -9,6 +9,7 @@ import base64
 import hashlib
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from objstore.providers.cloud import Cloud
 from objstore.providers.dialect import Dialect
 from objstore.providers.identity import SigV4
 from objstore.providers.provider import BucketKind
+from objstore.providers.region import FIRST, ServiceToFind
 from objstore.providers.s3_options import S3_OPTIONS
 from objstore.providers.service import Service
 
@@ -44,6 +46,7 @@ DIALECT = Dialect(
     request_id="x-amz-request-id",
     codes={
         "AccessDenied": Row(errors.PermissionDeniedError, "access is denied"),
+        "AuthorizationHeaderMalformed": Row(errors.GenericError, "it was signed for another region", "region"),
         "ConditionalRequestConflict": Row(errors.GenericError, "another write was under way", "always"),
         "EntityTooSmall": Row(errors.GenericError, "a part but the last is smaller than the service takes"),
         "ExpiredToken": _EXPIRED,
@@ -93,17 +96,7 @@ def open_s3(
     bucket = values["bucket"]
     if not bucket:
         raise ConfigurationError("S3Store needs a bucket", hint="Give its name as the first argument.")
-    origin, base = _address(values)
-    service = Service(
-        DIALECT,
-        origin,
-        client_settings(values, origin.partition(":")[0], user_agent),
-        Policy(retry),
-        SigV4(*_credentials(values, provider), _region(values)),
-        headers=_text_headers(values["default_headers"]),
-        prefix=prefix,
-        most_in_flight=values["max_connections"],
-    )
+    service, base = _service(values, retry, SigV4(*_credentials(values, provider), _region(values)), user_agent, prefix)
     payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}
     return Cloud(
         service,
@@ -117,25 +110,39 @@ def open_s3(
     )
 
 
-def _region(values: Any) -> str:
-    return str(values["region"] or values["default_region"] or "us-east-1")
-
-
-def _address(values: Any) -> tuple[str, str]:
-    """Return the origin, and the path of the bucket below it."""
-    bucket = values["bucket"]
-    virtual = values["virtual_hosted_style_request"]
+def _service(values: Any, retry: RetryOptions, identity: SigV4, user_agent: str, prefix: str) -> tuple[Service, str]:
+    """Return the service, and the path of the bucket below its origin."""
+    bucket, virtual = values["bucket"], values["virtual_hosted_style_request"]
     endpoint = values["endpoint_url_s3"] or values["endpoint"]
-    if endpoint is None:
-        host = f"s3.{_region(values)}.amazonaws.com"
-        endpoint = f"https://{bucket}.{host}" if virtual else f"https://{host}"
-    parts = urlsplit(endpoint)
+    parts = urlsplit(endpoint or _amazon(values, identity.region))
     if parts.scheme == "http" and not values["allow_http"]:
         raise ConfigurationError(
             f"The endpoint {endpoint!r} is plain http", hint="Give client_options={'allow_http': True} if you mean it."
         )
-    base = parts.path.rstrip("/")
-    return f"{parts.scheme}://{parts.netloc}", base if virtual else f"{base}/{encode_path(bucket).decode()}"
+    above = parts.path.rstrip("/")
+    base = above if virtual else f"{above}/{encode_path(bucket).decode()}"
+    options: dict[str, Any] = {
+        "dialect": DIALECT,
+        "settings": client_settings(values, parts.scheme, user_agent),
+        "policy": Policy(retry),
+        "identity": identity,
+        "headers": _text_headers(values["default_headers"]),
+        "prefix": prefix,
+        "most_in_flight": values["max_connections"],
+    }
+    if endpoint is None and not (values["region"] or values["default_region"]):
+        return ServiceToFind(address=partial(_amazon, values), bucket=base, **options), base
+    return Service(origin=f"{parts.scheme}://{parts.netloc}", **options), base
+
+
+def _region(values: Any) -> str:
+    return str(values["region"] or values["default_region"] or FIRST)
+
+
+def _amazon(values: Any, region: str) -> str:
+    """Return the origin of the bucket in a region of Amazon's."""
+    host = f"s3.{region}.amazonaws.com"
+    return f"https://{values['bucket']}.{host}" if values["virtual_hosted_style_request"] else f"https://{host}"
 
 
 def _credentials(

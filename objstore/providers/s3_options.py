@@ -25,7 +25,9 @@ S3_OPTIONS = (
         secret=True,
         bound_to="access_key_id",
     ),
-    Option("region", "The region of the bucket; default_region, or else us-east-1, if not given."),
+    Option(
+        "region", "The region of the bucket; default_region, or else the one that Amazon says it is in, if not given."
+    ),
     Option("default_region", "The region when region is not given."),
     Option("bucket", "The name of the bucket.", aliases=("bucket_name",)),
     Option("endpoint", "The URL of the service, if it is not AWS.", URL, aliases=("endpoint_url",)),

@@ -59,8 +59,7 @@ class Service:
         prefix: str = "",
     ) -> None:
         self.dialect = dialect
-        self.origin = origin
-        self.host = _host_header(origin)
+        self.move_to(origin)
         self.settings = settings
         self.policy = policy
         self.identity = identity
@@ -70,6 +69,11 @@ class Service:
         self.latency = FIRST_LATENCY
         self._signers: dict[tuple[str, str], tuple[float, tuple[list[bytes], Signer | None]]] = {}
 
+    def move_to(self, origin: str) -> None:
+        """Send requests to another origin from now on."""
+        self.origin = origin
+        self.host = _host_header(origin)
+
     # --- who we are
 
     def refresh(self) -> Plan[None]:
@@ -78,7 +82,7 @@ class Service:
             self._signers.clear()
 
     def recover(self, failure: Failure) -> Plan[bool]:
-        """Mend what a refused request shows to be wrong, the clock or the credential; tell whether to try again."""
+        """Mend what a refused request shows to be wrong (clock, credential, region); tell whether to try again."""
         mended = yield from self.identity.recover(failure)
         if mended:
             self._signers.clear()
@@ -122,20 +126,20 @@ class Service:
 
     def understand(self, reply: Reply, method: str) -> Failure:
         """Say what a failed reply means."""
-        code, message = self._words(reply) if reply.error is None else (None, "")
-        failure = understand(reply, self.dialect.codes, code, message)
+        code, message, region = self._words(reply) if reply.error is None else (None, "", None)
+        failure = replace(understand(reply, self.dialect.codes, code, message), region=region)
         special = self.dialect.statuses.get((method, reply.status))
         if special is None or reply.error is not None or code in self.dialect.codes:
             return failure
         return replace(failure, row=special)
 
-    def _words(self, reply: Reply) -> tuple[str | None, str]:
-        """Return the service's error code and message, where the body has them."""
+    def _words(self, reply: Reply) -> tuple[str | None, str, str | None]:
+        """Return the service's error code, its message, and the region that it names, where the body has them."""
         try:
             document = parse(bytes(reply.body), "Error")
         except CorruptResponseError:
-            return None, ""
-        return document.find_text("Code") or None, document.find_text("Message")
+            return None, "", None
+        return document.find_text("Code") or None, document.find_text("Message"), document.find_text("Region") or None
 
     def path(self, key: str) -> str:
         """Return the path of a key, as the caller gave it."""

@@ -5,6 +5,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from objstore._effects import Plan
@@ -12,12 +14,14 @@ from objstore._xml import build
 from objstore.exceptions import BaseError
 from objstore.providers.exchange import Exchange, Shape
 from objstore.providers.preconditions import write_error, write_headers
-from objstore.providers.provider import Source, WriteOptions
+from objstore.providers.provider import ANY, Source, WriteOptions
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
 from objstore.types import PutResult
 
 if TYPE_CHECKING:
     from objstore.providers.cloud import Cloud
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
@@ -68,8 +72,31 @@ class Upload(Exchange):
                 shape, target, self._key, ("CompleteMultipartUploadResult",), safe=True, body=body
             )
         except BaseError as error:
-            raise write_error(error, self._options) from None
+            done = (yield from self._already_complete()) if error.code == "NoSuchUpload" else None
+            if done is None:
+                raise write_error(error, self._options) from None
+            return done
         return {**self._cloud.put_result(reply), "e_tag": root.find_text("ETag") or None}
+
+    def _already_complete(self) -> Plan[PutResult | None]:
+        """Return the object if it is of these parts: an earlier try was carried out, and only its reply was lost."""
+        try:
+            meta = (yield from self._cloud.head(self._key, ANY)).meta
+        except BaseError:
+            return None
+        ours = self._tag_of_parts()
+        return {"e_tag": ours, "version": meta["version"]} if ours is not None and meta["e_tag"] == ours else None
+
+    def _tag_of_parts(self) -> str | None:
+        """Return the ETag that an object of these parts has, where theirs are MD5 sums: the sum of those, and how many.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+        """
+        tags = [self.reply(index).headers.get("etag", "").strip('"') for index in range(self.total)]
+        if not all(map(_MD5.fullmatch, tags)):
+            return None
+        sums = b"".join(map(bytes.fromhex, tags))
+        return f'"{hashlib.md5(sums, usedforsecurity=False).hexdigest()}-{len(tags)}"'
 
     def abort(self) -> Plan[None]:
         """Drop the parts that the service has (AbortMultipartUpload)."""
