@@ -10,27 +10,22 @@ import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from objstore import exceptions as errors
 from objstore._core import encode_path
-from objstore._http import client_settings
+from objstore._http import client_settings, split_endpoint
 from objstore._options import RetryOptions, Settings, Table
-from objstore._retry import Policy, Row
+from objstore._retry import FAILED, Policy, Row
 from objstore.credentials.aws import Credential
 from objstore.credentials.cache import CredentialCache
 from objstore.exceptions import ConfigurationError
 from objstore.providers.cloud import Cloud
-from objstore.providers.dialect import Dialect
+from objstore.providers.dialect import EXPIRED, THROTTLED, Dialect
 from objstore.providers.provider import BucketKind
 from objstore.providers.s3_options import S3_OPTIONS
 from objstore.providers.service import Service
 
 TABLE = Table("S3Store", ("aws_",), S3_OPTIONS)
-
-_EXPIRED = Row(errors.UnauthenticatedError, "the credential has expired", "credential")
-_THROTTLED = Row(errors.GenericError, "the server asks for fewer requests", "always", throttled=True)
-_FAILED = Row(errors.GenericError, "the server failed", "safe")
 
 DIALECT = Dialect(
     store="S3Store",
@@ -45,12 +40,12 @@ DIALECT = Dialect(
         "AccessDenied": Row(errors.PermissionDeniedError, "access is denied"),
         "ConditionalRequestConflict": Row(errors.GenericError, "another write was under way", "always"),
         "EntityTooSmall": Row(errors.GenericError, "a part but the last is smaller than the service takes"),
-        "ExpiredToken": _EXPIRED,
-        "ExpiredTokenException": _EXPIRED,
-        "InternalError": _FAILED,
+        "ExpiredToken": EXPIRED,
+        "ExpiredTokenException": EXPIRED,
+        "InternalError": FAILED,
         "InvalidAccessKeyId": Row(errors.PermissionDeniedError, "the service does not know the access key"),
         "InvalidRange": Row(errors.InvalidRangeError, "the range lies outside the object"),
-        "InvalidToken": _EXPIRED,
+        "InvalidToken": EXPIRED,
         "NoSuchBucket": Row(errors.NotFoundError, "there is no such bucket"),
         "NoSuchKey": Row(errors.NotFoundError, "there is no such object"),
         "NoSuchUpload": Row(errors.NotFoundError, "there is no such multipart upload"),
@@ -59,9 +54,9 @@ DIALECT = Dialect(
         "RequestTimeTooSkewed": Row(errors.PermissionDeniedError, "this machine's clock is wrong", "clock"),
         "RequestTimeout": Row(errors.RequestTimeoutError, "the server gave up waiting for the request", "always"),
         "SignatureDoesNotMatch": Row(errors.PermissionDeniedError, "the signature is wrong"),
-        "SlowDown": _THROTTLED,
-        "ServiceUnavailable": _THROTTLED,
-        "TokenRefreshRequired": _EXPIRED,
+        "SlowDown": THROTTLED,
+        "ServiceUnavailable": THROTTLED,
+        "TokenRefreshRequired": EXPIRED,
     },
     hints={
         "InvalidAccessKeyId": "Check access_key_id.",
@@ -131,13 +126,8 @@ def _address(values: Any) -> tuple[str, str]:
     if endpoint is None:
         host = f"s3.{_region(values)}.amazonaws.com"
         endpoint = f"https://{bucket}.{host}" if virtual else f"https://{host}"
-    parts = urlsplit(endpoint)
-    if parts.scheme == "http" and not values["allow_http"]:
-        raise ConfigurationError(
-            f"The endpoint {endpoint!r} is plain http", hint="Give client_options={'allow_http': True} if you mean it."
-        )
-    base = parts.path.rstrip("/")
-    return f"{parts.scheme}://{parts.netloc}", base if virtual else f"{base}/{encode_path(bucket).decode()}"
+    origin, base = split_endpoint(endpoint, values["allow_http"])
+    return origin, base if virtual else f"{base}/{encode_path(bucket).decode()}"
 
 
 def _credentials(
@@ -200,5 +190,5 @@ def _customer_key(values: Any) -> dict[str, str]:
     }
 
 
-S3 = BucketKind(TABLE, "bucket", ("bucket",), open_s3)
+S3 = BucketKind(TABLE, "bucket", ("bucket",), open_s3, "s3")
 """What `S3Store` is made of."""
