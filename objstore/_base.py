@@ -118,6 +118,8 @@ class BucketStore(Store, Generic[CredentialProviderT]):
         config, client_options = arguments.pop("config"), arguments.pop("client_options")
         given = parse(kind.table, config=config, keywords=keywords, client_options=client_options, url=found)
         settings = {"config": given.config, "client_options": given.client_options}
+        if prefix and not arguments["raw_keys"]:
+            prefix = f"/{prefix}"  # one slash in front of a path is left out, a second one is not
         arguments = {"prefix": prefix, **settings, **arguments}
         return rebuild(cls, (), {name: value for name, value in arguments.items() if value})
 
