@@ -5,8 +5,10 @@ The buckets can be read from machines in the region us-west-2 only. Needs ``objs
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+from collections.abc import Callable
 from datetime import datetime
 from netrc import NetrcParseError, netrc
 from typing import TYPE_CHECKING, TypeAlias
@@ -48,12 +50,14 @@ class _Provider:
         if self._closed:
             raise ValueError("This credential provider was closed: make a new one")
 
-    def _login(self, location: str) -> tuple[str, tuple[str, str] | None]:
+    def _login(self, location: str) -> tuple[str, dict[str, str]]:
         """Return where a redirect leads, and who we are there: the password goes to the login's host alone."""
         if isinstance(self._auth, str):
             raise _refused(f"{self._credentials_url} does not accept the token", "Make a new one, or check its end.")
         url = urljoin(self._credentials_url, location)
-        return url, self._auth if urlsplit(url).hostname == self._host else None
+        if self._auth is None or urlsplit(url).hostname != self._host:
+            return url, {}
+        return url, {"Authorization": f"Basic {base64.b64encode(':'.join(self._auth).encode()).decode()}"}
 
 
 class NasaEarthdataCredentialProvider(_Provider):
@@ -97,12 +101,12 @@ class NasaEarthdataCredentialProvider(_Provider):
     def __call__(self) -> S3Credential:
         """Return a new credential."""
         url = self._credentials_url
-        with self.session.get(url, headers=self._headers, allow_redirects=False, timeout=TIMEOUT) as reply:
+        with self.session.get(url, auth=_own(self._headers), allow_redirects=False, timeout=TIMEOUT) as reply:
             reply.raise_for_status()
             if not reply.is_redirect:
                 return _read(reply.text)
-            location, auth = self._login(reply.headers["location"])
-        with self.session.get(location, auth=auth, timeout=TIMEOUT) as reply:
+            location, headers = self._login(reply.headers["location"])
+        with self.session.get(location, auth=_own(headers), timeout=TIMEOUT) as reply:
             reply.raise_for_status()
             return _read(reply.text)
 
@@ -135,7 +139,7 @@ class NasaEarthdataAsyncCredentialProvider(_Provider):
         session: AsyncSession | None = None,
     ) -> None:
         super().__init__(credentials_url, host, auth)
-        self._basic_auth = extra("earthdata", "aiohttp").BasicAuth
+        extra("earthdata", "aiohttp")
         self._session = session
 
     @property
@@ -156,9 +160,8 @@ class NasaEarthdataAsyncCredentialProvider(_Provider):
                 reply.raise_for_status()
                 if reply.status // 100 != 3:
                     return _read(await reply.text())
-                location, auth = self._login(reply.headers["location"])
-            basic = self._basic_auth(*auth) if auth else None
-            async with session.get(location, auth=basic) as reply:
+                location, headers = self._login(reply.headers["location"])
+            async with session.get(location, headers=headers) as reply:
                 reply.raise_for_status()
                 return _read(await reply.text())
 
@@ -180,6 +183,16 @@ def _auth_of_netrc(host: str) -> Auth | None:
     except (OSError, NetrcParseError):
         return None
     return (found[0], found[2]) if found else None
+
+
+def _own(headers: dict[str, str]) -> Callable[[requests.PreparedRequest], requests.PreparedRequest] | None:
+    """Return headers as requests takes them for stronger than what a netrc file says."""
+
+    def set_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(headers)
+        return request
+
+    return set_headers if headers else None
 
 
 def _read(text: str) -> S3Credential:
