@@ -48,15 +48,48 @@ from objstore._faces import (
     upload_async,
     walk,
 )
+from objstore._stores import VERSION
+from objstore._urls import parse_scheme
 from objstore.results import BytesStream, GetResult, ListStream
+from objstore.store import SignCapableStore
+from objstore.types import (
+    HTTP_METHOD,
+    Attribute,
+    Attributes,
+    GetOptions,
+    ListChunkType,
+    ListResult,
+    ObjectMeta,
+    OffsetRange,
+    PutMode,
+    PutResult,
+    SuffixRange,
+    UpdateVersion,
+)
 
-__version__ = store.VERSION
+__version__ = VERSION
+_store = store
+_object_store_version = str(engine_info()["libcurl"])
+_object_store_source = f"libcurl, {engine_info()['libcurl_path']}"
 
 __all__ = [
+    "HTTP_METHOD",
+    "Attribute",
+    "Attributes",
     "Bytes",
     "BytesStream",
+    "GetOptions",
     "GetResult",
+    "ListChunkType",
+    "ListResult",
     "ListStream",
+    "ObjectMeta",
+    "OffsetRange",
+    "PutMode",
+    "PutResult",
+    "SignCapableStore",
+    "SuffixRange",
+    "UpdateVersion",
     "__version__",
     "configure",
     "copy",
@@ -88,6 +121,7 @@ __all__ = [
     "list_level",
     "list_with_delimiter",
     "list_with_delimiter_async",
+    "parse_scheme",
     "put",
     "put_async",
     "put_many",
@@ -108,8 +142,8 @@ def configure(*, io_threads: int) -> None:
 
     Args:
         io_threads: 0 to 32; 1 if never set. 0: no helper thread ever exists, and the calling thread, or the asyncio
-            event
-            loop, drives the transfers itself (MPI ranks, pinned cores). 2 or more: large batches are spread over them.
+            event loop, drives the transfers itself (MPI ranks, pinned cores). 2 or more: large batches are spread over
+            them.
 
     Raises:
         ValueError: The number is out of range.

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import getproxies_environment
 
 from objstore._core import ClientSettings
@@ -34,6 +35,20 @@ _CA_FILES = (
 )
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _BREAKS = frozenset("\r\n\0")
+
+
+def split_endpoint(endpoint: str, allow_http: bool) -> tuple[str, str]:
+    """Return scheme and host of an endpoint, and the path behind them without a slash at its end.
+
+    Raises:
+        ConfigurationError: It is plain http, and that was not asked for.
+    """
+    parts = urlsplit(endpoint)
+    if parts.scheme == "http" and not allow_http:
+        raise ConfigurationError(
+            f"The endpoint {endpoint!r} is plain http", hint="Give client_options={'allow_http': True} if you mean it."
+        )
+    return f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
 
 
 def client_settings(values: Mapping[str, Any], scheme: str, user_agent: str) -> ClientSettings:

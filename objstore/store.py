@@ -1,184 +1,81 @@
-"""The stores: options plus a provider. Their operations are those of `_faces`.
-
-A store is small, picklable and equal to another that was given the same; all it holds is what it was given.
-"""
+"""The stores, one class for each kind, and the one that a URL names. What they have in common is in `_stores`."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from objstore import _faces
-from objstore._options import RetryOptions, Settings, parse
 from objstore._paths import Keys
+from objstore._stores import BucketStore, Store
+from objstore._urls import parse_scheme, read_url
+from objstore.exceptions import BaseError, ConfigurationError, UnknownConfigurationKeyError
+from objstore.providers.azure import AZURE
+from objstore.providers.gcs import GCS
 from objstore.providers.memory import Memory
 from objstore.providers.s3 import S3
+from objstore.types import (
+    AzureAccessKey,
+    AzureBearerToken,
+    AzureConfig,
+    AzureCredential,
+    AzureCredentialProvider,
+    AzureSASToken,
+    BackoffConfig,
+    ClientConfig,
+    GCSConfig,
+    GCSCredential,
+    GCSCredentialProvider,
+    RetryConfig,
+    S3Config,
+    S3Credential,
+    S3CredentialProvider,
+)
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from typing_extensions import Unpack
 
-    from objstore.providers.provider import BucketKind, Provider
-    from objstore.types import ClientConfig, ObjectMeta, RetryConfig, S3Config, S3CredentialProvider, S3Keywords
+    from objstore._urls import Scheme
+    from objstore.types import AzureKeywords, GCSKeywords, S3Keywords
 
-try:
-    VERSION = version("objstore")
-except PackageNotFoundError:
-    VERSION = "0"
-
-USER_AGENT = f"objstore/{VERSION}"
-
-
-class Store:
-    """What all stores have in common: a provider, the names of keys, and the operations."""
-
-    provider: Provider
-    _keys = Keys()
-
-    get, get_async = _faces.get, _faces.get_async
-    get_range, get_range_async = _faces.get_range, _faces.get_range_async
-    get_ranges, get_ranges_async = _faces.get_ranges, _faces.get_ranges_async
-    head, head_async = _faces.head, _faces.head_async
-    put, put_async = _faces.put, _faces.put_async
-    delete, delete_async = _faces.delete, _faces.delete_async
-    copy, copy_async = _faces.copy, _faces.copy_async
-    rename, rename_async = _faces.rename, _faces.rename_async
-    sign, sign_async = _faces.sign, _faces.sign_async
-    list = list_async = _faces.list
-    list_level = list_level_async = _faces.list_level
-    glob = glob_async = _faces.glob
-    walk = walk_async = _faces.walk
-    delete_prefix, delete_prefix_async = _faces.delete_prefix, _faces.delete_prefix_async
-    list_with_delimiter, list_with_delimiter_async = _faces.list_with_delimiter, _faces.list_with_delimiter_async
-    get_many, get_many_async = _faces.get_many, _faces.get_many_async
-    iter_many = iter_many_async = _faces.iter_many
-    head_many, head_many_async = _faces.head_many, _faces.head_many_async
-    put_many, put_many_async = _faces.put_many, _faces.put_many_async
-    upload, upload_async = _faces.upload, _faces.upload_async
-    download, download_async = _faces.download, _faces.download_async
-
-    def key(self, path: str) -> str:
-        """Return the key of a path: checked, and behind the store's prefix."""
-        return self._keys.key(path)
-
-    def full_prefix(self, prefix: str | None, by: str = "segment") -> str:
-        """Return the beginning of the keys below a prefix; by ``"string"``, of those that just begin with it."""
-        if by == "string":
-            return self._keys.beginning(prefix)
-        if by != "segment":
-            raise ValueError(f"by = {by!r}: give 'segment' or 'string'")
-        return self._keys.below(prefix)
-
-    def path(self, key: str) -> str:
-        """Return the path of a key."""
-        return self._keys.path(key)
-
-    def folder(self, prefix: str) -> str:
-        """Return the path of a common prefix: without its slash, unless keys are raw."""
-        path = self._keys.path(prefix)
-        return path if self._keys.raw else path.removesuffix("/")
-
-    def named(self, meta: ObjectMeta) -> ObjectMeta:
-        """Return metadata with the path in the place of the key."""
-        if not self._keys.prefix:
-            return meta
-        return {**meta, "path": self.path(meta["path"])}
+__all__ = [
+    "AzureAccessKey",
+    "AzureBearerToken",
+    "AzureConfig",
+    "AzureCredential",
+    "AzureCredentialProvider",
+    "AzureSASToken",
+    "AzureStore",
+    "BackoffConfig",
+    "BaseError",
+    "ClientConfig",
+    "GCSConfig",
+    "GCSCredential",
+    "GCSCredentialProvider",
+    "GCSStore",
+    "MemoryStore",
+    "ObjectStore",
+    "ObjectStoreMethods",
+    "RetryConfig",
+    "S3Config",
+    "S3Credential",
+    "S3CredentialProvider",
+    "S3Store",
+    "SignCapableStore",
+    "Store",
+    "from_url",
+]
 
 
-class BucketStore(Store):
-    """What the stores of cloud services have in common: how they are set, shown, compared and pickled."""
-
-    _kind: ClassVar[BucketKind]
-
-    def _set_up(
-        self,
-        prefix: str | None,
-        config: Mapping[str, object] | None,
-        keywords: Mapping[str, object],
-        client_options: Mapping[str, object] | None,
-        retry_config: RetryConfig | None,
-        credential_provider: Callable[[], object] | None,
-        raw_keys: bool,
-    ) -> None:
-        if credential_provider is not None and not callable(credential_provider):
-            raise TypeError(f"credential_provider must be a function, not a {type(credential_provider).__name__}")
-        self._settings: Settings = parse(
-            self._kind.table,
-            config=config,
-            keywords=keywords,
-            client_options=client_options,
-            provider=getattr(credential_provider, "config", None),
-            environment=os.environ,
-        )
-        self._retry = RetryOptions.from_config(retry_config or {})
-        self._credential_provider = credential_provider
-        self._keys = Keys(prefix, raw=raw_keys)
-        self.provider = self._kind.open(self._settings, self._retry, credential_provider, USER_AGENT, self._keys.prefix)
-
-    def __repr__(self) -> str:
-        """Return the bucket and the prefix."""
-        given = {**{name: self._settings[name] for name in self._kind.shown}, "prefix": self.prefix}
-        shown = ", ".join(f'{name}="{value}"' for name, value in given.items() if value)
-        return f"{type(self).__name__}({shown})"
-
-    @property
-    def prefix(self) -> str | None:
-        """The path in front of all paths of this store."""
-        return self._keys.shown
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """What was given as settings of the store, nothing of the environment."""
-        return dict(self._settings.config)
-
-    @property
-    def client_options(self) -> dict[str, Any] | None:
-        """What was given as settings of the HTTP client."""
-        return dict(self._settings.client_options) or None
-
-    @property
-    def retry_config(self) -> RetryConfig:
-        """How often and how long to try again."""
-        return self._retry.to_config()
-
-    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]:
-        """Return the arguments that make an equal store."""
-        given = {
-            "prefix": self.prefix,
-            "config": self.config,
-            "client_options": self.client_options,
-            "retry_config": self.retry_config,
-            "credential_provider": self._credential_provider,
-            "raw_keys": self._keys.raw or None,
-        }
-        return (), {name: value for name, value in given.items() if value is not None}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as the arguments, not as what was made of them."""
-        return rebuild, (type(self), *self.__getnewargs_ex__())
-
-    def __eq__(self, other: object) -> bool:
-        """Tell whether two stores were given the same."""
-        return type(self) is type(other) and self.__getnewargs_ex__() == other.__getnewargs_ex__()
-
-    def __hash__(self) -> int:
-        """Hash what equal stores share."""
-        return hash((type(self), self._keys.prefix, self._settings.config.get(self._kind.bucket)))
-
-
-def rebuild(kind: type[Store], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Store:
-    """Make a store again from its pickled arguments."""
-    return kind(*arguments, **keywords)
-
-
-class S3Store(BucketStore):
+class S3Store(BucketStore["S3CredentialProvider"]):
     """A bucket of Amazon S3, or of any service that speaks its protocol.
 
     Args:
         bucket: The bucket's name.
         prefix: A path in front of all paths of this store.
-        config: Settings, as a dict; each may also be a keyword argument, or come from ``AWS_...`` in the environment.
+        config: Settings, as a dict; each may also be a keyword argument, or come from ``AWS_...`` variables.
         client_options: Settings of the HTTP client.
         retry_config: How often and how long to try again.
         credential_provider: A function, or coroutine function, that returns a credential.
@@ -207,10 +104,188 @@ class S3Store(BucketStore):
         keywords = {"bucket": bucket, **kwargs}
         self._set_up(prefix, config, keywords, client_options, retry_config, credential_provider, raw_keys)
 
-    @property
-    def credential_provider(self) -> S3CredentialProvider | None:
-        """The function that returns credentials."""
-        return self._credential_provider  # type: ignore[return-value]
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        config: S3Config | Mapping[str, object] | None = None,
+        client_options: ClientConfig | Mapping[str, object] | None = None,
+        retry_config: RetryConfig | None = None,
+        credential_provider: S3CredentialProvider | None = None,
+        raw_keys: bool = False,
+        **kwargs: Unpack[S3Config],
+    ) -> Self:
+        """Make the store that a URL names; its path becomes the prefix.
+
+        Args:
+            url: ``s3://bucket/prefix``, ``s3a://...``, or an ``https://`` address of S3 or Cloudflare R2.
+            config: As for the class; stronger than the URL.
+            client_options: As for the class.
+            retry_config: As for the class.
+            credential_provider: As for the class.
+            raw_keys: As for the class.
+            **kwargs: Settings; what the URL says must not be among them.
+
+        Raises:
+            ConfigurationError: The URL is none of this kind of store, or a setting is given twice.
+        """
+        return cls._at(
+            url,
+            kwargs,
+            config=config,
+            client_options=client_options,
+            retry_config=retry_config,
+            credential_provider=credential_provider,
+            raw_keys=raw_keys,
+        )
+
+
+class GCSStore(BucketStore["GCSCredentialProvider"]):
+    """A bucket of Google Cloud Storage.
+
+    Args:
+        bucket: The bucket's name.
+        prefix: A path in front of all paths of this store.
+        config: Settings, as a dict; each may also be a keyword argument, or come from ``GOOGLE_...`` variables.
+        client_options: Settings of the HTTP client.
+        retry_config: How often and how long to try again.
+        credential_provider: A function, or coroutine function, that returns a credential.
+        raw_keys: Take paths as the keys they are: with ``//``, ``.`` and ``..`` segments, and slashes at either end.
+        **kwargs: Settings.
+
+    Raises:
+        UnknownConfigurationKeyError: A setting is unknown; the message names the nearest.
+        ConfigurationError: A setting is given twice, or its value cannot be used.
+    """
+
+    _kind = GCS
+
+    def __init__(
+        self,
+        bucket: str | None = None,
+        *,
+        prefix: str | None = None,
+        config: GCSConfig | Mapping[str, object] | None = None,
+        client_options: ClientConfig | Mapping[str, object] | None = None,
+        retry_config: RetryConfig | None = None,
+        credential_provider: GCSCredentialProvider | None = None,
+        raw_keys: bool = False,
+        **kwargs: Unpack[GCSKeywords],
+    ) -> None:
+        keywords = {"bucket": bucket, **kwargs}
+        self._set_up(prefix, config, keywords, client_options, retry_config, credential_provider, raw_keys)
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        config: GCSConfig | Mapping[str, object] | None = None,
+        client_options: ClientConfig | Mapping[str, object] | None = None,
+        retry_config: RetryConfig | None = None,
+        credential_provider: GCSCredentialProvider | None = None,
+        raw_keys: bool = False,
+        **kwargs: Unpack[GCSConfig],
+    ) -> Self:
+        """Make the store that a URL names; its path becomes the prefix.
+
+        Args:
+            url: ``gs://bucket/prefix``, ``gcs://...`` or ``https://storage.googleapis.com/bucket/prefix``.
+            config: As for the class; stronger than the URL.
+            client_options: As for the class.
+            retry_config: As for the class.
+            credential_provider: As for the class.
+            raw_keys: As for the class.
+            **kwargs: Settings; what the URL says must not be among them.
+
+        Raises:
+            ConfigurationError: The URL is none of this kind of store, or a setting is given twice.
+        """
+        return cls._at(
+            url,
+            kwargs,
+            config=config,
+            client_options=client_options,
+            retry_config=retry_config,
+            credential_provider=credential_provider,
+            raw_keys=raw_keys,
+        )
+
+
+class AzureStore(BucketStore["AzureCredentialProvider"]):
+    """A container of Azure Blob Storage, or a workspace of Microsoft Fabric.
+
+    Args:
+        container_name: The container's name.
+        prefix: A path in front of all paths of this store.
+        config: Settings, as a dict; each may also be a keyword argument, or come from ``AZURE_...`` variables.
+        client_options: Settings of the HTTP client.
+        retry_config: How often and how long to try again.
+        credential_provider: A function, or coroutine function, that returns a credential.
+        raw_keys: Take paths as the keys they are: with ``//``, ``.`` and ``..`` segments, and slashes at either end.
+        **kwargs: Settings.
+
+    Raises:
+        UnknownConfigurationKeyError: A setting is unknown; the message names the nearest.
+        ConfigurationError: A setting is given twice, or its value cannot be used.
+    """
+
+    _kind = AZURE
+
+    def __init__(
+        self,
+        container_name: str | None = None,
+        *,
+        prefix: str | None = None,
+        config: AzureConfig | Mapping[str, object] | None = None,
+        client_options: ClientConfig | Mapping[str, object] | None = None,
+        retry_config: RetryConfig | None = None,
+        credential_provider: AzureCredentialProvider | None = None,
+        raw_keys: bool = False,
+        **kwargs: Unpack[AzureKeywords],
+    ) -> None:
+        keywords = {"container_name": container_name, **kwargs}
+        if prefix is None:
+            prefix = getattr(credential_provider, "prefix", None)
+        self._set_up(prefix, config, keywords, client_options, retry_config, credential_provider, raw_keys)
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        config: AzureConfig | Mapping[str, object] | None = None,
+        client_options: ClientConfig | Mapping[str, object] | None = None,
+        retry_config: RetryConfig | None = None,
+        credential_provider: AzureCredentialProvider | None = None,
+        raw_keys: bool = False,
+        **kwargs: Unpack[AzureConfig],
+    ) -> Self:
+        """Make the store that a URL names; its path becomes the prefix.
+
+        Args:
+            url: ``az://container/prefix`` (or ``abfs``, ``abfss``, ``adl``, ``azure``, ``wasb``, ``wasbs``), with the
+                account as in ``abfss://container@account.dfs.core.windows.net/prefix``, or an ``https://`` address.
+            config: As for the class; stronger than the URL.
+            client_options: As for the class.
+            retry_config: As for the class.
+            credential_provider: As for the class.
+            raw_keys: As for the class.
+            **kwargs: Settings; what the URL says must not be among them.
+
+        Raises:
+            ConfigurationError: The URL is none of this kind of store, or a setting is given twice.
+        """
+        return cls._at(
+            url,
+            kwargs,
+            config=config,
+            client_options=client_options,
+            retry_config=retry_config,
+            credential_provider=credential_provider,
+            raw_keys=raw_keys,
+        )
 
 
 class MemoryStore(Store):
@@ -223,3 +298,75 @@ class MemoryStore(Store):
     def __init__(self, *, raw_keys: bool = False) -> None:
         self._keys = Keys(raw=raw_keys)
         self.provider = Memory()
+
+    @classmethod
+    def from_url(cls, url: str, *, raw_keys: bool = False) -> Self:
+        """Make an empty store.
+
+        Args:
+            url: ``memory:///``. A path behind it makes no difference: nobody else sees these objects.
+            raw_keys: As for the class.
+
+        Raises:
+            ConfigurationError: The URL is of another kind, or names a host.
+        """
+        scheme, _, _ = read_url(url)
+        if scheme != "memory":
+            raise ConfigurationError(
+                f"MemoryStore cannot be made of a URL of the kind {scheme}", hint="Give memory:///."
+            )
+        return cls(raw_keys=raw_keys)
+
+
+ObjectStoreMethods = Store
+"""What obstore calls the class that all stores descend from."""
+
+ObjectStore: TypeAlias = AzureStore | GCSStore | MemoryStore | S3Store
+"""Any store."""
+
+SignCapableStore: TypeAlias = AzureStore | GCSStore | S3Store
+"""The stores that can sign URLs."""
+
+_CLASSES: dict[Scheme, str] = {
+    "azure": "AzureStore",
+    "gcs": "GCSStore",
+    "http": "HTTPStore",
+    "local": "LocalStore",
+    "memory": "MemoryStore",
+    "s3": "S3Store",
+}
+
+
+def from_url(
+    url: str,
+    *,
+    config: S3Config | GCSConfig | AzureConfig | Mapping[str, object] | None = None,
+    client_options: ClientConfig | Mapping[str, object] | None = None,
+    retry_config: RetryConfig | None = None,
+    credential_provider: S3CredentialProvider | GCSCredentialProvider | AzureCredentialProvider | None = None,
+    **kwargs: Any,
+) -> ObjectStore:
+    """Make the store that a URL names; its path becomes the prefix.
+
+    Args:
+        url: ``s3://bucket/prefix``, ``gs://...``, ``az://...``, ``https://...``, ``file:///folder``, ``memory:///``, or
+            another form that a store's own ``from_url`` names.
+        config: Settings of the store; stronger than the URL.
+        client_options: Settings of the HTTP client; without effect where there is none.
+        retry_config: How often and how long to try again; without effect where nothing is sent.
+        credential_provider: A function, or coroutine function, that returns a credential.
+        **kwargs: Settings, and what else the store's own ``from_url`` takes.
+
+    Raises:
+        ConfigurationError: The URL is none, or none of a store; a setting is given twice, or is none of this store.
+    """
+    store = globals()[_CLASSES[parse_scheme(url)]]
+    named = {"config": config, "credential_provider": credential_provider}
+    tuning = {"client_options": client_options, "retry_config": retry_config}
+    given = {name: value for name, value in {**named, **tuning, **kwargs}.items() if value is not None}
+    taken = signature(store.from_url).parameters
+    if all(parameter.kind is not Parameter.VAR_KEYWORD for parameter in taken.values()):
+        given = {name: value for name, value in given.items() if name in taken or (name not in tuning and value != {})}
+        if refused := sorted(given.keys() - taken):
+            raise UnknownConfigurationKeyError(f"{store.__name__} takes no {' and no '.join(refused)}")
+    return cast(ObjectStore, store.from_url(url, **given))

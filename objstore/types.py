@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
+from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Generic, Literal, NotRequired, Protocol, TypeAlias, TypedDict, TypeVar
 
@@ -24,9 +25,20 @@ __all__ = [
     "HTTP_METHOD",
     "Attribute",
     "Attributes",
+    "AzureAccessKey",
+    "AzureBearerToken",
+    "AzureConfig",
+    "AzureCredential",
+    "AzureCredentialProvider",
+    "AzureKeywords",
+    "AzureSASToken",
     "BackoffConfig",
     "Buffer",
     "ClientConfig",
+    "GCSConfig",
+    "GCSCredential",
+    "GCSCredentialProvider",
+    "GCSKeywords",
     "GetOptions",
     "ListChunkType",
     "ListResult",
@@ -239,5 +251,110 @@ class S3CredentialProvider(Protocol):
     """A function that returns a credential, or a coroutine that does."""
 
     def __call__(self) -> S3Credential | Coroutine[Any, Any, S3Credential]:
+        """Return a credential that is valid now."""
+        ...
+
+
+class GCSKeywords(TypedDict, total=False):
+    """Settings of a GCS store that may be given as keyword arguments; each may also carry the prefix ``google_``."""
+
+    application_credentials: str | PathLike[str]
+    base_url: str
+    bearer_token: str
+    emulator_host: str
+    service_account: str | PathLike[str]
+    service_account_key: str
+    skip_signature: bool | str
+
+
+class GCSConfig(GCSKeywords, total=False):
+    """Settings of a GCS store."""
+
+    bucket: str
+
+
+class GCSCredential(TypedDict):
+    """What a credential provider of a GCS store returns; ``expires_at`` is aware, or ``None`` for never."""
+
+    token: str
+    expires_at: datetime | None
+
+
+class GCSCredentialProvider(Protocol):
+    """A function that returns a credential, or a coroutine that does."""
+
+    def __call__(self) -> GCSCredential | Coroutine[Any, Any, GCSCredential]:
+        """Return a credential that is valid now."""
+        ...
+
+
+class AzureKeywords(TypedDict, total=False):
+    """Settings of an Azure store that may be given as keyword arguments; each may also carry ``azure_``."""
+
+    account_key: str
+    account_name: str
+    authority_host: str
+    client_id: str
+    client_secret: str
+    credential_type: str
+    disable_tagging: bool | str
+    emulator_url: str
+    encryption_key: str
+    endpoint: str
+    fabric_cluster_identifier: str
+    fabric_session_token: str
+    fabric_token_service_url: str
+    fabric_workload_host: str
+    federated_token_file: str | PathLike[str]
+    msi_endpoint: str
+    msi_resource_id: str
+    object_id: str
+    sas_key: str
+    skip_signature: bool | str
+    tenant_id: str
+    token: str
+    use_azure_cli: bool | str
+    use_emulator: bool | str
+    use_fabric_endpoint: bool | str
+
+
+class AzureConfig(AzureKeywords, total=False):
+    """Settings of an Azure store."""
+
+    container_name: str
+
+
+class AzureAccessKey(TypedDict):
+    """A key of a storage account, in Base64; ``expires_at`` is aware, or ``None`` for never."""
+
+    access_key: str
+    expires_at: datetime | None
+
+
+class AzureSASToken(TypedDict):
+    """A shared access signature: a query, or its names and values decoded, as pairs."""
+
+    sas_token: str | list[tuple[str, str]]
+    expires_at: datetime | None
+
+
+class AzureBearerToken(TypedDict):
+    """An access token."""
+
+    token: str
+    expires_at: datetime | None
+
+
+AzureCredential: TypeAlias = AzureAccessKey | AzureSASToken | AzureBearerToken
+"""What a credential provider of an Azure store returns."""
+
+
+class AzureCredentialProvider(Protocol):
+    """A function that returns a credential, or a coroutine that does.
+
+    It may have the attributes ``config`` (settings that the caller left out) and ``prefix``.
+    """
+
+    def __call__(self) -> AzureCredential | Coroutine[Any, Any, AzureCredential]:
         """Return a credential that is valid now."""
         ...

@@ -22,7 +22,8 @@ from typing import Any
 
 START_TIMEOUT = 60.0  # seconds; a cold import of moto takes ten on a busy machine
 REGION = "us-east-1"
-POLICY = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
+ACTIONS = '["iam:*", "s3:*", "sts:*"]'
+POLICY = f'{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": {ACTIONS}, "Resource": "*"}}]}}'
 
 
 class UnavailableError(Exception):
@@ -106,7 +107,7 @@ def required(module: str, package: str) -> str:
 
 
 def with_user(root: S3Server) -> S3Server:
-    """Create an IAM user that may do anything in S3, with the root's keys; return the server with the user's keys."""
+    """Create an IAM user that may do anything, with the root's keys; return the server with the user's keys."""
     iam = root.client("iam")
     iam.create_user(UserName="tester")
     iam.put_user_policy(UserName="tester", PolicyName="s3", PolicyDocument=POLICY)

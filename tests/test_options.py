@@ -12,31 +12,135 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from objstore import _kinds
-from objstore._options import CLIENT_OPTIONS, Option, RetryOptions, Table, parse
+from objstore._options import CLIENT_OPTIONS, Option, RetryOptions, Table, _spellings, parse
 from objstore.exceptions import ConfigurationError, GenericError, UnknownConfigurationKeyError
-from objstore.providers.s3_options import S3_OPTIONS
+from objstore.providers.azure import TABLE as AZURE
+from objstore.providers.gcs import TABLE as GCS
+from objstore.providers.s3 import TABLE as S3
 from objstore.types import RetryConfig
 
-S3 = Table("S3Store", ("aws_",), S3_OPTIONS)
+TABLES = [S3, GCS, AZURE]
 HTTP = Table("HTTPStore", (), ())
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
-def test_no_name_means_two_settings() -> None:
-    options = (*S3_OPTIONS, *CLIENT_OPTIONS)
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.store)
+def test_no_name_means_two_settings(table: Table) -> None:
+    options = (*table.options, *CLIENT_OPTIONS)
     names = [name for option in options for name in (option.name, *option.aliases)]
-    assert sorted(names) == sorted(set(names))
+    spellings = {prefix + name for name in names for prefix in ("", *table.prefixes)}
+    assert len(spellings) == len(names) * (1 + len(table.prefixes))
     assert all(name == name.lower() for name in names)
 
 
-@pytest.mark.parametrize("option", [*S3_OPTIONS, *CLIENT_OPTIONS], ids=lambda option: option.name)
-def test_every_row_is_complete(option: Option) -> None:
+@pytest.mark.parametrize(
+    ("table", "option"),
+    [(table, option) for table in TABLES for option in table.options] + [(HTTP, option) for option in CLIENT_OPTIONS],
+    ids=lambda value: value.store if isinstance(value, Table) else value.name,
+)
+def test_every_row_is_complete(table: Table, option: Option) -> None:
     assert option.doc.endswith(".")
-    assert option.bound_to in {"", *(other.name for other in S3_OPTIONS)}
+    assert option.bound_to in {"", *(other.name for other in table.options)}
     if isinstance(option.default, (bool, str)):
         assert option.kind.read(str(option.default)) == option.default
     elif option.default is not None:
         assert option.kind.read(option.kind.write(option.default)) == option.default
+
+
+OBSTORE_NAMES: dict[str, list[str]] = {
+    "GCSStore": [
+        "google_service_account google_service_account_path service_account service_account_path",
+        "google_service_account_key service_account_key",
+        "google_bucket google_bucket_name bucket bucket_name",
+        "google_base_url base_url",
+        "google_application_credentials application_credentials",
+        "google_bearer_token bearer_token",
+        "google_skip_signature skip_signature",
+        "google_user_agent user_agent",
+    ],
+    "AzureStore": [
+        "azure_storage_account_name account_name",
+        "azure_storage_account_key azure_storage_access_key azure_storage_master_key account_key access_key master_key",
+        "azure_storage_client_id azure_client_id client_id",
+        "azure_storage_client_secret azure_client_secret client_secret",
+        "azure_storage_tenant_id azure_storage_authority_id azure_tenant_id azure_authority_id tenant_id authority_id",
+        "azure_storage_authority_host azure_authority_host authority_host",
+        "azure_storage_sas_key azure_storage_sas_token sas_key sas_token",
+        "azure_storage_token bearer_token token",
+        "azure_storage_use_emulator use_emulator",
+        "azure_storage_endpoint azure_endpoint endpoint",
+        "azure_msi_endpoint azure_identity_endpoint identity_endpoint msi_endpoint",
+        "azure_object_id object_id",
+        "azure_msi_resource_id msi_resource_id",
+        "azure_federated_token_file federated_token_file",
+        "azure_use_fabric_endpoint use_fabric_endpoint",
+        "azure_use_azure_cli use_azure_cli",
+        "azure_skip_signature skip_signature",
+        "azure_container_name container_name",
+        "azure_disable_tagging disable_tagging",
+        "azure_fabric_token_service_url fabric_token_service_url",
+        "azure_fabric_workload_host fabric_workload_host",
+        "azure_fabric_session_token fabric_session_token",
+        "azure_fabric_cluster_identifier fabric_cluster_identifier",
+        "azure_credential_type credential_type",
+        "azure_storage_encryption_key encryption_key",
+        "azure_allow_http allow_http",
+    ],
+}
+"""What obstore 0.12.1 takes; the spellings of one line mean the same."""
+
+
+SAMPLES = {
+    **dict.fromkeys(("allow_http", "disable_tagging", "skip_signature", "use_azure_cli"), "yes"),
+    **dict.fromkeys(("use_emulator", "use_fabric_endpoint"), "yes"),
+    **dict.fromkeys(("account_key", "encryption_key"), "A" * 43 + "="),
+    "credential_type": "access_key",
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "spellings"),
+    [(table, line.split()) for table in (GCS, AZURE) for line in OBSTORE_NAMES[table.store]],
+    ids=lambda value: value.store if isinstance(value, Table) else value[-1],
+)
+def test_the_names_of_obstore(table: Table, spellings: list[str]) -> None:
+    options = [_spellings(table)[spelling] for spelling in spellings]
+    assert len(set(options)) == 1
+    option = options[0]
+    assert option.name in spellings
+    value = SAMPLES.get(option.name, "https://h.example")
+    for spelling in spellings:
+        if spelling.startswith(table.prefixes):
+            assert parse(table, environment={spelling.upper(): value})[option.name] == option.kind.read(value)
+
+
+@pytest.mark.parametrize(
+    ("table", "variable", "value", "name"),
+    [
+        (GCS, "SERVICE_ACCOUNT", "/key.json", "service_account"),
+        (GCS, "GOOGLE_APPLICATION_CREDENTIALS", "/key.json", "application_credentials"),
+        (GCS, "STORAGE_EMULATOR_HOST", "localhost:9000", "emulator_host"),
+        (AZURE, "IDENTITY_ENDPOINT", "http://127.0.0.1:41741/msi/token", "msi_endpoint"),
+        (AZURE, "AZURE_STORAGE_ACCOUNT", "account", "account_name"),
+        (AZURE, "AZURE_STORAGE_KEY", "Zm9v", "account_key"),
+        (AZURE, "AZURE_STORAGE_SAS_TOKEN", "sv=1&sig=x", "sas_key"),
+        (AZURE, "AZURITE_BLOB_STORAGE_URL", "http://127.0.0.1:10001", "emulator_url"),
+    ],
+)
+def test_variables_of_other_programs(table: Table, variable: str, value: str, name: str) -> None:
+    assert parse(table, environment={variable: value})[name] == value
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.store)
+def test_no_secret_of_any_store_is_shown(table: Table) -> None:
+    secrets = {option.name for option in (*table.options, *CLIENT_OPTIONS) if option.secret}
+    for option in table.options:
+        looks_secret = option.name.endswith(("_secret", "_token", "_key", "token", "secret_access_key", "base64"))
+        assert looks_secret is (option.name in secrets), option.name
+    for name in secrets - {"default_headers"}:
+        with pytest.raises(ConfigurationError) as caught:
+            parse(table, keywords={name: "planted\n"})
+        assert "planted" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ cdef class Bytes:
     ``memoryview(b)`` and ``numpy.frombuffer(b)`` copy nothing, nor does a slice of step 1. A live slice keeps the block
     of memory it is in; ``b.to_bytes()`` copies out.
 
-    :param buffer: any object with a C-contiguous buffer; it is shared, not copied.
+    :param buf: any object with a C-contiguous buffer; it is shared, not copied.
     """
     cdef object owner
     cdef Arena* arena
@@ -56,8 +56,8 @@ cdef class Bytes:
     cdef Py_ssize_t length
     cdef object __weakref__
 
-    def __init__(self, buffer=b""):
-        cdef Buffer held = Buffer(buffer)
+    def __init__(self, buf=b""):
+        cdef Buffer held = Buffer(buf)
         self.owner = held
         self.data = <const char*>held.view.buf
         self.length = held.view.len

@@ -5,11 +5,10 @@ Its one invariant: a `Credential` is complete and can be sent as it is, and its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from objstore.exceptions import UnauthenticatedError
+from objstore.credentials.answer import Answer
 
 _SHAPE = "Return a dict of access_key_id, secret_access_key, expires_at and, for temporary credentials, token."
 
@@ -49,40 +48,10 @@ class Credential:
         Raises:
             UnauthenticatedError: It has another shape.
         """
-        if not isinstance(mapping, Mapping):
-            raise _refusal(f"returned a {type(mapping).__name__}, not a dict")
-        token = mapping.get("token")
+        answer = Answer(mapping, _SHAPE)
         return cls(
-            access_key_id=_text(mapping, "access_key_id"),
-            secret_access_key=_text(mapping, "secret_access_key"),
-            token=None if token is None or token == "" else _text(mapping, "token"),
-            expires_at=_expiry(mapping),
+            access_key_id=answer.text("access_key_id"),
+            secret_access_key=answer.text("secret_access_key"),
+            token=answer.text("token") if answer.get("token") not in (None, "") else None,
+            expires_at=answer.expires_at(),
         )
-
-
-def _text(mapping: Mapping[str, object], name: str) -> str:
-    value = _present(mapping, name)
-    if not isinstance(value, str):
-        raise _refusal(f"returned {name} as a {type(value).__name__}, not as a str")
-    if not value.isascii() or not value.isprintable() or " " in value or not value:
-        raise _refusal(f"returned {name} empty, or with characters that no key has, such as a line break")
-    return value
-
-
-def _expiry(mapping: Mapping[str, object]) -> datetime | None:
-    value = _present(mapping, "expires_at")
-    if value is None:
-        return None
-    if not isinstance(value, datetime) or value.utcoffset() is None:
-        raise _refusal(f"returned expires_at = {value!r}, not a datetime with a time zone, nor None for never")
-    return value
-
-
-def _present(mapping: Mapping[str, object], name: str) -> object:
-    if name not in mapping:
-        raise _refusal(f"returned no {name}")
-    return mapping[name]
-
-
-def _refusal(fault: str) -> UnauthenticatedError:
-    return UnauthenticatedError(f"The credential provider {fault}", hint=_SHAPE)

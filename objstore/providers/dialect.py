@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from objstore._retry import Row
+from objstore.exceptions import GenericError, UnauthenticatedError
+
+EXPIRED = Row(UnauthenticatedError, "the credential has expired", "credential")
+THROTTLED = Row(GenericError, "the server asks for fewer requests", "always", throttled=True)
 
 
 @dataclass(frozen=True, slots=True)

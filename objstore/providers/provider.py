@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from objstore._core import Buffer, Bytes, Listing
 from objstore._effects import Plan
 from objstore._options import RetryOptions, Settings, Table
+from objstore._urls import Scheme
 from objstore.exceptions import BaseError
 from objstore.types import ObjectMeta, PutMode, PutResult
 
@@ -291,9 +292,11 @@ class BucketKind:
         shown: The settings that the repr of a store shows.
         open: Makes the provider, of the settings, the retry options, the caller's source of credentials, the User-Agent
             and the prefix that the store puts in front of paths.
+        scheme: What `_urls` calls them.
     """
 
     table: Table
     bucket: str
     shown: tuple[str, ...]
     open: Callable[[Settings, RetryOptions, Callable[[], object] | None, str, str], Provider]
+    scheme: Scheme

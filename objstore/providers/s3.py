@@ -11,18 +11,17 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from objstore import exceptions as errors
 from objstore._core import encode_path
-from objstore._http import client_settings
+from objstore._http import client_settings, split_endpoint
 from objstore._options import RetryOptions, Settings, Table
-from objstore._retry import Policy, Row
+from objstore._retry import FAILED, Policy, Row
 from objstore.credentials.aws import Credential
 from objstore.credentials.cache import CredentialCache
 from objstore.exceptions import ConfigurationError
 from objstore.providers.cloud import Cloud
-from objstore.providers.dialect import Dialect
+from objstore.providers.dialect import EXPIRED, THROTTLED, Dialect
 from objstore.providers.identity import SigV4
 from objstore.providers.provider import BucketKind
 from objstore.providers.region import FIRST, ServiceToFind
@@ -30,10 +29,6 @@ from objstore.providers.s3_options import S3_OPTIONS
 from objstore.providers.service import Service
 
 TABLE = Table("S3Store", ("aws_",), S3_OPTIONS)
-
-_EXPIRED = Row(errors.UnauthenticatedError, "the credential has expired", "credential")
-_THROTTLED = Row(errors.GenericError, "the server asks for fewer requests", "always", throttled=True)
-_FAILED = Row(errors.GenericError, "the server failed", "safe")
 
 DIALECT = Dialect(
     store="S3Store",
@@ -49,12 +44,12 @@ DIALECT = Dialect(
         "AuthorizationHeaderMalformed": Row(errors.GenericError, "it was signed for another region", "region"),
         "ConditionalRequestConflict": Row(errors.GenericError, "another write was under way", "always"),
         "EntityTooSmall": Row(errors.GenericError, "a part but the last is smaller than the service takes"),
-        "ExpiredToken": _EXPIRED,
-        "ExpiredTokenException": _EXPIRED,
-        "InternalError": _FAILED,
+        "ExpiredToken": EXPIRED,
+        "ExpiredTokenException": EXPIRED,
+        "InternalError": FAILED,
         "InvalidAccessKeyId": Row(errors.PermissionDeniedError, "the service does not know the access key"),
         "InvalidRange": Row(errors.InvalidRangeError, "the range lies outside the object"),
-        "InvalidToken": _EXPIRED,
+        "InvalidToken": EXPIRED,
         "NoSuchBucket": Row(errors.NotFoundError, "there is no such bucket"),
         "NoSuchKey": Row(errors.NotFoundError, "there is no such object"),
         "NoSuchUpload": Row(errors.NotFoundError, "there is no such multipart upload"),
@@ -63,9 +58,9 @@ DIALECT = Dialect(
         "RequestTimeTooSkewed": Row(errors.PermissionDeniedError, "this machine's clock is wrong", "clock"),
         "RequestTimeout": Row(errors.RequestTimeoutError, "the server gave up waiting for the request", "always"),
         "SignatureDoesNotMatch": Row(errors.PermissionDeniedError, "the signature is wrong"),
-        "SlowDown": _THROTTLED,
-        "ServiceUnavailable": _THROTTLED,
-        "TokenRefreshRequired": _EXPIRED,
+        "SlowDown": THROTTLED,
+        "ServiceUnavailable": THROTTLED,
+        "TokenRefreshRequired": EXPIRED,
     },
     hints={
         "InvalidAccessKeyId": "Check access_key_id.",
@@ -114,16 +109,11 @@ def _service(values: Any, retry: RetryOptions, identity: SigV4, user_agent: str,
     """Return the service, and the path of the bucket below its origin."""
     bucket, virtual = values["bucket"], values["virtual_hosted_style_request"]
     endpoint = values["endpoint_url_s3"] or values["endpoint"]
-    parts = urlsplit(endpoint or _amazon(values, identity.region))
-    if parts.scheme == "http" and not values["allow_http"]:
-        raise ConfigurationError(
-            f"The endpoint {endpoint!r} is plain http", hint="Give client_options={'allow_http': True} if you mean it."
-        )
-    above = parts.path.rstrip("/")
+    origin, above = split_endpoint(endpoint or _amazon(values, identity.region), values["allow_http"])
     base = above if virtual else f"{above}/{encode_path(bucket).decode()}"
     options: dict[str, Any] = {
         "dialect": DIALECT,
-        "settings": client_settings(values, parts.scheme, user_agent),
+        "settings": client_settings(values, origin.partition(":")[0], user_agent),
         "policy": Policy(retry),
         "identity": identity,
         "headers": _text_headers(values["default_headers"]),
@@ -132,7 +122,7 @@ def _service(values: Any, retry: RetryOptions, identity: SigV4, user_agent: str,
     }
     if endpoint is None and not (values["region"] or values["default_region"]):
         return ServiceToFind(address=partial(_amazon, values), bucket=base, **options), base
-    return Service(origin=f"{parts.scheme}://{parts.netloc}", **options), base
+    return Service(origin=origin, **options), base
 
 
 def _region(values: Any) -> str:
@@ -205,5 +195,5 @@ def _customer_key(values: Any) -> dict[str, str]:
     }
 
 
-S3 = BucketKind(TABLE, "bucket", ("bucket",), open_s3)
+S3 = BucketKind(TABLE, "bucket", ("bucket",), open_s3, "s3")
 """What `S3Store` is made of."""

@@ -6,14 +6,13 @@ variable. Sources: the S3 API reference, and the settings reference of the AWS S
 
 from __future__ import annotations
 
-from objstore._kinds import BOOL, BOOL_OR_REQUESTER, URL, choice, matching
+from objstore._kinds import BASE64_OF_32_BYTES, BOOL, BOOL_OR_REQUESTER, URL, choice, matching
 from objstore._options import Option
 
 _COPY_IF_NOT_EXISTS = matching(
     "multipart, header:NAME:VALUE or header-with-status:NAME:VALUE:STATUS",
     r"multipart|header:[^:]+:.+|header-with-status:[^:]+:.+:\s*[1-5]\d\d\s*",
 )
-_BASE64_OF_32_BYTES = matching("32 bytes in Base64", r"[A-Za-z0-9+/]{43}=")
 
 S3_OPTIONS = (
     Option("access_key_id", "The access key."),
@@ -58,6 +57,6 @@ S3_OPTIONS = (
     ),
     Option("sse_kms_key_id", "The KMS key to encrypt with."),
     Option("sse_bucket_key_enabled", "Use the bucket's own KMS data key.", BOOL),
-    Option("sse_customer_key_base64", "The caller's own encryption key.", _BASE64_OF_32_BYTES, secret=True),
+    Option("sse_customer_key_base64", "The caller's own encryption key.", BASE64_OF_32_BYTES, secret=True),
 )
 """The settings of S3 stores, in the order in which the documentation shows them."""

@@ -1,0 +1,197 @@
+"""What stores have in common: options plus a provider. Their operations are those of `_faces`.
+
+A store is small, picklable and equal to another that was given the same; all it holds is what it was given.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
+
+from objstore import _faces
+from objstore._options import RetryOptions, Settings, parse
+from objstore._paths import Keys
+from objstore._urls import read_url
+from objstore.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from objstore.providers.provider import BucketKind, Provider
+    from objstore.types import ObjectMeta, RetryConfig
+
+StoreT = TypeVar("StoreT", bound="Store")
+CredentialProviderT = TypeVar("CredentialProviderT")
+
+try:
+    VERSION = version("objstore")
+except PackageNotFoundError:
+    VERSION = "0"
+
+USER_AGENT = f"objstore/{VERSION}"
+
+
+class Store:
+    """What all stores have in common: a provider, the names of keys, and the operations."""
+
+    provider: Provider
+    _keys = Keys()
+
+    get, get_async = _faces.get, _faces.get_async
+    get_range, get_range_async = _faces.get_range, _faces.get_range_async
+    get_ranges, get_ranges_async = _faces.get_ranges, _faces.get_ranges_async
+    head, head_async = _faces.head, _faces.head_async
+    put, put_async = _faces.put, _faces.put_async
+    delete, delete_async = _faces.delete, _faces.delete_async
+    copy, copy_async = _faces.copy, _faces.copy_async
+    rename, rename_async = _faces.rename, _faces.rename_async
+    sign, sign_async = _faces.sign, _faces.sign_async
+    list = list_async = _faces.list
+    list_level = list_level_async = _faces.list_level
+    glob = glob_async = _faces.glob
+    walk = walk_async = _faces.walk
+    delete_prefix, delete_prefix_async = _faces.delete_prefix, _faces.delete_prefix_async
+    list_with_delimiter, list_with_delimiter_async = _faces.list_with_delimiter, _faces.list_with_delimiter_async
+    get_many, get_many_async = _faces.get_many, _faces.get_many_async
+    iter_many = iter_many_async = _faces.iter_many
+    head_many, head_many_async = _faces.head_many, _faces.head_many_async
+    put_many, put_many_async = _faces.put_many, _faces.put_many_async
+    upload, upload_async = _faces.upload, _faces.upload_async
+    download, download_async = _faces.download, _faces.download_async
+
+    def key(self, path: str) -> str:
+        """Return the key of a path: checked, and behind the store's prefix."""
+        return self._keys.key(path)
+
+    def full_prefix(self, prefix: str | None, by: str = "segment") -> str:
+        """Return the beginning of the keys below a prefix; by ``"string"``, of those that just begin with it."""
+        if by == "string":
+            return self._keys.beginning(prefix)
+        if by != "segment":
+            raise ValueError(f"by = {by!r}: give 'segment' or 'string'")
+        return self._keys.below(prefix)
+
+    def path(self, key: str) -> str:
+        """Return the path of a key."""
+        return self._keys.path(key)
+
+    def folder(self, prefix: str) -> str:
+        """Return the path of a common prefix: without its slash, unless keys are raw."""
+        path = self._keys.path(prefix)
+        return path if self._keys.raw else path.removesuffix("/")
+
+    def named(self, meta: ObjectMeta) -> ObjectMeta:
+        """Return metadata with the path in the place of the key."""
+        if not self._keys.prefix:
+            return meta
+        return {**meta, "path": self.path(meta["path"])}
+
+
+class BucketStore(Store, Generic[CredentialProviderT]):
+    """What the stores of cloud services have in common: how they are set, shown, compared and pickled."""
+
+    _kind: ClassVar[BucketKind]
+
+    def _set_up(
+        self,
+        prefix: str | None,
+        config: Mapping[str, object] | None,
+        keywords: Mapping[str, object],
+        client_options: Mapping[str, object] | None,
+        retry_config: RetryConfig | None,
+        credential_provider: Callable[[], object] | None,
+        raw_keys: bool,
+    ) -> None:
+        if credential_provider is not None and not callable(credential_provider):
+            raise TypeError(f"credential_provider must be a function, not a {type(credential_provider).__name__}")
+        self._settings: Settings = parse(
+            self._kind.table,
+            config=config,
+            keywords=keywords,
+            client_options=client_options,
+            provider=getattr(credential_provider, "config", None),
+            environment=os.environ,
+        )
+        self._retry = RetryOptions.from_config(retry_config or {})
+        self._credential_provider = credential_provider
+        self._keys = Keys(prefix, raw=raw_keys)
+        self.provider = self._kind.open(self._settings, self._retry, credential_provider, USER_AGENT, self._keys.prefix)
+
+    @classmethod
+    def _at(cls, url: str, keywords: Mapping[str, object], **arguments: Any) -> Self:
+        """Make the store that a URL names; its settings are weaker than config and must not meet a keyword."""
+        kind, (scheme, found, prefix) = cls._kind, read_url(url)
+        if scheme != kind.scheme:
+            raise ConfigurationError(
+                f"{kind.table.store} cannot be made of a URL of the kind {scheme}",
+                hint="objstore.store.from_url makes the right store of any URL.",
+            )
+        config, client_options = arguments.pop("config"), arguments.pop("client_options")
+        given = parse(kind.table, config=config, keywords=keywords, client_options=client_options, url=found)
+        settings = {"config": given.config, "client_options": given.client_options}
+        if prefix and not arguments["raw_keys"]:
+            prefix = f"/{prefix}"  # one slash in front of a path is left out, a second one is not
+        arguments = {"prefix": prefix, **settings, **arguments}
+        return rebuild(cls, (), {name: value for name, value in arguments.items() if value})
+
+    def __repr__(self) -> str:
+        """Return the bucket and the prefix."""
+        given = {**{name: self._settings[name] for name in self._kind.shown}, "prefix": self.prefix}
+        shown = ", ".join(f'{name}="{value}"' for name, value in given.items() if value)
+        return f"{type(self).__name__}({shown})"
+
+    @property
+    def prefix(self) -> str | None:
+        """The path in front of all paths of this store."""
+        return self._keys.shown
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What was given as settings of the store, nothing of the environment."""
+        return dict(self._settings.config)
+
+    @property
+    def client_options(self) -> dict[str, Any] | None:
+        """What was given as settings of the HTTP client."""
+        return dict(self._settings.client_options) or None
+
+    @property
+    def retry_config(self) -> RetryConfig:
+        """How often and how long to try again."""
+        return self._retry.to_config()
+
+    @property
+    def credential_provider(self) -> CredentialProviderT | None:
+        """The function that returns credentials."""
+        return cast("CredentialProviderT | None", self._credential_provider)
+
+    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]:
+        """Return the arguments that make an equal store."""
+        given = {
+            "prefix": self.prefix,
+            "config": self.config,
+            "client_options": self.client_options,
+            "retry_config": self.retry_config,
+            "credential_provider": self._credential_provider,
+            "raw_keys": self._keys.raw or None,
+        }
+        return (), {name: value for name, value in given.items() if value is not None}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the arguments, not as what was made of them."""
+        return rebuild, (type(self), *self.__getnewargs_ex__())
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether two stores were given the same."""
+        return type(self) is type(other) and self.__getnewargs_ex__() == other.__getnewargs_ex__()
+
+    def __hash__(self) -> int:
+        """Hash what equal stores share."""
+        return hash((type(self), self._keys.prefix, self._settings.config.get(self._kind.bucket)))
+
+
+def rebuild(kind: type[StoreT], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> StoreT:
+    """Make a store from the arguments that `__getnewargs_ex__` shows."""
+    return kind(*arguments, **keywords)

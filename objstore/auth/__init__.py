@@ -1,0 +1,1 @@
+"""Credential providers made of other libraries; each module needs the extra of its name."""
