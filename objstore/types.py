@@ -128,9 +128,9 @@ class GetOptions(TypedDict, total=False):
     if_none_match: str | None
     if_modified_since: datetime | None
     if_unmodified_since: datetime | None
-    range: tuple[int, int] | Sequence[int] | OffsetRange | SuffixRange | None
+    range: tuple[int, int] | Sequence[int] | OffsetRange | SuffixRange
     version: str | None
-    head: bool | None
+    head: bool
 
 
 class UpdateVersion(TypedDict, total=False):

@@ -43,7 +43,7 @@ def test_cancelled_tasks_leave_no_connection(server: Server) -> None:
         return time.monotonic() - begun
 
     server.control("hang-up")
-    assert asyncio.run(main()) < 0.5
+    assert asyncio.run(main()) < 5
 
 
 def test_a_time_limit_of_asyncio_ends_the_transfer(server: Server) -> None:

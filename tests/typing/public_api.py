@@ -1,0 +1,106 @@
+"""What a type checker makes of calls of the public interface. It is checked, not run."""
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TypeAlias, assert_type
+
+from arro3.core import RecordBatch
+
+import objstore
+from objstore import Bytes, BytesStream, GetResult, ListStream
+from objstore.exceptions import BaseError
+from objstore.results import ArrowListStream
+from objstore.store import S3Store
+from objstore.types import Attributes, ObjectMeta, PutResult, RetryConfig, S3CredentialProvider
+
+Metas: TypeAlias = Sequence[ObjectMeta]
+HOUR = timedelta(hours=1)
+
+
+def made() -> None:
+    store = S3Store("bucket", prefix="below", region="eu-west-1", client_options={"timeout": HOUR})
+    assert_type(store.prefix, str | None)
+    assert_type(store.retry_config, RetryConfig)
+    assert_type(store.credential_provider, S3CredentialProvider | None)
+    S3Store("bucket", regoin="eu-west-1")  # type: ignore[call-arg]
+    S3Store("bucket", retry_config={"retries": 3})  # type: ignore[arg-type]
+
+
+def reads(store: S3Store) -> None:
+    result = store.get("a", options={"range": {"suffix": 3}, "if_match": None})
+    assert_type(result, GetResult)
+    assert_type(result.bytes(), Bytes)
+    assert_type(result.meta, ObjectMeta)
+    assert_type(result.meta["size"], int)
+    assert_type(result.range, tuple[int, int])
+    assert_type(result.attributes, Attributes)
+    assert_type(result.stream(), BytesStream)
+    assert_type(next(iter(result)), Bytes)
+    assert_type(store.get_range("a", start=0, length=3), Bytes)
+    assert_type(store.get_range("a", start=0, end=3)[1:], Bytes)
+    assert_type(store.get_range("a", start=0, end=3)[1], int)
+    assert_type(memoryview(store.get_range("a", start=0, end=3)), memoryview[int])
+    assert_type(store.get_ranges("a", starts=[0, 5], ends=(3, 8)), list[Bytes])
+    assert_type(store.head("a"), ObjectMeta)
+
+
+async def reads_async(store: S3Store) -> None:
+    result = await store.get_async("a")
+    assert_type(result, GetResult)
+    assert_type(await result.bytes_async(), Bytes)
+    assert_type(await anext(aiter(result)), Bytes)
+    assert_type(await store.get_range_async("a", start=0, length=3), Bytes)
+    assert_type(await store.get_ranges_async("a", starts=[0], ends=[3]), list[Bytes])
+    assert_type(await store.head_async("a"), ObjectMeta)
+
+
+def writes(store: S3Store) -> None:
+    assert_type(store.put("a", b"1", attributes={"Content-Type": "text/plain"}, mode="create"), PutResult)
+    assert_type(store.put("a", iter([b"1", b"2"]), mode={"e_tag": "tag"}), PutResult)
+    assert_type(store.put_many({"a": b"1"}), list[PutResult | BaseError])
+    store.put("a", b"1", mode="append")  # type: ignore[arg-type]
+    store.put("a", 1)  # type: ignore[arg-type]
+
+
+def lists(store: S3Store) -> None:
+    assert_type(store.list("a", offset="a/b"), ListStream[Metas])
+    assert_type(next(store.list()), Metas)
+    assert_type(store.list().collect(), Metas)
+    assert_type(store.list(return_arrow=True), ArrowListStream)
+    assert_type(next(store.list(return_arrow=True)), RecordBatch)
+    assert_type(store.list(return_arrow=True).collect(), RecordBatch)
+    assert_type(store.list_with_delimiter()["common_prefixes"], Sequence[str])
+
+
+async def lists_async(store: S3Store) -> None:
+    assert_type(await anext(store.list_async("a")), Metas)
+    assert_type(await store.list_async().collect_async(), Metas)
+    assert_type(await store.list_async(return_arrow=True).collect_async(), RecordBatch)
+
+
+def many(store: S3Store) -> None:
+    assert_type(store.get_many(["a", ("b", 0, 3), ("c", 3, None)]), list[Bytes | BaseError])
+    assert_type(store.head_many(["a"]), list[ObjectMeta | BaseError])
+    assert_type(next(iter(store.iter_many(["a"]))), tuple[int, Bytes | BaseError])
+
+
+def signs(store: S3Store) -> None:
+    assert_type(store.sign("GET", "a", HOUR), str)
+    assert_type(store.sign("GET", ["a"], HOUR), list[str])
+    store.sign("FETCH", "a", HOUR)  # type: ignore[call-overload]
+
+
+async def signs_async(store: S3Store) -> None:
+    assert_type(await store.sign_async("GET", "a", HOUR), str)
+    assert_type(await store.sign_async("GET", ["a"], HOUR), list[str])
+
+
+async def functions(store: S3Store) -> None:
+    """Every method is a function of the package too, with the same types."""
+    assert_type(objstore.get(store, "a"), GetResult)
+    assert_type(await objstore.get_ranges_async(store, "a", starts=[0], ends=[3]), list[Bytes])
+    assert_type(objstore.list(store, return_arrow=True), ArrowListStream)
+    assert_type(objstore.sign(store, "GET", ["a"], HOUR), list[str])

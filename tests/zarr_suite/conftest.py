@@ -1,0 +1,67 @@
+"""What the tests with zarr share: stores to wrap, and how zarr's tests, which are coroutines, are run."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from datetime import timedelta
+from itertools import count
+from typing import Literal
+
+import pytest
+
+from objstore.store import MemoryStore, S3Store, Store
+from tests.servers import S3Server
+
+SERVERS = ("ministack", "moto")
+"""Servers that obey conditions and keep an object beside those below it, which zarr's tests take for granted."""
+
+numbers = count()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Literal[True] | None:
+    """Run a test that is a coroutine, on an event loop of its own: not the one on which zarr does its work."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}))
+    return True
+
+
+def new_bucket(server: S3Server) -> S3Store:
+    """Return a store below a prefix of a new bucket."""
+    return S3Store(
+        server.make_bucket(f"zarr-{next(numbers):04}"),
+        prefix="below",
+        endpoint=server.endpoint,
+        region=server.region,
+        access_key_id=server.access_key_id,
+        secret_access_key=server.secret_access_key,
+        client_options={"allow_http": True},
+        retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
+    )
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def s3_server(request: pytest.FixtureRequest) -> S3Server:
+    """Each server that will do in turn."""
+    server: S3Server = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture(scope="session", params=["memory", *SERVERS])
+def server(request: pytest.FixtureRequest) -> S3Server | None:
+    """Each server that will do in turn; None for the memory."""
+    return None if request.param == "memory" else request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def bucket(s3_server: S3Server) -> S3Store:
+    """An empty bucket on each server."""
+    return new_bucket(s3_server)
+
+
+@pytest.fixture
+def place(server: S3Server | None) -> Store:
+    """An empty store, in memory and on each server."""
+    return MemoryStore() if server is None else new_bucket(server)
