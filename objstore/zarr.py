@@ -119,7 +119,7 @@ class Store(ZarrStore):
         requests = [_request(key, byte_range) for key, _, byte_range in wanted]
         batch = self.store.get_many_async([request for request in requests if request is not None], on_error="return")
         alone = [self.get(*one) for one, request in zip(wanted, requests, strict=True) if request is None]
-        bodies, *others = await asyncio.gather(batch, *alone)
+        bodies, others = await asyncio.gather(batch, asyncio.gather(*alone))
         came, other = iter(bodies), iter(others)
         return [
             next(other) if request is None else _buffer(next(came), prototype)
@@ -136,6 +136,9 @@ class Store(ZarrStore):
         **limits: int,
     ) -> AsyncGenerator[Sequence[tuple[int, Buffer | None]], None]:
         """Yield ranges of one object with their indexes; neighbours are read together where that costs less.
+
+        How many requests there are at a time, and how much one reads, is up to the store. The other limits are for
+        what is left to zarr: ranges that are open, empty, or behind the end.
 
         Raises:
             ExceptionGroup: There is no such object, or it could not be read.
@@ -161,7 +164,7 @@ class Store(ZarrStore):
         max_gap_bytes: int = 1 << 20,
         **limits: int,
     ) -> Sequence[tuple[int, Buffer | None]]:
-        """Return ranges of one object with their indexes; neighbours are read together where that costs less.
+        """Return ranges of one object with their indexes, as `get_ranges` yields them.
 
         Raises:
             ExceptionGroup: There is no such object, or it could not be read.
