@@ -22,7 +22,7 @@ S3_OPTIONS = (
         "The token of temporary credentials.",
         aliases=("token",),
         secret=True,
-        bound_to="access_key_id",
+        yields_to=("access_key_id",),
     ),
     Option("region", "The region of the bucket; default_region, or else us-east-1, if not given."),
     Option("default_region", "The region when region is not given."),
