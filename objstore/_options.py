@@ -34,8 +34,8 @@ class Option:
         aliases: Other names for it, without the provider's prefix.
         environment: Environment variables that set it, besides those made of the provider's prefix and a name.
         secret: Whether its value must never be shown.
-        bound_to: The setting without which this one means nothing: once that one comes from a stronger source, a value
-            from a weaker source is left out (a session token of the environment, beside a key given by hand).
+        yields_to: The settings before which this one gives way: once one of them comes from a stronger source, a value
+            from a weaker source is left out (a key of the environment, beside a credential given by hand).
     """
 
     name: str
@@ -45,7 +45,7 @@ class Option:
     aliases: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     secret: bool = False
-    bound_to: str = ""
+    yields_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -220,7 +220,7 @@ def _strongest(layers: Iterable[Mapping[str, _Given]]) -> dict[str, _Given]:
     """Merge sources, the weakest first."""
     chosen: dict[str, _Given] = {}
     for layer in layers:
-        kept = {name: given for name, given in chosen.items() if given.option.bound_to not in layer}
+        kept = {name: given for name, given in chosen.items() if layer.keys().isdisjoint(given.option.yields_to)}
         chosen = {**kept, **layer}
     return chosen
 

@@ -26,7 +26,7 @@ class Keys:
 
     def __init__(self, prefix: str | None = None, *, raw: bool = False) -> None:
         self.raw = raw
-        self.prefix = (prefix or "") if raw else check_prefix(prefix)
+        self.prefix = _text(prefix) if raw else check_prefix(prefix)
 
     @property
     def shown(self) -> str | None:
@@ -39,13 +39,11 @@ class Keys:
 
     def below(self, prefix: str | None) -> str:
         """Return the beginning of the keys below a path; in raw mode, the keys that begin with it."""
-        return self.prefix + ((prefix or "") if self.raw else check_prefix(prefix))
+        return self.prefix + (_text(prefix) if self.raw else check_prefix(prefix))
 
     def beginning(self, text: str | None) -> str:
         """Return the beginning of the keys whose paths begin with a text, whatever that ends in."""
-        if text is not None and not isinstance(text, str):
-            raise TypeError(f"a prefix is a str, {text!r} is a {type(text).__name__}")
-        return self.prefix + (text or "")
+        return self.prefix + _text(text)
 
     def path(self, key: str) -> str:
         """Return the path of a key."""
@@ -105,6 +103,11 @@ def _fault(path: str) -> str:
 
 def check_prefix(prefix: str | None) -> str:
     """Return a prefix as the beginning of keys: empty, or with a slash at its end."""
-    if prefix is None or prefix.strip("/") == "":
-        return ""
-    return check_path(prefix) + "/"
+    text = _text(prefix)
+    return check_path(text) + "/" if text.strip("/") else ""
+
+
+def _text(prefix: str | None) -> str:
+    if prefix is not None and not isinstance(prefix, str):
+        raise TypeError(f"a prefix is a str, {prefix!r} is a {type(prefix).__name__}")
+    return prefix or ""

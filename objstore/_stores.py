@@ -128,13 +128,13 @@ class BucketStore(Store, Generic[CredentialProviderT]):
                 f"{kind.table.store} cannot be made of a URL of the kind {scheme}",
                 hint="objstore.store.from_url makes the right store of any URL.",
             )
-        config, client_options = arguments.pop("config"), arguments.pop("client_options")
+        config, client_options, raw = (arguments.pop(name) for name in ("config", "client_options", "raw_keys"))
         given = parse(kind.table, config=config, keywords=keywords, client_options=client_options, url=found)
-        settings = {"config": given.config, "client_options": given.client_options}
-        if prefix and not arguments["raw_keys"]:
+        if prefix and not raw:
             prefix = f"/{prefix}"  # one slash in front of a path is left out, a second one is not
-        arguments = {"prefix": prefix, **settings, **arguments}
-        return rebuild(cls, (), {name: value for name, value in arguments.items() if value})
+        settings = {"config": given.config, "client_options": given.client_options}
+        made_of = {"prefix": prefix or None, **settings, **arguments, "raw_keys": raw or None}
+        return rebuild(cls, (), {name: value for name, value in made_of.items() if value is not None})
 
     def __repr__(self) -> str:
         """Return the bucket and the prefix."""

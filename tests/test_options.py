@@ -40,7 +40,7 @@ def test_no_name_means_two_settings(table: Table) -> None:
 )
 def test_every_row_is_complete(table: Table, option: Option) -> None:
     assert option.doc.endswith(".")
-    assert option.bound_to in {"", *(other.name for other in table.options)}
+    assert {*option.yields_to} <= {other.name for other in table.options}
     if isinstance(option.default, (bool, str)):
         assert option.kind.read(str(option.default)) == option.default
     elif option.default is not None:
@@ -263,6 +263,23 @@ def test_a_token_of_the_environment_is_not_mixed_with_a_key_given_by_hand() -> N
     assert settings["session_token"] is None
     assert parse(S3, environment=environment)["session_token"] == "G"
     assert parse(S3, keywords={"token": "T"}, environment=environment)["session_token"] == "T"
+
+
+CREDENTIALS = {
+    GCS: ["service_account", "service_account_key", "application_credentials", "bearer_token"],
+    AZURE: ["account_key", "sas_key", "token", "client_secret", "federated_token_file"],
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "name"), [(table, name) for table, names in CREDENTIALS.items() for name in names], ids=str
+)
+def test_a_credential_given_by_hand_is_not_mixed_with_those_of_the_environment(table: Table, name: str) -> None:
+    environment = {f"{table.prefixes[0]}{other}".upper(): "Zm9v" for other in CREDENTIALS[table]}
+    settings = parse(table, keywords={name: "YmFy"}, environment=environment)
+    assert {other: settings[other] for other in CREDENTIALS[table] if settings[other]} == {name: "YmFy"}
+    settings = parse(table, environment=environment)
+    assert all(settings[other] == "Zm9v" for other in CREDENTIALS[table])
 
 
 @pytest.mark.parametrize(

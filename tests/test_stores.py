@@ -138,6 +138,15 @@ def test_the_environment_is_read_and_not_shown(monkeypatch: pytest.MonkeyPatch) 
     assert ACCOUNT_KEY.encode() not in pickle.dumps(AzureStore())
 
 
+def test_a_credential_given_by_hand_is_stronger_than_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_KEY", ACCOUNT_KEY)
+    monkeypatch.setenv("GOOGLE_BEARER_TOKEN", "t")
+    assert of(azure()).source.name == "access_key"
+    assert of(azure(sas_token="sig=x")).source.name == "sas_token"
+    assert of(gcs()).source.name == "bearer_token"
+    assert of(gcs(service_account_key=json.dumps(USER))).source.name == "key"
+
+
 # --- what is checked
 
 
@@ -274,7 +283,8 @@ def test_the_address_of_a_store(store: Callable[[], Store], address: tuple[str, 
 
 
 def test_emulators_need_no_credential() -> None:
-    assert of(gcs(emulator_host="localhost:9000")).source == ("anonymous", None)
+    for settings in ({}, {"application_credentials": "/nowhere"}):
+        assert of(gcs(emulator_host="localhost:9000", **settings)).source == ("anonymous", None)
     assert of(gcs(service_account_key='{"disable_oauth": true}')).source.name == "anonymous"
     assert of(AzureStore("c", use_emulator=True)).source == ("access_key", AccountKey(EMULATOR_KEY))
 

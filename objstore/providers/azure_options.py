@@ -11,6 +11,8 @@ from __future__ import annotations
 from objstore._kinds import BASE64, BASE64_OF_32_BYTES, BOOL, URL, choice
 from objstore._options import Option
 
+_CREDENTIALS = ("account_key", "sas_key", "token", "client_secret", "federated_token_file")
+
 AZURE_OPTIONS = (
     Option("container_name", "The name of the container."),
     Option("account_name", "The name of the storage account.", environment=("AZURE_STORAGE_ACCOUNT",)),
@@ -21,14 +23,27 @@ AZURE_OPTIONS = (
         aliases=("access_key", "master_key"),
         environment=("AZURE_STORAGE_KEY",),
         secret=True,
+        yields_to=_CREDENTIALS,
     ),
-    Option("sas_key", "A shared access signature: the query of its URL.", aliases=("sas_token",), secret=True),
-    Option("token", "An access token, sent as it is and never renewed.", aliases=("bearer_token",), secret=True),
+    Option(
+        "sas_key",
+        "A shared access signature: the query of its URL.",
+        aliases=("sas_token",),
+        secret=True,
+        yields_to=_CREDENTIALS,
+    ),
+    Option(
+        "token",
+        "An access token, sent as it is and never renewed.",
+        aliases=("bearer_token",),
+        secret=True,
+        yields_to=_CREDENTIALS,
+    ),
     Option("client_id", "The application, or the identity of this machine, to authenticate as."),
-    Option("client_secret", "The secret of the application.", secret=True),
+    Option("client_secret", "The secret of the application.", secret=True, yields_to=_CREDENTIALS),
     Option("tenant_id", "The tenant of the application.", aliases=("authority_id",)),
     Option("authority_host", "Where tokens are issued.", default="https://login.microsoftonline.com"),
-    Option("federated_token_file", "File with the token of a workload identity."),
+    Option("federated_token_file", "File with the token of a workload identity.", yields_to=_CREDENTIALS),
     Option(
         "msi_endpoint",
         "The URL that gives tokens of the identity of this machine.",
@@ -65,7 +80,9 @@ AZURE_OPTIONS = (
     Option("encryption_key", "The caller's own encryption key.", BASE64_OF_32_BYTES, secret=True),
     Option("fabric_token_service_url", "In a Fabric notebook: where tokens are issued.", URL),
     Option("fabric_workload_host", "In a Fabric notebook: the host of the workload."),
-    Option("fabric_session_token", "In a Fabric notebook: the token of the session.", secret=True),
+    Option(
+        "fabric_session_token", "In a Fabric notebook: the token of the session.", secret=True, yields_to=_CREDENTIALS
+    ),
     Option("fabric_cluster_identifier", "In a Fabric notebook: the identifier of the cluster."),
 )
 """The settings of Azure stores, in the order in which the documentation shows them."""

@@ -95,10 +95,12 @@ def _source(values: Any, provider: Callable[[], object] | None) -> Source:
         return Source("provider", provider)
     if values["bearer_token"]:
         return Source("bearer_token", AccessToken(values["bearer_token"]))
+    if values["emulator_host"] and not values["base_url"]:
+        return Source("anonymous")  # a real credential is nothing for it
     key = _key(values)
     if key is not None:
         return Source("anonymous" if isinstance(key, ServiceAccount) and key.anonymous else "key", key)
-    return Source("anonymous" if values["emulator_host"] else "default")
+    return Source("default")
 
 
 def _key(values: Any) -> ServiceAccount | AuthorizedUser | None:

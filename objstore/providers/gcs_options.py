@@ -11,16 +11,33 @@ from objstore._options import Option
 
 _HOST = matching("host:port or a URL such as http://host:port", r"(https?://)?[^\s/?#]+/?")
 
+_CREDENTIALS = ("service_account", "service_account_key", "application_credentials", "bearer_token")
+
 GCS_OPTIONS = (
     Option(
         "service_account",
         "File with the key of a service account, as JSON.",
         aliases=("service_account_path",),
         environment=("SERVICE_ACCOUNT",),
+        yields_to=_CREDENTIALS,
     ),
-    Option("service_account_key", "The key of a service account itself, as JSON text.", secret=True),
-    Option("application_credentials", "File with application default credentials, as JSON."),
-    Option("bearer_token", "An access token, sent as it is and never renewed.", secret=True),
+    Option(
+        "service_account_key",
+        "The key of a service account itself, as JSON text.",
+        secret=True,
+        yields_to=_CREDENTIALS,
+    ),
+    Option(
+        "application_credentials",
+        "File with application default credentials, as JSON.",
+        yields_to=_CREDENTIALS,
+    ),
+    Option(
+        "bearer_token",
+        "An access token, sent as it is and never renewed.",
+        secret=True,
+        yields_to=_CREDENTIALS,
+    ),
     Option("skip_signature", "Send requests without a credential, for public buckets.", BOOL, False),
     Option("bucket", "The name of the bucket.", aliases=("bucket_name",)),
     Option("base_url", "The URL of the service, if it is not Google's.", URL),

@@ -22,7 +22,7 @@ S3_OPTIONS = (
         "The token of temporary credentials.",
         aliases=("token",),
         secret=True,
-        bound_to="access_key_id",
+        yields_to=("access_key_id",),
     ),
     Option(
         "region", "The region of the bucket; default_region, or else the one that Amazon says it is in, if not given."
