@@ -32,6 +32,11 @@ from objstore._faces import (
     list,
     list_with_delimiter,
     list_with_delimiter_async,
+    open,
+    open_reader,
+    open_reader_async,
+    open_writer,
+    open_writer_async,
     put,
     put_async,
     put_many,
@@ -43,15 +48,24 @@ from objstore._faces import (
     upload,
     upload_async,
 )
+from objstore._reader import AsyncReadableFile, ReadableFile
+from objstore._writer import AsyncWritableFile, WritableFile
+from objstore.file import ObjectReader, ObjectWriter
 from objstore.results import BytesStream, GetResult, ListStream
 
 __version__ = store.VERSION
 
 __all__ = [
+    "AsyncReadableFile",
+    "AsyncWritableFile",
     "Bytes",
     "BytesStream",
     "GetResult",
     "ListStream",
+    "ObjectReader",
+    "ObjectWriter",
+    "ReadableFile",
+    "WritableFile",
     "__version__",
     "configure",
     "copy",
@@ -79,6 +93,11 @@ __all__ = [
     "list",
     "list_with_delimiter",
     "list_with_delimiter_async",
+    "open",
+    "open_reader",
+    "open_reader_async",
+    "open_writer",
+    "open_writer_async",
     "put",
     "put_async",
     "put_many",

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from objstore import _bulk, _copy, _download, _ops
+from objstore import _bulk, _copy, _download, _ops, _reader, _writer, file
 from objstore._forms import DICTS, arrow
 from objstore._run import both
 from objstore.results import ArrowListStream, ListStream
@@ -35,6 +35,9 @@ put_many, put_many_async = both(_bulk.put_many)
 upload, upload_async = both(_bulk.upload)
 download, download_async = both(_download.download)
 iter_many = iter_many_async = _bulk.iter_many
+open = file.open
+open_reader, open_reader_async = _reader.open_reader, _reader.open_reader_async
+open_writer, open_writer_async = _writer.open_writer, _writer.open_writer_async
 
 if TYPE_CHECKING:  # one path gives one URL, several give a list
 

@@ -37,6 +37,18 @@ cdef class Buffer:
         PyBuffer_FillInfo(&buffer.view, body, arena.base, size, 0, PyBUF_WRITABLE)
         return buffer, body
 
+    @staticmethod
+    def of_bytes(Py_ssize_t size):
+        """Return a writable Buffer of `size` bytes, not cleared, and the ``bytes`` over the same memory.
+
+        Nobody else may see the bytes before they are written.
+        """
+        cdef Buffer buffer = Buffer.__new__(Buffer, b"")
+        content = PyBytes_FromStringAndSize(NULL, size)
+        PyBuffer_Release(&buffer.view)
+        PyBuffer_FillInfo(&buffer.view, content, PyBytes_AS_STRING(content), size, 0, PyBUF_WRITABLE)
+        return buffer, content
+
 
 cdef Bytes bytes_over(object owner, Arena* arena, const char* data, Py_ssize_t length):
     """Make a Bytes over memory kept alive by `owner` or by `arena`, of which it takes a reference."""
