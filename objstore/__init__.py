@@ -36,6 +36,11 @@ from objstore._faces import (
     list_level,
     list_with_delimiter,
     list_with_delimiter_async,
+    open,
+    open_reader,
+    open_reader_async,
+    open_writer,
+    open_writer_async,
     put,
     put_async,
     put_many,
@@ -48,8 +53,11 @@ from objstore._faces import (
     upload_async,
     walk,
 )
+from objstore._reader import AsyncReadableFile, ReadableFile
 from objstore._stores import VERSION
 from objstore._urls import parse_scheme
+from objstore._writer import AsyncWritableFile, WritableFile
+from objstore.file import ObjectReader, ObjectWriter
 from objstore.results import BytesStream, GetResult, ListStream
 from objstore.store import SignCapableStore
 from objstore.types import (
@@ -74,6 +82,8 @@ _object_store_source = f"libcurl, {engine_info()['libcurl_path']}"
 
 __all__ = [
     "HTTP_METHOD",
+    "AsyncReadableFile",
+    "AsyncWritableFile",
     "Attribute",
     "Attributes",
     "Bytes",
@@ -84,12 +94,16 @@ __all__ = [
     "ListResult",
     "ListStream",
     "ObjectMeta",
+    "ObjectReader",
+    "ObjectWriter",
     "OffsetRange",
     "PutMode",
     "PutResult",
+    "ReadableFile",
     "SignCapableStore",
     "SuffixRange",
     "UpdateVersion",
+    "WritableFile",
     "__version__",
     "configure",
     "copy",
@@ -121,6 +135,11 @@ __all__ = [
     "list_level",
     "list_with_delimiter",
     "list_with_delimiter_async",
+    "open",
+    "open_reader",
+    "open_reader_async",
+    "open_writer",
+    "open_writer_async",
     "parse_scheme",
     "put",
     "put_async",

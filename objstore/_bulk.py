@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from objstore._arguments import check_at_least, read_write_options
 from objstore._core import Buffer, Bytes
 from objstore._effects import Plan
-from objstore._ops import EMPTY, Progress, put_body
+from objstore._ops import EMPTY, put_body
+from objstore._parts import Progress
 from objstore._run import arun, run
 from objstore._source import check_file, open_body
 from objstore.exceptions import BaseError, InvalidRangeError

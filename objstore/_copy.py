@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Bytes
 from objstore._effects import Plan
-from objstore._ops import DEFAULT_CHUNK, Progress, get, put_body
+from objstore._ops import DEFAULT_CHUNK, get, put_body
+from objstore._parts import Progress
 from objstore.providers.provider import ANY, Source, WriteOptions
 from objstore.results import BytesStream
 

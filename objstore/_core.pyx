@@ -15,6 +15,7 @@ The parts, in the order in which they build on each other:
 include "_core/platform.pyx"
 include "_core/loader.pyx"
 include "_core/arena.pyx"
+include "_core/dlpack.pyx"
 include "_core/body.pyx"
 include "_core/scanner.pyx"
 include "_core/times.pyx"

@@ -13,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from objstore._core import Batch
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -56,3 +58,32 @@ class Wait:
 
 Effect: TypeAlias = Batch | Background | Sleep | Call | Wait
 Plan: TypeAlias = Generator[Effect, Any, T]
+
+
+class Busy(Protocol):
+    """An object whose operations must come one after the other."""
+
+    _busy: bool
+
+
+B = TypeVar("B", bound=Busy)
+
+
+def alone(plan: Callable[Concatenate[B, P], Plan[T]]) -> Callable[Concatenate[B, P], Plan[T]]:
+    """Make an operation refuse to begin while another one of the same object is under way.
+
+    Raises:
+        RuntimeError: Another one is.
+    """
+
+    @wraps(plan)
+    def guarded(self: B, /, *args: P.args, **kwargs: P.kwargs) -> Plan[T]:
+        if self._busy:
+            raise RuntimeError(f"another operation on {self!r} is under way: wait for its end before the next")
+        self._busy = True
+        try:
+            return (yield from plan(self, *args, **kwargs))
+        finally:
+            self._busy = False
+
+    return guarded

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, overload
 
-from objstore import _bulk, _copy, _download, _listing, _ops
+from objstore import _bulk, _copy, _download, _listing, _ops, _reader, _writer, file
 from objstore._run import both
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ list = list_async = _listing.list
 list_level = list_level_async = _listing.list_level
 glob = glob_async = _listing.glob
 walk = walk_async = _listing.walk
+open = file.open
+open_reader, open_reader_async = _reader.open_reader, _reader.open_reader_async
+open_writer, open_writer_async = _writer.open_writer, _writer.open_writer_async
 
 if TYPE_CHECKING:  # one path gives one URL, several give a list
 

@@ -17,7 +17,8 @@ from objstore._core import Listing
 from objstore._effects import Plan
 from objstore._forms import DICTS, Form, arrow
 from objstore._glob import Pattern
-from objstore._ops import DELETES_IN_FLIGHT, Progress, raise_first
+from objstore._ops import DELETES_IN_FLIGHT, raise_first
+from objstore._parts import Progress
 from objstore._split import Split, Stretch
 from objstore.exceptions import BaseError
 from objstore.providers.provider import ListMany, ListQuery, Page, Provider

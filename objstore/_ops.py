@@ -6,10 +6,9 @@ Nothing here blocks or awaits. Each function is the plan of a public operation; 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from objstore import exceptions as errors
 from objstore._arguments import check_at_least, check_signing, read_get_options, read_write_options, span, spans
@@ -17,6 +16,7 @@ from objstore._coalesce import cheap_gap
 from objstore._coalesce import coalesce as coalesce_ranges
 from objstore._core import Buffer, Bytes
 from objstore._effects import Plan
+from objstore._parts import Progress, begin_parts
 from objstore._source import Body, open_body
 from objstore.providers.provider import (
     ANY,
@@ -27,7 +27,6 @@ from objstore.providers.provider import (
     Range,
     Read,
     Source,
-    Upload,
     WriteOptions,
 )
 from objstore.results import PART, GetResult, changed
@@ -43,9 +42,6 @@ from objstore.types import (
 
 if TYPE_CHECKING:
     from objstore.store import Store
-
-Progress: TypeAlias = Callable[[int, int, int], object]
-"""Is told how many requests are done, how many there are, and how many bytes have been moved."""
 
 EMPTY = Source(Buffer(b""), 0)
 RANGES_IN_FLIGHT = 64
@@ -300,49 +296,18 @@ def send_parts(
     progress: Progress | None = None,
 ) -> Plan[PutResult]:
     """Send a body as a multipart upload; whatever goes wrong, no part stays behind."""
-    upload = yield from provider.begin_upload(key, options, most_in_flight=most_in_flight)
+    parts = yield from begin_parts(provider, key, options, part_size, most_in_flight, progress)
     try:
         part: Source | None = first or EMPTY
         while part is not None:
-            upload.add_part(part)
-            yield from _settle_parts(upload, most_in_flight, progress)
-            part = yield from body.next(_grown(part_size, upload.total, provider.most_parts))
-        upload.seal()
-        yield from _settle_parts(upload, 0, progress)
+            yield from parts.add(part)
+            part = yield from body.next(parts.next_size)
+        yield from parts.settle()
         body.check()
-        return (yield from upload.complete())
+        return (yield from parts.complete())
     except BaseException:
-        upload.close()
-        yield from _abort(upload)
+        yield from parts.drop()
         raise
-    finally:
-        upload.close()
-
-
-def _abort(upload: Upload) -> Plan[None]:
-    """Drop the parts of a failed upload; that it failed is the error to report, not this."""
-    with suppress(errors.BaseError):
-        yield from upload.abort()
-
-
-def _settle_parts(upload: Upload, most: int, progress: Progress | None) -> Plan[None]:
-    """Wait until no more than `most` parts are on their way; raise the error of one that failed."""
-    while True:
-        for index in upload.finished():
-            upload.take(index)
-        for error in upload.errors.values():
-            raise error
-        if progress is not None:
-            progress(upload.settled, upload.total, upload.bytes_sent)
-        if upload.unsettled <= most and (most or upload.over):
-            return
-        yield from upload.news()
-
-
-def _grown(part_size: int, sent: int, most_parts: int) -> int:
-    """Return the size of the next part: it doubles with every tenth of the parts there may be, for streams without
-    end."""
-    return part_size << (sent * 10 // most_parts)
 
 
 def delete(store: Store, paths: str | Sequence[str], *, progress: Progress | None = None) -> Plan[None]:

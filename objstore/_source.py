@@ -67,10 +67,10 @@ def open_body(file: PutInput) -> Body:
         return _Pieces(_AsyncPieces(aiter(file)))
     if isinstance(file, Iterable):
         return _Pieces(_SyncPieces(iter(file)))
-    raise _unfit(file)
+    raise unfit(file)
 
 
-def _unfit(file: object) -> TypeError:
+def unfit(file: object) -> TypeError:
     return TypeError(
         f"a {type(file).__name__} cannot be uploaded: give bytes or another buffer, a path, a binary file, "
         "or an iterable of buffers"
@@ -173,7 +173,7 @@ class _Pieces:
             else:
                 self._kept.append(_lasting(piece))
                 have += len(self._kept[-1])
-        part, self._kept = _cut(self._kept, have, size)
+        part, self._kept = cut(self._kept, have, size)
         return Source(Buffer(part), len(part)) if len(part) else None
 
     def check(self) -> None:
@@ -188,11 +188,11 @@ def _lasting(piece: Any) -> memoryview:
     try:
         view = memoryview(piece).cast("B")
     except TypeError:
-        raise _unfit(piece) from None
+        raise unfit(piece) from None
     return view if view.readonly else memoryview(bytes(view))
 
 
-def _cut(pieces: list[memoryview], have: int, size: int) -> tuple[bytes | memoryview, list[memoryview]]:
+def cut(pieces: list[memoryview], have: int, size: int) -> tuple[bytes | memoryview, list[memoryview]]:
     """Return the first `size` bytes of pieces that have `have`, copied only if they lie in several, and the rest."""
     rest = []
     if have > size:

@@ -60,6 +60,9 @@ class Store:
     put_many, put_many_async = _faces.put_many, _faces.put_many_async
     upload, upload_async = _faces.upload, _faces.upload_async
     download, download_async = _faces.download, _faces.download_async
+    open = _faces.open
+    open_reader, open_reader_async = _faces.open_reader, _faces.open_reader_async
+    open_writer, open_writer_async = _faces.open_writer, _faces.open_writer_async
 
     def key(self, path: str) -> str:
         """Return the key of a path: checked, and behind the store's prefix."""

@@ -82,29 +82,19 @@ class GetResult:
             return first
         buffer, whole = Buffer.allocate(end - start)
         memoryview(buffer)[: len(first)] = first
-        fetch = yield from self._rest(start + len(first), PART, lambda at, n: Target(buffer, at - start, n))
-        try:
-            while not (fetch.over or fetch.errors):
-                yield from fetch.news()
-            check_version(fetch, self.meta["path"])
-            if sum(len(part or b"") for part in fetch.bodies()) != end - start - len(first):
-                raise changed(self.meta["path"])
-        finally:
-            fetch.close()
+        yield from read_into(
+            self._provider, self._key, start, buffer, len(first), PART, self._conditions, self.meta["path"]
+        )
         return whole
 
     bytes, bytes_async = both(_bytes)
     buffer, buffer_async = bytes, bytes_async
 
-    def _rest(
-        self, start: int, size: int, target: Callable[[int, int], Target | None], *, window: int = 0
-    ) -> Plan[Fetch]:
+    def _rest(self, start: int, size: int, window: int) -> Plan[Fetch]:
         """Begin to fetch what is not here, in parts of one version of the object."""
-        end = self.range[1]
-        spans = [Range(at, min(at + size, end)) for at in range(start, end, size)]
-        reads = [Read(self._key, span, target(span.start, span.end - span.start)) for span in spans]
+        reads = [Read(self._key, span) for span in parts_of(start, self.range[1], size)]
         return self._provider.fetch(
-            reads, conditions=self._conditions, most_in_flight=MOST_PARTS, each=window > 0, window=window
+            reads, conditions=self._conditions, most_in_flight=MOST_PARTS, each=True, window=window
         )
 
     def stream(self, min_chunk_size: int = PART) -> BytesStream:
@@ -127,6 +117,42 @@ class GetResult:
     def __aiter__(self) -> AsyncIterator[Bytes]:
         """Iterate over the body in chunks."""
         return aiter(self.stream())
+
+
+def parts_of(start: int, end: int, size: int) -> list[Range]:
+    """Cut a range into parts of a size."""
+    return [Range(at, min(at + size, end)) for at in range(start, end, size)]
+
+
+def read_into(
+    provider: Provider, key: str, start: int, buffer: Buffer, filled: int, part: int, conditions: Conditions, path: str
+) -> Plan[None]:
+    """Read the rest of a buffer from the object, as parallel ranges of one version.
+
+    Args:
+        provider: Where the object is.
+        key: Its key.
+        start: Where in the object the buffer begins.
+        buffer: Where the bytes are to go.
+        filled: How many bytes of it are there already.
+        part: The size of a range.
+        conditions: Which version is meant.
+        path: Its path, for errors.
+
+    Raises:
+        ObjectChangedError: It has been replaced.
+    """
+    spans = parts_of(start + filled, start + len(buffer), part)
+    reads = [Read(key, span, Target(buffer, span.start - start, span.end - span.start)) for span in spans]
+    fetch = yield from provider.fetch(reads, conditions=conditions, most_in_flight=MOST_PARTS)
+    try:
+        while not (fetch.over or fetch.errors):
+            yield from fetch.news()
+        check_version(fetch, path)
+        if sum(len(body or b"") for body in fetch.bodies()) != len(buffer) - filled:
+            raise changed(path)
+    finally:
+        fetch.close()
 
 
 def strong(e_tag: str | None) -> str | None:
@@ -218,9 +244,7 @@ class BytesStream(Stream[Bytes]):
             raise ValueError("This stream has been closed: get the object again")
         if self._fetch is None:
             size = self._part_size
-            self._fetch = yield from self._result._rest(
-                self._at, size, lambda at, n: None, window=max(READ_AHEAD, 4 * size)
-            )
+            self._fetch = yield from self._result._rest(self._at, size, max(READ_AHEAD, 4 * size))
         while self._given not in self._arrived:
             yield from self._fetch.news()
             check_version(self._fetch, self._result.meta["path"])

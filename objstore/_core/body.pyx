@@ -1,12 +1,17 @@
 # Bytes: a read-only buffer over an arena (or over any other object's buffer), that nobody copied.
+from cpython.object cimport Py_EQ, Py_NE, PyTypeObject
+
+import copyreg
+from functools import wraps
+from pickle import PickleBuffer
+
 
 cdef class Buffer:
     """A writable C-contiguous buffer of another object, held while the engine reads or writes it."""
     cdef Py_buffer view
 
     def __cinit__(self, source, bint writable=False):
-        if source is not None:
-            PyObject_GetBuffer(source, &self.view, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
+        PyObject_GetBuffer(source, &self.view, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
 
     def __dealloc__(self):
         PyBuffer_Release(&self.view)
@@ -20,7 +25,7 @@ cdef class Buffer:
     @staticmethod
     def allocate(Py_ssize_t size):
         """Return a writable Buffer of `size` bytes, not cleared, and the Bytes over the same memory."""
-        cdef Buffer buffer = Buffer.__new__(Buffer, None)
+        cdef Buffer buffer = Buffer.__new__(Buffer, b"")
         cdef Arena* arena
         with nogil:
             arena = arena_new(size)
@@ -28,8 +33,21 @@ cdef class Buffer:
             raise MemoryError(f"no memory for {size} bytes")
         cdef Bytes body = bytes_over(None, arena, arena.base, size)
         arena_release(arena)
+        PyBuffer_Release(&buffer.view)
         PyBuffer_FillInfo(&buffer.view, body, arena.base, size, 0, PyBUF_WRITABLE)
         return buffer, body
+
+    @staticmethod
+    def of_bytes(Py_ssize_t size):
+        """Return a writable Buffer of `size` bytes, not cleared, and the ``bytes`` over the same memory.
+
+        Nobody else may see the bytes before they are written.
+        """
+        cdef Buffer buffer = Buffer.__new__(Buffer, b"")
+        content = PyBytes_FromStringAndSize(NULL, size)
+        PyBuffer_Release(&buffer.view)
+        PyBuffer_FillInfo(&buffer.view, content, PyBytes_AS_STRING(content), size, 0, PyBUF_WRITABLE)
+        return buffer, content
 
 
 cdef Bytes bytes_over(object owner, Arena* arena, const char* data, Py_ssize_t length):
@@ -42,13 +60,57 @@ cdef Bytes bytes_over(object owner, Arena* arena, const char* data, Py_ssize_t l
     return self
 
 
+cdef bytes EMPTY_BYTES = b""
+
+
+# --- the methods of bytes
+
+def _as_it_is(Bytes whole, bytes copy, found):
+    return found
+
+
+def _as_bytes(Bytes whole, bytes copy, found):
+    return Bytes(found)
+
+
+def _as_slice(Bytes whole, bytes copy, found):
+    return _as_slices(whole, copy, [found])[0]
+
+
+def _as_slices(Bytes whole, bytes copy, found):
+    """Return pieces of the copy as slices of the whole. They lie one behind the other: each is looked for behind the
+    last, and where an earlier place has the same bytes, that serves as well."""
+    cdef Py_ssize_t at = 0
+    slices = []
+    for piece in found:
+        at = copy.index(piece, at)
+        slices.append(whole[at:at + len(piece)])
+        at += len(piece)
+    return type(found)(slices)
+
+
+def _like_bytes(name, convert=_as_it_is):
+    """Make the method that bytes have under this name: of a copy, with what it finds handed to `convert`."""
+    method = getattr(bytes, name)
+
+    @wraps(method)
+    def call(self, *args, **kwargs):
+        copy = self.to_bytes()
+        return convert(self, copy, method(copy, *args, **kwargs))
+
+    call.__qualname__ = f"Bytes.{name}"
+    return call
+
+
 cdef class Bytes:
-    """Immutable bytes that share memory with the reply they came in: a buffer, and most of what ``bytes`` can do.
+    """Immutable bytes that share memory with the reply they came in: a buffer, and what ``bytes`` can do.
 
-    ``memoryview(b)`` and ``numpy.frombuffer(b)`` copy nothing, nor does a slice of step 1. A live slice keeps the block
-    of memory it is in; ``b.to_bytes()`` copies out.
+    ``memoryview(b)``, ``numpy.frombuffer(b)`` and ``numpy.from_dlpack(b)`` copy nothing, nor does a slice of step 1.
+    Methods that search or change it work on a copy, but pieces that they cut out share its memory. A live slice keeps
+    the block of memory it is in; ``b.to_bytes()`` copies out.
 
-    :param buf: any object with a C-contiguous buffer; it is shared, not copied.
+    :param buf: any object with a C-contiguous buffer of whatever format; it is shared, not copied.
+    :raises ValueError: the buffer is not C-contiguous.
     """
     cdef object owner
     cdef Arena* arena
@@ -56,8 +118,15 @@ cdef class Bytes:
     cdef Py_ssize_t length
     cdef object __weakref__
 
-    def __init__(self, buf=b""):
-        cdef Buffer held = Buffer(buf)
+    def __cinit__(self, buf=b""):
+        cdef Buffer held
+        self.data = ""
+        if buf is EMPTY_BYTES:
+            return
+        try:
+            held = Buffer(buf)
+        except BufferError as reason:
+            raise ValueError(f"a {type(buf).__name__} that is not C-contiguous ({reason}): give a copy") from None
         self.owner = held
         self.data = <const char*>held.view.buf
         self.length = held.view.len
@@ -67,6 +136,22 @@ cdef class Bytes:
 
     def __getbuffer__(self, Py_buffer* view, int flags):
         PyBuffer_FillInfo(view, self, <void*>self.data, self.length, 1, flags)
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        """Return a tensor of uint8 on the CPU, by version 1 of DLPack: earlier ones cannot say that it is read-only.
+
+        :raises BufferError: the consumer knows no version 1, or wants it on another device.
+        """
+        if max_version is None or max_version[0] < 1:
+            raise BufferError("Bytes are read-only, and DLPack before 1.0 cannot say so: give a copy, or frombuffer()")
+        if dl_device is not None and tuple(dl_device) != self.__dlpack_device__():
+            raise BufferError(f"Bytes are in the memory of the CPU, not on the device {dl_device}")
+        cdef Bytes source = Bytes(self.to_bytes()) if copy else self
+        return dlpack_capsule(source, source.data, source.length, bool(copy))
+
+    def __dlpack_device__(self):
+        """Return that it is in the memory of the CPU."""
+        return DL_CPU, 0
 
     def __len__(self):
         return self.length
@@ -83,7 +168,7 @@ cdef class Bytes:
         if isinstance(index, slice):
             start, stop, step = index.indices(self.length)
             if step != 1:
-                return Bytes(self.to_bytes()[index])
+                return Bytes(bytes(memoryview(self)[index]))
             return bytes_over(self.owner, self.arena, self.data + start, max(stop - start, 0))
         at = index
         if at < 0:
@@ -95,37 +180,36 @@ cdef class Bytes:
     def __iter__(self):
         return iter(memoryview(self))
 
-    def __eq__(self, other):
+    def __richcmp__(self, other, int operation):
         cdef Buffer held
         try:
             held = Buffer(other)
-        except (TypeError, BufferError):
+        except (TypeError, ValueError, BufferError):
             return NotImplemented
-        return held.view.len == self.length and memcmp(held.view.buf, self.data, self.length) == 0
-
-    def __lt__(self, other):
-        return self.to_bytes() < bytes(other)
-
-    def __le__(self, other):
-        return self.to_bytes() <= bytes(other)
-
-    def __gt__(self, other):
-        return self.to_bytes() > bytes(other)
-
-    def __ge__(self, other):
-        return self.to_bytes() >= bytes(other)
+        if operation in (Py_EQ, Py_NE) and held.view.len != self.length:
+            return operation == Py_NE
+        cdef Py_ssize_t order = memcmp(self.data, held.view.buf, min(self.length, held.view.len))
+        if order == 0:
+            order = self.length - held.view.len
+        return (order < 0, order <= 0, order == 0, order != 0, order > 0, order >= 0)[operation]
 
     def __hash__(self):
         return hash(self.to_bytes())
 
     def __contains__(self, item):
-        return (item if isinstance(item, int) else bytes(item)) in self.to_bytes()
+        return item in self.to_bytes()
 
     def __add__(self, other):
-        return Bytes(self.to_bytes() + bytes(other))
+        try:
+            return Bytes(b"".join((self, other)))
+        except TypeError:
+            return NotImplemented
 
     def __radd__(self, other):
-        return bytes(other) + self.to_bytes()
+        try:
+            return b"".join((other, self))
+        except TypeError:
+            return NotImplemented
 
     def __mul__(self, count):
         return Bytes(self.to_bytes() * count)
@@ -134,59 +218,95 @@ cdef class Bytes:
         return self * count
 
     def __repr__(self):
-        # A lone quote makes repr() choose single quotes: with one of each, it always escapes the single ones.
+        # Of text with both kinds of quotes, repr() puts single ones around it and escapes those in it.
         text = repr(self.to_bytes() + b"'\"")
-        return f'Bytes(b"{text[2:len(text) - 4]}")'.replace("\\'", "'")
+        return 'Bytes(b"{}")'.format(text[2:len(text) - 4].replace("\\'", "'").replace('"', '\\"'))
 
-    def __reduce__(self):
-        return type(self), (self.to_bytes(),)
+    def __getnewargs_ex__(self):
+        return (self.to_bytes(),), {}
+
+    def __reduce_ex__(self, protocol):
+        content = PickleBuffer(self) if protocol >= 5 else self.to_bytes()
+        return copyreg.__newobj__, (type(self), content), self.__getstate__()
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
 
     def decode(self, encoding="utf-8", errors="strict"):
         """Return the text, decoded from `encoding`."""
-        return self.to_bytes().decode(encoding, errors)
+        return str(self, encoding, errors)
 
-    def isalnum(self):
-        """Tell whether it is not empty and all its bytes are ASCII letters or digits."""
-        return self.to_bytes().isalnum()
+    def startswith(self, prefix, start=None, end=None, /):
+        """Tell whether it begins with `prefix`, or one of a tuple of them; `start` and `end` are those of a slice."""
+        return self._has(prefix, start, end, False)
 
-    def isalpha(self):
-        """Tell whether it is not empty and all its bytes are ASCII letters."""
-        return self.to_bytes().isalpha()
+    def endswith(self, suffix, start=None, end=None, /):
+        """Tell whether it ends with `suffix`, or one of a tuple of them; `start` and `end` are those of a slice."""
+        return self._has(suffix, start, end, True)
 
-    def isascii(self):
-        """Tell whether it has ASCII bytes only."""
-        return self.to_bytes().isascii()
-
-    def isdigit(self):
-        """Tell whether it is not empty and all its bytes are ASCII digits."""
-        return self.to_bytes().isdigit()
-
-    def islower(self):
-        """Tell whether it has ASCII letters, none of them upper case."""
-        return self.to_bytes().islower()
-
-    def isspace(self):
-        """Tell whether it is not empty and all its bytes are ASCII white space."""
-        return self.to_bytes().isspace()
-
-    def isupper(self):
-        """Tell whether it has ASCII letters, none of them lower case."""
-        return self.to_bytes().isupper()
-
-    def lower(self):
-        """Return a copy with the ASCII letters in lower case."""
-        return Bytes(self.to_bytes().lower())
-
-    def upper(self):
-        """Return a copy with the ASCII letters in upper case."""
-        return Bytes(self.to_bytes().upper())
+    cdef bint _has(self, affixes, start, end, bint at_end) except -1:
+        cdef Py_ssize_t first, last, at
+        cdef Buffer held
+        first, last, _ = slice(start, end).indices(self.length)
+        inside = first <= last and (start is None or start <= self.length)
+        for affix in affixes if isinstance(affixes, tuple) else (affixes,):
+            held = Buffer(affix)
+            at = last - held.view.len if at_end else first
+            if inside and held.view.len <= last - first and not memcmp(self.data + at, held.view.buf, held.view.len):
+                return True
+        return False
 
     def removeprefix(self, prefix, /):
         """Return what is left without `prefix` at the beginning, sharing its memory."""
-        text = bytes(prefix)
-        return self[len(text):] if self.to_bytes().startswith(text) else self
+        held = Buffer(prefix)
+        return self[len(held):] if self.startswith(held) else self
 
     def removesuffix(self, suffix, /):
         """Return what is left without `suffix` at the end, sharing its memory."""
-        text = bytes(suffix)
-        return self[:self.length - len(text)] if text and self.to_bytes().endswith(text) else self
+        held = Buffer(suffix)
+        return self[:self.length - len(held)] if self.endswith(held) else self
+
+    count = _like_bytes("count")
+    find = _like_bytes("find")
+    hex = _like_bytes("hex")
+    index = _like_bytes("index")
+    isalnum = _like_bytes("isalnum")
+    isalpha = _like_bytes("isalpha")
+    isascii = _like_bytes("isascii")
+    isdigit = _like_bytes("isdigit")
+    islower = _like_bytes("islower")
+    isspace = _like_bytes("isspace")
+    istitle = _like_bytes("istitle")
+    isupper = _like_bytes("isupper")
+    rfind = _like_bytes("rfind")
+    rindex = _like_bytes("rindex")
+
+    capitalize = _like_bytes("capitalize", _as_bytes)
+    center = _like_bytes("center", _as_bytes)
+    expandtabs = _like_bytes("expandtabs", _as_bytes)
+    join = _like_bytes("join", _as_bytes)
+    ljust = _like_bytes("ljust", _as_bytes)
+    lower = _like_bytes("lower", _as_bytes)
+    replace = _like_bytes("replace", _as_bytes)
+    rjust = _like_bytes("rjust", _as_bytes)
+    swapcase = _like_bytes("swapcase", _as_bytes)
+    title = _like_bytes("title", _as_bytes)
+    translate = _like_bytes("translate", _as_bytes)
+    upper = _like_bytes("upper", _as_bytes)
+    zfill = _like_bytes("zfill", _as_bytes)
+
+    lstrip = _like_bytes("lstrip", _as_slice)
+    rstrip = _like_bytes("rstrip", _as_slice)
+    strip = _like_bytes("strip", _as_slice)
+
+    partition = _like_bytes("partition", _as_slices)
+    rpartition = _like_bytes("rpartition", _as_slices)
+    rsplit = _like_bytes("rsplit", _as_slices)
+    split = _like_bytes("split", _as_slices)
+    splitlines = _like_bytes("splitlines", _as_slices)
+
+
+(<PyTypeObject*>Bytes).tp_name = "objstore.Bytes"  # where it is for all to see: pickles name it

@@ -187,7 +187,10 @@ class Bucket:
 
     def unfinished(self) -> list[str]:
         """Return the keys of the multipart uploads that nobody has finished."""
-        uploads = self.client.list_multipart_uploads(Bucket=self.name).get("Uploads", [])
+        try:
+            uploads = self.client.list_multipart_uploads(Bucket=self.name).get("Uploads", [])
+        except self.client.exceptions.NoSuchUpload:  # rclone's answer where there has never been one
+            return []
         return [upload["Key"] for upload in uploads]
 
 
