@@ -57,8 +57,8 @@ class Reader:
         self._conditions = conditions
         self._buffer_size = buffer_size
         self._window = 0
-        self._block = b""
-        self._block_at = 0
+        self._block = bytearray()  # used again for the next one: fresh memory costs more than the copy out of it
+        self._block_at = self._block_end = 0
         self._end = 0  # of what was last fetched: who reads on from there reads sequentially
 
     def check_open(self) -> None:
@@ -69,7 +69,7 @@ class Reader:
     def close(self) -> None:
         """Close the file and let go of what has been fetched."""
         self.closed = True
-        self._block = b""
+        self._block, self._block_at, self._block_end = bytearray(), 0, 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a place in the object, counted from its beginning, from here or from its end; return where that is."""
@@ -89,14 +89,13 @@ class Reader:
 
     def _ready(self) -> int:
         """Return how many bytes are here already, from this place on."""
-        ready = self._block_at + len(self._block) - self.at
-        return ready if self.at >= self._block_at and ready > 0 else 0
+        return max(self._block_end - self.at, 0) if self.at >= self._block_at else 0
 
     def _take(self, size: int) -> bytes:
         """Return bytes that are here already, and go behind them."""
         start = self.at - self._block_at
         self.at += size
-        return self._block[start : start + size]
+        return bytes(memoryview(self._block)[start : start + size])
 
     # --- plans
 
@@ -123,10 +122,9 @@ class Reader:
         start, rest = self.at + here, len(view) - here
         if rest >= self._next_window(start):
             yield from self._fetch(start, Buffer(view[here:], writable=True))
-            self._block = b""
         elif rest:
             yield from self._load(start)
-            view[here:] = self._block[:rest]
+            view[here:] = memoryview(self._block)[:rest]
         self.at += len(view)
         return len(view)
 
@@ -139,7 +137,8 @@ class Reader:
             if not self._ready():
                 yield from self._load(self.at)
             start = self.at - self._block_at
-            end = self._block.find(b"\n", start, start + most) + 1 or min(start + most, len(self._block))
+            stop = start + min(most, self._ready())
+            end = self._block.find(b"\n", start, stop) + 1 or stop
             pieces.append(self._take(end - start))
             most -= end - start
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -161,9 +160,12 @@ class Reader:
 
     def _load(self, at: int) -> Plan[None]:
         """Fetch the block that begins at this place."""
-        buffer, block = Buffer.of_bytes(min(self._next_window(at), self.size - at))
-        yield from self._fetch(at, buffer)
-        self._block, self._block_at = block, at
+        size = min(self._next_window(at), self.size - at)
+        if size > len(self._block):
+            self._block = bytearray(size)
+        self._block_at = self._block_end = at
+        yield from self._fetch(at, Buffer(memoryview(self._block)[:size], writable=True))
+        self._block_end = at + size
 
     def _fetch(self, at: int, buffer: Buffer) -> Plan[None]:
         """Fetch what is at this place into the whole of a buffer."""

@@ -45,8 +45,12 @@ cdef class Buffer:
         """
         cdef Buffer buffer = Buffer.__new__(Buffer, b"")
         content = PyBytes_FromStringAndSize(NULL, size)
+        cdef char* data = PyBytes_AS_STRING(content)
+        cdef size_t first = (<size_t>data + HUGE_PAGE - 1) // HUGE_PAGE, last = (<size_t>data + size) // HUGE_PAGE
+        if last > first:
+            madvise(<void*>(first * HUGE_PAGE), (last - first) * HUGE_PAGE, MADV_HUGEPAGE)
         PyBuffer_Release(&buffer.view)
-        PyBuffer_FillInfo(&buffer.view, content, PyBytes_AS_STRING(content), size, 0, PyBUF_WRITABLE)
+        PyBuffer_FillInfo(&buffer.view, content, data, size, 0, PyBUF_WRITABLE)
         return buffer, content
 
 
