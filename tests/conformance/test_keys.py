@@ -54,7 +54,13 @@ async def test_special_keys_come_back(store: Face, mode: Mode) -> None:
     assert [meta["path"] for meta in metas] == IN_FOLDERS
 
 
-@pytest.mark.parametrize("key", SPECIAL)
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param(key, marks=pytest.mark.needs("names of more than 255 bytes") if len(key) > 200 else ())
+        for key in SPECIAL
+    ],
+)
 async def test_every_operation_on_a_special_key(store: Face, mode: Mode, key: str) -> None:
     await store.put(key, b"1")
     assert await mode(await store.get(key)).bytes() == b"1"
@@ -86,11 +92,17 @@ async def test_spaces_and_backslashes(store: Face, mode: Mode, key: str) -> None
     await store.put(key, b"1")
     assert await mode(await store.get(key)).bytes() == b"1"
     assert [meta["path"] for meta in await mode(store.list()).collect()] == [key]
+    await store.put("another", b"2")
     await store.delete([key, "another"])
     assert await mode(store.list()).collect() == []
 
 
-@pytest.mark.parametrize("key", ["a/" * 511 + "bc", "k" * 1024, "é" * 512])
+LONG_NAMES = [
+    pytest.param(key, marks=pytest.mark.needs("names of more than 255 bytes")) for key in ("k" * 1024, "é" * 512)
+]
+
+
+@pytest.mark.parametrize("key", ["a/" * 511 + "bc", *LONG_NAMES])
 async def test_the_longest_keys(store: Face, mode: Mode, key: str) -> None:
     await store.put(key, b"1")
     assert await mode(await store.get(key)).bytes() == b"1"
