@@ -3,8 +3,8 @@
 """The engine: HTTP requests in, HTTP responses out, many at once, by libcurl's multi interface.
 
 This module knows HTTP, listings because they are too large to be read in Python, and files because they are read best
-without the GIL; nothing above that: no provider, no retry policy, no asyncio. It relies on libcurl (found at run time, see ``loader``), on libcrypto for SHA-256, and on
-epoll.
+without the GIL; nothing above that: no provider, no retry policy, no asyncio. It relies on libcurl (found at run time,
+see ``loader``), on libcrypto for SHA-256, and on epoll.
 
 Its one invariant: a loop is driven by one thread at a time, and only that thread calls libcurl for it. Everything that
 another thread may touch (a batch's items, a loop's inbox, the arena pool) is behind a mutex. No native thread ever

@@ -164,6 +164,7 @@ class Local:
         return failed
 
     def _delete(self, key: str) -> None:
+        check_key(key)
         above, name = split(key)
         with reported(key):
             with self.root.folder(above) as folder, locked(folder):
@@ -173,7 +174,6 @@ class Local:
 
     def _check_object(self, key: str, folder: int, name: bytes) -> bool:
         """Raise unless a name is an object's; return whether it is a symlink to it."""
-        check_key(key)
         mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
         if stat.S_ISLNK(mode):
             with self.root.file(key):
@@ -208,6 +208,7 @@ class Local:
         yield from in_steps(self._rename(source, target, overwrite))
 
     def _rename(self, source: str, target: str, overwrite: bool) -> Work[None]:
+        check_key(source)
         check_key(target)
         above, name = split(source)
         with reported(source):
@@ -223,7 +224,7 @@ class Local:
     def _move(self, folder: int, name: bytes, target: str, overwrite: bool) -> None:
         above, new_name = split(target)
         with reported(target):
-            to_folder, made = self.root.make_folder(above)
+            to_folder, made = self.root.make_folder(target)
             try:
                 with locked(folder), locked(to_folder):
                     put_in_place(

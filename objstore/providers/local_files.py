@@ -40,6 +40,7 @@ READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
 PIECE = 16 << 20
+LONGEST_NAME = 255
 TRIES = 100
 """How often to make a folder anew that others remove because it is empty."""
 
@@ -118,8 +119,12 @@ def _both(key: str) -> BaseError:
 
 
 def check_key(key: str) -> None:
-    """Raise if a key is kept for files that are being written."""
+    """Raise if a key cannot be a file: it is kept for files that are being written, or a segment of it is too long."""
+    if len(key) * 4 <= LONGEST_NAME and ".objstore-" not in key:
+        return
     for segment in key.encode().split(b"/"):
+        if len(segment) > LONGEST_NAME:
+            raise as_error(key, errno.ENAMETOOLONG)
         if STAGING.fullmatch(segment):
             raise errors.InvalidPathError(
                 f"{key!r} cannot be a path: a LocalStore keeps names like {segment.decode()!r} for unfinished files",
@@ -180,6 +185,7 @@ class Root:
     @contextmanager
     def file(self, key: str) -> Iterator[tuple[int, Version]]:
         """Open an object to read it."""
+        check_key(key)
         with reported(key):
             descriptor = self.open(key.encode(), READ)
             try:
@@ -199,14 +205,17 @@ class Root:
         finally:
             os.close(descriptor)
 
-    def make_folder(self, path: bytes) -> tuple[int, int]:
-        """Open a folder, and make it and those above it where they are missing; return how many were made too."""
-        made = 0
+    def make_folder(self, key: str) -> tuple[int, int]:
+        """Open the folder of a key, and make it and those above it where they are missing; return how many too."""
+        path, made = split(key)[0], 0
         for _ in range(TRIES):
-            with suppress(FileNotFoundError):  # others remove folders that are empty
+            try:
                 return self.open(path, FOLDER), made
-            with suppress(FileNotFoundError):
-                made = self._make_missing(path.split(b"/"))
+            except NotADirectoryError:
+                raise _both(key) from None
+            except FileNotFoundError:
+                with suppress(FileNotFoundError, NotADirectoryError):  # others remove folders that are empty
+                    made = self._make_missing(path.split(b"/"))
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
     def _make_missing(self, names: list[bytes]) -> int:
@@ -401,22 +410,20 @@ class Staging:
         if self._folder >= 0:
             os.close(self._folder)
             self._folder = -1
-        try:
-            self._folder, made = self._root.make_folder(self._above)
-        except NotADirectoryError:
-            raise _both(self._key) from None
+        self._folder, made = self._root.make_folder(self._key)
         self._made = max(self._made, made)
 
     def _open_file(self) -> None:
         if HAS_PROC:
             try:
                 self._descriptor = os.open(b".", os.O_TMPFILE | os.O_RDWR, 0o666, dir_fd=self._folder)
+                return
             except OSError as error:
+                if not os.fstat(self._folder).st_nlink:  # ext4 says EPERM to a folder that was removed
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
                 if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
                     raise
-            else:
-                return
-        name = b".objstore-%s.part" % os.urandom(8).hex().encode()
+        name = _staging_name()
         self._descriptor = os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666, dir_fd=self._folder)
         self._name = name
 
@@ -478,7 +485,7 @@ class Staging:
 
     def _replace(self) -> None:
         if self._name is None:
-            name = b".objstore-%s.part" % os.urandom(8).hex().encode()
+            name = _staging_name()
             self._link(name)
             self._name = name
         os.rename(self._name, self._target, src_dir_fd=self._folder, dst_dir_fd=self._folder)
@@ -509,6 +516,10 @@ class Staging:
     def __exit__(self, *_: object) -> None:
         """Let go of it."""
         self.close()
+
+
+def _staging_name() -> bytes:
+    return b".objstore-%s.part" % os.urandom(8).hex().encode()
 
 
 def _copied_by_kernel(source: int, offset: int, target: int, at: int, size: int) -> int:

@@ -14,7 +14,7 @@ from objstore._core import Bytes, FileReads
 from objstore._effects import Call, Plan
 from objstore.exceptions import BaseError
 from objstore.providers.conditions import begins_after_the_end, check_conditions, does_not_fit
-from objstore.providers.local_files import READ, STORE, Root, Version, as_error, reported
+from objstore.providers.local_files import READ, STORE, Root, Version, as_error, check_key, reported
 from objstore.providers.provider import ANY, Conditions, Range, Read
 from objstore.providers.works import AT_A_TIME
 from objstore.types import ObjectMeta
@@ -60,6 +60,7 @@ class Reading:
         add, before, path = self._reads.add, None, b""
         for key, (start, end), target in reads:  # thousands at a time
             if key != before:
+                check_key(key)
                 before, path = key, key.encode()
             if target is None:
                 add(path, start, end)
