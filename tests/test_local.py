@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from objstore import exceptions
-from objstore.providers import local_files
+from objstore.providers import local_files, local_root
 from objstore.store import LocalStore, MemoryStore, S3Store
 
 MIB = 1 << 20
@@ -634,7 +634,7 @@ def test_without_openat2(store: LocalStore, root: Path, monkeypatch: pytest.Monk
     def refuse(*_: object) -> int:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
-    monkeypatch.setattr(local_files, "open_beneath", refuse)
+    monkeypatch.setattr(local_root, "open_beneath", refuse)
     (root / "out").symlink_to("..")
     store.put("a/b/c", b"1")
     assert store.get("a/b/c").bytes() == b"1"

@@ -142,7 +142,9 @@ cdef int read_body(int descriptor, FileRead* read) except -1 nogil:
             return 0
         done += max(got, <ssize_t>0)
         if done < read.length:
+            read.fault = EINTR  # should that raise
             look_for_signals()
+            read.fault = 0
     return 0
 
 

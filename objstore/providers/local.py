@@ -3,7 +3,7 @@
 An object is a regular file, its key the path beneath the root. Folders are no objects: they come with the objects below
 them, and may stay behind. What blocks goes through `Call`, a tenth of a second at a time.
 
-Its one invariant: it is `local_files` that opens, names and removes files; so nothing here leads out of the root.
+Its one invariant: paths are opened by `local_root` alone, names used relative to what it opened; so nothing leads out.
 """
 
 from __future__ import annotations
@@ -21,22 +21,16 @@ from objstore.exceptions import BaseError
 from objstore.providers.conditions import check_conditions, resolve
 from objstore.providers.local_files import (
     PIECE,
-    STORE,
-    Root,
     Staging,
-    as_error,
-    check_key,
-    locked,
     move,
     pack_attributes,
     put_in_place,
     read_attributes,
-    reported,
-    split,
     stored_attributes,
 )
 from objstore.providers.local_listing import Pages
 from objstore.providers.local_reads import LOOK, Reading
+from objstore.providers.local_root import STORE, Root, as_error, check_key, locked, reported, split
 from objstore.providers.provider import (
     ANY,
     WHOLE,

@@ -21,7 +21,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from objstore._core import Listing
-from objstore.providers.local_files import STAGING, Root, Version, as_error, version_of
+from objstore.providers.local_root import STAGING, Root, Version, as_error, version_of
 from objstore.providers.provider import ListQuery, Page
 from objstore.types import ObjectMeta
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from threading import Thread
 
 from objstore._core import Bytes, FileReads
 from objstore._effects import Call, Plan
 from objstore.exceptions import BaseError
 from objstore.providers.conditions import begins_after_the_end, check_conditions, does_not_fit
-from objstore.providers.local_files import READ, STORE, Root, Version, as_error, check_key, reported
+from objstore.providers.local_root import READ, STORE, Root, Version, as_error, check_key, reported
 from objstore.providers.provider import ANY, Conditions, Range, Read
 from objstore.providers.works import AT_A_TIME
 from objstore.types import ObjectMeta
@@ -91,27 +92,35 @@ class Reading:
             return
         most = self.bytes_received + self._window if self._window else UNBOUNDED
         before = self.settled
-        with reported(""), self._root.descriptor() as root:
-            self._work(root, most)
+        with reported(self._all[before].key):
+            self._work(most)
         self.settled = self._reads.settled
         for index, code in self._reads.failures(before, self.settled):
             self._settle_failure(index, code)
         if self._conditions is not ANY:
             self._check(before)
 
-    def _work(self, root: int, most: int) -> None:
+    def _work(self, most: int) -> None:
         """Read in this thread, and in as many more as there is enough to do for."""
-        helpers = [
-            Thread(target=self._reads.work, args=(root, most, AT_A_TIME), name="objstore-read", daemon=True)
-            for _ in range(self._worth() - 1)
-        ]
-        for helper in helpers:
-            helper.start()
+        helpers: list[Thread] = []
         try:
-            self._reads.work(root, most, AT_A_TIME)
+            with suppress(RuntimeError):  # the system gives no more threads
+                while len(helpers) < self._worth() - 1:
+                    helper = Thread(target=self._help, args=(most,), name="objstore-read", daemon=True)
+                    helper.start()
+                    helpers.append(helper)
+            self._read(most)
         finally:
             for helper in helpers:
                 helper.join()
+
+    def _help(self, most: int) -> None:
+        with suppress(OSError):  # it has claimed no read yet
+            self._read(most)
+
+    def _read(self, most: int) -> None:
+        with self._root.descriptor() as root:
+            self._reads.work(root, most, AT_A_TIME)
 
     def _worth(self) -> int:
         """Return how many threads the reads that are left keep busy."""
