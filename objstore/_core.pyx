@@ -2,9 +2,9 @@
 # cython: binding=True, auto_pickle=False, freethreading_compatible=True
 """The engine: HTTP requests in, HTTP responses out, many at once, by libcurl's multi interface.
 
-This module knows HTTP, and listings because they are too large to be read in Python; nothing above that: no provider,
-no retry policy, no asyncio. It relies on libcurl (found at run time, see ``loader``), on libcrypto for SHA-256, and on
-epoll.
+This module knows HTTP, listings because they are too large to be read in Python, and files because they are read best
+without the GIL; nothing above that: no provider, no retry policy, no asyncio. It relies on libcurl (found at run time,
+see ``loader``), on libcrypto for SHA-256, and on epoll.
 
 Its one invariant: a loop is driven by one thread at a time, and only that thread calls libcurl for it. Everything that
 another thread may touch (a batch's items, a loop's inbox, the arena pool) is behind a mutex. No native thread ever
@@ -21,6 +21,7 @@ include "_core/scanner.pyx"
 include "_core/times.pyx"
 include "_core/listing.pyx"
 include "_core/arrow.pyx"
+include "_core/files.pyx"
 include "_core/signer.pyx"
 include "_core/settings.pyx"
 include "_core/item.pyx"

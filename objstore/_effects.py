@@ -43,10 +43,12 @@ class Call:
     Args:
         function: Takes no arguments. Asynchronously it runs in a thread, unless `quick`.
         quick: It does not block: it returns at once, perhaps an awaitable.
+        settle: A cancelled task waits for its end: it is short, and uses what the plan lets go of next.
     """
 
     function: Callable[[], Any]
     quick: bool = False
+    settle: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from contextvars import copy_context
 from functools import cache, wraps
 from inspect import GEN_CLOSED, getgeneratorstate
 from types import CoroutineType
@@ -119,11 +121,24 @@ async def _perform_async(effect: Effect) -> Any:
             return await _Mailbox.of(asyncio.get_running_loop()).news(batch)
         case Sleep(seconds):
             return await asyncio.sleep(seconds)
-        case Call(function, quick):
-            result = function() if quick else await asyncio.to_thread(function)
+        case Call(function, quick, settle):
+            result = function() if quick else await (_settled(function) if settle else asyncio.to_thread(function))
             return await result if inspect.isawaitable(result) else result
         case Wait(future):
             return await asyncio.wrap_future(future)
+
+
+async def _settled(function: Callable[[], T]) -> T:
+    """Call a function in a thread; cancelled meanwhile, wait until it has returned."""
+    running = asyncio.get_running_loop().run_in_executor(None, copy_context().run, function)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        while not running.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
+        running.exception()  # looked at, or asyncio would report it as lost
+        raise
 
 
 def _await_here(awaitable: Awaitable[T]) -> T:

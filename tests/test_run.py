@@ -316,3 +316,49 @@ def test_wrong_arguments_are_refused_by_both_faces() -> None:
         blocking()  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="missing 1 required positional argument"):
         asyncio.run(awaitable())  # type: ignore[call-arg]
+
+
+# --- calls that are to end before anything else goes on
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_cancelled_task_waits_for_a_call_that_is_to_settle(fails: bool) -> None:
+    done: list[str] = []
+    begun = threading.Event()
+
+    def work() -> None:
+        begun.set()
+        time.sleep(0.1)
+        done.append("work")
+        if fails:
+            raise ValueError("too late to be of interest")
+
+    def plan() -> Plan[None]:
+        try:
+            yield Call(work, settle=True)
+        finally:
+            done.append("cleanup")
+
+    async def main() -> None:
+        task = asyncio.ensure_future(arun(plan()))
+        await asyncio.to_thread(begun.wait)
+        task.cancel()
+        await asyncio.sleep(0.01)
+        task.cancel()  # a second time changes nothing
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert done == ["work", "cleanup"]
+
+
+def test_a_call_that_is_to_settle_is_a_call(drive: Drive) -> None:
+    def fail() -> None:
+        raise ValueError("as any other")
+
+    def plan() -> Plan[int]:
+        with pytest.raises(ValueError, match="as any other"):
+            yield Call(fail, settle=True)
+        return (yield Call(lambda: 5, settle=True))
+
+    assert drive(plan()) == 5

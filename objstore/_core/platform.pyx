@@ -2,7 +2,7 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EINTR, errno
+from libc.errno cimport EINTR, EISDIR, EMSGSIZE, ENOMEM, ERANGE, ESTALE, errno
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset
@@ -23,6 +23,7 @@ cdef extern from * nogil:
     int64_t atomic_load_64 "_objstore_load"(int64_t* p) noexcept
     void atomic_store_64 "_objstore_store"(int64_t* p, int64_t value) noexcept
     int atomic_add "_objstore_add"(int* p, int value) noexcept
+    int64_t atomic_add_64 "_objstore_add"(int64_t* p, int64_t value) noexcept
 
 
 cdef extern from "<strings.h>" nogil:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from objstore import exceptions as errors
 from objstore._core import Bytes, Listing
 from objstore._effects import Plan
 from objstore.exceptions import BaseError
+from objstore.providers.conditions import check_conditions, check_mode, does_not_fit, resolve
 from objstore.providers.pages import OneByOne
 from objstore.providers.provider import (
     ANY,
@@ -30,6 +31,7 @@ from objstore.providers.provider import (
     Source,
     WriteOptions,
 )
+from objstore.providers.works import Works
 from objstore.types import ObjectMeta, PutResult
 
 PAGE = 1000
@@ -64,7 +66,7 @@ class Memory:
         found = self._objects.get(key)
         if found is None:
             raise errors.NotFoundError(f"{key!r} does not exist", store=STORE, path=key)
-        _check_conditions(key, found, conditions)
+        check_conditions(STORE, key, found.e_tag, found.modified, conditions)
         return found
 
     def _meta(self, key: str, found: _Object) -> ObjectMeta:
@@ -79,7 +81,7 @@ class Memory:
     def read(self, key: str, range: Range, conditions: Conditions) -> Fetched:
         """Return an object, or a range of it."""
         found = self._find(key, conditions)
-        start, end = _resolve(key, range, len(found.body))
+        start, end = resolve(STORE, key, range, len(found.body))
         return Fetched(self._meta(key, found), dict(found.attributes), (start, end), found.body[start:end])
 
     def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
@@ -92,9 +94,9 @@ class Memory:
         return self.read(key, WHOLE, conditions)._replace(body=Bytes())
         yield
 
-    def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[_Done]:
+    def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[Works]:
         """Read what is known about many objects."""
-        return _Done([lambda key=key: self.read(key, WHOLE, ANY).meta for key in keys])  # type: ignore[misc]
+        return Works([lambda key=key: self.read(key, WHOLE, ANY).meta for key in keys], quick=True)  # type: ignore[misc]
         yield
 
     def fetch(
@@ -105,9 +107,9 @@ class Memory:
         most_in_flight: int,
         each: bool = False,
         window: int = 0,
-    ) -> Plan[_Done]:
+    ) -> Plan[Works]:
         """Read many objects or ranges."""
-        return _Done([lambda read=read: self._deliver(read, conditions) for read in reads])  # type: ignore[misc]
+        return Works([lambda read=read: self._deliver(read, conditions) for read in reads], quick=True)  # type: ignore[misc]
         yield
 
     def _deliver(self, read: Read, conditions: Conditions) -> Bytes:
@@ -116,7 +118,7 @@ class Memory:
             return body
         buffer, start, length = read.target
         if len(body) > length:
-            raise errors.GenericError(f"{len(body)} bytes of {read.key!r} do not fit in a buffer of {length}")
+            raise does_not_fit(read.key, len(body), length)
         memoryview(buffer)[start : start + len(body)] = body
         return Bytes(memoryview(buffer)[start : start + len(body)])
 
@@ -129,33 +131,24 @@ class Memory:
 
     def put_many(
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
-    ) -> Plan[_Done]:
+    ) -> Plan[Works]:
         """Write many objects."""
-        done = _Done(
-            [lambda key=key, source=source: self.write(key, _content(source), options) for key, source in items]  # type: ignore[misc]
+        return Works(
+            [lambda key=key, source=source: self.write(key, _content(source), options) for key, source in items],  # type: ignore[misc]
+            [source.size for _, source in items],
+            quick=True,
         )
-        done.bytes_sent = sum(source.size for index, (_, source) in enumerate(items) if index not in done.errors)
-        return done
         yield
 
     def write(self, key: str, content: bytes, options: WriteOptions) -> PutResult:
         """Store an object, if its mode allows it."""
         with self._lock:
-            self._check_mode(key, options)
+            found = self._objects.get(key)
+            check_mode(STORE, key, found and found.e_tag, options.mode)
             self._written += 1
             e_tag = f'"{self._written - 1}"'
             self._objects[key] = _Object(Bytes(content), e_tag, datetime.now(UTC), dict(options.attributes))
         return {"e_tag": e_tag, "version": None}
-
-    def _check_mode(self, key: str, options: WriteOptions) -> None:
-        found, mode = self._objects.get(key), options.mode
-        if mode == "create" and found is not None:
-            raise errors.AlreadyExistsError(f"{key!r} exists already", store=STORE, path=key)
-        if not isinstance(mode, str) and not mode.get("e_tag"):
-            raise errors.NotSupportedError("An update needs the ETag it replaces", hint="Give mode={'e_tag': ...}.")
-        if not isinstance(mode, str) and (found is None or found.e_tag != mode.get("e_tag")):
-            now = "does not exist" if found is None else f"has the ETag {found.e_tag}"
-            raise errors.PreconditionError(f"{key!r} {now}, not {mode.get('e_tag')}", store=STORE, path=key)
 
     def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[_Parts]:
         """Begin to write an object in parts."""
@@ -227,96 +220,11 @@ class Memory:
         return Page(Listing.of(objects), [*prefixes], "")
 
 
-def _check_conditions(key: str, found: _Object, conditions: Conditions) -> None:
-    """Raise if a condition does not hold; If-Match comes before times (RFC 9110, section 13.2.2)."""
-    modified = found.modified.replace(microsecond=0)
-    if conditions.if_match is not None:
-        refused = not _matches(found.e_tag, conditions.if_match)
-    else:
-        refused = conditions.if_unmodified_since is not None and modified > conditions.if_unmodified_since
-    if refused:
-        raise errors.PreconditionError(f"{key!r} is not what was expected", store=STORE, path=key)
-    if conditions.if_none_match is not None:
-        same = _matches(found.e_tag, conditions.if_none_match)
-    else:
-        same = conditions.if_modified_since is not None and modified <= conditions.if_modified_since
-    if same:
-        raise errors.NotModifiedError(f"{key!r} has not been modified", store=STORE, path=key)
-
-
-def _matches(e_tag: str, wanted: str) -> bool:
-    return wanted.strip() == "*" or e_tag in [each.strip() for each in wanted.split(",")]
-
-
-def _resolve(key: str, range: Range, size: int) -> tuple[int, int]:
-    """Return which bytes of an object of `size` bytes a range means."""
-    if range == WHOLE:
-        return 0, size
-    if range.start < 0:
-        return max(size - range.end, 0), size
-    if range.start >= size:
-        raise errors.InvalidRangeError(
-            f"the range of {key!r} begins at {range.start}, the object has {size} bytes", store=STORE, path=key
-        )
-    return range.start, size if range.end < 0 else min(range.end, size)
-
-
 def _content(source: Source) -> bytes:
     if isinstance(source.data, tuple):
         descriptor, offset, length = source.data
         return os.pread(descriptor, length, offset)
     return bytes(source.data)
-
-
-class _Done:
-    """Many operations, done one after the other before anybody can wait for them."""
-
-    def __init__(self, works: Sequence[Callable[[], object]]) -> None:
-        self.errors: dict[int, BaseError] = {}
-        self._results: list[object] = []
-        for index, work in enumerate(works):
-            try:
-                self._results.append(work())
-            except BaseError as error:
-                self.errors[index] = error
-                self._results.append(None)
-        self.total = self.settled = len(works)
-        self.over = True
-        self.mixed = False
-        self.bytes_received = sum(len(result) for result in self._results if isinstance(result, Bytes))
-        self.bytes_sent = 0
-        self._untold = [index for index in range(self.total) if index not in self.errors]
-
-    def news(self, within: float | None = None) -> Plan[None]:
-        """There is nothing to wait for."""
-        return
-        yield
-
-    def finished(self) -> list[int]:
-        """Return all that ended well, once."""
-        indexes, self._untold = self._untold, []
-        return indexes
-
-    def take(self, index: int) -> Bytes:
-        """Return a body."""
-        body = self._results[index]
-        assert isinstance(body, Bytes)
-        return body
-
-    def bodies(self) -> list[Bytes | None]:
-        """Return the bodies in order."""
-        return [*self._results]  # type: ignore[list-item]
-
-    def metas(self) -> list[ObjectMeta | None]:
-        """Return the metadata in order."""
-        return [*self._results]  # type: ignore[list-item]
-
-    def results(self) -> list[PutResult | None]:
-        """Return the results of the writes in order."""
-        return [*self._results]  # type: ignore[list-item]
-
-    def close(self) -> None:
-        """Nothing is under way."""
 
 
 class _Parts:

@@ -13,16 +13,28 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from functools import cache
 from itertools import count
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 from objstore.results import PART
-from objstore.store import MemoryStore, S3Store, Store
+from objstore.store import LocalStore, MemoryStore, S3Store, Store
 from tests.conftest import S3_SERVERS
 from tests.servers import S3Server
 
 CANNOT = {
+    "local": {
+        "raw keys": "files have no such names",
+        "signed URLs": "local files have no URLs",
+        "deletes of what is missing": "the local store says that a file to be deleted is missing",
+        "headers": "the local store keeps attributes as they are, not as headers",
+        "keys below keys": "the local store keeps keys as files in folders, and none can be both",
+        "names of more than 255 bytes": "no Linux file system has longer names",
+        "requests": "the local store sends no requests",
+        "tags": "the local store keeps no tags",
+        "versions": "the local store keeps no versions",
+    },
     "memory": {
         "headers": "the memory stores attributes as they are, not as headers",
         "requests": "the memory sends no requests",
@@ -157,10 +169,12 @@ def mode(request: pytest.FixtureRequest) -> Mode:
     return Mode(request.param)
 
 
-@pytest.fixture(scope="session", params=["memory", *S3_SERVERS])
-def server(request: pytest.FixtureRequest) -> S3Server | None:
-    """Each server in turn; None for the memory."""
-    return None if request.param == "memory" else request.getfixturevalue(request.param)
+@pytest.fixture(scope="session", params=["memory", "local", *S3_SERVERS])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> S3Server | Path | None:
+    """Each server in turn; a directory for local files, None for the memory."""
+    if request.param == "memory":
+        return None
+    return tmp_path_factory.mktemp("local") if request.param == "local" else request.getfixturevalue(request.param)
 
 
 class Bucket:
@@ -193,6 +207,12 @@ class Bucket:
             return []
         return [upload["Key"] for upload in uploads]
 
+    def has_parts(self, key: str) -> bool:
+        """Tell whether an unfinished upload of a key has a part already."""
+        uploads = self.client.list_multipart_uploads(Bucket=self.name).get("Uploads", []) if self.unfinished() else []
+        ids = [upload["UploadId"] for upload in uploads if upload["Key"] == key]
+        return any(self.client.list_parts(Bucket=self.name, Key=key, UploadId=id).get("Parts") for id in ids)
+
 
 @pytest.fixture(scope="session")
 def clients() -> Callable[[S3Server], Any]:
@@ -206,12 +226,14 @@ def bucket(s3_server: S3Server, clients: Callable[[S3Server], Any]) -> Bucket:
     return Bucket(s3_server, clients(s3_server))
 
 
-def new_store(server: S3Server | None, clients: Callable[[S3Server], Any], **options: Any) -> Store:
+def new_store(server: S3Server | Path | None, clients: Callable[[S3Server], Any], **options: Any) -> Store:
+    if isinstance(server, Path):
+        return LocalStore(server / f"conformance-{next(numbers):04}", mkdir=True, **options)
     return MemoryStore(**options) if server is None else Bucket(server, clients(server)).open(**options)
 
 
 @pytest.fixture
-def store(server: S3Server | None, clients: Callable[[S3Server], Any], mode: Mode) -> Face:
+def store(server: S3Server | Path | None, clients: Callable[[S3Server], Any], mode: Mode) -> Face:
     """An empty store, on each server and in each mode."""
     return mode(new_store(server, clients))
 
@@ -235,7 +257,7 @@ def large() -> bytes:
 
 
 @pytest.fixture(scope="session")
-def full_store(server: S3Server | None, clients: Callable[[S3Server], Any], large: bytes) -> Store:
+def full_store(server: S3Server | Path | None, clients: Callable[[S3Server], Any], large: bytes) -> Store:
     """A store with objects, on each server; nobody may change them."""
     store = new_store(server, clients)
     store.put("large", large)

@@ -43,6 +43,7 @@ async def test_delete_nothing(store: Face) -> None:
     assert await paths(store) == ["a"]
 
 
+@pytest.mark.needs("deletes of what is missing")
 async def test_delete_what_does_not_exist(store: Face) -> None:
     await put(store, "a")
     await store.delete("missing")
@@ -57,6 +58,7 @@ async def test_delete_does_not_delete_below(store: Face) -> None:
     assert await paths(store) == ["a/b", "a/c"]
 
 
+@pytest.mark.needs("deletes of what is missing")
 async def test_delete_more_than_a_thousand(store: Face) -> None:
     names = [f"k/{number:04}" for number in range(1003)]
     await put(store, "kept", names[0], names[500], names[999], names[1000], names[1002])

@@ -9,6 +9,7 @@ import pytest
 
 from objstore import engine_info, exceptions
 from tests.conformance.conftest import BODIES, MANY, SMALL, Face, Mode
+from tests.servers import S3Server
 
 SIZE = len(SMALL)
 FEW, FEW_BODIES = MANY[:100], BODIES[:100]
@@ -52,7 +53,7 @@ async def test_iter_many_left_early(library: Face, mode: Mode, server: object) -
     taken = await first_of(mode, results)
     assert taken[1] == BODIES[taken[0]]
     assert engine_info()["in_flight"] == 0
-    if server is not None:
+    if isinstance(server, S3Server):  # the others have read all of it already
         with pytest.raises(ValueError, match="closed"):
             await mode.all(results)
     assert await library.get_many(["small"]) == [SMALL]

@@ -1,0 +1,708 @@
+"""Local files: what is whole, who wins, what leads out of the root, and what listings show."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import errno
+import os
+import pickle
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from objstore import exceptions
+from objstore.providers import local_files, local_root
+from objstore.store import LocalStore, MemoryStore, S3Store
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "root").mkdir()
+    return tmp_path / "root"
+
+
+@pytest.fixture(params=["unnamed", "named"])
+def store(request: pytest.FixtureRequest, root: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStore:
+    """A store whose unfinished files have no names, and one where the system cannot do that."""
+    monkeypatch.setattr(local_files, "HAS_PROC", request.param == "unnamed")
+    return LocalStore(root)
+
+
+def paths(store: Any, *arguments: Any) -> list[str]:
+    return [meta["path"] for meta in store.list(*arguments).collect()]
+
+
+def files(root: Path) -> list[str]:
+    """Return all that is in a directory, hidden or not."""
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+
+
+# --- the store
+
+
+def test_how_it_is_made_and_shown(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = LocalStore(str(root))
+    assert repr(store) == f'LocalStore("{root}")'
+    assert store.prefix == root
+    assert store.__getnewargs_ex__() == ((root,), {"automatic_cleanup": False, "mkdir": False})
+    assert (repr(LocalStore()), LocalStore().prefix) == ("LocalStore", None)
+    monkeypatch.chdir(root.parent)
+    for same in (LocalStore("root"), LocalStore(root / ".." / "root"), LocalStore(f"{root}/")):
+        assert same == store
+        assert hash(same) == hash(store)
+    assert store != LocalStore(root, automatic_cleanup=True)
+    assert store != LocalStore(root.parent)
+    assert store != LocalStore()
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda store: pickle.loads(pickle.dumps(store))])
+def test_a_copy_is_equal_and_works(root: Path, copied: Any) -> None:
+    store = LocalStore(root, automatic_cleanup=True)
+    store.put("a", b"1")
+    assert copied(store) == store
+    assert copied(store).get("a").bytes() == b"1"
+
+
+def test_a_missing_root(root: Path) -> None:
+    with pytest.raises(exceptions.ConfigurationError, match=r"missing.*mkdir"):
+        LocalStore(root / "missing")
+    LocalStore(root / "missing" / "too", mkdir=True).put("a", b"1")
+    assert (root / "missing" / "too" / "a").read_bytes() == b"1"
+    with pytest.raises(exceptions.ConfigurationError, match="directory"):
+        LocalStore(root / "missing" / "too" / "a")
+    with pytest.raises(TypeError, match="prefix"):
+        LocalStore(5)  # type: ignore[arg-type]
+
+
+def test_urls(root: Path) -> None:
+    (root / "a b").mkdir()
+    for url in (f"file://{root}/a%20b", f"file://localhost{root}/a%20b", f"file:{root}/a%20b/"):
+        assert LocalStore.from_url(url) == LocalStore(root / "a b")
+    assert LocalStore.from_url(f"file://{root}/new", mkdir=True, automatic_cleanup=True).prefix == root / "new"
+    for url in (f"http://{root}", "file://host/data", str(root)):
+        with pytest.raises(exceptions.ConfigurationError, match="file:///"):
+            LocalStore.from_url(url)
+
+
+def test_the_root_of_the_file_system(root: Path) -> None:
+    path = str(root / "a").removeprefix("/")
+    LocalStore().put(path, b"1")
+    assert LocalStore().get(path).bytes() == b"1"
+    assert paths(LocalStore(), os.path.dirname(path)) == [path]
+
+
+def test_what_it_cannot_do(store: LocalStore, root: Path) -> None:
+    with pytest.raises(exceptions.NotSupportedError, match="tags"):
+        store.put("a", b"1", tags={"a": "b"})
+    with pytest.raises(exceptions.NotSupportedError, match="URL"):
+        store.sign("GET", "a", timedelta(hours=1))
+    store.put("b", b"1")
+    with pytest.raises(exceptions.NotSupportedError, match="version"):
+        store.get("b", options={"version": "1"})
+    assert files(root) == ["b"]
+
+
+def test_the_e_tag_is_that_of_other_stores_on_files(store: LocalStore, root: Path) -> None:
+    result = store.put("a/b", b"123")
+    found = (root / "a" / "b").stat()
+    assert result["e_tag"] == f'"{found.st_ino:x}-{found.st_mtime_ns // 1000:x}-3"'
+    assert store.head("a/b")["e_tag"] == result["e_tag"]
+
+
+def test_two_versions_never_have_the_same_e_tag(store: LocalStore) -> None:
+    assert len({store.put("a", b"%d" % (number % 10))["e_tag"] for number in range(200)}) == 200
+
+
+# --- whole or not at all
+
+
+def test_a_reader_never_sees_half_a_file(store: LocalStore) -> None:
+    bodies = [bytes([number]) * (MIB // 2 + number) for number in range(4)]
+    store.put("a", bodies[0])
+    over = threading.Event()
+
+    def write() -> None:
+        for number in range(60):
+            store.put("a", bodies[number % 4], use_multipart=number % 8 == 7, chunk_size=100_000)
+        over.set()
+
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(write)
+        seen = 0
+        while not over.is_set():
+            assert store.get("a").bytes() in bodies
+            assert store.get_many(["a"])[0] in bodies
+            seen += 1
+        writing.result()
+    assert seen
+
+
+def failing() -> Iterator[bytes]:
+    yield b"x" * MIB
+    raise RuntimeError("the source ended early")
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "create"])
+def test_a_failed_write_leaves_nothing(store: LocalStore, root: Path, mode: Any) -> None:
+    for use_multipart in (None, True):
+        with pytest.raises(RuntimeError, match="early"):
+            store.put("new/folder/a", failing(), use_multipart=use_multipart, chunk_size=1000, mode=mode)
+    assert files(root) == []
+
+
+def test_a_cancelled_write_leaves_nothing(store: LocalStore, root: Path) -> None:
+    async def endless() -> Any:
+        while True:
+            yield b"x" * 1000
+
+    async def cancel() -> None:
+        for write in (
+            store.put_async("folder/a", endless(), chunk_size=10_000),
+            store.put_async("folder/b", bytes(256 * MIB), use_multipart=False),
+        ):
+            writing = asyncio.create_task(write)
+            await asyncio.sleep(0.02)
+            writing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await writing
+
+    asyncio.run(cancel())
+    assert files(root) == []
+
+
+KILLED = """
+import sys
+from objstore.store import LocalStore
+
+def pieces():
+    while True:
+        yield b"x" * 100_000
+        print("on", flush=True)
+
+LocalStore(sys.argv[1]).put("a", pieces(), chunk_size=100_000)
+"""
+
+
+def test_a_killed_process_leaves_nothing_to_be_seen(root: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", KILLED, root], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(30):
+            assert process.stdout.readline() == b"on\n"
+        process.kill()
+    assert files(root) == []
+
+
+def test_unfinished_files_are_hidden(store: LocalStore, root: Path) -> None:
+    name = ".objstore-0123456789abcdef.part"
+    (root / name).touch()
+    store.put(".objstore", b"1")
+    assert paths(store) == [".objstore"]
+    assert store.list_with_delimiter()["objects"][0]["path"] == ".objstore"
+    for call in (
+        lambda: store.put(name, b""),
+        lambda: store.put(f"{name}/a", b""),
+        lambda: store.copy(".objstore", name),
+        lambda: store.rename(".objstore", name),
+        lambda: store.delete(name),
+        lambda: store.get(name),
+        lambda: store.get_many([name]),
+        lambda: store.head_many([name]),
+    ):
+        with pytest.raises(exceptions.InvalidPathError, match="unfinished"):
+            call()
+
+
+@contextmanager
+def small_disk(path: Path, size: int) -> Iterator[Path]:
+    """Mount a small file system, or skip the test where that is not allowed."""
+    path.mkdir()
+    mounting = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], capture_output=True, check=False
+    )
+    if mounting.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounting.stderr.decode().strip()}")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", path], check=True)
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "create"])
+def test_a_full_disk(tmp_path: Path, mode: Any) -> None:
+    with small_disk(tmp_path / "small", 2 * MIB) as path:
+        store = LocalStore(path)
+        store.put("kept", b"1" * MIB)
+        (tmp_path / "source").write_bytes(b"2" * (2 * MIB))
+        for source, use_multipart in ((b"2" * (2 * MIB), None), (tmp_path / "source", None), (b"2" * (2 * MIB), True)):
+            with pytest.raises(exceptions.GenericError, match="space") as full:
+                store.put("new", source, mode=mode, use_multipart=use_multipart)
+            cause = full.value.__cause__
+            assert isinstance(cause, OSError)
+            assert cause.errno == errno.ENOSPC
+        store.put("large", b"1" * (MIB // 2))
+        with pytest.raises(exceptions.GenericError, match="space"):
+            store.copy("kept", "copy")
+        assert files(path) == ["kept", "large"]
+        assert store.get("kept").bytes() == b"1" * MIB
+
+
+# --- races
+
+
+RACE = """
+import sys
+from objstore import exceptions
+from objstore.store import LocalStore
+
+store = LocalStore(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(100):
+    path = f"folder/{number:03}"
+    try:
+        mode = "create" if sys.argv[2] == "create" else {"e_tag": sys.argv[3 + number]}
+        store.put(path, sys.argv[2].encode() * 10_000, mode=mode)
+        print("won", number, flush=True)
+    except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
+        pass
+"""
+
+
+@pytest.mark.parametrize("kind", ["create", "update"])
+def test_of_many_processes_one_wins(store: LocalStore, root: Path, kind: str) -> None:
+    if kind == "update":
+        tags = [store.put(f"folder/{number:03}", b"first")["e_tag"] or "" for number in range(100)]
+    else:
+        tags = []
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACE, root, kind, *tags], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    winners = sorted(line for process in processes for line in process.communicate("go\n")[0].splitlines())
+    assert winners == sorted(f"won {number}" for number in range(100))
+    assert set(store.get_many([f"folder/{number:03}" for number in range(100)])) == {kind.encode() * 10_000}
+    assert len(files(root)) == 101
+
+
+def test_an_update_never_undoes_an_overwrite(store: LocalStore) -> None:
+    """Counters that are read, increased and written back only if nobody else has: none is lost."""
+
+    def increase(_: int) -> None:
+        while True:
+            result = store.get("counter")
+            try:
+                store.put("counter", b"%d" % (int(result.bytes().decode()) + 1), mode={"e_tag": result.meta["e_tag"]})
+            except exceptions.PreconditionError:
+                continue
+            return
+
+    store.put("counter", b"0")
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(increase, range(40)))
+    assert store.get("counter").bytes() == b"40"
+
+
+def test_folders_that_others_remove(root: Path) -> None:
+    store = LocalStore(root, automatic_cleanup=True)
+
+    def come_and_go(number: int) -> None:
+        for turn in range(50):
+            store.put(f"a/b/{number}", b"%d" % turn, mode="create" if number % 2 else "overwrite")
+            store.delete(f"a/b/{number}")
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(come_and_go, range(4)))
+    assert files(root) == []
+
+
+# --- symlinks
+
+
+def test_symlinks_within_the_root(store: LocalStore, root: Path) -> None:
+    store.put("real/deep/a", b"1")
+    (root / "relative").symlink_to("real/deep")
+    (root / "absolute").symlink_to(root / "real")
+    (root / "file").symlink_to(root / "real" / "deep" / "a")
+    (root / "real" / "up").symlink_to("../real/deep/a")
+    wanted = ["absolute/deep/a", "absolute/up", "file", "real/deep/a", "real/up", "relative/a"]
+    assert paths(store) == wanted
+    assert [store.get(path).bytes() for path in wanted] == [b"1"] * 6
+    assert store.get_many(wanted) == [b"1"] * 6
+    assert [meta["size"] for meta in store.head_many(wanted)] == [1] * 6
+    assert store.list_with_delimiter()["common_prefixes"] == ["absolute", "real", "relative"]
+    store.put("absolute/new", b"2")
+    assert (root / "real" / "new").read_bytes() == b"2"
+    store.put("file", b"3")
+    assert not (root / "file").is_symlink()
+    assert store.get("real/deep/a").bytes() == b"1"
+
+
+def test_nothing_leads_out(store: LocalStore, root: Path) -> None:
+    outside = root.parent / "outside"
+    (outside / "folder").mkdir(parents=True)
+    (outside / "secret").write_bytes(b"secret")
+    (root / "file").symlink_to(outside / "secret")
+    (root / "relative").symlink_to("../outside/secret")
+    (root / "folder").symlink_to(outside)
+    (root / "up").symlink_to("..")
+    store.put("inside", b"1")
+    for path in ("file", "relative", "folder/secret", "up/outside/secret", "folder/../inside/x"):
+        for call in (
+            lambda path=path: store.get(path),
+            lambda path=path: store.head(path),
+            lambda path=path: store.get_many([path]),
+            lambda path=path: store.head_many([path]),
+            lambda path=path: store.get_range(path, start=0, length=1),
+            lambda path=path: store.copy(path, "stolen"),
+            lambda path=path: store.rename(path, "stolen"),
+            lambda path=path: store.delete(path),
+        ):
+            with pytest.raises((exceptions.PermissionDeniedError, exceptions.InvalidPathError)):
+                call()  # type: ignore[no-untyped-call]
+    for path in ("folder/new", "up/new", "folder/folder/new"):
+        for call in (
+            lambda path=path: store.put(path, b"2"),
+            lambda path=path: store.put(path, b"2", use_multipart=True),
+            lambda path=path: store.copy("inside", path),
+            lambda path=path: store.rename("inside", path),
+        ):
+            with pytest.raises(exceptions.PermissionDeniedError, match="leads out"):
+                call()  # type: ignore[no-untyped-call]
+    store.put("relative", b"2")  # the link is replaced, not what it leads to
+    assert paths(store) == ["inside", "relative"]
+    assert store.list_with_delimiter()["common_prefixes"] == []
+    assert paths(store, "folder") == []
+    assert files(outside) == ["folder", "secret"]
+    assert (outside / "secret").read_bytes() == b"secret"
+
+
+def test_symlinks_that_lead_nowhere(store: LocalStore, root: Path) -> None:
+    (root / "broken").symlink_to("missing")
+    (root / "circle").symlink_to("circle")
+    (root / "folder").mkdir()
+    (root / "folder" / "itself").symlink_to(".")
+    (root / "folder" / "above").symlink_to("..")
+    store.put("folder/a", b"1")
+    assert paths(store) == ["folder/a"]
+    assert store.list_with_delimiter()["common_prefixes"] == ["folder"]
+    with pytest.raises(exceptions.NotFoundError):
+        store.get("broken")
+    with pytest.raises(exceptions.BaseError, match="circle"):
+        store.get("circle")
+
+
+def test_a_renamed_symlink_keeps_its_object(store: LocalStore, root: Path) -> None:
+    store.put("folder/a", b"1")
+    (root / "folder" / "link").symlink_to("a")
+    store.rename("folder/link", "moved")
+    assert paths(store) == ["folder/a", "moved"]
+    assert store.get("moved").bytes() == b"1"
+
+
+def test_a_folder_swapped_for_a_symlink_under_way(store: LocalStore, root: Path) -> None:
+    """However fast the folder turns into a link that leads out, nothing is read or written out there."""
+    outside = root.parent / "outside"
+    outside.mkdir()
+    (outside / "a").write_bytes(b"secret")
+    store.put("folder/a", b"1")
+    over = threading.Event()
+
+    def swap() -> None:
+        (root / "link").symlink_to(outside)
+        while not over.is_set():
+            os.rename(root / "folder", root / "aside")
+            os.rename(root / "link", root / "folder")
+            os.rename(root / "folder", root / "link")
+            os.rename(root / "aside", root / "folder")
+
+    with ThreadPoolExecutor(1) as threads:
+        swapping = threads.submit(swap)
+        try:
+            for _ in range(300):
+                try:
+                    assert store.get("folder/a").bytes() == b"1"
+                    store.put("folder/a", b"1")
+                except (exceptions.PermissionDeniedError, exceptions.NotFoundError):
+                    pass
+        finally:
+            over.set()
+        swapping.result()
+    assert files(outside) == ["a"]
+    assert (outside / "a").read_bytes() == b"secret"
+
+
+def test_what_is_no_regular_file(store: LocalStore, root: Path) -> None:
+    os.mkfifo(root / "pipe")
+    store.put("a", b"1")
+    assert paths(store) == ["a"]
+    for call in (
+        lambda: store.get("pipe"),
+        lambda: store.get_many(["pipe"]),
+        lambda: store.head_many(["pipe"]),
+        lambda: store.delete("pipe"),
+    ):
+        with pytest.raises(exceptions.NotFoundError, match="pipe"):
+            call()
+    assert (root / "pipe").exists()
+
+
+# --- attributes
+
+
+def test_attributes_stay_with_the_file(store: LocalStore, root: Path) -> None:
+    attributes = {"Content-Type": "text/x-test", "mine": "日本\t1", "UPPER": ""}
+    store.put("a", b"1", attributes=attributes)
+    store.put("b", b"1", attributes=attributes, use_multipart=True)
+    store.copy("a", "folder/c")
+    store.rename("a", "d")
+    for path in ("b", "folder/c", "d"):
+        assert LocalStore(root).get(path).attributes == attributes
+    store.put("d", b"2")
+    assert store.get("d").attributes == {}
+
+
+def test_too_many_attributes(store: LocalStore, root: Path) -> None:
+    with pytest.raises(exceptions.NotSupportedError, match="attributes"):
+        store.put("folder/a", b"1", attributes={"mine": "x" * 100_000})
+    assert files(root) == []
+
+
+def test_a_file_system_without_attributes(store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(os, "setxattr", refuse)
+    monkeypatch.setattr(os, "getxattr", refuse)
+    with pytest.raises(exceptions.NotSupportedError, match="extended attributes"):
+        store.put("folder/a", b"1", attributes={"mine": "1"})
+    assert files(root) == []
+    store.put("a", b"1")
+    assert store.get("a").attributes == {}
+
+
+# --- keys
+
+
+def test_a_key_is_a_file_or_a_folder(store: LocalStore, root: Path) -> None:
+    store.put("a/b", b"1")
+    store.put("other", b"2")
+    for path in ("a", "a/b/c"):
+        for call in (
+            lambda path=path: store.put(path, b"2"),
+            lambda path=path: store.put(path, b"2", mode="create"),
+            lambda path=path: store.put(path, b"2", use_multipart=True),
+            lambda path=path: store.copy("other", path),
+            lambda path=path: store.rename("other", path),
+            lambda path=path: store.rename("other", path, overwrite=False),
+        ):
+            with pytest.raises(exceptions.NotSupportedError, match="folder"):
+                call()  # type: ignore[no-untyped-call]
+    assert files(root) == ["a", "a/b", "other"]
+    with pytest.raises(exceptions.NotFoundError, match="folder"):
+        store.delete("a")
+
+
+def test_an_empty_folder_is_not_in_the_way(store: LocalStore) -> None:
+    store.put("a/b", b"1")
+    store.delete("a/b")
+    assert store.list_with_delimiter() == {"common_prefixes": [], "objects": []}
+    store.put("a", b"2", mode="create")
+    store.put("b/c", b"3")
+    store.delete("b/c")
+    store.rename("a", "b")
+    assert paths(store) == ["b"]
+
+
+@pytest.mark.parametrize("path", ["x" * 256, "folder/" + "é" * 128])
+def test_names_that_are_too_long(store: LocalStore, root: Path, path: str) -> None:
+    for call in (
+        lambda: store.put(path, b"1"),
+        lambda: store.put(path, b"1", use_multipart=True),
+        lambda: store.get(path),
+        lambda: store.get_many([path]),
+        lambda: store.delete(path),
+    ):
+        with pytest.raises(exceptions.InvalidPathError, match="too long"):
+            call()
+    assert files(root) == []
+
+
+def test_names_that_are_not_utf_8_are_no_keys(store: LocalStore, root: Path) -> None:
+    (root / os.fsdecode(b"\xff\xfe")).touch()
+    (root / os.fsdecode(b"folder\xff")).mkdir()
+    (root / os.fsdecode(b"folder\xff") / "a").touch()
+    store.put("a", b"1")
+    assert paths(store) == ["a"]
+    assert store.list_with_delimiter()["common_prefixes"] == []
+
+
+def test_a_folder_that_must_not_be_read(store: LocalStore, root: Path) -> None:
+    store.put("folder/a", b"1")
+    (root / "folder").chmod(0)
+    try:
+        if os.access(root / "folder", os.R_OK):
+            pytest.skip("this user may read every folder")
+        with pytest.raises(exceptions.PermissionDeniedError, match="folder"):
+            paths(store)
+        with pytest.raises(exceptions.PermissionDeniedError, match="folder/a"):
+            store.get("folder/a")
+    finally:
+        (root / "folder").chmod(0o755)
+
+
+# --- deleting
+
+
+def test_a_missing_object_is_an_error_and_the_others_are_deleted(store: LocalStore) -> None:
+    store.put_many({"a": b"", "b": b"", "c": b""})
+    with pytest.raises(exceptions.NotFoundError, match="missing") as missing:
+        store.delete(["a", "missing", "b"])
+    assert missing.value.path == "missing"
+    assert paths(store) == ["c"]
+
+
+@pytest.mark.parametrize("cleanup", [False, True])
+def test_automatic_cleanup(root: Path, cleanup: bool) -> None:
+    store = LocalStore(root, automatic_cleanup=cleanup)
+    store.put_many({"a/b/c": b"1", "a/d": b"2", "e/f/g": b"3"})
+    store.delete("a/b/c")
+    store.rename("e/f/g", "h")
+    assert files(root) == (["a", "a/d", "h"] if cleanup else ["a", "a/b", "a/d", "e", "e/f", "h"])
+    store.delete(["a/d", "h"])
+    assert root.is_dir()
+
+
+# --- copies
+
+
+def test_a_copy_is_of_its_own(store: LocalStore, root: Path, tmp_path: Path) -> None:
+    store.put("a", b"1" * 100)
+    store.copy("a", "b")
+    with (root / "a").open("r+b") as file:
+        file.write(b"2")
+    assert store.get("b").bytes() == b"1" * 100
+    other = LocalStore(tmp_path / "other", mkdir=True)
+    store.copy("b", "folder/c", to_store=other)
+    assert other.get("folder/c").bytes() == b"1" * 100
+
+
+def test_without_copies_by_the_kernel(store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(os, "copy_file_range", refuse)
+    (tmp_path / "source").write_bytes(random.Random(1).randbytes(MIB + 1))
+    store.upload(tmp_path / "source", "a", chunk_size=100_000)
+    store.put("b", tmp_path / "source")
+    assert store.get_many(["a", "b"]) == [(tmp_path / "source").read_bytes()] * 2
+
+
+def test_parts_of_different_sizes(store: LocalStore) -> None:
+    data = random.Random(1).randbytes(3 * MIB)
+    store.put("a", iter([data[:5], data[5 : 2 * MIB], data[2 * MIB :]]), use_multipart=True, chunk_size=300_001)
+    assert store.get("a").bytes() == data
+
+
+def test_a_file_that_is_cut_while_it_is_read(store: LocalStore, root: Path) -> None:
+    store.put("a", bytes(30 * MIB))
+    result = store.get("a")
+    os.truncate(root / "a", 15 * MIB)
+    with pytest.raises(exceptions.ObjectChangedError):
+        result.bytes()
+
+
+def test_without_openat2(store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(local_root, "open_beneath", refuse)
+    (root / "out").symlink_to("..")
+    store.put("a/b/c", b"1")
+    assert store.get("a/b/c").bytes() == b"1"
+    assert paths(store) == ["a/b/c"]
+    with pytest.raises(exceptions.PermissionDeniedError):
+        store.get("out/a")
+    with pytest.raises(exceptions.NotFoundError):
+        store.get("a/b/missing")
+
+
+# --- listings
+
+SEGMENTS = st.sampled_from(["a", "a.b", "a-b", "a0", "ab", "b", "é", "~", "!", "z z", "0"])
+KEYS = st.lists(SEGMENTS, min_size=1, max_size=4).map("/".join)
+
+
+def fits(keys: set[str]) -> list[str]:
+    """Return those of some keys that can be files beside each other."""
+    return [key for key in sorted(keys) if not any(other.startswith(key + "/") for other in keys)]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(keys=st.sets(KEYS, max_size=25), prefix=st.one_of(st.none(), KEYS), offset=st.one_of(st.none(), KEYS))
+def test_listings_are_those_of_the_memory(
+    tmp_path_factory: pytest.TempPathFactory, keys: set[str], prefix: str | None, offset: str | None
+) -> None:
+    local, memory = LocalStore(tmp_path_factory.mktemp("listing")), MemoryStore()
+    for store in (local, memory):
+        store.put_many((key, key.encode()) for key in fits(keys))
+    assert paths(local) == paths(memory)
+    found = [meta["path"] for meta in local.list(prefix, offset=offset).collect()]
+    assert found == [meta["path"] for meta in memory.list(prefix, offset=offset).collect()]
+    level, wanted = local.list_with_delimiter(prefix), memory.list_with_delimiter(prefix)
+    assert level["common_prefixes"] == wanted["common_prefixes"]
+    assert [meta["path"] for meta in level["objects"]] == [meta["path"] for meta in wanted["objects"]]
+
+
+def test_pages_go_on_wherever_they_are_asked_for(root: Path) -> None:
+    """A page after a token is the same, whether the store remembers the page before it or not."""
+    keys = sorted(f"{number % 7}/{number:04}" if number % 3 else f"{number:04}" for number in range(2500))
+    LocalStore(root).put_many((key, b"") for key in keys)
+    stream, cold = LocalStore(root).list(chunk_size=1000), []
+    for page in stream:
+        last = cold[-1] if cold else None
+        fresh = [meta["path"] for meta in LocalStore(root).list(offset=last, chunk_size=1000).collect()[: len(page)]]
+        assert [meta["path"] for meta in page] == fresh
+        cold += fresh
+    assert cold == keys
+
+
+def test_what_vanishes_during_a_listing_is_left_out(store: LocalStore) -> None:
+    store.put_many((f"{number:04}", b"") for number in range(1500))
+    stream = store.list(chunk_size=1000)
+    assert len(next(stream)) == 1000
+    store.delete([f"{number:04}" for number in range(1000, 1400)])
+    assert [meta["path"] for meta in stream.collect()] == [f"{number:04}" for number in range(1400, 1500)]
+
+
+def test_a_small_prefix_reads_no_other_folder(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.put_many((f"{folder}/{inner}/a", b"") for folder in "abc" for inner in "xyz")
+    read = []
+    scan = os.scandir
+    monkeypatch.setattr(
+        os, "scandir", lambda folder: read.append(os.readlink(f"/proc/self/fd/{folder}")) or scan(folder)
+    )
+    assert paths(store, "b/y") == ["b/y/a"]
+    assert [path.removeprefix(str(store.prefix)) for path in read] == ["/b/y"]
+
+
+def test_other_stores_are_other_stores(root: Path) -> None:
+    assert LocalStore(root) != S3Store("bucket", region="eu-west-1")
