@@ -205,6 +205,7 @@ BOOL_OR_REQUESTER = one_of("true | false | requester", {**_TRUTH, "requester": T
 DURATION = Kind("a number of seconds, a timedelta, or text such as '1m 30s'", _read_duration, _write_duration)
 URL = matching("a URL such as https://host:port", r"https?://[^\s/?#]+\S*")
 PROXY_URL = matching("a URL such as http://host:port or socks5h://host:port", r"(https?|socks(4a?|5h?))://[^\s/?#]+\S*")
+TOKEN = matching("a token of letters, digits and -._~+/=", r"[A-Za-z0-9._~+/-]+=*")
 DICT = Kind("a dict", _read_dict, dict)
 HEADERS = Kind("a dict of header names and ASCII values without line breaks", _read_headers, dict)
 PEM = Kind("certificates in PEM form", _read_pem, bytes)

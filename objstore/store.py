@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from objstore import _faces
 from objstore._options import RetryOptions, Settings, parse
 from objstore._paths import Keys
+from objstore.exceptions import ConfigurationError
+from objstore.providers.http import HTTP_TABLE, open_http, read_url
 from objstore.providers.memory import Memory
 from objstore.providers.s3 import S3
 
@@ -73,8 +75,45 @@ class Store:
         return {**meta, "path": self.path(meta["path"])}
 
 
-class BucketStore(Store):
-    """What the stores of cloud services have in common: how they are set, shown, compared and pickled."""
+class RemoteStore(Store):
+    """What the stores behind a network have in common: they are equal, and pickled, by what they were given."""
+
+    _settings: Settings
+    _retry: RetryOptions
+
+    @property
+    def client_options(self) -> dict[str, Any] | None:
+        """What was given as settings of the HTTP client."""
+        return dict(self._settings.client_options) or None
+
+    @property
+    def retry_config(self) -> RetryConfig:
+        """How often and how long to try again."""
+        return self._retry.to_config()
+
+    def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments that make an equal store."""
+        raise NotImplementedError
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the arguments, not as what was made of them."""
+        return rebuild, (type(self), *self.__getnewargs_ex__())
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether two stores were given the same."""
+        return (
+            isinstance(other, RemoteStore)
+            and type(self) is type(other)
+            and self.__getnewargs_ex__() == other.__getnewargs_ex__()
+        )
+
+    def __hash__(self) -> int:
+        """Hash what equal stores share."""
+        raise NotImplementedError
+
+
+class BucketStore(RemoteStore):
+    """What the stores of cloud services have in common: how they are set and shown."""
 
     _kind: ClassVar[BucketKind]
 
@@ -90,7 +129,7 @@ class BucketStore(Store):
     ) -> None:
         if credential_provider is not None and not callable(credential_provider):
             raise TypeError(f"credential_provider must be a function, not a {type(credential_provider).__name__}")
-        self._settings: Settings = parse(
+        self._settings = parse(
             self._kind.table,
             config=config,
             keywords=keywords,
@@ -119,17 +158,7 @@ class BucketStore(Store):
         """What was given as settings of the store, nothing of the environment."""
         return dict(self._settings.config)
 
-    @property
-    def client_options(self) -> dict[str, Any] | None:
-        """What was given as settings of the HTTP client."""
-        return dict(self._settings.client_options) or None
-
-    @property
-    def retry_config(self) -> RetryConfig:
-        """How often and how long to try again."""
-        return self._retry.to_config()
-
-    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]:
+    def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments that make an equal store."""
         given = {
             "prefix": self.prefix,
@@ -140,14 +169,6 @@ class BucketStore(Store):
             "raw_keys": self._keys.raw or None,
         }
         return (), {name: value for name, value in given.items() if value is not None}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as the arguments, not as what was made of them."""
-        return rebuild, (type(self), *self.__getnewargs_ex__())
-
-    def __eq__(self, other: object) -> bool:
-        """Tell whether two stores were given the same."""
-        return type(self) is type(other) and self.__getnewargs_ex__() == other.__getnewargs_ex__()
 
     def __hash__(self) -> int:
         """Hash what equal stores share."""
@@ -198,6 +219,88 @@ class S3Store(BucketStore):
     def credential_provider(self) -> S3CredentialProvider | None:
         """The function that returns credentials."""
         return self._credential_provider  # type: ignore[return-value]
+
+
+class HTTPStore(RemoteStore):
+    """What is below a URL of an HTTP server, plain or WebDAV.
+
+    Reading works with any server. Writing takes one that allows PUT and DELETE; lists, copies and renames take WebDAV,
+    which also has the folders made that a path needs. A PUT sends an object in one request: what comes from an iterator
+    is held in memory until its end. So is an object that is read in parts from a server that only gives it as a whole.
+    A reply whose end cannot be told from a cut (without a length, and not chunked) is refused. Redirects of reads are
+    followed, and take no credential to another host.
+
+    Args:
+        url: The URL of a folder. Its query is sent with every request; a user and password in it are taken out.
+        client_options: Settings of the HTTP client. Plain http needs ``{"allow_http": True}``.
+        retry_config: How often and how long to try again.
+        username: A user's name, for Basic authentication.
+        password: The user's password.
+        bearer_token: A token, for Bearer authentication.
+
+    Raises:
+        UnknownConfigurationKeyError: A setting is unknown; the message names the nearest.
+        ConfigurationError: The URL or a setting cannot be used.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc4918
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        client_options: ClientConfig | Mapping[str, object] | None = None,
+        retry_config: RetryConfig | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        bearer_token: str | None = None,
+    ) -> None:
+        address = read_url(url)
+        if address.username is not None and username is not None:
+            raise ConfigurationError("The user is given twice, in the URL and as username", hint="Give it once.")
+        keywords = {
+            "url": address.url,
+            "username": address.username if username is None else username,
+            "password": address.password if password is None else password,
+            "bearer_token": bearer_token,
+        }
+        self._settings = parse(HTTP_TABLE, keywords=keywords, client_options=client_options)
+        self._retry = RetryOptions.from_config(retry_config or {})
+        self.provider = open_http(self._settings, self._retry, USER_AGENT)
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        client_options: ClientConfig | Mapping[str, object] | None = None,
+        retry_config: RetryConfig | None = None,
+    ) -> HTTPStore:
+        """Return the store of a URL."""
+        return cls(url, client_options=client_options, retry_config=retry_config)
+
+    @property
+    def url(self) -> str:
+        """The URL, without user and password."""
+        return str(self._settings["url"])
+
+    def __repr__(self) -> str:
+        """Return the URL, without its query: there may be a token in it."""
+        shown, mark, _ = self.url.partition("?")
+        return f'{type(self).__name__}("{shown}{"?..." if mark else ""}")'
+
+    def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments that make an equal store."""
+        given = {
+            "client_options": self.client_options,
+            "retry_config": self.retry_config,
+            **{name: value for name, value in self._settings.config.items() if name != "url"},
+        }
+        return (self.url,), {name: value for name, value in given.items() if value is not None}
+
+    def __hash__(self) -> int:
+        """Hash what equal stores share."""
+        return hash((type(self), self.url))
 
 
 class MemoryStore(Store):

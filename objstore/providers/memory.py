@@ -110,13 +110,7 @@ class Memory:
 
     def _deliver(self, read: Read, conditions: Conditions) -> Bytes:
         body = self.read(read.key, read.range, conditions).body
-        if read.target is None:
-            return body
-        buffer, start, length = read.target
-        if len(body) > length:
-            raise errors.GenericError(f"{len(body)} bytes of {read.key!r} do not fit in a buffer of {length}")
-        memoryview(buffer)[start : start + len(body)] = body
-        return Bytes(memoryview(buffer)[start : start + len(body)])
+        return body if read.target is None else read.target.fill(body)
 
     # --- writing
 
@@ -243,15 +237,11 @@ def _matches(e_tag: str, wanted: str) -> bool:
 
 def _resolve(key: str, range: Range, size: int) -> tuple[int, int]:
     """Return which bytes of an object of `size` bytes a range means."""
-    if range == WHOLE:
-        return 0, size
-    if range.start < 0:
-        return max(size - range.end, 0), size
-    if range.start >= size:
+    if range.start >= 0 and range.start >= size:
         raise errors.InvalidRangeError(
             f"the range of {key!r} begins at {range.start}, the object has {size} bytes", store=STORE, path=key
         )
-    return range.start, size if range.end < 0 else min(range.end, size)
+    return range.within(size)
 
 
 def _content(source: Source) -> bytes:

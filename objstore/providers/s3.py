@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from objstore import exceptions as errors
 from objstore._core import encode_path
-from objstore._http import client_settings
+from objstore._http import client_settings, text_headers
 from objstore._options import RetryOptions, Settings, Table
 from objstore._retry import Policy, Row
 from objstore.credentials.aws import Credential
@@ -100,7 +100,7 @@ def open_s3(
         client_settings(values, origin.partition(":")[0], user_agent),
         Policy(retry),
         SigV4(*_credentials(values, provider), _region(values)),
-        headers=_text_headers(values["default_headers"]),
+        headers=text_headers(values["default_headers"]),
         prefix=prefix,
         most_in_flight=values["max_connections"],
     )
@@ -161,10 +161,6 @@ def _no_credential() -> object:
         "There is no credential",
         hint="Give access_key_id and secret_access_key, or a credential_provider, or skip_signature=True.",
     )
-
-
-def _text_headers(headers: dict[str, bytes] | None) -> dict[str, str]:
-    return {name: value.decode("latin-1") for name, value in (headers or {}).items()}
 
 
 def _default_type(values: Any) -> dict[str, str]:

@@ -18,9 +18,18 @@ from typing import Any, Literal
 import pytest
 
 from objstore.results import PART
-from objstore.store import MemoryStore, S3Store, Store
-from tests.conftest import S3_SERVERS
-from tests.servers import S3Server
+from objstore.store import HTTPStore, MemoryStore, S3Store, Store
+from tests.conftest import S3_SERVERS, WEBDAV_SERVERS
+from tests.servers import S3Server, WebDavServer
+
+NO_BUCKET = {
+    "attributes": "WebDAV servers keep files, and nothing beside their bytes",
+    "deletes of nothing": "HTTP says 404 when there is nothing to delete",
+    "keys below keys": "WebDAV servers keep keys as files in folders, and none can be both",
+    "long keys": "file systems have shorter names",
+    "parts": "HTTP has no uploads in parts",
+    "versions": "HTTP has no versions",
+}
 
 CANNOT = {
     "memory": {
@@ -45,6 +54,16 @@ CANNOT = {
         "tags": "rclone keeps no tags",
         "unsigned requests": "rclone takes unsigned requests for malformed ones",
         "versions": "rclone keeps no versions",
+    },
+    "webdav": {
+        **NO_BUCKET,
+        "conditions of writes": "Go's WebDAV ignores If-Match and If-None-Match of a PUT",
+    },
+    "wsgidav": {
+        **NO_BUCKET,
+        "ETags within a second": "WsgiDAV makes an ETag of the second and the size",
+        "every Destination": "WsgiDAV decodes a Destination before it takes it apart: a ? or ; ends the path",
+        "folders that are missing": "WsgiDAV says 403 of a folder",
     },
 }
 """What a server cannot do, and why a test with the mark ``needs`` of that is skipped there."""
@@ -153,8 +172,8 @@ def mode(request: pytest.FixtureRequest) -> Mode:
     return Mode(request.param)
 
 
-@pytest.fixture(scope="session", params=["memory", *S3_SERVERS])
-def server(request: pytest.FixtureRequest) -> S3Server | None:
+@pytest.fixture(scope="session", params=["memory", *S3_SERVERS, *WEBDAV_SERVERS])
+def server(request: pytest.FixtureRequest) -> S3Server | WebDavServer | None:
     """Each server in turn; None for the memory."""
     return None if request.param == "memory" else request.getfixturevalue(request.param)
 
@@ -199,12 +218,25 @@ def bucket(s3_server: S3Server, clients: Callable[[S3Server], Any]) -> Bucket:
     return Bucket(s3_server, clients(s3_server))
 
 
-def new_store(server: S3Server | None, clients: Callable[[S3Server], Any]) -> Store:
+def new_store(server: S3Server | WebDavServer | None, clients: Callable[[S3Server], Any]) -> Store:
+    if isinstance(server, WebDavServer):
+        return open_folder(server)
     return MemoryStore() if server is None else Bucket(server, clients(server)).open()
 
 
+def open_folder(server: WebDavServer, **changes: Any) -> HTTPStore:
+    """Return a store on a new folder of a WebDAV server."""
+    usual = {
+        "username": server.username,
+        "password": server.password,
+        "client_options": {"allow_http": True},
+        "retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
+    }
+    return HTTPStore(f"{server.url}/conformance-{next(numbers):04}", **{**usual, **changes})
+
+
 @pytest.fixture
-def store(server: S3Server | None, clients: Callable[[S3Server], Any], mode: Mode) -> Face:
+def store(server: S3Server | WebDavServer | None, clients: Callable[[S3Server], Any], mode: Mode) -> Face:
     """An empty store, on each server and in each mode."""
     return mode(new_store(server, clients))
 
@@ -216,7 +248,7 @@ def large() -> bytes:
 
 
 @pytest.fixture(scope="session")
-def full_store(server: S3Server | None, clients: Callable[[S3Server], Any], large: bytes) -> Store:
+def full_store(server: S3Server | WebDavServer | None, clients: Callable[[S3Server], Any], large: bytes) -> Store:
     """A store with objects, on each server; nobody may change them."""
     store = new_store(server, clients)
     store.put("large", large)

@@ -43,6 +43,7 @@ async def test_delete_nothing(store: Face) -> None:
     assert await paths(store) == ["a"]
 
 
+@pytest.mark.needs("deletes of nothing")
 async def test_delete_what_does_not_exist(store: Face) -> None:
     await put(store, "a")
     await store.delete("missing")
@@ -50,13 +51,14 @@ async def test_delete_what_does_not_exist(store: Face) -> None:
     assert await paths(store) == []
 
 
-@pytest.mark.needs("keys below keys")
+@pytest.mark.needs("keys below keys", "deletes of nothing")
 async def test_delete_does_not_delete_below(store: Face) -> None:
     await put(store, "a/b", "a/c")
     await store.delete("a")
     assert await paths(store) == ["a/b", "a/c"]
 
 
+@pytest.mark.needs("deletes of nothing")
 async def test_delete_more_than_a_thousand(store: Face) -> None:
     names = [f"k/{number:04}" for number in range(1003)]
     await put(store, "kept", names[0], names[500], names[999], names[1000], names[1002])
@@ -82,6 +84,7 @@ async def test_one_bad_path_among_many_deletes_nothing(store: Face) -> None:
 # --- copy
 
 
+@pytest.mark.needs("attributes")
 async def test_copy(store: Face, mode: Mode) -> None:
     attributes = {"Content-Type": "text/x-test", "mine": "1"}
     await store.put("a", SMALL, attributes=attributes)
@@ -120,6 +123,7 @@ async def test_what_exists_is_not_overwritten(store: Face, mode: Mode, operation
 # --- rename
 
 
+@pytest.mark.needs("attributes")
 async def test_rename(store: Face, mode: Mode) -> None:
     await store.put("a", SMALL, attributes={"mine": "1"})
     assert await store.rename("a", "b/c") is None
