@@ -228,7 +228,7 @@ class HTTPStore(RemoteStore):
     which also has the folders made that a path needs. A PUT sends an object in one request: what comes from an iterator
     is held in memory until its end. So is an object that is read in parts from a server that only gives it as a whole.
     A reply whose end cannot be told from a cut (without a length, and not chunked) is refused. Redirects of reads are
-    followed, and take no credential to another host.
+    followed; to another host they take no credential, but what else is in ``default_headers``.
 
     Args:
         url: The URL of a folder. Its query is sent with every request; a user and password in it are taken out.

@@ -31,6 +31,9 @@ NO_FOLDER = (404, 409)
 NOT_MOVED = (403, 404, 409)
 """How they say so of a COPY or MOVE; the first is Go's."""
 
+NO_TREES = (400, 403, 413, 507)
+"""How they say that they do not list whole trees; RFC 4918 has the second (section 9.1.1)."""
+
 QUESTIONS_IN_FLIGHT = 16
 
 
@@ -188,6 +191,8 @@ class WebDav(Plain):
         if (error := self._unfit(source, found)) is not None:
             raise error
         there = (yield from self._look_at([target]))[target]
+        if isinstance(there, BaseError) and there.status not in NO_FOLDER:
+            raise there
         if isinstance(there, Entry) and (there.is_folder or not overwrite):
             what = "is a folder" if there.is_folder else "exists already"
             raise self._error(errors.AlreadyExistsError, f"{target!r} {what}", target)
@@ -216,34 +221,49 @@ class WebDav(Plain):
             entries = yield from self._level([folder])
         else:
             entries = yield from self._tree(folder, query.prefix)
-        below = [entry for entry in entries if entry.path != folder]
-        objects = [
-            _meta(entry)
-            for entry in below
-            if not entry.is_folder and entry.path.startswith(query.prefix) and entry.path > query.offset
-        ]
-        folders = [entry.path + "/" for entry in below if entry.is_folder] if query.delimiter else []
-        prefixes = sorted(name for name in folders if name.startswith(query.prefix) and name > query.offset)
-        return Page(Listing.of(sorted(objects, key=lambda meta: meta["path"])), prefixes, "")
+        below = [entry for entry in entries if entry.path.startswith(query.prefix) and entry.path > query.offset]
+        files = [entry for entry in below if not entry.is_folder]
+        objects = [_meta(entry) for entry in files if entry.size >= 0]
+        if len(objects) < len(files):
+            objects += yield from self._asked([entry.path for entry in files if entry.size < 0])
+        names = [entry.path + "/" for entry in entries if entry.is_folder and entry.path != folder]
+        prefixes = sorted(name for name in names if name.startswith(query.prefix) and name > query.offset)
+        return Page(Listing.of(sorted(objects, key=lambda meta: meta["path"])), prefixes if query.delimiter else [], "")
+
+    def _asked(self, keys: Sequence[str]) -> Plan[list[ObjectMeta]]:
+        """Return the metadata of objects whose size no listing tells; what is gone meanwhile is left out."""
+        exchange = yield from self.head_many(keys, most_in_flight=QUESTIONS_IN_FLIGHT)
+        try:
+            while not exchange.over:
+                yield from exchange.news()
+            for error in exchange.errors.values():
+                if not isinstance(error, errors.NotFoundError):
+                    raise error
+            return [meta for meta in exchange.metas() if meta is not None]
+        finally:
+            exchange.close()
 
     def _tree(self, folder: str, prefix: str) -> Plan[list[Entry]]:
         """Return all that is below a folder: by one answer, where the server gives it, else level by level."""
         found: list[Entry] = []
         if self._answers_whole_trees:
             answer = (yield from self._ask([folder], "infinity"))[0]
+            if isinstance(answer, errors.NotFoundError):
+                return []
             if not isinstance(answer, BaseError):
                 if _is_deep(answer, folder):
                     return answer
                 found = answer
-            elif answer.status == 404:
-                return []
-            else:
+            elif answer.status in NO_TREES or isinstance(answer, CorruptResponseError):
                 self._answers_whole_trees = False
-        level = [folder] if not found else _folders(found, folder, prefix)
+            else:
+                raise answer
+        level = _folders(found, folder, prefix) if found else [folder]
         while level:
             entries = yield from self._level(level)
             found += entries
-            level = _folders([entry for entry in entries if entry.path not in level], folder, prefix)
+            asked = set(level)
+            level = _folders([entry for entry in entries if entry.path not in asked], folder, prefix)
         return found
 
     def _level(self, folders: list[str]) -> Plan[list[Entry]]:
