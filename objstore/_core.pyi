@@ -179,6 +179,7 @@ class ClientSettings:
         timeout: float = 0,
         max_idle: float = 20,
         reuse: bool = True,
+        redirects: str | None = None,
     ) -> None: ...
 
 class Reply:

@@ -51,20 +51,24 @@ def split_endpoint(endpoint: str, allow_http: bool) -> tuple[str, str]:
     return f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
 
 
-def client_settings(values: Mapping[str, Any], scheme: str, user_agent: str) -> ClientSettings:
+def client_settings(
+    values: Mapping[str, Any], scheme: str, user_agent: str, *, redirects: str | None = None
+) -> ClientSettings:
     """Return the engine's settings for a store.
 
     Args:
         values: The typed values of ``client_options``.
         scheme: ``http`` or ``https``: which proxy of the environment counts.
         user_agent: The User-Agent where the caller set none.
+        redirects: The schemes that a redirect of a GET or HEAD may lead to, separated by commas; None to follow none.
     """
     proxies = getproxies_environment()
     proxy = values["proxy_url"]
     if proxy is None:
         proxy = proxies.get(scheme) or proxies.get("all") or ""
     excludes = values["proxy_excludes"]
-    ca_file = _ca_file(values["root_certificate"], values["disable_system_certificates"]) if scheme == "https" else None
+    encrypted = scheme == "https" or redirects is not None
+    ca_file = _ca_file(values["root_certificate"], values["disable_system_certificates"]) if encrypted else None
     return ClientSettings(
         user_agent=values["user_agent"] or user_agent,
         ca_file=ca_file,
@@ -80,6 +84,7 @@ def client_settings(values: Mapping[str, Any], scheme: str, user_agent: str) -> 
         timeout=values["timeout"] or 0,
         max_idle=values["pool_idle_timeout"] or 20,
         reuse=values["pool_max_idle_per_host"] != 0,
+        redirects=redirects,
     )
 
 
@@ -156,6 +161,11 @@ def header_line(name: str, value: str) -> bytes:
 def header_lines(headers: Mapping[str, str]) -> Iterator[bytes]:
     """Return the header lines of a mapping, in its order."""
     return (header_line(name, value) for name, value in headers.items())
+
+
+def text_headers(headers: Mapping[str, bytes] | None) -> dict[str, str]:
+    """Return headers that were given as bytes as the texts that they are."""
+    return {name: value.decode("latin-1") for name, value in (headers or {}).items()}
 
 
 def http_date(moment: datetime) -> str:

@@ -74,7 +74,8 @@ def get(store: Store, path: str, *, options: GetOptions | None = None) -> Plan[G
         span = fetched.range
     else:
         fetched = yield from _first(provider, key, range, conditions)
-        span = _wanted(range, fetched)
+        span = range.within(fetched.meta["size"])
+        fetched = fetched._replace(body=fetched.body[: span[1] - span[0]])
     meta = store.named(fetched.meta)
     return GetResult(provider, key, meta, fetched, span, conditions.version or fetched.meta["version"])
 
@@ -95,16 +96,6 @@ def _first(provider: Provider, key: str, range: Range, conditions: Conditions) -
             raise
         # an empty object has no first byte, and no last ones; and some services refuse more last bytes than there are
         return (yield from provider.fetch_one(key, WHOLE, conditions))
-
-
-def _wanted(range: Range, fetched: Fetched) -> tuple[int, int]:
-    """Return which bytes of the object were asked for, now that its size is known."""
-    size = fetched.meta["size"]
-    if range == WHOLE:
-        return 0, size
-    if range.start < 0:
-        return max(size - range.end, 0), size
-    return range.start, size if range.end < 0 else min(range.end, size)
 
 
 def get_range(store: Store, path: str, *, start: int, end: int | None = None, length: int | None = None) -> Plan[Bytes]:
@@ -228,7 +219,7 @@ def put(
         attributes: What to store with it: Content-Type and the like, or metadata of your own.
         tags: Tags to give it.
         mode: ``"overwrite"``, ``"create"``, or ``{"e_tag": ...}`` for the one version that may be replaced.
-        use_multipart: Whether to send it in parts; by itself above `chunk_size`.
+        use_multipart: Whether to send it in parts, where the service takes parts; by itself above `chunk_size`.
         chunk_size: The size of a part in bytes; more where the service wants fewer or larger ones.
         max_concurrency: How many parts are in flight.
 
@@ -265,6 +256,8 @@ def put_body(
 ) -> Plan[PutResult]:
     """Send a body in one request where it is small enough, else in parts."""
     part_size = _part_size(provider, body.size, chunk)
+    if provider.most_parts == 1:
+        use_multipart = False
     small = body.size is not None and body.size <= chunk
     whole = use_multipart is False or (use_multipart is None and small)
     first = yield from body.next(part_size if not whole else sys.maxsize if body.size is None else max(body.size, 1))

@@ -56,6 +56,7 @@ CURL_ROWS: dict[int, Row] = {
     28: Row(errors.RequestTimeoutError, "a time limit ran out", "safe"),
     35: Row(errors.ConnectionFailedError, "the TLS connection could not be made", "always"),
     42: Row(errors.SourceChangedError, "the file to send is shorter than when the upload began"),
+    47: Row(GenericError, "the server redirected more than ten times"),
     52: Row(errors.ConnectionFailedError, "the server closed the connection without a reply", "safe"),
     55: Row(errors.ConnectionFailedError, "the connection broke while the request was sent", "safe"),
     56: Row(errors.ConnectionFailedError, "the connection broke while the reply was read", "safe"),
@@ -90,6 +91,7 @@ REFUSED = Row(GenericError, "the server refused the request")
 FAILED = Row(GenericError, "the server failed", "safe")
 UNKNOWN = Row(GenericError, "the transfer failed", "safe")
 REDIRECTED = Row(GenericError, "the server sent the request elsewhere")
+LED_AWAY = Row(GenericError, "the server redirected to a URL that this store does not go to")
 CONTRADICTED = Row(CorruptResponseError, "the reply does not hold what was asked for", "once")
 
 
@@ -124,7 +126,8 @@ def understand(reply: Reply, codes: Mapping[str, Row], code: str | None, message
         message: The service's message, where it has one.
     """
     if reply.error is not None:
-        return Failure(CURL_ROWS.get(reply.curl_code, UNKNOWN), None, reply.error)
+        led_away = reply.curl_code == 1 and reply.status != 0
+        return Failure(LED_AWAY if led_away else CURL_ROWS.get(reply.curl_code, UNKNOWN), None, reply.error)
     row = codes.get(code or "", _by_status(reply.status))
     return Failure(row, code, message, _retry_after(reply), parse_http_date(reply.headers.get("date", "")))
 

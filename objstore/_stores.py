@@ -92,8 +92,50 @@ class Store:
         return {**meta, "path": self.path(meta["path"])}
 
 
-class BucketStore(Store, Generic[CredentialProviderT]):
-    """What the stores of cloud services have in common: how they are set, shown, compared and pickled."""
+class LastingStore(Store):
+    """What the stores whose objects outlive the process have in common: they are equal, and pickled, by what they were
+    given."""
+
+    def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments that make an equal store."""
+        raise NotImplementedError
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the arguments, not as what was made of them."""
+        return rebuild, (type(self), *self.__getnewargs_ex__())
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether two stores were given the same."""
+        return (
+            isinstance(other, LastingStore)
+            and type(self) is type(other)
+            and self.__getnewargs_ex__() == other.__getnewargs_ex__()
+        )
+
+    def __hash__(self) -> int:
+        """Hash what equal stores share."""
+        raise NotImplementedError
+
+
+class RemoteStore(LastingStore):
+    """What the stores behind a network have in common: settings of the HTTP client, and retries."""
+
+    _settings: Settings
+    _retry: RetryOptions
+
+    @property
+    def client_options(self) -> dict[str, Any] | None:
+        """What was given as settings of the HTTP client."""
+        return dict(self._settings.client_options) or None
+
+    @property
+    def retry_config(self) -> RetryConfig:
+        """How often and how long to try again."""
+        return self._retry.to_config()
+
+
+class BucketStore(RemoteStore, Generic[CredentialProviderT]):
+    """What the stores of cloud services have in common: how they are set and shown."""
 
     _kind: ClassVar[BucketKind]
 
@@ -109,7 +151,7 @@ class BucketStore(Store, Generic[CredentialProviderT]):
     ) -> None:
         if credential_provider is not None and not callable(credential_provider):
             raise TypeError(f"credential_provider must be a function, not a {type(credential_provider).__name__}")
-        self._settings: Settings = parse(
+        self._settings = parse(
             self._kind.table,
             config=config,
             keywords=keywords,
@@ -156,16 +198,6 @@ class BucketStore(Store, Generic[CredentialProviderT]):
         return dict(self._settings.config)
 
     @property
-    def client_options(self) -> dict[str, Any] | None:
-        """What was given as settings of the HTTP client."""
-        return dict(self._settings.client_options) or None
-
-    @property
-    def retry_config(self) -> RetryConfig:
-        """How often and how long to try again."""
-        return self._retry.to_config()
-
-    @property
     def credential_provider(self) -> CredentialProviderT | None:
         """The function that returns credentials."""
         return cast("CredentialProviderT | None", self._credential_provider)
@@ -181,14 +213,6 @@ class BucketStore(Store, Generic[CredentialProviderT]):
             "raw_keys": self._keys.raw or None,
         }
         return (), {name: value for name, value in given.items() if value is not None}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as the arguments, not as what was made of them."""
-        return rebuild, (type(self), *self.__getnewargs_ex__())
-
-    def __eq__(self, other: object) -> bool:
-        """Tell whether two stores were given the same."""
-        return type(self) is type(other) and self.__getnewargs_ex__() == other.__getnewargs_ex__()
 
     def __hash__(self) -> int:
         """Hash what equal stores share."""

@@ -8,12 +8,14 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from objstore._options import RetryOptions, parse
 from objstore._paths import Keys
-from objstore._stores import BucketStore, Store, rebuild
+from objstore._stores import USER_AGENT, BucketStore, LastingStore, RemoteStore, Store
 from objstore._urls import parse_scheme, read_url
 from objstore.exceptions import BaseError, ConfigurationError, UnknownConfigurationKeyError
 from objstore.providers.azure import AZURE
 from objstore.providers.gcs import GCS
+from objstore.providers.http import HTTP_TABLE, open_http, read_address
 from objstore.providers.local import Local
 from objstore.providers.memory import Memory
 from objstore.providers.s3 import S3
@@ -58,6 +60,7 @@ __all__ = [
     "GCSCredential",
     "GCSCredentialProvider",
     "GCSStore",
+    "HTTPStore",
     "LocalStore",
     "MemoryStore",
     "ObjectStore",
@@ -292,7 +295,7 @@ class AzureStore(BucketStore["AzureCredentialProvider"]):
         )
 
 
-class LocalStore(Store):
+class LocalStore(LastingStore):
     """A directory of local files: an object is a file, its path that of the file below the directory.
 
     Nothing leads out of the directory, neither ``..`` nor a symlink. Attributes are kept as extended attributes of the
@@ -345,14 +348,6 @@ class LocalStore(Store):
         """Return the arguments that make an equal store."""
         return (self._root,), {"automatic_cleanup": self._automatic_cleanup, "mkdir": self._mkdir}
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as the arguments, not as what was made of them."""
-        return rebuild, (type(self), *self.__getnewargs_ex__())
-
-    def __eq__(self, other: object) -> bool:
-        """Tell whether two stores are on one directory and treat it alike."""
-        return type(self) is type(other) and self.__getnewargs_ex__() == other.__getnewargs_ex__()
-
     def __hash__(self) -> int:
         """Hash what equal stores share."""
         return hash((type(self), self._root))
@@ -383,6 +378,88 @@ def _directory_of(url: str) -> str:
             f"LocalStore cannot be made of a URL of the kind {scheme}", hint="Give file:///folder."
         )
     return prefix
+
+
+class HTTPStore(RemoteStore):
+    """What is below a URL of an HTTP server, plain or WebDAV.
+
+    Reading works with any server. Writing takes one that allows PUT and DELETE; lists, copies and renames take WebDAV,
+    which also has the folders made that a path needs. A PUT sends an object in one request: what comes from an iterator
+    is held in memory until its end. So is an object that is read in parts from a server that only gives it as a whole.
+    A reply whose end cannot be told from a cut (without a length, and not chunked) is refused. Redirects of reads are
+    followed; to another host they take no credential, but what else is in ``default_headers``.
+
+    Args:
+        url: The URL of a folder. Its query is sent with every request; a user and password in it are taken out.
+        client_options: Settings of the HTTP client. Plain http needs ``{"allow_http": True}``.
+        retry_config: How often and how long to try again.
+        username: A user's name, for Basic authentication.
+        password: The user's password.
+        bearer_token: A token, for Bearer authentication.
+
+    Raises:
+        UnknownConfigurationKeyError: A setting is unknown; the message names the nearest.
+        ConfigurationError: The URL or a setting cannot be used.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc4918
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        client_options: ClientConfig | Mapping[str, object] | None = None,
+        retry_config: RetryConfig | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        bearer_token: str | None = None,
+    ) -> None:
+        address = read_address(url)
+        if address.username is not None and username is not None:
+            raise ConfigurationError("The user is given twice, in the URL and as username", hint="Give it once.")
+        keywords = {
+            "url": address.url,
+            "username": address.username if username is None else username,
+            "password": address.password if password is None else password,
+            "bearer_token": bearer_token,
+        }
+        self._settings = parse(HTTP_TABLE, keywords=keywords, client_options=client_options)
+        self._retry = RetryOptions.from_config(retry_config or {})
+        self.provider = open_http(self._settings, self._retry, USER_AGENT)
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        client_options: ClientConfig | Mapping[str, object] | None = None,
+        retry_config: RetryConfig | None = None,
+    ) -> Self:
+        """Return the store of a URL."""
+        return cls(url, client_options=client_options, retry_config=retry_config)
+
+    @property
+    def url(self) -> str:
+        """The URL, without user and password."""
+        return str(self._settings["url"])
+
+    def __repr__(self) -> str:
+        """Return the URL, without its query: there may be a token in it."""
+        shown, mark, _ = self.url.partition("?")
+        return f'{type(self).__name__}("{shown}{"?..." if mark else ""}")'
+
+    def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments that make an equal store."""
+        given = {
+            "client_options": self.client_options,
+            "retry_config": self.retry_config,
+            **{name: value for name, value in self._settings.config.items() if name != "url"},
+        }
+        return (self.url,), {name: value for name, value in given.items() if value is not None}
+
+    def __hash__(self) -> int:
+        """Hash what equal stores share."""
+        return hash((type(self), self.url))
 
 
 class MemoryStore(Store):
@@ -418,7 +495,7 @@ class MemoryStore(Store):
 ObjectStoreMethods = Store
 """What obstore calls the class that all stores descend from."""
 
-ObjectStore: TypeAlias = AzureStore | GCSStore | LocalStore | MemoryStore | S3Store
+ObjectStore: TypeAlias = AzureStore | GCSStore | HTTPStore | LocalStore | MemoryStore | S3Store
 """Any store."""
 
 SignCapableStore: TypeAlias = AzureStore | GCSStore | S3Store

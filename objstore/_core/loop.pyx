@@ -391,7 +391,7 @@ cdef const char* overdue(Slot* slot, int64_t now) noexcept nogil:
             slot.progress_ns = now
     if settings.timeout_ns and now - slot.started_ns > settings.timeout_ns:
         return b"the request took longer than `timeout`"
-    if slot.item.status < 200:
+    if slot.item.status < 200 or (settings.redirects != NULL and 300 <= slot.item.status < 400):
         if settings.first_byte_ns and now - slot.progress_ns > settings.first_byte_ns:
             return b"the server did not begin to answer within `first_byte_timeout`"
     elif settings.stall_ns and now - slot.progress_ns > settings.stall_ns:

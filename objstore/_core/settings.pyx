@@ -17,6 +17,7 @@ cdef struct SettingsC:
     int64_t timeout_ns      # whole request, 0 for none
     long max_idle_s
     bint reuse
+    char* redirects         # the schemes that a redirect of a GET or HEAD may lead to, NULL to follow none
 
 
 cdef char* string_copy(object value) except? NULL:
@@ -41,6 +42,7 @@ cdef void settings_release(SettingsC* settings) noexcept nogil:
     free(settings.proxy)
     free(settings.no_proxy)
     free(settings.proxy_ca_file)
+    free(settings.redirects)
     free(settings)
 
 
@@ -52,13 +54,16 @@ cdef dict HTTP_VERSIONS = {
 
 
 cdef class ClientSettings:
-    """How to connect: TLS, proxy, protocol and time limits. Times are seconds, 0 for no limit; files are paths."""
+    """How to connect: TLS, proxy, protocol and time limits. Times are seconds, 0 for no limit; files are paths.
+
+    :param redirects: the schemes that a redirect of a GET or HEAD may lead to, ``"http,https"``; None to follow none.
+    """
     cdef SettingsC* c
 
     def __cinit__(self, *, str user_agent, ca_file=None, str proxy="", str no_proxy="", proxy_ca_file=None,
                   bint verify=True, str http_version="1.1", bint shuffle_addresses=True, double connect_timeout=3,
                   double first_byte_timeout=15, double stall_timeout=10, double timeout=0, double max_idle=20,
-                  bint reuse=True):
+                  bint reuse=True, redirects=None):
         self.c = <SettingsC*>calloc(1, sizeof(SettingsC))
         if self.c == NULL:
             raise MemoryError
@@ -77,6 +82,7 @@ cdef class ClientSettings:
         self.c.timeout_ns = <int64_t>(timeout * SECOND)
         self.c.max_idle_s = <long>max_idle
         self.c.reuse = reuse
+        self.c.redirects = string_copy(redirects)
 
     def __dealloc__(self):
         settings_release(self.c)

@@ -10,6 +10,7 @@ cdef enum:
     SEND_BUFFER = 2 << 20
     ERROR_BODY_LIMIT = 256 << 10
     ERROR_TEXT = 256            # CURL_ERROR_SIZE
+    MOST_REDIRECTS = 10
 
 cdef struct Slot:
     curl.CURL* easy
@@ -213,6 +214,10 @@ cdef void slot_configure(Slot* slot, LoopC* loop, SettingsC* settings) noexcept 
         set_pointer(easy, curl.CURLOPT_CAPATH, NULL)
     if settings.proxy_ca_file != NULL:
         set_pointer(easy, curl.CURLOPT_PROXY_CAINFO, settings.proxy_ca_file)
+    if settings.redirects != NULL:
+        set_long(easy, curl.CURLOPT_FOLLOWLOCATION, 1)
+        set_long(easy, curl.CURLOPT_MAXREDIRS, MOST_REDIRECTS)
+        set_pointer(easy, curl.CURLOPT_REDIR_PROTOCOLS_STR, settings.redirects)
     set_long(easy, curl.CURLOPT_SSL_VERIFYPEER, settings.verify)
     set_long(easy, curl.CURLOPT_SSL_VERIFYHOST, 2 if settings.verify else 0)
 
@@ -236,6 +241,7 @@ cdef void slot_set_method(Slot* slot, Item* item) noexcept nogil:
         set_long(easy, curl.CURLOPT_NOBODY, 1)
     else:
         set_pointer(easy, curl.CURLOPT_CUSTOMREQUEST, item.batch.method)
+        set_long(easy, curl.CURLOPT_FOLLOWLOCATION, 0)
 
 
 cdef bint room_for(void** memory, size_t* capacity, size_t needed) noexcept nogil:

@@ -40,7 +40,10 @@ cdef bint whole_object_serves(Slot* slot, Item* item) noexcept nogil:
     if item.status != 200 or not (slot.cut or is_whole(slot, item)):
         return False
     if item.start >= 0:
-        return slot.skip == 0 and item.received > 0
+        if slot.skip == 0 and item.received > 0:
+            return True
+        item.status = 416       # it ends before the range begins, as a server that knows ranges would have said
+        return False
     if item.received > item.end:
         if item.out != NULL:
             return False

@@ -41,6 +41,8 @@ class Cloud(Requests):
         bulk_delete: Whether the service deletes many objects by one request.
     """
 
+    lists_from_anywhere = True
+
     def __init__(
         self,
         service: Service,
@@ -55,7 +57,6 @@ class Cloud(Requests):
     ) -> None:
         super().__init__(service, base, read_headers=read_headers, write_headers=write_headers, tagging=tagging)
         self.bucket = bucket
-        self.lists_from_anywhere = True
         self._sign_payload = sign_payload
         self._bulk_delete = bulk_delete
 

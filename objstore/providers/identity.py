@@ -162,6 +162,49 @@ class SigV4:
         return f"The bucket is in the region {region}, the store is set to {self.region}: give region={region!r}."
 
 
+class Authorization:
+    """One header that is the same in all requests (RFC 7617, RFC 6750), or nobody.
+
+    Args:
+        value: The header's value; None for anonymous requests.
+    """
+
+    def __init__(self, value: str | None) -> None:
+        self._value = value
+
+    def refresh(self) -> Plan[bool]:
+        """There is nothing to refresh."""
+        return False
+        yield
+
+    def recover(self, failure: Failure) -> Plan[bool]:
+        """There is nothing to mend."""
+        return False
+        yield
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the header."""
+        return {} if self._value is None else {"Authorization": self._value}
+
+    def signer(self, shape: Shape, host: str, headers: Mapping[str, str]) -> Signer | None:
+        """Sign nothing."""
+        return None
+
+    def signed_url(
+        self, method: str, scheme: str, host: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta
+    ) -> str:
+        """Refuse: the header is all that the server knows."""
+        raise errors.NotSupportedError("An HTTP server has no signed URLs", hint="Sign with a cloud service's store.")
+
+    def is_same_as(self, other: Identity) -> bool:
+        """Tell whether the other has the same header."""
+        return isinstance(other, Authorization) and self._value == other._value
+
+    def hint(self, reply: Reply) -> str | None:
+        """There is nothing to say."""
+        return None
+
+
 def _credential_error(error: BaseException) -> BaseException:
     """Return the error for the caller: what the provider raised, named, unless the caller itself was stopped."""
     if isinstance(error, BaseError) or not isinstance(error, Exception):

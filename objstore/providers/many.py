@@ -80,5 +80,10 @@ class PutMany(Exchange):
         """Return the result of each write, in order; None where it failed."""
         return [None if index in self.errors else self._result(self.reply(index)) for index in range(self.total)]
 
+    @property
+    def bytes_received(self) -> int:
+        """None that count: the replies to writes have no bodies of objects."""
+        return 0
+
     def _error(self, reply: Reply, failure: Failure) -> BaseError:
         return write_error(super()._error(reply, failure), self._options)

@@ -16,7 +16,7 @@ from objstore import exceptions as errors
 from objstore._core import Bytes, Listing
 from objstore._effects import Plan
 from objstore.exceptions import BaseError
-from objstore.providers.conditions import check_conditions, check_mode, does_not_fit, resolve
+from objstore.providers.conditions import check_conditions, check_mode, resolve
 from objstore.providers.pages import OneByOne
 from objstore.providers.provider import (
     ANY,
@@ -114,13 +114,7 @@ class Memory:
 
     def _deliver(self, read: Read, conditions: Conditions) -> Bytes:
         body = self.read(read.key, read.range, conditions).body
-        if read.target is None:
-            return body
-        buffer, start, length = read.target
-        if len(body) > length:
-            raise does_not_fit(read.key, len(body), length)
-        memoryview(buffer)[start : start + len(body)] = body
-        return Bytes(memoryview(buffer)[start : start + len(body)])
+        return body if read.target is None else read.target.fill(body)
 
     # --- writing
 

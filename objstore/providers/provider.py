@@ -15,7 +15,7 @@ from objstore._core import Buffer, Bytes, Listing
 from objstore._effects import Plan
 from objstore._options import RetryOptions, Settings, Table
 from objstore._urls import Scheme
-from objstore.exceptions import BaseError
+from objstore.exceptions import BaseError, GenericError
 from objstore.types import ObjectMeta, PutMode, PutResult
 
 RESERVED = (
@@ -34,6 +34,12 @@ class Range(NamedTuple):
 
     start: int = -1
     end: int = -1
+
+    def within(self, size: int) -> tuple[int, int]:
+        """Return which bytes of an object of `size` bytes it means."""
+        if self.start >= 0:
+            return self.start, size if self.end < 0 else min(self.end, size)
+        return 0 if self.end < 0 else max(size - self.end, 0), size
 
 
 WHOLE = Range()
@@ -102,6 +108,18 @@ class Target(NamedTuple):
     buffer: Buffer
     start: int
     length: int
+
+    def fill(self, body: Bytes) -> Bytes:
+        """Copy a body there, and return it as a view of it.
+
+        Raises:
+            GenericError: It does not fit.
+        """
+        if len(body) > self.length:
+            raise GenericError(f"{len(body)} bytes do not fit in a buffer of {self.length}")
+        view = memoryview(self.buffer)[self.start : self.start + len(body)]
+        view[:] = body
+        return Bytes(view)
 
 
 class Read(NamedTuple):
@@ -202,19 +220,24 @@ class ListMany(Exchange, Protocol):
 
 
 class Provider(Protocol):
-    """The primitive operations of one bucket, or of whatever stands for it."""
+    """The primitive operations of one bucket, or of whatever stands for it.
+
+    Attributes:
+        most_parts: How many parts an upload may have; 1: there are no uploads in parts.
+        smallest_part: The least size of every part but the last, in bytes.
+        lists_from_anywhere: Whether a listing that begins after an offset costs no more than one from the start.
+    """
 
     most_parts: int
     smallest_part: int
     lists_from_anywhere: bool
-    """Whether a listing that begins after an offset costs no more than one from the start."""
 
     @property
     def latency(self) -> float:
         """How long a reply has lately taken to begin, in seconds."""
 
     def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
-        """Read one object, or a range of it."""
+        """Read one object, or a range of it; the body may go on behind the range, to the end of the object."""
 
     def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
         """Read what is known about one object."""

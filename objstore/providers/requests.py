@@ -23,6 +23,7 @@ from objstore.providers.provider import (
     RESERVED,
     WHOLE,
     Conditions,
+    Fetch,
     Fetched,
     Range,
     Read,
@@ -47,6 +48,8 @@ class Requests:
         write_headers: Headers of every request that creates one (encryption and the like).
         tagging: Whether the service takes tags; else they are left out.
     """
+
+    lists_from_anywhere = False
 
     def __init__(
         self,
@@ -75,21 +78,26 @@ class Requests:
     # --- reading
 
     def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
-        """Read one object, or a range of it."""
-        reply = yield from self._read_one("GET", key, range, conditions)
-        meta = self.meta(key, reply)
-        span = (reply.start, reply.end) if reply.start >= 0 else (0, meta["size"])
-        if reply.start < 0 and range != WHOLE:
-            span = _resolved(range, meta["size"])
-        return Fetched(meta, self._attributes(reply), span, reply.body)
+        """Read one object, or a range of it; all of it, where the server tells its size in no other way."""
+        reply = yield from self.read_one("GET", key, range, conditions)
+        size, body = _size(reply, range), reply.body
+        if size < 0:
+            reply = yield from self.read_one("GET", key, WHOLE, conditions)
+            size = len(reply.body)
+            body = reply.body[range.within(size)[0] :]
+        return Fetched(self.meta(key, reply, size), self._attributes(reply), range.within(size), body)
 
     def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
         """Read what is known about one object."""
-        reply = yield from self._read_one("HEAD", key, WHOLE, conditions)
+        return self.fetched_head(key, (yield from self.read_one("HEAD", key, WHOLE, conditions)))
+
+    def fetched_head(self, key: str, reply: Reply) -> Fetched:
+        """Return what the reply to a HEAD says."""
         meta = self.meta(key, reply)
         return Fetched(meta, self._attributes(reply), (0, meta["size"]), reply.body)
 
-    def _read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
+    def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
+        """Send one request that reads."""
         yield from self.service.refresh()
         shape = self._read_shape(method, conditions)
         exchange = Exchange(self.service, shape, lambda _: key, keep_head=True)
@@ -104,7 +112,7 @@ class Requests:
         most_in_flight: int,
         each: bool = False,
         window: int = 0,
-    ) -> Plan[Exchange]:
+    ) -> Plan[Fetch]:
         """Begin many reads."""
         yield from self.service.refresh()
         shape = self._read_shape("GET", conditions)
@@ -146,14 +154,13 @@ class Requests:
     def _version(self, conditions: Conditions) -> list[tuple[str, str]]:
         return [(self.service.dialect.version_query, conditions.version)] if conditions.version else []
 
-    def meta(self, key: str, reply: Reply) -> ObjectMeta:
-        """Return the metadata of an object."""
+    def meta(self, key: str, reply: Reply, size: int = -1) -> ObjectMeta:
+        """Return the metadata of an object; its size is that of the reply, where none is given."""
         headers = reply.headers
-        size = reply.total if reply.total >= 0 else reply.content_length
         return {
             "path": key,
             "last_modified": parse_http_date(headers.get("last-modified", "")) or EPOCH,
-            "size": size if size >= 0 else len(reply.body),
+            "size": size if size >= 0 else max(reply.content_length, 0),
             "e_tag": headers.get("etag"),
             "version": headers.get(self.service.dialect.version_header),
         }
@@ -259,8 +266,14 @@ class Requests:
         return b"?" + text.encode() if text else b""
 
 
-def _resolved(range: Range, size: int) -> tuple[int, int]:
-    """Return the range of an object of `size` bytes that was asked for."""
-    if range.start < 0:
-        return max(size - range.end, 0), size
-    return range.start, size if range.end < 0 else min(range.end, size)
+def _size(reply: Reply, range: Range) -> int:
+    """Return the size of the object that a reply is of, -1 where it does not tell."""
+    if range == WHOLE:
+        return len(reply.body)
+    if reply.start >= 0:
+        return reply.total
+    if reply.content_length >= 0:
+        return reply.content_length
+    begun = range.start >= 0
+    cut = range.end >= 0 and len(reply.body) >= range.end - range.start
+    return range.start + len(reply.body) if begun and not cut else -1

@@ -14,7 +14,7 @@ from typing import Any
 
 from objstore import exceptions as errors
 from objstore._core import encode_path
-from objstore._http import client_settings, split_endpoint
+from objstore._http import client_settings, split_endpoint, text_headers
 from objstore._options import RetryOptions, Settings, Table
 from objstore._retry import FAILED, Policy, Row
 from objstore.credentials.aws import Credential
@@ -116,7 +116,7 @@ def _service(values: Any, retry: RetryOptions, identity: SigV4, user_agent: str,
         "settings": client_settings(values, origin.partition(":")[0], user_agent),
         "policy": Policy(retry),
         "identity": identity,
-        "headers": _text_headers(values["default_headers"]),
+        "headers": text_headers(values["default_headers"]),
         "prefix": prefix,
         "most_in_flight": values["max_connections"],
     }
@@ -158,10 +158,6 @@ def _no_credential() -> object:
         "There is no credential",
         hint="Give access_key_id and secret_access_key, or a credential_provider, or skip_signature=True.",
     )
-
-
-def _text_headers(headers: dict[str, bytes] | None) -> dict[str, str]:
-    return {name: value.decode("latin-1") for name, value in (headers or {}).items()}
 
 
 def _default_type(values: Any) -> dict[str, str]:

@@ -14,14 +14,29 @@ from datetime import timedelta
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import pytest
 
 from objstore.results import PART
-from objstore.store import LocalStore, MemoryStore, S3Store, Store
-from tests.conftest import S3_SERVERS
-from tests.servers import S3Server
+from objstore.store import HTTPStore, LocalStore, MemoryStore, S3Store, Store
+from tests.conftest import S3_SERVERS, WEBDAV_SERVERS
+from tests.servers import S3Server, WebDavServer
+
+Server: TypeAlias = S3Server | WebDavServer | Path | None
+"""Where a store is: on a server, in a directory of local files, or in memory (None)."""
+
+NO_BUCKET = {
+    "attributes": "WebDAV servers keep files, and nothing beside their bytes",
+    "deletes of what is missing": "HTTP says 404 when there is nothing to delete",
+    "keys below keys": "WebDAV servers keep keys as files in folders, and none can be both",
+    "long keys": "file systems have shorter names",
+    "names of more than 255 bytes": "no Linux file system has longer names",
+    "parts": "HTTP has no uploads in parts",
+    "raw keys": "WebDAV servers keep keys as files in folders",
+    "signed URLs": "HTTP has no signed URLs",
+    "versions": "HTTP has no versions",
+}
 
 CANNOT = {
     "local": {
@@ -61,6 +76,16 @@ CANNOT = {
         "tags": "rclone keeps no tags",
         "unsigned requests": "rclone takes unsigned requests for malformed ones",
         "versions": "rclone keeps no versions",
+    },
+    "webdav": {
+        **NO_BUCKET,
+        "conditions of writes": "Go's WebDAV ignores If-Match and If-None-Match of a PUT",
+    },
+    "wsgidav": {
+        **NO_BUCKET,
+        "ETags within a second": "WsgiDAV makes an ETag of the second and the size",
+        "every Destination": "WsgiDAV decodes a Destination before it takes it apart: a ? or ; ends the path",
+        "folders that are missing": "WsgiDAV says 403 of a folder",
     },
 }
 """What a server cannot do, and why a test with the mark ``needs`` of that is skipped there."""
@@ -169,8 +194,8 @@ def mode(request: pytest.FixtureRequest) -> Mode:
     return Mode(request.param)
 
 
-@pytest.fixture(scope="session", params=["memory", "local", *S3_SERVERS])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> S3Server | Path | None:
+@pytest.fixture(scope="session", params=["memory", "local", *S3_SERVERS, *WEBDAV_SERVERS])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Server:
     """Each server in turn; a directory for local files, None for the memory."""
     if request.param == "memory":
         return None
@@ -226,26 +251,39 @@ def bucket(s3_server: S3Server, clients: Callable[[S3Server], Any]) -> Bucket:
     return Bucket(s3_server, clients(s3_server))
 
 
-def new_store(server: S3Server | Path | None, clients: Callable[[S3Server], Any], **options: Any) -> Store:
+def new_store(server: Server, clients: Callable[[S3Server], Any], **options: Any) -> Store:
     if isinstance(server, Path):
         return LocalStore(server / f"conformance-{next(numbers):04}", mkdir=True, **options)
+    if isinstance(server, WebDavServer):
+        return open_folder(server, **options)
     return MemoryStore(**options) if server is None else Bucket(server, clients(server)).open(**options)
 
 
+def open_folder(server: WebDavServer, **changes: Any) -> HTTPStore:
+    """Return a store on a new folder of a WebDAV server."""
+    usual = {
+        "username": server.username,
+        "password": server.password,
+        "client_options": {"allow_http": True},
+        "retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
+    }
+    return HTTPStore(f"{server.url}/conformance-{next(numbers):04}", **{**usual, **changes})
+
+
 @pytest.fixture
-def store(server: S3Server | Path | None, clients: Callable[[S3Server], Any], mode: Mode) -> Face:
+def store(server: Server, clients: Callable[[S3Server], Any], mode: Mode) -> Face:
     """An empty store, on each server and in each mode."""
     return mode(new_store(server, clients))
 
 
 @pytest.fixture
-def raw_store(server: S3Server | None, clients: Callable[[S3Server], Any], mode: Mode) -> Face:
+def raw_store(server: Server, clients: Callable[[S3Server], Any], mode: Mode) -> Face:
     """An empty store that takes paths as the keys they are."""
     return mode(new_store(server, clients, raw_keys=True))
 
 
 @pytest.fixture
-def other_store(server: S3Server | None, clients: Callable[[S3Server], Any]) -> Store:
+def other_store(server: Server, clients: Callable[[S3Server], Any]) -> Store:
     """Another empty store on the same server."""
     return new_store(server, clients)
 
@@ -257,7 +295,7 @@ def large() -> bytes:
 
 
 @pytest.fixture(scope="session")
-def full_store(server: S3Server | Path | None, clients: Callable[[S3Server], Any], large: bytes) -> Store:
+def full_store(server: Server, clients: Callable[[S3Server], Any], large: bytes) -> Store:
     """A store with objects, on each server; nobody may change them."""
     store = new_store(server, clients)
     store.put("large", large)

@@ -51,7 +51,7 @@ async def test_delete_what_does_not_exist(store: Face) -> None:
     assert await paths(store) == []
 
 
-@pytest.mark.needs("keys below keys")
+@pytest.mark.needs("keys below keys", "deletes of what is missing")
 async def test_delete_does_not_delete_below(store: Face) -> None:
     await put(store, "a/b", "a/c")
     await store.delete("a")
@@ -84,6 +84,7 @@ async def test_one_bad_path_among_many_deletes_nothing(store: Face) -> None:
 # --- copy
 
 
+@pytest.mark.needs("attributes")
 async def test_copy(store: Face, mode: Mode) -> None:
     attributes = {"Content-Type": "text/x-test", "mine": "1"}
     await store.put("a", SMALL, attributes=attributes)
@@ -122,6 +123,7 @@ async def test_what_exists_is_not_overwritten(store: Face, mode: Mode, operation
 # --- rename
 
 
+@pytest.mark.needs("attributes")
 async def test_rename(store: Face, mode: Mode) -> None:
     await store.put("a", SMALL, attributes={"mine": "1"})
     assert await store.rename("a", "b/c") is None

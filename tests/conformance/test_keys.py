@@ -45,11 +45,6 @@ SPECIAL = [
 IN_FOLDERS = [f"special {number}/{key}" for number, key in enumerate(SPECIAL)]
 
 
-def in_one_name(key: str, longest: int = 1024) -> Any:
-    """Return a key as a parameter, marked where it takes names too long for a file."""
-    return pytest.param(key, marks=[pytest.mark.needs("names of more than 255 bytes")] if longest > 255 else [])
-
-
 async def test_special_keys_come_back(store: Face, mode: Mode) -> None:
     await store.put_many((key, key.encode()) for key in IN_FOLDERS)
     assert await store.get_many(IN_FOLDERS) == [key.encode() for key in IN_FOLDERS]
@@ -59,7 +54,16 @@ async def test_special_keys_come_back(store: Face, mode: Mode) -> None:
     assert [meta["path"] for meta in metas] == IN_FOLDERS
 
 
-@pytest.mark.parametrize("key", [in_one_name(key, len(key) + len(" renamed")) for key in SPECIAL])
+def needing(key: str, longest: int | None = None) -> Any:
+    """Return a key with the marks of what a server must be able to do to keep, copy and rename it."""
+    needs = {
+        "names of more than 255 bytes": (longest or len(key) + len(" renamed")) > 255,
+        "every Destination": "?" in key or ";" in key,
+    }
+    return pytest.param(key, marks=[pytest.mark.needs(feature) for feature, needed in needs.items() if needed])
+
+
+@pytest.mark.parametrize("key", [needing(key) for key in SPECIAL])
 async def test_every_operation_on_a_special_key(store: Face, mode: Mode, key: str) -> None:
     await store.put(key, b"1")
     assert await mode(await store.get(key)).bytes() == b"1"
@@ -96,7 +100,8 @@ async def test_spaces_and_backslashes(store: Face, mode: Mode, key: str) -> None
     assert await mode(store.list()).collect() == []
 
 
-@pytest.mark.parametrize("key", ["a/" * 511 + "bc", in_one_name("k" * 1024), in_one_name("é" * 512)])
+@pytest.mark.needs("long keys")
+@pytest.mark.parametrize("key", ["a/" * 511 + "bc", needing("k" * 1024, 1024), needing("é" * 512, 1024)])
 async def test_the_longest_keys(store: Face, mode: Mode, key: str) -> None:
     await store.put(key, b"1")
     assert await mode(await store.get(key)).bytes() == b"1"

@@ -202,7 +202,7 @@ def parts(result: dict[str, str]) -> int:
     return int(result["e_tag"].strip('"').partition("-")[2] or 0)
 
 
-@pytest.mark.needs("requests")
+@pytest.mark.needs("requests", "parts")
 @pytest.mark.parametrize(
     ("size", "use_multipart", "wanted"), [(PART - 1, None, 0), (PART + 1, None, 2), (0, True, 1), (2 * PART, False, 0)]
 )
@@ -340,6 +340,7 @@ async def test_an_upload_cut_short_leaves_no_parts(bucket: Bucket, mode: Mode, l
         await store.head("object")
 
 
+@pytest.mark.needs("parts")
 async def test_a_file_that_changes_while_it_is_sent(store: Face, tmp_path: Path, large: bytes) -> None:
     path = tmp_path / "data"
     path.write_bytes(large)

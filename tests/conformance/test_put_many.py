@@ -95,6 +95,7 @@ async def test_put_many_of_nothing(store: Face) -> None:
     assert await store.put_many({}) == []
 
 
+@pytest.mark.needs("attributes")
 async def test_put_many_with_attributes(store: Face) -> None:
     await store.put_many({"a": b"1", "b": b"2"}, attributes={"contenttype": "text/x-test", "mine": "1"})
     for path in ("a", "b"):
@@ -102,7 +103,7 @@ async def test_put_many_with_attributes(store: Face) -> None:
         assert (attributes["Content-Type"], attributes["mine"]) == ("text/x-test", "1")
 
 
-@pytest.mark.needs("conditions")
+@pytest.mark.needs("conditions", "conditions of writes")
 async def test_put_many_creates(store: Face) -> None:
     await store.put("b", b"old")
     results = await store.put_many({"a": b"new", "b": b"new", "c": b"new"}, mode="create", on_error="return")

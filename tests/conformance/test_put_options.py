@@ -27,6 +27,7 @@ async def test_a_default_content_type(bucket: Bucket, mode: Mode) -> None:
     assert (await store.get("b")).attributes["Content-Type"] == "text/x-other"
 
 
+@pytest.mark.needs("attributes")
 @pytest.mark.parametrize("use_multipart", [None, True])
 async def test_attributes(store: Face, use_multipart: bool | None) -> None:
     given = {**RESERVED, "mine": "1", "another-one": "x  y"}
@@ -36,6 +37,7 @@ async def test_attributes(store: Face, use_multipart: bool | None) -> None:
     assert (await store.get("object", options={"head": True})).attributes == found
 
 
+@pytest.mark.needs("attributes")
 async def test_attributes_in_any_spelling(store: Face) -> None:
     given = {name.lower(): value for name, value in RESERVED.items()}
     await store.put("object", SMALL, attributes=given)
@@ -46,6 +48,7 @@ async def test_attributes_in_any_spelling(store: Face) -> None:
     assert (await store.get("object")).attributes == found
 
 
+@pytest.mark.needs("attributes")
 async def test_an_encoded_body_is_left_as_it_is(store: Face, mode: Mode) -> None:
     packed = gzip.compress(SMALL)
     await store.put("object", packed, attributes={"Content-Encoding": "gzip"})
@@ -55,6 +58,7 @@ async def test_an_encoded_body_is_left_as_it_is(store: Face, mode: Mode) -> None
     assert await store.get_range("object", start=0, end=5) == packed[:5]
 
 
+@pytest.mark.needs("attributes")
 async def test_attributes_are_replaced_with_the_object(store: Face) -> None:
     await store.put("object", b"old", attributes={"mine": "1"})
     await store.put("object", b"new")
@@ -76,7 +80,7 @@ async def test_attributes_with_line_breaks_are_refused(store: Face, attributes: 
     assert engine_info()["requests"] == sent
 
 
-@pytest.mark.needs("headers")
+@pytest.mark.needs("attributes", "headers")
 @pytest.mark.parametrize("attributes", [{"mine": "日本"}, {"mine": "é"}, {"näme": "1"}, {"a:b": "1"}, {"a b": "1"}])
 async def test_attributes_that_are_no_headers_are_refused(store: Face, attributes: dict[str, str]) -> None:
     sent = engine_info()["requests"]
@@ -125,7 +129,7 @@ async def test_create(store: Face, mode: Mode, use_multipart: bool | None) -> No
     assert await mode(await store.get("object")).bytes() == b"old"
 
 
-@pytest.mark.needs("conditions")
+@pytest.mark.needs("conditions", "ETags within a second")
 @pytest.mark.parametrize(
     "use_multipart", [None, pytest.param(True, marks=pytest.mark.needs("If-Match of an upload in parts"))]
 )

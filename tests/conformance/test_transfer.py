@@ -109,6 +109,7 @@ async def test_a_download_in_other_parts_begins_anew(library: Face, tmp_path: Pa
     assert target.read_bytes() == large
 
 
+@pytest.mark.needs("ETags within a second")
 async def test_another_version_begins_anew(store: Face, tmp_path: Path, large: bytes) -> None:
     await store.put("large", large)
     await break_off(store, tmp_path / "file", 5)
@@ -118,7 +119,9 @@ async def test_another_version_begins_anew(store: Face, tmp_path: Path, large: b
 
 
 @pytest.mark.needs("requests")
-@pytest.mark.parametrize("shorter_by", [pytest.param(0, marks=pytest.mark.needs("conditions")), 100, 10 * MIB])
+@pytest.mark.parametrize(
+    "shorter_by", [pytest.param(0, marks=pytest.mark.needs("conditions", "ETags within a second")), 100, 10 * MIB]
+)
 async def test_an_object_replaced_while_it_is_downloaded(
     store: Face, tmp_path: Path, large: bytes, shorter_by: int
 ) -> None:
@@ -186,6 +189,7 @@ async def test_upload(store: Face, mode: Mode, tmp_path: Path, large: bytes, siz
     assert await mode(await store.get("object")).bytes() == large[:size]
 
 
+@pytest.mark.needs("parts")
 async def test_upload_tells_its_progress(store: Face, tmp_path: Path, large: bytes) -> None:
     (tmp_path / "file").write_bytes(large)
     calls: list[tuple[int, int, int]] = []
@@ -201,6 +205,7 @@ async def test_upload_tells_the_progress_of_one_part(store: Face, tmp_path: Path
     assert calls[-1] == (1, 1, len(SMALL))
 
 
+@pytest.mark.needs("attributes")
 async def test_upload_with_attributes(store: Face, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(SMALL)
     await store.upload(tmp_path / "file", "object", attributes={"mine": "1"})

@@ -10,6 +10,12 @@ query says what else happens:
     close=1             the connection is closed after the reply
     rate=N              the request's body is read at N bytes a second
     echo=1              the reply's body is the request's head
+    ranges=0            Range is ignored; "suffix": only one that asks for the end
+    framing=chunked     the body comes in chunks, without Content-Length; "close": it ends with the connection
+    head=status         that status for HEAD
+    weak=1, untagged=1  the ETag is weak, or there is none
+    header=LINE         one more header line
+    hops=N              N redirects by status `by` (302) to the same target on the server `to` (this one)
 
 Under /-/ is the control: GET /-/seen returns the counts, GET /-/forget breaks off what is under way and sets them back,
 GET /-/hang-up closes every connection that has no request under way.
@@ -28,6 +34,7 @@ import ssl
 import sys
 import tempfile
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -61,6 +68,17 @@ class Seen:
 
 
 seen = Seen()
+
+
+@lru_cache(maxsize=8)
+def whole(size: int) -> bytes:
+    """Return the bytes of an object."""
+    return content(0, size)
+
+
+def in_one_chunk(body: bytes) -> bytes:
+    """Return a body in the chunked coding (RFC 9112, section 7.1)."""
+    return (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
 
 
 class Connection(asyncio.Protocol):
@@ -102,6 +120,8 @@ class Connection(asyncio.Protocol):
         self.head = head
         self.target = head.split(b" ", 2)[1].decode()
         self.query = dict(parse_qsl(self.target.partition("?")[2]))
+        self.framing = self.query.get("framing", "length")
+        self.is_head = head.startswith(b"HEAD")
         self.left = int(self.header("content-length") or 0)
         if "rate" in self.query:
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
@@ -143,22 +163,25 @@ class Connection(asyncio.Protocol):
         if self.closing or self.query.get("stall") == "head":
             return
         status, body, headers = self.reply()
-        lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(body)}", *headers]
+        framing = {"chunked": ["Transfer-Encoding: chunked"], "close": []}
+        lines = [f"HTTP/1.1 {status} Said", *framing.get(self.framing, [f"Content-Length: {len(body)}"]), *headers]
         head = "\r\n".join([*lines, "", ""]).encode()
-        wanted = b"" if self.head is not None and self.head.startswith(b"HEAD") else body
+        wanted = b"" if self.is_head else in_one_chunk(body) if self.framing == "chunked" else body
         if "stall" in self.query:
             self.transport.write(head + wanted[: int(self.query["stall"])])
             return
         self.end_request()
         self.transport.write(head + wanted)
-        if "close" in self.query:
+        if "close" in (*self.query, self.framing):
             self.transport.close()
 
     def reply(self) -> tuple[int, bytes, list[str]]:
         """Return the status, the body, and more header lines."""
         if self.control:
             return 200, self.do_control(), []
-        status = int(self.query.get("status", 200))
+        if int(self.query.get("hops", 0)):
+            return int(self.query.get("by", 302)), b"elsewhere", [f"Location: {self.onward()}", 'ETag: "elsewhere"']
+        status = int(self.query.get("head", 200) if self.is_head else self.query.get("status", 200))
         if status != 200 or ("once" in self.query and self.target not in seen.targets):
             seen.targets.add(self.target)
             return int(self.query.get("once", status)), b"busy", ["X-Twice: 1", "X-Twice: 2"]
@@ -166,17 +189,26 @@ class Connection(asyncio.Protocol):
             return 200, self.head or b"", []
         return self.serve(int(self.target.split("/")[1]))
 
+    def onward(self) -> str:
+        """Return where a redirect leads: the same target with one hop less."""
+        path, _, query = self.target.partition("?")
+        hops = f"hops={self.query['hops']}"
+        less = query.replace(hops, f"hops={int(self.query['hops']) - 1}")
+        return f"{self.query.get('to', '')}{path}?{less}"
+
     def serve(self, size: int) -> tuple[int, bytes, list[str]]:
-        asked = self.header("range")
-        tag = f'ETag: "{size}"'
-        if asked is None:
-            return 200, content(0, size), [tag, "X-Twice: 1", "X-Twice: 2"]
-        first, last = asked.removeprefix("bytes=").split("-")
+        asked = self.header("range") or ""
+        first, mark, last = asked.removeprefix("bytes=").partition("-")
+        tag = f'ETag: {"W/" if "weak" in self.query else ""}"{size}"' if "untagged" not in self.query else "X-Tag: none"
+        headers = [tag, self.query.get("header", "X-Header: none")]
+        ignored = self.query.get("ranges")
+        if not mark or ignored == "0" or (ignored == "suffix" and not first):
+            return 200, whole(size), [*headers, "X-Twice: 1", "X-Twice: 2"]
         start = int(first) if first else max(size - int(last), 0)
         end = min(int(last) + 1, size) if first and last else size
         if start >= end:
             return 416, b"", [f"Content-Range: bytes */{size}"]
-        return 206, content(start, end), [tag, f"Content-Range: bytes {start}-{end - 1}/{size}"]
+        return 206, whole(size)[start:end], [*headers, f"Content-Range: bytes {start}-{end - 1}/{size}"]
 
     def do_control(self) -> bytes:
         report = seen.report()
