@@ -6,6 +6,7 @@ Its one invariant: the object appears as a whole when the writer is closed, or n
 from __future__ import annotations
 
 import io
+import sys
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -42,7 +43,8 @@ class Writer:
         key: Its key.
         path: Its path, for errors.
         options: What is stored with it, and what it may replace.
-        part_size: The size of a part in bytes; an object of no more is sent in one request.
+        part_size: The size of a part in bytes; an object of no more is sent in one request, as is any where the service
+            takes no parts.
         most_in_flight: How many parts are on their way at a time.
     """
 
@@ -56,7 +58,7 @@ class Writer:
         self._provider = provider
         self._key = key
         self._options = options
-        self._part_size = max(part_size, provider.smallest_part)
+        self._part_size = sys.maxsize if provider.most_parts == 1 else max(part_size, provider.smallest_part)
         self._most_in_flight = most_in_flight
         self._pieces: list[memoryview] = []
         self._tail = bytearray()
@@ -186,10 +188,6 @@ class _File:
         """Drop what has been written, if the file was never closed."""
         self._writer.abandon(self)
 
-    def closed(self) -> bool:
-        """Tell whether it has been closed."""
-        return self._writer.closed
-
     def readable(self) -> bool:
         """Return False."""
         return False
@@ -251,6 +249,10 @@ class WritableFile(_File):
     flush = both(_File._flush)[0]
     close = both(_File._close)[0]
 
+    def closed(self) -> bool:
+        """Tell whether it has been closed."""
+        return self._writer.closed
+
     def __enter__(self) -> Self:
         """Return itself."""
         return self
@@ -266,6 +268,10 @@ class AsyncWritableFile(_File):
     write = both(_File._write)[1]
     flush = both(_File._flush)[1]
     close = both(_File._close)[1]
+
+    async def closed(self) -> bool:
+        """Tell whether it has been closed."""
+        return self._writer.closed
 
     async def __aenter__(self) -> Self:
         """Return itself."""

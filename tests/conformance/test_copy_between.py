@@ -13,6 +13,7 @@ from tests.conformance.conftest import Bucket, Face, Mode, Told
 ATTRIBUTES = {"Content-Type": "text/plain", "own": "value"}
 
 
+@pytest.mark.needs("attributes")
 async def test_to_another_bucket(store: Face, other_store: Store) -> None:
     await store.put("a", b"body", attributes=ATTRIBUTES)
     await store.copy("a", "b/c", to_store=other_store)
