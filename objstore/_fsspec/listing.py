@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from glob import has_magic
@@ -73,7 +73,7 @@ def info(fs: FsspecStore, path: str, *, refresh: bool = False) -> Plan[Info]:
 def _root(fs: FsspecStore, path: str, bucket: str) -> Plan[Info]:
     """Return what is known about a bucket: that it is there."""
     if bucket:
-        yield from _ops.list_pages(fs._construct_store(bucket), None, None)()
+        yield from _pages(fs._construct_store(bucket), None)()
     return folder(path)
 
 
@@ -85,11 +85,22 @@ def _cached(fs: FsspecStore, path: str) -> Info | None:
 
 
 def _has_any(store: Store, prefix: str) -> Plan[bool]:
-    next_page = _ops.list_pages(store, prefix, None)
+    next_page = _pages(store, prefix)
     while (page := (yield from next_page())) is not None:
-        if len(page):
+        if page:
             return True
     return False
+
+
+def _pages(store: Store, prefix: str | None) -> Callable[[], Plan[Sequence[ObjectMeta] | None]]:
+    """Return what makes the plan of the next page of a listing; None is its end."""
+    next_page = _ops.list_pages(store, prefix, None)
+
+    def next_metas() -> Plan[Sequence[ObjectMeta] | None]:
+        page = yield from next_page()
+        return None if page is None else DICTS.cut(page, store.full_prefix(None), 0, None)
+
+    return next_metas
 
 
 def folder(path: str) -> Info:
@@ -257,10 +268,10 @@ def _all_below(fs: FsspecStore, bucket: str, key: str) -> Plan[dict[str, Info]]:
     store = fs._construct_store(bucket)
     folders: dict[str, Info] = {}
     files: dict[str, Info] = {}
-    next_page = _ops.list_pages(store, key + "/" if key else None, None)
+    next_page = _pages(store, key + "/" if key else None)
     top = fs._join_path(bucket, key)
     while (page := (yield from next_page())) is not None:
-        for meta in DICTS.cut(page, "", 0, None):
+        for meta in page:
             entry = _file(fs, bucket, meta)
             (folders if is_folder(entry) else files)[entry["name"]] = entry
             _add_parents(folders, entry["name"], top)

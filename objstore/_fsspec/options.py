@@ -8,6 +8,8 @@ Its one invariant: no message made here shows the value of an option.
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -191,13 +193,14 @@ _S3_EXTRA: dict[str, Rule] = {
     "BucketKeyEnabled": _to("sse_bucket_key_enabled"),
     "RequestPayer": _to("request_payer"),
 }
-_FILES: dict[str, Rule] = {
+FILE_NAMES: Mapping[str, Rule] = {
     "default_block_size": _to_files("block_size"),
     "default_cache_type": _to_files("cache_type"),
 }
+"""How files are opened, with any store."""
 
 S3_NAMES: Mapping[str, Rule] = {
-    **_FILES,
+    **FILE_NAMES,
     "anon": _to("skip_signature"),
     "key": _to("access_key_id"),
     "username": _to("access_key_id"),
@@ -219,6 +222,71 @@ S3_NAMES: Mapping[str, Rule] = {
     "max_concurrency": _no(_ONE_WAY),
 }
 """The options of s3fs."""
+
+
+def _google_token(name: str, value: Any, given: Given) -> None:
+    """Take what gcsfs calls a token: a word, the file of a credential, or the key of a service account."""
+    if value == "anon":
+        given.set("skip_signature", True)
+    elif isinstance(value, Mapping):
+        given.set("service_account_key", json.dumps(dict(value)))
+    elif isinstance(value, str | os.PathLike) and value not in ("google_default", "cloud"):
+        given.set("application_credentials", os.fspath(value))
+    elif not isinstance(value, str):
+        raise ConfigurationError(f"The option {name!r} is a {type(value).__name__}", hint=_PROVIDER)
+
+
+GCS_NAMES: Mapping[str, Rule] = {
+    **FILE_NAMES,
+    "token": _google_token,
+    "endpoint_url": _to("base_url"),
+    "project": _no("Leave it out: a bucket's name is enough."),
+    "access": _unless(("full_control", "read_write"), "Leave it out: what is allowed is for the credential to say."),
+    "requester_pays": _unless((False,), "Leave it out: it is for S3 alone."),
+    "version_aware": _unless((False,), "Open a version with objstore.get(..., options={'version': ...})."),
+}
+"""The options of gcsfs."""
+
+_CONNECTION: dict[str, Rule] = {
+    "AccountName": _to("account_name"),
+    "AccountKey": _to("account_key"),
+    "BlobEndpoint": _to("endpoint"),
+    "SharedAccessSignature": _to("sas_key"),
+    "UseDevelopmentStorage": _to("use_emulator"),
+    "DefaultEndpointsProtocol": _unless(("https",), "Give the BlobEndpoint."),
+    "EndpointSuffix": _unless(("core.windows.net",), "Give the BlobEndpoint."),
+}
+
+
+def _connection_string(name: str, value: Any, given: Given) -> None:
+    pairs = (part.partition("=") for part in str(value).split(";") if part)
+    _nested(_CONNECTION)(name, {key: text for key, _, text in pairs}, given)
+
+
+def _azure_credential(name: str, value: Any, given: Given) -> None:
+    """Take the key of an account or a shared access signature; objects of azure-identity have a provider."""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"The option {name!r} is a {type(value).__name__}", hint=_PROVIDER)
+    given.set("sas_key" if "sig=" in value else "account_key", value)
+
+
+AZURE_NAMES: Mapping[str, Rule] = {
+    **FILE_NAMES,
+    "anon": _to("skip_signature"),
+    "account_host": lambda name, value, given: given.set("endpoint", f"https://{value}"),
+    "connection_string": _connection_string,
+    "credential": _azure_credential,
+    "location_mode": _unless(("primary",), _ONE_WAY),
+    "max_concurrency": _no(_ONE_WAY),
+    "version_aware": _unless((False,), "Open a version with objstore.get(..., options={'version': ...})."),
+}
+"""The options of adlfs."""
+
+LOCAL_NAMES: Mapping[str, Rule] = {
+    **FILE_NAMES,
+    "auto_mkdir": _unless((True,), "Leave it out: folders are made by themselves."),
+}
+"""The options of fsspec's own local filesystem."""
 
 
 def without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from objstore._fsspec.options import S3_NAMES, Given, Rule
+from objstore import store as stores
+from objstore._fsspec.options import AZURE_NAMES, FILE_NAMES, GCS_NAMES, LOCAL_NAMES, S3_NAMES, Given, Rule
 from objstore.store import MemoryStore, S3Store, Store
 
 OWN = "obj"
@@ -45,9 +47,37 @@ def _memory(protocol: str, bucket: str, given: Given) -> Store:
     return MemoryStore(raw_keys=True)
 
 
+def _gcs(protocol: str, bucket: str, given: Given) -> Store:
+    return _kind("GCSStore")(bucket, raw_keys=True, **given.arguments())  # type: ignore[no-any-return]
+
+
+def _azure(protocol: str, container: str, given: Given) -> Store:
+    """Open a container, which may be named with its account: ``container@account.dfs.core.windows.net``."""
+    return _kind("AzureStore").from_url(f"{protocol}://{container}", raw_keys=True, **given.arguments())  # type: ignore[no-any-return]
+
+
+def _http(protocol: str, host: str, given: Given) -> Store:
+    given.refuse(protocol)
+    options, retry = given.client_options or None, given.retry_config or None
+    return _kind("HTTPStore")(f"{protocol}://{host}", client_options=options, retry_config=retry)  # type: ignore[no-any-return]
+
+
+def _local(protocol: str, bucket: str, given: Given) -> Store:
+    return _kind("LocalStore")(**given.settings)  # type: ignore[no-any-return]
+
+
+def _kind(name: str) -> Any:
+    """Return a class of stores."""
+    return getattr(stores, name)
+
+
 SERVICES = (
     Service(("s3", "s3a"), _bucket(S3Store), names=S3_NAMES),
-    Service(("memory",), _memory, has_buckets=False),
+    Service(("gs", "gcs"), _gcs, names=GCS_NAMES),
+    Service(("abfs", "abfss", "adl", "az", "azure"), _azure, names=AZURE_NAMES),
+    Service(("https", "http"), _http, names=FILE_NAMES),
+    Service(("file",), _local, has_buckets=False, root="/", names=LOCAL_NAMES),
+    Service(("memory",), _memory, has_buckets=False, names=FILE_NAMES),
 )
 
 BY_PROTOCOL: Mapping[str, tuple[str, Service]] = {
