@@ -25,6 +25,7 @@ except ImportError as error:
 
 from fsspec.asyn import AsyncFileSystem, get_loop
 from fsspec.config import conf
+from fsspec.json import FilesystemJSONEncoder
 from fsspec.utils import stringify_path
 
 from objstore._arguments import check_at_least
@@ -255,10 +256,11 @@ class FsspecStore(AsyncFileSystem, metaclass=_ByProtocol):  # type: ignore[misc]
         Args:
             include_password: Whether to include options that may be secrets; nothing of the environment is included.
         """
-        made: dict[str, Any] = super().to_dict(include_password=include_password)
         options = self._given_options()
-        kept = options if include_password else without_secrets(options)
-        return {**{k: made[k] for k in ("cls", "protocol", "args")}, **{k: v for k, v in made.items() if k in kept}}
+        shown = options if include_password else without_secrets(options)
+        names = {"cls": f"{type(self).__module__}:{type(self).__name__}", "protocol": self.protocol}
+        plain = FilesystemJSONEncoder().make_serializable
+        return {**names, "args": plain(self.storage_args), **plain(shown)}
 
 
 def _rebuild(kind: type[FsspecStore], args: tuple[Any, ...], options: dict[str, Any]) -> FsspecStore:

@@ -49,6 +49,7 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         FileExistsError: The mode is ``"xb"``, and it exists.
     """
 
+    cache: Any = None
     closed: bool
 
     def __init__(
@@ -132,6 +133,8 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
             if self._spool is not None and self.autocommit:
                 self.commit()
         finally:
+            if hasattr(self.cache, "close"):
+                self.cache.close()
             self.cache = None
             self.closed = True
 
