@@ -17,7 +17,7 @@ from objstore._effects import Plan
 from objstore._fsspec.listing import Info, by_bucket, expand, is_folder, is_mark, missing
 from objstore.exceptions import BaseError, InvalidRangeError
 from objstore.providers.provider import Range
-from objstore.types import Buffer, OffsetRange, PutResult, SuffixRange
+from objstore.types import Buffer, GetOptions, OffsetRange, PutResult, SuffixRange
 
 if TYPE_CHECKING:
     from objstore.fsspec import FsspecStore
@@ -52,8 +52,9 @@ def cat_file(fs: FsspecStore, path: str, start: Bound = None, end: Bound = None)
     if end is not None and end <= (start or 0):
         yield from _ops.head(store, key)
         return b""
+    options: GetOptions = {"range": _range(start or 0, end)}
     try:
-        result = yield from _ops.get(store, key, options={"range": _range(start or 0, end)})
+        result = yield from _ops.get(store, key, options=options)
     except InvalidRangeError:
         return b""
     return bytes((yield from result._bytes()))

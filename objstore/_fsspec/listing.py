@@ -187,7 +187,7 @@ def _level(fs: FsspecStore, path: str) -> Plan[list[Info]]:
     store = fs._construct_store(bucket)
     result = yield from _ops.list_with_delimiter(store, key + "/" if key else None)
     files = [_file(fs, bucket, meta) for meta in result["objects"]]
-    entries = [folder(fs._join_path(bucket, prefix)) for prefix in result["common_prefixes"]]
+    entries = [folder(fs._join_path(bucket, prefix.rstrip("/"))) for prefix in result["common_prefixes"]]
     entries += [entry for entry in files if entry["name"] != path]
     if not (entries or files) and key:
         entries = [_file(fs, bucket, (yield from _ops.head(store, key)))]
