@@ -500,6 +500,21 @@ def test_pyarrow(s3: FsspecStore) -> None:
         assert stream.read() == b"22"
 
 
+def test_universal_pathlib(ministack: S3Server, s3: FsspecStore, restored: None) -> None:
+    upath = pytest.importorskip("upath")
+    register("s3")
+    folder = upath.UPath(f"s3://{BUCKET}/upath", **options(ministack))
+    (folder / "a" / "x.txt").write_text("text")
+    (folder / "a").mkdir(exist_ok=True)
+    assert isinstance(folder.fs, FsspecStore)
+    assert s3.cat(f"{BUCKET}/upath/a/x.txt") == b"text"
+    assert [path.name for path in folder.rglob("*.txt")] == ["x.txt"]
+    assert (folder / "a").is_dir()
+    assert (folder / "a" / "x.txt").stat().st_size == 4
+    (folder / "a" / "x.txt").unlink()
+    assert not (folder / "a").exists()
+
+
 def test_zipfile(fs: FsspecStore) -> None:
     with fs.open("x.zip", "wb") as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr("inside", b"zipped")

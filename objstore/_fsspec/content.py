@@ -17,7 +17,7 @@ from objstore._effects import Plan
 from objstore._fsspec.listing import Info, by_bucket, expand, is_folder, is_mark, missing
 from objstore.exceptions import BaseError, InvalidRangeError
 from objstore.providers.provider import Range
-from objstore.types import Buffer, GetOptions, OffsetRange, PutResult, SuffixRange
+from objstore.types import Buffer, GetOptions, PutResult
 
 if TYPE_CHECKING:
     from objstore.fsspec import FsspecStore
@@ -52,19 +52,20 @@ def cat_file(fs: FsspecStore, path: str, start: Bound = None, end: Bound = None)
     if end is not None and end <= (start or 0):
         yield from _ops.head(store, key)
         return b""
-    options: GetOptions = {"range": _range(start or 0, end)}
     try:
-        result = yield from _ops.get(store, key, options=options)
+        result = yield from _ops.get(store, key, options=_only(start or 0, end))
     except InvalidRangeError:
         return b""
     return bytes((yield from result._bytes()))
 
 
-def _range(start: int, end: Bound) -> tuple[int, int] | OffsetRange | SuffixRange | None:
+def _only(start: int, end: Bound) -> GetOptions | None:
     """Return a range that is not empty as `get` takes it."""
     if end is not None:
-        return start, end
-    return {"suffix": -start} if start < 0 else {"offset": start} if start else None
+        return {"range": (start, end)}
+    if start < 0:
+        return {"range": {"suffix": -start}}
+    return {"range": {"offset": start}} if start else None
 
 
 class _Wanted(NamedTuple):

@@ -115,7 +115,9 @@ def url(
     return sign(fs, path, expires, method, response_headers)
 
 
-def mkdir(fs: FsspecStore, path: str, create_parents: bool = True, exist_ok: bool = False) -> Plan[None]:
+def mkdir(
+    fs: FsspecStore, path: str, create_parents: bool = True, exist_ok: bool = False, **kwargs: object
+) -> Plan[None]:
     """Do nothing for a folder: it is there as soon as there is a file in it. A bucket cannot be made.
 
     Args:
@@ -123,6 +125,7 @@ def mkdir(fs: FsspecStore, path: str, create_parents: bool = True, exist_ok: boo
         path: The path of the folder.
         create_parents: Has no effect.
         exist_ok: Whether a bucket may exist.
+        kwargs: Have no effect: permissions and the like, of what is not made.
 
     Raises:
         FileExistsError: There is a file of that name; or it is a bucket that exists.
