@@ -29,7 +29,7 @@ from fsspec.json import FilesystemJSONEncoder
 from fsspec.utils import stringify_path
 
 from objstore._arguments import check_at_least
-from objstore._fsspec import content, details, listing, services, transfer
+from objstore._fsspec import content, details, listing, patterns, services, transfer
 from objstore._fsspec.file import BufferedFile, StreamedFile
 from objstore._fsspec.options import Given, read_options, without_secrets
 from objstore._run import both
@@ -183,8 +183,8 @@ class FsspecStore(AsyncFileSystem, metaclass=_ByProtocol):  # type: ignore[misc]
     isdir, _isdir = both(listing.isdir)
     ls, _ls = both(listing.ls)
     find, _find = both(listing.find)
-    glob, _glob = both(listing.glob)
-    expand_path, _expand_path = both(listing.expand_path)
+    glob, _glob = both(patterns.glob)
+    expand_path, _expand_path = both(patterns.expand_path)
     du, _du = both(listing.du)
     size, _size = both(listing.size)
     sizes, _sizes = both(listing.sizes)

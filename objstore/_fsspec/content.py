@@ -14,7 +14,8 @@ from objstore import _bulk, _ops
 from objstore._coalesce import coalesce
 from objstore._core import Bytes
 from objstore._effects import Plan
-from objstore._fsspec.listing import Info, by_bucket, expand, is_folder, is_mark, missing
+from objstore._fsspec.listing import Info, by_bucket, is_folder, is_mark, missing
+from objstore._fsspec.patterns import expand
 from objstore.exceptions import BaseError, InvalidRangeError
 from objstore.providers.provider import Range
 from objstore.types import Buffer, GetOptions, PutResult

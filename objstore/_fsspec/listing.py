@@ -9,15 +9,10 @@ Its one invariant: where an object and a folder have the same name, the object i
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from glob import has_magic
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
-
-from fsspec.utils import glob_translate
 
 from objstore import _bulk, _ops
 from objstore._effects import Call, Plan
@@ -234,7 +229,7 @@ def find_entries(
     enter: Callable[[str], bool] = bool,
 ) -> Plan[dict[str, Info]]:
     """Return what is below a path, by name; of several levels, only the folders that are worth to `enter`."""
-    _check_depth(maxdepth)
+    check_depth(maxdepth)
     bucket, key = _place(fs, path)
     try:
         found = yield from (_levels(fs, path, maxdepth, enter) if maxdepth else _all_below(fs, bucket, key))
@@ -243,17 +238,19 @@ def find_entries(
     if not withdirs:
         found = {name: entry for name, entry in found.items() if not is_folder(entry)}
     if path and (withdirs or not found):
-        yield from _add_itself(fs, path, withdirs, found)
+        yield from add_itself(fs, path, withdirs, found)
     below = f"{path}/{prefix}" if path else prefix
     return {name: entry for name, entry in found.items() if name.startswith(below)} if prefix else found
 
 
-def _check_depth(maxdepth: int | None) -> None:
+def check_depth(maxdepth: int | None) -> None:
+    """Raise if a number of levels is none."""
     if maxdepth is not None and maxdepth < 1:
         raise ValueError(f"maxdepth = {maxdepth}: give at least 1")
 
 
-def _add_itself(fs: FsspecStore, path: str, withdirs: bool, found: dict[str, Info]) -> Plan[None]:
+def add_itself(fs: FsspecStore, path: str, withdirs: bool, found: dict[str, Info]) -> Plan[None]:
+    """Add the path itself to what was found: a file, or, with folders wanted, a folder."""
     try:
         itself = yield from info(fs, path)
     except FileNotFoundError:
@@ -315,110 +312,6 @@ def at_once(plan: Callable[[T], Plan[W]], items: list[T]) -> Plan[list[W]]:
         return [result]
     results: list[W] = yield Call(partial(in_threads, plan, items))
     return results
-
-
-def glob(
-    fs: FsspecStore, path: str, maxdepth: int | None = None, *, detail: bool = False, withdirs: bool = True
-) -> Plan[Any]:
-    """Find files and folders by a pattern: ``*``, ``?`` and ``[...]`` within a name, ``**`` for any number of levels.
-
-    Folders that cannot match are not listed.
-
-    Args:
-        fs: Where to look.
-        path: The pattern; with a slash at its end, only folders match.
-        maxdepth: How many levels ``**`` may stand for.
-        detail: Give a dict of what is known about each, instead of the names alone.
-        withdirs: Find folders too.
-    """
-    found = yield from glob_entries(fs, path, maxdepth, withdirs)
-    return dict(sorted(found.items())) if detail else sorted(found)
-
-
-def glob_entries(fs: FsspecStore, path: str, maxdepth: int | None, withdirs: bool = True) -> Plan[dict[str, Info]]:
-    """Return what matches a pattern, by name."""
-    _check_depth(maxdepth)
-    only_folders = path.endswith("/")
-    path = fs._strip_protocol(path)
-    if not has_magic(path):
-        found: dict[str, Info] = {}
-        yield from _add_itself(fs, path, True, found)
-        return found
-    root = re.split(r"[*?[]", path, maxsplit=1)[0].rpartition("/")[0]
-    depth = _depth(path[len(root) :].lstrip("/"), maxdepth)
-    found = yield from find_entries(fs, root, depth, withdirs, enter=partial(_may_match, path.split("/")))
-    matches = re.compile(glob_translate(path + "/" if only_folders else path)).match
-    slash = only_folders or path.endswith("/**")
-    return {name: entry for name, entry in found.items() if matches(name + "/" if slash and is_folder(entry) else name)}
-
-
-def _depth(pattern: str, maxdepth: int | None) -> int | None:
-    """Return how many levels a pattern can reach."""
-    before, stars, _ = pattern.partition("**")
-    if not stars:
-        return pattern.count("/") + 1
-    return None if maxdepth is None else before.count("/") + maxdepth
-
-
-def _may_match(pattern: list[str], name: str) -> bool:
-    """Tell whether something below a folder can match a pattern."""
-    depth = name.count("/") + 1
-    beginning = pattern[:depth]
-    return "**" in "/".join(beginning) or re.match(glob_translate("/".join(beginning)), name) is not None
-
-
-def expand_path(
-    fs: FsspecStore,
-    path: str | os.PathLike[str] | Iterable[str],
-    recursive: bool = False,
-    maxdepth: int | None = None,
-    assume_literal: bool = False,
-) -> Plan[list[str]]:
-    """Return all that patterns and folders stand for, sorted.
-
-    Args:
-        fs: Where to look.
-        path: A path or pattern, or several.
-        recursive: Take all that is below the folders too.
-        maxdepth: Only so many levels.
-        assume_literal: Take patterns as names.
-
-    Raises:
-        FileNotFoundError: They stand for nothing.
-    """
-    return sorted((yield from expand(fs, path, recursive, maxdepth, assume_literal)))
-
-
-def expand(
-    fs: FsspecStore,
-    path: str | os.PathLike[str] | Iterable[str],
-    recursive: bool = False,
-    maxdepth: int | None = None,
-    assume_literal: bool = False,
-) -> Plan[dict[str, Info | None]]:
-    """Return all that patterns and folders stand for, by name; None where nothing had to be asked."""
-    _check_depth(maxdepth)
-    found: dict[str, Info | None] = {}
-    for each in [path] if isinstance(path, str | os.PathLike) else path:
-        name = fs._strip_protocol(each)
-        if has_magic(name) and not assume_literal:
-            found |= yield from _matching(fs, name, recursive, maxdepth)
-        elif recursive:
-            found |= yield from find_entries(fs, name, maxdepth, True)
-        else:
-            found.setdefault(name, None)
-    if not found:
-        raise missing(fs._strip_protocol(path) if isinstance(path, str) else str(path))
-    return found
-
-
-def _matching(fs: FsspecStore, pattern: str, recursive: bool, maxdepth: int | None) -> Plan[dict[str, Info]]:
-    found = yield from glob_entries(fs, pattern, maxdepth)
-    left = None if maxdepth is None else maxdepth - 1
-    if recursive and left != 0:
-        for name in [name for name, entry in found.items() if is_folder(entry)]:
-            found |= yield from find_entries(fs, name, left, True)
-    return found
 
 
 def size(fs: FsspecStore, path: str) -> Plan[int]:

@@ -24,12 +24,12 @@ from objstore._fsspec.listing import (
     Info,
     at_once,
     by_bucket,
-    expand,
     heads,
     info,
     is_folder,
     isdir,
 )
+from objstore._fsspec.patterns import expand
 
 if TYPE_CHECKING:
     from objstore.fsspec import FsspecStore
