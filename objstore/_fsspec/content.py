@@ -180,7 +180,7 @@ def _read_ranges(
                 cuts.append((wanted.place, len(requests), 0, None))
                 requests.append((key, wanted.start, None))
     bodies = yield from _bulk.get_many(
-        fs._construct_store(bucket), requests, on_error="return", max_concurrency=batch_size
+        fs._construct_store(bucket), requests, on_error="return", max_concurrency=batch_size or fs.batch_size
     )
     for index, request, first, last in cuts:
         answers[index] = _answer(bodies[request], first, last)
@@ -275,7 +275,8 @@ def pipe(
     small = [name for name in values if name not in large]
     for bucket, items in by_bucket(fs, small).items():
         pairs = [(key, _checked(values[small[index]])) for index, key in items]
-        yield from _bulk.put_many(fs._construct_store(bucket), pairs, mode=mode, max_concurrency=batch_size)
+        most = batch_size or fs.batch_size
+        yield from _bulk.put_many(fs._construct_store(bucket), pairs, mode=mode, max_concurrency=most)
     for name in small:
         fs.invalidate_cache(name)
     for name in large:

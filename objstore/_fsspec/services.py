@@ -75,7 +75,8 @@ SERVICES = (
     Service(("s3", "s3a"), _bucket(S3Store), names=S3_NAMES),
     Service(("gs", "gcs"), _gcs, names=GCS_NAMES),
     Service(("abfs", "abfss", "adl", "az", "azure"), _azure, names=AZURE_NAMES),
-    Service(("https", "http"), _http, names=FILE_NAMES),
+    Service(("http",), _http, names=FILE_NAMES),
+    Service(("https",), _http, names=FILE_NAMES),
     Service(("file",), _local, has_buckets=False, root="/", names=LOCAL_NAMES),
     Service(("memory",), _memory, has_buckets=False, names=FILE_NAMES),
 )

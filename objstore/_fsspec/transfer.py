@@ -192,7 +192,7 @@ def _get_small(fs: FsspecStore, pairs: list[Pair], callback: Callback, batch_siz
     """Download small files, many at a time, in bounded memory."""
     for bucket, items in by_bucket(fs, [source for source, _ in pairs]).items():
         store = fs._construct_store(bucket)
-        results = _bulk.iter_many(store, [key for _, key in items], max_concurrency=batch_size)
+        results = _bulk.iter_many(store, [key for _, key in items], max_concurrency=batch_size or fs.batch_size)
         try:
             while (result := (yield from results._next())) is not None:
                 source, target = pairs[items[result[0]][0]]
@@ -299,7 +299,8 @@ def _put_small(
 ) -> Plan[None]:
     for bucket, items in by_bucket(fs, [target for _, target in pairs]).items():
         named = [(key, Path(pairs[index][0])) for index, key in items]
-        yield from _bulk.put_many(fs._construct_store(bucket), named, mode=mode, max_concurrency=batch_size)
+        most = batch_size or fs.batch_size
+        yield from _bulk.put_many(fs._construct_store(bucket), named, mode=mode, max_concurrency=most)
         for index, _ in items:
             local, target = pairs[index]
             fs.invalidate_cache(target)
