@@ -43,6 +43,7 @@ DIFFERENCES = {
     "obstore.store.S3Config.sts_endpoint": "obstore's stub only: at run time it takes endpoint_url_sts, and so do we",
     "obstore.store.AzureStore.from_url(prefix)": "obstore's stub only: at run time it refuses prefix, and so do we",
     "obstore.store.GCSStore.from_url(prefix)": "obstore's stub only: at run time it refuses prefix, and so do we",
+    "obstore.fsspec.BufferedFile.loc": "an attribute that the __init__ of fsspec's own class sets",
     "obstore.auth.boto3.PolicyDescriptorTypeTypeDef": SHAPE,
     "obstore.auth.boto3.TagTypeDef": SHAPE,
     "obstore.auth.boto3.ProvidedContextTypeDef": SHAPE,
@@ -124,7 +125,7 @@ def of_function(where: str, node: ast.FunctionDef | ast.AsyncFunctionDef, ours: 
         present = inspect.signature(ours).parameters
     except ValueError:  # it is a method of bytes, and those tell none
         return
-    mine = {name: each for name, each in present.items() if name not in ("self", "cls")}
+    mine = {name: each for name, each in present.items() if name not in ("self", "cls", "fs")}
     takes_all = any(each.kind is each.VAR_KEYWORD for each in mine.values())
     order = [name for name, (kind, _) in theirs.items() if kind is not inspect.Parameter.KEYWORD_ONLY]
     if [*mine][: len(order)] != order:

@@ -1,0 +1,1 @@
+"""The parts of the fsspec integration; `objstore.fsspec` is its face."""

@@ -1,0 +1,367 @@
+"""What there is: files and folders, one, a level or all of them, as plans.
+
+An object store has no folders. A path is a folder here if an object's key begins with it and a slash, and a bucket is
+one. Objects whose keys end in a slash are the marks that some programs leave for empty folders: they are shown as
+folders, and deleted with them.
+
+Its one invariant: where an object and a folder have the same name, the object is the one that is told of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from objstore import _bulk, _listing, _ops
+from objstore._effects import Call, Plan
+from objstore._run import run
+from objstore.exceptions import NotFoundError, NotSupportedError
+from objstore.types import ObjectMeta
+
+if TYPE_CHECKING:
+    from objstore.fsspec import FsspecStore
+    from objstore.store import Store
+
+Info: TypeAlias = dict[str, Any]
+"""What fsspec calls the details of a path: name, size, type, and what else is known."""
+
+T = TypeVar("T")
+W = TypeVar("W")
+
+MOST_THREADS = 16
+PAGE = 1000
+
+
+def info(fs: FsspecStore, path: str, *, refresh: bool = False) -> Plan[Info]:
+    """Get what is known about a file or a folder.
+
+    Args:
+        fs: Where it is.
+        path: Its path, or URL.
+        refresh: Ask the service, even if there is a listing in the cache.
+
+    Returns:
+        Its ``name``, ``size`` in bytes and ``type``, "file" or "directory"; of a file also ``e_tag``, ``version``,
+        ``last_modified``, and ``mtime`` in seconds.
+
+    Raises:
+        FileNotFoundError: There is neither an object nor anything below it.
+    """
+    path = fs._strip_protocol(path)
+    bucket, key = fs._split_path(path)
+    if not key:
+        return (yield from _root(fs, path, bucket))
+    cached = None if refresh else _cached(fs, path)
+    if cached is not None:
+        return cached
+    store = fs._construct_store(bucket)
+    try:
+        return _file(fs, bucket, (yield from _ops.head(store, key)))
+    except FileNotFoundError:
+        if (yield from _has_any(store, key + "/")):
+            return folder(path)
+    raise missing(path)
+
+
+def _root(fs: FsspecStore, path: str, bucket: str) -> Plan[Info]:
+    """Return what is known about a bucket: that it is there."""
+    if bucket:
+        yield from _pages(fs._construct_store(bucket), None)()
+    return folder(path)
+
+
+def _cached(fs: FsspecStore, path: str) -> Info | None:
+    found: list[Info] | None = fs._ls_from_cache(path)
+    if found is None:
+        return None
+    return next((entry for entry in found if entry["name"] == path), folder(path))
+
+
+def _has_any(store: Store, prefix: str) -> Plan[bool]:
+    next_page = _pages(store, prefix)
+    while (page := (yield from next_page())) is not None:
+        if page:
+            return True
+    return False
+
+
+def _pages(store: Store, prefix: str | None) -> Callable[[], Plan[Sequence[ObjectMeta] | None]]:
+    """Return what makes the plan of the next page of a listing; None is its end."""
+    return _listing.list(store, prefix, chunk_size=PAGE).next_item
+
+
+def folder(path: str) -> Info:
+    """Return what is known about a folder."""
+    return {"name": path, "size": 0, "type": "directory"}
+
+
+def missing(path: str) -> NotFoundError:
+    """Return the error for a path where there is nothing."""
+    return NotFoundError(f"{path!r} does not exist", path=path)
+
+
+def _file(fs: FsspecStore, bucket: str, meta: ObjectMeta) -> Info:
+    name = fs._join_path(bucket, meta["path"])
+    known = {
+        "e_tag": meta["e_tag"],
+        "last_modified": meta["last_modified"],
+        "mtime": meta["last_modified"].timestamp(),
+        "version": meta["version"],
+    }
+    if name.endswith("/"):
+        return {**folder(name.rstrip("/")), **known}
+    return {"name": name, "size": meta["size"], "type": "file", **known}
+
+
+def is_mark(entry: Info | None) -> bool:
+    """Tell whether a folder has an object that marks it."""
+    return entry is not None and entry["type"] == "directory" and "e_tag" in entry
+
+
+def is_folder(entry: Info | None) -> bool:
+    """Tell whether an entry is known to be a folder."""
+    return entry is not None and entry["type"] == "directory"
+
+
+def exists(fs: FsspecStore, path: str, *, refresh: bool = False) -> Plan[bool]:
+    """Tell whether there is a file or a folder at a path."""
+    return (yield from _type(fs, path, refresh)) is not None
+
+
+def isfile(fs: FsspecStore, path: str) -> Plan[bool]:
+    """Tell whether there is an object at a path."""
+    return (yield from _type(fs, path)) == "file"
+
+
+def isdir(fs: FsspecStore, path: str) -> Plan[bool]:
+    """Tell whether there is anything below a path, and no object at it."""
+    return (yield from _type(fs, path)) == "directory"
+
+
+def _type(fs: FsspecStore, path: str, refresh: bool = False) -> Plan[str | None]:
+    try:
+        found = yield from info(fs, path, refresh=refresh)
+    except FileNotFoundError:
+        return None
+    kind: str = found["type"]
+    return kind
+
+
+def ls(fs: FsspecStore, path: str, detail: bool = False, *, refresh: bool = False) -> Plan[Any]:
+    """List one level: the files and folders right below a path, sorted.
+
+    Args:
+        fs: Where to look.
+        path: The path of a folder; of a file, the listing is the file.
+        detail: Give what is known about each, instead of the names alone.
+        refresh: Ask the service, even if there is a listing in the cache.
+
+    Raises:
+        FileNotFoundError: There is nothing at the path.
+        NotSupportedError: The path has no bucket: buckets cannot be listed.
+    """
+    path = fs._strip_protocol(path)
+    entries = None if refresh else fs.dircache.get(path)
+    if entries is None:
+        entries = yield from _level(fs, path)
+        if fs.keeps_listings:
+            fs.dircache[path] = entries
+    return entries if detail else [entry["name"] for entry in entries]
+
+
+def _level(fs: FsspecStore, path: str) -> Plan[list[Info]]:
+    bucket, key = _place(fs, path)
+    store = fs._construct_store(bucket)
+    result = yield from _listing.list_with_delimiter(store, key + "/" if key else None)
+    files = [_file(fs, bucket, meta) for meta in result["objects"]]
+    entries = [folder(fs._join_path(bucket, prefix.rstrip("/"))) for prefix in result["common_prefixes"]]
+    entries += [entry for entry in files if entry["name"] != path]
+    if not (entries or files) and key:
+        entries = [_file(fs, bucket, (yield from _ops.head(store, key)))]
+    return sorted(entries, key=lambda entry: str(entry["name"]))
+
+
+def _place(fs: FsspecStore, path: str) -> tuple[str, str]:
+    bucket, key = fs._split_path(path)
+    if not bucket and fs.service.has_buckets:
+        raise NotSupportedError("The buckets of an account cannot be listed", hint="Give a path that has a bucket.")
+    return bucket, key
+
+
+def find(
+    fs: FsspecStore,
+    path: str,
+    maxdepth: int | None = None,
+    withdirs: bool = False,
+    detail: bool = False,
+    prefix: str = "",
+) -> Plan[Any]:
+    """List all files below a path; all the levels of a store are one listing.
+
+    Args:
+        fs: Where to look.
+        path: The path of a folder; of a file, the listing is the file.
+        maxdepth: List only so many levels, one after the other.
+        withdirs: List folders as well, and the path itself.
+        detail: Give a dict of what is known about each, instead of the names alone.
+        prefix: List only what begins with this text, behind the path.
+    """
+    path = fs._strip_protocol(path)
+    found = yield from find_entries(fs, path, maxdepth, withdirs, prefix=prefix)
+    return dict(sorted(found.items())) if detail else sorted(found)
+
+
+def find_entries(
+    fs: FsspecStore,
+    path: str,
+    maxdepth: int | None = None,
+    withdirs: bool = False,
+    *,
+    prefix: str = "",
+    enter: Callable[[str], bool] = bool,
+) -> Plan[dict[str, Info]]:
+    """Return what is below a path, by name; of several levels, only the folders that are worth to `enter`."""
+    check_depth(maxdepth)
+    bucket, key = _place(fs, path)
+    try:
+        found = yield from (_levels(fs, path, maxdepth, enter) if maxdepth else _all_below(fs, bucket, key))
+    except FileNotFoundError:  # there is no such bucket
+        return {}
+    if not withdirs:
+        found = {name: entry for name, entry in found.items() if not is_folder(entry)}
+    if path and (withdirs or not found):
+        yield from add_itself(fs, path, withdirs, found)
+    below = f"{path}/{prefix}" if path else prefix
+    return {name: entry for name, entry in found.items() if name.startswith(below)} if prefix else found
+
+
+def check_depth(maxdepth: int | None) -> None:
+    """Raise if a number of levels is none."""
+    if maxdepth is not None and maxdepth < 1:
+        raise ValueError(f"maxdepth = {maxdepth}: give at least 1")
+
+
+def add_itself(fs: FsspecStore, path: str, withdirs: bool, found: dict[str, Info]) -> Plan[None]:
+    """Add the path itself to what was found: a file, or, with folders wanted, a folder."""
+    try:
+        itself = yield from info(fs, path)
+    except FileNotFoundError:
+        return
+    if not is_folder(itself):
+        found[path] = itself
+    elif withdirs:
+        found.setdefault(path, itself)
+
+
+def _all_below(fs: FsspecStore, bucket: str, key: str) -> Plan[dict[str, Info]]:
+    store = fs._construct_store(bucket)
+    folders: dict[str, Info] = {}
+    files: dict[str, Info] = {}
+    next_page = _pages(store, key + "/" if key else None)
+    top = fs._join_path(bucket, key)
+    while (page := (yield from next_page())) is not None:
+        for meta in page:
+            entry = _file(fs, bucket, meta)
+            (folders if is_folder(entry) else files)[entry["name"]] = entry
+            _add_parents(folders, entry["name"], top)
+    return {**folders, **files}
+
+
+def _add_parents(folders: dict[str, Info], name: str, top: str) -> None:
+    """Add the folders that a name is in, below the top."""
+    parent = name.rpartition("/")[0]
+    while len(parent) > len(top) and parent not in folders:
+        folders[parent] = folder(parent)
+        parent = parent.rpartition("/")[0]
+
+
+def _levels(fs: FsspecStore, path: str, depth: int, enter: Callable[[str], bool]) -> Plan[dict[str, Info]]:
+    """List level by level, the folders of each at the same time."""
+    found: dict[str, Info] = {}
+    paths = [path]
+    while paths and depth:
+        listings = yield from at_once(partial(_entries, fs), paths)
+        entries = [entry for listing in listings for entry in listing]
+        for entry in sorted(entries, key=is_folder):
+            found.setdefault(entry["name"], entry)
+        paths = [entry["name"] for entry in entries if is_folder(entry) and enter(entry["name"])]
+        depth -= 1
+    return found
+
+
+def _entries(fs: FsspecStore, path: str) -> Plan[list[Info]]:
+    try:
+        entries: list[Info] = yield from ls(fs, path, detail=True)
+    except FileNotFoundError:
+        return []
+    return [entry for entry in entries if entry["name"] != path]
+
+
+def at_once(plan: Callable[[T], Plan[W]], items: list[T]) -> Plan[list[W]]:
+    """Do the same for each item, in a few threads."""
+    if len(items) == 1:
+        result = yield from plan(items[0])
+        return [result]
+    results: list[W] = yield Call(partial(in_threads, plan, items))
+    return results
+
+
+def size(fs: FsspecStore, path: str) -> Plan[int]:
+    """Get the size of a file in bytes."""
+    found: int = (yield from info(fs, path))["size"]
+    return found
+
+
+def sizes(fs: FsspecStore, paths: Iterable[str]) -> Plan[list[int]]:
+    """Get the sizes of many files, in bytes."""
+    metas = yield from heads(fs, [*paths])
+    return [meta["size"] for meta in metas]
+
+
+def heads(fs: FsspecStore, paths: list[str]) -> Plan[list[ObjectMeta]]:
+    """Return the metadata of many files, in order; each bucket is asked once for all."""
+    found: list[Any] = [None] * len(paths)
+    for bucket, items in by_bucket(fs, paths).items():
+        metas = yield from _bulk.head_many(fs._construct_store(bucket), [key for _, key in items])
+        for (index, _), meta in zip(items, metas, strict=True):
+            found[index] = meta
+    return found
+
+
+def by_bucket(fs: FsspecStore, paths: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
+    """Return for each bucket the keys in it, with the places of their paths."""
+    groups: dict[str, list[tuple[int, str]]] = {}
+    for index, path in enumerate(paths):
+        bucket, key = fs._split_path(path)
+        groups.setdefault(bucket, []).append((index, key))
+    return groups
+
+
+def du(
+    fs: FsspecStore, path: str, total: bool = True, maxdepth: int | None = None, withdirs: bool = False
+) -> Plan[int | dict[str, int]]:
+    """Count the bytes below a path, by one listing.
+
+    Args:
+        fs: Where to look.
+        path: The path.
+        total: Give the sum, instead of the size of each file.
+        maxdepth: Count only so many levels.
+        withdirs: Give folders as well, with no bytes.
+    """
+    found = yield from find_entries(fs, fs._strip_protocol(path), maxdepth, withdirs)
+    each = {name: found[name]["size"] for name in sorted(found)}
+    return sum(each.values()) if total else each
+
+
+def in_threads(plan: Callable[[T], Plan[W]], items: list[T]) -> list[W]:
+    """Drive a plan for each item, in a few threads; return the results, or raise the first error."""
+    with ThreadPoolExecutor(MOST_THREADS) as threads:
+        futures = [threads.submit(lambda item=item: run(plan(item))) for item in items]  # type: ignore[misc]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -1,0 +1,295 @@
+"""The options of other filesystems of fsspec (s3fs, gcsfs, adlfs), as the settings of our stores.
+
+An option of theirs that has a meaning here is translated; one that has none is refused with the remedy, never passed
+over in silence. All other names are settings of the store. This module knows names alone, no store.
+
+Its one invariant: no message made here shows the value of an option.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from objstore.exceptions import ConfigurationError
+
+_SECRET = re.compile(r"secret|token|passw|key|credential|sas|connection_string|headers|cookie|proxy|auth", re.I)
+
+
+@dataclass(slots=True, repr=False)
+class Given:
+    """Hold what a filesystem was given for its stores and files.
+
+    Args:
+        settings: The settings of the store.
+        client_options: The settings of the HTTP client.
+        retry_config: How often to try again.
+        config: The dict of settings of the store, as it was given.
+        credential_provider: The function that returns credentials.
+        files: How files are opened: the buffer size and the kind of cache.
+    """
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    client_options: dict[str, Any] = field(default_factory=dict)
+    retry_config: dict[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] | None = None
+    credential_provider: Callable[[], Any] | None = None
+    files: dict[str, Any] = field(default_factory=dict)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of a store of a cloud service."""
+        return {
+            **self.settings,
+            "config": self.config,
+            "client_options": self.client_options or None,
+            "retry_config": self.retry_config or None,
+            "credential_provider": self.credential_provider,
+        }
+
+    def refuse(self, protocol: str) -> None:
+        """Raise if anything was given that this kind of store does not take."""
+        for name in (*self.settings, *(self.config or {})):
+            raise ConfigurationError(f"{protocol} has no setting {name!r}", hint="Leave it out.")
+
+    def set(self, name: str, value: Any) -> None:
+        """Set one setting of the store, by the name of our own."""
+        _once(self.settings, name, value)
+
+    def set_client(self, name: str, value: Any) -> None:
+        """Set one setting of the HTTP client."""
+        _once(self.client_options, name, value)
+
+
+def _once(settings: dict[str, Any], name: str, value: Any) -> None:
+    if name in settings and settings[name] != value:
+        raise ConfigurationError(f"{name} is given twice, under two of its names", hint="Give it once.")
+    settings[name] = value
+
+
+Rule: TypeAlias = Callable[[str, Any, Given], None]
+"""What an option means: is called with its name, its value, and what is to be told."""
+
+
+def read_options(options: Mapping[str, Any], names: Mapping[str, Rule], given: Given) -> Given:
+    """Translate options; what is not in `names` is a setting of the store as it is.
+
+    An option that is None counts as not given, as with the other filesystems.
+
+    Raises:
+        ConfigurationError: An option has no meaning here, or is given twice.
+    """
+    for name, value in options.items():
+        if value is not None:
+            rule = names.get(name)
+            given.set(name, value) if rule is None else rule(name, value, given)
+    return given
+
+
+def _to(ours: str) -> Rule:
+    """Return the rule of an option that we have under another name."""
+    return lambda name, value, given: given.set(ours, value)
+
+
+def _to_client(ours: str) -> Rule:
+    return lambda name, value, given: given.set_client(ours, value)
+
+
+def _to_files(ours: str) -> Rule:
+    return lambda name, value, given: given.files.__setitem__(ours, value)
+
+
+def _unless(unchanged: tuple[Any, ...], hint: str) -> Rule:
+    """Return the rule of an option that can only be left as it usually is."""
+
+    def rule(name: str, value: Any, given: Given) -> None:
+        if value not in unchanged:
+            raise ConfigurationError(f"The option {name!r} has no meaning here", hint=hint)
+
+    return rule
+
+
+def _no(hint: str) -> Rule:
+    return _unless((), hint)
+
+
+def _nested(names: Mapping[str, Rule]) -> Rule:
+    """Return the rule of an option that is a dict of options."""
+
+    def rule(outer: str, values: Any, given: Given) -> None:
+        if not isinstance(values, Mapping):
+            raise ConfigurationError(f"The option {outer!r} is a {type(values).__name__}", hint="Give a dict.")
+        for name, value in values.items():
+            if name not in names:
+                known = ", ".join(sorted(names))
+                raise ConfigurationError(f"{outer}[{name!r}] has no meaning here", hint=f"There are: {known}.")
+            if value is not None:
+                names[name](f"{outer}[{name!r}]", value, given)
+
+    return rule
+
+
+def _endpoint(name: str, value: Any, given: Given) -> None:
+    """Take a URL; one without TLS says that it may be without, as it does for s3fs."""
+    given.set("endpoint", value)
+    if str(value).lower().startswith("http://"):
+        given.client_options.setdefault("allow_http", True)
+
+
+def _use_ssl(name: str, value: Any, given: Given) -> None:
+    if not value:
+        given.client_options.setdefault("allow_http", True)
+
+
+def _verify(name: str, value: Any, given: Given) -> None:
+    if isinstance(value, bool):
+        if not value:
+            given.set_client("allow_invalid_certificates", True)
+    else:
+        given.set_client("root_certificate", Path(value).read_bytes())
+
+
+def _addressing(name: str, value: Any, given: Given) -> None:
+    styles = {"path": False, "virtual": True}
+    if value not in (*styles, "auto"):
+        raise ConfigurationError(f"{name} is none of path, virtual, auto", hint="Give one of them.")
+    if value in styles:
+        given.set("virtual_hosted_style_request", styles[value])
+
+
+def _retries(name: str, value: Any, given: Given) -> None:
+    attempts = value.get("max_attempts", value.get("total_max_attempts")) if isinstance(value, Mapping) else value
+    given.retry_config.setdefault("max_retries", attempts)
+
+
+_ONE_WAY = "Leave it out: it is done by itself."
+_PROVIDER = "Give credential_provider=: a function that returns the credential."
+
+_BOTO_CLIENT: dict[str, Rule] = {
+    "endpoint_url": _endpoint,
+    "region_name": _to("region"),
+    "verify": _verify,
+    "use_ssl": _use_ssl,
+    "aws_access_key_id": _to("access_key_id"),
+    "aws_secret_access_key": _to("secret_access_key"),
+    "aws_session_token": _to("session_token"),
+}
+_BOTO_CONFIG: dict[str, Rule] = {
+    "s3": _nested({"addressing_style": _addressing}),
+    "region_name": _to("region"),
+    "connect_timeout": _to_client("connect_timeout"),
+    "read_timeout": _to_client("stall_timeout"),
+    "max_pool_connections": _to_client("max_connections"),
+    "retries": _retries,
+    "user_agent": _to_client("user_agent"),
+}
+_S3_EXTRA: dict[str, Rule] = {
+    "ServerSideEncryption": _to("server_side_encryption"),
+    "SSEKMSKeyId": _to("sse_kms_key_id"),
+    "BucketKeyEnabled": _to("sse_bucket_key_enabled"),
+    "RequestPayer": _to("request_payer"),
+}
+FILE_NAMES: Mapping[str, Rule] = {
+    "default_block_size": _to_files("block_size"),
+    "default_cache_type": _to_files("cache_type"),
+}
+"""How files are opened, with any store."""
+
+S3_NAMES: Mapping[str, Rule] = {
+    **FILE_NAMES,
+    "anon": _to("skip_signature"),
+    "key": _to("access_key_id"),
+    "username": _to("access_key_id"),
+    "secret": _to("secret_access_key"),
+    "password": _to("secret_access_key"),
+    "token": _to("session_token"),
+    "endpoint_url": _endpoint,
+    "use_ssl": _use_ssl,
+    "requester_pays": _to("request_payer"),
+    "client_kwargs": _nested(_BOTO_CLIENT),
+    "config_kwargs": _nested(_BOTO_CONFIG),
+    "s3_additional_kwargs": _nested(_S3_EXTRA),
+    "profile": _no(_PROVIDER),
+    "session": _no(_PROVIDER),
+    "version_aware": _unless((False,), "Open a version with objstore.get(..., options={'version': ...})."),
+    "cache_regions": _unless((False,), "Give region=."),
+    "fixed_upload_size": _unless((False,), _ONE_WAY),
+    "default_fill_cache": _unless((True, False), _ONE_WAY),
+    "max_concurrency": _no(_ONE_WAY),
+}
+"""The options of s3fs."""
+
+
+def _google_token(name: str, value: Any, given: Given) -> None:
+    """Take what gcsfs calls a token: a word, the file of a credential, or the key of a service account."""
+    if value == "anon":
+        given.set("skip_signature", True)
+    elif isinstance(value, Mapping):
+        given.set("service_account_key", json.dumps(dict(value)))
+    elif isinstance(value, str | os.PathLike) and value not in ("google_default", "cloud"):
+        given.set("application_credentials", os.fspath(value))
+    elif not isinstance(value, str):
+        raise ConfigurationError(f"The option {name!r} is a {type(value).__name__}", hint=_PROVIDER)
+
+
+GCS_NAMES: Mapping[str, Rule] = {
+    **FILE_NAMES,
+    "token": _google_token,
+    "endpoint_url": _to("base_url"),
+    "project": _no("Leave it out: a bucket's name is enough."),
+    "access": _unless(("full_control", "read_write"), "Leave it out: what is allowed is for the credential to say."),
+    "requester_pays": _unless((False,), "Leave it out: it is for S3 alone."),
+    "version_aware": _unless((False,), "Open a version with objstore.get(..., options={'version': ...})."),
+}
+"""The options of gcsfs."""
+
+_CONNECTION: dict[str, Rule] = {
+    "AccountName": _to("account_name"),
+    "AccountKey": _to("account_key"),
+    "BlobEndpoint": _to("endpoint"),
+    "SharedAccessSignature": _to("sas_key"),
+    "UseDevelopmentStorage": _to("use_emulator"),
+    "DefaultEndpointsProtocol": _unless(("https",), "Give the BlobEndpoint."),
+    "EndpointSuffix": _unless(("core.windows.net",), "Give the BlobEndpoint."),
+}
+
+
+def _connection_string(name: str, value: Any, given: Given) -> None:
+    pairs = (part.partition("=") for part in str(value).split(";") if part)
+    _nested(_CONNECTION)(name, {key: text for key, _, text in pairs}, given)
+
+
+def _azure_credential(name: str, value: Any, given: Given) -> None:
+    """Take the key of an account or a shared access signature; objects of azure-identity have a provider."""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"The option {name!r} is a {type(value).__name__}", hint=_PROVIDER)
+    given.set("sas_key" if "sig=" in value else "account_key", value)
+
+
+AZURE_NAMES: Mapping[str, Rule] = {
+    **FILE_NAMES,
+    "anon": _to("skip_signature"),
+    "account_host": lambda name, value, given: given.set("endpoint", f"https://{value}"),
+    "connection_string": _connection_string,
+    "credential": _azure_credential,
+    "location_mode": _unless(("primary",), _ONE_WAY),
+    "max_concurrency": _no(_ONE_WAY),
+    "version_aware": _unless((False,), "Open a version with objstore.get(..., options={'version': ...})."),
+}
+"""The options of adlfs."""
+
+LOCAL_NAMES: Mapping[str, Rule] = {
+    **FILE_NAMES,
+    "auto_mkdir": _unless((True,), "Leave it out: folders are made by themselves."),
+}
+"""The options of fsspec's own local filesystem."""
+
+
+def without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options without any whose name sounds like a secret, inside of dicts too."""
+    kept = {name: value for name, value in options.items() if not _SECRET.search(str(name))}
+    return {name: without_secrets(value) if isinstance(value, Mapping) else value for name, value in kept.items()}

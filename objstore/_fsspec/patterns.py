@@ -1,0 +1,125 @@
+"""What patterns and folders stand for, as plans. The patterns are fsspec's own, translated by it.
+
+Its one invariant: a folder is listed only if something below it can match.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from functools import partial
+from glob import has_magic
+from typing import TYPE_CHECKING, Any
+
+from fsspec.utils import glob_translate
+
+from objstore._effects import Plan
+from objstore._fsspec.listing import Info, add_itself, check_depth, find_entries, is_folder, missing
+
+if TYPE_CHECKING:
+    from objstore.fsspec import FsspecStore
+
+
+def glob(
+    fs: FsspecStore, path: str, maxdepth: int | None = None, *, detail: bool = False, withdirs: bool = True
+) -> Plan[Any]:
+    """Find files and folders by a pattern: ``*``, ``?`` and ``[...]`` within a name, ``**`` for any number of levels.
+
+    Folders that cannot match are not listed.
+
+    Args:
+        fs: Where to look.
+        path: The pattern; with a slash at its end, only folders match.
+        maxdepth: How many levels ``**`` may stand for.
+        detail: Give a dict of what is known about each, instead of the names alone.
+        withdirs: Find folders too.
+    """
+    found = yield from glob_entries(fs, path, maxdepth, withdirs)
+    return dict(sorted(found.items())) if detail else sorted(found)
+
+
+def glob_entries(fs: FsspecStore, path: str, maxdepth: int | None, withdirs: bool = True) -> Plan[dict[str, Info]]:
+    """Return what matches a pattern, by name."""
+    check_depth(maxdepth)
+    only_folders = path.endswith("/")
+    path = fs._strip_protocol(path)
+    if not has_magic(path):
+        found: dict[str, Info] = {}
+        yield from add_itself(fs, path, True, found)
+        return found
+    root = re.split(r"[*?[]", path, maxsplit=1)[0].rpartition("/")[0]
+    depth = _depth(path[len(root) :].lstrip("/"), maxdepth)
+    found = yield from find_entries(fs, root, depth, withdirs, enter=partial(_may_match, path.split("/")))
+    matches = re.compile(glob_translate(path + "/" if only_folders else path)).match
+    slash = only_folders or path.endswith("/**")
+    return {name: entry for name, entry in found.items() if matches(name + "/" if slash and is_folder(entry) else name)}
+
+
+def _depth(pattern: str, maxdepth: int | None) -> int | None:
+    """Return how many levels a pattern can reach."""
+    before, stars, _ = pattern.partition("**")
+    if not stars:
+        return pattern.count("/") + 1
+    return None if maxdepth is None else before.count("/") + maxdepth
+
+
+def _may_match(pattern: list[str], name: str) -> bool:
+    """Tell whether something below a folder can match a pattern."""
+    depth = name.count("/") + 1
+    beginning = pattern[:depth]
+    return "**" in "/".join(beginning) or re.match(glob_translate("/".join(beginning)), name) is not None
+
+
+def expand_path(
+    fs: FsspecStore,
+    path: str | os.PathLike[str] | Iterable[str],
+    recursive: bool = False,
+    maxdepth: int | None = None,
+    assume_literal: bool = False,
+) -> Plan[list[str]]:
+    """Return all that patterns and folders stand for, sorted.
+
+    Args:
+        fs: Where to look.
+        path: A path or pattern, or several.
+        recursive: Take all that is below the folders too.
+        maxdepth: Only so many levels.
+        assume_literal: Take patterns as names.
+
+    Raises:
+        FileNotFoundError: They stand for nothing.
+    """
+    return sorted((yield from expand(fs, path, recursive, maxdepth, assume_literal)))
+
+
+def expand(
+    fs: FsspecStore,
+    path: str | os.PathLike[str] | Iterable[str],
+    recursive: bool = False,
+    maxdepth: int | None = None,
+    assume_literal: bool = False,
+) -> Plan[dict[str, Info | None]]:
+    """Return all that patterns and folders stand for, by name; None where nothing had to be asked."""
+    check_depth(maxdepth)
+    found: dict[str, Info | None] = {}
+    for each in [path] if isinstance(path, str | os.PathLike) else path:
+        name = fs._strip_protocol(each)
+        if has_magic(name) and not assume_literal:
+            found |= yield from _matching(fs, name, recursive, maxdepth)
+        elif recursive:
+            found |= yield from find_entries(fs, name, maxdepth, True)
+        else:
+            found.setdefault(name, None)
+    if not found:
+        raise missing(fs._strip_protocol(path) if isinstance(path, str) else str(path))
+    return found
+
+
+def _matching(fs: FsspecStore, pattern: str, recursive: bool, maxdepth: int | None) -> Plan[dict[str, Info]]:
+    found = yield from glob_entries(fs, pattern, maxdepth)
+    left = None if maxdepth is None else maxdepth - 1
+    if recursive and left != 0:
+        for name in [name for name, entry in found.items() if is_folder(entry)]:
+            found |= yield from find_entries(fs, name, left, True)
+    return found

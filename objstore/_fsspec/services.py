@@ -1,0 +1,93 @@
+"""Which protocols there are, how their paths are named, and which store is behind each.
+
+A path of fsspec is the bucket and the key, with a slash between; where there are no buckets it is the key behind the
+root. Keys are taken as they are, so that objects named like folders (``a/``) can be seen and deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from objstore._fsspec.options import AZURE_NAMES, FILE_NAMES, GCS_NAMES, LOCAL_NAMES, S3_NAMES, Given, Rule
+from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store, Store
+
+OWN = "obj"
+"""What a protocol's own name in fsspec begins with: ``objs3`` is S3, whoever has ``s3``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Describe what is behind a protocol.
+
+    Args:
+        protocols: Its names, the usual one first.
+        open: Makes the store of a bucket, by the usual protocol, the bucket, and what was given.
+        has_buckets: Whether a path begins with the name of a bucket (or container, or host).
+        root: What all paths begin with.
+        names: The options that go by other names with the usual implementation of fsspec, and what they mean here.
+    """
+
+    protocols: tuple[str, ...]
+    open: Callable[[str, str, Given], Store]
+    has_buckets: bool = True
+    root: str = ""
+    names: Mapping[str, Rule] = field(default_factory=dict)
+
+
+def _bucket(kind: Callable[..., Store]) -> Callable[[str, str, Given], Store]:
+    """Return what makes a store of a bucket."""
+    return lambda protocol, bucket, given: kind(bucket, raw_keys=True, **given.arguments())
+
+
+def _memory(protocol: str, bucket: str, given: Given) -> Store:
+    given.refuse("memory")
+    return MemoryStore(raw_keys=True)
+
+
+def _azure(protocol: str, container: str, given: Given) -> Store:
+    """Open a container, which may be named with its account: ``container@account.dfs.core.windows.net``."""
+    return AzureStore.from_url(f"{protocol}://{container}", raw_keys=True, **given.arguments())
+
+
+def _http(protocol: str, host: str, given: Given) -> Store:
+    given.refuse(protocol)
+    options = {"client_options": given.client_options or None, "retry_config": given.retry_config or None}
+    return HTTPStore(f"{protocol}://{host}", **options)  # type: ignore[arg-type]
+
+
+def _local(protocol: str, bucket: str, given: Given) -> Store:
+    return LocalStore(**given.settings)
+
+
+SERVICES = (
+    Service(("s3", "s3a"), _bucket(S3Store), names=S3_NAMES),
+    Service(("gs", "gcs"), _bucket(GCSStore), names=GCS_NAMES),
+    Service(("abfs", "abfss", "adl", "az", "azure"), _azure, names=AZURE_NAMES),
+    Service(("http",), _http, names=FILE_NAMES),
+    Service(("https",), _http, names=FILE_NAMES),
+    Service(("file",), _local, has_buckets=False, root="/", names=LOCAL_NAMES),
+    Service(("memory",), _memory, has_buckets=False, names=FILE_NAMES),
+)
+
+BY_PROTOCOL: Mapping[str, tuple[str, Service]] = {
+    own + protocol: (protocol, service) for service in SERVICES for protocol in service.protocols for own in ("", OWN)
+}
+"""For each name in fsspec: the protocol, as URLs have it, and the service."""
+
+
+def find(name: str) -> tuple[str, Service]:
+    """Return the protocol, and the service, of a name in fsspec.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    if name not in BY_PROTOCOL:
+        raise ValueError(f"protocol = {name!r}: give one of {', '.join(sorted(BY_PROTOCOL))}")
+    return BY_PROTOCOL[name]
+
+
+def schemes(name: str) -> frozenset[str]:
+    """Return how URLs of this protocol may begin, without the colon; none for an abstract class."""
+    service = BY_PROTOCOL[name][1] if name in BY_PROTOCOL else None
+    return frozenset(other for other, (_, its) in BY_PROTOCOL.items() if its is service)

@@ -1,0 +1,565 @@
+"""What is fsspec's own about our filesystems: files, names, options, pickles, secrets, and those who use them."""
+
+from __future__ import annotations
+
+import io
+import json
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fsspec")
+
+import fsspec
+from fsspec.config import conf
+from fsspec.implementations.reference import ReferenceFileSystem
+from fsspec.registry import _registry
+
+from objstore.exceptions import ConfigurationError, ObjectChangedError, UnknownConfigurationKeyError
+from objstore.fsspec import SUPPORTED_PROTOCOLS, BufferedFile, FsspecStore, register
+from tests.servers import S3Server
+
+ROOT = Path(__file__).parents[1]
+SECRET = "wJalrXUtnFEMI/K7MDENG"
+BUCKET = "fsspec-own"
+
+
+@pytest.fixture
+def fs() -> FsspecStore:
+    return FsspecStore("memory", skip_instance_cache=True)
+
+
+def options(server: S3Server) -> dict[str, Any]:
+    return {
+        "key": server.access_key_id,
+        "secret": server.secret_access_key,
+        "client_kwargs": {"endpoint_url": server.endpoint, "region_name": server.region},
+    }
+
+
+@pytest.fixture
+def s3(ministack: S3Server) -> FsspecStore:
+    ministack.make_bucket(BUCKET)
+    return FsspecStore("s3", **options(ministack), skip_instance_cache=True)
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """What is registered in fsspec, put back after the test."""
+    before = dict(_registry)
+    yield
+    _registry.clear()
+    _registry.update(before)
+
+
+# --- files
+
+
+def test_read_and_seek(fs: FsspecStore) -> None:
+    fs.pipe_file("x", b"one\ntwo\nthree")
+    with fs.open("x") as file:
+        assert isinstance(file, BufferedFile)
+        assert isinstance(file, io.IOBase)
+        assert (file.size, file.read(5), file.tell()) == (13, b"one\nt", 5)
+        assert (file.seek(-5, 2), file.read()) == (8, b"three")
+        file.seek(0)
+        assert (file.readline(), file.readline(2), file.readline(), file.readline(), file.readline()) == (
+            *(b"one\n", b"tw", b"o\n", b"three"),
+            b"",
+        )
+        file.seek(4)
+        assert [*file] == [b"two\n", b"three"]
+    with fs.open("x", "r") as text:
+        assert text.read().splitlines() == ["one", "two", "three"]
+    with pytest.raises(ValueError, match="closed"):
+        file.read()
+
+
+@pytest.mark.parametrize("cache", ["none", "readahead", "bytes", "all", "first", "blockcache", "background"])
+def test_caches_of_fsspec(fs: FsspecStore, cache: str) -> None:
+    body = os.urandom(100_000)
+    fs.pipe_file("x", body)
+    with fs.open("x", block_size=1000, cache_type=cache) as file:
+        for start, size in [(0, 10), (99_990, 50), (500, 5000), (0, 100_000)]:
+            file.seek(start)
+            assert file.read(size) == body[start : start + size]
+
+
+def test_write(fs: FsspecStore) -> None:
+    with fs.open("x", "wb", buffer_size=100) as file:
+        assert file.write(b"x" * 1000) == 1000
+        assert file.write(memoryview(b"y" * 10)) == 10
+        assert file.tell() == 1010
+        file.flush()
+        assert not fs.exists("x")
+    assert fs.cat("x") == b"x" * 1000 + b"y" * 10
+    with fs.open("t", "w", encoding="utf-16") as text:
+        text.write("grün")
+    assert fs.cat("t").decode("utf-16") == "grün"
+    with pytest.raises(io.UnsupportedOperation), fs.open("x") as file:
+        file.write(b"")
+
+
+def test_what_failed_is_not_written(fs: FsspecStore) -> None:
+    def fail() -> None:
+        with fs.open("x", "wb") as file:
+            file.write(b"half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert not fs.exists("x")
+
+
+def test_modes(fs: FsspecStore) -> None:
+    with fs.open("x", "xb") as file:
+        file.write(b"1")
+    with pytest.raises(FileExistsError):
+        fs.open("x", "xb")
+    for mode in ("ab", "r+b"):
+        with pytest.raises(ValueError, match="in place"):
+            fs.open("x", mode)
+    with pytest.raises(FileNotFoundError):
+        fs.open("nope")
+    fs.pipe_file("folder/x", b"")
+    with pytest.raises(IsADirectoryError):
+        fs.open("folder")
+
+
+def test_one_of_two_creators_wins(fs: FsspecStore) -> None:
+    first, second = fs.open("x", "xb"), fs.open("x", "xb")
+    first.write(b"first")
+    second.write(b"second")
+    first.close()
+    with pytest.raises(FileExistsError):
+        second.close()
+    assert fs.cat("x") == b"first"
+
+
+def test_a_file_replaced_while_it_is_read(s3: FsspecStore) -> None:
+    path = f"{BUCKET}/changing"
+    s3.pipe_file(path, b"old" * 100)
+    with s3.open(path, cache_type="none") as file:
+        assert file.read(3) == b"old"
+        s3.pipe_file(path, b"new" * 100)
+        with pytest.raises(ObjectChangedError):
+            file.read(3)
+
+
+def test_attributes_are_stored(s3: FsspecStore) -> None:
+    with s3.open(f"{BUCKET}/typed", "wb", attributes={"Content-Type": "text/csv"}) as file:
+        file.write(b"a,b")
+    assert s3._construct_store(BUCKET).get("typed").attributes["Content-Type"] == "text/csv"
+
+
+def test_transactions(fs: FsspecStore) -> None:
+    with fs.transaction:
+        with fs.open("a", "wb") as file:
+            file.write(b"1")
+        assert not fs.exists("a")
+    assert fs.cat("a") == b"1"
+
+    def fail() -> None:
+        with fs.transaction:
+            with fs.open("b", "wb") as file:
+                file.write(b"2")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert not fs.exists("b")
+
+
+def test_open_files_can_be_pickled(ministack: S3Server, s3: FsspecStore) -> None:
+    s3 = FsspecStore("s3", **options(ministack))
+    s3.pipe_file(f"{BUCKET}/x", b"0123456789")
+    with s3.open(f"{BUCKET}/x") as file:
+        file.seek(4)
+        assert pickle.loads(pickle.dumps(file)).read() == b"456789"
+
+
+# --- names
+
+
+def test_protocols() -> None:
+    assert {
+        *("abfs", "abfss", "adl", "az", "azure", "file", "gcs", "gs", "http", "https", "memory", "s3", "s3a"),
+    } == SUPPORTED_PROTOCOLS
+    with pytest.raises(ValueError, match="protocol = 'ftp'"):
+        FsspecStore("ftp")
+    with pytest.raises(ValueError, match="give a protocol"):
+        FsspecStore()
+    with pytest.raises(ValueError, match="protocol = 'ftp'"):
+        register("ftp")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "url", "path", "split"),
+    [
+        ("s3", "s3://bucket/a/b", "bucket/a/b", ("bucket", "a/b")),
+        ("s3", "s3a://bucket/a/", "bucket/a", ("bucket", "a")),
+        ("s3", "objs3://bucket", "bucket", ("bucket", "")),
+        ("s3", "bucket/a//b", "bucket/a//b", ("bucket", "a//b")),
+        ("s3", "bucket/s3://x", "bucket/s3://x", ("bucket", "s3://x")),
+        ("gcs", "gs://bucket/a", "bucket/a", ("bucket", "a")),
+        ("abfs", "abfs://box@account.dfs.core.windows.net/a", "box@account.dfs.core.windows.net/a", None),
+        ("https", "https://host:1/a?b", "host:1/a?b", ("host:1", "a?b")),
+        ("file", "file:///tmp/a", "/tmp/a", ("", "tmp/a")),
+        ("file", "/tmp/a/", "/tmp/a", ("", "tmp/a")),
+        ("memory", "memory://a/b", "a/b", ("", "a/b")),
+        ("memory", "/a", "a", ("", "a")),
+    ],
+)
+def test_paths(protocol: str, url: str, path: str, split: tuple[str, str] | None) -> None:
+    fs = FsspecStore(protocol, skip_instance_cache=True)
+    assert fs._strip_protocol(url) == path
+    assert split is None or fs._split_path(url) == split
+    assert fs._strip_protocol(fs.unstrip_protocol(url)) == path
+    assert fs.unstrip_protocol(path).startswith(f"{protocol}://")
+
+
+def test_the_url_of_another_service_is_refused(fs: FsspecStore) -> None:
+    with pytest.raises(ValueError, match="'s3://bucket/x' is no URL of 'memory'"):
+        fs.cat_file("s3://bucket/x")
+
+
+def test_register(restored: None) -> None:
+    register("s3", asynchronous=True)
+    register(["gcs", "memory"])
+    assert type(fsspec.filesystem("s3")).__name__ == "FsspecStore_s3_asynchronous"
+    assert fsspec.filesystem("s3").asynchronous
+    assert fsspec.filesystem("gcs").protocol == "gcs"
+    assert isinstance(fsspec.filesystem("memory"), FsspecStore)
+    register()
+    assert isinstance(fsspec.filesystem("https"), FsspecStore)
+    assert not fsspec.filesystem("s3").asynchronous
+    assert fsspec.get_filesystem_class("file").__module__ == "fsspec.implementations.local"
+
+
+def test_entry_points_give_names_of_our_own(tmp_path: Path) -> None:
+    """As after installation, in a new process: our names are there, and nobody else's are taken."""
+    points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["fsspec.specs"]
+    assert set(points) == {"obj" + protocol for protocol in SUPPORTED_PROTOCOLS}
+    info = tmp_path / "objstore_test-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: objstore-test\nVersion: 1\n")
+    lines = [f"{name} = {value}" for name, value in points.items()]
+    (info / "entry_points.txt").write_text("\n".join(["[fsspec.specs]", *lines]))
+    code = """if True:
+        import fsspec
+        with fsspec.open("objmemory://a/x", "w") as file:
+            file.write("text")
+        print(fsspec.open("objmemory://a/x", "r").open().read(), fsspec.get_filesystem_class("memory").__name__)
+        print(*(fsspec.get_filesystem_class("obj" + name).protocol for name in ("s3", "gs", "https")))
+        print(fsspec.url_to_fs("objs3://bucket/key", anon=True)[1])
+    """
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
+    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["text", "MemoryFileSystem", "objs3", "objgs", "objhttps", "bucket/key"]
+
+
+# --- options
+
+
+def test_one_store_for_each_bucket(ministack: S3Server) -> None:
+    fs = FsspecStore("s3", **options(ministack), max_cache_size=2, skip_instance_cache=True)
+    assert fs._construct_store("a") is fs._construct_store("a")
+    assert fs._construct_store("a") is not fs._construct_store("b")
+    assert fs._construct_store.cache_info().maxsize == 2
+    with pytest.raises(ValueError, match="max_cache_size"):
+        FsspecStore("memory", max_cache_size=0)
+
+
+def test_options_of_s3fs() -> None:
+    fs = FsspecStore(
+        "s3",
+        anon=False,
+        key="id",
+        secret=SECRET,
+        token=None,
+        endpoint_url="http://127.0.0.1:9",
+        requester_pays=True,
+        client_kwargs={"region_name": "eu-west-1", "verify": False},
+        config_kwargs={"connect_timeout": 7, "max_pool_connections": 5, "s3": {"addressing_style": "virtual"}},
+        s3_additional_kwargs={"ServerSideEncryption": "AES256"},
+        default_block_size=1 << 20,
+        skip_instance_cache=True,
+    )
+    store = fs._construct_store("bucket")
+    assert store.config == {
+        "access_key_id": "id",
+        "bucket": "bucket",
+        "endpoint": "http://127.0.0.1:9",
+        "region": "eu-west-1",
+        "request_payer": "true",
+        "secret_access_key": SECRET,
+        "server_side_encryption": "AES256",
+        "skip_signature": "false",
+        "virtual_hosted_style_request": "true",
+    }
+    assert store.client_options == {
+        "allow_http": "true",
+        "allow_invalid_certificates": "true",
+        "connect_timeout": "7s",
+        "max_connections": "5",
+    }
+    assert fs._given.files == {"block_size": 1 << 20}
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"profile": "x"}, "profile"),
+        ({"version_aware": True}, "version_aware"),
+        ({"client_kwargs": {"api_version": "x"}}, "client_kwargs"),
+        ({"client_kwargs": "x"}, "client_kwargs"),
+        ({"s3_additional_kwargs": {"ACL": "public-read"}}, "ACL"),
+        ({"config_kwargs": {"s3": {"addressing_style": "x"}}}, "addressing_style"),
+        ({"key": "a", "client_kwargs": {"aws_access_key_id": "b"}}, "access_key_id"),
+        ({"secret": SECRET, "password": SECRET + "x"}, "secret_access_key"),
+    ],
+)
+def test_options_without_a_meaning(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named) as caught:
+        FsspecStore("s3", **given)
+    assert SECRET not in str(caught.value)
+
+
+def test_unknown_settings() -> None:
+    with pytest.raises(UnknownConfigurationKeyError, match="acess_key_id"):
+        FsspecStore("s3", acess_key_id="x").ls("bucket")
+    with pytest.raises(ConfigurationError, match="region"):
+        FsspecStore("memory", region="x").ls("")
+
+
+def test_options_of_gcsfs_and_adlfs() -> None:
+    google = FsspecStore("gs", token="anon", endpoint_url="http://127.0.0.1:9")._given.settings
+    assert google == {"skip_signature": True, "base_url": "http://127.0.0.1:9"}
+    assert FsspecStore("gcs", token="/key.json")._given.settings == {"application_credentials": "/key.json"}
+    assert FsspecStore("gcs", token={"type": "x"})._given.settings == {"service_account_key": '{"type": "x"}'}
+    assert FsspecStore("gcs", token="google_default")._given.settings == {}
+    text = f"DefaultEndpointsProtocol=https;AccountName=me;AccountKey={SECRET}==;EndpointSuffix=core.windows.net"
+    assert FsspecStore("az", connection_string=text)._given.settings == {
+        "account_name": "me",
+        "account_key": SECRET + "==",
+    }
+    assert FsspecStore("az", credential="sv=1&sig=x")._given.settings == {"sas_key": "sv=1&sig=x"}
+    for protocol, given in [("gcs", {"project": "x"}), ("gcs", {"token": object()}), ("az", {"credential": object()})]:
+        with pytest.raises(ConfigurationError):
+            FsspecStore(protocol, **given)
+
+
+# --- what is written down
+
+
+def test_pickle_and_json(ministack: S3Server) -> None:
+    fs = FsspecStore("s3", **options(ministack))
+    again = pickle.loads(pickle.dumps(fs))
+    assert again is fs
+    assert FsspecStore.from_json(fs.to_json()) is fs
+    assert FsspecStore.from_dict(fs.to_dict()) is fs
+    code = "import pickle, sys; print(type(pickle.load(sys.stdin.buffer)).__name__)"
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, input=pickle.dumps(fs), capture_output=True, check=True, cwd=ROOT)
+    assert said.stdout.strip() == b"FsspecStore_s3"
+
+
+def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    fs = FsspecStore(
+        "s3",
+        key="visible-id",
+        secret=SECRET,
+        client_kwargs={"aws_session_token": SECRET, "region_name": "eu-west-1"},
+        config={"sse_customer_key_base64": SECRET},
+        client_options={"default_headers": {"Authorization": SECRET}, "proxy_url": f"http://u:{SECRET}@h"},
+    )
+    shown = fs.to_json(include_password=False)
+    assert SECRET not in shown + str(fs.to_dict(include_password=False)) + repr(fs) + repr(fs._given) + str(fs)
+    assert json.loads(shown)["client_kwargs"] == {"region_name": "eu-west-1"}
+    assert SECRET in fs.to_json()
+
+
+def test_nothing_of_the_environment_is_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setitem(conf, "s3", {"token": SECRET})  # as FSSPEC_S3_TOKEN sets it
+    fs = FsspecStore("s3", region="eu-west-1", skip_instance_cache=True)
+    fs._construct_store("bucket")
+    assert SECRET.encode() not in pickle.dumps(fs)
+    assert SECRET not in fs.to_json()
+    assert fs._given.settings == {"region": "eu-west-1", "session_token": SECRET}
+
+
+# --- threads and processes
+
+
+def test_blocking_calls_start_no_thread_of_fsspec(tmp_path: Path) -> None:
+    code = """if True:
+        import threading
+        from objstore.fsspec import FsspecStore
+        fs = FsspecStore("memory")
+        fs.pipe({"a": b"1", "b/c": b"2"})
+        assert fs.cat("", recursive=True) == {"a": b"1", "b/c": b"2"}
+        with fs.open("d", "wb") as file:
+            file.write(b"3")
+        fs.get("", "got/", recursive=True), fs.glob("**"), fs.info("b"), fs.rm("b", recursive=True)
+        print([thread.name for thread in threading.enumerate()])
+    """
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "['MainThread']"
+
+
+def read_in_child(fs: FsspecStore, path: str, answers: Any) -> None:
+    import asyncio
+
+    answers.put((fs.cat_file(path), asyncio.run(fs._cat_file(path)), fs.loop is not None))
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_a_child_uses_what_its_parent_used(s3: FsspecStore, start: str) -> None:
+    path = f"{BUCKET}/shared"
+    s3.pipe_file(path, b"shared")
+    assert s3.cat_file(path) == b"shared"
+    context = multiprocessing.get_context(start)
+    answers = context.Queue()
+    child = context.Process(target=read_in_child, args=(s3, path, answers))
+    child.start()
+    assert answers.get(timeout=60) == (b"shared", b"shared", True)
+    child.join(60)
+    assert child.exitcode == 0
+    assert s3.cat_file(path) == b"shared"
+
+
+def test_many_threads(s3: FsspecStore) -> None:
+    found: dict[int, bytes] = {}
+
+    def work(number: int) -> None:
+        s3.pipe_file(f"{BUCKET}/t{number}", b"%d" % number)
+        found[number] = s3.cat_file(f"{BUCKET}/t{number}")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {number: b"%d" % number for number in range(16)}
+
+
+# --- those who use it
+
+
+@pytest.fixture
+def table() -> Any:
+    pandas = pytest.importorskip("pandas")
+    return pandas.DataFrame({"a": range(1000), "b": [f"text {number}" for number in range(1000)]})
+
+
+def test_pandas(ministack: S3Server, s3: FsspecStore, table: Any, restored: None) -> None:
+    pandas = pytest.importorskip("pandas")
+    register("s3")
+    table.to_csv(f"s3://{BUCKET}/x.csv.gz", index=False, storage_options=options(ministack))
+    assert pandas.read_csv(f"s3://{BUCKET}/x.csv.gz", storage_options=options(ministack)).equals(table)
+
+
+def test_parquet(s3: FsspecStore, table: Any) -> None:
+    pytest.importorskip("pyarrow")
+    pandas = pytest.importorskip("pandas")
+    from fsspec.parquet import open_parquet_file
+
+    for part in range(3):
+        table.to_parquet(f"{BUCKET}/set/part={part}/x.parquet", filesystem=s3)
+    assert pandas.read_parquet(f"{BUCKET}/set/part=0/x.parquet", filesystem=s3, columns=["a"]).equals(table[["a"]])
+    assert len(pandas.read_parquet(f"{BUCKET}/set", filesystem=s3)) == 3000
+    path = f"{BUCKET}/set/part=1/x.parquet"
+    with open_parquet_file(path, fs=s3, columns=["b"], engine="pyarrow") as file:
+        assert pandas.read_parquet(file, columns=["b"]).equals(table[["b"]])
+
+
+def test_pyarrow(s3: FsspecStore) -> None:
+    arrow = pytest.importorskip("pyarrow.fs")
+    s3.pipe({f"{BUCKET}/arrow/a": b"1", f"{BUCKET}/arrow/b/c": b"22"})
+    handler = arrow.PyFileSystem(arrow.FSSpecHandler(s3))
+    file, folder, missing = handler.get_file_info([f"{BUCKET}/arrow/{name}" for name in ("a", "b", "x")])
+    assert (file.size, file.mtime is not None) == (1, True)
+    assert [info.type.name for info in (file, folder, missing)] == ["File", "Directory", "NotFound"]
+    found = handler.get_file_info(arrow.FileSelector(f"{BUCKET}/arrow", recursive=True))
+    assert sorted(info.base_name for info in found) == ["a", "b", "c"]
+    with handler.open_input_file(f"{BUCKET}/arrow/b/c") as stream:
+        assert stream.read() == b"22"
+
+
+def test_universal_pathlib(ministack: S3Server, s3: FsspecStore, restored: None) -> None:
+    upath = pytest.importorskip("upath")
+    register("s3")
+    folder = upath.UPath(f"s3://{BUCKET}/upath", **options(ministack))
+    (folder / "a" / "x.txt").write_text("text")
+    (folder / "a").mkdir(exist_ok=True)
+    assert isinstance(folder.fs, FsspecStore)
+    assert s3.cat(f"{BUCKET}/upath/a/x.txt") == b"text"
+    assert [path.name for path in folder.rglob("*.txt")] == ["x.txt"]
+    assert (folder / "a").is_dir()
+    assert (folder / "a" / "x.txt").stat().st_size == 4
+    (folder / "a" / "x.txt").unlink()
+    assert not (folder / "a").exists()
+
+
+def test_zipfile(fs: FsspecStore) -> None:
+    with fs.open("x.zip", "wb") as file, zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("inside", b"zipped")
+    with fs.open("x.zip") as file, zipfile.ZipFile(file) as archive:
+        assert archive.read("inside") == b"zipped"
+
+
+def test_reference_filesystem(s3: FsspecStore) -> None:
+    s3.pipe({f"{BUCKET}/one": bytes(range(100)), f"{BUCKET}/two": b"second"})
+    references = {"a": [f"{BUCKET}/one", 10, 5], "b": [f"{BUCKET}/two"], "c": "inline"}
+    fs = ReferenceFileSystem(references, fs=s3, skip_instance_cache=True)
+    assert fs.cat(["a", "b", "c"]) == {"a": bytes(range(10, 15)), "b": b"second", "c": b"inline"}
+    assert fs.cat_ranges(["a", "b"], [1, 0], [3, 2]) == [bytes(range(11, 13)), b"se"]
+
+
+def test_mapper(fs: FsspecStore) -> None:
+    mapper = fs.get_mapper("root")
+    mapper.update({"a": b"1", "b/c": b"2"})
+    assert dict(mapper) == {"a": b"1", "b/c": b"2"}
+    del mapper["a"]
+    assert [*mapper] == ["b/c"]
+    assert mapper.getitems(["b/c", "nope"], on_error="omit") == {"b/c": b"2"}
+    with pytest.raises(KeyError):
+        mapper["a"]
+
+
+def test_chained_filesystems(fs: FsspecStore, tmp_path: Path) -> None:
+    from fsspec.implementations.cached import SimpleCacheFileSystem
+    from fsspec.implementations.dirfs import DirFileSystem
+
+    fs.pipe({"a/b/c": b"body"})
+    assert DirFileSystem("a", fs).cat("b/c") == b"body"
+    assert DirFileSystem("a", fs).find("") == ["b/c"]
+    cached = SimpleCacheFileSystem(fs=fs, cache_storage=str(tmp_path), skip_instance_cache=True)
+    assert cached.cat("a/b/c") == b"body"
+
+
+def test_rsync_with_another_filesystem(fs: FsspecStore, tmp_path: Path) -> None:
+    from fsspec.generic import GenericFileSystem, _generic_fs
+
+    fs.pipe({"a/b": b"1", "a/c/d": b"2"})
+    _generic_fs.update(memory=fs, file=fsspec.filesystem("file"))
+    try:
+        generic = GenericFileSystem(default_method="generic", skip_instance_cache=True)
+        generic.rsync("memory://a", f"file://{tmp_path}/a")
+    finally:
+        _generic_fs.clear()
+    assert (tmp_path / "a" / "c" / "d").read_bytes() == b"2"
