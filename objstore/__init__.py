@@ -57,6 +57,7 @@ from objstore._reader import AsyncReadableFile, ReadableFile
 from objstore._stores import VERSION
 from objstore._urls import parse_scheme
 from objstore._writer import AsyncWritableFile, WritableFile
+from objstore.compat.object_store import ObjectStore
 from objstore.file import ObjectReader, ObjectWriter
 from objstore.results import BytesStream, GetResult, ListStream
 from objstore.store import SignCapableStore
@@ -95,6 +96,7 @@ __all__ = [
     "ListStream",
     "ObjectMeta",
     "ObjectReader",
+    "ObjectStore",
     "ObjectWriter",
     "OffsetRange",
     "PutMode",

@@ -124,6 +124,7 @@ def get_ranges(
     ends: Sequence[int] | None = None,
     lengths: Sequence[int] | None = None,
     coalesce: int = 1 << 20,
+    if_match: str | None = None,
 ) -> Plan[list[Bytes]]:
     """Get many ranges of one object, in one call.
 
@@ -136,6 +137,7 @@ def get_ranges(
         ends: The byte after the last of each.
         lengths: The number of bytes of each, instead of `ends`.
         coalesce: The largest gap between two ranges that may be read along with them, in bytes.
+        if_match: The ETag of the version that is meant.
 
     Returns:
         The ranges, in the order asked for.
@@ -144,14 +146,16 @@ def get_ranges(
         ValueError: There are not as many ends or lengths as starts.
         NotFoundError: There is no such object.
         InvalidRangeError: A range is reversed, or begins after the end of the object.
+        PreconditionError: It is not the version that is meant.
         ObjectChangedError: The object was replaced meanwhile.
     """
+    conditions = read_get_options({"if_match": if_match})[1]
     ranges = spans(starts, ends, lengths)
     gap = min(check_at_least("coalesce", coalesce, 0), cheap_gap(store.provider.latency, RANGES_IN_FLIGHT))
     merged = coalesce_ranges(ranges, gap)
     key = store.key(path)
     reads = [Read(key, range) for range in merged.requests]
-    parts = merged.cut((yield from _bodies(store.provider, reads, RANGES_IN_FLIGHT)))
+    parts = merged.cut((yield from _bodies(store.provider, reads, RANGES_IN_FLIGHT, conditions)))
     if not all(parts):
         _check_begun(path, ranges, parts)
     return parts
@@ -164,9 +168,11 @@ def _check_begun(path: str, ranges: Sequence[Range], parts: Sequence[Bytes]) -> 
             raise errors.InvalidRangeError(f"the range of {path!r} from {range.start} begins after its end", path=path)
 
 
-def _bodies(provider: Provider, reads: Sequence[Read], most_in_flight: int) -> Plan[list[Bytes | None]]:
+def _bodies(
+    provider: Provider, reads: Sequence[Read], most_in_flight: int, conditions: Conditions = ANY
+) -> Plan[list[Bytes | None]]:
     """Read ranges of one object and return them in order, or raise the first error."""
-    fetch = yield from provider.fetch(reads, most_in_flight=most_in_flight)
+    fetch = yield from provider.fetch(reads, conditions=conditions, most_in_flight=most_in_flight)
     try:
         while not (fetch.over or fetch.errors):
             yield from fetch.news()

@@ -61,6 +61,11 @@ class Reader:
         self._block_at = self._block_end = 0
         self._end = 0  # of what was last fetched: who reads on from there reads sequentially
 
+    @property
+    def e_tag(self) -> str | None:
+        """The ETag that pins the version that is read, once that is known."""
+        return None if self._conditions is None else self._conditions.if_match
+
     def check_open(self) -> None:
         """Raise ValueError if the file has been closed."""
         if self.closed:

@@ -80,6 +80,15 @@ class Store:
         """Return the path of a key."""
         return self._keys.path(key)
 
+    def with_raw_keys(self) -> Self:
+        """Return the same store, but one that takes paths as the keys they are, behind the prefix it has.
+
+        Paths may then have ``//``, ``.`` and ``..`` segments and slashes at either end; a prefix to list is any text.
+        """
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__, _keys=Keys(self._keys.prefix, raw=True))
+        return twin
+
     def folder(self, prefix: str) -> str:
         """Return the path of a common prefix: without its slash, unless keys are raw."""
         path = self._keys.path(prefix)

@@ -44,6 +44,11 @@ class RawObjectReader(io.RawIOBase):
         self.size = reader.size
         self._reader = reader
 
+    @property
+    def e_tag(self) -> str | None:
+        """The ETag of the version that is read."""
+        return self._reader.e_tag
+
     def readable(self) -> bool:
         """Return True."""
         return True
@@ -90,6 +95,11 @@ class ObjectReader(io.BufferedReader):
     def size(self) -> int:
         """The size of the object in bytes."""
         return self.raw.size
+
+    @property
+    def e_tag(self) -> str | None:
+        """The ETag of the version that is read, if it is strong; where the size was given, after the first read."""
+        return self.raw.e_tag
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read so many bytes, or to the end of the object.

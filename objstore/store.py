@@ -17,7 +17,7 @@ from objstore.providers.azure import AZURE
 from objstore.providers.gcs import GCS
 from objstore.providers.http import HTTP_TABLE, open_http, read_address
 from objstore.providers.local import Local
-from objstore.providers.memory import Memory
+from objstore.providers.memory import Memory, memory_of
 from objstore.providers.s3 import S3
 from objstore.types import (
     AzureAccessKey,
@@ -466,13 +466,15 @@ class HTTPStore(RemoteStore):
 class MemoryStore(Store):
     """Objects in the memory of this process; gone with the store.
 
+    A pickle of it is good in the same process, and in those forked from it: for a store on the same objects.
+
     Args:
         raw_keys: Take paths as the keys they are: with ``//``, ``.`` and ``..`` segments, and slashes at either end.
     """
 
     def __init__(self, *, raw_keys: bool = False) -> None:
         self._keys = Keys(raw=raw_keys)
-        self.provider = Memory()
+        self.provider: Memory = Memory()
 
     @classmethod
     def from_url(cls, url: str, *, raw_keys: bool = False) -> Self:
@@ -491,6 +493,26 @@ class MemoryStore(Store):
                 f"MemoryStore cannot be made of a URL of the kind {scheme}", hint="Give memory:///."
             )
         return cls(raw_keys=raw_keys)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the name of the memory, not as what is in it."""
+        return reopen, (type(self), self.provider.name, self._keys.prefix, self._keys.raw)
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether two stores have the same objects under the same names."""
+        return type(self) is type(other) and self.__reduce__() == other.__reduce__()
+
+    def __hash__(self) -> int:
+        """Hash what equal stores share."""
+        return hash(self.provider)
+
+
+def reopen(kind: type[MemoryStore], name: str, prefix: str, raw: bool) -> MemoryStore:
+    """Make a store on a memory of this process."""
+    store = object.__new__(kind)
+    store._keys = Keys(prefix, raw=raw)
+    store.provider = memory_of(name)
+    return store
 
 
 ObjectStoreMethods = Store

@@ -6,11 +6,13 @@ Its one invariant: an object is replaced as a whole, under the lock; a body that
 from __future__ import annotations
 
 import os
+import secrets
 import threading
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from objstore import exceptions as errors
 from objstore._core import Bytes, Listing
@@ -59,6 +61,8 @@ class Memory:
         self._lock = threading.Lock()
         self._objects: dict[str, _Object] = {}
         self._written = 0
+        self.name = secrets.token_hex(16)
+        _memories[self.name] = self
 
     # --- reading
 
@@ -212,6 +216,24 @@ class Memory:
             if len(objects) == PAGE and index + 1 < len(keys):
                 return Page(Listing.of(objects), [*prefixes], key)
         return Page(Listing.of(objects), [*prefixes], "")
+
+
+_memories: WeakValueDictionary[str, Memory] = WeakValueDictionary()
+
+
+def memory_of(name: str) -> Memory:
+    """Return the memory of this process that has a name.
+
+    Raises:
+        NotSupportedError: It is in another process, or gone.
+    """
+    memory = _memories.get(name)
+    if memory is None:
+        raise errors.NotSupportedError(
+            "The objects of this MemoryStore are in another process, or gone",
+            hint="Give other processes a store that they can reach.",
+        )
+    return memory
 
 
 def _content(source: Source) -> bytes:

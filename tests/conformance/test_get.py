@@ -325,6 +325,14 @@ async def test_get_ranges_of_nothing(library: Face) -> None:
     assert await library.get_ranges("small", starts=[3, 0], ends=[3, 0]) == [b"", b""]
 
 
+@pytest.mark.needs("conditions")
+async def test_get_ranges_of_one_version(library: Face) -> None:
+    e_tag = (await library.head("small"))["e_tag"]
+    assert await library.get_ranges("small", starts=[0, 9], lengths=[1, 2], if_match=e_tag) == [SMALL[:1], SMALL[9:11]]
+    with pytest.raises(exceptions.PreconditionError):
+        await library.get_ranges("small", starts=[0, 9], lengths=[1, 2], if_match='"another"')
+
+
 async def test_many_sparse_ranges(library: Face, large: bytes) -> None:
     starts = random.Random(2).sample(range(len(large) - 10), 100)
     parts = await library.get_ranges("large", starts=starts, lengths=[10] * 100, coalesce=0)

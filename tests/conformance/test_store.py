@@ -7,6 +7,8 @@ import copy
 import inspect
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -303,5 +305,32 @@ def test_a_memory_store_is_itself() -> None:
     store = MemoryStore()
     assert store == store
     assert store != MemoryStore()
-    with pytest.raises(TypeError, match="pickle"):
-        pickle.dumps(store)
+    assert len({store, store.with_raw_keys(), MemoryStore()}) == 3
+
+
+def test_a_pickle_of_a_memory_store_is_good_where_its_objects_are() -> None:
+    store = MemoryStore()
+    pickled = pickle.dumps(store)
+    again = pickle.loads(pickled)
+    again.put("a", b"1")
+    assert again == store
+    assert store.get("a").bytes() == b"1"
+    load = f"import pickle; pickle.loads({pickled!r})"
+    elsewhere = subprocess.run([sys.executable, "-c", load], capture_output=True, text=True, check=False)
+    assert "NotSupportedError: The objects of this MemoryStore are in another process, or gone" in elsewhere.stderr
+    del store, again
+    with pytest.raises(exceptions.NotSupportedError, match="or gone"):
+        pickle.loads(pickled)
+
+
+def test_a_store_with_raw_keys_has_the_same_objects() -> None:
+    store = MemoryStore()
+    raw = store.with_raw_keys()
+    raw.put("a//b/", b"1")
+    store.put("/c", b"2")
+    assert [meta["path"] for meta in raw.list().collect()] == ["a//b/", "c"]
+    with pytest.raises(exceptions.InvalidPathError):
+        store.get("a//b/")
+    below = S3Store("bucket", prefix="p", region="eu-west-1").with_raw_keys()
+    assert below.key("/a//") == "p//a//"
+    assert pickle.loads(pickle.dumps(below)) == below

@@ -1,0 +1,162 @@
+"""The operations of object-store-python's ObjectStore, as plans made of our own."""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING
+
+from objstore import _copy, _listing, _ops
+from objstore._effects import Plan
+from objstore.compat.object_store._values import (
+    BytesLike,
+    ListResult,
+    ObjectMeta,
+    Path,
+    PathLike,
+    _as_bytes,
+    _as_path,
+)
+
+if TYPE_CHECKING:
+    from objstore.compat.object_store import ObjectStore
+    from objstore.types import Buffer
+
+
+def head(self: ObjectStore, location: PathLike) -> Plan[ObjectMeta]:
+    """Get the metadata of an object.
+
+    Args:
+        location: Its path.
+
+    Raises:
+        FileNotFoundError: There is no such object.
+    """
+    return ObjectMeta.of((yield from _ops.head(self.store, str(_as_path(location)))))
+
+
+def get(self: ObjectStore, location: PathLike) -> Plan[bytes]:
+    """Get the bytes of an object.
+
+    Args:
+        location: Its path.
+
+    Raises:
+        FileNotFoundError: There is no such object.
+    """
+    result = yield from _ops.get(self.store, str(_as_path(location)))
+    return bytes((yield from result._bytes()))
+
+
+def get_range(self: ObjectStore, location: PathLike, start: int, length: int) -> Plan[bytes]:
+    """Get some of the bytes of an object.
+
+    Args:
+        location: Its path.
+        start: The first byte.
+        length: How many; fewer come where the object ends.
+
+    Raises:
+        FileNotFoundError: There is no such object.
+        InvalidRangeError: The range begins after the end of the object.
+    """
+    ranges = yield from _ops.get_ranges(self.store, str(_as_path(location)), starts=[start], lengths=[length])
+    return bytes(ranges[0])
+
+
+def put(self: ObjectStore, location: PathLike, bytes: BytesLike | Buffer) -> Plan[None]:
+    """Put an object.
+
+    Args:
+        location: Its path.
+        bytes: Its bytes; of a BytesIO, those that have not been read.
+    """
+    path = _as_path(location)
+    content_type = self.content_type(path)
+    attributes = {"Content-Type": content_type} if content_type else None
+    yield from _ops.put(self.store, str(path), _as_bytes(bytes), attributes=attributes)
+
+
+def delete(self: ObjectStore, location: PathLike) -> Plan[None]:
+    """Delete an object.
+
+    Args:
+        location: Its path.
+    """
+    yield from _ops.delete(self.store, str(_as_path(location)))
+
+
+def list(self: ObjectStore, prefix: PathLike | None = None) -> Plan[builtins.list[ObjectMeta]]:
+    """List all objects below a prefix.
+
+    Args:
+        prefix: Where to begin; whole segments only: ``"a"`` finds ``a/b``, not ``ab``.
+    """
+    return [*map(ObjectMeta.of, (yield from self.store.list(_prefix(prefix))._collect()))]
+
+
+def list_with_delimiter(self: ObjectStore, prefix: PathLike | None = None) -> Plan[ListResult]:
+    """List one level: the objects right below a prefix, and the prefixes below it.
+
+    Args:
+        prefix: The path of the level; whole segments only.
+    """
+    found = yield from _listing.list_with_delimiter(self.store, _prefix(prefix))
+    return ListResult([*map(Path, found["common_prefixes"])], [*map(ObjectMeta.of, found["objects"])])
+
+
+def _prefix(prefix: PathLike | None) -> str | None:
+    return str(_as_path(prefix)) if prefix else None
+
+
+def copy(self: ObjectStore, src: PathLike, dst: PathLike) -> Plan[None]:
+    """Copy an object; what is at the destination is replaced.
+
+    Args:
+        src: Its path.
+        dst: The path of the copy.
+
+    Raises:
+        FileNotFoundError: There is no such object.
+    """
+    yield from _copy.copy(self.store, str(_as_path(src)), str(_as_path(dst)))
+
+
+def copy_if_not_exists(self: ObjectStore, src: PathLike, dst: PathLike) -> Plan[None]:
+    """Copy an object to where none is.
+
+    Args:
+        src: Its path.
+        dst: The path of the copy.
+
+    Raises:
+        FileNotFoundError: There is no such object.
+        FileExistsError: There is one at the destination.
+    """
+    yield from _copy.copy(self.store, str(_as_path(src)), str(_as_path(dst)), overwrite=False)
+
+
+def rename(self: ObjectStore, src: PathLike, dst: PathLike) -> Plan[None]:
+    """Rename an object; what is at the destination is replaced.
+
+    Args:
+        src: Its path.
+        dst: Its new path.
+
+    Raises:
+        FileNotFoundError: There is no such object.
+    """
+    yield from _copy.rename(self.store, str(_as_path(src)), str(_as_path(dst)))
+
+
+def rename_if_not_exists(self: ObjectStore, src: PathLike, dst: PathLike) -> Plan[None]:
+    """Rename an object to where none is.
+
+    Args:
+        src: Its path.
+        dst: Its new path.
+
+    Raises:
+        FileNotFoundError: There is no such object.
+        FileExistsError: There is one at the destination.
+    """
+    yield from _copy.rename(self.store, str(_as_path(src)), str(_as_path(dst)), overwrite=False)

@@ -1,0 +1,425 @@
+"""What pyarrow does through the file system: datasets, Parquet, Feather and CSV; and how many requests that takes."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install pyarrow")
+
+import pyarrow as pa
+import pyarrow.csv as csv
+import pyarrow.dataset as ds
+import pyarrow.feather as feather
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from objstore import _columns, engine_info, exceptions
+from objstore._columns import Layout, ReadAhead
+from objstore.arrow import ArrowFileSystemHandler
+from objstore.parquet import FOOTER, open_parquet
+from objstore.store import MemoryStore, S3Store, Store
+from tests.servers import S3Server
+
+numbers = count()
+GROUPS, COLUMNS, ROWS = 6, 20, 2_000
+WANTED = ["c03", "c11", "c17"]
+
+
+def s3_store(server: S3Server, prefix: str | None = None) -> S3Store:
+    """Return a store on a new bucket."""
+    return S3Store(
+        server.make_bucket(f"arrow-data-{next(numbers):04}"),
+        prefix=prefix,
+        endpoint=server.endpoint,
+        region=server.region,
+        access_key_id=server.access_key_id,
+        secret_access_key=server.secret_access_key,
+        client_options={"allow_http": True},
+    )
+
+
+@pytest.fixture(params=["memory", "ministack", "moto"])
+def store(request: pytest.FixtureRequest) -> Store:
+    if request.param == "memory":
+        return MemoryStore()
+    return s3_store(request.getfixturevalue(request.param), prefix="below/here")
+
+
+@pytest.fixture
+def filesystem(store: Store) -> Any:
+    return fs.PyFileSystem(ArrowFileSystemHandler(store))
+
+
+@pytest.fixture(scope="module")
+def table() -> Any:
+    """A table that does not compress."""
+    source = random.Random(1)
+    return pa.table({f"c{n:02}": [source.random() for _ in range(GROUPS * ROWS)] for n in range(COLUMNS)})
+
+
+def write_wide(table: Any, path: str, filesystem: Any) -> None:
+    pq.write_table(table, path, filesystem=filesystem, row_group_size=ROWS, use_dictionary=False)
+
+
+# --- round trips
+
+
+def test_a_partitioned_dataset(store: Store, filesystem: Any) -> None:
+    table = pa.table({"n": range(60), "kind": ["a", "b", "c"] * 20, "text": [str(n) for n in range(60)]})
+    layout = ds.partitioning(pa.schema([("kind", pa.string())]), flavor="hive")
+    ds.write_dataset(table, "set", format="parquet", filesystem=filesystem, partitioning=layout)
+    keys = [meta["path"] for meta in store.list("set").collect()]
+    assert {f"set/kind={kind}/part-0.parquet" for kind in "abc"} <= {*keys}
+    dataset = ds.dataset("set", format="parquet", filesystem=filesystem, partitioning="hive")
+    field = ds.field
+    found = dataset.to_table(columns=["n", "text"], filter=(field("kind") == "b") & (field("n") > 30))
+    assert sorted(found.to_pylist(), key=lambda row: row["n"]) == [
+        {"n": n, "text": str(n)} for n in range(31, 60) if n % 3 == 1
+    ]
+    assert dataset.count_rows() == 60
+    ds.write_dataset(
+        table.slice(0, 3),
+        "set",
+        format="parquet",
+        filesystem=filesystem,
+        partitioning=layout,
+        existing_data_behavior="delete_matching",
+    )
+    assert pq.read_table("set", filesystem=filesystem, columns=["n"]).num_rows == 3
+
+
+@pytest.mark.parametrize("pre_buffer", [True, False])
+def test_columns_of_a_parquet_file(filesystem: Any, table: Any, pre_buffer: bool) -> None:
+    write_wide(table, "wide.parquet", filesystem)
+    read = pq.read_table("wide.parquet", filesystem=filesystem, columns=WANTED, pre_buffer=pre_buffer)
+    assert read == table.select(WANTED)
+    assert pq.read_table("wide.parquet", filesystem=filesystem) == table
+
+
+def test_feather_and_csv(filesystem: Any) -> None:
+    table = pa.table({"n": range(1000), "text": [str(n) for n in range(1000)]})
+    with filesystem.open_output_stream("t.feather") as file:
+        feather.write_feather(table, file)
+    with filesystem.open_input_file("t.feather") as file:
+        assert feather.read_table(file, columns=["text"]) == table.select(["text"])
+    with filesystem.open_output_stream("t.csv.gz") as file:
+        csv.write_csv(table, file)
+    with filesystem.open_input_stream("t.csv.gz") as file:
+        assert csv.read_csv(file).select(["n"]) == table.select(["n"])
+
+
+def test_a_large_file_there_and_back(store: Store, filesystem: Any, tmp_path: Path) -> None:
+    content = random.Random(2).randbytes(25 << 20)
+    (tmp_path / "large").write_bytes(content)
+    fs.copy_files(str(tmp_path / "large"), "large", destination_filesystem=filesystem)
+    assert store.get("large").bytes() == content
+    with filesystem.open_input_file("large") as file:
+        assert file.size() == len(content)
+        assert file.read_at(20 << 20, 1 << 20) == content[1 << 20 : 21 << 20]
+        file.seek(-5, 2)
+        assert file.read() == content[-5:]
+        assert file.read() == b""
+    fs.copy_files("large", str(tmp_path / "again"), source_filesystem=filesystem)
+    assert (tmp_path / "again").read_bytes() == content
+
+
+def test_metadata_become_attributes(store: Store, filesystem: Any) -> None:
+    with filesystem.open_output_stream("a", metadata={"Content-Type": "text/x-test", "mine": "1"}) as file:
+        file.write(b"1")
+    assert store.get("a").attributes == {"Content-Type": "text/x-test", "mine": "1"}
+
+
+def test_a_subtree(store: Store, filesystem: Any) -> None:
+    subtree = fs.SubTreeFileSystem("one/two", filesystem)
+    subtree.create_dir("three")
+    with subtree.open_output_stream("three/file") as file:
+        file.write(b"1")
+    assert store.get("one/two/three/file").bytes() == b"1"
+    for tree in (subtree, pickle.loads(pickle.dumps(subtree))):
+        infos = tree.get_file_info(fs.FileSelector("", recursive=True))
+        assert sorted(info.path for info in infos) == ["three", "three/file"]
+
+
+# --- directories
+
+
+def selected(filesystem: Any, directory: str, **options: bool) -> dict[str, str]:
+    infos = filesystem.get_file_info(fs.FileSelector(directory, **options))
+    assert len({info.path for info in infos}) == len(infos)
+    return {info.path: info.type.name for info in infos}
+
+
+def test_selectors(store: Store, filesystem: Any) -> None:
+    store.put_many(dict.fromkeys(("a/b/c/d", "a/b/e", "a/f", "ab", "g"), b"1"))
+    level = {"a": "Directory", "ab": "File", "g": "File"}
+    assert selected(filesystem, "") == level
+    assert selected(filesystem, "a/") == {"a/b": "Directory", "a/f": "File"}
+    below = {"a/b": "Directory", "a/b/c": "Directory", "a/b/c/d": "File", "a/b/e": "File", "a/f": "File"}
+    assert selected(filesystem, "a", recursive=True) == below
+    assert selected(filesystem, "", recursive=True) == {**level, **below}
+    assert selected(filesystem, "none", allow_not_found=True) == {}
+    with pytest.raises(FileNotFoundError, match="'none'"):
+        selected(filesystem, "none")
+    for allowed in (True, False):
+        with pytest.raises(NotADirectoryError, match="'g'"):
+            selected(filesystem, "g", allow_not_found=allowed)
+
+
+def test_keys_without_a_path_are_left_out(store: Store, filesystem: Any) -> None:
+    raw = store.with_raw_keys()
+    raw.put_many(dict.fromkeys(("a//b", "a/c", "/d"), b"1"))
+    assert selected(filesystem, "", recursive=True) == {"a": "Directory", "a/c": "File"}
+    assert selected(filesystem, "a") == {"a/c": "File"}
+
+
+def test_a_directory_stays_when_it_is_emptied(store: Store, filesystem: Any) -> None:
+    for empty in (
+        lambda: filesystem.delete_file("a/b"),
+        lambda: filesystem.move("a/b", "c"),
+        lambda: filesystem.delete_dir_contents("a"),
+    ):
+        store.put("a/b", b"1")
+        empty()
+        assert selected(filesystem, "a") == {}
+        assert filesystem.get_file_info("a").type == fs.FileType.Directory
+        filesystem.delete_dir("a")
+        assert filesystem.get_file_info("a").type == fs.FileType.NotFound
+
+
+def test_the_root(store: Store, filesystem: Any) -> None:
+    store.put_many(dict.fromkeys(("a/b", "c"), b"1"))
+    for path in ("", "/", "//"):
+        assert filesystem.get_file_info(path).type == fs.FileType.Directory
+        with pytest.raises(ValueError, match="root"):
+            filesystem.delete_dir_contents(path)
+    with pytest.raises(ValueError, match="root"):
+        filesystem.delete_dir("")
+    assert len(store.list().collect()) == 2
+    filesystem.delete_dir_contents("", accept_root_dir=True)
+    assert store.list().collect() == []
+
+
+def test_a_directory_is_no_file(store: Store, filesystem: Any) -> None:
+    store.put("a/b", b"1")
+    for call in (
+        lambda: filesystem.open_input_file("a"),
+        lambda: filesystem.open_input_stream("a"),
+        lambda: filesystem.delete_file("a"),
+        lambda: filesystem.copy_file("a", "c"),
+        lambda: filesystem.move("a", "c"),
+        lambda: filesystem.open_output_stream("a/"),
+        lambda: filesystem.open_input_file(""),
+    ):
+        with pytest.raises(IsADirectoryError):
+            call()
+    with pytest.raises(FileNotFoundError):
+        filesystem.create_dir("x/y", recursive=False)
+    with pytest.raises(exceptions.InvalidPathError):
+        filesystem.get_file_info("a//b")
+    assert [meta["path"] for meta in store.list().collect()] == ["a/b"]
+
+
+@pytest.mark.parametrize("name", ["ministack", "moto"])
+def test_times_are_those_of_pyarrow(request: pytest.FixtureRequest, name: str) -> None:
+    server: S3Server = request.getfixturevalue(name)
+    store = s3_store(server)
+    store.put_many({f"a/{n}": b"1" for n in range(5)})
+    native = fs.S3FileSystem(
+        access_key=server.access_key_id,
+        secret_key=server.secret_access_key,
+        endpoint_override=server.endpoint.removeprefix("http://"),
+        scheme="http",
+        region=server.region,
+    )
+    theirs = fs.SubTreeFileSystem(store.config["bucket"], native)
+    ours = fs.PyFileSystem(ArrowFileSystemHandler(store))
+    for what in (["a/0", "a/4", "a", "none"], fs.FileSelector("", recursive=True), fs.FileSelector("a")):
+        expected = {(i.path, i.type, i.size, i.mtime_ns) for i in theirs.get_file_info(what)}
+        assert {(i.path, i.type, i.size, i.mtime_ns) for i in ours.get_file_info(what)} == expected
+
+
+# --- handlers
+
+
+def test_handlers_compare_and_pickle(store: Store) -> None:
+    handler = ArrowFileSystemHandler(store)
+    assert handler == ArrowFileSystemHandler(store)
+    assert handler.equals(pickle.loads(pickle.dumps(handler)))
+    assert hash(handler) == hash(ArrowFileSystemHandler(store))
+    assert handler != ArrowFileSystemHandler(MemoryStore())
+    assert handler != store
+
+
+def test_many_paths_are_asked_for_at_once(moto: S3Server) -> None:
+    store = s3_store(moto)
+    store.put_many({f"a/{n}": b"1" for n in range(20)})
+    filesystem = fs.PyFileSystem(ArrowFileSystemHandler(store))
+    before = engine_info()["requests"]
+    infos = filesystem.get_file_info([*(f"a/{n}" for n in range(20)), "a", "a/", "none", "a/0"])
+    assert engine_info()["requests"] - before == 22 + 2  # each path once, and two listings
+    assert [info.type.name for info in infos] == ["File"] * 20 + ["Directory", "Directory", "NotFound", "File"]
+
+
+# --- reading ahead
+
+
+class Told:
+    """What a read-ahead fetched, batch by batch."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[tuple[int, int]]] = []
+
+    def __call__(self, spans: Any) -> list[memoryview]:
+        self.batches.append([*spans])
+        return [memoryview(bytes(end - start)) for start, end in spans]
+
+
+@pytest.fixture(scope="module")
+def layout(table: Any) -> Layout:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, row_group_size=ROWS, use_dictionary=False)
+    return Layout(pq.read_metadata(pa.BufferReader(sink.getvalue())))
+
+
+def test_columns_are_found_by_where_they_are(layout: Layout) -> None:
+    for group in range(GROUPS):
+        for column in range(COLUMNS):
+            assert layout.find(*layout.chunk(group, column)) == (group, column, column)
+        begin, end = layout.chunk(group, 3)[0], layout.chunk(group, 5)[1]
+        assert layout.find(begin, end) == (group, 3, 5)
+        assert layout.find(begin + 1, end) is None
+        assert layout.find(begin, end - 1) is None
+    assert layout.find(0, 4) is None
+    assert layout.find(layout.chunk(0, 3)[0], layout.chunk(1, 3)[1]) is None
+
+
+def test_columns_read_twice_are_fetched_ahead_once(layout: Layout) -> None:
+    told = Told()
+    ahead = ReadAhead(layout, told)
+    spans = [[layout.chunk(group, column) for column in (3, 7)] for group in range(GROUPS)]
+    assert [ahead.take(*span) for span in spans[0]] == [None, None]
+    for group in spans[1:]:
+        assert all(len(ahead.take(*span) or b"") == span[1] - span[0] for span in group)
+    assert told.batches == [[span for group in spans[1:] for span in group]]
+    assert [ahead.take(*span) for span in spans[2]] == [None, None]  # what is read again is not fetched ahead again
+    assert len(told.batches) == 1
+
+
+def test_reading_ahead_is_bounded(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told()
+    ahead = ReadAhead(layout, told)
+    size = layout.chunk(0, 3)[1] - layout.chunk(0, 3)[0]
+    monkeypatch.setattr(_columns, "FIRST_WINDOW", 2 * size + size // 2)
+    for group in range(GROUPS):
+        ahead.take(*layout.chunk(group, 3))
+    assert [len(batch) for batch in told.batches] == [2, 3]
+
+
+def test_what_is_not_used_ends_reading_ahead(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told()
+    ahead = ReadAhead(layout, told)
+    size = layout.chunk(0, 3)[1] - layout.chunk(0, 3)[0]
+    monkeypatch.setattr(_columns, "FIRST_WINDOW", 2 * size + size // 2)
+    for group in (0, 1, 3, 5):  # the reader leaves out what was fetched of row group 2
+        ahead.take(*layout.chunk(group, 3))
+    assert told.batches == [[layout.chunk(1, 3), layout.chunk(2, 3)], [layout.chunk(3, 3)], [layout.chunk(5, 3)]]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_projection_takes_few_round_trips(moto: S3Server, table: Any, whole: bool) -> None:
+    store = s3_store(moto)
+    filesystem = fs.PyFileSystem(ArrowFileSystemHandler(store))
+    write_wide(table, "wide.parquet", filesystem)
+    batches: list[int] = []
+    handler = filesystem.handler
+    get_ranges = handler._keys.get_ranges
+
+    def counted(path: str, **arguments: Any) -> Any:
+        batches.append(len(arguments["starts"]))
+        return get_ranges(path, **arguments)
+
+    handler._keys.get_ranges = counted
+    before = engine_info()["requests"]
+    if whole:
+        read = pq.read_table("wide.parquet", filesystem=filesystem, columns=WANTED)
+    else:
+        read = ds.dataset("wide.parquet", filesystem=filesystem).to_table(columns=WANTED)
+    assert read == table.select(WANTED)
+    assert sum(batches) >= len(WANTED) * (GROUPS - 1) - len(WANTED)
+    assert engine_info()["requests"] - before <= len(WANTED) * GROUPS + 6
+
+
+def test_a_file_that_is_replaced_is_noticed(table: Any) -> None:
+    store = MemoryStore()
+    filesystem = fs.PyFileSystem(ArrowFileSystemHandler(store))
+    write_wide(table, "wide.parquet", filesystem)
+    with filesystem.open_input_file("wide.parquet") as source:
+        file = pq.ParquetFile(source)
+        assert file.read_row_group(0, columns=WANTED).num_rows == ROWS
+        write_wide(table, "wide.parquet", filesystem)
+        with pytest.raises(exceptions.PreconditionError):
+            file.read_row_group(1, columns=WANTED)
+
+
+# --- open_parquet
+
+
+def test_open_parquet(store: Store, filesystem: Any, table: Any) -> None:
+    write_wide(table, "wide.parquet", filesystem)
+    assert open_parquet(store, "wide.parquet").read() == table
+    before = engine_info()["requests"]
+    file = open_parquet(store, "wide.parquet", columns=WANTED, row_groups=[1, 4])
+    asked = engine_info()["requests"] - before
+    assert asked <= 1 + 2 * len(WANTED)
+    read = file.read_row_groups([1, 4], columns=WANTED)
+    assert read == pa.concat_tables([table.slice(ROWS, ROWS), table.slice(4 * ROWS, ROWS)]).select(WANTED)
+    assert engine_info()["requests"] - before == asked
+    assert file.read(columns=["c00"]) == table.select(["c00"])  # was not asked for, and comes by itself
+
+
+def test_open_parquet_of_nested_columns() -> None:
+    store = MemoryStore()
+    table = pa.table({"a": [{"b": n, "c": [n, n]} for n in range(100)], "ab": range(100), "none": [None] * 100})
+    with fs.PyFileSystem(ArrowFileSystemHandler(store)).open_output_stream("nested") as file:
+        pq.write_table(table, file)
+    for columns in (["a"], ["a.b"], ["ab", "none"], []):
+        expected = pq.ParquetFile(pa.BufferReader(store.get("nested").bytes())).read(columns=columns)
+        assert open_parquet(store, "nested", columns=columns).read(columns=columns) == expected
+
+
+def test_open_parquet_with_a_long_footer() -> None:
+    store = MemoryStore()
+    table = pa.table({f"column number {n:04}": [n] for n in range(1000)})
+    filesystem = fs.PyFileSystem(ArrowFileSystemHandler(store))
+    pq.write_table(table, "many", filesystem=filesystem)
+    assert store.head("many")["size"] > 2 * FOOTER
+    names = table.column_names[7::100]
+    assert open_parquet(store, "many", columns=names).read(columns=names) == table.select(names)
+    assert pq.read_table("many", filesystem=filesystem, columns=names) == table.select(names)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1PAR1", b"x" * 100, b"PAR1" + b"\xff\xff\xff\x7fPAR1"])
+def test_open_parquet_of_something_else(content: bytes) -> None:
+    store = MemoryStore()
+    store.put("other", content)
+    with pytest.raises(exceptions.GenericError, match="is not a Parquet file"):
+        open_parquet(store, "other")
+    with pytest.raises(FileNotFoundError):
+        open_parquet(store, "none")
+
+
+def test_open_parquet_of_a_file_that_is_replaced(table: Any) -> None:
+    store = MemoryStore()
+    filesystem = fs.PyFileSystem(ArrowFileSystemHandler(store))
+    write_wide(table, "wide.parquet", filesystem)
+    file = open_parquet(store, "wide.parquet", columns=WANTED)
+    write_wide(table, "wide.parquet", filesystem)
+    assert file.read(columns=WANTED) == table.select(WANTED)
+    with pytest.raises(exceptions.ObjectChangedError):
+        file.read(columns=["c00"])

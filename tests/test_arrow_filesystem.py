@@ -1,0 +1,74 @@
+"""pyarrow over object stores: pyarrow's own tests of file systems, and what they leave out."""
+
+from __future__ import annotations
+
+import inspect
+from itertools import count
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install pyarrow")
+pytest.importorskip("cloudpickle", reason="cloudpickle is not installed: pip install cloudpickle")
+
+import pyarrow.tests.test_fs as theirs
+from pyarrow.fs import PyFileSystem
+from pyarrow.tests.conftest import builtin_pickle, cloudpickle, pickle_module  # noqa: F401
+from pyarrow.tests.test_fs import (  # noqa: F401
+    allow_append_to_file,
+    allow_move_dir,
+    fs,
+    pathfn,
+    pickle_with_and_without_subtree_filesystem,
+)
+
+from objstore.arrow import ArrowFileSystemHandler
+from objstore.store import MemoryStore, S3Store, Store
+from tests.servers import S3Server
+
+numbers = count()
+
+
+def new_store(server: S3Server | None) -> Store:
+    """Return an empty store on a server; None for the memory."""
+    if server is None:
+        return MemoryStore()
+    return S3Store(
+        server.make_bucket(f"arrow-{next(numbers):04}"),
+        endpoint=server.endpoint,
+        region=server.region,
+        access_key_id=server.access_key_id,
+        secret_access_key=server.secret_access_key,
+        client_options={"allow_http": True},
+    )
+
+
+SERVERS = ["memory", "ministack", "moto"]  # rclone refuses keys that end with a slash, which keep empty directories
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def server(request: pytest.FixtureRequest) -> S3Server | None:
+    return None if request.param == "memory" else request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def store(server: S3Server | None) -> Store:
+    return new_store(server)
+
+
+@pytest.fixture
+def filesystem_config(store: Store) -> dict[str, Any]:
+    """What pyarrow's tests ask for."""
+    return {
+        "fs": PyFileSystem(ArrowFileSystemHandler(store)),
+        "pathfn": "folder/".__add__,
+        "allow_move_dir": False,
+        "allow_append_to_file": False,
+    }
+
+
+globals().update(
+    (name, test)
+    for name, test in inspect.getmembers(theirs, inspect.isfunction)
+    if name.startswith("test_") and "fs" in inspect.signature(test).parameters
+)
