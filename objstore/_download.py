@@ -69,7 +69,7 @@ def download(
     meta = store.named(fetched.meta)
     part_file = _PartFile(target, meta, chunk_size)
     try:
-        yield Call(part_file.open)
+        yield Call(part_file.open, settle=True)
         conditions = Conditions(if_match=strong(meta["e_tag"]), version=fetched.meta["version"])
         reads = [Read(key, part_file.span(index)) for index in part_file.missing]
         fetch = yield from store.provider.fetch(
@@ -83,7 +83,7 @@ def download(
             yield from _write_parts(fetch, part_file, progress)
         finally:
             fetch.close()
-        yield Call(part_file.finish)
+        yield Call(part_file.finish, settle=True)
     except errors.ObjectChangedError:
         part_file.discard()
         raise
@@ -98,7 +98,7 @@ def _write_parts(fetch: Fetch, part_file: _PartFile, progress: Progress | None) 
         over = fetch.over  # asked first: what ends after this is among the finished of the next round
         for index in fetch.finished():
             body = fetch.take(index)
-            yield Call(lambda part=missing[index], body=body: part_file.write(part, body))  # type: ignore[misc]
+            yield Call(lambda part=missing[index], body=body: part_file.write(part, body), settle=True)  # type: ignore[misc]
             if progress is not None:
                 progress(part_file.written, part_file.count, part_file.bytes_written)
         check_version(fetch, part_file.name)
