@@ -1,15 +1,21 @@
-"""Directories, which object stores do not have.
+"""Directories, which most object stores do not have.
 
 A directory is a beginning of keys that ends with a slash; the root is the empty one. As in pyarrow's own S3 file
-system, one exists when a key begins with it, and an empty one is kept by an empty object whose key it is.
+system, one exists when a key begins with it, and an empty one is kept by an empty object whose key it is. Local files
+have folders, and theirs are the directories.
 
 Its one invariant: what cannot be named by a path (a key with an empty segment) is left out of listings, never altered.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
+
+from objstore.exceptions import PermissionDeniedError
+from objstore.store import LocalStore
 
 if TYPE_CHECKING:
     from objstore.store import Store
@@ -72,6 +78,71 @@ class Directories:
                 if file:
                     entries[("/".join([*folders, file]), False)] = meta
         return [(name, meta) for (name, _), meta in entries.items()]
+
+
+class Folders(Directories):
+    """The directories of a store of local files: its folders.
+
+    Args:
+        store: The store, with raw keys.
+    """
+
+    def __init__(self, store: LocalStore) -> None:
+        super().__init__(store)
+        self._root = store.prefix or Path("/")
+
+    def _folder(self, directory: str) -> Path:
+        """Return the folder of a directory; nothing leads out of the store's own."""
+        folder = (self._root / directory).resolve()
+        if not folder.is_relative_to(self._root):
+            raise PermissionDeniedError(f"{directory!r} leads out of {str(self._root)!r}", path=directory)
+        return folder
+
+    def exists(self, directory: str) -> bool:
+        """Tell whether a folder exists."""
+        return self._folder(directory).is_dir()
+
+    def make(self, directories: Iterable[str]) -> None:
+        """Make folders; those that exist stay as they are."""
+        for directory in directories:
+            self._folder(directory).mkdir(parents=True, exist_ok=True)
+
+    def remove(self, directory: str) -> bool:
+        """Delete a folder and all that is in it, of the root only what is in it; tell whether there was one."""
+        folder = self._folder(directory)
+        if not folder.is_dir():
+            return False
+        super().remove(directory)
+        for path, folders, _ in os.walk(folder, topdown=False):
+            for name in folders:
+                (Path(path) / name).rmdir()
+        if directory:
+            folder.rmdir()
+        return True
+
+    def level(self, directory: str) -> list[Entry]:
+        """List what is right below a folder, empty folders too."""
+        entries = super().level(directory)
+        folder = self._folder(directory)
+        below = [entry.name for entry in os.scandir(folder) if entry.is_dir()] if folder.is_dir() else []
+        return entries + self._empty(entries, below)
+
+    def tree(self, directory: str) -> list[Entry]:
+        """List all that is below a folder, empty folders too."""
+        entries, top = super().tree(directory), self._folder(directory)
+        below = (Path(path, name).relative_to(top).as_posix() for path, names, _ in os.walk(top) for name in names)
+        return entries + self._empty(entries, below)
+
+    def _empty(self, entries: Iterable[Entry], folders: Iterable[str]) -> list[Entry]:
+        """Return the folders that are not among the entries: there is no object in them."""
+        known = {name for name, meta in entries if meta is None}
+        return [(name, None) for name in sorted(set(folders) - known)]
+
+
+def directories_of(store: Store) -> Directories:
+    """Return the directories of a store, as that kind of store has them."""
+    raw = store.with_raw_keys()
+    return Folders(raw) if isinstance(raw, LocalStore) else Directories(raw)
 
 
 def parents(key: str) -> list[str]:

@@ -45,7 +45,16 @@ def both(plan: Callable[P, Plan[T]]) -> tuple[Callable[P, T], Callable[P, Corout
 
     awaitable.__name__ += "_async"
     awaitable.__qualname__ += "_async"
+    _tell(blocking, plan)
+    _tell(awaitable, plan)
     return blocking, awaitable  # type: ignore[return-value]  # mypy takes what `async def` gives for a mere Coroutine
+
+
+def _tell(face: Any, plan: Callable[..., Any]) -> None:
+    """Have a face say, to `help` and the like, what its plan returns, and not that there is one."""
+    result = str(plan.__annotations__.get("return", "")).removeprefix("Plan[").removesuffix("]")
+    face.__annotations__ = {**plan.__annotations__, "return": result}
+    face.__signature__ = inspect.signature(plan).replace(return_annotation=result)
 
 
 def run(plan: Plan[T]) -> T:

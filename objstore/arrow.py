@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from objstore._arrow_input import Layouts, ObjectInputFile
-from objstore._directories import Directories, parents
+from objstore._directories import directories_of, parents
 from objstore._paths import check_path
 from objstore.compat.object_store._roots import open_root
 from objstore.exceptions import BaseError, NotFoundError
@@ -58,7 +58,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
     ) -> None:
         self.store = open_root(root, options, client_options)
         self._keys = self.store.with_raw_keys()
-        self._directories = Directories(self._keys)
+        self._directories = directories_of(self.store)
         self._layouts: Layouts = {}
 
     def __reduce__(self) -> tuple[Any, ...]:

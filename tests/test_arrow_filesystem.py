@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,16 +24,18 @@ from pyarrow.tests.test_fs import (  # noqa: F401
 )
 
 from objstore.arrow import ArrowFileSystemHandler
-from objstore.store import MemoryStore, S3Store, Store
+from objstore.store import LocalStore, MemoryStore, S3Store, Store
 from tests.servers import S3Server
 
 numbers = count()
 
 
-def new_store(server: S3Server | None) -> Store:
-    """Return an empty store on a server; None for the memory."""
+def new_store(server: S3Server | Path | None) -> Store:
+    """Return an empty store on a server, in a folder, or in memory."""
     if server is None:
         return MemoryStore()
+    if isinstance(server, Path):
+        return LocalStore(server / f"arrow-{next(numbers):04}", mkdir=True)
     return S3Store(
         server.make_bucket(f"arrow-{next(numbers):04}"),
         endpoint=server.endpoint,
@@ -43,12 +46,19 @@ def new_store(server: S3Server | None) -> Store:
     )
 
 
-SERVERS = ["memory", "ministack", "moto"]  # rclone refuses keys that end with a slash, which keep empty directories
+SERVERS = [
+    "memory",
+    "local",
+    "ministack",
+    "moto",
+]  # rclone refuses keys that end with a slash, which keep empty directories
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def server(request: pytest.FixtureRequest) -> S3Server | None:
-    return None if request.param == "memory" else request.getfixturevalue(request.param)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> S3Server | Path | None:
+    if request.param == "memory":
+        return None
+    return tmp_path_factory.mktemp("arrow") if request.param == "local" else request.getfixturevalue(request.param)
 
 
 @pytest.fixture

@@ -125,7 +125,8 @@ def of_function(where: str, node: ast.FunctionDef | ast.AsyncFunctionDef, ours: 
         present = inspect.signature(ours).parameters
     except ValueError:  # it is a method of bytes, and those tell none
         return
-    mine = {name: each for name, each in present.items() if name not in ("self", "cls", "fs")}
+    itself = {"self", "cls", "fs"} - theirs.keys()
+    mine = {name: each for name, each in present.items() if name not in itself}
     takes_all = any(each.kind is each.VAR_KEYWORD for each in mine.values())
     order = [name for name, (kind, _) in theirs.items() if kind is not inspect.Parameter.KEYWORD_ONLY]
     if [*mine][: len(order)] != order:
