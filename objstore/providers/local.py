@@ -58,7 +58,7 @@ class Local:
     """
 
     most_parts = 1 << 20
-    smallest_part = 1
+    smallest_part = 1 << 20
     lists_from_anywhere = False
     latency = 0.0
 

@@ -53,7 +53,7 @@ class Memory:
     """A bucket in memory."""
 
     most_parts = 10_000
-    smallest_part = 1
+    smallest_part = 1 << 20
     lists_from_anywhere = False
     latency = 0.0
 
