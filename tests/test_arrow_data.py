@@ -23,7 +23,7 @@ from objstore import _columns, engine_info, exceptions
 from objstore._columns import Layout, ReadAhead
 from objstore.arrow import ArrowFileSystemHandler
 from objstore.parquet import FOOTER, open_parquet
-from objstore.store import MemoryStore, S3Store, Store
+from objstore.store import LocalStore, MemoryStore, S3Store, Store
 from tests.servers import S3Server
 
 numbers = count()
@@ -44,10 +44,12 @@ def s3_store(server: S3Server, prefix: str | None = None) -> S3Store:
     )
 
 
-@pytest.fixture(params=["memory", "ministack", "moto"])
-def store(request: pytest.FixtureRequest) -> Store:
+@pytest.fixture(params=["memory", "local", "ministack", "moto"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "memory":
         return MemoryStore()
+    if request.param == "local":
+        return LocalStore(tmp_path)
     return s3_store(request.getfixturevalue(request.param), prefix="below/here")
 
 
@@ -173,6 +175,10 @@ def test_selectors(store: Store, filesystem: Any) -> None:
 
 def test_keys_without_a_path_are_left_out(store: Store, filesystem: Any) -> None:
     raw = store.with_raw_keys()
+    if isinstance(store, LocalStore):
+        with pytest.raises(exceptions.InvalidPathError):
+            raw.put("a//b", b"1")
+        return
     raw.put_many(dict.fromkeys(("a//b", "a/c", "/d"), b"1"))
     assert selected(filesystem, "", recursive=True) == {"a": "Directory", "a/c": "File"}
     assert selected(filesystem, "a") == {"a/c": "File"}

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from objstore import exceptions as errors
 from objstore._core import open_beneath
+from objstore._paths import check_path
 from objstore.exceptions import BaseError
 from objstore.types import ObjectMeta
 
@@ -110,7 +111,9 @@ def both_at_once(key: str) -> BaseError:
 
 
 def check_key(key: str) -> None:
-    """Raise if a key cannot be a file: it is kept for files that are being written, or a segment of it is too long."""
+    """Raise if a key cannot be a file: it is no path, is kept for unfinished files, or has too long a segment."""
+    if check_path(key) != key:
+        raise errors.InvalidPathError(f"{key!r} cannot be a file: it has a slash at an end", store=STORE, path=key)
     if len(key) * 4 <= LONGEST_NAME and ".objstore-" not in key:
         return
     for segment in key.encode().split(b"/"):

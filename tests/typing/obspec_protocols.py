@@ -10,9 +10,9 @@ import obspec
 from typing_extensions import Buffer
 
 from objstore.results import GetResult
-from objstore.store import MemoryStore, S3Store
+from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store
 
-AnyStore: TypeAlias = MemoryStore | S3Store
+AnyStore: TypeAlias = AzureStore | GCSStore | HTTPStore | LocalStore | MemoryStore | S3Store
 
 
 class Everything(
