@@ -162,7 +162,10 @@ class Root:
 
     def _open_resolved(self, root: int, path: bytes, flags: int) -> int:
         base = os.fsencode(self.path)
-        real = os.path.realpath(os.path.join(base, path))
+        try:
+            real = os.path.realpath(os.path.join(base, path))
+        except OSError:  # a link was there, and is none any more: whoever changes it meanwhile gets no second look
+            real = b"/"
         if os.path.commonpath([base, real]) != base:
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
         *folders, name = os.path.relpath(real, base).split(b"/")
