@@ -94,7 +94,7 @@ def test_urls(root: Path) -> None:
         assert LocalStore.from_url(url) == LocalStore(root / "a b")
     assert LocalStore.from_url(f"file://{root}/new", mkdir=True, automatic_cleanup=True).prefix == root / "new"
     for url in ("http://host/data", "file://host/data", str(root)):
-        with pytest.raises(exceptions.ConfigurationError, match="file:|no scheme"):
+        with pytest.raises(exceptions.ConfigurationError, match=r"file:|no scheme"):
             LocalStore.from_url(url)
 
 
@@ -441,8 +441,8 @@ def test_a_folder_swapped_for_a_symlink_under_way(store: LocalStore, root: Path)
                 try:
                     assert store.get("folder/a").bytes() == b"1"
                     store.put("folder/a", b"1")
-                except (exceptions.PermissionDeniedError, exceptions.NotFoundError):
-                    pass
+                except (exceptions.PermissionDeniedError, exceptions.NotFoundError, exceptions.NotSupportedError):
+                    pass  # it is refused, with one reason or another
         finally:
             over.set()
         swapping.result()
