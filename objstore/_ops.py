@@ -212,6 +212,7 @@ def put(
     use_multipart: bool | None = None,
     chunk_size: int = DEFAULT_CHUNK,
     max_concurrency: int = 12,
+    progress: Progress | None = None,
 ) -> Plan[PutResult]:
     """Put an object: from memory, a file, a reader, an iterator or an async iterator.
 
@@ -228,6 +229,7 @@ def put(
         use_multipart: Whether to send it in parts, where the service takes parts; by itself above `chunk_size`.
         chunk_size: The size of a part in bytes; more where the service wants fewer or larger ones.
         max_concurrency: How many parts are in flight.
+        progress: Is called with how many parts are sent, how many there are so far, and the bytes sent.
 
     Returns:
         The ETag and the version of the new object.
@@ -245,7 +247,11 @@ def put(
     key = store.key(path)
     body = open_body(file)
     try:
-        return (yield from put_body(store.provider, key, body, options, use_multipart, chunk_size, max_concurrency))
+        return (
+            yield from put_body(
+                store.provider, key, body, options, use_multipart, chunk_size, max_concurrency, progress
+            )
+        )
     finally:
         body.close()
 

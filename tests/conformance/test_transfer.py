@@ -190,6 +190,15 @@ async def test_upload(store: Face, mode: Mode, tmp_path: Path, large: bytes, siz
 
 
 @pytest.mark.needs("parts")
+@pytest.mark.parametrize("size", [0, 10, 12 * MIB])
+async def test_put_tells_its_progress(store: Face, large: bytes, size: int) -> None:
+    told = Told()
+    await store.put("object", large[:size], progress=told)
+    assert told.calls == sorted(told.calls)
+    done, total, sent = told.calls[-1]
+    assert (done, sent) == (total, size)
+
+
 async def test_upload_tells_its_progress(store: Face, tmp_path: Path, large: bytes) -> None:
     (tmp_path / "file").write_bytes(large)
     calls: list[tuple[int, int, int]] = []
