@@ -167,6 +167,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(feature): what the server must be able to do, else the test is skipped")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run in one mode on WsgiDAV, which takes its time: what it does otherwise shows in either."""
+    slow = [item for item in items if "[wsgidav-sync" in item.name]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if "[wsgidav-sync" not in item.name]
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Literal[True] | None:
     """Run a test that is a coroutine in its mode."""
