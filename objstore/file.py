@@ -122,6 +122,7 @@ class ObjectWriter(io.BufferedIOBase):
         self.name = writer.path
         self.mode = mode
         self._writer = writer
+        self._dropped = False  # by what wraps it, which will still flush and close it, and must not fail at that
 
     def __repr__(self) -> str:
         """Return the path."""
@@ -133,7 +134,7 @@ class ObjectWriter(io.BufferedIOBase):
 
     def write(self, data: BufferLike, /) -> int:
         """Write bytes; return how many. They are sent when they fill a part, or when the file is closed."""
-        return run(self._writer.write(data))
+        return memoryview(data).nbytes if self._dropped else run(self._writer.write(data))
 
     def tell(self) -> int:
         """Return how many bytes have been written."""
@@ -147,7 +148,7 @@ class ObjectWriter(io.BufferedIOBase):
     @property
     def closed(self) -> bool:
         """Whether it has been closed."""
-        return self._writer.closed
+        return self._writer.closed and not self._dropped
 
     def close(self) -> None:
         """Send the rest: now the object appears. Closing twice does nothing.
@@ -156,6 +157,7 @@ class ObjectWriter(io.BufferedIOBase):
             AlreadyExistsError: The mode is ``"x"`` and it exists.
             BaseError: It could not be sent; there is no object.
         """
+        self._dropped = False
         if not self._writer.closed:
             run(self._writer.close())
 
@@ -176,6 +178,7 @@ class ObjectWriter(io.BufferedIOBase):
 
     def _dealloc_warn(self, source: object) -> None:
         """Be told that what wrapped this file is being dropped, and would close it next (see ``io.TextIOWrapper``)."""
+        self._dropped = not self._writer.closed
         self._writer.abandon(source)
 
 
