@@ -22,7 +22,7 @@ def run(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def mypy(*files: str) -> None:
     """Fail with what mypy has to say, if it has."""
     pytest.importorskip("mypy", reason="mypy is not installed")
-    said = run("mypy", "--strict", "--config-file=", *files)
+    said = run("mypy", "--strict", f"--config-file={ROOT / 'pyproject.toml'}", *files)
     assert said.returncode == 0, said.stdout + said.stderr
 
 
