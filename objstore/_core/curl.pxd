@@ -44,6 +44,8 @@ ctypedef int (*multi_setopt_t)(CURLM*, int, ...) noexcept nogil
 ctypedef int (*multi_handle_t)(CURLM*, CURL*) noexcept nogil
 ctypedef int (*multi_socket_action_t)(CURLM*, int, int, int*) noexcept nogil
 ctypedef CURLMsg* (*multi_info_read_t)(CURLM*, int*) noexcept nogil
+ctypedef int (*easy_recv_t)(CURL*, void*, size_t, size_t*) noexcept nogil
+ctypedef int (*easy_send_t)(CURL*, const void*, size_t, size_t*) noexcept nogil
 
 cdef struct Functions:
     global_init_t curl_global_init
@@ -52,6 +54,8 @@ cdef struct Functions:
     easy_setopt_t curl_easy_setopt
     easy_getinfo_t curl_easy_getinfo
     easy_void_t curl_easy_reset
+    easy_recv_t curl_easy_recv
+    easy_send_t curl_easy_send
     strerror_t curl_easy_strerror
     multi_init_t curl_multi_init
     multi_setopt_t curl_multi_setopt
@@ -69,12 +73,16 @@ cdef enum:
 
     CURLE_OK = 0
     CURLE_COULDNT_CONNECT = 7
+    CURLE_WEIRD_SERVER_REPLY = 8
+    CURLE_PARTIAL_FILE = 18
     CURLE_WRITE_ERROR = 23
     CURLE_OUT_OF_MEMORY = 27
     CURLE_OPERATION_TIMEDOUT = 28
+    CURLE_ABORTED_BY_CALLBACK = 42
     CURLE_GOT_NOTHING = 52
     CURLE_SEND_ERROR = 55
     CURLE_RECV_ERROR = 56
+    CURLE_AGAIN = 81
 
     CURLMSG_DONE = 1
     CURL_SOCKET_TIMEOUT = -1
@@ -126,6 +134,7 @@ cdef enum:
     CURLOPT_PRIVATE = 10103
     CURLOPT_INFILESIZE_LARGE = 30115
     CURLOPT_POSTFIELDSIZE_LARGE = 30120
+    CURLOPT_CONNECT_ONLY = 141
     CURLOPT_CONNECTTIMEOUT_MS = 156
     CURLOPT_SEEKFUNCTION = 20167
     CURLOPT_SEEKDATA = 10168

@@ -69,6 +69,7 @@ cdef void engine_drop_idle() noexcept nogil:
     loop = engine.idle
     while loop != NULL:
         shard = loop.shards
+        close_idle(loop, True)
         while shard != NULL:
             lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_NETWORK_CHANGED, <long>curl.CURLMNWC_CLEAR_CONNS)
             shard = shard.next

@@ -93,12 +93,27 @@ cdef inline const char* field_value(
     return line
 
 
+cdef bint has_word(const char* at, const char* end, const char* word, Py_ssize_t length) noexcept nogil:
+    """Tell whether a comma-separated field value has a word, in any case."""
+    while end - at >= length:
+        if strncasecmp(at, word, length) == 0 and (at + length == end or at[length] in (c" ", c"\t", c",", c"\r", c"\n")):
+            return True
+        at = <const char*>memchr(at, c",", end - at)
+        if at == NULL:
+            return False
+        at += 1
+        while at < end and at[0] in (c" ", c"\t"):
+            at += 1
+    return False
+
+
 cdef void read_length(Slot* slot, Item* item, const char** at, const char* end) noexcept nogil:
     """Note a Content-Length. One that is no number, or another than one before, says nothing (RFC 9112, 6.3)."""
     cdef int64_t length = parse_digits(at, end)
     cdef bint ended = at[0] < end and at[0][0] in (c"\r", c"\n", c" ")
     slot.framed = length >= 0 and item.content_length in (-1, length) and ended
     item.content_length = length
+    slot.sized = True
 
 
 cdef void read_field(Slot* slot, Item* item, const char* line, const char* end) noexcept nogil:
@@ -113,12 +128,21 @@ cdef void read_field(Slot* slot, Item* item, const char* line, const char* end) 
         at = field_value(line, end, b"content-range:", 14)
         if at != NULL:
             parse_content_range(item, at, end)
+            return
+        at = field_value(line, end, b"connection:", 11)
+        if at != NULL:
+            slot.last = has_word(at, end, b"close", 5) or (slot.last and not has_word(at, end, b"keep-alive", 10))
     elif initial == c"e":
         at = field_value(line, end, b"etag:", 5)
         if at != NULL:
             copy_tag(slot, at, end - at)
-    elif initial == c"t" and field_value(line, end, b"transfer-encoding:", 18) != NULL:
-        slot.framed = True
+    elif initial == c"t":
+        at = field_value(line, end, b"transfer-encoding:", 18)
+        if at != NULL:
+            slot.framed = True
+            slot.chunked = has_word(at, end, b"chunked", 7)
+    elif initial == c"l" and field_value(line, end, b"location:", 9) != NULL:
+        slot.led_away = 300 <= item.status < 400
 
 
 cdef size_t on_header(char* line, size_t unit, size_t size, void* userdata) noexcept nogil:
@@ -128,10 +152,11 @@ cdef size_t on_header(char* line, size_t unit, size_t size, void* userdata) noex
         start_head(item, line, size)
         item.tag = 0
         slot.tag[0] = 0
-        slot.headed = False
+        slot.headed = slot.chunked = slot.sized = slot.led_away = False
         slot.framed = line[5] != c"1"
+        slot.last = size > 7 and line[7] == c"0"        # HTTP/1.0 closes, unless it says otherwise
         if item.status >= 200:
-            slot.progress_ns = slot.shard.loop.now_ns
+            slot.progress_ns = slot.loop.now_ns
             item.waited_ns = slot.progress_ns - slot.started_ns
         return size
     if size <= 2:

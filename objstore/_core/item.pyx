@@ -65,6 +65,7 @@ cdef struct Item:
 cdef struct BatchRef:       # one loop's share in a batch
     BatchC* batch
     LoopC* loop
+    Route* route            # where its requests go, once the loop has sent one
     BatchRef* next_ready
     BatchRef* next_inbox
     BatchRef* next_delayed

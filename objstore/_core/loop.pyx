@@ -6,6 +6,7 @@
 
 cdef enum:
     MOST_EVENTS = 256
+    SCRATCH = 64 << 10
     CONNECTIONS_PER_SHARD = 256     # libcurl looks through all connections to a host for each request
     SWEEP_EVERY_MS = 500
 
@@ -14,12 +15,14 @@ cdef struct Shard:
     LoopC* loop
     Shard* next
     int64_t deadline_ns             # when libcurl wants to be called, -1 for not
+    bint wires                      # it makes and keeps wires; else it carries requests
     int active
 
 cdef struct FdState:
     Shard* shard
     uint32_t wanted                 # what libcurl waits for now
     uint32_t registered             # what epoll watches: kept when libcurl lets go, since it mostly comes back
+    Wire* wire                      # that it is the socket of
     bint connection                 # libcurl tells of its end; of that of its other descriptors it does not
 
 cdef struct LoopC:
@@ -32,6 +35,9 @@ cdef struct LoopC:
     Shard* shards
     FdState* fds
     int fd_capacity
+    Route* routes
+    Wire* unused_wires
+    char* scratch                   # for what is read only to be looked at
     Slot* free_slots
     Slot* active_slots
     int active
@@ -90,6 +96,19 @@ cdef void loop_forget_fd(LoopC* loop, int fd) noexcept nogil:
         memset(&loop.fds[fd], 0, sizeof(FdState))
 
 
+cdef bint fd_watch(LoopC* loop, int fd, FdState* state, uint32_t events) noexcept nogil:
+    """Have epoll watch a descriptor; False when it cannot."""
+    cdef epoll_event event
+    event.events = events
+    event.data.fd = fd
+    # What is no connection may have been closed since, and its number come again: then there is nothing to modify.
+    if not state.registered or epoll_ctl(loop.epoll_fd, EPOLL_CTL_MOD, fd, &event) != 0:
+        if epoll_ctl(loop.epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0:
+            return False
+    state.registered = events
+    return True
+
+
 cdef int on_new_connection(void* userdata, int fd, int purpose) noexcept nogil:
     cdef FdState* state = loop_fd(<LoopC*>userdata, fd)
     if state != NULL:
@@ -103,7 +122,6 @@ cdef int on_socket(curl.CURL* easy, int fd, int what, void* userdata, void* sock
     cdef Shard* shard = <Shard*>userdata
     cdef LoopC* loop = shard.loop
     cdef FdState* state = loop_fd(loop, fd)
-    cdef epoll_event event
     if state == NULL:
         return -1
     state.shard = shard
@@ -116,14 +134,7 @@ cdef int on_socket(curl.CURL* easy, int fd, int what, void* userdata, void* sock
         state.wanted |= EPOLLOUT
     if state.wanted == state.registered and state.connection:
         return 0
-    event.events = state.wanted
-    event.data.fd = fd
-    # What is no connection may have been closed since, and its number come again: then there is nothing to modify.
-    if not state.registered or epoll_ctl(loop.epoll_fd, EPOLL_CTL_MOD, fd, &event) != 0:
-        if epoll_ctl(loop.epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0:
-            return -1
-    state.registered = state.wanted
-    return 0
+    return 0 if fd_watch(loop, fd, state, state.wanted) else -1
 
 
 cdef int on_timer(curl.CURLM* multi, long timeout_ms, void* userdata) noexcept nogil:
@@ -145,23 +156,28 @@ cdef LoopC* loop_new(int most_active) noexcept nogil:
     loop.most_active = loop.most_allowed = most_active
     loop.timer_fd = loop.bell_fd = -1
     loop.now_ns = loop.swept_ns = now_ns()
+    loop.scratch = <char*>malloc(SCRATCH)
     pthread_mutex_init(&loop.driving, NULL)
     pthread_mutex_init(&loop.mutex, NULL)
     loop.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
     loop.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
     event.events = EPOLLIN
     event.data.fd = loop.wake_fd
-    if loop.epoll_fd < 0 or loop.wake_fd < 0 or epoll_ctl(loop.epoll_fd, EPOLL_CTL_ADD, loop.wake_fd, &event) != 0:
+    if (
+        loop.scratch == NULL or loop.epoll_fd < 0 or loop.wake_fd < 0
+        or epoll_ctl(loop.epoll_fd, EPOLL_CTL_ADD, loop.wake_fd, &event) != 0
+    ):
         if loop.epoll_fd >= 0:
             close(loop.epoll_fd)
         if loop.wake_fd >= 0:
             close(loop.wake_fd)
+        free(loop.scratch)
         free(loop)
         return NULL
     return loop
 
 
-cdef Shard* shard_new(LoopC* loop) noexcept nogil:
+cdef Shard* shard_new(LoopC* loop, bint wires) noexcept nogil:
     cdef Shard* shard = <Shard*>calloc(1, sizeof(Shard))
     if shard == NULL:
         return NULL
@@ -170,6 +186,7 @@ cdef Shard* shard_new(LoopC* loop) noexcept nogil:
         free(shard)
         return NULL
     shard.loop = loop
+    shard.wires = wires
     shard.deadline_ns = -1
     expect_ok(lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_SOCKETFUNCTION, <void*>on_socket))
     expect_ok(lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_SOCKETDATA, <void*>shard))
@@ -180,14 +197,15 @@ cdef Shard* shard_new(LoopC* loop) noexcept nogil:
     return shard
 
 
-cdef Shard* loop_shard(LoopC* loop) noexcept nogil:
+cdef Shard* loop_shard(LoopC* loop, bint wires) noexcept nogil:
     """Return the first shard with room: the early ones stay warm, the late ones age out."""
     cdef Shard** link = &loop.shards
+    cdef int most = WIRES_PER_SHARD if wires else CONNECTIONS_PER_SHARD
     while link[0] != NULL:
-        if link[0].active < CONNECTIONS_PER_SHARD:
+        if link[0].wires == wires and link[0].active < most:
             return link[0]
         link = &link[0].next
-    link[0] = shard_new(loop)
+    link[0] = shard_new(loop, wires)
     return link[0]
 
 
@@ -196,13 +214,7 @@ cdef Slot* loop_slot(LoopC* loop) noexcept nogil:
     if slot != NULL:
         loop.free_slots = slot.next
         return slot
-    slot = <Slot*>calloc(1, sizeof(Slot))
-    if slot != NULL:
-        slot.easy = lib.curl_easy_init()
-        if slot.easy == NULL:
-            free(slot)
-            return NULL
-    return slot
+    return <Slot*>calloc(1, sizeof(Slot))
 
 
 # --- transfers
@@ -215,7 +227,6 @@ cdef void slot_link(LoopC* loop, Slot* slot) noexcept nogil:
         slot.next.previous = &slot.next
     loop.active_slots = slot
     atomic_store(&loop.active, loop.active + 1)
-    slot.shard.active += 1
 
 
 cdef void slot_unlink(LoopC* loop, Slot* slot) noexcept nogil:
@@ -225,28 +236,98 @@ cdef void slot_unlink(LoopC* loop, Slot* slot) noexcept nogil:
     atomic_store(&loop.active, loop.active - 1)
     if loop.active == 0:
         loop.most_active = loop.most_allowed
-    slot.shard.active -= 1
     slot.next = loop.free_slots
     loop.free_slots = slot
 
 
 cdef void start_item(LoopC* loop, BatchRef* share, Item* item) noexcept nogil:
     cdef Slot* slot = loop_slot(loop)
-    cdef Shard* shard = loop_shard(loop)
-    if slot == NULL or shard == NULL:
-        if slot != NULL:
-            slot.next = loop.free_slots
-            loop.free_slots = slot
+    if slot == NULL:
         item.result = curl.CURLE_OUT_OF_MEMORY
         batch_settle(item, False)
         return
     slot.share = share
-    slot.shard = shard
+    slot_begin(slot, loop, item)
     slot_link(loop, slot)
-    if not slot_prepare(slot, loop, item):
-        end_slot(loop, slot, curl.CURLE_OUT_OF_MEMORY)
-    elif lib.curl_multi_add_handle(shard.multi, slot.easy) != curl.CURLE_OK:
-        end_slot(loop, slot, curl.CURLE_OUT_OF_MEMORY)
+    if goes_by_wire(item):
+        start_on_wire(loop, slot)
+    else:
+        start_on_libcurl(loop, slot)
+
+
+cdef inline bint goes_by_wire(Item* item) noexcept nogil:
+    """Tell whether we speak to the server ourselves: HTTP/1.1, through no proxy, where no redirect is to be followed."""
+    cdef SettingsC* settings = item.batch.settings
+    if settings.http_version != curl.CURL_HTTP_VERSION_1_1 or (settings.proxy != NULL and settings.proxy[0]):
+        return False
+    return not (atomic_load(&settings.led_away) and may_follow(item))
+
+
+cdef inline bint may_follow(Item* item) noexcept nogil:
+    return item.batch.settings.redirects != NULL and (item.batch.is_get or item.batch.is_head)
+
+
+cdef void start_on_wire(LoopC* loop, Slot* slot) noexcept nogil:
+    """Send an item's request on an idle connection, or on a new one."""
+    cdef BatchRef* share = slot.share
+    cdef Wire* wire = NULL
+    if share.route == NULL:
+        share.route = route_to(loop, share.batch)
+    if share.route == NULL:
+        conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
+        return
+    if not slot.item.fresh:
+        wire = idle_wire(loop, share.route)
+    if wire != NULL:
+        begin_exchange(wire, slot)
+    else:
+        open_wire(loop, share.route, slot)
+
+
+cdef void start_on_libcurl(LoopC* loop, Slot* slot) noexcept nogil:
+    """Have libcurl send an item's request."""
+    cdef Shard* shard = loop_shard(loop, False)
+    if shard == NULL or not slot_prepare(slot, loop, slot.item):
+        conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
+        return
+    slot.shard = shard
+    shard.active += 1
+    if lib.curl_multi_add_handle(shard.multi, slot.easy) != curl.CURLE_OK:
+        slot_stop(slot)
+        conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
+
+
+cdef void hand_to_libcurl(Wire* wire) noexcept nogil:
+    """Have libcurl ask again, and follow where it is led; from now on it is asked first."""
+    cdef LoopC* loop = wire.loop
+    cdef Slot* slot = wire.slot
+    atomic_store(&slot.item.batch.settings.led_away, 1)
+    close_wire(wire)
+    try_again(loop, slot)
+
+
+cdef void slot_stop(Slot* slot) noexcept nogil:
+    """Have nobody work on a slot's request any more; if it was under way, its connection is lost."""
+    if slot.wire != NULL:
+        close_wire(slot.wire)
+    elif slot.shard != NULL:
+        lib.curl_multi_remove_handle(slot.shard.multi, slot.easy)
+        slot.shard.active -= 1
+        slot.shard = NULL
+
+
+cdef void try_again(LoopC* loop, Slot* slot) noexcept nogil:
+    cdef BatchRef* share = slot.share
+    put_back(loop, slot)
+    ready_push(loop, share)
+
+
+cdef void conclude(LoopC* loop, Slot* slot, int result, bint reused) noexcept nogil:
+    """End a request that nobody works on any more: with its reply, with an error, or at the beginning."""
+    if result != curl.CURLE_OK and never_arrived(loop, slot, &result, reused):
+        try_again(loop, slot)
+    else:
+        end_slot(loop, slot, result)
 
 
 cdef void end_slot(LoopC* loop, Slot* slot, int result) noexcept nogil:
@@ -263,7 +344,7 @@ cdef void abort_share(LoopC* loop, BatchRef* share) noexcept nogil:
     while slot != NULL:
         following = slot.next
         if share == NULL or slot.share == share:
-            lib.curl_multi_remove_handle(slot.shard.multi, slot.easy)
+            slot_stop(slot)
             put_back(loop, slot)
         slot = following
 
@@ -300,6 +381,7 @@ cdef bint never_arrived(LoopC* loop, Slot* slot, int* result, bint reused) noexc
     if loop.active > 1:
         loop.most_active = loop.active - 1
         return True
+    close_idle(loop, True)
     engine_drop_idle()
     result[0] = curl.CURLE_OUT_OF_MEMORY
     snprintf(slot.error, ERROR_TEXT, b"there is no descriptor left (RLIMIT_NOFILE)")
@@ -327,7 +409,7 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
     """Take the transfers that libcurl has finished."""
     cdef curl.CURLMsg* message
     cdef Slot* slot
-    cdef BatchRef* share
+    cdef void* owner
     cdef curl.CURL* easy
     cdef int left, result
     cdef long connects
@@ -339,19 +421,18 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
             continue
         easy = message.easy_handle
         result = message.data.result
-        slot = NULL
+        owner = NULL
         connects = 0
-        lib.curl_easy_getinfo(easy, curl.CURLINFO_PRIVATE, <void*>&slot)
+        lib.curl_easy_getinfo(easy, curl.CURLINFO_PRIVATE, <void*>&owner)
+        if shard.wires:
+            wire_connected(loop, <Wire*>owner, result)
+            continue
+        slot = <Slot*>owner
         lib.curl_easy_getinfo(easy, curl.CURLINFO_NUM_CONNECTS, <void*>&connects)
         atomic_store_64(&loop.requests, loop.requests + 1)
         atomic_store_64(&loop.connections, loop.connections + connects)
-        lib.curl_multi_remove_handle(shard.multi, easy)
-        if result != curl.CURLE_OK and never_arrived(loop, slot, &result, connects == 0):
-            share = slot.share
-            put_back(loop, slot)
-            ready_push(loop, share)
-        else:
-            end_slot(loop, slot, result)
+        slot_stop(slot)
+        conclude(loop, slot, result, connects == 0)
 
 
 cdef void run_timers(LoopC* loop) noexcept nogil:
@@ -373,8 +454,12 @@ cdef int64_t bytes_arrived(Slot* slot) noexcept nogil:
     cdef int64_t sent = 0
     cdef int queued = 0
     cdef int fd = -1
-    lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_SIZE_UPLOAD_T, <void*>&sent)
-    lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_ACTIVESOCKET, <void*>&fd)
+    if slot.wire != NULL:
+        sent = slot.wire.sent
+        fd = slot.wire.fd
+    else:
+        lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_SIZE_UPLOAD_T, <void*>&sent)
+        lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_ACTIVESOCKET, <void*>&fd)
     if fd >= 0:
         ioctl(fd, TIOCOUTQ, &queued)
     return sent - queued
@@ -406,13 +491,14 @@ cdef void sweep(LoopC* loop) noexcept nogil:
     cdef const char* reason
     cdef bint neglected = loop.now_ns - loop.swept_ns > 4 * SWEEP_EVERY_MS * MILLISECOND
     loop.swept_ns = loop.now_ns
+    close_idle(loop, False)
     while slot != NULL:
         following = slot.next
         if neglected:
             slot.progress_ns = loop.now_ns
         reason = overdue(slot, loop.now_ns)
         if reason != NULL:
-            lib.curl_multi_remove_handle(slot.shard.multi, slot.easy)
+            slot_stop(slot)
             snprintf(slot.error, ERROR_TEXT, b"%s", reason)
             end_slot(loop, slot, curl.CURLE_OPERATION_TIMEDOUT)
         slot = following
@@ -468,6 +554,9 @@ cdef void dispatch(LoopC* loop, epoll_event* event) noexcept nogil:
         read(fd, &count, sizeof(count))
         return
     state = &loop.fds[fd]
+    if state.wire != NULL:
+        wire_event(state.wire, event.events)
+        return
     if not state.wanted:
         loop_unwatch(loop, fd, state)
         return

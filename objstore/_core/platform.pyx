@@ -2,10 +2,10 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EINTR, EISDIR, EMSGSIZE, ENOMEM, ERANGE, ESTALE, errno
+from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EISDIR, EMSGSIZE, ENOMEM, EPIPE, ERANGE, ESTALE, errno
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memchr, memcmp, memcpy, memset
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strcmp, strlen
 
 from objstore._core cimport curl
 
@@ -50,6 +50,14 @@ cdef extern from "<unistd.h>" nogil:
     ssize_t read(int fd, void* buffer, size_t size)
     ssize_t write(int fd, const void* buffer, size_t size)
     ssize_t pread(int fd, void* buffer, size_t size, int64_t offset)
+
+cdef extern from "<sys/socket.h>" nogil:
+    enum: MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL
+    ssize_t recv(int fd, void* buffer, size_t size, int flags)
+    ssize_t send(int fd, const void* buffer, size_t size, int flags)
+
+cdef extern from "<sys/sendfile.h>" nogil:
+    ssize_t sendfile(int to, int source, int64_t* offset, size_t size)
 
 cdef extern from "<sys/ioctl.h>" nogil:
     enum: TIOCOUTQ

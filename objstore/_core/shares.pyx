@@ -122,6 +122,8 @@ cdef void share_detach(LoopC* loop, BatchRef* share) noexcept nogil:
     cdef bint in_inbox
     cdef int i
     abort_share(loop, share)
+    route_release(loop, share.route)
+    share.route = NULL
     undelay(loop, share)
     unready(loop, share)
     pthread_mutex_lock(&batch.mutex)

@@ -1,4 +1,5 @@
-# One transfer: a libcurl easy handle while it carries an item, and libcurl's callbacks.
+# One transfer: a slot while it carries an item, on a wire of ours or by an easy handle of libcurl's; the end where both
+# put what comes of a reply; and how libcurl is set up, for HTTP/2, through proxies and after redirects.
 #
 # Callbacks are short and touch C fields only. Every setopt must succeed: a failure is a fault of ours, counted and
 # shown by engine_info, never an error path.
@@ -13,10 +14,12 @@ cdef enum:
     MOST_REDIRECTS = 10
 
 cdef struct Slot:
-    curl.CURL* easy
+    LoopC* loop
     Item* item
     BatchRef* share
-    Shard* shard
+    Wire* wire              # that carries it, NULL where libcurl does
+    curl.CURL* easy         # NULL until libcurl is to carry one
+    Shard* shard            # that the handle is in
     Slot* next              # among the free, or among the active
     Slot** previous         # the link to this one, among the active
     SettingsC* configured   # the handle is set up for plain GETs with these settings
@@ -36,6 +39,10 @@ cdef struct Slot:
     int64_t arrived         # of a body, by the last look at the time limits
     bint headed             # the whole head of the reply has come
     bint framed             # the reply says itself where its body ends, so that a cut is seen
+    bint sized              # it has a Content-Length
+    bint chunked
+    bint last               # the connection closes after it
+    bint led_away           # it is a redirect
     bint begun              # the first byte of the body has come
     int64_t skip            # bytes of a whole object still to drop before the range that was asked for
     int64_t wanted          # where to cut a whole object, -1 for nowhere
@@ -121,7 +128,7 @@ cdef size_t on_body(char* data, size_t unit, size_t size, void* userdata) noexce
     cdef Item* item = slot.item
     cdef int64_t length = size
     cdef int64_t dropped
-    slot.progress_ns = slot.shard.loop.now_ns
+    slot.progress_ns = slot.loop.now_ns
     if not slot.begun:
         begin_body(slot, item)
     dropped = min(slot.skip, length)
@@ -161,7 +168,7 @@ cdef size_t on_read(char* buffer, size_t unit, size_t count, void* userdata) noe
     if got <= 0:
         return curl.CURL_READFUNC_ABORT     # an error, or the file has become shorter
     slot.sent += got
-    slot.progress_ns = slot.shard.loop.now_ns
+    slot.progress_ns = slot.loop.now_ns
     return got
 
 
@@ -178,34 +185,19 @@ cdef int on_close_socket(void* userdata, int fd) noexcept nogil:
     return close(fd)
 
 
-cdef void slot_configure(Slot* slot, LoopC* loop, SettingsC* settings) noexcept nogil:
-    """Reset the handle and set all that stays the same from one GET to the next."""
-    cdef curl.CURL* easy = slot.easy
-    lib.curl_easy_reset(easy)
-    set_pointer(easy, curl.CURLOPT_PRIVATE, slot)
-    set_pointer(easy, curl.CURLOPT_ERRORBUFFER, slot.error)
-    set_pointer(easy, curl.CURLOPT_HEADERFUNCTION, <void*>on_header)
-    set_pointer(easy, curl.CURLOPT_HEADERDATA, slot)
-    set_pointer(easy, curl.CURLOPT_WRITEFUNCTION, <void*>on_body)
-    set_pointer(easy, curl.CURLOPT_WRITEDATA, slot)
+cdef void configure_connection(curl.CURL* easy, LoopC* loop, SettingsC* settings) noexcept nogil:
+    """Set all that a connection needs to be made, and checked."""
     # The connection outlives this handle and keeps the pointer: it is the loop, which is never freed.
     set_pointer(easy, curl.CURLOPT_SOCKOPTFUNCTION, <void*>on_new_connection)
     set_pointer(easy, curl.CURLOPT_SOCKOPTDATA, loop)
     set_pointer(easy, curl.CURLOPT_CLOSESOCKETFUNCTION, <void*>on_close_socket)
     set_pointer(easy, curl.CURLOPT_CLOSESOCKETDATA, loop)
     set_long(easy, curl.CURLOPT_NOSIGNAL, 1)
-    set_long(easy, curl.CURLOPT_PATH_AS_IS, 1)
     set_pointer(easy, curl.CURLOPT_PROTOCOLS_STR, <char*>b"http,https")
-    # Not counted: libcurl before 8.7 refuses it while it still holds a buffer of a failed transfer, of this very size.
-    lib.curl_easy_setopt(easy, curl.CURLOPT_BUFFERSIZE, <long>RECEIVE_BUFFER)
     set_long(easy, curl.CURLOPT_TCP_KEEPALIVE, 1)
-    set_long(easy, curl.CURLOPT_FORBID_REUSE, not settings.reuse)
-    set_long(easy, curl.CURLOPT_MAXAGE_CONN, settings.max_idle_s)
-    set_long(easy, curl.CURLOPT_MAXLIFETIME_CONN, 600)
     set_long(easy, curl.CURLOPT_DNS_SHUFFLE_ADDRESSES, settings.shuffle_addresses)
     set_long(easy, curl.CURLOPT_HTTP_VERSION, settings.http_version)
     set_long(easy, curl.CURLOPT_CONNECTTIMEOUT_MS, <long>settings.connect_timeout_ms)
-    set_pointer(easy, curl.CURLOPT_USERAGENT, settings.user_agent)
     set_pointer(easy, curl.CURLOPT_PROXY, settings.proxy)
     set_pointer(easy, curl.CURLOPT_NOPROXY, settings.no_proxy)
     # A CA file alone lets libcurl cache the parsed store; a CA folder beside it would be read again for each handshake.
@@ -214,12 +206,32 @@ cdef void slot_configure(Slot* slot, LoopC* loop, SettingsC* settings) noexcept 
         set_pointer(easy, curl.CURLOPT_CAPATH, NULL)
     if settings.proxy_ca_file != NULL:
         set_pointer(easy, curl.CURLOPT_PROXY_CAINFO, settings.proxy_ca_file)
+    set_long(easy, curl.CURLOPT_SSL_VERIFYPEER, settings.verify)
+    set_long(easy, curl.CURLOPT_SSL_VERIFYHOST, 2 if settings.verify else 0)
+
+
+cdef void slot_configure(Slot* slot, LoopC* loop, SettingsC* settings) noexcept nogil:
+    """Reset the handle and set all that stays the same from one GET to the next."""
+    cdef curl.CURL* easy = slot.easy
+    lib.curl_easy_reset(easy)
+    configure_connection(easy, loop, settings)
+    set_pointer(easy, curl.CURLOPT_PRIVATE, slot)
+    set_pointer(easy, curl.CURLOPT_ERRORBUFFER, slot.error)
+    set_pointer(easy, curl.CURLOPT_HEADERFUNCTION, <void*>on_header)
+    set_pointer(easy, curl.CURLOPT_HEADERDATA, slot)
+    set_pointer(easy, curl.CURLOPT_WRITEFUNCTION, <void*>on_body)
+    set_pointer(easy, curl.CURLOPT_WRITEDATA, slot)
+    # Not counted: libcurl before 8.7 refuses it while it still holds a buffer of a failed transfer, of this very size.
+    lib.curl_easy_setopt(easy, curl.CURLOPT_BUFFERSIZE, <long>RECEIVE_BUFFER)
+    set_long(easy, curl.CURLOPT_PATH_AS_IS, 1)
+    set_pointer(easy, curl.CURLOPT_USERAGENT, settings.user_agent)
+    set_long(easy, curl.CURLOPT_FORBID_REUSE, not settings.reuse)
+    set_long(easy, curl.CURLOPT_MAXAGE_CONN, settings.max_idle_s)
+    set_long(easy, curl.CURLOPT_MAXLIFETIME_CONN, WIRE_LIFETIME_S)
     if settings.redirects != NULL:
         set_long(easy, curl.CURLOPT_FOLLOWLOCATION, 1)
         set_long(easy, curl.CURLOPT_MAXREDIRS, MOST_REDIRECTS)
         set_pointer(easy, curl.CURLOPT_REDIR_PROTOCOLS_STR, settings.redirects)
-    set_long(easy, curl.CURLOPT_SSL_VERIFYPEER, settings.verify)
-    set_long(easy, curl.CURLOPT_SSL_VERIFYHOST, 2 if settings.verify else 0)
 
 
 cdef void slot_set_method(Slot* slot, Item* item) noexcept nogil:
@@ -292,25 +304,31 @@ cdef void add_node(Slot* slot, int* used, char* line) noexcept nogil:
     used[0] += 1
 
 
-cdef bint has_if_match(curl.slist* node) noexcept nogil:
+cdef bint has_field(curl.slist* node, const char* name, size_t length) noexcept nogil:
+    """Tell whether a chain of header lines has a field; `name` ends in a colon."""
     while node != NULL:
-        if strncasecmp(node.data, b"if-match:", 9) == 0:
+        if strncasecmp(node.data, name, length) == 0:
             return True
         node = node.next
     return False
 
 
-cdef bint write_headers(Slot* slot, Item* item) noexcept nogil:
-    """Chain the header lines: range, signature, what was signed, then the item's and the batch's."""
+cdef bint chain_headers(Slot* slot, Item* item, curl.slist** chain) noexcept nogil:
+    """Chain the header lines: range, signature, what was signed, then the item's and the batch's.
+
+    False when there is no memory.
+    """
     cdef curl.slist* rest = item.headers if item.headers != NULL else item.batch.headers
     cdef int used = 0
     cdef int i, most = 4 + (slot.signer.header_count if slot.signer != NULL else 0)
     if not room_for(<void**>&slot.nodes, &slot.nodes_capacity, most * sizeof(curl.slist)):
         return False
+    if slot.signer != NULL and not write_authorization(slot, item):
+        return False
     if item.start >= 0 or item.end >= 0 or item.kept.length:
         write_range(slot, item)
         add_node(slot, &used, slot.range)
-    if item.kept.length and not has_if_match(rest):
+    if item.kept.length and not has_field(rest, b"if-match:", 9):
         snprintf(slot.if_match, sizeof(slot.if_match), b"If-Match: %s", item.kept.tag)
         add_node(slot, &used, slot.if_match)
     if item.body_length >= 0:
@@ -322,7 +340,7 @@ cdef bint write_headers(Slot* slot, Item* item) noexcept nogil:
     if used:
         slot.nodes[used - 1].next = rest
         rest = slot.nodes
-    set_pointer(slot.easy, curl.CURLOPT_HTTPHEADER, rest)
+    chain[0] = rest
     return True
 
 
@@ -345,6 +363,7 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     item.result = curl.CURLE_OK
     item.content_length = item.range_start = item.range_end = item.total = -1
     slot.item = item
+    slot.loop = loop
     slot.headed = slot.framed = slot.begun = slot.cut = False
     slot.skip = slot.sent = slot.arrived = 0
     slot.wanted = -1
@@ -357,7 +376,11 @@ cdef bint slot_prepare(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     """Set the handle up for an item; False when there is no memory."""
     cdef SettingsC* settings = item.batch.settings
     cdef bint plain_get = item.body_length < 0 and item.batch.is_get
-    slot_begin(slot, loop, item)
+    cdef curl.slist* lines = NULL
+    if slot.easy == NULL:
+        slot.easy = lib.curl_easy_init()
+    if slot.easy == NULL:
+        return False
     if slot.configured != settings:
         slot_configure(slot, loop, settings)
         settings_keep(&slot.configured, settings)
@@ -367,10 +390,11 @@ cdef bint slot_prepare(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     if item.fresh:
         set_long(slot.easy, curl.CURLOPT_FRESH_CONNECT, 1)
         settings_keep(&slot.configured, NULL)
-    if not write_url(slot, item) or (slot.signer != NULL and not write_authorization(slot, item)):
+    if not write_url(slot, item) or not chain_headers(slot, item, &lines):
         return False
     set_pointer(slot.easy, curl.CURLOPT_URL, slot.url)
-    return write_headers(slot, item)
+    set_pointer(slot.easy, curl.CURLOPT_HTTPHEADER, lines)
+    return True
 
 
 cdef void settings_keep(SettingsC** kept, SettingsC* settings) noexcept nogil:

@@ -1,0 +1,246 @@
+# Reading: what came on a wire, as replies of HTTP/1.1 (RFC 9112). Bodies are received where they are wanted, without a
+# copy: only what comes together with the head is moved.
+
+cdef enum:
+    HEAD_READ = 16 << 10        # read at a time until the head is there
+    HEAD_LIMIT = 300 << 10      # of all heads of one reply, interim ones included
+
+
+# --- the head
+
+
+cdef bint stash(Wire* wire, const char* data, size_t length) noexcept nogil:
+    """Keep the beginning of a line until the rest has come; False when there is no memory."""
+    cdef char* grown
+    if wire.partial_length + length > wire.partial_capacity:
+        grown = <char*>realloc(wire.partial, 2 * (wire.partial_length + length))
+        if grown == NULL:
+            return False
+        wire.partial = grown
+        wire.partial_capacity = 2 * (wire.partial_length + length)
+    memmove(wire.partial + wire.partial_length, data, length)
+    wire.partial_length += length
+    return True
+
+
+cdef char* line_end(char* line, char* end) noexcept nogil:
+    """Return what is behind a header line, NULL where its end has not come; a folded one is made one line.
+
+    (RFC 9112, section 5.2.)
+    """
+    cdef char* at = line
+    while True:
+        at = <char*>memchr(at, c"\n", end - at)
+        if at == NULL:
+            return NULL
+        if at == line or (at == line + 1 and line[0] == c"\r"):
+            return at + 1               # the blank line
+        if at + 1 == end:
+            return NULL
+        if at[1] not in (c" ", c"\t"):
+            return at + 1
+        at[0] = c" "
+        if (at - 1)[0] == c"\r":
+            (at - 1)[0] = c" "
+
+
+cdef const char* wrong_line(Wire* wire, const char* line, size_t size) noexcept nogil:
+    """Say what is wrong with a line of a head, NULL for nothing."""
+    if not wire.begun:
+        if size < 13 or memcmp(line, b"HTTP/1.", 7) != 0 or line[7] not in (c"0", c"1") or line[8] != c" ":
+            return b"the reply does not begin as HTTP/1.1 does"
+        return NULL
+    if memchr(line, 0, size) != NULL:
+        return b"a header line has a NUL in it"
+    if size > 2 and memchr(line, c":", size) == NULL:
+        return b"a header line has no colon"
+    return NULL
+
+
+cdef bint starts_unlike_http(const char* data, size_t length) noexcept nogil:
+    return memcmp(data, b"HTTP/1.", min(length, <size_t>7)) != 0
+
+
+cdef char* take_head(Wire* wire, char* data, char* end) noexcept nogil:
+    """Read the lines of a head; return what is behind it, or NULL when more must come or the wire has failed."""
+    cdef Slot* slot = wire.slot
+    cdef char* following
+    cdef const char* wrong
+    while True:
+        following = line_end(data, end)
+        if following == NULL:
+            if not wire.begun and starts_unlike_http(data, end - data):
+                fail_wire(wire, curl.CURLE_WEIRD_SERVER_REPLY, b"the reply does not begin as HTTP/1.1 does")
+            elif not stash(wire, data, end - data):
+                fail_wire(wire, curl.CURLE_OUT_OF_MEMORY, NULL)
+            return NULL
+        wire.head_bytes += following - data
+        wrong = wrong_line(wire, data, following - data)
+        if wrong == NULL and wire.head_bytes > HEAD_LIMIT:
+            wrong = b"the head of the reply is too large"
+        if wrong != NULL:
+            fail_wire(wire, curl.CURLE_WEIRD_SERVER_REPLY, wrong)
+            return NULL
+        wire.begun = True
+        if on_header(data, 1, following - data, slot) == 0:
+            fail_wire(wire, curl.CURLE_WRITE_ERROR, NULL)
+            return NULL
+        data = following
+        if slot.headed:
+            if slot.item.status >= 200:
+                return data
+            slot.headed = wire.begun = False        # an interim reply (RFC 9110, section 15.2)
+            if slot.item.status < 100 or slot.item.status == 101:
+                fail_wire(wire, curl.CURLE_WEIRD_SERVER_REPLY, b"the status is none")
+                return NULL
+
+
+# --- the body
+
+
+cdef char* final_place(Wire* wire, size_t* size) noexcept nogil:
+    """Return where the next bytes of a body may be received at once, and how many; NULL where they must be looked at."""
+    cdef Slot* slot = wire.slot
+    cdef Item* item = slot.item
+    cdef Framing* framing = &wire.framing
+    if not slot.headed or wire.answered or item.status >= 300 or item.batch.is_head or framing.left == 0:
+        return NULL
+    if framing.kind != BY_LENGTH and not (framing.kind == BY_CHUNKS and framing.state == CHUNK_DATA):
+        return NULL
+    if not slot.begun or slot.skip or slot.wanted >= 0 or item.received == item.capacity:
+        return NULL
+    size[0] = <size_t>min(framing.left, item.capacity - item.received)
+    return item.data + item.received
+
+
+cdef bint hand_on(Wire* wire, char* data, int64_t length) noexcept nogil:
+    """Give bytes of the body to the item; False when the wire has failed."""
+    cdef Slot* slot = wire.slot
+    if on_body(data, 1, length, slot) == <size_t>length:
+        return True
+    fail_wire(wire, curl.CURLE_WRITE_ERROR, b"the reply is longer than what was asked for")
+    return False
+
+
+cdef char* take_chunks(Wire* wire, char* data, char* end) noexcept nogil:
+    """Read a chunked body; return what is behind what was read, NULL when the wire has failed."""
+    cdef Framing* framing = &wire.framing
+    cdef int64_t length
+    while data < end and framing.state != CHUNKS_OVER:
+        if framing.state == CHUNK_DATA:
+            length = min(framing.left, <int64_t>(end - data))
+            if not hand_on(wire, data, length):
+                return NULL
+            framing_advance(framing, length)
+            data += length
+        elif read_chunk_mark(framing, data[0]):
+            data += 1
+            wire.head_bytes += framing.state >= TRAILER
+        else:
+            fail_wire(wire, curl.CURLE_RECV_ERROR, b"the chunks of the reply are malformed")
+            return NULL
+        if wire.head_bytes > HEAD_LIMIT:
+            fail_wire(wire, curl.CURLE_RECV_ERROR, b"the trailer of the reply is too large")
+            return NULL
+    return data
+
+
+cdef bint take_body(Wire* wire, char* data, char* end) noexcept nogil:
+    """Read what came of a body; False when the exchange is over."""
+    cdef int64_t length = end - data
+    if wire.framing.kind == BY_CHUNKS:
+        data = take_chunks(wire, data, end)
+        if data == NULL:
+            return False
+    elif wire.framing.kind == BY_CLOSE:
+        if not hand_on(wire, data, length):
+            return False
+        data = end
+    elif wire.framing.kind == BY_LENGTH:
+        length = min(length, wire.framing.left)
+        if length and not hand_on(wire, data, length):
+            return False
+        framing_advance(&wire.framing, length)
+        data += length
+    if not framing_over(&wire.framing):
+        return True
+    wire.closing |= data < end          # more than there should be: who knows whose it is
+    end_exchange(wire)
+    return False
+
+
+cdef bint take_bytes(Wire* wire, char* data, char* end) noexcept nogil:
+    """Read what came; False when the exchange is over, or the wire gone."""
+    cdef Slot* slot = wire.slot
+    if not slot.headed:
+        if wire.partial_length:
+            if not stash(wire, data, end - data):
+                fail_wire(wire, curl.CURLE_OUT_OF_MEMORY, NULL)
+                return False
+            data = wire.partial
+            end = data + wire.partial_length
+            wire.partial_length = 0
+            if end - data > HEAD_LIMIT:
+                fail_wire(wire, curl.CURLE_WEIRD_SERVER_REPLY, b"the head of the reply is too large")
+                return False
+        data = take_head(wire, data, end)
+        if data == NULL:
+            return wire.slot == slot
+        if slot.led_away and may_follow(slot.item):
+            hand_to_libcurl(wire)
+            return False
+        if not framing_begin(&wire.framing, slot, slot.item):
+            fail_wire(wire, curl.CURLE_WEIRD_SERVER_REPLY, b"the length of the reply is none")
+            return False
+        # With both a length and chunks, somebody on the way may have read it otherwise.
+        wire.closing = slot.last or wire.framing.kind == BY_CLOSE or (slot.chunked and slot.sized)
+    return take_body(wire, data, end)
+
+
+cdef void read_reply(Wire* wire) noexcept nogil:
+    """Read what has come of a reply, until there is no more, or it is another's turn."""
+    cdef LoopC* loop = wire.loop
+    cdef int64_t turn = 0
+    cdef size_t size
+    cdef ssize_t got
+    cdef char* place
+    while turn < TURN_BYTES:
+        size = HEAD_READ
+        place = final_place(wire, &size)
+        got = receive(wire, place if place != NULL else loop.scratch, size)
+        if got == AGAIN:
+            return
+        if got <= 0:
+            reply_ended_early(wire, got < 0)
+            return
+        turn += got
+        if place == NULL:
+            if wire.answered:
+                wire.closing = True     # more than there should be, while we still send
+            elif not take_bytes(wire, loop.scratch, loop.scratch + got):
+                return
+        else:
+            wire.slot.progress_ns = loop.now_ns
+            wire.slot.item.received += got
+            framing_advance(&wire.framing, got)
+            if framing_over(&wire.framing):
+                end_exchange(wire)
+                return
+        if not wire.secure and <size_t>got < size:
+            return
+    # TLS may hold bytes that epoll does not know of: being writable brings us back here.
+    if wire.secure and not watch_wire(wire, EPOLLIN | EPOLLOUT):
+        fail_wire(wire, curl.CURLE_OUT_OF_MEMORY, NULL)
+
+
+cdef void wire_event(Wire* wire, uint32_t events) noexcept nogil:
+    """Do what epoll says can be done."""
+    cdef Slot* slot = wire.slot
+    if slot == NULL:
+        if hung_up(wire):
+            close_wire(wire)
+        return
+    if events & EPOLLOUT:
+        send_request(wire)      # all sent: this sets what is watched back
+    if wire.slot == slot:
+        read_reply(wire)

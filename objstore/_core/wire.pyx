@@ -1,0 +1,281 @@
+# Wires: connections that libcurl makes (names, TLS, certificates, addresses tried in turn) and on which the engine then
+# speaks HTTP/1.1 itself (sending.pyx, reading.pyx), and routes: the wires to one origin that wait for the next request.
+#
+# A wire's easy handle stays in its multi for as long as the connection lives, with CURLOPT_CONNECT_ONLY: libcurl reads
+# and writes TLS for it, and closes it when the handle is removed. Its multis serve wires alone.
+
+cdef enum:
+    WIRES_PER_SHARD = 64        # libcurl looks through them at every send and receive of TLS
+    WIRE_LIFETIME_S = 600       # then the name is looked up again: services spread their load by DNS
+    DOUBTED_AFTER_S = 1         # an idle connection is asked whether it lives before it is used again
+
+cdef struct Route:              # where a request goes, and how to connect there
+    int references              # shares and wires
+    SettingsC* settings
+    Text origin
+    Text host_line              # "Host: ...", as it was signed
+    Wire* idle                  # last used first
+    Route* next
+
+cdef struct Wire:
+    curl.CURL* easy
+    LoopC* loop
+    Route* route
+    Shard* shard
+    Slot* slot                  # whose request is under way, NULL while idle
+    Wire* next                  # among the idle, or the unused
+    Wire** previous
+    int fd                      # -1 until it is connected
+    bint secure
+    int uses
+    int64_t made_ns
+    int64_t idle_ns             # since when
+    char* request               # head of the request, and its body where that is small
+    size_t request_length
+    size_t request_capacity
+    bint body_inside
+    int64_t sent                # of the request and its body
+    bint unsendable             # the server takes no more; it may have said why
+    Framing framing
+    char* partial               # a header line whose end has not come
+    size_t partial_length
+    size_t partial_capacity
+    int64_t head_bytes
+    bint begun                  # the status line has come
+    bint answered               # the reply is complete; the request is not
+    bint closing                # this exchange is the connection's last
+    char error[ERROR_TEXT]
+
+
+# --- routes
+
+
+cdef bint same_text(const char* a, const char* b) noexcept nogil:
+    if a == NULL or b == NULL:
+        return a == b
+    return strcmp(a, b) == 0
+
+
+cdef bint connects_alike(SettingsC* a, SettingsC* b) noexcept nogil:
+    """Tell whether the connections of two settings can serve each other."""
+    return a == b or (
+        a.verify == b.verify and a.reuse == b.reuse and a.max_idle_s == b.max_idle_s
+        and a.shuffle_addresses == b.shuffle_addresses and a.connect_timeout_ms == b.connect_timeout_ms
+        and same_text(a.ca_file, b.ca_file)
+    )
+
+
+cdef bint write_host_line(Route* route) noexcept nogil:
+    """Write the Host field: in lower case, with the port unless it is the scheme's own (RFC 9110, section 7.2)."""
+    cdef const char* host = <const char*>memchr(route.origin.data, c"/", route.origin.length)
+    cdef const char* end = route.origin.data + route.origin.length
+    cdef const char* usual = b":443" if strncasecmp(route.origin.data, b"https:", 6) == 0 else b":80"
+    cdef size_t usual_length = strlen(usual), length, i
+    host = host + 2 if host != NULL and end - host > 2 else route.origin.data
+    length = end - host
+    if length > usual_length and memcmp(end - usual_length, usual, usual_length) == 0:
+        length -= usual_length
+    route.host_line.data = <char*>malloc(length + 7)
+    if route.host_line.data == NULL:
+        return False
+    memcpy(route.host_line.data, b"Host: ", 6)
+    for i in range(length):
+        route.host_line.data[6 + i] = host[i] | 32 if c"A" <= host[i] <= c"Z" else host[i]
+    route.host_line.length = length + 6
+    route.host_line.data[length + 6] = 0
+    return True
+
+
+cdef Route* route_new(LoopC* loop, BatchC* batch) noexcept nogil:
+    cdef Route* route = <Route*>calloc(1, sizeof(Route))
+    if route == NULL:
+        return NULL
+    route.references = 1
+    route.origin.length = batch.origin.length
+    route.origin.data = strdup(batch.origin.data)
+    if route.origin.data == NULL or not write_host_line(route):
+        free(route.origin.data)
+        free(route)
+        return NULL
+    settings_keep(&route.settings, batch.settings)
+    route.next = loop.routes
+    loop.routes = route
+    return route
+
+
+cdef Route* route_to(LoopC* loop, BatchC* batch) noexcept nogil:
+    """Return a loop's route to where a batch goes, with a reference; NULL when there is no memory."""
+    cdef Route* route = loop.routes
+    while route != NULL:
+        if connects_alike(route.settings, batch.settings) and strcmp(route.origin.data, batch.origin.data) == 0:
+            route.references += 1
+            return route
+        route = route.next
+    return route_new(loop, batch)
+
+
+cdef void route_release(LoopC* loop, Route* route) noexcept nogil:
+    cdef Route** link = &loop.routes
+    if route == NULL:
+        return
+    route.references -= 1
+    if route.references > 0:
+        return
+    while link[0] != route:
+        link = &link[0].next
+    link[0] = route.next
+    settings_release(route.settings)
+    free(route.origin.data)
+    free(route.host_line.data)
+    free(route)
+
+
+# --- wires
+
+
+cdef Wire* loop_wire(LoopC* loop) noexcept nogil:
+    """Return an unused wire, NULL when there is no memory."""
+    cdef Wire* wire = loop.unused_wires
+    if wire != NULL:
+        loop.unused_wires = wire.next
+        return wire
+    wire = <Wire*>calloc(1, sizeof(Wire))
+    if wire != NULL:
+        wire.loop = loop
+        wire.easy = lib.curl_easy_init()
+        if wire.easy == NULL:
+            free(wire)
+            return NULL
+    return wire
+
+
+cdef void open_wire(LoopC* loop, Route* route, Slot* slot) noexcept nogil:
+    """Connect for an item: its request is sent when the connection is there."""
+    cdef Wire* wire = loop_wire(loop)
+    cdef Shard* shard = loop_shard(loop, True)
+    if wire == NULL or shard == NULL:
+        if wire != NULL:
+            wire.next = loop.unused_wires
+            loop.unused_wires = wire
+        conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
+        return
+    wire.route = route
+    wire.shard = shard
+    wire.slot = slot
+    wire.fd = -1
+    wire.uses = 0
+    wire.secure = strncasecmp(route.origin.data, b"https:", 6) == 0
+    wire.error[0] = 0
+    route.references += 1
+    shard.active += 1
+    slot.wire = wire
+    configure_connection(wire.easy, loop, slot.item.batch.settings)
+    set_pointer(wire.easy, curl.CURLOPT_PRIVATE, wire)
+    set_pointer(wire.easy, curl.CURLOPT_ERRORBUFFER, wire.error)
+    set_pointer(wire.easy, curl.CURLOPT_URL, route.origin.data)
+    set_long(wire.easy, curl.CURLOPT_CONNECT_ONLY, 1)
+    if lib.curl_multi_add_handle(shard.multi, wire.easy) != curl.CURLE_OK:
+        fail_wire(wire, curl.CURLE_OUT_OF_MEMORY, NULL)
+
+
+cdef void wire_connected(LoopC* loop, Wire* wire, int result) noexcept nogil:
+    """Take over a connection that libcurl has made, or say why it has not."""
+    cdef Slot* slot = wire.slot
+    cdef FdState* state
+    cdef int fd = -1
+    lib.curl_easy_getinfo(wire.easy, curl.CURLINFO_ACTIVESOCKET, <void*>&fd)
+    state = loop_fd(loop, fd) if result == curl.CURLE_OK and fd >= 0 else NULL
+    if state == NULL:
+        fail_wire(wire, result if result != curl.CURLE_OK else curl.CURLE_COULDNT_CONNECT, NULL)
+        return
+    atomic_store_64(&loop.connections, loop.connections + 1)
+    wire.fd = fd
+    wire.made_ns = loop.now_ns
+    state.wire = wire
+    slot.progress_ns = loop.now_ns
+    begin_exchange(wire, slot)
+
+
+cdef bint watch_wire(Wire* wire, uint32_t events) noexcept nogil:
+    """Have epoll watch a connection for `events`; False when it cannot."""
+    cdef FdState* state = &wire.loop.fds[wire.fd]
+    return state.registered == events or fd_watch(wire.loop, wire.fd, state, events)
+
+
+cdef void close_wire(Wire* wire) noexcept nogil:
+    """Close a connection, whatever is under way on it, and keep what it was made of."""
+    cdef LoopC* loop = wire.loop
+    if wire.slot == NULL:
+        wire_take(wire)
+    else:
+        wire.slot.wire = NULL
+        wire.slot = NULL
+    if wire.fd >= 0:
+        loop.fds[wire.fd].wire = NULL
+    lib.curl_multi_remove_handle(wire.shard.multi, wire.easy)
+    lib.curl_easy_reset(wire.easy)
+    wire.shard.active -= 1
+    wire.next = loop.unused_wires
+    loop.unused_wires = wire
+    route_release(loop, wire.route)
+
+
+# --- the idle
+
+
+cdef void wire_take(Wire* wire) noexcept nogil:
+    """Take a wire from among the idle."""
+    wire.previous[0] = wire.next
+    if wire.next != NULL:
+        wire.next.previous = wire.previous
+
+
+cdef void wire_rest(Wire* wire) noexcept nogil:
+    """Put a wire among the idle, in front: those at the back age out."""
+    cdef Route* route = wire.route
+    wire.idle_ns = wire.loop.now_ns
+    wire.next = route.idle
+    wire.previous = &route.idle
+    if wire.next != NULL:
+        wire.next.previous = &wire.next
+    route.idle = wire
+
+
+cdef bint too_old(Wire* wire, int64_t now) noexcept nogil:
+    return now - wire.idle_ns > wire.route.settings.max_idle_s * SECOND or now - wire.made_ns > WIRE_LIFETIME_S * SECOND
+
+
+cdef bint hung_up(Wire* wire) noexcept nogil:
+    """Tell whether an idle connection has ended, or says what nobody asked for."""
+    cdef char byte
+    return receive(wire, &byte, 1) != AGAIN
+
+
+cdef Wire* idle_wire(LoopC* loop, Route* route) noexcept nogil:
+    """Take the connection that was used last, if it still lives; NULL when there is none."""
+    cdef Wire* wire
+    while route.idle != NULL:
+        wire = route.idle
+        if too_old(wire, loop.now_ns) or (loop.now_ns - wire.idle_ns > DOUBTED_AFTER_S * SECOND and hung_up(wire)):
+            close_wire(wire)
+        else:
+            wire_take(wire)
+            return wire
+    return NULL
+
+
+cdef void close_idle(LoopC* loop, bint all) noexcept nogil:
+    """Close the idle connections of a loop: those that are too old, or all."""
+    cdef Route* route = loop.routes
+    cdef Route* next_route
+    cdef Wire* wire
+    cdef Wire* following
+    while route != NULL:
+        next_route = route.next         # closing its last wire frees a route
+        wire = route.idle
+        while wire != NULL:
+            following = wire.next
+            if all or too_old(wire, loop.now_ns):
+                close_wire(wire)
+            wire = following
+        route = next_route
