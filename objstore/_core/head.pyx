@@ -96,8 +96,9 @@ cdef inline const char* field_value(
 cdef bint has_word(const char* at, const char* end, const char* word, Py_ssize_t length) noexcept nogil:
     """Tell whether a comma-separated field value has a word, in any case."""
     while end - at >= length:
-        if strncasecmp(at, word, length) == 0 and (at + length == end or at[length] in (c" ", c"\t", c",", c"\r", c"\n")):
-            return True
+        if strncasecmp(at, word, length) == 0:
+            if at + length == end or at[length] in (c" ", c"\t", c",", c"\r", c"\n"):
+                return True
         at = <const char*>memchr(at, c",", end - at)
         if at == NULL:
             return False

@@ -256,7 +256,7 @@ cdef void start_item(LoopC* loop, BatchRef* share, Item* item) noexcept nogil:
 
 
 cdef inline bint goes_by_wire(Item* item) noexcept nogil:
-    """Tell whether we speak to the server ourselves: HTTP/1.1, through no proxy, where no redirect is to be followed."""
+    """Tell whether we speak to the server ourselves: HTTP/1.1, without a proxy or redirects to follow."""
     cdef SettingsC* settings = item.batch.settings
     if settings.http_version != curl.CURL_HTTP_VERSION_1_1 or (settings.proxy != NULL and settings.proxy[0]):
         return False

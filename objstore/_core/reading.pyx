@@ -99,11 +99,11 @@ cdef char* take_head(Wire* wire, char* data, char* end) noexcept nogil:
 
 
 cdef char* final_place(Wire* wire, size_t* size) noexcept nogil:
-    """Return where the next bytes of a body may be received at once, and how many; NULL where they must be looked at."""
+    """Return where the next bytes of a body can be received, and how many; NULL where they must be looked at."""
     cdef Slot* slot = wire.slot
     cdef Item* item = slot.item
     cdef Framing* framing = &wire.framing
-    if not slot.headed or wire.answered or item.status >= 300 or item.batch.is_head or framing.left == 0:
+    if not slot.headed or item.status >= 300 or framing.left == 0:
         return NULL
     if framing.kind != BY_LENGTH and not (framing.kind == BY_CHUNKS and framing.state == CHUNK_DATA):
         return NULL
@@ -242,5 +242,5 @@ cdef void wire_event(Wire* wire, uint32_t events) noexcept nogil:
         return
     if events & EPOLLOUT:
         send_request(wire)      # all sent: this sets what is watched back
-    if wire.slot == slot:
+    if wire.slot == slot and (events != EPOLLOUT or wire.secure):
         read_reply(wire)

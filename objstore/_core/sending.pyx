@@ -240,10 +240,9 @@ cdef void end_exchange(Wire* wire) noexcept nogil:
 
 cdef void reply_ended_early(Wire* wire, bint broken) noexcept nogil:
     """The connection has ended: that is the end of some bodies, and a failure of all other replies."""
-    cdef Item* item = wire.slot.item
     cdef char words[96]
     wire.closing = True
-    if wire.unsendable and not wire.slot.headed:
+    if wire.answered or (wire.unsendable and not wire.slot.headed):
         fail_wire(wire, curl.CURLE_SEND_ERROR, b"the connection broke while the request was sent")
     elif broken and wire.error[0]:
         fail_wire(wire, curl.CURLE_RECV_ERROR, NULL)

@@ -23,10 +23,11 @@ class Raw:
 
 
 @contextmanager
-def answering(answer: Answer) -> Iterator[Raw]:
+def answering(answer: Answer, family: int = socket.AF_INET) -> Iterator[Raw]:
     """Run the server until the block is left. After `answer` the connection goes on, unless that closed it."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        raw = Raw(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    host = "127.0.0.1" if family == socket.AF_INET else "::1"
+    with socket.create_server((host, 0), family=family) as listener:
+        raw = Raw(f"http://{host}:{listener.getsockname()[1]}")
         accepting = threading.Thread(target=_accept, args=(listener, answer, raw.heads), daemon=True)
         accepting.start()
         yield raw

@@ -10,6 +10,7 @@ query says what else happens:
     close=1             the connection is closed after the reply
     rate=N              the request's body is read at N bytes a second
     echo=1              the reply's body is the request's head
+    digest=1            the reply's body is the SHA-256 of the request's
     ranges=0            Range is ignored; "suffix": only one that asks for the end
     framing=chunked     the body comes in chunks, without Content-Length; "close": it ends with the connection
     head=status         that status for HEAD
@@ -35,6 +36,7 @@ import sys
 import tempfile
 import time
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -89,6 +91,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.buffer = bytearray()
         self.left = 0  # bytes of the request's body still to come
+        self.digest = sha256()  # of those that came
         self.head: bytes | None = None  # of the request under way
         self.control = False
         self.closing = False
@@ -109,7 +112,7 @@ class Connection(asyncio.Protocol):
             self.buffer += data
             self.begin()
         else:
-            self.body_came(len(data))
+            self.body_came(data)
 
     def begin(self) -> None:
         """Read the head of the next request, when all of it has come."""
@@ -132,7 +135,8 @@ class Connection(asyncio.Protocol):
             seen.requests.append((time.monotonic(), self.target))
             seen.busy.add(self)
             seen.most_in_flight = max(seen.most_in_flight, len(seen.busy))
-        self.body_came(len(rest))
+        self.digest = sha256()
+        self.body_came(rest)
 
     def header(self, name: str) -> str | None:
         for line in (self.head or b"").decode("latin-1").split("\r\n")[1:]:
@@ -141,8 +145,10 @@ class Connection(asyncio.Protocol):
                 return value.strip()
         return None
 
-    def body_came(self, size: int) -> None:
+    def body_came(self, piece: bytes) -> None:
         """Take a piece of the request's body, at the rate that was asked for; answer when it is complete."""
+        size = len(piece)
+        self.digest.update(piece)
         self.left -= size
         rate = float(self.query.get("rate", 0))
         if rate and size:
@@ -187,6 +193,8 @@ class Connection(asyncio.Protocol):
             return int(self.query.get("once", status)), b"busy", ["X-Twice: 1", "X-Twice: 2"]
         if "echo" in self.query:
             return 200, self.head or b"", []
+        if "digest" in self.query:
+            return 200, self.digest.hexdigest().encode(), []
         return self.serve(int(self.target.split("/")[1]))
 
     def onward(self) -> str:

@@ -1,0 +1,371 @@
+"""HTTP/1.1 as the engine speaks it on connections of its own: what is sent, byte for byte, and all forms of replies."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from objstore._core import Batch, Buffer, ClientSettings, Reply, engine_info
+from objstore._run import run
+from tests.engine.client import SETTINGS, Server, batch, settle, wait_until
+from tests.engine.raw import Answer, answering, ends, sends
+from tests.engine.test_replies import ask, head, refused
+from tests.faults.content import content
+
+WEIRD = 8  # CURLE_WEIRD_SERVER_REPLY
+RECEIVING = 56  # CURLE_RECV_ERROR
+
+
+def in_pieces(data: bytes, cuts: list[int]) -> Answer:
+    """Send bytes in pieces that arrive one by one."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
+            connection.sendall(data[start:end])
+            time.sleep(0.001)
+
+    return answer
+
+
+# --- what is sent
+
+
+def test_the_request_is_what_it_should_be() -> None:
+    with answering(sends(head("Content-Length: 2") + b"ok")) as raw:
+        made = Batch(raw.origin, "GET", SETTINGS, headers=[b"X-All: 1"])
+        made.add(b"/a%20b?c=d", 5, 7, headers=[b"X-One: 2"])
+        made.seal()
+        run(settle(made))
+    host = raw.origin.removeprefix("http://")
+    assert raw.heads == [
+        f"GET /a%20b?c=d HTTP/1.1\r\nHost: {host}\r\nUser-Agent: tests\r\nAccept: */*\r\n"
+        "Range: bytes=5-6\r\nX-One: 2\r\nX-All: 1\r\n\r\n".encode()
+    ]
+
+
+def test_the_callers_fields_take_the_place_of_the_usual_ones() -> None:
+    given = [
+        b"host: example.com",
+        b"User-agent: mine",
+        b"ACCEPT: text/plain",
+        b"X-Empty;",
+        b"X-Left-Out:",
+        b"Content-Type: ",
+    ]
+    with answering(sends(head("Content-Length: 2") + b"ok")) as raw:
+        made = Batch(raw.origin, "PUT", SETTINGS, headers=given)
+        made.add(b"/a", body=Buffer(b""))
+        made.seal()
+        assert run(settle(made)) == {}
+    assert raw.heads == [
+        b"PUT /a HTTP/1.1\r\nhost: example.com\r\nUser-agent: mine\r\nACCEPT: text/plain\r\nX-Empty:\r\n"
+        b"Content-Length: 0\r\n\r\n"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://LOCALHOST:{port}", "localhost:{port}"),
+        ("http://127.0.0.1:{port}", "127.0.0.1:{port}"),
+        ("http://[::1]:{port}", "[::1]:{port}"),
+    ],
+)
+def test_the_host_is_named_as_it_is_signed(origin: str, host: str) -> None:
+    family = socket.AF_INET6 if "::1" in origin else socket.AF_INET
+    with answering(sends(head("Content-Length: 2") + b"ok"), family) as raw:
+        port = raw.origin.rpartition(":")[2]
+        assert run(settle(batch(origin.format(port=port), ["/a"]))) == {}
+    assert f"Host: {host.format(port=port)}\r\n".encode() in raw.heads[0]
+
+
+@pytest.mark.parametrize("door", ["origin", "tls_origin"])
+@pytest.mark.parametrize("size", [0, 1, 16 << 10, (16 << 10) + 1, 9_000_001])
+@pytest.mark.parametrize("from_file", [False, True])
+def test_every_byte_of_a_body_arrives(server: Server, tmp_path: Path, door: str, size: int, from_file: bool) -> None:
+    body = random.Random(size).randbytes(size)
+    file = tmp_path / "body"
+    file.write_bytes(b"before" + body + b"behind")
+    made = Batch(getattr(server, door), "PUT", SETTINGS)
+    with file.open("rb") as opened:
+        for index in range(3):
+            made.add(f"/5/{index}?digest=1".encode(), body=(opened.fileno(), 6, size) if from_file else Buffer(body))
+        made.seal()
+        assert run(settle(made)) == {}
+    digest = hashlib.sha256(body).hexdigest().encode()
+    assert [bytes(found or b"") for found in made.bodies()] == [digest] * 3
+    assert made.bytes_sent == 3 * size
+
+
+# --- replies in pieces
+
+REPLIES = {
+    "length": head("Content-Length: 10", 'ETag: "a"') + b"0123456789",
+    "lower case": head("content-length:10") + b"0123456789",
+    "chunks": head("Transfer-Encoding: chunked") + b"4\r\n0123\r\n6;name=value\r\n456789\r\n0\r\n\r\n",
+    "chunks in capitals, with a trailer": head("transfer-encoding: Chunked")
+    + b"00A\r\n0123456789\r\n0\r\nX-Sum: 1\r\nX-More: 2\r\n\r\n",
+    "folded": head("Content-Length:\r\n 10", "X-Long: a\r\n\tb\r\n  c") + b"0123456789",
+    "interim": head(status="103 Early Hints") + head("Content-Length: 10") + b"0123456789",
+    "bare line feeds": head("Content-Length: 10").replace(b"\r\n", b"\n") + b"0123456789",
+    "HTTP/1.0": head("Content-Length: 10").replace(b"HTTP/1.1", b"HTTP/1.0") + b"0123456789",
+    "no reason": head("Content-Length: 10", status="200 ") + b"0123456789",
+}
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_a_reply_is_the_same_in_whatever_pieces_it_comes(name: str) -> None:
+    reply = REPLIES[name]
+    every_byte = list(range(1, len(reply)))
+    at_random = [sorted(random.Random(seed).sample(every_byte, 5)) for seed in range(5)]
+    for cuts in ([], every_byte, *at_random):
+        body, answer = ask(in_pieces(reply, cuts), keep_head=True)
+        assert body == b"0123456789", (cuts, answer)
+        assert answer.content_length in (10, -1)
+
+
+def test_a_folded_field_is_one_field() -> None:
+    _, reply = ask(sends(REPLIES["folded"]), keep_head=True)
+    assert reply.headers["x-long"].split() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        head(status="204 No Content"),
+        head("Content-Length: 0"),
+        head("Transfer-Encoding: chunked") + b"0\r\n\r\n",
+    ],
+)
+def test_a_reply_without_a_body_leaves_the_connection_for_the_next(reply: bytes) -> None:
+    with answering(sends(reply)) as raw:
+        made = batch(raw.origin, ["/a", "/b", "/c"], method="DELETE", most_in_flight=1)
+        before = engine_info()["connections"]
+        assert run(settle(made)) == {}
+    assert engine_info()["connections"] - before == 1
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_the_reply_to_a_head_has_no_body_whatever_it_says(method: str) -> None:
+    reply = head("Content-Length: 7") if method == "HEAD" else head("Content-Length: 7", status="304 Not Modified")
+    with answering(sends(reply)) as raw:
+        made = batch(raw.origin, ["/a", "/b"], method=method, most_in_flight=1)
+        failed = run(settle(made))
+    assert len(failed) == (0 if method == "HEAD" else 2)
+    assert len(raw.heads) == 2
+
+
+# --- connections
+
+
+def connections_for(answer: Answer, count: int = 4, settings: ClientSettings = SETTINGS) -> int:
+    """Return how many connections so many requests take, one after the other."""
+    with answering(answer) as raw:
+        before = engine_info()["connections"]
+        for index in range(count):
+            assert run(settle(batch(raw.origin, [f"/{index}"], settings=settings))) == {}
+    return int(engine_info()["connections"] - before)
+
+
+@pytest.mark.parametrize(
+    ("lines", "version", "connections"),
+    [
+        ([], "1.1", 1),
+        (["Connection: close"], "1.1", 4),
+        (["Connection: Keep-Alive, Close"], "1.1", 4),
+        ([], "1.0", 4),
+        (["Connection: keep-alive"], "1.0", 1),
+        (["Connection: keep-alive"], "1.1", 1),
+    ],
+)
+def test_a_connection_lasts_as_long_as_the_server_says(lines: list[str], version: str, connections: int) -> None:
+    reply = head("Content-Length: 2", *lines).replace(b"HTTP/1.1", f"HTTP/{version}".encode()) + b"ok"
+    assert connections_for(sends(reply)) == connections
+
+
+def test_a_length_beside_chunks_ends_the_connection() -> None:
+    reply = head("Content-Length: 9", "Transfer-Encoding: chunked") + b"2\r\nok\r\n0\r\n\r\n"
+    assert connections_for(sends(reply)) == 4
+
+
+def test_a_connection_is_not_kept_where_that_is_not_wanted() -> None:
+    assert (
+        connections_for(sends(head("Content-Length: 2") + b"ok"), 3, ClientSettings(user_agent="t", reuse=False)) == 3
+    )
+
+
+def test_an_idle_connection_is_not_used_for_longer_than_allowed(server: Server) -> None:
+    settings = ClientSettings(user_agent="t", max_idle=1)
+    before = engine_info()["connections"]
+    for pause in (0.2, 1.2, 0):
+        assert run(settle(batch(server.origin, ["/5/a"], settings=settings))) == {}
+        time.sleep(pause)
+    assert engine_info()["connections"] - before == 2
+
+
+def test_stores_that_connect_alike_share_connections_and_others_do_not(server: Server) -> None:
+    def connections(settings: Callable[[], ClientSettings]) -> int:
+        before = engine_info()["connections"]
+        for _ in range(3):
+            assert run(settle(batch(server.tls_origin, ["/5/a"], settings=settings()))) == {}
+        return int(engine_info()["connections"] - before)
+
+    assert connections(lambda: ClientSettings(user_agent="one", verify=False, connect_timeout=4)) == 1
+    assert connections(lambda: ClientSettings(user_agent="two", verify=False, connect_timeout=4)) == 0
+    assert connections(lambda: ClientSettings(user_agent="two", verify=False, connect_timeout=5)) == 1
+    wary = batch(server.tls_origin, ["/5/a"], settings=ClientSettings(user_agent="two", connect_timeout=5))
+    assert list(run(settle(wary))) == [0]
+
+
+def test_after_one_redirect_the_rest_is_followed_from_the_start(server: Server) -> None:
+    settings = ClientSettings(user_agent="t", redirects="http,https")
+    for seen in (3, 2):  # asked in vain, then by libcurl, then where it leads; the next time by libcurl at once
+        server.control("forget")
+        made = batch(server.origin, ["/5/a?hops=1"], settings=settings)
+        assert run(settle(made)) == {}
+        assert made.reply(0).attempts == 1
+        assert len(server.seen()["requests"]) == seen
+
+
+def test_an_idle_connection_that_the_server_closed_is_seen(server: Server) -> None:
+    made = batch(server.origin, [f"/5/{index}?delay=0.01" for index in range(8)])
+    assert run(settle(made)) == {}
+    server.control("hang-up")
+    time.sleep(1.1)  # from then on an idle connection is looked at before it is used
+    made = batch(server.origin, [f"/5/{index}" for index in range(8)])
+    assert run(settle(made)) == {}
+    assert {made.reply(index).attempts for index in range(8)} == {1}
+
+
+# --- uploads that are answered early
+
+
+def after_part(reply: bytes, size: int, then: Callable[[socket.socket], None]) -> Answer:
+    """Read `size` bytes of the request's body, reply, and go on."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(size, socket.MSG_WAITALL)
+        connection.sendall(reply)
+        then(connection)
+
+    return answer
+
+
+def upload(answer: Answer, size: int, tmp_path: Path, from_file: bool) -> Reply:
+    """Send one body; return the reply, failed or not."""
+    file = tmp_path / "body"
+    file.write_bytes(bytes(size))
+    with answering(answer) as raw, file.open("rb") as opened:
+        made = Batch(raw.origin, "PUT", ClientSettings(user_agent="tests", first_byte_timeout=5))
+        made.add(b"/a", body=(opened.fileno(), 0, size) if from_file else Buffer(bytes(size)))
+        made.seal()
+        failed = run(settle(made))
+    return failed.get(0) or made.reply(0)
+
+
+SIZE = 30_000_000
+DENIED = head("Content-Length: 6", status="403 Forbidden") + b"denied"
+
+
+def close_in_time(connection: socket.socket) -> None:
+    """Close as services do that have refused an upload: not before the client has had time to read."""
+    connection.shutdown(socket.SHUT_WR)
+    time.sleep(0.2)
+    connection.close()
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+@pytest.mark.parametrize("then", [close_in_time, lambda connection: time.sleep(1)])
+def test_an_upload_that_is_refused_early_ends_with_what_the_server_said(
+    tmp_path: Path, from_file: bool, then: Callable[[socket.socket], None]
+) -> None:
+    begun = time.monotonic()
+    reply = upload(after_part(DENIED, 1000, then), SIZE, tmp_path, from_file)
+    assert (reply.status, bytes(reply.body), reply.curl_code) == (403, b"denied", 0)
+    assert time.monotonic() - begun < 2
+
+
+def test_a_connection_that_breaks_under_an_upload_is_an_error(tmp_path: Path) -> None:
+    reply = upload(after_part(b"", 1000, lambda connection: connection.close()), SIZE, tmp_path, False)
+    assert reply.curl_code in (52, 55, 56)
+    assert reply.status == 0
+
+
+def test_an_upload_that_succeeds_early_is_sent_to_its_end(tmp_path: Path) -> None:
+    came = []
+
+    def rest(connection: socket.socket) -> None:
+        time.sleep(0.1)
+        came.append(len(connection.recv(SIZE - 1000, socket.MSG_WAITALL)))
+
+    reply = upload(after_part(head("Content-Length: 2") + b"ok", 1000, rest), SIZE, tmp_path, False)
+    assert (reply.status, reply.curl_code) == (200, 0)
+    wait_until(lambda: came == [SIZE - 1000])  # the kernel had taken all; the server was still reading
+
+
+def test_an_upload_that_succeeds_early_and_then_breaks_is_an_error(tmp_path: Path) -> None:
+    reply = upload(after_part(head("Content-Length: 2") + b"ok", 1000, close_in_time), SIZE, tmp_path, False)
+    assert reply.curl_code == 55
+
+
+def test_a_file_that_became_shorter_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "body"
+    file.write_bytes(bytes(1000))
+    with answering(after_part(head("Content-Length: 0"), 1001, lambda _: None)) as raw, file.open("rb") as opened:
+        made = Batch(raw.origin, "PUT", SETTINGS)
+        made.add(b"/a", body=(opened.fileno(), 0, 1001))
+        made.seal()
+        assert run(settle(made))[0].curl_code == 42
+
+
+# --- large bodies
+
+
+@pytest.mark.parametrize("door", ["origin", "tls_origin"])
+def test_every_byte_of_large_bodies_comes(server: Server, door: str) -> None:
+    size = 20_000_000
+    made = Batch(getattr(server, door), "GET", SETTINGS, most_in_flight=4)
+    memory = bytearray(size)
+    out = Buffer(memory, writable=True)
+    for framing in ("length", "chunked"):
+        made.add(f"/{size}/a?framing={framing}".encode())
+    made.add(f"/{size}/b".encode(), out=out)
+    made.add(f"/{size}/c?ranges=0".encode(), 7, size - 7)
+    made.seal()
+    assert run(settle(made)) == {}
+    whole = content(0, size)
+    bodies = made.bodies()
+    assert bodies[0] == bodies[1] == bodies[2] == memory == whole
+    assert bodies[3] == whole[7:-7]
+
+
+# --- replies that are none
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 0\r\n\r\n", WEIRD),
+        (b"HTTP/1.1 200 OK\r\nX-Nul: a\0b\r\nContent-Length: 0\r\n\r\n", WEIRD),
+        (b"HTTP/2 200\r\nContent-Length: 0\r\n\r\n", WEIRD),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", WEIRD),
+        (b"HTTP/1.1 099 Early\r\n\r\n", WEIRD),
+        (b"ICY 200 OK\r\n\r\n", WEIRD),
+        (head("Transfer-Encoding: gzip") + b"ok", WEIRD),
+        (head("Transfer-Encoding: chunked") + b"\r\n", RECEIVING),
+        (head("Transfer-Encoding: chunked") + b"-1\r\n", RECEIVING),
+        (head("Transfer-Encoding: chunked") + b"2\r\nokX\r\n0\r\n\r\n", RECEIVING),
+        (head("Transfer-Encoding: chunked") + b"1;" + b"x" * 5000, RECEIVING),
+        (head("Transfer-Encoding: chunked") + b"0" * 5000, RECEIVING),
+        (head("Transfer-Encoding: chunked") + b"0\r\n" + b"X: 1\r\n" * 60_000, RECEIVING),
+    ],
+)
+def test_what_is_no_reply_is_refused(reply: bytes, code: int) -> None:
+    assert refused(ends(reply)).curl_code == code
