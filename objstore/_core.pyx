@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 # cython: binding=True, auto_pickle=False, freethreading_compatible=True
-"""The engine: HTTP requests in, HTTP responses out, many at once, by libcurl's multi interface.
+"""The engine: HTTP requests in, HTTP responses out, many at once, on connections made by libcurl's multi interface.
 
 This module knows HTTP, listings because they are too large to be read in Python, and files because they are read best
 without the GIL; nothing above that: no provider, no retry policy, no asyncio. It relies on libcurl (found at run time,

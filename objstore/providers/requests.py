@@ -262,8 +262,10 @@ class Requests:
 
     def _tail(self, query: Sequence[tuple[str, str]]) -> bytes:
         """Return the query of a request, with its question mark: the one that all have, and its own."""
+        if not (self._query or query):
+            return b""
         text = "&".join(part for part in (self._query, canonical_query(query)) if part)
-        return b"?" + text.encode() if text else b""
+        return b"?" + text.encode()
 
 
 def _size(reply: Reply, range: Range) -> int:
