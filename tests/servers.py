@@ -6,7 +6,6 @@ signatures, so a request that is signed wrongly fails here as it would against t
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 import subprocess
@@ -196,23 +195,10 @@ def wsgidav() -> Iterator[WebDavServer]:
     """WsgiDAV on cheroot: strict about the RFC, with conditions."""
     port = free_port()
     required("cheroot", "cheroot")
+    required("wsgidav", "wsgidav")
     server = WebDavServer("wsgidav", f"http://127.0.0.1:{port}", "tester", "pässword")
+    program = str(Path(__file__).with_name("wsgidav_server.py"))
     with tempfile.TemporaryDirectory(prefix="objstore-wsgidav-") as folder:
-        config = {
-            "host": "127.0.0.1",
-            "port": port,
-            "provider_mapping": {"/": folder},
-            "simple_dc": {"user_mapping": {"*": {server.username: {"password": server.password}}}},
-            "http_authenticator": {"accept_basic": True, "accept_digest": False, "default_to_digest": False},
-            "dir_browser": {"enable": False},
-            "verbose": 1,
-        }
-        file = Path(folder).with_suffix(".json")
-        file.write_text(json.dumps(config))
-        try:
-            with running(
-                [sys.executable, "-m", required("wsgidav", "wsgidav") + ".server.server_cli", f"--config={file}"], port
-            ):
-                yield server
-        finally:
-            file.unlink()
+        arguments = [str(port), folder, server.username, server.password]
+        with running([sys.executable, program, *arguments], port):
+            yield server
