@@ -149,9 +149,9 @@ def ministack() -> Iterator[S3Server]:
 def moto() -> Iterator[S3Server]:
     """The moto server. It checks signatures once the IAM user exists, that is after the first three calls."""
     port = free_port()
-    module = required("moto", "'moto[server,s3,iam,sts]'") + ".server"
-    command = [sys.executable, "-m", module, "--host=127.0.0.1", f"--port={port}"]
-    with running(command, port, {"INITIAL_NO_AUTH_ACTION_COUNT": "3"}):
+    required("moto", "'moto[server,s3,iam,sts]'")
+    program = str(Path(__file__).with_name("moto_server.py"))
+    with running([sys.executable, program, str(port)], port, {"INITIAL_NO_AUTH_ACTION_COUNT": "3"}):
         root = S3Server("moto", f"http://127.0.0.1:{port}", REGION, "root", "root")
         yield with_user(root)
 
