@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.util import find_spec
 from os import environ
 from pathlib import Path
@@ -41,18 +42,8 @@ class S3Server:
     secret_access_key: str = field(repr=False)
 
     def client(self, service: str = "s3") -> Any:
-        """Return a boto3 client that talks to this server, without retries."""
-        import boto3
-        from botocore.config import Config
-
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name=self.region,
-            aws_access_key_id=self.access_key_id,
-            aws_secret_access_key=self.secret_access_key,
-            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
-        )
+        """Return the boto3 client that talks to this server, without retries."""
+        return _client(self, service)
 
     def make_bucket(self, bucket: str) -> str:
         """Create `bucket` if it does not exist yet, and return its name."""
@@ -60,6 +51,22 @@ class S3Server:
         if bucket not in [found["Name"] for found in client.list_buckets()["Buckets"]]:
             client.create_bucket(Bucket=bucket)
         return bucket
+
+
+@cache
+def _client(server: S3Server, service: str) -> Any:
+    """Make a client. Many tests have a bucket of their own, and making the client takes longer than making that."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        service,
+        endpoint_url=server.endpoint,
+        region_name=server.region,
+        aws_access_key_id=server.access_key_id,
+        aws_secret_access_key=server.secret_access_key,
+        config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+    )
 
 
 @dataclass(frozen=True, slots=True)
