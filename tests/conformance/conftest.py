@@ -167,11 +167,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run in one mode on WsgiDAV, which takes its time: what it does otherwise shows in either."""
-    slow = [item for item in items if "[wsgidav-sync" in item.name]
+    """Run in one mode on moto and WsgiDAV, which take their time: what they do otherwise shows in either."""
+    slow = {item for item in items if "[moto-async" in item.name or "[wsgidav-sync" in item.name}
     if slow:
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if "[wsgidav-sync" not in item.name]
+        config.hook.pytest_deselected(items=[*slow])
+        items[:] = [item for item in items if item not in slow]
 
 
 @pytest.hookimpl(tryfirst=True)
