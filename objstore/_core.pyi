@@ -187,6 +187,7 @@ class Reply:
     status: int
     curl_code: int
     attempts: int
+    sent: bool
     error: str | None
     body: Bytes
     start: int

@@ -34,7 +34,7 @@ class Row(NamedTuple):
             ``always``: the server has not acted on it;
             ``credential``, ``clock``, ``region``: with another credential, or signed by the server's clock, or for
             the region that it names.
-        throttled: The server asked for less.
+        throttled: The server asked for less, or has to be asked for less.
     """
 
     error: type[BaseError]
@@ -87,6 +87,9 @@ STATUS_ROWS: dict[int, Row] = {
 }
 """By status (RFC 9110, section 15)."""
 
+UNCONNECTED = Row(errors.RequestTimeoutError, "no connection could be made in time", "always", throttled=True)
+"""A time limit ran out before the request was sent, as with a server that has more connections than it can take."""
+
 REFUSED = Row(GenericError, "the server refused the request")
 FAILED = Row(GenericError, "the server failed", "safe")
 UNKNOWN = Row(GenericError, "the transfer failed", "safe")
@@ -126,10 +129,17 @@ def understand(reply: Reply, codes: Mapping[str, Row], code: str | None, message
         message: The service's message, where it has one.
     """
     if reply.error is not None:
-        led_away = reply.curl_code == 1 and reply.status != 0
-        return Failure(LED_AWAY if led_away else CURL_ROWS.get(reply.curl_code, UNKNOWN), None, reply.error)
+        return Failure(_by_curl_code(reply), None, reply.error)
     row = codes.get(code or "", _by_status(reply.status))
     return Failure(row, code, message, _retry_after(reply), parse_http_date(reply.headers.get("date", "")))
+
+
+def _by_curl_code(reply: Reply) -> Row:
+    if reply.curl_code == 1 and reply.status != 0:
+        return LED_AWAY
+    if reply.curl_code == 28 and not reply.sent:
+        return UNCONNECTED
+    return CURL_ROWS.get(reply.curl_code, UNKNOWN)
 
 
 def _by_status(status: int) -> Row:

@@ -6,7 +6,6 @@ signatures, so a request that is signed wrongly fails here as it would against t
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 import subprocess
@@ -16,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.util import find_spec
 from os import environ
 from pathlib import Path
@@ -42,18 +42,8 @@ class S3Server:
     secret_access_key: str = field(repr=False)
 
     def client(self, service: str = "s3") -> Any:
-        """Return a boto3 client that talks to this server, without retries."""
-        import boto3
-        from botocore.config import Config
-
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name=self.region,
-            aws_access_key_id=self.access_key_id,
-            aws_secret_access_key=self.secret_access_key,
-            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
-        )
+        """Return the boto3 client that talks to this server, without retries."""
+        return _client(self, service)
 
     def make_bucket(self, bucket: str) -> str:
         """Create `bucket` if it does not exist yet, and return its name."""
@@ -61,6 +51,22 @@ class S3Server:
         if bucket not in [found["Name"] for found in client.list_buckets()["Buckets"]]:
             client.create_bucket(Bucket=bucket)
         return bucket
+
+
+@cache
+def _client(server: S3Server, service: str) -> Any:
+    """Make a client. Many tests have a bucket of their own, and making the client takes longer than making that."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        service,
+        endpoint_url=server.endpoint,
+        region_name=server.region,
+        aws_access_key_id=server.access_key_id,
+        aws_secret_access_key=server.secret_access_key,
+        config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +156,9 @@ def ministack() -> Iterator[S3Server]:
 def moto() -> Iterator[S3Server]:
     """The moto server. It checks signatures once the IAM user exists, that is after the first three calls."""
     port = free_port()
-    module = required("moto", "'moto[server,s3,iam,sts]'") + ".server"
-    command = [sys.executable, "-m", module, "--host=127.0.0.1", f"--port={port}"]
-    with running(command, port, {"INITIAL_NO_AUTH_ACTION_COUNT": "3"}):
+    required("moto", "'moto[server,s3,iam,sts]'")
+    program = str(Path(__file__).with_name("moto_server.py"))
+    with running([sys.executable, program, str(port)], port, {"INITIAL_NO_AUTH_ACTION_COUNT": "3"}):
         root = S3Server("moto", f"http://127.0.0.1:{port}", REGION, "root", "root")
         yield with_user(root)
 
@@ -196,23 +202,10 @@ def wsgidav() -> Iterator[WebDavServer]:
     """WsgiDAV on cheroot: strict about the RFC, with conditions."""
     port = free_port()
     required("cheroot", "cheroot")
+    required("wsgidav", "wsgidav")
     server = WebDavServer("wsgidav", f"http://127.0.0.1:{port}", "tester", "pässword")
+    program = str(Path(__file__).with_name("wsgidav_server.py"))
     with tempfile.TemporaryDirectory(prefix="objstore-wsgidav-") as folder:
-        config = {
-            "host": "127.0.0.1",
-            "port": port,
-            "provider_mapping": {"/": folder},
-            "simple_dc": {"user_mapping": {"*": {server.username: {"password": server.password}}}},
-            "http_authenticator": {"accept_basic": True, "accept_digest": False, "default_to_digest": False},
-            "dir_browser": {"enable": False},
-            "verbose": 1,
-        }
-        file = Path(folder).with_suffix(".json")
-        file.write_text(json.dumps(config))
-        try:
-            with running(
-                [sys.executable, "-m", required("wsgidav", "wsgidav") + ".server.server_cli", f"--config={file}"], port
-            ):
-                yield server
-        finally:
-            file.unlink()
+        arguments = [str(port), folder, server.username, server.password]
+        with running([sys.executable, program, *arguments], port):
+            yield server

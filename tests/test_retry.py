@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import random
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,13 +12,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from objstore import exceptions as errors
-from objstore._core import Batch
+from objstore._core import Batch, ClientSettings
 from objstore._http import http_date
 from objstore._options import RetryOptions
-from objstore._retry import CURL_ROWS, STATUS_ROWS, Budget, Failure, Policy, Row, understand
+from objstore._retry import CURL_ROWS, STATUS_ROWS, UNCONNECTED, Budget, Failure, Policy, Row, understand
 from objstore._run import run
+from objstore.store import HTTPStore
 from tests.engine.client import SETTINGS, batch, settle
-from tests.engine.raw import answering, ends
+from tests.engine.raw import answering, crowded, ends
 
 ALWAYS = Row(errors.GenericError, "planted", "always")
 SAFE = Row(errors.GenericError, "planted", "safe")
@@ -166,6 +168,27 @@ def test_a_broken_connection_is_understood_by_its_curl_code() -> None:
     refused = run(settle(batch(raw.origin, ["/a"])))[0]
     assert understand(refused, {}, None, "").row is CURL_ROWS[7]
     assert raw.origin.removeprefix("http://127.0.0.1:") in understand(refused, {}, None, "").message
+
+
+def test_a_connection_that_is_not_made_in_time_is_one_too_many() -> None:
+    settings = ClientSettings(user_agent="tests", connect_timeout=0.3, first_byte_timeout=0.6)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address = listener.getsockname()
+        origin = f"http://127.0.0.1:{address[1]}"
+        with socket.create_connection(address):  # nobody accepts it, and no more than one can wait for that
+            unsent = run(settle(batch(origin, ["/a"], settings=settings)))[0]
+        listener.accept()[0].close()
+        unanswered = run(settle(batch(origin, ["/a"], settings=settings)))[0]
+    assert (unsent.curl_code, unsent.sent, understand(unsent, {}, None, "").row) == (28, False, UNCONNECTED)
+    assert (unanswered.curl_code, unanswered.sent) == (28, True)
+    assert understand(unanswered, {}, None, "").row is CURL_ROWS[28]
+
+
+def test_a_server_that_takes_few_connections_gets_fewer_requests_at_once() -> None:
+    options = {"allow_http": True, "connect_timeout": 0.5}
+    with crowded(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n1", seconds=0.05) as raw:
+        store = HTTPStore(raw.origin, client_options=options, retry_config={"max_retries": 5})
+        assert store.get_many([f"{index}" for index in range(40)], max_concurrency=40) == [b"1"] * 40
 
 
 # --- whether to try again at all

@@ -45,6 +45,7 @@ cdef struct Item:
 
     int result              # CURLcode
     int status
+    bint sent               # in the last try, or a part of it: there was a connection
     int64_t content_length
     int64_t range_start     # Content-Range of the reply, -1 where absent
     int64_t range_end

@@ -54,6 +54,7 @@ class PutMany(Exchange):
         options: How.
         result: Reads the result of a write out of a reply.
         most_in_flight: How many are in flight.
+        background: Whether they go on while a failure is dealt with.
     """
 
     def __init__(
@@ -64,12 +65,15 @@ class PutMany(Exchange):
         options: WriteOptions,
         result: Callable[[Reply], PutResult],
         most_in_flight: int,
+        *,
+        background: bool = False,
     ) -> None:
         super().__init__(
             service,
             shape,
             lambda index: items[index][0],
             safe=options.mode == "overwrite",
+            background=background,
             keep_head=True,
             most_in_flight=most_in_flight,
         )

@@ -312,13 +312,18 @@ def _meta(entry: Entry) -> ObjectMeta:
 
 
 class _PutMany(PutMany):
-    """Many PUT requests under way; one that finds no folder makes it and is sent again."""
+    """Many PUT requests under way; one that finds no folder makes it and is sent again.
+
+    The others go on meanwhile: a server that has accepted their connections may have nobody left to make the folder
+    before it has heard what they want.
+    """
 
     def __init__(
         self, dav: WebDav, items: Sequence[tuple[str, Source]], options: WriteOptions, most_in_flight: int
     ) -> None:
         shape = Shape("PUT", dav.put_headers(options))
-        super().__init__(dav.service, shape, items, options, dav.put_result, most_in_flight)
+        background = len(items) > 1
+        super().__init__(dav.service, shape, items, options, dav.put_result, most_in_flight, background=background)
         self._dav = dav
         self._items = items
         self._mended: set[int] = set()

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from datetime import timedelta
-from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -168,11 +167,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run in one mode on WsgiDAV, which takes its time: what it does otherwise shows in either."""
-    slow = [item for item in items if "[wsgidav-sync" in item.name]
+    """Run in one mode on moto and WsgiDAV, which take their time: what they do otherwise shows in either."""
+    slow = {item for item in items if "[moto-async" in item.name or "[wsgidav-sync" in item.name}
     if slow:
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if "[wsgidav-sync" not in item.name]
+        config.hook.pytest_deselected(items=[*slow])
+        items[:] = [item for item in items if item not in slow]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -213,11 +212,11 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 class Bucket:
     """A new bucket on a server, and the stores on it."""
 
-    def __init__(self, server: S3Server, client: Any) -> None:
+    def __init__(self, server: S3Server) -> None:
         self.server = server
-        self.client = client
+        self.client = server.client()
         self.name = f"conformance-{next(numbers):04}"
-        client.create_bucket(Bucket=self.name)
+        self.client.create_bucket(Bucket=self.name)
 
     def open(self, **changes: Any) -> S3Store:
         """Return a store on the bucket, with some arguments other than usual."""
@@ -247,24 +246,18 @@ class Bucket:
         return any(self.client.list_parts(Bucket=self.name, Key=key, UploadId=id).get("Parts") for id in ids)
 
 
-@pytest.fixture(scope="session")
-def clients() -> Callable[[S3Server], Any]:
-    """The boto3 client of each server."""
-    return cache(lambda server: server.client())
-
-
 @pytest.fixture
-def bucket(s3_server: S3Server, clients: Callable[[S3Server], Any]) -> Bucket:
+def bucket(s3_server: S3Server) -> Bucket:
     """An empty bucket on each S3 server in turn."""
-    return Bucket(s3_server, clients(s3_server))
+    return Bucket(s3_server)
 
 
-def new_store(server: Server, clients: Callable[[S3Server], Any], **options: Any) -> Store:
+def new_store(server: Server, **options: Any) -> Store:
     if isinstance(server, Path):
         return LocalStore(server / f"conformance-{next(numbers):04}", mkdir=True, **options)
     if isinstance(server, WebDavServer):
         return open_folder(server, **options)
-    return MemoryStore(**options) if server is None else Bucket(server, clients(server)).open(**options)
+    return MemoryStore(**options) if server is None else Bucket(server).open(**options)
 
 
 def open_folder(server: WebDavServer, **changes: Any) -> HTTPStore:
@@ -279,21 +272,21 @@ def open_folder(server: WebDavServer, **changes: Any) -> HTTPStore:
 
 
 @pytest.fixture
-def store(server: Server, clients: Callable[[S3Server], Any], mode: Mode) -> Face:
+def store(server: Server, mode: Mode) -> Face:
     """An empty store, on each server and in each mode."""
-    return mode(new_store(server, clients))
+    return mode(new_store(server))
 
 
 @pytest.fixture
-def raw_store(server: Server, clients: Callable[[S3Server], Any], mode: Mode) -> Face:
+def raw_store(server: Server, mode: Mode) -> Face:
     """An empty store that takes paths as the keys they are."""
-    return mode(new_store(server, clients, raw_keys=True))
+    return mode(new_store(server, raw_keys=True))
 
 
 @pytest.fixture
-def other_store(server: Server, clients: Callable[[S3Server], Any]) -> Store:
+def other_store(server: Server) -> Store:
     """Another empty store on the same server."""
-    return new_store(server, clients)
+    return new_store(server)
 
 
 @pytest.fixture(scope="session")
@@ -303,9 +296,9 @@ def large() -> bytes:
 
 
 @pytest.fixture(scope="session")
-def full_store(server: Server, clients: Callable[[S3Server], Any], large: bytes) -> Store:
+def full_store(server: Server, large: bytes) -> Store:
     """A store with objects, on each server; nobody may change them."""
-    store = new_store(server, clients)
+    store = new_store(server)
     store.put("large", large)
     store.put("small", SMALL)
     store.put("empty", b"")

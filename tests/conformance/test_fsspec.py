@@ -72,8 +72,8 @@ def server(request: pytest.FixtureRequest) -> S3Server | None:
 
 
 @pytest.fixture
-def bucket_name(server: S3Server | None, clients: Callable[[S3Server], Any]) -> str:
-    return "" if server is None else Bucket(server, clients(server)).name
+def bucket_name(server: S3Server | None) -> str:
+    return "" if server is None else Bucket(server).name
 
 
 @pytest.fixture
@@ -363,8 +363,8 @@ async def test_put_create_never_replaces(files: Files, tmp_path: Path) -> None:
     assert await files.cat_file(files.at("x")) == b"old"
 
 
-async def test_copy_between_buckets(tree: Files, server: S3Server | None, clients: Callable[[S3Server], Any]) -> None:
-    other = "other" if server is None else Bucket(server, clients(server)).name
+async def test_copy_between_buckets(tree: Files, server: S3Server | None) -> None:
+    other = "other" if server is None else Bucket(server).name
     await tree.cp_file(tree.at("ab"), f"{other}/ab")
     await tree.copy(tree.at("a"), f"{other}/a", recursive=True)
     assert await tree.cat(other, recursive=True) == {

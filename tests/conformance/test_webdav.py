@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -136,26 +137,51 @@ def without_sizes(app: Application) -> Application:
     return answer
 
 
-@pytest.fixture(params=[refusing, shallow, without_sizes])
-def spoilt(request: pytest.FixtureRequest, tmp_path: Path, mode: Mode) -> Iterator[Face]:
-    """A store on WsgiDAV, spoilt in each way in turn."""
+def waiting(app: Application) -> Application:
+    """Make a folder only once nine objects have come."""
+    paths: set[str] = set()
+    all_came = threading.Event()
+
+    def answer(environ: dict[str, Any], start: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "PUT":
+            paths.add(environ["PATH_INFO"])
+        if len(paths) == 9:
+            all_came.set()
+        if environ["REQUEST_METHOD"] == "MKCOL" and not all_came.wait(timeout=5):
+            start("403 Forbidden", [("Content-Length", "0")])
+            return [b""]
+        return app(environ, start)
+
+    return answer
+
+
+@contextmanager
+def serving(spoil: Callable[[Application], Application], folder: Path) -> Iterator[HTTPStore]:
+    """Run WsgiDAV over a folder in this process; enter the block with a store on it."""
     wsgidav_app, wsgi = pytest.importorskip("wsgidav.wsgidav_app"), pytest.importorskip("cheroot.wsgi")
     config: dict[str, Any] = {
-        "provider_mapping": {"/": str(tmp_path)},
+        "provider_mapping": {"/": str(folder)},
         "simple_dc": {"user_mapping": {"*": True}},
         "dir_browser": {"enable": False},
         "logging": {"enable": False},
     }
     app = wsgidav_app.WsgiDAVApp(config)
-    server = wsgi.Server(("127.0.0.1", 0), request.param(app))
+    server = wsgi.Server(("127.0.0.1", 0), spoil(app))
     server.prepare()
     thread = threading.Thread(target=server.serve)
     thread.start()
     try:
-        yield mode(HTTPStore(f"http://127.0.0.1:{server.bind_addr[1]}/", client_options={"allow_http": True}))
+        yield HTTPStore(f"http://127.0.0.1:{server.bind_addr[1]}/", client_options={"allow_http": True})
     finally:
         server.stop()
         thread.join()
+
+
+@pytest.fixture(params=[refusing, shallow, without_sizes])
+def spoilt(request: pytest.FixtureRequest, tmp_path: Path, mode: Mode) -> Iterator[Face]:
+    """A store on WsgiDAV, spoilt in each way in turn."""
+    with serving(request.param, tmp_path) as store:
+        yield mode(store)
 
 
 async def test_listings_are_whole_all_the_same(spoilt: Face) -> None:
@@ -167,3 +193,10 @@ async def test_listings_are_whole_all_the_same(spoilt: Face) -> None:
     assert await paths(spoilt, offset="b/d/e") == ["b/d/f/g", "bc/d", "é/ü 1"]
     level = await spoilt.list_with_delimiter("b")
     assert (level["common_prefixes"], [meta["path"] for meta in level["objects"]]) == (["b/d"], ["b/c"])
+
+
+async def test_writes_go_on_while_a_folder_is_made(tmp_path: Path, mode: Mode) -> None:
+    with serving(waiting, tmp_path) as store:
+        bodies = {f"a/{number}": b"%d" % number for number in range(9)}
+        await mode(store).put_many(bodies, max_concurrency=1)
+        assert await mode(store).get_many(bodies) == [*bodies.values()]

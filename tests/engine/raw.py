@@ -35,6 +35,32 @@ def answering(answer: Answer, family: int = socket.AF_INET) -> Iterator[Raw]:
         accepting.join()
 
 
+@contextmanager
+def crowded(answer: bytes, seconds: float) -> Iterator[Raw]:
+    """Run a server that has one connection at a time, for one request that takes so many seconds.
+
+    The kernel lets two more wait and does not answer others.
+    """
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
+        raw = Raw(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        serving = threading.Thread(target=_serve_in_turn, args=(listener, answer, seconds, raw.heads), daemon=True)
+        serving.start()
+        yield raw
+        listener.shutdown(socket.SHUT_RDWR)
+        serving.join()
+
+
+def _serve_in_turn(listener: socket.socket, answer: bytes, seconds: float, heads: list[bytes]) -> None:
+    with suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                if head := _head(connection):
+                    heads.append(head)
+                    time.sleep(seconds)
+                    connection.sendall(answer)
+
+
 def _accept(listener: socket.socket, answer: Answer, heads: list[bytes]) -> None:
     with suppress(OSError):
         while True:

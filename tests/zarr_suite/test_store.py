@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 from typing import Any
 
 import pytest
@@ -163,11 +162,6 @@ class TestMemoryStore(Suite):
     @pytest.fixture
     def store_kwargs(self) -> dict[str, Any]:
         return {"store": MemoryStore()}
-
-    async def test_serializable_store(self, store: Store) -> None:
-        """What is in the memory of a process stays there."""
-        with pytest.raises(TypeError, match="pickle"):
-            pickle.dumps(store)
 
 
 class TestS3Store(Suite):
