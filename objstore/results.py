@@ -13,6 +13,7 @@ from objstore import exceptions as errors
 from objstore._core import Buffer, Bytes, Listing
 from objstore._effects import Plan
 from objstore._forms import Form
+from objstore._progress import Found, Progress, news, onward, settle, tell
 from objstore._run import arun, both, run
 from objstore.providers.provider import Conditions, Fetch, Fetched, Provider, Range, Read, Target
 from objstore.types import Attributes, ObjectMeta
@@ -54,6 +55,7 @@ class GetResult:
         first: Fetched,
         range: tuple[int, int],
         version: str | None,
+        progress: Progress | None,
     ) -> None:
         self.meta = meta
         self.attributes: Attributes = first.attributes
@@ -62,6 +64,9 @@ class GetResult:
         self._key = key
         self._first: Bytes | None = first.body
         self._conditions = Conditions(if_match=strong(meta["e_tag"]), version=version)
+        self._progress = onward(progress, 1, len(first.body))
+        if self._progress is not None:
+            self._progress(0, len(parts_of(range[0] + len(first.body), range[1], PART)), 0)
 
     def __repr__(self) -> str:
         """Return the path, the size and the range."""
@@ -83,7 +88,15 @@ class GetResult:
         buffer, whole = Buffer.allocate(end - start)
         memoryview(buffer)[: len(first)] = first
         yield from read_into(
-            self._provider, self._key, start, buffer, len(first), PART, self._conditions, self.meta["path"]
+            self._provider,
+            self._key,
+            start,
+            buffer,
+            len(first),
+            PART,
+            self._conditions,
+            self.meta["path"],
+            self._progress,
         )
         return whole
 
@@ -125,7 +138,15 @@ def parts_of(start: int, end: int, size: int) -> list[Range]:
 
 
 def read_into(
-    provider: Provider, key: str, start: int, buffer: Buffer, filled: int, part: int, conditions: Conditions, path: str
+    provider: Provider,
+    key: str,
+    start: int,
+    buffer: Buffer,
+    filled: int,
+    part: int,
+    conditions: Conditions,
+    path: str,
+    progress: Progress | None = None,
 ) -> Plan[None]:
     """Read the rest of a buffer from the object, as parallel ranges of one version.
 
@@ -138,6 +159,7 @@ def read_into(
         part: The size of a range.
         conditions: Which version is meant.
         path: Its path, for errors.
+        progress: Is told of the ranges.
 
     Raises:
         ObjectChangedError: It has been replaced.
@@ -146,8 +168,7 @@ def read_into(
     reads = [Read(key, span, Target(buffer, span.start - start, span.end - span.start)) for span in spans]
     fetch = yield from provider.fetch(reads, conditions=conditions, most_in_flight=MOST_PARTS)
     try:
-        while not (fetch.over or fetch.errors):
-            yield from fetch.news()
+        yield from settle(fetch, progress)
         check_version(fetch, path)
         if sum(len(body or b"") for body in fetch.bodies()) != len(buffer) - filled:
             raise changed(path)
@@ -246,7 +267,8 @@ class BytesStream(Stream[Bytes]):
             size = self._part_size
             self._fetch = yield from self._result._rest(self._at, size, max(READ_AHEAD, 4 * size))
         while self._given not in self._arrived:
-            yield from self._fetch.news()
+            yield from news(self._fetch, self._result._progress)
+            tell(self._fetch, self._result._progress)
             check_version(self._fetch, self._result.meta["path"])
             self._arrived.update(self._fetch.finished())
         self._given += 1
@@ -272,8 +294,16 @@ class Rows(NamedTuple):
 class ListStream(Stream[T]):
     """The pages of a listing. Iterate them, or collect the rest."""
 
-    def __init__(self, pages: Callable[[], Plan[Rows | None]], prefix: str, chunk: int, form: Form[T, Any]) -> None:
+    def __init__(
+        self,
+        pages: Callable[[], Plan[Rows | None]],
+        prefix: str,
+        chunk: int,
+        form: Form[T, Any],
+        progress: Progress | None,
+    ) -> None:
         self._pages = pages
+        self._found = Found(progress)
         self._prefix = prefix
         self._chunk = max(chunk, 1)
         self._form = form
@@ -289,6 +319,7 @@ class ListStream(Stream[T]):
             if rows is None:
                 return 0
             self._rows, self._at = rows, 0
+            self._found.add(rows.size)
         start, self._at = self._at, min(self._at + most, self._rows.size)
         self._pieces.append(self._form.cut(self._rows.page, self._prefix, start, self._at))
         return self._at - start
