@@ -126,5 +126,6 @@ class ObjectInputFile(io.RawIOBase):
     def close(self) -> None:
         """Close the file and let go of what has been fetched."""
         self._ahead = None
-        self._file.close()
+        if hasattr(self, "_file"):  # it is not there where opening failed
+            self._file.close()
         super().close()

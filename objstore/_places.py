@@ -15,6 +15,7 @@ from objstore.exceptions import ConfigurationError
 from objstore.providers.http import HTTP_TABLE, open_http, read_address
 from objstore.providers.local import Local
 from objstore.providers.memory import Memory, memory_of
+from objstore.providers.webdav import WebDav
 
 if TYPE_CHECKING:
     from typing import Self
@@ -153,7 +154,7 @@ class HTTPStore(RemoteStore):
         }
         self._settings = parse(HTTP_TABLE, keywords=keywords, client_options=client_options)
         self._retry = RetryOptions.from_config(retry_config or {})
-        self.provider = open_http(self._settings, self._retry, USER_AGENT)
+        self.provider: WebDav = open_http(self._settings, self._retry, USER_AGENT)
 
     @classmethod
     def from_url(

@@ -1,6 +1,7 @@
 """Objects on a WebDAV server: files, with the folders above them made when they are needed (RFC 4918).
 
-Its one invariant: a folder is never replaced, moved or deleted, for all that is in it would go with it.
+Its one invariant: a folder is never replaced, moved or deleted in the place of an object, for all that is in it would
+go with it.
 """
 
 from __future__ import annotations
@@ -103,6 +104,12 @@ class WebDav(Plain):
                 raise
             return error.status or 0
 
+    def delete_folder(self, key: str) -> Plan[None]:
+        """Delete a folder and all that is in it (DELETE)."""
+        exchange = Exchange(self.service, Shape("DELETE", {}), lambda _: key)
+        exchange.add(self.target(f"{key}/"))
+        yield from exchange.only()
+
     # --- questions
 
     def _ask(self, paths: Sequence[str], depth: str) -> Plan[list[list[Entry] | BaseError]]:
@@ -127,7 +134,7 @@ class WebDav(Plain):
             return error
         return [entry._replace(path="/".join(part for part in (path, entry.path) if part)) for entry in found]
 
-    def _look_at(self, keys: Sequence[str]) -> Plan[dict[str, Entry | BaseError | None]]:
+    def look_at(self, keys: Sequence[str]) -> Plan[dict[str, Entry | BaseError | None]]:
         """Return what each key names: an entry, an error, or None where the server has no WebDAV and cannot say."""
         found: dict[str, Entry | BaseError | None] = {}
         for key, answer in zip(keys, (yield from self._ask(keys, "0")), strict=True):
@@ -151,7 +158,7 @@ class WebDav(Plain):
 
     def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
         """Delete objects; return what failed, by key. A folder is refused."""
-        found = yield from self._look_at(keys)
+        found = yield from self.look_at(keys)
         failed = {key: error for key in keys if (error := self._unfit(key, found[key])) is not None}
         rest = [key for key in keys if key not in failed]
         return {**failed, **((yield from self.delete_singly(rest, most_in_flight)) if rest else {})}
@@ -188,10 +195,10 @@ class WebDav(Plain):
 
     def _check_transfer(self, origin: WebDav, source: str, target: str, overwrite: bool) -> Plan[None]:
         """Raise unless an object is to be copied or moved to where nothing is, or an object that may be replaced."""
-        found = (yield from origin._look_at([source]))[source]
+        found = (yield from origin.look_at([source]))[source]
         if (error := self._unfit(source, found)) is not None:
             raise error
-        there = (yield from self._look_at([target]))[target]
+        there = (yield from self.look_at([target]))[target]
         if isinstance(there, BaseError) and there.status not in NO_FOLDER:
             raise there
         if isinstance(there, Entry) and (there.is_folder or not overwrite):
@@ -216,7 +223,10 @@ class WebDav(Plain):
     # --- listings
 
     def list_page(self, query: ListQuery) -> Plan[Page]:
-        """List a folder or all that is below it, as one page: a WebDAV server answers all at once."""
+        """List a folder or all that is below it, as one page: a WebDAV server answers all at once.
+
+        The folders come along, of whole trees too.
+        """
         folder = query.prefix.rpartition("/")[0]
         if query.delimiter:
             entries = yield from self._level([folder])
@@ -224,12 +234,12 @@ class WebDav(Plain):
             entries = yield from self._tree(folder, query.prefix)
         below = [entry for entry in entries if entry.path.startswith(query.prefix) and entry.path > query.offset]
         files = [entry for entry in below if not entry.is_folder]
-        objects = [_meta(entry) for entry in files if entry.size >= 0]
+        objects = [meta_of(entry) for entry in files if entry.size >= 0]
         if len(objects) < len(files):
             objects += yield from self._asked([entry.path for entry in files if entry.size < 0])
         names = [entry.path + "/" for entry in entries if entry.is_folder and entry.path != folder]
         prefixes = sorted(name for name in names if name.startswith(query.prefix) and name > query.offset)
-        return Page(Listing.of(sorted(objects, key=lambda meta: meta["path"])), prefixes if query.delimiter else [], "")
+        return Page(Listing.of(sorted(objects, key=lambda meta: meta["path"])), prefixes, "")
 
     def list_many(self, *, most_in_flight: int) -> Plan[OneByOne]:
         """Begin to read listings, one after the other."""
@@ -301,7 +311,8 @@ def _folders(entries: Sequence[Entry], root: str, prefix: str) -> list[str]:
     ]
 
 
-def _meta(entry: Entry) -> ObjectMeta:
+def meta_of(entry: Entry) -> ObjectMeta:
+    """Return what a listing says of a file."""
     return {
         "path": entry.path,
         "last_modified": entry.modified or EPOCH,
