@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import multiprocessing
@@ -160,6 +161,40 @@ def test_attributes_are_stored(s3: FsspecStore) -> None:
     with s3.open(f"{BUCKET}/typed", "wb", attributes={"Content-Type": "text/csv"}) as file:
         file.write(b"a,b")
     assert s3._construct_store(BUCKET).get("typed").attributes["Content-Type"] == "text/csv"
+
+
+def unfinished(server: S3Server) -> list[Any]:
+    uploads: list[Any] = server.client().list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+    return uploads
+
+
+def test_a_large_file_is_sent_in_parts_while_it_is_written(ministack: S3Server, s3: FsspecStore) -> None:
+    body = os.urandom(12 << 20)
+    with s3.open(f"{BUCKET}/parts", "wb", buffer_size=5 << 20) as file:
+        file.write(body)
+        assert len(unfinished(ministack)) == 1
+    assert s3.cat_file(f"{BUCKET}/parts") == body
+    assert s3.info(f"{BUCKET}/parts")["e_tag"].endswith('-3"')
+
+
+def test_parts_of_what_failed_are_dropped(ministack: S3Server, s3: FsspecStore) -> None:
+    def fail() -> None:
+        with s3.transaction:
+            with s3.open(f"{BUCKET}/half", "wb", buffer_size=5 << 20) as file:
+                file.write(bytes(12 << 20))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+
+    async def forget() -> None:
+        file = await s3.open_async(f"{BUCKET}/half", "wb")
+        await file.write(bytes(12 << 20))
+
+    with pytest.warns(ResourceWarning, match="never closed"):
+        asyncio.run(forget())
+    assert unfinished(ministack) == []
+    assert not s3.exists(f"{BUCKET}/half")
 
 
 def test_transactions(fs: FsspecStore) -> None:
