@@ -440,13 +440,19 @@ def put_many(
     options = read_write_options(attributes, None, mode)
     pairs = items.items() if isinstance(items, Mapping) else items
     in_flight = _in_flight(max_concurrency)
-    named = [(store.key(path), file) for path, file in pairs]
+    named = [(store.key(path), file) for path, file in map(_pair, pairs)]
     results: list[PutResult | BaseError] = []
     size = 0
     for group in _groups(named):
         told = onward(progress, len(results), size, len(named) - len(results) - len(group))
         size += yield from _put_group(store.provider, group, options, on_error, in_flight, told, results)
     return results
+
+
+def _pair(item: Any) -> tuple[str, PutInput]:
+    if not isinstance(item, tuple | list) or len(item) != 2:
+        raise TypeError(f"{item!r} is no pair of a path and its bytes")
+    return item[0], item[1]
 
 
 def _groups(items: Sequence[tuple[str, PutInput]]) -> list[list[tuple[str, PutInput]]]:
@@ -508,7 +514,7 @@ def upload(
         file: The local file.
         path: The path of the object.
         attributes: What to store with it.
-        tags: Tags to give it.
+        tags: Tags to give it, where the store keeps tags.
         mode: ``"overwrite"``, ``"create"``, or ``{"e_tag": ...}`` for the one version that may be replaced.
         chunk_size: The size of a part in bytes; smaller files are sent in one request.
         max_concurrency: How many parts are in flight.

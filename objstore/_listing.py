@@ -117,10 +117,10 @@ def _offset(store: Store, offset: str | None, by: By) -> str:
 def _stream(
     store: Store, pages: Pages, chunk_size: int, return_arrow: bool, progress: Progress | None
 ) -> ListStream[Any]:
-    cut = store.full_prefix(None)
+    cut, chunk = store.full_prefix(None), check_at_least("chunk_size", chunk_size, 0)
     if return_arrow:
-        return ArrowListStream(pages, cut, chunk_size, arrow(), progress)
-    return ListStream(pages, cut, chunk_size, DICTS, progress)
+        return ArrowListStream(pages, cut, chunk, arrow(), progress)
+    return ListStream(pages, cut, chunk, DICTS, progress)
 
 
 class _OneAfterTheOther:

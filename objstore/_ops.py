@@ -245,7 +245,7 @@ def put(
         path: Its path.
         file: The bytes: a buffer, the path of a local file, a binary file, or an iterable of buffers.
         attributes: What to store with it: Content-Type and the like, or metadata of your own.
-        tags: Tags to give it.
+        tags: Tags to give it, where the store keeps tags.
         mode: ``"overwrite"``, ``"create"``, or ``{"e_tag": ...}`` for the one version that may be replaced.
         use_multipart: Whether to send it in parts, where the service takes parts; by itself above `chunk_size`.
         chunk_size: The size of a part in bytes; more where the service wants fewer or larger ones.
@@ -351,7 +351,7 @@ def delete(store: Store, paths: str | Sequence[str], *, progress: Progress | Non
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
     """
     if not isinstance(paths, str) and not isinstance(paths, Sequence):
-        raise TypeError(f"paths is a {type(paths).__name__}: give a str or a sequence of str")
+        raise TypeError(f"paths is of the type {type(paths).__name__}: give a str or a sequence of str")
     keys = [store.key(path) for path in ([paths] if isinstance(paths, str) else paths)]
     failed: dict[str, errors.BaseError] = {}
     size = len(keys) if progress is None else DELETES_IN_FLIGHT * 1000

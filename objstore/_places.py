@@ -222,6 +222,10 @@ class MemoryStore(Store):
             )
         return cls(raw_keys=raw_keys)
 
+    def __repr__(self) -> str:
+        """Return the name of the class: there is nothing more to say."""
+        return f"{type(self).__name__}()"
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the name of the memory, not as what is in it."""
         return reopen, (type(self), self.provider.name, self._keys.prefix, self._keys.raw)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from objstore import exceptions as errors
+from objstore._arguments import check_at_least
 from objstore._core import Buffer, Bytes, Listing
 from objstore._effects import Plan
 from objstore._forms import Form
@@ -119,9 +120,8 @@ class GetResult:
         Raises:
             ValueError: The body has been read already, or the size is negative.
         """
-        if min_chunk_size < 0:
-            raise ValueError(f"min_chunk_size must not be negative, as {min_chunk_size} is")
-        return BytesStream(self, self._consume(), max(min_chunk_size, 1))
+        least = check_at_least("min_chunk_size", min_chunk_size, 0)
+        return BytesStream(self, self._consume(), max(least, 1))
 
     def __iter__(self) -> Iterator[Bytes]:
         """Iterate over the body in chunks."""

@@ -43,7 +43,7 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         cache_options: Its options.
         buffer_size: The same as `block_size`; of a file that is written, the size of a part.
         attributes: What to store with a file that is written.
-        tags: Tags to give it.
+        tags: Tags to give it, where the store keeps tags.
         size: The size of the file, if it is known: it need not be asked for.
 
     Raises:

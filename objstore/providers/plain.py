@@ -141,8 +141,6 @@ class Plain(Requests):
                 raise errors.NotSupportedError(
                     f"An HTTP server cannot store the attribute {name!r}", hint=f"It takes {', '.join(STORED)}."
                 )
-        if options.tags:
-            raise errors.NotSupportedError("An HTTP server cannot store tags", hint="Leave tags out.")
         return super().object_headers(options)
 
 
