@@ -82,11 +82,11 @@ class _Remote:
         """Return the next part."""
         have = sum(map(len, self._kept))
         while have < size:
-            piece = yield from self._stream.next_item()
-            if piece is None:
+            pieces = yield from self._stream.next_pieces()
+            if not pieces:
                 break
-            self._kept.append(piece)
-            have += len(piece)
+            self._kept += pieces
+            have += sum(map(len, pieces))
         whole = self._kept[0] if len(self._kept) == 1 else Bytes(b"".join(self._kept))
         part, rest = whole[:size], whole[size:]
         self._kept = [rest] if len(rest) else []

@@ -5,6 +5,7 @@ Each is sync and async at once: iterate it in either way, or call the method or 
 
 from __future__ import annotations
 
+import builtins
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -123,11 +124,11 @@ class GetResult:
         least = check_at_least("min_chunk_size", min_chunk_size, 0)
         return BytesStream(self, self._consume(), max(least, 1))
 
-    def __iter__(self) -> Iterator[Bytes]:
+    def __iter__(self) -> Iterator[builtins.bytes]:
         """Iterate over the body in chunks."""
         return iter(self.stream())
 
-    def __aiter__(self) -> AsyncIterator[Bytes]:
+    def __aiter__(self) -> AsyncIterator[builtins.bytes]:
         """Iterate over the body in chunks."""
         return aiter(self.stream())
 
@@ -232,8 +233,8 @@ class Stream(Generic[T]):
         return item
 
 
-class BytesStream(Stream[Bytes]):
-    """The chunks of a body, in order."""
+class BytesStream(Stream[bytes]):
+    """The chunks of a body, in order: ``bytes`` of Python, as web frameworks and the like insist on."""
 
     def __init__(self, result: GetResult, first: Bytes, least: int) -> None:
         self._result = result
@@ -246,18 +247,20 @@ class BytesStream(Stream[Bytes]):
         self._given = 0
         self._closed = False
 
-    def next_item(self) -> Plan[Bytes | None]:
+    def next_item(self) -> Plan[bytes | None]:
         """Return the next chunk; None at the end."""
+        return b"".join((yield from self.next_pieces())) or None
+
+    def next_pieces(self) -> Plan[list[Bytes]]:
+        """Return what makes up the next chunk, without a copy; nothing at the end."""
         size = sum(map(len, self._pieces))
         while size < self._least and self._at < self._result.range[1]:
             piece = yield from self._part()
             self._pieces.append(piece)
             self._at += len(piece)
             size += len(piece)
-        if not self._pieces:
-            return None
         pieces, self._pieces = self._pieces, []
-        return pieces[0] if len(pieces) == 1 else Bytes(b"".join(pieces))
+        return pieces
 
     def _part(self) -> Plan[Bytes]:
         """Return the next part, waiting for it."""
