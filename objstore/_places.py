@@ -163,9 +163,19 @@ class HTTPStore(RemoteStore):
         *,
         client_options: ClientConfig | Mapping[str, object] | None = None,
         retry_config: RetryConfig | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        bearer_token: str | None = None,
     ) -> Self:
         """Return the store of a URL."""
-        return cls(url, client_options=client_options, retry_config=retry_config)
+        return cls(
+            url,
+            client_options=client_options,
+            retry_config=retry_config,
+            username=username,
+            password=password,
+            bearer_token=bearer_token,
+        )
 
     @property
     def url(self) -> str:

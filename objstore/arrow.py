@@ -17,7 +17,7 @@ from objstore._arrow_input import Layouts, ObjectInputFile
 from objstore._directories import directories_of, parents
 from objstore._paths import check_path
 from objstore.compat.object_store._roots import open_root
-from objstore.exceptions import BaseError, NotFoundError, PermissionDeniedError
+from objstore.exceptions import BaseError, NotFoundError
 from objstore.store import Store
 
 try:
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from objstore.types import ObjectMeta
 
 __all__ = ["ArrowFileSystemHandler"]
-
-MISSING = (NotFoundError, PermissionDeniedError)
-"""What may mean that a path is none of a file but of a directory; the second is what some WebDAV servers say of one."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -198,7 +195,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
         key = self._file(path)
         try:
             self._keys.head(key)
-        except MISSING as error:
+        except NotFoundError as error:
             self._refuse_file(path, error)
         self._keys.delete(key)
         self._keep_parent(key)
@@ -213,7 +210,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
         source, target = self._file(src), self._file(dest)
         try:
             self._keys.rename(source, target)
-        except MISSING as error:
+        except NotFoundError as error:
             self._refuse_file(src, error)
         self._keep_parent(source)
 
@@ -228,10 +225,10 @@ class ArrowFileSystemHandler(FileSystemHandler):
         """
         try:
             self._keys.copy(self._file(src), self._file(dest))
-        except MISSING as error:
+        except NotFoundError as error:
             self._refuse_file(src, error)
 
-    def _refuse_file(self, path: str, error: BaseError) -> NoReturn:
+    def _refuse_file(self, path: str, error: NotFoundError) -> NoReturn:
         """Raise that a file does not exist, or that it is a directory."""
         if self._directories.exists(self._directory(path)):
             raise IsADirectoryError(f"{path!r} is a directory: give the path of a file") from error
@@ -246,7 +243,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
         """
         try:
             return PythonFile(ObjectInputFile(self._keys, self._file(path), self._layouts), mode="r")
-        except MISSING as error:
+        except NotFoundError as error:
             self._refuse_file(path, error)
 
     def open_input_stream(self, path: str) -> PythonFile:
@@ -258,7 +255,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
         """
         try:
             return PythonFile(self._keys.open(self._file(path), "rb"), mode="r")
-        except MISSING as error:
+        except NotFoundError as error:
             self._refuse_file(path, error)
 
     def open_output_stream(self, path: str, metadata: Mapping[str | bytes, str | bytes] | None = None) -> PythonFile:

@@ -15,12 +15,12 @@ from objstore._core import Buffer, Listing, Reply, encode_path
 from objstore._effects import Plan
 from objstore.exceptions import BaseError, CorruptResponseError
 from objstore.providers.exchange import Exchange, Shape
-from objstore.providers.many import PutMany
+from objstore.providers.many import HeadMany, PutMany
 from objstore.providers.multistatus import QUESTION, Entry, read_multistatus
 from objstore.providers.pages import OneByOne
-from objstore.providers.plain import Plain
+from objstore.providers.plain import HeadManyPlain, Plain
 from objstore.providers.preconditions import as_kind, write_headers
-from objstore.providers.provider import ANY, ListQuery, Page, Provider, Source, Upload, WriteOptions
+from objstore.providers.provider import ANY, Conditions, ListQuery, Page, Provider, Range, Source, Upload, WriteOptions
 from objstore.providers.requests import EPOCH
 from objstore.types import ObjectMeta, PutResult
 
@@ -43,6 +43,26 @@ class WebDav(Plain):
     """The objects below a URL of a WebDAV server; of a plain one, as far as it goes."""
 
     _answers_whole_trees = True
+
+    # --- reading
+
+    def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
+        """Send one request that reads; what some servers forbid is a folder, and so no object."""
+        try:
+            return (yield from super().read_one(method, key, range, conditions))
+        except errors.PermissionDeniedError as error:
+            raise (yield from self.folders_among([key])).get(key, error) from None
+
+    def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
+        """Begin to read what is known about many objects."""
+        yield from self.service.refresh()
+        return _HeadMany(self, keys, most_in_flight)
+
+    def folders_among(self, keys: Sequence[str]) -> Plan[dict[str, BaseError]]:
+        """Return the errors of those keys that are of folders."""
+        found = (yield from self.look_at(keys)) if keys else {}
+        entries = ((key, entry) for key, entry in found.items() if isinstance(entry, Entry))
+        return {key: error for key, entry in entries if (error := self._unfit(key, entry)) is not None}
 
     # --- writing
 
@@ -320,6 +340,21 @@ def meta_of(entry: Entry) -> ObjectMeta:
         "e_tag": entry.e_tag,
         "version": None,
     }
+
+
+class _HeadMany(HeadManyPlain):
+    """Many HEAD requests under way; of what is forbidden it is asked whether it is a folder."""
+
+    def __init__(self, dav: WebDav, keys: Sequence[str], most_in_flight: int) -> None:
+        super().__init__(dav, keys, most_in_flight)
+        self._dav = dav
+
+    def ask_again(self) -> Plan[None]:
+        """Ask by GET what HEAD did not tell, and by PROPFIND what is forbidden."""
+        yield from super().ask_again()
+        forbidden = [index for index, error in self.errors.items() if isinstance(error, errors.PermissionDeniedError)]
+        folders = yield from self._dav.folders_among([self._keys[index] for index in forbidden])
+        self.errors.update((index, folders.get(self._keys[index], self.errors[index])) for index in forbidden)
 
 
 class _PutMany(PutMany):
