@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from operator import add, index
@@ -24,7 +24,7 @@ def read_get_options(options: GetOptions | None) -> tuple[Range, Conditions, boo
         ValueError: A key is unknown, or a range is none.
         TypeError: A time has no time zone, or a value is of another type.
     """
-    given = {name: value for name, value in (options or {}).items() if value is not None}
+    given = {name: value for name, value in _dict("options", options).items() if value is not None}
     for name in given.keys() - _GET_OPTIONS:
         near = get_close_matches(name, _GET_OPTIONS, 1)
         raise ValueError(f"{name!r} is not an option of get" + (f": did you mean {near[0]!r}?" if near else ""))
@@ -32,7 +32,13 @@ def read_get_options(options: GetOptions | None) -> tuple[Range, Conditions, boo
     head = bool(given.pop("head", False))
     for name, value in given.items():
         _check_condition(name, value)
-    return range, Conditions(**given) if given else ANY, head  # type: ignore[arg-type]
+    return range, Conditions(**given) if given else ANY, head
+
+
+def _dict(name: str, value: Any) -> Mapping[str, Any]:
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(f"{name} = {value!r}: give a dict")
+    return value or {}
 
 
 def _check_condition(name: str, value: object) -> None:
@@ -97,7 +103,7 @@ def _positive(name: str, value: Any) -> int:
     return number
 
 
-def spans(starts: Sequence[int], ends: Sequence[int] | None, lengths: Sequence[int] | None) -> list[Range]:
+def spans(starts: Iterable[int], ends: Iterable[int] | None, lengths: Iterable[int] | None) -> list[Range]:
     """Return the ranges of `get_ranges`; they may be many, so they are looked at all together.
 
     Raises:
@@ -108,9 +114,9 @@ def spans(starts: Sequence[int], ends: Sequence[int] | None, lengths: Sequence[i
     if others is None or (ends is not None and lengths is not None):
         raise ValueError(f"give either ends or lengths, not {'neither' if others is None else 'both'}")
     name = "ends" if ends is not None else "lengths"
-    if len(starts) != len(others):
-        raise ValueError(f"there are {len(starts)} starts but {len(others)} {name}")
     firsts, seconds = _whole_numbers("starts", starts), _whole_numbers(name, others)
+    if len(firsts) != len(seconds):
+        raise ValueError(f"there are {len(firsts)} starts but {len(seconds)} {name}")
     lasts = seconds if ends is not None else [*map(add, firsts, seconds)]
     for first, last in zip(firsts, lasts, strict=True):
         if last < first:
@@ -118,11 +124,11 @@ def spans(starts: Sequence[int], ends: Sequence[int] | None, lengths: Sequence[i
     return [*map(Range, firsts, lasts)]
 
 
-def _whole_numbers(name: str, values: Sequence[Any]) -> list[int]:
+def _whole_numbers(name: str, values: Iterable[Any]) -> list[int]:
     try:
         numbers = [*map(index, values)]
     except TypeError:
-        numbers = [_whole_number(name, value) for value in values]
+        raise TypeError(f"{name} = {values!r}: give a sequence of whole numbers of bytes") from None
     if numbers and min(numbers) < 0:
         raise InvalidRangeError(f"{name} has {min(numbers)}, which is negative")
     return numbers
@@ -150,12 +156,13 @@ def _usual(name: str) -> str:
 
 
 def _texts(what: str, given: Mapping[str, str] | None) -> dict[str, str]:
-    for name, value in (given or {}).items():
+    texts = dict(_dict(f"{what}s", given))
+    for name, value in texts.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(f"the {what} {name!r} = {value!r}: give both as str")
         if not name or not {"\r", "\n", "\0"}.isdisjoint(name + value):
             raise ValueError(f"the {what} {name!r} = {value!r} is empty or has a line break in it")
-    return dict(given or {})
+    return texts
 
 
 def _mode(mode: PutMode | None) -> PutMode:
@@ -180,10 +187,15 @@ def check_at_least(name: str, value: int, least: int) -> int:
 
     Raises:
         ValueError: It is smaller.
+        TypeError: It is no whole number.
     """
-    if value < least:
+    try:
+        number = index(value)
+    except TypeError:
+        raise TypeError(f"{name} = {value!r}: give a whole number") from None
+    if number < least:
         raise ValueError(f"{name} = {value}: give at least {least}")
-    return value
+    return number
 
 
 _OVERRIDES = frozenset(

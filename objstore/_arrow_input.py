@@ -126,6 +126,6 @@ class ObjectInputFile(io.RawIOBase):
     def close(self) -> None:
         """Close the file and let go of what has been fetched."""
         self._ahead = None
-        if hasattr(self, "_file"):  # else it could not be opened, and goes away
+        if hasattr(self, "_file"):  # it is not there where opening failed
             self._file.close()
         super().close()

@@ -11,13 +11,13 @@ import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 from objstore._arguments import check_at_least, read_write_options
 from objstore._core import Buffer, Bytes
 from objstore._effects import Plan
 from objstore._ops import EMPTY, put_body
-from objstore._parts import Progress
+from objstore._progress import Progress, news, onward, settle, tell
 from objstore._run import arun, run
 from objstore._source import check_file, open_body
 from objstore.exceptions import BaseError, InvalidRangeError
@@ -29,11 +29,35 @@ if TYPE_CHECKING:
 
 IN_FLIGHT = 64
 WINDOW = 256 << 20
-PROGRESS_SECONDS = 0.1
 MOST_OPEN = 256
 """How many local files `put_many` has open at a time: a process may often have no more than 1024."""
 
+ResultT = TypeVar("ResultT", covariant=True)
 OnError: TypeAlias = Literal["raise", "return"]
+
+
+@overload
+def get_many(
+    store: Store,
+    requests: Iterable[Request],
+    *,
+    out: Any = None,
+    on_error: Literal["raise"] = "raise",
+    max_concurrency: int | None = None,
+    progress: Progress | None = None,
+) -> Plan[list[Bytes]]: ...
+
+
+@overload
+def get_many(
+    store: Store,
+    requests: Iterable[Request],
+    *,
+    out: Any = None,
+    on_error: Literal["return"],
+    max_concurrency: int | None = None,
+    progress: Progress | None = None,
+) -> Plan[list[Bytes | BaseError]]: ...
 
 
 def get_many(
@@ -44,7 +68,7 @@ def get_many(
     on_error: OnError = "raise",
     max_concurrency: int | None = None,
     progress: Progress | None = None,
-) -> Plan[list[Bytes | BaseError]]:
+) -> Plan[list[Any]]:
     """Get many objects or ranges, in one call.
 
     Args:
@@ -163,16 +187,11 @@ def _check_on_error(on_error: str) -> None:
 
 
 def _finish(exchange: Exchange, on_error: OnError, progress: Progress | None) -> Plan[None]:
-    """Wait for every request, telling how far it is."""
-    while True:
-        if on_error == "raise":
-            for error in exchange.errors.values():
-                raise error
-        if progress is not None:
-            progress(exchange.settled, exchange.total, exchange.bytes_received + exchange.bytes_sent)
-        if exchange.over:
-            return
-        yield from exchange.news(PROGRESS_SECONDS if progress is not None else None)
+    """Wait for every request, telling how far it is; raise the first error, unless they are returned."""
+    yield from settle(exchange, progress, past_errors=on_error == "return")
+    if on_error == "raise":
+        for error in exchange.errors.values():
+            raise error
 
 
 def _in_order(results: list[Any], failed: Mapping[int, BaseError]) -> list[Any]:
@@ -181,25 +200,34 @@ def _in_order(results: list[Any], failed: Mapping[int, BaseError]) -> list[Any]:
     return results
 
 
-class ManyResults:
+class ManyResults(Generic[ResultT]):
     """The results of many reads, as they come: ``(index, bytes)``, or ``(index, error)`` where errors are returned.
 
     Iterate it synchronously or asynchronously. Dropped early, it ends what is under way.
     """
 
-    def __init__(self, store: Store, reads: list[Read], on_error: OnError, in_flight: int, window: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        reads: list[Read],
+        on_error: OnError,
+        in_flight: int,
+        window: int,
+        progress: Progress | None,
+    ) -> None:
         self._store = store
         self._reads = reads
         self._on_error = on_error
         self._in_flight = in_flight
         self._window = window
+        self._progress = progress
         self._fetch: Fetch | None = None
         self._ready: list[int] = []
         self._failed: list[int] = []
         self._told: set[int] = set()
         self._closed = False
 
-    def _next(self) -> Plan[tuple[int, Bytes | BaseError] | None]:
+    def _next(self) -> Plan[tuple[int, Any] | None]:
         fetch = self._fetch
         if fetch is None:
             fetch = self._fetch = yield from self._store.provider.fetch(
@@ -209,13 +237,14 @@ class ManyResults:
             raise ValueError("These results have been closed: call iter_many again")
         while not (self._ready or self._failed):
             over = fetch.over  # asked first: what ends after this is among the finished of the next round
+            tell(fetch, self._progress)
             self._ready = fetch.finished()[::-1]
             self._failed = [index for index in fetch.errors if index not in self._told]
             self._told.update(self._failed)
             if not (self._ready or self._failed):
                 if over:
                     return None
-                yield from fetch.news()
+                yield from news(fetch, self._progress)
         if self._failed:
             return self._failure(fetch, self._failed.pop())
         index = self._ready.pop()
@@ -232,7 +261,7 @@ class ManyResults:
         if self._fetch is not None:
             self._fetch.close()
 
-    def __iter__(self) -> Iterator[tuple[int, Bytes | BaseError]]:
+    def __iter__(self) -> Iterator[tuple[int, ResultT]]:
         """Yield the results as they come."""
         try:
             while (result := run(self._next())) is not None:
@@ -240,13 +269,37 @@ class ManyResults:
         finally:
             self.close()
 
-    async def __aiter__(self) -> AsyncIterator[tuple[int, Bytes | BaseError]]:
+    async def __aiter__(self) -> AsyncIterator[tuple[int, ResultT]]:
         """Yield the results as they come."""
         try:
             while (result := await arun(self._next())) is not None:
                 yield result
         finally:
             self.close()
+
+
+@overload
+def iter_many(
+    store: Store,
+    requests: Iterable[Request],
+    *,
+    on_error: Literal["raise"] = "raise",
+    max_concurrency: int | None = None,
+    window: int = WINDOW,
+    progress: Progress | None = None,
+) -> ManyResults[Bytes]: ...
+
+
+@overload
+def iter_many(
+    store: Store,
+    requests: Iterable[Request],
+    *,
+    on_error: Literal["return"],
+    max_concurrency: int | None = None,
+    window: int = WINDOW,
+    progress: Progress | None = None,
+) -> ManyResults[Bytes | BaseError]: ...
 
 
 def iter_many(
@@ -256,7 +309,8 @@ def iter_many(
     on_error: OnError = "raise",
     max_concurrency: int | None = None,
     window: int = WINDOW,
-) -> ManyResults:
+    progress: Progress | None = None,
+) -> ManyResults[Any]:
     """Get many objects or ranges, and give each as soon as it has come, in bounded memory.
 
     Args:
@@ -266,13 +320,38 @@ def iter_many(
         max_concurrency: How many requests are in flight; 64 if not given.
         window: How many bytes may be in flight or have come and not been taken. An object of unknown size counts as the
             largest seen so far.
+        progress: Is called, while results are waited for, with how many requests are done, how many there are, and the
+            bytes received.
 
     Returns:
         An iterable, and async iterable, of ``(index of the request, bytes)``.
     """
     _check_on_error(on_error)
     check_at_least("window", window, 1)
-    return ManyResults(store, read_requests(store, requests), on_error, _in_flight(max_concurrency), window)
+    reads, in_flight = read_requests(store, requests), _in_flight(max_concurrency)
+    return ManyResults(store, reads, on_error, in_flight, window, progress)
+
+
+@overload
+def head_many(
+    store: Store,
+    paths: Iterable[str],
+    *,
+    on_error: Literal["raise"] = "raise",
+    max_concurrency: int | None = None,
+    progress: Progress | None = None,
+) -> Plan[list[ObjectMeta]]: ...
+
+
+@overload
+def head_many(
+    store: Store,
+    paths: Iterable[str],
+    *,
+    on_error: Literal["return"],
+    max_concurrency: int | None = None,
+    progress: Progress | None = None,
+) -> Plan[list[ObjectMeta | BaseError]]: ...
 
 
 def head_many(
@@ -282,7 +361,7 @@ def head_many(
     on_error: OnError = "raise",
     max_concurrency: int | None = None,
     progress: Progress | None = None,
-) -> Plan[list[ObjectMeta | BaseError]]:
+) -> Plan[list[Any]]:
     """Get the metadata of many objects, in one call.
 
     Args:
@@ -307,6 +386,32 @@ def head_many(
         exchange.close()
 
 
+@overload
+def put_many(
+    store: Store,
+    items: Iterable[tuple[str, PutInput]] | Mapping[str, PutInput],
+    *,
+    attributes: Attributes | None = None,
+    mode: PutMode | None = None,
+    on_error: Literal["raise"] = "raise",
+    max_concurrency: int | None = None,
+    progress: Progress | None = None,
+) -> Plan[list[PutResult]]: ...
+
+
+@overload
+def put_many(
+    store: Store,
+    items: Iterable[tuple[str, PutInput]] | Mapping[str, PutInput],
+    *,
+    attributes: Attributes | None = None,
+    mode: PutMode | None = None,
+    on_error: Literal["return"],
+    max_concurrency: int | None = None,
+    progress: Progress | None = None,
+) -> Plan[list[PutResult | BaseError]]: ...
+
+
 def put_many(
     store: Store,
     items: Iterable[tuple[str, PutInput]] | Mapping[str, PutInput],
@@ -316,7 +421,7 @@ def put_many(
     on_error: OnError = "raise",
     max_concurrency: int | None = None,
     progress: Progress | None = None,
-) -> Plan[list[PutResult | BaseError]]:
+) -> Plan[list[Any]]:
     """Put many objects, each in one request, in one call.
 
     Args:
@@ -335,13 +440,19 @@ def put_many(
     options = read_write_options(attributes, None, mode)
     pairs = items.items() if isinstance(items, Mapping) else items
     in_flight = _in_flight(max_concurrency)
-    named = [(store.key(path), file) for path, file in pairs]
+    named = [(store.key(path), file) for path, file in map(_pair, pairs)]
     results: list[PutResult | BaseError] = []
     size = 0
     for group in _groups(named):
-        onward = _onward(progress, len(results), len(named), size)
-        size += yield from _put_group(store.provider, group, options, on_error, in_flight, onward, results)
+        told = onward(progress, len(results), size, len(named) - len(results) - len(group))
+        size += yield from _put_group(store.provider, group, options, on_error, in_flight, told, results)
     return results
+
+
+def _pair(item: Any) -> tuple[str, PutInput]:
+    if not isinstance(item, tuple | list) or len(item) != 2:
+        raise TypeError(f"{item!r} is no pair of a path and its bytes")
+    return item[0], item[1]
 
 
 def _groups(items: Sequence[tuple[str, PutInput]]) -> list[list[tuple[str, PutInput]]]:
@@ -356,13 +467,6 @@ def _groups(items: Sequence[tuple[str, PutInput]]) -> list[list[tuple[str, PutIn
                 groups.append([])
         groups[-1].append(item)
     return groups
-
-
-def _onward(progress: Progress | None, done: int, total: int, size: int) -> Progress | None:
-    """Return the progress callback of one group of many, which counts on from those before it."""
-    if progress is None:
-        return None
-    return lambda settled, _, moved: progress(done + settled, total, size + moved)
 
 
 def _put_group(
@@ -410,7 +514,7 @@ def upload(
         file: The local file.
         path: The path of the object.
         attributes: What to store with it.
-        tags: Tags to give it.
+        tags: Tags to give it, where the store keeps tags.
         mode: ``"overwrite"``, ``"create"``, or ``{"e_tag": ...}`` for the one version that may be replaced.
         chunk_size: The size of a part in bytes; smaller files are sent in one request.
         max_concurrency: How many parts are in flight.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from objstore._core import Buffer, Bytes
 from objstore._effects import Plan
 from objstore._ops import DEFAULT_CHUNK, get, put_body
-from objstore._parts import Progress
+from objstore._progress import Progress
 from objstore.providers.provider import ANY, Source, WriteOptions
 from objstore.results import BytesStream
 
@@ -82,11 +82,11 @@ class _Remote:
         """Return the next part."""
         have = sum(map(len, self._kept))
         while have < size:
-            piece = yield from self._stream.next_item()
-            if piece is None:
+            pieces = yield from self._stream.next_pieces()
+            if not pieces:
                 break
-            self._kept.append(piece)
-            have += len(piece)
+            self._kept += pieces
+            have += sum(map(len, pieces))
         whole = self._kept[0] if len(self._kept) == 1 else Bytes(b"".join(self._kept))
         part, rest = whole[:size], whole[size:]
         self._kept = [rest] if len(rest) else []
@@ -100,7 +100,9 @@ class _Remote:
         self._stream.close()
 
 
-def rename(store: Store, from_: str, to: str, *, overwrite: bool = True) -> Plan[None]:
+def rename(
+    store: Store, from_: str, to: str, *, overwrite: bool = True, progress: Progress | None = None
+) -> Plan[None]:
     """Rename an object; where the service cannot, copy it and delete the old one. Renamed to itself, it stays.
 
     Args:
@@ -108,6 +110,7 @@ def rename(store: Store, from_: str, to: str, *, overwrite: bool = True) -> Plan
         from_: Its path.
         to: Its new path.
         overwrite: Whether it may replace an object.
+        progress: Is called once, with 1, 1 and 0, when it is done.
 
     Raises:
         NotFoundError: There is no such object.
@@ -116,5 +119,7 @@ def rename(store: Store, from_: str, to: str, *, overwrite: bool = True) -> Plan
     source, target = store.key(from_), store.key(to)
     if source != target:
         yield from store.provider.rename(source, target, overwrite=overwrite)
-        return
-    yield from store.provider.head(source, ANY)
+    else:
+        yield from store.provider.head(source, ANY)
+    if progress is not None:
+        progress(1, 1, 0)

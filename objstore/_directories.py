@@ -2,7 +2,7 @@
 
 A directory is a beginning of keys that ends with a slash; the root is the empty one. As in pyarrow's own S3 file
 system, one exists when a key begins with it, and an empty one is kept by an empty object whose key it is. Local files
-have folders, and theirs are the directories.
+and WebDAV servers have folders, and theirs are the directories.
 
 Its one invariant: what cannot be named by a path (a key with an empty segment) is left out of listings, never altered.
 """
@@ -10,12 +10,17 @@ Its one invariant: what cannot be named by a path (a key with an empty segment) 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from objstore.exceptions import PermissionDeniedError
-from objstore.store import LocalStore
+from objstore._run import run
+from objstore.exceptions import BaseError, NotFoundError, PermissionDeniedError
+from objstore.providers.multistatus import Entry as Answer
+from objstore.providers.provider import ListQuery
+from objstore.providers.webdav import meta_of
+from objstore.store import HTTPStore, LocalStore
 
 if TYPE_CHECKING:
     from objstore.store import Store
@@ -30,6 +35,9 @@ MARK = {"Content-Type": "application/x-directory"}
 PAGE = 1000
 """How many objects are deleted at a time."""
 
+LISTINGS_AT_ONCE = 16
+"""How many paths are looked at for being directories at a time."""
+
 
 class Directories:
     """The directories of a store.
@@ -40,6 +48,16 @@ class Directories:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    def look(self, keys: Sequence[str]) -> dict[str, ObjectMeta | BaseError | None]:
+        """Say what each key is: an object, a directory (None), or neither. All objects are asked for at once."""
+        found: dict[str, ObjectMeta | BaseError | None] = {}
+        found.update(zip(keys, self._store.head_many(keys, on_error="return"), strict=True))
+        missing = [key for key, meta in found.items() if isinstance(meta, NotFoundError)]
+        with ThreadPoolExecutor(LISTINGS_AT_ONCE) as pool:
+            exist = (pool.map if len(missing) > 1 else map)(self.exists, [f"{key}/" for key in missing])
+            found.update((key, None) for key, exists in zip(missing, exist, strict=True) if exists)
+        return found
 
     def exists(self, directory: str) -> bool:
         """Tell whether a directory exists; the root does."""
@@ -139,9 +157,66 @@ class Folders(Directories):
         return [(name, None) for name in sorted(set(folders) - known)]
 
 
+class Collections(Directories):
+    """The directories of a web server: the folders that WebDAV tells of. Without WebDAV there is none but the root.
+
+    Args:
+        store: The store, with raw keys.
+    """
+
+    def __init__(self, store: HTTPStore) -> None:
+        super().__init__(store)
+        self._provider = store.provider
+
+    def look(self, keys: Sequence[str]) -> dict[str, ObjectMeta | BaseError | None]:
+        """Say what each key is; HEAD is asked only where WebDAV does not tell."""
+        answers = run(self._provider.look_at(keys)) if keys else {}
+        found: dict[str, ObjectMeta | BaseError | None] = {}
+        for key, answer in answers.items():
+            if isinstance(answer, Answer) and (answer.is_folder or answer.size >= 0):
+                found[key] = None if answer.is_folder else meta_of(answer)
+            elif isinstance(answer, BaseError):
+                found[key] = answer
+        untold = [key for key in keys if key not in found]
+        found.update(zip(untold, self._store.head_many(untold, on_error="return"), strict=True))
+        return found
+
+    def exists(self, directory: str) -> bool:
+        """Tell whether a folder exists."""
+        if not directory:
+            return True
+        [answer] = run(self._provider.look_at([directory.removesuffix("/")])).values()
+        return isinstance(answer, Answer) and answer.is_folder
+
+    def make(self, directories: Iterable[str]) -> None:
+        """Make folders; those that exist stay as they are."""
+        for directory in directories:
+            run(self._provider.make_folders(self._provider.target(directory)))
+
+    def remove(self, directory: str) -> bool:
+        """Delete a folder and all that is in it, of the root only what is in it; tell whether there was one."""
+        if not self.exists(directory):
+            return False
+        folders = [directory.removesuffix("/")] if directory else []
+        if not directory:
+            super().remove(directory)
+            folders = [name for name, meta in self.level(directory) if meta is None]
+        for folder in folders:
+            run(self._provider.delete_folder(folder))
+        return True
+
+    def tree(self, directory: str) -> list[Entry]:
+        """List all that is below a folder, empty folders too."""
+        page, skip = run(self._provider.list_page(ListQuery(prefix=directory))), len(directory)
+        folders: list[Entry] = [(prefix[skip:].removesuffix("/"), None) for prefix in page.common_prefixes]
+        return folders + [(meta["path"][skip:], meta) for meta in page.objects.objects()]
+
+
 def directories_of(store: Store) -> Directories:
     """Return the directories of a store, as that kind of store has them."""
     raw = store.with_raw_keys()
+    if isinstance(raw, HTTPStore):
+        return Collections(raw)
     return Folders(raw) if isinstance(raw, LocalStore) else Directories(raw)
 
 

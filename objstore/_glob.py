@@ -55,7 +55,7 @@ class Pattern:
             ValueError: It is empty, or has ``**`` within a segment.
         """
         if not isinstance(text, str):
-            raise TypeError(f"a pattern is a str, {text!r} is a {type(text).__name__}")
+            raise TypeError(f"the pattern {text!r} is of the type {type(text).__name__}: give a str")
         parts = text.removeprefix("/").split("/")
         if parts == [""]:
             raise ValueError("the pattern is empty: give '**' for all objects")

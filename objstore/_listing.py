@@ -10,7 +10,7 @@ import builtins
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
 from objstore._arguments import check_at_least
 from objstore._core import Listing
@@ -18,17 +18,20 @@ from objstore._effects import Plan
 from objstore._forms import DICTS, Form, arrow
 from objstore._glob import Pattern
 from objstore._ops import DELETES_IN_FLIGHT, raise_first
-from objstore._parts import Progress
+from objstore._progress import Found, Progress
 from objstore._split import Split, Stretch
 from objstore.exceptions import BaseError
 from objstore.providers.provider import ListMany, ListQuery, Page, Provider
 from objstore.results import ArrowListStream, ListStream, Rows, Stream
 
 if TYPE_CHECKING:
+    from arro3.core import RecordBatch, Table
+
     from objstore.store import Store
     from objstore.types import ListResult, ObjectMeta
 
 By: TypeAlias = Literal["segment", "string"]
+T = TypeVar("T")
 Pages: TypeAlias = Callable[[], Plan[Rows | None]]
 
 LEVELS_IN_FLIGHT = 64
@@ -45,6 +48,7 @@ def list(
     return_arrow: Literal[False] = False,
     by: By = "segment",
     max_concurrency: int = 1,
+    progress: Progress | None = None,
 ) -> ListStream[Sequence[ObjectMeta]]: ...
 
 
@@ -58,6 +62,7 @@ def list(
     return_arrow: Literal[True],
     by: By = "segment",
     max_concurrency: int = 1,
+    progress: Progress | None = None,
 ) -> ArrowListStream: ...
 
 
@@ -70,6 +75,7 @@ def list(
     return_arrow: bool = False,
     by: By = "segment",
     max_concurrency: int = 1,
+    progress: Progress | None = None,
 ) -> ListStream[Any]:
     """List the objects below a prefix, in pages, in the order of their keys.
 
@@ -83,6 +89,7 @@ def list(
         max_concurrency: How many requests are in flight. With more than one, the listing is cut into stretches of the
             key space that are read at the same time, and given in the same order: for very many objects. It costs some
             requests more.
+        progress: Is called with how many objects have been found so far, the same number again, and 0.
 
     Returns:
         A stream of pages, to be iterated or collected, synchronously or asynchronously.
@@ -98,7 +105,7 @@ def list(
         pages: Pages = _SideBySide(store.provider, query, max_concurrency).next_page
     else:
         pages = _OneAfterTheOther(store.provider, query).next_rows
-    return _stream(store, pages, chunk_size, return_arrow)
+    return _stream(store, pages, chunk_size, return_arrow, progress)
 
 
 def _offset(store: Store, offset: str | None, by: By) -> str:
@@ -107,11 +114,13 @@ def _offset(store: Store, offset: str | None, by: By) -> str:
     return store.full_prefix(offset, by) if by == "string" else store.key(offset)
 
 
-def _stream(store: Store, pages: Pages, chunk_size: int, return_arrow: bool) -> ListStream[Any]:
-    cut = store.full_prefix(None)
+def _stream(
+    store: Store, pages: Pages, chunk_size: int, return_arrow: bool, progress: Progress | None
+) -> ListStream[Any]:
+    cut, chunk = store.full_prefix(None), check_at_least("chunk_size", chunk_size, 0)
     if return_arrow:
-        return ArrowListStream(pages, cut, chunk_size, arrow())
-    return ListStream(pages, cut, chunk_size, DICTS)
+        return ArrowListStream(pages, cut, chunk, arrow(), progress)
+    return ListStream(pages, cut, chunk, DICTS, progress)
 
 
 class _OneAfterTheOther:
@@ -167,32 +176,58 @@ class _SideBySide:
 # --- levels
 
 
-class LevelStream(Stream["ListResult[Any]"]):
+class LevelStream(Stream["ListResult[T]"], Generic[T]):
     """The pages of one level: each has the prefixes and the objects that it brought."""
 
-    def __init__(self, store: Store, query: ListQuery, form: Form[Any, Any]) -> None:
+    def __init__(self, store: Store, query: ListQuery, form: Form[T, Any], progress: Progress | None) -> None:
         self._store = store
+        self._found = Found(progress)
         self._pages = _OneAfterTheOther(store.provider, query)
         self._form = form
 
-    def next_item(self) -> Plan[ListResult[Any] | None]:
+    def next_item(self) -> Plan[ListResult[T] | None]:
         """Return the next page; None at the end."""
         page = yield from self._pages.next_page()
         while page is not None and not (len(page.objects) or page.common_prefixes):
             page = yield from self._pages.next_page()
         if page is None:
             return None
+        self._found.add(len(page.objects))
         objects = self._form.cut(page.objects, self._store.full_prefix(None), 0, None)
         return {"common_prefixes": [*map(self._store.folder, page.common_prefixes)], "objects": objects}
 
     def gather(self) -> Plan[ListResult[Any]]:
         """Return all that is left of the level, as one page."""
-        pages: builtins.list[Any] = []
+        pages: builtins.list[T] = []
         prefixes: builtins.list[str] = []
         while (page := (yield from self.next_item())) is not None:
             pages.append(page["objects"])
             prefixes.extend(page["common_prefixes"])
         return {"common_prefixes": prefixes, "objects": self._form.gather(pages)}
+
+
+@overload
+def list_level(
+    store: Store,
+    prefix: str | None = None,
+    *,
+    offset: str | None = None,
+    return_arrow: Literal[False] = False,
+    by: By = "segment",
+    progress: Progress | None = None,
+) -> LevelStream[Sequence[ObjectMeta]]: ...
+
+
+@overload
+def list_level(
+    store: Store,
+    prefix: str | None = None,
+    *,
+    offset: str | None = None,
+    return_arrow: Literal[True],
+    by: By = "segment",
+    progress: Progress | None = None,
+) -> LevelStream[RecordBatch]: ...
 
 
 def list_level(
@@ -202,7 +237,8 @@ def list_level(
     offset: str | None = None,
     return_arrow: bool = False,
     by: By = "segment",
-) -> LevelStream:
+    progress: Progress | None = None,
+) -> LevelStream[Any]:
     """List one level, in pages: the objects right below a prefix, and the prefixes below it.
 
     Args:
@@ -211,16 +247,45 @@ def list_level(
         offset: List only what comes after this path.
         return_arrow: Give the objects as record batches of arro3.
         by: ``"string"``: the prefix is any beginning of a path: ``"a/b"`` finds ``a/bc`` and the prefix ``a/bd/``.
+        progress: Is called with how many objects have been found so far, the same number again, and 0.
 
     Returns:
         A stream of dicts with the keys ``common_prefixes`` and ``objects``.
     """
     query = ListQuery(prefix=store.full_prefix(prefix, by), delimiter="/", offset=_offset(store, offset, by))
-    return LevelStream(store, query, arrow() if return_arrow else DICTS)
+    return _one_level(store, query, return_arrow, progress)
+
+
+def _one_level(store: Store, query: ListQuery, return_arrow: bool, progress: Progress | None) -> LevelStream[Any]:
+    return LevelStream(store, query, arrow() if return_arrow else DICTS, progress)
+
+
+@overload
+def list_with_delimiter(
+    store: Store,
+    prefix: str | None = None,
+    *,
+    return_arrow: Literal[False] = False,
+    progress: Progress | None = None,
+) -> Plan[ListResult[Sequence[ObjectMeta]]]: ...
+
+
+@overload
+def list_with_delimiter(
+    store: Store,
+    prefix: str | None = None,
+    *,
+    return_arrow: Literal[True],
+    progress: Progress | None = None,
+) -> Plan[ListResult[Table]]: ...
 
 
 def list_with_delimiter(
-    store: Store, prefix: str | None = None, *, return_arrow: bool = False
+    store: Store,
+    prefix: str | None = None,
+    *,
+    return_arrow: bool = False,
+    progress: Progress | None = None,
 ) -> Plan[ListResult[Any]]:
     """List one level: the objects right below a prefix, and the prefixes below it.
 
@@ -228,10 +293,12 @@ def list_with_delimiter(
         store: Where to look.
         prefix: The path of the level; whole segments only.
         return_arrow: Give the objects as an Arrow table.
+        progress: Is called with how many objects have been found so far, the same number again, and 0.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """
-    return (yield from list_level(store, prefix, return_arrow=return_arrow).gather())
+    query = ListQuery(prefix=store.full_prefix(prefix), delimiter="/")
+    return (yield from _one_level(store, query, return_arrow, progress).gather())
 
 
 class _Level(NamedTuple):
@@ -274,8 +341,9 @@ class Level(NamedTuple):
 class _Walk(Stream[Level]):
     """Level after level, the upper ones first."""
 
-    def __init__(self, store: Store, prefix: str | None) -> None:
+    def __init__(self, store: Store, prefix: str | None, progress: Progress | None) -> None:
         self._store = store
+        self._found = Found(progress)
         self._top = store.full_prefix(prefix)
         self._ahead = deque([self._top])
         self._read: deque[_Level] = deque()
@@ -291,21 +359,23 @@ class _Walk(Stream[Level]):
         level, store = self._read.popleft(), self._store
         cut = store.full_prefix(None)
         objects = [meta for page in level.pages for meta in page.objects(cut)]
+        self._found.add(len(objects))
         return Level(store.folder(level.prefix), [*map(store.folder, level.below)], objects)
 
 
-def walk(store: Store, prefix: str | None = None) -> Stream[Level]:
+def walk(store: Store, prefix: str | None = None, *, progress: Progress | None = None) -> Stream[Level]:
     """Go through the levels below a prefix, from the top; up to 64 of them are read at a time.
 
     Args:
         store: Where to look.
         prefix: The path to begin at; whole segments only.
+        progress: Is called with how many objects have been found so far, the same number again, and 0.
 
     Returns:
         A stream of ``(path, common_prefixes, objects)``, to be iterated synchronously or asynchronously. The top has
         the path ``""`` where no prefix is given; a level with nothing in it comes too, if it is the top.
     """
-    return _Walk(store, prefix)
+    return _Walk(store, prefix, progress)
 
 
 # --- patterns
@@ -358,15 +428,34 @@ class _Matching:
 
 @overload
 def glob(
-    store: Store, pattern: str, *, chunk_size: int = 50, return_arrow: Literal[False] = False
+    store: Store,
+    pattern: str,
+    *,
+    chunk_size: int = 50,
+    return_arrow: Literal[False] = False,
+    progress: Progress | None = None,
 ) -> ListStream[Sequence[ObjectMeta]]: ...
 
 
 @overload
-def glob(store: Store, pattern: str, *, chunk_size: int = 50, return_arrow: Literal[True]) -> ArrowListStream: ...
+def glob(
+    store: Store,
+    pattern: str,
+    *,
+    chunk_size: int = 50,
+    return_arrow: Literal[True],
+    progress: Progress | None = None,
+) -> ArrowListStream: ...
 
 
-def glob(store: Store, pattern: str, *, chunk_size: int = 50, return_arrow: bool = False) -> ListStream[Any]:
+def glob(
+    store: Store,
+    pattern: str,
+    *,
+    chunk_size: int = 50,
+    return_arrow: bool = False,
+    progress: Progress | None = None,
+) -> ListStream[Any]:
     """List the objects whose paths match a pattern; only what can match is looked at.
 
     Args:
@@ -375,6 +464,7 @@ def glob(store: Store, pattern: str, *, chunk_size: int = 50, return_arrow: bool
             as a segment (any number of segments).
         chunk_size: How many objects a page has at the most.
         return_arrow: Give the pages as record batches of arro3, and all that is collected as one.
+        progress: Is called with how many objects have been found so far, the same number again, and 0.
 
     Returns:
         A stream of pages, to be iterated or collected, synchronously or asynchronously.
@@ -382,7 +472,7 @@ def glob(store: Store, pattern: str, *, chunk_size: int = 50, return_arrow: bool
     Raises:
         ValueError: The pattern is empty, or has ``**`` within a segment.
     """
-    return _stream(store, _Matching(store, Pattern.of(pattern)).next_page, chunk_size, return_arrow)
+    return _stream(store, _Matching(store, Pattern.of(pattern)).next_page, chunk_size, return_arrow, progress)
 
 
 # --- what is done to all that a listing finds
@@ -409,6 +499,7 @@ def delete_prefix(store: Store, prefix: str, *, by: By = "segment", progress: Pr
     pages = _OneAfterTheOther(store.provider, ListQuery(prefix=store.full_prefix(prefix, by)))
     keys: builtins.list[str] = []
     failed: dict[str, BaseError] = {}
+    deleted = Found(progress)
     total, most = 0, DELETES_IN_FLIGHT * 1000
     page = yield from pages.next_page()
     while page is not None:
@@ -417,8 +508,7 @@ def delete_prefix(store: Store, prefix: str, *, by: By = "segment", progress: Pr
         if keys and (page is None or len(keys) >= most):
             failed |= yield from store.provider.delete(keys, most_in_flight=DELETES_IN_FLIGHT)
             total += len(keys)
+            deleted.add(len(keys))
             keys = []
-            if progress is not None:
-                progress(total, total, 0)
     raise_first(failed, total)
     return total

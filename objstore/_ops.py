@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from objstore import exceptions as errors
 from objstore._arguments import check_at_least, check_signing, read_get_options, read_write_options, span, spans
@@ -16,7 +16,8 @@ from objstore._coalesce import cheap_gap
 from objstore._coalesce import coalesce as coalesce_ranges
 from objstore._core import Buffer, Bytes
 from objstore._effects import Plan
-from objstore._parts import Progress, begin_parts
+from objstore._parts import begin_parts
+from objstore._progress import Progress, settle
 from objstore._source import Body, open_body
 from objstore.providers.provider import (
     ANY,
@@ -49,13 +50,17 @@ DELETES_IN_FLIGHT = 20
 DEFAULT_CHUNK = 5 << 20
 
 
-def get(store: Store, path: str, *, options: GetOptions | None = None) -> Plan[GetResult]:
+def get(
+    store: Store, path: str, *, options: GetOptions | None = None, progress: Progress | None = None
+) -> Plan[GetResult]:
     """Get an object.
 
     Args:
         store: Where it is.
         path: Its path.
         options: Conditions, a range, a version, or ``head`` for the metadata alone.
+        progress: Is called with how many parts of the body have come, how many there are, and their bytes: now, and as
+            the rest is read.
 
     Returns:
         The metadata, and the body to be read once; the first 10 MiB of it have come already.
@@ -77,7 +82,8 @@ def get(store: Store, path: str, *, options: GetOptions | None = None) -> Plan[G
         span = range.within(fetched.meta["size"])
         fetched = fetched._replace(body=fetched.body[: span[1] - span[0]])
     meta = store.named(fetched.meta)
-    return GetResult(provider, key, meta, fetched, span, conditions.version or fetched.meta["version"])
+    version = conditions.version or fetched.meta["version"]
+    return GetResult(provider, key, meta, fetched, span, version, progress)
 
 
 def _first(provider: Provider, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
@@ -98,7 +104,15 @@ def _first(provider: Provider, key: str, range: Range, conditions: Conditions) -
         return (yield from provider.fetch_one(key, WHOLE, conditions))
 
 
-def get_range(store: Store, path: str, *, start: int, end: int | None = None, length: int | None = None) -> Plan[Bytes]:
+def get_range(
+    store: Store,
+    path: str,
+    *,
+    start: int,
+    end: int | None = None,
+    length: int | None = None,
+    progress: Progress | None = None,
+) -> Plan[Bytes]:
     """Get one range of an object.
 
     Args:
@@ -107,13 +121,14 @@ def get_range(store: Store, path: str, *, start: int, end: int | None = None, le
         start: The first byte.
         end: The byte after the last; past the end of the object, it means its end.
         length: The number of bytes, instead of `end`.
+        progress: Is called ten times a second with whether it is done, 1, and the bytes received.
 
     Raises:
         NotFoundError: There is no such object.
         InvalidRangeError: The range is empty, or begins after the end of the object.
     """
     read = Read(store.key(path), span(start, end=end, length=length))
-    return (yield from _bodies(store.provider, [read], 1))[0] or Bytes()
+    return (yield from _bodies(store.provider, [read], 1, ANY, progress))[0] or Bytes()
 
 
 def get_ranges(
@@ -125,6 +140,7 @@ def get_ranges(
     lengths: Sequence[int] | None = None,
     coalesce: int = 1 << 20,
     if_match: str | None = None,
+    progress: Progress | None = None,
 ) -> Plan[list[Bytes]]:
     """Get many ranges of one object, in one call.
 
@@ -138,6 +154,8 @@ def get_ranges(
         lengths: The number of bytes of each, instead of `ends`.
         coalesce: The largest gap between two ranges that may be read along with them, in bytes.
         if_match: The ETag of the version that is meant.
+        progress: Is called ten times a second with how many requests are done, how many there are, and the bytes
+            received: those of merged ranges have the gaps between them too.
 
     Returns:
         The ranges, in the order asked for.
@@ -155,7 +173,7 @@ def get_ranges(
     merged = coalesce_ranges(ranges, gap)
     key = store.key(path)
     reads = [Read(key, range) for range in merged.requests]
-    parts = merged.cut((yield from _bodies(store.provider, reads, RANGES_IN_FLIGHT, conditions)))
+    parts = merged.cut((yield from _bodies(store.provider, reads, RANGES_IN_FLIGHT, conditions, progress)))
     if not all(parts):
         _check_begun(path, ranges, parts)
     return parts
@@ -169,13 +187,16 @@ def _check_begun(path: str, ranges: Sequence[Range], parts: Sequence[Bytes]) -> 
 
 
 def _bodies(
-    provider: Provider, reads: Sequence[Read], most_in_flight: int, conditions: Conditions = ANY
+    provider: Provider,
+    reads: Sequence[Read],
+    most_in_flight: int,
+    conditions: Conditions,
+    progress: Progress | None,
 ) -> Plan[list[Bytes | None]]:
     """Read ranges of one object and return them in order, or raise the first error."""
     fetch = yield from provider.fetch(reads, conditions=conditions, most_in_flight=most_in_flight)
     try:
-        while not (fetch.over or fetch.errors):
-            yield from fetch.news()
+        yield from settle(fetch, progress)
         for error in fetch.errors.values():
             raise error
         if fetch.mixed:
@@ -224,7 +245,7 @@ def put(
         path: Its path.
         file: The bytes: a buffer, the path of a local file, a binary file, or an iterable of buffers.
         attributes: What to store with it: Content-Type and the like, or metadata of your own.
-        tags: Tags to give it.
+        tags: Tags to give it, where the store keeps tags.
         mode: ``"overwrite"``, ``"create"``, or ``{"e_tag": ...}`` for the one version that may be replaced.
         use_multipart: Whether to send it in parts, where the service takes parts; by itself above `chunk_size`.
         chunk_size: The size of a part in bytes; more where the service wants fewer or larger ones.
@@ -330,7 +351,7 @@ def delete(store: Store, paths: str | Sequence[str], *, progress: Progress | Non
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
     """
     if not isinstance(paths, str) and not isinstance(paths, Sequence):
-        raise TypeError(f"paths is a {type(paths).__name__}: give a str or a sequence of str")
+        raise TypeError(f"paths is of the type {type(paths).__name__}: give a str or a sequence of str")
     keys = [store.key(path) for path in ([paths] if isinstance(paths, str) else paths)]
     failed: dict[str, errors.BaseError] = {}
     size = len(keys) if progress is None else DELETES_IN_FLIGHT * 1000
@@ -348,6 +369,28 @@ def raise_first(failed: Mapping[str, errors.BaseError], total: int) -> None:
         if len(failed) > 1:
             error.add_note(f"{len(failed) - 1} more of {total} objects could not be deleted")
         raise error
+
+
+@overload
+def sign(  # type: ignore[overload-overlap]  # a str is a sequence of str, but the first is looked at first
+    store: Store,
+    method: HTTP_METHOD,
+    paths: str,
+    expires_in: timedelta,
+    *,
+    response_headers: Mapping[str, str] | None = None,
+) -> Plan[str]: ...
+
+
+@overload
+def sign(
+    store: Store,
+    method: HTTP_METHOD,
+    paths: Sequence[str],
+    expires_in: timedelta,
+    *,
+    response_headers: Mapping[str, str] | None = None,
+) -> Plan[list[str]]: ...
 
 
 def sign(

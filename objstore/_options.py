@@ -327,5 +327,7 @@ class RetryOptions:
 
 
 def _read_exactly(source: str, given: Mapping[str, object], options: Mapping[str, Option]) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{source} = {given!r}: give a dict")
     found = [_Given(_look_up(name, options, source), name, source, value) for name, value in given.items()]
     return {setting.option.name: setting.typed() for setting in found if setting.value not in (None, "")}

@@ -5,17 +5,13 @@ Its one invariant: it ends as a whole object, or no part stays behind.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeAlias
 
 from objstore import exceptions as errors
 from objstore._effects import Plan
+from objstore._progress import Progress, tell
 from objstore.providers.provider import Provider, Source, Upload, WriteOptions
 from objstore.types import PutResult
-
-Progress: TypeAlias = Callable[[int, int, int], object]
-"""Is told how many requests are done, how many there are, and how many bytes have been moved."""
 
 
 class Parts:
@@ -73,8 +69,7 @@ class Parts:
                 upload.take(index)
             for error in upload.errors.values():
                 raise error
-            if self._progress is not None:
-                self._progress(upload.settled, upload.total, upload.bytes_sent)
+            tell(upload, self._progress)
             if upload.unsettled <= most and (most or upload.over):
                 return
             yield from upload.news()

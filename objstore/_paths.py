@@ -58,7 +58,7 @@ def check_raw(path: str) -> str:
         InvalidPathError: It is empty or too long.
     """
     if not isinstance(path, str):
-        raise TypeError(f"a path is a str, {path!r} is a {type(path).__name__}: give str(path)")
+        raise TypeError(f"the path {path!r} is of the type {type(path).__name__}: give a str")
     if not path:
         raise InvalidPathError("'' cannot be a path: it is empty", path=path)
     return _check_length(path)
@@ -72,7 +72,7 @@ def check_path(path: str) -> str:
         InvalidPathError: It is empty, has an empty segment, ``.`` or ``..`` or a control character, or is too long.
     """
     if not isinstance(path, str):
-        raise TypeError(f"a path is a str, {path!r} is a {type(path).__name__}: give str(path)")
+        raise TypeError(f"the path {path!r} is of the type {type(path).__name__}: give a str")
     if path[:1] == "/" or path[-1:] == "/":
         path = path.removeprefix("/").removesuffix("/")
     if _UNFIT.search(path):
@@ -109,5 +109,5 @@ def check_prefix(prefix: str | None) -> str:
 
 def _text(prefix: str | None) -> str:
     if prefix is not None and not isinstance(prefix, str):
-        raise TypeError(f"a prefix is a str, {prefix!r} is a {type(prefix).__name__}")
+        raise TypeError(f"the prefix {prefix!r} is of the type {type(prefix).__name__}: give a str")
     return prefix or ""

@@ -15,6 +15,7 @@ from objstore.exceptions import ConfigurationError
 from objstore.providers.http import HTTP_TABLE, open_http, read_address
 from objstore.providers.local import Local
 from objstore.providers.memory import Memory, memory_of
+from objstore.providers.webdav import WebDav
 
 if TYPE_CHECKING:
     from typing import Self
@@ -153,7 +154,7 @@ class HTTPStore(RemoteStore):
         }
         self._settings = parse(HTTP_TABLE, keywords=keywords, client_options=client_options)
         self._retry = RetryOptions.from_config(retry_config or {})
-        self.provider = open_http(self._settings, self._retry, USER_AGENT)
+        self.provider: WebDav = open_http(self._settings, self._retry, USER_AGENT)
 
     @classmethod
     def from_url(
@@ -162,9 +163,19 @@ class HTTPStore(RemoteStore):
         *,
         client_options: ClientConfig | Mapping[str, object] | None = None,
         retry_config: RetryConfig | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        bearer_token: str | None = None,
     ) -> Self:
         """Return the store of a URL."""
-        return cls(url, client_options=client_options, retry_config=retry_config)
+        return cls(
+            url,
+            client_options=client_options,
+            retry_config=retry_config,
+            username=username,
+            password=password,
+            bearer_token=bearer_token,
+        )
 
     @property
     def url(self) -> str:
@@ -220,6 +231,10 @@ class MemoryStore(Store):
                 f"MemoryStore cannot be made of a URL of the kind {scheme}", hint="Give memory:///."
             )
         return cls(raw_keys=raw_keys)
+
+    def __repr__(self) -> str:
+        """Return the name of the class: there is nothing more to say."""
+        return f"{type(self).__name__}()"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the name of the memory, not as what is in it."""

@@ -32,22 +32,34 @@ T = TypeVar("T")
 def both(plan: Callable[P, Plan[T]]) -> tuple[Callable[P, T], Callable[P, CoroutineType[Any, Any, T]]]:
     """Return an operation's two faces, the blocking function and the coroutine function.
 
-    The coroutine looks for the running event loop at its first step, never when it is called.
+    Of a plan with overloads take `blocking` and `awaitable`: mypy forgets overloads in a tuple.
     """
+    return blocking(plan), awaitable(plan)
+
+
+def blocking(plan: Callable[P, Plan[T]]) -> Callable[P, T]:
+    """Return the blocking function of an operation."""
 
     @wraps(plan)
-    def blocking(*args: P.args, **kwargs: P.kwargs) -> T:
+    def face(*args: P.args, **kwargs: P.kwargs) -> T:
         return run(plan(*args, **kwargs))
 
+    _tell(face, plan)
+    return face
+
+
+def awaitable(plan: Callable[P, Plan[T]]) -> Callable[P, CoroutineType[Any, Any, T]]:
+    """Return the coroutine function of an operation: it looks for the running event loop at its first step, never when
+    it is called."""
+
     @wraps(plan)
-    async def awaitable(*args: P.args, **kwargs: P.kwargs) -> T:
+    async def face(*args: P.args, **kwargs: P.kwargs) -> T:
         return await arun(plan(*args, **kwargs))
 
-    awaitable.__name__ += "_async"
-    awaitable.__qualname__ += "_async"
-    _tell(blocking, plan)
-    _tell(awaitable, plan)
-    return blocking, awaitable  # type: ignore[return-value]  # mypy takes what `async def` gives for a mere Coroutine
+    face.__name__ += "_async"
+    face.__qualname__ += "_async"
+    _tell(face, plan)
+    return face  # type: ignore[return-value]  # mypy takes what `async def` gives for a mere Coroutine
 
 
 def _tell(face: Any, plan: Callable[..., Any]) -> None:

@@ -72,8 +72,8 @@ def open_body(file: PutInput) -> Body:
 
 def unfit(file: object) -> TypeError:
     return TypeError(
-        f"a {type(file).__name__} cannot be uploaded: give bytes or another buffer, a path, a binary file, "
-        "or an iterable of buffers"
+        f"what is to be uploaded is of the type {type(file).__name__}: give bytes or another buffer, a path, "
+        "a binary file, or an iterable of buffers"
     )
 
 

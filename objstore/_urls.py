@@ -102,7 +102,7 @@ def read_url(url: str) -> Location:
 
 def _split(url: str) -> SplitResult:
     if not isinstance(url, str):
-        raise TypeError(f"a URL is a str, {url!r} is a {type(url).__name__}: give str(url), or a path as file:///path")
+        raise TypeError(f"the URL {url!r} is of the type {type(url).__name__}: give a str, or a path as file:///path")
     if re.search(r"[\x00-\x1f\x7f]", url):  # urlsplit would drop some of them
         raise ConfigurationError("The URL has a control character in it", hint="Percent-encode it.")
     try:

@@ -301,7 +301,7 @@ def open_writer(
         path: Its path.
         attributes: What to store with it: Content-Type and the like, or metadata of your own.
         buffer_size: The size of a part in bytes; more where the service wants larger ones.
-        tags: Tags to give it.
+        tags: Tags to give it, where the store keeps tags.
         max_concurrency: How many parts are in flight.
         mode: ``"overwrite"``, ``"create"``, or ``{"e_tag": ...}`` for the one version that may be replaced.
     """
@@ -327,7 +327,7 @@ def open_writer_async(
         path: Its path.
         attributes: What to store with it: Content-Type and the like, or metadata of your own.
         buffer_size: The size of a part in bytes; more where the service wants larger ones.
-        tags: Tags to give it.
+        tags: Tags to give it, where the store keeps tags.
         max_concurrency: How many parts are in flight.
         mode: ``"overwrite"``, ``"create"``, or ``{"e_tag": ...}`` for the one version that may be replaced.
     """

@@ -10,7 +10,6 @@ Its one invariant: errors are those that pyarrow and Python expect: FileNotFound
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
     from objstore.types import ObjectMeta
 
 __all__ = ["ArrowFileSystemHandler"]
-
-LISTINGS_AT_ONCE = 16
-"""How many paths are looked at for being directories at a time."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -105,21 +101,10 @@ class ArrowFileSystemHandler(FileSystemHandler):
     # --- what there is
 
     def get_file_info(self, paths: list[str]) -> list[FileInfo]:
-        """Say what each path is: all objects are asked for at once, and then for directories what is none."""
+        """Say what each path is; all are asked about at once."""
         keys = [self.normalize_path(path) for path in paths]
-        asked = [*dict.fromkeys(filter(None, keys))]
-        found = dict(zip(asked, self._keys.head_many(asked, on_error="return"), strict=True))
-        missing = [key for key, meta in found.items() if isinstance(meta, NotFoundError)]
-        directories = {"", *self._which_are_directories(missing)}
-        return [_info(path, found.get(key), key in directories) for path, key in zip(paths, keys, strict=True)]
-
-    def _which_are_directories(self, keys: list[str]) -> list[str]:
-        """Return those of some paths that are directories."""
-        if len(keys) < 2:
-            return [key for key in keys if self._directories.exists(f"{key}/")]
-        with ThreadPoolExecutor(min(len(keys), LISTINGS_AT_ONCE)) as pool:
-            exist = pool.map(self._directories.exists, [f"{key}/" for key in keys])
-            return [key for key, exists in zip(keys, exist, strict=True) if exists]
+        found = self._directories.look([*dict.fromkeys(filter(None, keys))])
+        return [_info(path, found[key] if key else None) for path, key in zip(paths, keys, strict=True)]
 
     def get_file_info_selector(self, selector: FileSelector) -> list[FileInfo]:
         """List a directory, or all that is below it.
@@ -133,7 +118,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
         if not entries and not self._directories.exists(directory):
             self._refuse_directory(selector)
         shown = selector.base_dir if selector.base_dir[-1:] in ("", "/") else f"{selector.base_dir}/"
-        return [_info(shown + name, meta, meta is None) for name, meta in entries]
+        return [_info(shown + name, meta) for name, meta in entries]
 
     def _refuse_directory(self, selector: FileSelector) -> None:
         """Raise that a directory does not exist, unless that is allowed."""
@@ -294,11 +279,11 @@ class ArrowFileSystemHandler(FileSystemHandler):
         )
 
 
-def _info(path: str, meta: ObjectMeta | BaseError | None, directory: bool) -> FileInfo:
-    """Return what pyarrow is told about a path."""
-    if directory:
+def _info(path: str, meta: ObjectMeta | BaseError | None) -> FileInfo:
+    """Return what pyarrow is told about a path: an object, a directory (None), or neither."""
+    if meta is None:
         return FileInfo(path, FileType.Directory)
-    if meta is None or isinstance(meta, NotFoundError):
+    if isinstance(meta, NotFoundError):
         return FileInfo(path, FileType.NotFound)
     if isinstance(meta, BaseError):
         raise meta

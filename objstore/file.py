@@ -294,7 +294,7 @@ def open(
         newline: How lines end, as for the builtin ``open``.
         size: The size of the object in bytes, to be read; if it is known, that saves a request.
         attributes: What to store with the object: Content-Type and the like, or metadata of your own.
-        tags: Tags to give it.
+        tags: Tags to give it, where the store keeps tags.
         max_concurrency: How many parts that are written are in flight.
 
     Returns:

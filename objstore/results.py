@@ -5,14 +5,17 @@ Each is sync and async at once: iterate it in either way, or call the method or 
 
 from __future__ import annotations
 
+import builtins
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from objstore import exceptions as errors
+from objstore._arguments import check_at_least
 from objstore._core import Buffer, Bytes, Listing
 from objstore._effects import Plan
 from objstore._forms import Form
+from objstore._progress import Found, Progress, news, onward, settle, tell
 from objstore._run import arun, both, run
 from objstore.providers.provider import Conditions, Fetch, Fetched, Provider, Range, Read, Target
 from objstore.types import Attributes, ObjectMeta
@@ -54,6 +57,7 @@ class GetResult:
         first: Fetched,
         range: tuple[int, int],
         version: str | None,
+        progress: Progress | None,
     ) -> None:
         self.meta = meta
         self.attributes: Attributes = first.attributes
@@ -62,6 +66,9 @@ class GetResult:
         self._key = key
         self._first: Bytes | None = first.body
         self._conditions = Conditions(if_match=strong(meta["e_tag"]), version=version)
+        self._progress = onward(progress, 1, len(first.body))
+        if self._progress is not None:
+            self._progress(0, len(parts_of(range[0] + len(first.body), range[1], PART)), 0)
 
     def __repr__(self) -> str:
         """Return the path, the size and the range."""
@@ -83,7 +90,15 @@ class GetResult:
         buffer, whole = Buffer.allocate(end - start)
         memoryview(buffer)[: len(first)] = first
         yield from read_into(
-            self._provider, self._key, start, buffer, len(first), PART, self._conditions, self.meta["path"]
+            self._provider,
+            self._key,
+            start,
+            buffer,
+            len(first),
+            PART,
+            self._conditions,
+            self.meta["path"],
+            self._progress,
         )
         return whole
 
@@ -106,15 +121,14 @@ class GetResult:
         Raises:
             ValueError: The body has been read already, or the size is negative.
         """
-        if min_chunk_size < 0:
-            raise ValueError(f"min_chunk_size must not be negative, as {min_chunk_size} is")
-        return BytesStream(self, self._consume(), max(min_chunk_size, 1))
+        least = check_at_least("min_chunk_size", min_chunk_size, 0)
+        return BytesStream(self, self._consume(), max(least, 1))
 
-    def __iter__(self) -> Iterator[Bytes]:
+    def __iter__(self) -> Iterator[builtins.bytes]:
         """Iterate over the body in chunks."""
         return iter(self.stream())
 
-    def __aiter__(self) -> AsyncIterator[Bytes]:
+    def __aiter__(self) -> AsyncIterator[builtins.bytes]:
         """Iterate over the body in chunks."""
         return aiter(self.stream())
 
@@ -125,7 +139,15 @@ def parts_of(start: int, end: int, size: int) -> list[Range]:
 
 
 def read_into(
-    provider: Provider, key: str, start: int, buffer: Buffer, filled: int, part: int, conditions: Conditions, path: str
+    provider: Provider,
+    key: str,
+    start: int,
+    buffer: Buffer,
+    filled: int,
+    part: int,
+    conditions: Conditions,
+    path: str,
+    progress: Progress | None = None,
 ) -> Plan[None]:
     """Read the rest of a buffer from the object, as parallel ranges of one version.
 
@@ -138,6 +160,7 @@ def read_into(
         part: The size of a range.
         conditions: Which version is meant.
         path: Its path, for errors.
+        progress: Is told of the ranges.
 
     Raises:
         ObjectChangedError: It has been replaced.
@@ -146,8 +169,7 @@ def read_into(
     reads = [Read(key, span, Target(buffer, span.start - start, span.end - span.start)) for span in spans]
     fetch = yield from provider.fetch(reads, conditions=conditions, most_in_flight=MOST_PARTS)
     try:
-        while not (fetch.over or fetch.errors):
-            yield from fetch.news()
+        yield from settle(fetch, progress)
         check_version(fetch, path)
         if sum(len(body or b"") for body in fetch.bodies()) != len(buffer) - filled:
             raise changed(path)
@@ -211,8 +233,8 @@ class Stream(Generic[T]):
         return item
 
 
-class BytesStream(Stream[Bytes]):
-    """The chunks of a body, in order."""
+class BytesStream(Stream[bytes]):
+    """The chunks of a body, in order: ``bytes`` of Python, as web frameworks and the like insist on."""
 
     def __init__(self, result: GetResult, first: Bytes, least: int) -> None:
         self._result = result
@@ -225,18 +247,20 @@ class BytesStream(Stream[Bytes]):
         self._given = 0
         self._closed = False
 
-    def next_item(self) -> Plan[Bytes | None]:
+    def next_item(self) -> Plan[bytes | None]:
         """Return the next chunk; None at the end."""
+        return b"".join((yield from self.next_pieces())) or None
+
+    def next_pieces(self) -> Plan[list[Bytes]]:
+        """Return what makes up the next chunk, without a copy; nothing at the end."""
         size = sum(map(len, self._pieces))
         while size < self._least and self._at < self._result.range[1]:
             piece = yield from self._part()
             self._pieces.append(piece)
             self._at += len(piece)
             size += len(piece)
-        if not self._pieces:
-            return None
         pieces, self._pieces = self._pieces, []
-        return pieces[0] if len(pieces) == 1 else Bytes(b"".join(pieces))
+        return pieces
 
     def _part(self) -> Plan[Bytes]:
         """Return the next part, waiting for it."""
@@ -246,7 +270,8 @@ class BytesStream(Stream[Bytes]):
             size = self._part_size
             self._fetch = yield from self._result._rest(self._at, size, max(READ_AHEAD, 4 * size))
         while self._given not in self._arrived:
-            yield from self._fetch.news()
+            yield from news(self._fetch, self._result._progress)
+            tell(self._fetch, self._result._progress)
             check_version(self._fetch, self._result.meta["path"])
             self._arrived.update(self._fetch.finished())
         self._given += 1
@@ -272,8 +297,16 @@ class Rows(NamedTuple):
 class ListStream(Stream[T]):
     """The pages of a listing. Iterate them, or collect the rest."""
 
-    def __init__(self, pages: Callable[[], Plan[Rows | None]], prefix: str, chunk: int, form: Form[T, Any]) -> None:
+    def __init__(
+        self,
+        pages: Callable[[], Plan[Rows | None]],
+        prefix: str,
+        chunk: int,
+        form: Form[T, Any],
+        progress: Progress | None,
+    ) -> None:
         self._pages = pages
+        self._found = Found(progress)
         self._prefix = prefix
         self._chunk = max(chunk, 1)
         self._form = form
@@ -289,6 +322,7 @@ class ListStream(Stream[T]):
             if rows is None:
                 return 0
             self._rows, self._at = rows, 0
+            self._found.add(rows.size)
         start, self._at = self._at, min(self._at + most, self._rows.size)
         self._pieces.append(self._form.cut(self._rows.page, self._prefix, start, self._at))
         return self._at - start

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import random
+import sys
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,9 @@ from objstore import _columns, engine_info, exceptions
 from objstore._columns import Layout, ReadAhead
 from objstore.arrow import ArrowFileSystemHandler
 from objstore.parquet import FOOTER, open_parquet
-from objstore.store import LocalStore, MemoryStore, S3Store, Store
-from tests.servers import S3Server
+from objstore.store import HTTPStore, LocalStore, MemoryStore, S3Store, Store
+from tests.conformance.conftest import NO_BUCKET, open_folder
+from tests.servers import S3Server, WebDavServer, free_port, rclone_program, running
 
 numbers = count()
 GROUPS, COLUMNS, ROWS = 6, 20, 2_000
@@ -44,13 +47,14 @@ def s3_store(server: S3Server, prefix: str | None = None) -> S3Store:
     )
 
 
-@pytest.fixture(params=["memory", "local", "ministack", "moto"])
+@pytest.fixture(params=["memory", "local", "webdav", "wsgidav", "ministack", "moto"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "memory":
         return MemoryStore()
     if request.param == "local":
         return LocalStore(tmp_path)
-    return s3_store(request.getfixturevalue(request.param), prefix="below/here")
+    server = request.getfixturevalue(request.param)
+    return open_folder(server) if isinstance(server, WebDavServer) else s3_store(server, prefix="below/here")
 
 
 @pytest.fixture
@@ -67,6 +71,44 @@ def table() -> Any:
 
 def write_wide(table: Any, path: str, filesystem: Any) -> None:
     pq.write_table(table, path, filesystem=filesystem, row_group_size=ROWS, use_dictionary=False)
+
+
+# --- plain web servers
+
+
+@pytest.fixture(params=["with ranges", "without ranges"])
+def website(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    """The file system of a folder that a plain web server has to show: rclone's, or Python's, which knows no ranges."""
+    port = free_port()
+    if request.param == "with ranges":
+        command = [rclone_program(), "serve", "http", str(tmp_path), "--dir-cache-time=0s", f"--addr=127.0.0.1:{port}"]
+    else:
+        command = [sys.executable, "-m", "http.server", str(port), "--bind=127.0.0.1", f"--directory={tmp_path}"]
+    with running(command, port):
+        store = HTTPStore(f"http://127.0.0.1:{port}", client_options={"allow_http": True})
+        yield fs.PyFileSystem(ArrowFileSystemHandler(store))
+
+
+def test_data_on_a_plain_web_server(website: Any, tmp_path: Path, table: Any) -> None:
+    write_wide(table, "wide.parquet", fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()))
+    assert pq.read_table("wide.parquet", filesystem=website, columns=WANTED) == table.select(WANTED)
+    (tmp_path / "set").mkdir()
+    paths = [f"set/{number}.parquet" for number in range(4)]
+    for number, path in enumerate(paths):
+        pq.write_table(pa.table({"n": [number]}), tmp_path / path)
+    found = ds.dataset(paths, filesystem=website, format="parquet").to_table()
+    assert sorted(found["n"].to_pylist()) == [0, 1, 2, 3]
+
+
+def test_what_a_plain_web_server_does_not_tell(website: Any, tmp_path: Path) -> None:
+    """It says of one path what there is, and lists nothing."""
+    (tmp_path / "file").write_bytes(b"123")
+    file, none = website.get_file_info(["file", "none"])
+    assert (file.type, file.size, none.type) == (fs.FileType.File, 3, fs.FileType.NotFound)
+    with pytest.raises(FileNotFoundError):
+        website.open_input_file("none")
+    with pytest.raises(exceptions.NotSupportedError, match="no WebDAV"):
+        website.get_file_info(fs.FileSelector(""))
 
 
 # --- round trips
@@ -132,6 +174,8 @@ def test_a_large_file_there_and_back(store: Store, filesystem: Any, tmp_path: Pa
 
 
 def test_metadata_become_attributes(store: Store, filesystem: Any) -> None:
+    if isinstance(store, HTTPStore):
+        pytest.skip(NO_BUCKET["attributes"])
     with filesystem.open_output_stream("a", metadata={"Content-Type": "text/x-test", "mine": "1"}) as file:
         file.write(b"1")
     assert store.get("a").attributes == {"Content-Type": "text/x-test", "mine": "1"}
@@ -174,6 +218,8 @@ def test_selectors(store: Store, filesystem: Any) -> None:
 
 
 def test_keys_without_a_path_are_left_out(store: Store, filesystem: Any) -> None:
+    if isinstance(store, HTTPStore):
+        pytest.skip(NO_BUCKET["raw keys"])
     raw = store.with_raw_keys()
     if isinstance(store, LocalStore):
         with pytest.raises(exceptions.InvalidPathError):

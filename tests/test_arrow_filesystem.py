@@ -25,15 +25,18 @@ from pyarrow.tests.test_fs import (  # noqa: F401
 
 from objstore.arrow import ArrowFileSystemHandler
 from objstore.store import LocalStore, MemoryStore, S3Store, Store
-from tests.servers import S3Server
+from tests.conformance.conftest import open_folder
+from tests.servers import S3Server, WebDavServer
 
 numbers = count()
 
 
-def new_store(server: S3Server | Path | None) -> Store:
+def new_store(server: S3Server | WebDavServer | Path | None) -> Store:
     """Return an empty store on a server, in a folder, or in memory."""
     if server is None:
         return MemoryStore()
+    if isinstance(server, WebDavServer):
+        return open_folder(server)
     if isinstance(server, Path):
         return LocalStore(server / f"arrow-{next(numbers):04}", mkdir=True)
     return S3Store(
@@ -49,20 +52,23 @@ def new_store(server: S3Server | Path | None) -> Store:
 SERVERS = [
     "memory",
     "local",
+    "webdav",
     "ministack",
     "moto",
-]  # rclone refuses keys that end with a slash, which keep empty directories
+]  # rclone's S3 refuses keys that end with a slash, which keep empty directories
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> S3Server | Path | None:
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> S3Server | WebDavServer | Path | None:
     if request.param == "memory":
         return None
     return tmp_path_factory.mktemp("arrow") if request.param == "local" else request.getfixturevalue(request.param)
 
 
 @pytest.fixture
-def store(server: S3Server | None) -> Store:
+def store(server: S3Server | WebDavServer | Path | None) -> Store:
     return new_store(server)
 
 

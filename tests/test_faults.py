@@ -5,6 +5,10 @@ The scenarios are those of tests/faults: a key SCENARIO/NAME gets the replies of
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+import threading
 from typing import Any
 
 import pytest
@@ -118,6 +122,35 @@ def test_a_part_that_is_refused_ends_the_upload_and_leaves_nothing(fault_server:
     operations = [request["operation"] for request in fault_server.requests("part-forbidden")]
     assert "abort" in operations
     assert "complete" not in operations
+
+
+@pytest.mark.parametrize("write", ["put", "open_writer"])
+def test_an_upload_cancelled_while_it_begins_leaves_nothing(fault_server: FaultServer, write: str) -> None:
+    store = store_on(fault_server)
+
+    async def written() -> None:
+        if write == "put":
+            await store.put_async("slow-create/a", bytes(12 << 20))
+        else:
+            async with store.open_writer_async("slow-create/a", buffer_size=5 << 20) as file:
+                await file.write(bytes(12 << 20))
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(written(), 0.2)
+
+    asyncio.run(main())
+    operations = [request["operation"] for request in fault_server.requests("slow-create")]
+    assert operations == ["create", "abort"]
+
+
+def test_an_upload_interrupted_while_it_begins_leaves_nothing(fault_server: FaultServer) -> None:
+    store = store_on(fault_server)
+    threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        store.put("slow-create/a", bytes(12 << 20))
+    operations = [request["operation"] for request in fault_server.requests("slow-create")]
+    assert operations == ["create", "abort"]
 
 
 def test_an_upload_whose_last_reply_is_lost_is_found_complete(fault_server: FaultServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import multiprocessing
@@ -25,9 +26,9 @@ from fsspec.config import conf
 from fsspec.implementations.reference import ReferenceFileSystem
 from fsspec.registry import _registry
 
-from objstore.exceptions import ConfigurationError, ObjectChangedError, UnknownConfigurationKeyError
+from objstore.exceptions import ConfigurationError, NotSupportedError, ObjectChangedError, UnknownConfigurationKeyError
 from objstore.fsspec import SUPPORTED_PROTOCOLS, BufferedFile, FsspecStore, register
-from tests.servers import S3Server
+from tests.servers import S3Server, WebDavServer, free_port, running
 
 ROOT = Path(__file__).parents[1]
 SECRET = "wJalrXUtnFEMI/K7MDENG"
@@ -51,6 +52,15 @@ def options(server: S3Server) -> dict[str, Any]:
 def s3(ministack: S3Server) -> FsspecStore:
     ministack.make_bucket(BUCKET)
     return FsspecStore("s3", **options(ministack), skip_instance_cache=True)
+
+
+@pytest.fixture
+def website(tmp_path: Path) -> Iterator[str]:
+    """The URL of a folder that a plain web server has to show."""
+    port = free_port()
+    command = [sys.executable, "-m", "http.server", str(port), "--bind=127.0.0.1", f"--directory={tmp_path}"]
+    with running(command, port):
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
@@ -162,6 +172,40 @@ def test_attributes_are_stored(s3: FsspecStore) -> None:
     assert s3._construct_store(BUCKET).get("typed").attributes["Content-Type"] == "text/csv"
 
 
+def unfinished(server: S3Server) -> list[Any]:
+    uploads: list[Any] = server.client().list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+    return uploads
+
+
+def test_a_large_file_is_sent_in_parts_while_it_is_written(ministack: S3Server, s3: FsspecStore) -> None:
+    body = os.urandom(12 << 20)
+    with s3.open(f"{BUCKET}/parts", "wb", buffer_size=5 << 20) as file:
+        file.write(body)
+        assert len(unfinished(ministack)) == 1
+    assert s3.cat_file(f"{BUCKET}/parts") == body
+    assert s3.info(f"{BUCKET}/parts")["e_tag"].endswith('-3"')
+
+
+def test_parts_of_what_failed_are_dropped(ministack: S3Server, s3: FsspecStore) -> None:
+    def fail() -> None:
+        with s3.transaction:
+            with s3.open(f"{BUCKET}/half", "wb", buffer_size=5 << 20) as file:
+                file.write(bytes(12 << 20))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+
+    async def forget() -> None:
+        file = await s3.open_async(f"{BUCKET}/half", "wb")
+        await file.write(bytes(12 << 20))
+
+    with pytest.warns(ResourceWarning, match="never closed"):
+        asyncio.run(forget())
+    assert unfinished(ministack) == []
+    assert not s3.exists(f"{BUCKET}/half")
+
+
 def test_transactions(fs: FsspecStore) -> None:
     with fs.transaction:
         with fs.open("a", "wb") as file:
@@ -186,6 +230,42 @@ def test_open_files_can_be_pickled(ministack: S3Server, s3: FsspecStore) -> None
     with s3.open(f"{BUCKET}/x") as file:
         file.seek(4)
         assert pickle.loads(pickle.dumps(file)).read() == b"456789"
+
+
+# --- web servers
+
+
+def test_a_plain_web_server(website: str, tmp_path: Path) -> None:
+    """It says of one path whether there is something, and lists nothing."""
+    (tmp_path / "x").write_bytes(b"0123456789")
+    fs = FsspecStore("http", client_options={"allow_http": True}, skip_instance_cache=True)
+    none = f"{website}/none"
+    assert fs.cat_file(f"{website}/x", start=-3) == b"789"
+    assert (fs.isfile(f"{website}/x"), fs.exists(none), fs.isdir(none)) == (True, False, False)
+    with pytest.raises(FileNotFoundError):
+        fs.info(none)
+    with pytest.raises(NotSupportedError, match="no WebDAV"):
+        fs.ls(f"{website}/")
+
+
+def test_many_copies_into_a_folder_that_is_to_be_made(webdav: WebDavServer) -> None:
+    fs = FsspecStore(
+        "http",
+        username=webdav.username,
+        password=webdav.password,
+        client_options={"allow_http": True},
+        skip_instance_cache=True,
+    )
+    fs.pipe({f"{webdav.url}/from/{number}": b"1" for number in range(20)})
+    for attempt in range(40):
+        fs.copy(f"{webdav.url}/from/", f"{webdav.url}/to/{attempt}/below/", recursive=True)
+    assert len(fs.find(f"{webdav.url}/to")) == 40 * 20
+
+
+def test_a_setting_that_a_web_server_does_not_have() -> None:
+    fs = FsspecStore("https", region="x", skip_instance_cache=True)
+    with pytest.raises(ConfigurationError, match="no setting 'region'"):
+        fs.cat("https://example.com/a")
 
 
 # --- names

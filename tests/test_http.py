@@ -10,7 +10,7 @@ import pytest
 
 from objstore import exceptions
 from objstore.providers.multistatus import Entry, read_multistatus
-from objstore.store import HTTPStore
+from objstore.store import HTTPStore, from_url
 
 URL = "https://example.com/a b/c"
 
@@ -21,6 +21,7 @@ def test_what_it_shows() -> None:
     assert store.client_options == {"timeout": "9s"}
     assert store.retry_config["max_retries"] == 10
     assert HTTPStore.from_url(URL, client_options={"timeout": "9s"}) == store
+    assert from_url(URL, username="u", password="p") == HTTPStore(URL, username="u", password="p")
 
 
 def test_user_and_password_of_a_url_are_taken_out() -> None:

@@ -107,8 +107,6 @@ def test_the_root_of_the_file_system(root: Path) -> None:
 
 
 def test_what_it_cannot_do(store: LocalStore, root: Path) -> None:
-    with pytest.raises(exceptions.NotSupportedError, match="tags"):
-        store.put("a", b"1", tags={"a": "b"})
     with pytest.raises(exceptions.NotSupportedError, match="URL"):
         store.sign("GET", "a", timedelta(hours=1))
     store.put("b", b"1")

@@ -64,7 +64,7 @@ def test_right_input_is_sent(call: Callable[..., Any]) -> None:
 
 WRONG: list[tuple[str, tuple[Any, ...], dict[str, Any], type[Exception], str]] = [
     # paths
-    ("get", (Path("a"),), {}, TypeError, "a path is a str"),
+    ("get", (Path("a"),), {}, TypeError, "of the type PosixPath: give a str"),
     ("head", ("a//b",), {}, InvalidPathError, "a//b"),
     ("put", ("a\n", b"1"), {}, InvalidPathError, "control character"),
     ("delete", (["a", ".."],), {}, InvalidPathError, "'..'"),
@@ -87,6 +87,8 @@ WRONG: list[tuple[str, tuple[Any, ...], dict[str, Any], type[Exception], str]] =
     ("get_range", ("a",), {"start": 5, "end": 6, "length": 1}, ValueError, "both"),
     ("get_ranges", ("a",), {"starts": [0, 5], "ends": [1]}, ValueError, "2 starts but 1 ends"),
     ("get_ranges", ("a",), {"starts": [5], "ends": [4]}, InvalidRangeError, "reversed"),
+    ("get_ranges", ("a",), {"starts": 0, "ends": 1}, TypeError, "starts = 0: give a sequence"),
+    ("get_ranges", ("a",), {"starts": [0], "ends": [1.5]}, TypeError, "whole numbers"),
     ("get_ranges", ("a",), {"starts": [0], "ends": [1], "coalesce": -1}, ValueError, "coalesce = -1"),
     ("get_many", ([("a", 5, 4)],), {}, InvalidRangeError, "reversed"),
     # conditions
@@ -105,7 +107,13 @@ WRONG: list[tuple[str, tuple[Any, ...], dict[str, Any], type[Exception], str]] =
     ("put", ("a", b"1"), {"attributes": {"Content-Type": "a\r\nb: c"}}, ValueError, "line break"),
     ("put", ("a", b"1"), {"attributes": {"Content-Type": 5}}, TypeError, "give both as str"),
     ("put", ("a", b"1"), {"tags": {"": "x"}}, ValueError, "empty"),
+    ("put", ("a", b"1"), {"tags": [("a", "b")]}, TypeError, "tags = [('a', 'b')]: give a dict"),
+    ("put", ("a", b"1"), {"attributes": ["a"]}, TypeError, "attributes = ['a']: give a dict"),
+    ("get", ("a",), {"options": ["head"]}, TypeError, "options = ['head']: give a dict"),
+    ("put_many", (["a"],), {}, TypeError, "'a' is no pair"),
     ("put", ("a", b"1"), {"chunk_size": 0}, ValueError, "chunk_size"),
+    ("put", ("a", b"1"), {"chunk_size": "5MB"}, TypeError, "chunk_size = '5MB': give a whole number"),
+    ("list", (), {"chunk_size": -1}, ValueError, "chunk_size = -1"),
     ("put", ("a", b"1"), {"max_concurrency": 0}, ValueError, "max_concurrency"),
     ("put", ("a", "/nowhere/file"), {}, FileNotFoundError, "/nowhere/file"),
     # methods and times of signatures
@@ -139,7 +147,7 @@ def test_wrong_input_is_refused(
     ("arguments", "error", "said"),
     [
         (("a/../b",), InvalidPathError, "a/../b"),
-        ((5,), TypeError, "a prefix is a str, 5 is a int"),
+        ((5,), TypeError, "the prefix 5 is of the type int"),
     ],
 )
 def test_a_wrong_prefix_is_refused_when_the_listing_is_made(

@@ -308,9 +308,12 @@ cdef void hand_to_libcurl(Wire* wire) noexcept nogil:
 
 cdef void slot_stop(Slot* slot) noexcept nogil:
     """Have nobody work on a slot's request any more; if it was under way, its connection is lost."""
+    cdef long size = 0
     if slot.wire != NULL:
         close_wire(slot.wire)
     elif slot.shard != NULL:
+        lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_REQUEST_SIZE, <void*>&size)
+        slot.item.sent = size > 0
         lib.curl_multi_remove_handle(slot.shard.multi, slot.easy)
         slot.shard.active -= 1
         slot.shard = NULL

@@ -190,6 +190,7 @@ cdef void send_request(Wire* wire) noexcept nogil:
         if taken < 0:
             break
         wire.sent += taken
+        item.sent = True
         wire.slot.progress_ns = wire.loop.now_ns
     if taken == FILE_ENDED:
         fail_wire(wire, curl.CURLE_ABORTED_BY_CALLBACK, NULL)

@@ -358,6 +358,7 @@ cdef SignerC* borrow_signer(Item* item) noexcept nogil:
 cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     item_forget_reply(item)
     item.status = 0
+    item.sent = False
     item.resumed = 0
     item.tag = 0
     item.result = curl.CURLE_OK

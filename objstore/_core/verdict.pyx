@@ -70,13 +70,6 @@ cdef bint may_resume(Slot* slot, Item* item) noexcept nogil:
     )
 
 
-cdef bint was_sent(Slot* slot) noexcept nogil:
-    """Tell whether anything of a request was sent: its connection had been made, TLS and all."""
-    cdef long size = 0
-    lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_REQUEST_SIZE, <void*>&size)
-    return size > 0
-
-
 cdef void slot_conclude(Slot* slot, int result) noexcept nogil:
     """Judge the reply and hand the item back to its batch; from then on the item is another's."""
     cdef Item* item = slot.item
@@ -85,7 +78,6 @@ cdef void slot_conclude(Slot* slot, int result) noexcept nogil:
         result = curl.CURLE_GOT_NOTHING
         words = b"the reply broke off in its head"
     item.result = result
-    item.sent = result == curl.CURLE_OK or was_sent(slot)
     if result != curl.CURLE_OK:
         item.error = strdup(words if words[0] else lib.curl_easy_strerror(result))
         settings_keep(&slot.configured, NULL)

@@ -1,4 +1,7 @@
-"""An open file: fsspec's own, over ranges that are read in parallel where they are large.
+"""An open file: fsspec's own, over ranges that are read in parallel where they are large, and parts sent while more is
+written.
+
+Reads are by one of fsspec's caches, which the caller chooses, and which may ask from several threads at once.
 
 Its one invariant: what is written is there as a whole once the file is closed without an error, or it is not there.
 """
@@ -8,21 +11,21 @@ from __future__ import annotations
 import errno
 import io
 import os
-import tempfile
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from fsspec.asyn import AbstractAsyncStreamedFile
 from fsspec.spec import AbstractBufferedFile
 
+from objstore._run import arun, run
+from objstore._writer import PARTS_IN_FLIGHT, WRITE_BUFFER, Writer, writer
 from objstore.exceptions import AlreadyExistsError, PreconditionError
 from objstore.results import changed, strong
-from objstore.types import Attributes, GetOptions
+from objstore.types import Attributes, GetOptions, PutMode
 
 if TYPE_CHECKING:
     from objstore.fsspec import FsspecStore
 
 READ_SIZE = 5 << 20
-SPOOLED = 10 << 20
 LINE = 8 << 10
 MODES = ("rb", "wb", "xb")
 
@@ -38,10 +41,9 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         autocommit: Whether closing it puts it in its place; else `commit` does.
         cache_type: Which of fsspec's caches is used for reading.
         cache_options: Its options.
-        buffer_size: The same as `block_size`; of a file that is written, the memory it may need before it goes to a
-            temporary file.
+        buffer_size: The same as `block_size`; of a file that is written, the size of a part.
         attributes: What to store with a file that is written.
-        tags: Tags to give it.
+        tags: Tags to give it, where the store keeps tags.
         size: The size of the file, if it is known: it need not be asked for.
 
     Raises:
@@ -71,8 +73,7 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         _check_mode(mode)
         if mode == "xb" and fs.exists(path):
             raise AlreadyExistsError(f"{path!r} exists already", path=path)
-        self._options = {"attributes": attributes, "tags": tags, "mode": _put_mode(mode)}
-        self._spool = None if mode == "rb" else tempfile.SpooledTemporaryFile(buffer_size or SPOOLED)  # noqa: SIM115
+        self._writer = None if mode == "rb" else _writer(fs, path, mode, buffer_size, attributes, tags)
         self._e_tag: str | None = None
         if mode == "rb" and size is None:
             size = self._ask(fs, path)
@@ -112,11 +113,10 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         return line
 
     def write(self, data: Any) -> int:
-        """Write bytes."""
-        if not self.writable():
+        """Write bytes; they are sent when they fill a part."""
+        if self._writer is None or self.closed:
             raise io.UnsupportedOperation("this file is not open for writing")
-        assert self._spool is not None
-        size = self._spool.write(data)
+        size = run(self._writer.write(data))
         self.loc += size
         return size
 
@@ -130,7 +130,7 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         if self.closed:
             return
         try:
-            if self._spool is not None and self.autocommit:
+            if self._writer is not None and self.autocommit and not self._writer.closed:
                 self.commit()
         finally:
             if hasattr(self.cache, "close"):
@@ -140,22 +140,19 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
 
     def commit(self) -> None:
         """Put what was written in its place."""
-        assert self._spool is not None
-        with self._spool as body:
-            body.seek(0)
-            bucket, key = self.fs._split_path(self.path)
-            self.fs._construct_store(bucket).put(key, body, **self._options)
+        assert self._writer is not None
+        run(self._writer.close())
         self.fs.invalidate_cache(self.path)
 
     def discard(self) -> None:
         """Throw away what was written."""
-        if self._spool is not None:
-            self._spool.close()
+        if self._writer is not None:
+            run(self._writer.abort())
         self.closed = True
 
     def __exit__(self, *error: object) -> None:
         """Close the file; after an error in the block, what was written is thrown away."""
-        if self._spool is not None and error[0] is not None:
+        if self._writer is not None and error[0] is not None:
             self.discard()
         self.close()
 
@@ -164,6 +161,7 @@ class StreamedFile(AbstractAsyncStreamedFile):  # type: ignore[misc]
     """A file that is open for reading (``"rb"``) or writing (``"wb"``, ``"xb"``) in coroutines."""
 
     closed: bool
+    _writer: Writer | None = None
 
     @classmethod
     async def open(cls, fs: FsspecStore, path: str, mode: str, size: int | None = None) -> StreamedFile:
@@ -171,17 +169,25 @@ class StreamedFile(AbstractAsyncStreamedFile):  # type: ignore[misc]
         _check_mode(mode)
         if mode == "rb" and size is None:
             size = await fs._size(path)
-        return cls(fs, path, mode, cache_type="none", size=size)
+        file = cls(fs, path, mode, cache_type="none", size=size)
+        file._writer = None if mode == "rb" else _writer(fs, path, mode)
+        return file
+
+    def __del__(self) -> None:
+        """Drop what has been written, if the file was never closed."""
+        if self._writer is not None:
+            self._writer.abandon(self)
 
     async def _fetch_range(self, start: int, end: int) -> bytes:
         return await self.fs._cat_file(self.path, start, end)  # type: ignore[no-any-return]
 
     async def write(self, data: Any) -> int:
-        """Write bytes."""
-        if self.mode == "rb" or self.closed:
+        """Write bytes; they are sent when they fill a part."""
+        if self._writer is None or self.closed:
             raise io.UnsupportedOperation("this file is not open for writing")
-        self.loc += self.buffer.write(data)
-        return memoryview(data).nbytes
+        size = await arun(self._writer.write(data))
+        self.loc += size
+        return size
 
     async def flush(self, force: bool = False) -> None:
         """Do nothing: an object is written as a whole, when the file is closed."""
@@ -191,12 +197,14 @@ class StreamedFile(AbstractAsyncStreamedFile):  # type: ignore[misc]
         if self.closed:
             return
         self.closed = True
-        if self.mode != "rb":
-            await self.fs._pipe_file(self.path, self.buffer.getbuffer(), _put_mode(self.mode))
+        if self._writer is not None and not self._writer.closed:
+            await arun(self._writer.close())
+            self.fs.invalidate_cache(self.path)
 
     async def __aexit__(self, *error: object) -> None:
         """Close the file; after an error in the block, what was written is thrown away."""
-        self.closed = self.closed or (self.mode != "rb" and error[0] is not None)
+        if self._writer is not None and error[0] is not None:
+            await arun(self._writer.abort())
         await self.close()
 
 
@@ -205,5 +213,16 @@ def _check_mode(mode: str) -> None:
         raise ValueError(f"mode = {mode!r}: give one of {', '.join(MODES)}; an object cannot be changed in place")
 
 
-def _put_mode(mode: str) -> Literal["overwrite", "create"]:
-    return "create" if mode == "xb" else "overwrite"
+def _writer(
+    fs: FsspecStore,
+    path: str,
+    mode: str,
+    buffer_size: int | None = None,
+    attributes: Attributes | None = None,
+    tags: dict[str, str] | None = None,
+) -> Writer:
+    """Return the writer of a file."""
+    bucket, key = fs._split_path(path)
+    put_mode: PutMode = "create" if mode == "xb" else "overwrite"
+    size = buffer_size or WRITE_BUFFER
+    return writer(fs._construct_store(bucket), key, attributes, tags, put_mode, size, PARTS_IN_FLIGHT)

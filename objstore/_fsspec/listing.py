@@ -81,9 +81,12 @@ def _cached(fs: FsspecStore, path: str) -> Info | None:
 
 def _has_any(store: Store, prefix: str) -> Plan[bool]:
     next_page = _pages(store, prefix)
-    while (page := (yield from next_page())) is not None:
-        if page:
-            return True
+    try:
+        while (page := (yield from next_page())) is not None:
+            if page:
+                return True
+    except NotSupportedError:  # a plain web server, which has no folders
+        pass
     return False
 
 

@@ -51,9 +51,9 @@ class Given:
             "credential_provider": self.credential_provider,
         }
 
-    def refuse(self, protocol: str) -> None:
+    def refuse(self, protocol: str, *taken: str) -> None:
         """Raise if anything was given that this kind of store does not take."""
-        for name in (*self.settings, *(self.config or {})):
+        for name in sorted({*self.settings, *(self.config or {})} - {*taken}):
             raise ConfigurationError(f"{protocol} has no setting {name!r}", hint="Leave it out.")
 
     def set(self, name: str, value: Any) -> None:

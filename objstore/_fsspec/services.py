@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from objstore._fsspec.options import AZURE_NAMES, FILE_NAMES, GCS_NAMES, LOCAL_NAMES, S3_NAMES, Given, Rule
 from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store, Store
@@ -51,9 +52,9 @@ def _azure(protocol: str, container: str, given: Given) -> Store:
 
 
 def _http(protocol: str, host: str, given: Given) -> Store:
-    given.refuse(protocol)
-    options = {"client_options": given.client_options or None, "retry_config": given.retry_config or None}
-    return HTTPStore(f"{protocol}://{host}", **options)  # type: ignore[arg-type]
+    given.refuse(protocol, "username", "password", "bearer_token")
+    options: Any = {"client_options": given.client_options or None, "retry_config": given.retry_config or None}
+    return HTTPStore(f"{protocol}://{host}", **given.settings, **options)
 
 
 def _local(protocol: str, bucket: str, given: Given) -> Store:

@@ -197,7 +197,7 @@ def _get_small(fs: FsspecStore, pairs: list[Pair], callback: Callback, batch_siz
             while (result := (yield from results._next())) is not None:
                 source, target = pairs[items[result[0]][0]]
                 yield Call(partial(_write, target, result[1]))
-                _tell(callback, source, target, len(result[1]))  # type: ignore[arg-type]
+                _tell(callback, source, target, len(result[1]))
         finally:
             results.close()
 

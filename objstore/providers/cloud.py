@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +25,9 @@ from objstore.providers.requests import Requests
 from objstore.providers.service import Service
 from objstore.providers.upload import NAMESPACE, Upload
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
+
+PATIENCE = 2.0
+"""How long an interrupted caller waits for the reply that makes it possible to clean up, in seconds."""
 
 
 class Cloud(Requests):
@@ -71,8 +74,12 @@ class Cloud(Requests):
         target = self.target(key, [("uploads", "")])
         # the second is rclone's name for it
         roots = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")
-        root, _ = yield from self.document(shape, target, key, roots, safe=True)
-        return Upload(self, key, root.find_text("UploadId"), options, most_in_flight)
+
+        def upload(root: Element) -> Upload:
+            return Upload(self, key, root.find_text("UploadId"), options, most_in_flight)
+
+        root, _ = yield from self.document(shape, target, key, roots, safe=True, undo=lambda root: upload(root).abort())
+        return upload(root)
 
     # --- the rest
 
@@ -180,9 +187,21 @@ class Cloud(Requests):
     # --- requests that answer with a document
 
     def document(
-        self, shape: Shape, target: bytes, key: str, roots: tuple[str, ...], *, safe: bool, body: bytes = b""
+        self,
+        shape: Shape,
+        target: bytes,
+        key: str,
+        roots: tuple[str, ...],
+        *,
+        safe: bool,
+        body: bytes = b"",
+        undo: Callable[[Element], Plan[None]] | None = None,
     ) -> Plan[tuple[Element, Reply]]:
-        """Send a request and return the document and the reply it came in; an error in a 200 is one like any other."""
+        """Send a request and return the document and the reply it came in; an error in a 200 is one like any other.
+
+        Where there is an `undo`, an interrupted or cancelled caller waits a little for the reply, and undoes what it
+        tells of: nobody else would ever know.
+        """
         policy = self.service.policy
         begun, tries = policy.clock(), 0
         if body:
@@ -191,7 +210,16 @@ class Cloud(Requests):
             yield from self.service.refresh()
             exchange = Exchange(self.service, shape, lambda _: key, safe=safe, keep_head=True)
             exchange.add(target, body=Buffer(body))
-            reply = yield from exchange.only()
+            try:
+                reply = yield from exchange.only(0 if undo is None else PATIENCE)
+            except GeneratorExit:
+                raise
+            except BaseException:
+                if undo is not None and exchange.batch.succeeded(0):
+                    document = parse(bytes(exchange.reply().body), (*roots, "Error"))
+                    if document.tag != "Error":
+                        yield from undo(document)
+                raise
             tries += 1
             document = parse(bytes(reply.body), (*roots, "Error"))
             if document.tag != "Error":

@@ -154,18 +154,29 @@ class Exchange:
         for reply in self.batch.failures():
             yield from self._decide(reply)
 
-    def finish(self) -> Plan[None]:
-        """Add no more requests, and wait for all there are."""
+    def finish(self, patience: float = 0) -> Plan[None]:
+        """Add no more requests, and wait for all there are; interrupted or cancelled, `patience` seconds more."""
         self.seal()
         try:
             while not self.batch.over:
                 yield from self.news()
+        except BaseException as error:
+            if not isinstance(error, Exception | GeneratorExit):
+                yield from self._linger(patience)
+            raise
         finally:
             self.close()
 
-    def only(self) -> Plan[Reply]:
+    def _linger(self, patience: float) -> Plan[None]:
+        """Wait a little longer for what is on its way."""
+        clock = self._service.policy.clock
+        until = clock() + patience
+        while not self.batch.over and (left := until - clock()) > 0:
+            yield from self.news(left)
+
+    def only(self, patience: float = 0) -> Plan[Reply]:
         """Wait for the one request there is, and return its reply."""
-        yield from self.finish()
+        yield from self.finish(patience)
         return self.reply()
 
     def _succeeded(self) -> int:

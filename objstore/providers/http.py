@@ -40,6 +40,7 @@ DIALECT = Dialect(
     smallest_part=1,
     statuses={
         ("GET", 405): Row(errors.NotFoundError, "there is no object of this name, but perhaps a folder"),
+        ("PUT", 404): Row(errors.NotSupportedError, "a file cannot be a folder too, and one of them is there"),
         ("PUT", 405): Row(errors.NotSupportedError, "the server takes no objects, or there is a folder of this name"),
         ("PUT", 409): _NO_FOLDER,
         ("PUT", 507): Row(errors.GenericError, "the server has no room left"),
@@ -47,6 +48,8 @@ DIALECT = Dialect(
         ("PROPFIND", 405): _NO_WEBDAV,
         ("PROPFIND", 501): _NO_WEBDAV,
         ("MKCOL", 409): _NO_FOLDER,
+        # Go's servers lock what a request works on, so of two that need the same folder one is turned away
+        ("MKCOL", 423): Row(errors.GenericError, "the folder is locked", "always"),
         ("COPY", 405): _NO_WEBDAV,
         ("COPY", 409): _NO_FOLDER,
         ("COPY", 501): _NO_WEBDAV,

@@ -130,8 +130,6 @@ class Local:
             return staging.publish()
 
     def _staging(self, key: str, options: WriteOptions) -> Staging:
-        if options.tags:
-            raise errors.NotSupportedError(f"{key!r} cannot have tags: a {STORE} keeps none", store=STORE, path=key)
         return Staging(self.root, key, options.mode, pack_attributes(options.attributes))
 
     def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Parts]:

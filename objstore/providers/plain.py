@@ -91,11 +91,7 @@ class Plain(Requests):
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
         """Begin to read what is known about many objects."""
         yield from self.service.refresh()
-        exchange = _HeadMany(self, keys, most_in_flight)
-        for key in keys:
-            exchange.add(self.target(key))
-        exchange.seal()
-        return exchange
+        return HeadManyPlain(self, keys, most_in_flight)
 
     # --- many reads
 
@@ -141,8 +137,6 @@ class Plain(Requests):
                 raise errors.NotSupportedError(
                     f"An HTTP server cannot store the attribute {name!r}", hint=f"It takes {', '.join(STORED)}."
                 )
-        if options.tags:
-            raise errors.NotSupportedError("An HTTP server cannot store tags", hint="Leave tags out.")
         return super().object_headers(options)
 
 
@@ -163,7 +157,7 @@ def _shared(reads: Sequence[Read], whole: set[str]) -> tuple[list[Read], list[tu
     return sent, sources
 
 
-class _HeadMany(HeadMany):
+class HeadManyPlain(HeadMany):
     """Many HEAD requests under way, and a GET for each that did not tell enough."""
 
     def __init__(self, plain: Plain, keys: Sequence[str], most_in_flight: int) -> None:
@@ -172,6 +166,9 @@ class _HeadMany(HeadMany):
         self._refused: set[int] = set()
         self._by_get: dict[int, ObjectMeta] = {}
         self._all_told = False
+        for key in keys:
+            self.add(plain.target(key))
+        self.seal()
 
     @property
     def over(self) -> bool:
@@ -183,7 +180,7 @@ class _HeadMany(HeadMany):
         if not self.batch.over:
             yield from super().news(within)
         if self.batch.over:
-            yield from self._ask_by_get()
+            yield from self.ask_again()
             self._all_told = True
 
     def _decide(self, reply: Reply) -> Plan[None]:
@@ -193,7 +190,8 @@ class _HeadMany(HeadMany):
         self._refused.add(reply.index)
         self.batch.give_up(reply.index)
 
-    def _ask_by_get(self) -> Plan[None]:
+    def ask_again(self) -> Plan[None]:
+        """Ask by GET what HEAD did not tell."""
         for index, key in enumerate(self._keys):
             told = index not in self._refused and self.batch.reply(index).content_length >= 0
             if told or index in self.errors:

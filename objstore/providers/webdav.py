@@ -1,6 +1,7 @@
 """Objects on a WebDAV server: files, with the folders above them made when they are needed (RFC 4918).
 
-Its one invariant: a folder is never replaced, moved or deleted, for all that is in it would go with it.
+Its one invariant: a folder is never replaced, moved or deleted in the place of an object, for all that is in it would
+go with it.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from objstore._core import Buffer, Listing, Reply, encode_path
 from objstore._effects import Plan
 from objstore.exceptions import BaseError, CorruptResponseError
 from objstore.providers.exchange import Exchange, Shape
-from objstore.providers.many import PutMany
+from objstore.providers.many import HeadMany, PutMany
 from objstore.providers.multistatus import QUESTION, Entry, read_multistatus
 from objstore.providers.pages import OneByOne
-from objstore.providers.plain import Plain
+from objstore.providers.plain import HeadManyPlain, Plain
 from objstore.providers.preconditions import as_kind, write_headers
-from objstore.providers.provider import ANY, ListQuery, Page, Provider, Source, Upload, WriteOptions
+from objstore.providers.provider import ANY, Conditions, ListQuery, Page, Provider, Range, Source, Upload, WriteOptions
 from objstore.providers.requests import EPOCH
 from objstore.types import ObjectMeta, PutResult
 
@@ -42,6 +43,26 @@ class WebDav(Plain):
     """The objects below a URL of a WebDAV server; of a plain one, as far as it goes."""
 
     _answers_whole_trees = True
+
+    # --- reading
+
+    def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
+        """Send one request that reads; what some servers forbid is a folder, and so no object."""
+        try:
+            return (yield from super().read_one(method, key, range, conditions))
+        except errors.PermissionDeniedError as error:
+            raise (yield from self.folders_among([key])).get(key, error) from None
+
+    def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
+        """Begin to read what is known about many objects."""
+        yield from self.service.refresh()
+        return _HeadMany(self, keys, most_in_flight)
+
+    def folders_among(self, keys: Sequence[str]) -> Plan[dict[str, BaseError]]:
+        """Return the errors of those keys that are of folders."""
+        found = (yield from self.look_at(keys)) if keys else {}
+        entries = ((key, entry) for key, entry in found.items() if isinstance(entry, Entry))
+        return {key: error for key, entry in entries if (error := self._unfit(key, entry)) is not None}
 
     # --- writing
 
@@ -103,6 +124,12 @@ class WebDav(Plain):
                 raise
             return error.status or 0
 
+    def delete_folder(self, key: str) -> Plan[None]:
+        """Delete a folder and all that is in it (DELETE)."""
+        exchange = Exchange(self.service, Shape("DELETE", {}), lambda _: key)
+        exchange.add(self.target(f"{key}/"))
+        yield from exchange.only()
+
     # --- questions
 
     def _ask(self, paths: Sequence[str], depth: str) -> Plan[list[list[Entry] | BaseError]]:
@@ -127,7 +154,7 @@ class WebDav(Plain):
             return error
         return [entry._replace(path="/".join(part for part in (path, entry.path) if part)) for entry in found]
 
-    def _look_at(self, keys: Sequence[str]) -> Plan[dict[str, Entry | BaseError | None]]:
+    def look_at(self, keys: Sequence[str]) -> Plan[dict[str, Entry | BaseError | None]]:
         """Return what each key names: an entry, an error, or None where the server has no WebDAV and cannot say."""
         found: dict[str, Entry | BaseError | None] = {}
         for key, answer in zip(keys, (yield from self._ask(keys, "0")), strict=True):
@@ -151,7 +178,7 @@ class WebDav(Plain):
 
     def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
         """Delete objects; return what failed, by key. A folder is refused."""
-        found = yield from self._look_at(keys)
+        found = yield from self.look_at(keys)
         failed = {key: error for key in keys if (error := self._unfit(key, found[key])) is not None}
         rest = [key for key in keys if key not in failed]
         return {**failed, **((yield from self.delete_singly(rest, most_in_flight)) if rest else {})}
@@ -188,10 +215,10 @@ class WebDav(Plain):
 
     def _check_transfer(self, origin: WebDav, source: str, target: str, overwrite: bool) -> Plan[None]:
         """Raise unless an object is to be copied or moved to where nothing is, or an object that may be replaced."""
-        found = (yield from origin._look_at([source]))[source]
+        found = (yield from origin.look_at([source]))[source]
         if (error := self._unfit(source, found)) is not None:
             raise error
-        there = (yield from self._look_at([target]))[target]
+        there = (yield from self.look_at([target]))[target]
         if isinstance(there, BaseError) and there.status not in NO_FOLDER:
             raise there
         if isinstance(there, Entry) and (there.is_folder or not overwrite):
@@ -216,7 +243,10 @@ class WebDav(Plain):
     # --- listings
 
     def list_page(self, query: ListQuery) -> Plan[Page]:
-        """List a folder or all that is below it, as one page: a WebDAV server answers all at once."""
+        """List a folder or all that is below it, as one page: a WebDAV server answers all at once.
+
+        The folders come along, of whole trees too.
+        """
         folder = query.prefix.rpartition("/")[0]
         if query.delimiter:
             entries = yield from self._level([folder])
@@ -224,12 +254,12 @@ class WebDav(Plain):
             entries = yield from self._tree(folder, query.prefix)
         below = [entry for entry in entries if entry.path.startswith(query.prefix) and entry.path > query.offset]
         files = [entry for entry in below if not entry.is_folder]
-        objects = [_meta(entry) for entry in files if entry.size >= 0]
+        objects = [meta_of(entry) for entry in files if entry.size >= 0]
         if len(objects) < len(files):
             objects += yield from self._asked([entry.path for entry in files if entry.size < 0])
         names = [entry.path + "/" for entry in entries if entry.is_folder and entry.path != folder]
         prefixes = sorted(name for name in names if name.startswith(query.prefix) and name > query.offset)
-        return Page(Listing.of(sorted(objects, key=lambda meta: meta["path"])), prefixes if query.delimiter else [], "")
+        return Page(Listing.of(sorted(objects, key=lambda meta: meta["path"])), prefixes, "")
 
     def list_many(self, *, most_in_flight: int) -> Plan[OneByOne]:
         """Begin to read listings, one after the other."""
@@ -301,7 +331,8 @@ def _folders(entries: Sequence[Entry], root: str, prefix: str) -> list[str]:
     ]
 
 
-def _meta(entry: Entry) -> ObjectMeta:
+def meta_of(entry: Entry) -> ObjectMeta:
+    """Return what a listing says of a file."""
     return {
         "path": entry.path,
         "last_modified": entry.modified or EPOCH,
@@ -309,6 +340,21 @@ def _meta(entry: Entry) -> ObjectMeta:
         "e_tag": entry.e_tag,
         "version": None,
     }
+
+
+class _HeadMany(HeadManyPlain):
+    """Many HEAD requests under way; of what is forbidden it is asked whether it is a folder."""
+
+    def __init__(self, dav: WebDav, keys: Sequence[str], most_in_flight: int) -> None:
+        super().__init__(dav, keys, most_in_flight)
+        self._dav = dav
+
+    def ask_again(self) -> Plan[None]:
+        """Ask by GET what HEAD did not tell, and by PROPFIND what is forbidden."""
+        yield from super().ask_again()
+        forbidden = [index for index, error in self.errors.items() if isinstance(error, errors.PermissionDeniedError)]
+        folders = yield from self._dav.folders_among([self._keys[index] for index in forbidden])
+        self.errors.update((index, folders.get(self._keys[index], self.errors[index])) for index in forbidden)
 
 
 class _PutMany(PutMany):

@@ -84,7 +84,6 @@ CANNOT = {
         **NO_BUCKET,
         "ETags within a second": "WsgiDAV makes an ETag of the second and the size",
         "every Destination": "WsgiDAV decodes a Destination before it takes it apart: a ? or ; ends the path",
-        "folders that are missing": "WsgiDAV says 403 of a folder",
     },
 }
 """What a server cannot do, and why a test with the mark ``needs`` of that is skipped there."""

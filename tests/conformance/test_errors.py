@@ -43,7 +43,6 @@ async def test_an_object_below_an_object_is_missing(library: Face) -> None:
         await library.get("small/below")
 
 
-@pytest.mark.needs("folders that are missing")
 async def test_a_folder_is_no_object(library: Face) -> None:
     with pytest.raises(exceptions.NotFoundError):
         await library.head("many")

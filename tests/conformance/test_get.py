@@ -204,6 +204,7 @@ async def check_bytes(result: Any, wanted: bytes) -> None:
 @pytest.mark.parametrize("least", [0, 1, PART - 1, PART + 1, 30 << 20])
 async def test_stream_gives_chunks_of_a_least_size(library: Face, mode: Mode, large: bytes, least: int) -> None:
     chunks = await mode.all((await library.get("large")).stream(least))
+    assert all(isinstance(chunk, bytes) for chunk in chunks)
     assert all(len(chunk) >= least for chunk in chunks[:-1])
     assert b"".join(chunks) == large
 

@@ -287,7 +287,6 @@ async def test_what_http_cannot_do(open_at: Callable[..., Face], plain: Server) 
         lambda: store.sign("GET", "a", timedelta(seconds=9)),
         lambda: store.put("a", b"1", attributes={"mine": "1"}),
         lambda: store.put("a", b"1", attributes={"Storage-Class": "x"}),
-        lambda: store.put("a", b"1", tags={"a": "b"}),
         lambda: store.put_many({"a": b"1"}, attributes={"mine": "1"}),
     ):
         with pytest.raises(exceptions.NotSupportedError):

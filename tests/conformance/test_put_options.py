@@ -106,6 +106,11 @@ async def test_tags(bucket: Bucket, mode: Mode, use_multipart: bool | None) -> N
     assert {tag["Key"]: tag["Value"] for tag in found} == tags
 
 
+async def test_tags_are_left_out_where_there_are_none(store: Face, mode: Mode) -> None:
+    await store.put("object", SMALL, tags={"a": "b"})
+    assert await mode(await store.get("object")).bytes() == SMALL
+
+
 @pytest.mark.needs("tags")
 async def test_tags_can_be_disabled(bucket: Bucket, mode: Mode) -> None:
     await mode(bucket.open(disable_tagging=True)).put("object", SMALL, tags={"a": "b"})

@@ -43,6 +43,16 @@ async def test_a_folder_is_not_deleted(folder: Face) -> None:
     assert await paths(folder) == ["a/b"]
 
 
+async def test_what_is_written_in_the_place_of_a_folder(folder: Face) -> None:
+    """It is refused, and not as if an object were missing."""
+    await folder.put("a/b", b"1")
+    for path in ("a", "a/b/c"):
+        with pytest.raises(exceptions.BaseError, match="folder") as caught:
+            await folder.put(path, b"2")
+        assert not isinstance(caught.value, exceptions.NotFoundError)
+    assert await paths(folder) == ["a/b"]
+
+
 async def test_what_does_not_exist_cannot_be_deleted(folder: Face) -> None:
     await folder.put("a", b"1")
     with pytest.raises(exceptions.NotFoundError, match="missing"):

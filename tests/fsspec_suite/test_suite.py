@@ -12,7 +12,7 @@ pytest.importorskip("fsspec")
 from fsspec.tests import abstract
 
 from objstore.fsspec import FsspecStore
-from tests.servers import S3Server
+from tests.servers import S3Server, WebDavServer
 
 numbers = count()
 
@@ -28,22 +28,43 @@ def on_server(server: S3Server) -> FsspecStore:
     )
 
 
+def on_web_server(server: WebDavServer) -> FsspecStore:
+    """Return a filesystem of everything on the web."""
+    return FsspecStore(
+        "http",
+        username=server.username,
+        password=server.password,
+        client_options={"allow_http": True},
+        skip_instance_cache=True,
+    )
+
+
+def open_fs(request: pytest.FixtureRequest) -> FsspecStore:
+    """Return the filesystem of each store."""
+    if request.param in ("memory", "file"):
+        return FsspecStore(request.param, skip_instance_cache=True)
+    server: S3Server | WebDavServer = request.getfixturevalue(request.param)
+    if isinstance(server, WebDavServer):
+        return on_web_server(server)
+    server.make_bucket("fsspec-suite")
+    return on_server(server)
+
+
 class Fixtures(abstract.AbstractFixtures):
     """Each store in turn, and a folder that no other test uses."""
 
     @pytest.fixture(scope="class", params=["memory", "file", "ministack", "moto"])
     @classmethod
     def fs(cls, request: pytest.FixtureRequest) -> FsspecStore:
-        if request.param in ("memory", "file"):
-            return FsspecStore(request.param, skip_instance_cache=True)
-        server: S3Server = request.getfixturevalue(request.param)
-        server.make_bucket("fsspec-suite")
-        return on_server(server)
+        return open_fs(request)
 
     @pytest.fixture
-    def fs_path(self, fs: FsspecStore, tmp_path: Path) -> str:
+    def fs_path(self, request: pytest.FixtureRequest, fs: FsspecStore, tmp_path: Path) -> str:
         if fs.service.root:
             return str(tmp_path)
+        if fs.protocol == "http":
+            url: str = request.getfixturevalue(request.node.callspec.params["fs"]).url
+            return f"{url.removeprefix('http://')}/fsspec-suite/{next(numbers)}"
         return f"{'fsspec-suite/' if fs.service.has_buckets else ''}{next(numbers)}"
 
     @pytest.fixture
@@ -51,11 +72,20 @@ class Fixtures(abstract.AbstractFixtures):
         return False
 
 
+class WebFixtures(Fixtures):
+    """WebDAV servers too. They keep a folder that has been emptied, which the suites for writing take to be gone."""
+
+    @pytest.fixture(scope="class", params=["memory", "file", "webdav", "wsgidav", "ministack", "moto"])
+    @classmethod
+    def fs(cls, request: pytest.FixtureRequest) -> FsspecStore:
+        return open_fs(request)
+
+
 class TestCopy(Fixtures, abstract.AbstractCopyTests):
     """Copies."""
 
 
-class TestGet(Fixtures, abstract.AbstractGetTests):
+class TestGet(WebFixtures, abstract.AbstractGetTests):
     """Downloads."""
 
 
@@ -63,9 +93,9 @@ class TestPut(Fixtures, abstract.AbstractPutTests):
     """Uploads."""
 
 
-class TestOpen(Fixtures, abstract.AbstractOpenTests):
+class TestOpen(WebFixtures, abstract.AbstractOpenTests):
     """Modes of opening."""
 
 
-class TestPipe(Fixtures, abstract.AbstractPipeTests):
+class TestPipe(WebFixtures, abstract.AbstractPipeTests):
     """Modes of writing."""

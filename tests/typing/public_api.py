@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TypeAlias, assert_type
+from typing import Literal, TypeAlias, assert_type
 
-from arro3.core import RecordBatch
+from arro3.core import RecordBatch, Table
 
 import objstore
 from objstore import Bytes, BytesStream, GetResult, ListStream
@@ -38,7 +38,8 @@ def reads(store: S3Store) -> None:
     assert_type(result.range, tuple[int, int])
     assert_type(result.attributes, Attributes)
     assert_type(result.stream(), BytesStream)
-    assert_type(next(iter(result)), Bytes)
+    assert_type(next(iter(result)), bytes)
+    assert_type(list(result.stream()), list[bytes])
     assert_type(store.get_range("a", start=0, length=3), Bytes)
     assert_type(store.get_range("a", start=0, end=3)[1:], Bytes)
     assert_type(store.get_range("a", start=0, end=3)[1], int)
@@ -51,7 +52,7 @@ async def reads_async(store: S3Store) -> None:
     result = await store.get_async("a")
     assert_type(result, GetResult)
     assert_type(await result.bytes_async(), Bytes)
-    assert_type(await anext(aiter(result)), Bytes)
+    assert_type(await anext(aiter(result)), bytes)
     assert_type(await store.get_range_async("a", start=0, length=3), Bytes)
     assert_type(await store.get_ranges_async("a", starts=[0], ends=[3]), list[Bytes])
     assert_type(await store.head_async("a"), ObjectMeta)
@@ -60,7 +61,6 @@ async def reads_async(store: S3Store) -> None:
 def writes(store: S3Store) -> None:
     assert_type(store.put("a", b"1", attributes={"Content-Type": "text/plain"}, mode="create"), PutResult)
     assert_type(store.put("a", iter([b"1", b"2"]), mode={"e_tag": "tag"}), PutResult)
-    assert_type(store.put_many({"a": b"1"}), list[PutResult | BaseError])
     store.put("a", b"1", mode="append")  # type: ignore[arg-type]
     store.put("a", 1)  # type: ignore[arg-type]
 
@@ -73,18 +73,45 @@ def lists(store: S3Store) -> None:
     assert_type(next(store.list(return_arrow=True)), RecordBatch)
     assert_type(store.list(return_arrow=True).collect(), RecordBatch)
     assert_type(store.list_with_delimiter()["common_prefixes"], Sequence[str])
+    assert_type(store.list_with_delimiter()["objects"], Metas)
+    assert_type(store.list_with_delimiter(return_arrow=True)["objects"], Table)
+    assert_type(next(store.list_level())["objects"], Metas)
+    assert_type(next(store.list_level(return_arrow=True))["objects"], RecordBatch)
 
 
 async def lists_async(store: S3Store) -> None:
     assert_type(await anext(store.list_async("a")), Metas)
     assert_type(await store.list_async().collect_async(), Metas)
+    assert_type((await store.list_with_delimiter_async())["objects"], Metas)
+    assert_type((await store.list_with_delimiter_async(return_arrow=True))["objects"], Table)
     assert_type(await store.list_async(return_arrow=True).collect_async(), RecordBatch)
 
 
-def many(store: S3Store) -> None:
-    assert_type(store.get_many(["a", ("b", 0, 3), ("c", 3, None)]), list[Bytes | BaseError])
-    assert_type(store.head_many(["a"]), list[ObjectMeta | BaseError])
-    assert_type(next(iter(store.iter_many(["a"]))), tuple[int, Bytes | BaseError])
+def many(store: S3Store, on_error: Literal["raise", "return"]) -> None:
+    """Errors are among the results only where they are returned."""
+    results = store.get_many(["a", ("b", 0, 3), ("c", 3, None)])
+    assert_type(results, list[Bytes])
+    assert_type(results[0].to_bytes(), bytes)
+    assert_type(store.get_many(["a"], on_error="raise", progress=print), list[Bytes])
+    assert_type(store.get_many(["a"], on_error="return"), list[Bytes | BaseError])
+    assert_type(store.get_many(["a"], on_error=on_error), list[Bytes] | list[Bytes | BaseError])
+    assert_type(store.head_many(["a"]), list[ObjectMeta])
+    assert_type(store.head_many(["a"], on_error="return"), list[ObjectMeta | BaseError])
+    assert_type(store.put_many({"a": b"1"}), list[PutResult])
+    assert_type(store.put_many({"a": b"1"}, on_error="return"), list[PutResult | BaseError])
+    assert_type(next(iter(store.iter_many(["a"]))), tuple[int, Bytes])
+    assert_type(next(iter(store.iter_many(["a"], on_error="return"))), tuple[int, Bytes | BaseError])
+    store.get_many(["a"], on_error="ignore")  # type: ignore[call-overload]
+
+
+async def many_async(store: S3Store) -> None:
+    assert_type(await store.get_many_async(["a"]), list[Bytes])
+    assert_type(await store.get_many_async(["a"], on_error="return"), list[Bytes | BaseError])
+    assert_type(await store.head_many_async(["a"]), list[ObjectMeta])
+    assert_type(await store.head_many_async(["a"], on_error="return"), list[ObjectMeta | BaseError])
+    assert_type(await store.put_many_async([("a", b"1")]), list[PutResult])
+    assert_type(await store.put_many_async([("a", b"1")], on_error="return"), list[PutResult | BaseError])
+    assert_type(await anext(aiter(store.iter_many_async(["a"]))), tuple[int, Bytes])
 
 
 def signs(store: S3Store) -> None:
@@ -104,3 +131,5 @@ async def functions(store: S3Store) -> None:
     assert_type(await objstore.get_ranges_async(store, "a", starts=[0], ends=[3]), list[Bytes])
     assert_type(objstore.list(store, return_arrow=True), ArrowListStream)
     assert_type(objstore.sign(store, "GET", ["a"], HOUR), list[str])
+    assert_type(objstore.get_many(store, ["a"]), list[Bytes])
+    assert_type(await objstore.head_many_async(store, ["a"], on_error="return"), list[ObjectMeta | BaseError])

@@ -6,11 +6,12 @@ import asyncio
 import inspect
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from objstore.store import MemoryStore, S3Store, Store
+from objstore.store import LocalStore, MemoryStore, S3Store, Store
 from tests.servers import S3Server
 
 SERVERS = ("ministack", "moto")
@@ -49,9 +50,11 @@ def s3_server(request: pytest.FixtureRequest) -> S3Server:
     return server
 
 
-@pytest.fixture(scope="session", params=["memory", *SERVERS])
-def server(request: pytest.FixtureRequest) -> S3Server | None:
-    """Each server that will do in turn; None for the memory."""
+@pytest.fixture(scope="session", params=["memory", "local", *SERVERS])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> S3Server | Path | None:
+    """Each server that will do in turn; a directory for local files, None for the memory."""
+    if request.param == "local":
+        return tmp_path_factory.mktemp("zarr")
     return None if request.param == "memory" else request.getfixturevalue(request.param)
 
 
@@ -62,6 +65,8 @@ def bucket(s3_server: S3Server) -> S3Store:
 
 
 @pytest.fixture
-def place(server: S3Server | None) -> Store:
-    """An empty store, in memory and on each server."""
+def place(server: S3Server | Path | None) -> Store:
+    """An empty store, in memory, on local files and on each server."""
+    if isinstance(server, Path):
+        return LocalStore(server / f"zarr-{next(numbers):04}", mkdir=True)
     return MemoryStore() if server is None else new_bucket(server)
