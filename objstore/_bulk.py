@@ -21,7 +21,7 @@ from objstore._progress import Progress, news, onward, settle, tell
 from objstore._run import arun, run
 from objstore._source import check_file, open_body
 from objstore.exceptions import BaseError, InvalidRangeError
-from objstore.providers.provider import Exchange, Fetch, Provider, Range, Read, Target, WriteOptions
+from objstore.providers.provider import WHOLE, Exchange, Fetch, Provider, Range, Read, Target, WriteOptions
 from objstore.types import Attributes, ObjectMeta, PutInput, PutMode, PutResult, Request
 
 if TYPE_CHECKING:
@@ -103,8 +103,9 @@ def get_many(
 def read_requests(store: Store, requests: Iterable[Request]) -> list[Read]:
     """Return the requests of a bulk read, checked."""
     _check_several(requests)
-    key = store.key
-    return [Read(key(request)) if isinstance(request, str) else _ranged(store, request) for request in requests]
+    asked = [(request, WHOLE) if isinstance(request, str) else _ranged(request) for request in requests]
+    keys = store.keys([path for path, _ in asked])
+    return [Read(key, range) for key, (_, range) in zip(keys, asked, strict=True)]
 
 
 def _check_several(paths: object) -> None:
@@ -112,7 +113,7 @@ def _check_several(paths: object) -> None:
         raise TypeError(f"{paths!r} is one path: give a list, [{paths!r}]")
 
 
-def _ranged(store: Store, request: Any) -> Read:
+def _ranged(request: Any) -> tuple[str, Range]:
     try:
         path, start, end = request
         first, last = operator.index(start), -1 if end is None else operator.index(end)
@@ -124,7 +125,7 @@ def _ranged(store: Store, request: Any) -> Read:
         raise InvalidRangeError(f"the range of {request!r} is empty or reversed: end must be after start")
     if first < 0:
         raise InvalidRangeError(f"the range of {request!r} begins before the object")
-    return Read(store.key(path), Range(first, last))
+    return path, Range(first, last)
 
 
 def _with_targets(reads: Sequence[Read], out: Any) -> list[Read]:
@@ -376,7 +377,7 @@ def head_many(
     """
     _check_on_error(on_error)
     _check_several(paths)
-    keys = [store.key(path) for path in paths]
+    keys = store.keys(list(paths))
     exchange = yield from store.provider.head_many(keys, most_in_flight=_in_flight(max_concurrency))
     try:
         yield from _finish(exchange, on_error, progress)

@@ -352,7 +352,7 @@ def delete(store: Store, paths: str | Sequence[str], *, progress: Progress | Non
     """
     if not isinstance(paths, str) and not isinstance(paths, Sequence):
         raise TypeError(f"paths is of the type {type(paths).__name__}: give a str or a sequence of str")
-    keys = [store.key(path) for path in ([paths] if isinstance(paths, str) else paths)]
+    keys = store.keys([paths] if isinstance(paths, str) else list(paths))
     failed: dict[str, errors.BaseError] = {}
     size = len(keys) if progress is None else DELETES_IN_FLIGHT * 1000
     for start in range(0, len(keys), size or 1):
@@ -421,6 +421,6 @@ def sign(
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
     """
     check_signing(method, expires_in, response_headers)
-    keys = [store.key(path) for path in ([paths] if isinstance(paths, str) else paths)]
+    keys = store.keys([paths] if isinstance(paths, str) else list(paths))
     urls = yield from store.provider.sign(method, keys, expires_in, response_headers or {})
     return urls[0] if isinstance(paths, str) else urls

@@ -6,7 +6,7 @@ A store is small, picklable and equal to another that was given the same; all it
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
@@ -67,6 +67,10 @@ class Store:
     def key(self, path: str) -> str:
         """Return the key of a path: checked, and behind the store's prefix."""
         return self._keys.key(path)
+
+    def keys(self, paths: Sequence[str]) -> Sequence[str]:
+        """Return the keys of many paths, as `key` does."""
+        return self._keys.many(paths)
 
     def full_prefix(self, prefix: str | None, by: str = "segment") -> str:
         """Return the beginning of the keys below a prefix; by ``"string"``, of those that just begin with it."""
