@@ -192,8 +192,10 @@ def webdav() -> Iterator[WebDavServer]:
             "--baseurl=/dav",
             f"--user={server.username}",
             f"--pass={server.password}",
+            "--vfs-cache-mode=writes",
+            "--cache-dir=cache",  # in the scratch folder: nobody would tidy up in the user's own
         ]
-        with running([rclone_program(), "serve", "webdav", folder, "--vfs-cache-mode=writes", *options], port):
+        with running([rclone_program(), "serve", "webdav", folder, *options], port):
             yield server
 
 
