@@ -17,12 +17,12 @@ from objstore._arguments import check_at_least, read_write_options
 from objstore._core import Buffer, Bytes
 from objstore._effects import Plan
 from objstore._ops import EMPTY, put_body
-from objstore._progress import Progress, news, onward, settle, tell
+from objstore._progress import news, onward, settle, tell
 from objstore._run import arun, run
 from objstore._source import check_file, open_body
 from objstore.exceptions import BaseError, InvalidRangeError
 from objstore.providers.provider import WHOLE, Exchange, Fetch, Provider, Range, Read, Target, WriteOptions
-from objstore.types import Attributes, ObjectMeta, PutInput, PutMode, PutResult, Request
+from objstore.types import Attributes, ObjectMeta, Progress, PutInput, PutMode, PutResult, Request
 
 if TYPE_CHECKING:
     from objstore.store import Store

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from objstore._core import Buffer, Bytes
 from objstore._effects import Plan
 from objstore._ops import DEFAULT_CHUNK, get, put_body
-from objstore._progress import Progress
 from objstore.providers.provider import ANY, Source, WriteOptions
 from objstore.results import BytesStream
 
 if TYPE_CHECKING:
     from objstore.store import Store
+    from objstore.types import Progress
 
 PARTS_IN_FLIGHT = 12
 

@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING
 from objstore import exceptions as errors
 from objstore._arguments import check_at_least
 from objstore._effects import Call, Plan
-from objstore._progress import Progress
 from objstore.providers.provider import ANY, Conditions, Fetch, Range, Read
 from objstore.results import changed, check_version, strong
-from objstore.types import ObjectMeta
+from objstore.types import ObjectMeta, Progress
 
 if TYPE_CHECKING:
     from objstore.store import Store

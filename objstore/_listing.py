@@ -18,7 +18,7 @@ from objstore._effects import Plan
 from objstore._forms import DICTS, Form, arrow
 from objstore._glob import Pattern
 from objstore._ops import DELETES_IN_FLIGHT, raise_first
-from objstore._progress import Found, Progress
+from objstore._progress import Found
 from objstore._split import Split, Stretch
 from objstore.exceptions import BaseError
 from objstore.providers.provider import ListMany, ListQuery, Page, Provider
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from arro3.core import RecordBatch, Table
 
     from objstore.store import Store
-    from objstore.types import ListResult, ObjectMeta
+    from objstore.types import ListResult, ObjectMeta, Progress
 
 By: TypeAlias = Literal["segment", "string"]
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from objstore._coalesce import coalesce as coalesce_ranges
 from objstore._core import Buffer, Bytes
 from objstore._effects import Plan
 from objstore._parts import begin_parts
-from objstore._progress import Progress, settle
+from objstore._progress import settle
 from objstore._source import Body, open_body
 from objstore.providers.provider import (
     ANY,
@@ -36,6 +36,7 @@ from objstore.types import (
     Attributes,
     GetOptions,
     ObjectMeta,
+    Progress,
     PutInput,
     PutMode,
     PutResult,

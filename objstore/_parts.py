@@ -9,9 +9,9 @@ from contextlib import suppress
 
 from objstore import exceptions as errors
 from objstore._effects import Plan
-from objstore._progress import Progress, tell
+from objstore._progress import tell
 from objstore.providers.provider import Provider, Source, Upload, WriteOptions
-from objstore.types import PutResult
+from objstore.types import Progress, PutResult
 
 
 class Parts:

@@ -5,15 +5,12 @@ Everything that takes long has an argument `progress`; whatever it does, it is t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from objstore._effects import Plan
     from objstore.providers.provider import Exchange
-
-Progress: TypeAlias = Callable[[int, int, int], object]
-"""Is told how many requests are done, how many there are, and how many bytes have been moved."""
+    from objstore.types import Progress
 
 TOLD_EVERY = 0.1
 """How often the caller is told while nothing ends, in seconds."""

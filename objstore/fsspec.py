@@ -114,6 +114,7 @@ class FsspecStore(AsyncFileSystem, metaclass=_ByProtocol):  # type: ignore[misc]
         listings = {name: kwargs.pop(name) for name in _LISTINGS if name in kwargs}
         given = Given({}, dict(client_options or {}), dict(retry_config or {}), config, credential_provider)
         self._given = read_options(kwargs, self.service.names, given)
+        self.service.check(self.protocol, self._given)
         super().__init__(*args, asynchronous=True, batch_size=batch_size, **listings)  # True: no IO thread is started
         self.asynchronous = asynchronous or type(self).asynchronous
         self._loop = loop

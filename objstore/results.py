@@ -15,10 +15,10 @@ from objstore._arguments import check_at_least
 from objstore._core import Buffer, Bytes, Listing
 from objstore._effects import Plan
 from objstore._forms import Form
-from objstore._progress import Found, Progress, news, onward, settle, tell
+from objstore._progress import Found, news, onward, settle, tell
 from objstore._run import arun, both, run
 from objstore.providers.provider import Conditions, Fetch, Fetched, Provider, Range, Read, Target
-from objstore.types import Attributes, ObjectMeta
+from objstore.types import Attributes, ObjectMeta, Progress
 
 if TYPE_CHECKING:
     from typing import Self

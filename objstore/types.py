@@ -8,7 +8,7 @@ Its one invariant: every name can be imported at run time on every supported Pyt
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
@@ -44,6 +44,7 @@ __all__ = [
     "ListResult",
     "ObjectMeta",
     "OffsetRange",
+    "Progress",
     "PutInput",
     "PutMode",
     "PutResult",
@@ -145,6 +146,12 @@ PutMode: TypeAlias = Literal["create", "overwrite"] | UpdateVersion
 
 PutInput: TypeAlias = str | Path | IO[bytes] | Buffer | Iterable[Buffer] | AsyncIterable[Buffer]
 """What can be uploaded: a local file (path or open binary file), a buffer, or an iterable of buffers."""
+
+Progress: TypeAlias = Callable[[int, int, int], object]
+"""What is told how far an operation is: how much is done, how much there is, and how many bytes have been moved.
+
+Much is counted in requests or parts; where objects are listed or deleted, in objects, and there are no bytes.
+"""
 
 Request: TypeAlias = str | tuple[str, int, int | None]
 """An item of ``get_many``: a path, or ``(path, start, end)`` in bytes, where ``None`` is the end of the object."""

@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -142,6 +143,18 @@ def test_an_upload_cancelled_while_it_begins_leaves_nothing(fault_server: FaultS
     asyncio.run(main())
     operations = [request["operation"] for request in fault_server.requests("slow-create")]
     assert operations == ["create", "abort"]
+
+
+def test_a_cancelled_upload_does_not_wait_for_ever(fault_server: FaultServer) -> None:
+    store = store_on(fault_server)
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(store.put_async("stalled-create/a", bytes(12 << 20)), 0.2)
+
+    begun = time.monotonic()
+    asyncio.run(main())
+    assert time.monotonic() - begun < 4
 
 
 def test_an_upload_interrupted_while_it_begins_leaves_nothing(fault_server: FaultServer) -> None:

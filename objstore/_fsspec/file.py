@@ -41,7 +41,8 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         autocommit: Whether closing it puts it in its place; else `commit` does.
         cache_type: Which of fsspec's caches is used for reading.
         cache_options: Its options.
-        buffer_size: The same as `block_size`; of a file that is written, the size of a part.
+        buffer_size: The same as `block_size`; of a file that is written, the size of a part. Where a store takes no
+            parts, all of it is in memory until it is closed.
         attributes: What to store with a file that is written.
         tags: Tags to give it, where the store keeps tags.
         size: The size of the file, if it is known: it need not be asked for.

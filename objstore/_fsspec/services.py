@@ -11,6 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from objstore._fsspec.options import AZURE_NAMES, FILE_NAMES, GCS_NAMES, LOCAL_NAMES, S3_NAMES, Given, Rule
+from objstore._options import parse
+from objstore.providers.azure import AZURE
+from objstore.providers.gcs import GCS
+from objstore.providers.provider import BucketKind
+from objstore.providers.s3 import S3
 from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store, Store
 
 OWN = "obj"
@@ -24,6 +29,7 @@ class Service:
     Args:
         protocols: Its names, the usual one first.
         open: Makes the store of a bucket, by the usual protocol, the bucket, and what was given.
+        check: Raises if something was given that these stores do not have; is called with the protocol.
         has_buckets: Whether a path begins with the name of a bucket (or container, or host).
         root: What all paths begin with.
         names: The options that go by other names with the usual implementation of fsspec, and what they mean here.
@@ -31,6 +37,7 @@ class Service:
 
     protocols: tuple[str, ...]
     open: Callable[[str, str, Given], Store]
+    check: Callable[[str, Given], object]
     has_buckets: bool = True
     root: str = ""
     names: Mapping[str, Rule] = field(default_factory=dict)
@@ -41,8 +48,19 @@ def _bucket(kind: Callable[..., Store]) -> Callable[[str, str, Given], Store]:
     return lambda protocol, bucket, given: kind(bucket, raw_keys=True, **given.arguments())
 
 
+def _of(kind: BucketKind) -> Callable[[str, Given], object]:
+    """Return what checks the settings of a cloud service, as far as they are known before there is a bucket."""
+    return lambda _, given: parse(
+        kind.table, config=given.config, keywords=given.settings, client_options=given.client_options
+    )
+
+
+def _only(*taken: str) -> Callable[[str, Given], object]:
+    """Return what checks that there are no settings but these."""
+    return lambda protocol, given: given.refuse(protocol, *taken)
+
+
 def _memory(protocol: str, bucket: str, given: Given) -> Store:
-    given.refuse("memory")
     return MemoryStore(raw_keys=True)
 
 
@@ -52,7 +70,6 @@ def _azure(protocol: str, container: str, given: Given) -> Store:
 
 
 def _http(protocol: str, host: str, given: Given) -> Store:
-    given.refuse(protocol, "username", "password", "bearer_token")
     options: Any = {"client_options": given.client_options or None, "retry_config": given.retry_config or None}
     return HTTPStore(f"{protocol}://{host}", **given.settings, **options)
 
@@ -61,14 +78,16 @@ def _local(protocol: str, bucket: str, given: Given) -> Store:
     return LocalStore(**given.settings)
 
 
+_WEB = _only("username", "password", "bearer_token")
+
 SERVICES = (
-    Service(("s3", "s3a"), _bucket(S3Store), names=S3_NAMES),
-    Service(("gs", "gcs"), _bucket(GCSStore), names=GCS_NAMES),
-    Service(("abfs", "abfss", "adl", "az", "azure"), _azure, names=AZURE_NAMES),
-    Service(("http",), _http, names=FILE_NAMES),
-    Service(("https",), _http, names=FILE_NAMES),
-    Service(("file",), _local, has_buckets=False, root="/", names=LOCAL_NAMES),
-    Service(("memory",), _memory, has_buckets=False, names=FILE_NAMES),
+    Service(("s3", "s3a"), _bucket(S3Store), _of(S3), names=S3_NAMES),
+    Service(("gs", "gcs"), _bucket(GCSStore), _of(GCS), names=GCS_NAMES),
+    Service(("abfs", "abfss", "adl", "az", "azure"), _azure, _of(AZURE), names=AZURE_NAMES),
+    Service(("http",), _http, _WEB, names=FILE_NAMES),
+    Service(("https",), _http, _WEB, names=FILE_NAMES),
+    Service(("file",), _local, _only("automatic_cleanup", "mkdir"), has_buckets=False, root="/", names=LOCAL_NAMES),
+    Service(("memory",), _memory, _only(), has_buckets=False, names=FILE_NAMES),
 )
 
 BY_PROTOCOL: Mapping[str, tuple[str, Service]] = {
