@@ -172,7 +172,7 @@ def _await_here(awaitable: Awaitable[T]) -> T:
 
 
 def _result(future: Future[T]) -> T:
-    """Wait for a future, and look for signals meanwhile: one that comes just before a lock is waited for ends no wait."""
+    """Wait for a future. Look for signals now and then: one that comes just before the wait does not end it."""
     while not future.done():
         wait_for_any([future], SIGNAL_CHECK)
     return future.result()
