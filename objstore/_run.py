@@ -14,9 +14,11 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for_any
 from contextlib import suppress
 from contextvars import copy_context
-from functools import cache, wraps
+from functools import wraps
 from inspect import GEN_CLOSED, getgeneratorstate
 from types import CoroutineType
 from typing import Any, ClassVar, ParamSpec, TypeVar
@@ -27,6 +29,9 @@ from objstore._effects import Background, Call, Effect, Plan, Sleep, Wait
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+SIGNAL_CHECK = 0.05
+"""After how many seconds a blocked caller looks for Ctrl-C, as in the engine."""
 
 
 def both(plan: Callable[P, Plan[T]]) -> tuple[Callable[P, T], Callable[P, CoroutineType[Any, Any, T]]]:
@@ -131,7 +136,7 @@ def _perform(effect: Effect) -> Any:
             result = function()
             return _await_here(result) if inspect.isawaitable(result) else result
         case Wait(future):
-            return future.result()
+            return _result(future)
 
 
 async def _perform_async(effect: Effect) -> Any:
@@ -173,21 +178,37 @@ def _await_here(awaitable: Awaitable[T]) -> T:
 
     future = asyncio.run_coroutine_threadsafe(wait(), _side_loop())
     try:
-        return future.result()
+        return _result(future)
     finally:
         future.cancel()
 
 
-@cache
+def _result(future: Future[T]) -> T:
+    """Wait for a future. Look for signals now and then: one that comes just before the wait does not end it."""
+    while not future.done():
+        wait_for_any([future], SIGNAL_CHECK)
+    return future.result()
+
+
+_side: dict[str, asyncio.AbstractEventLoop] = {}
+
+
 def _side_loop() -> asyncio.AbstractEventLoop:
     """Return the event loop on which blocking operations await what users gave them."""
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="objstore-await", daemon=True).start()
+    known = _side.get("loop")
+    if known is not None:
+        return known
+    made = asyncio.new_event_loop()
+    loop = _side.setdefault("loop", made)
+    if loop is made:
+        threading.Thread(target=loop.run_forever, name="objstore-await", daemon=True).start()
+    else:
+        made.close()  # another thread was faster
     return loop
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_side_loop.cache_clear)
+    os.register_at_fork(after_in_child=_side.clear)
 
 
 class _Mailbox:

@@ -209,10 +209,8 @@ cdef class Batch:
     cdef int _attach_helpers(self, int least) except -1:
         """Give shares to helper threads in turn: to `least`, to all of them where the batch is large."""
         cdef int wanted = io_threads if self.c.count > self.c.most_in_flight else least
-        engine_start_helpers()
         for _ in range(min(wanted, MAX_LOOPS - 1)):
-            engine.turn += 1
-            self._attach(engine.helpers[engine.turn % engine.helper_count])
+            self._attach(engine_helper())
         return 0
 
     def wait(self, timeout=None):

@@ -101,13 +101,11 @@ cdef bint start_thread(LoopC* loop) noexcept nogil:
     return error == 0
 
 
-cdef int engine_start_helpers() except -1:
-    """Start the helper threads that are not running yet."""
-    cdef LoopC* loop
+cdef LoopC* engine_helper() except NULL:
+    """Return the loop of a helper thread, of each in turn; start those that are not running yet."""
+    cdef LoopC* loop = NULL
     cdef int most = most_transfers()
     cdef bint started = True
-    if engine.helper_count >= io_threads:
-        return 0
     pthread_mutex_lock(&engine.mutex)
     while started and engine.helper_count < io_threads:
         loop = engine_new_loop(most)
@@ -115,10 +113,14 @@ cdef int engine_start_helpers() except -1:
         if started:
             engine.helpers[engine.helper_count] = loop
             engine.helper_count += 1
+    started = started and engine.helper_count > 0
+    if started:
+        engine.turn += 1
+        loop = engine.helpers[engine.turn % engine.helper_count]
     pthread_mutex_unlock(&engine.mutex)
     if not started:
         raise RuntimeError("no descriptors, memory or threads for the engine")
-    return 0
+    return loop
 
 
 def configure(*, threads):
@@ -177,9 +179,12 @@ def engine_info():
 
 
 # --- fork: the child finds every mutex free, owns none of the parent's loops, and builds its own when it needs one
+#
+# These run within fork(), not as Python's hooks: other hooks run between those and fork(), and so do other threads.
+# One of them that waited for a mutex here, and kept the interpreter meanwhile, would keep the fork from happening.
 
 
-def _before_fork():
+cdef void before_fork() noexcept nogil:
     cdef LoopC* loop
     pthread_mutex_lock(&engine.mutex)
     pthread_mutex_lock(&pool.mutex)
@@ -189,7 +194,7 @@ def _before_fork():
         loop = loop.next_loop
 
 
-def _after_fork_in_parent():
+cdef void after_fork_in_parent() noexcept nogil:
     cdef LoopC* loop = engine.loops
     while loop != NULL:
         pthread_mutex_unlock(&loop.mutex)
@@ -198,7 +203,7 @@ def _after_fork_in_parent():
     pthread_mutex_unlock(&engine.mutex)
 
 
-def _after_fork_in_child():
+cdef void after_fork_in_child() noexcept nogil:
     """Close the parent's descriptors without a word to the servers, and forget its loops; their memory is left."""
     global generation
     cdef LoopC* loop = engine.loops
@@ -230,7 +235,9 @@ def _shutdown():
         for i in range(engine.helper_count):
             while not atomic_load(&engine.helpers[i].stopped) and now_ns() < until:
                 nanosleep(&pause, NULL)
+    pthread_mutex_lock(&engine.mutex)
     engine.helper_count = 0
+    pthread_mutex_unlock(&engine.mutex)
 
 
 cdef void engine_init() noexcept nogil:
@@ -240,8 +247,7 @@ cdef void engine_init() noexcept nogil:
 
 engine_init()
 atexit.register(_shutdown)
-os.register_at_fork(
-    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-)
+if pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0:
+    raise MemoryError
 if os.environ.get("OBJSTORE_IO_THREADS"):
     configure(threads=int(os.environ["OBJSTORE_IO_THREADS"]))

@@ -94,8 +94,9 @@ class Service:
         """Return the header lines that need no signature, and the signer that sends the others."""
         key = (shape.method, shape.payload_hash)
         now = self.policy.clock()
-        if not shape.headers and key in self._signers and now - self._signers[key][0] < SIGNER_SECONDS:
-            return self._signers[key][1]
+        known = None if shape.headers else self._signers.get(key)  # once: another thread may clear them meanwhile
+        if known is not None and now - known[0] < SIGNER_SECONDS:
+            return known[1]
         prepared = self._prepare(shape)
         if not shape.headers:
             self._signers[key] = (now, prepared)

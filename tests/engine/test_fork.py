@@ -9,31 +9,35 @@ from tests.engine.client import Server, run_program
 
 def printed(name: str, *arguments: str) -> list[str]:
     """Run a program that must end well within its time; return the lines that it printed."""
-    ended = run_program(f"forks.{name}", *arguments, timeout=40)
+    ended = run_program(name, *arguments, timeout=40)
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout.splitlines()
 
 
 def test_children_of_a_process_that_used_the_engine(server: Server) -> None:
-    assert printed("fork_after_use", server.origin, server.tls_origin) == ["[] 60"] * 2
+    assert printed("forks.fork_after_use", server.origin, server.tls_origin) == ["[] 60"] * 2
 
 
 @pytest.mark.parametrize("attempt", range(3))
 def test_children_forked_while_transfers_are_in_flight(server: Server, attempt: int) -> None:
-    assert printed("fork_in_flight", server.origin) == ["[] {} {}", "600"]
+    assert printed("forks.fork_in_flight", server.origin) == ["[] {} {}", "600"]
 
 
 def test_a_child_is_told_that_a_transfer_is_its_parents(server: Server) -> None:
-    assert printed("fork_keeps_the_parents_transfer", server.origin) == ["[] {} 4"]
+    assert printed("forks.fork_keeps_the_parents_transfer", server.origin) == ["[] {} 4"]
 
 
 def test_a_child_forked_in_an_event_loop(server: Server) -> None:
-    assert printed("fork_in_asyncio", server.origin) == ["[]"]
+    assert printed("forks.fork_in_asyncio", server.origin) == ["[]"]
 
 
 def test_a_pool_of_forked_processes(server: Server) -> None:
-    assert printed("fork_pool", server.origin) == ["60", "720", "60"]
+    assert printed("forks.fork_pool", server.origin) == ["60", "720", "60"]
 
 
 def test_a_child_keeps_none_of_its_parents_sockets(server: Server) -> None:
-    assert printed("fork_descriptors", server.origin) == ["[] 60"]
+    assert printed("forks.fork_descriptors", server.origin) == ["[] 60"]
+
+
+def test_children_forked_beside_threads_with_slow_hooks(server: Server) -> None:
+    assert printed("hooks.fork_beside_threads", server.origin) == ["[]"]
