@@ -22,19 +22,21 @@ MIB = 1 << 20
 
 
 def interrupted(act: Callable[[], Any], after: float = 0.15) -> float:
-    """Do something that never ends by itself, and return how long it takes to end after SIGINT."""
+    """Do something that never ends by itself, and return how long it takes to end after SIGINT.
+
+    That comes `after` seconds after the first request has begun.
+    """
     sent: list[float] = []
 
     def interrupt() -> None:
+        wait_until(lambda: engine_info()["in_flight"] > 0)
+        time.sleep(after)
         sent.append(time.monotonic())
         os.kill(os.getpid(), signal.SIGINT)
 
-    def act_and_be_interrupted() -> None:
-        threading.Timer(after, interrupt).start()  # where the machine is busy, it comes as soon as this
-        act()
-
+    threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
-        act_and_be_interrupted()
+        act()
     return time.monotonic() - sent[0]
 
 
