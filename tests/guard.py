@@ -32,5 +32,6 @@ def main(command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the run's to handle; then our standard input ends
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group: the run's to handle; then our input ends
+        signal.signal(number, signal.SIG_IGN)
     sys.exit(main(sys.argv[1:]))
