@@ -150,4 +150,5 @@ PEERS = (
         _modes(many="many", ranges="many", whole="whole", serial="many", put="put"),
         doors=_OPEN,
     ),
+    Peer("wrk", None, _modes(many="many"), doors=frozenset({"tls"})),
 )  # fmt: skip
