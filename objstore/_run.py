@@ -223,6 +223,7 @@ class _Mailbox:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.channel = Channel()
         self.waiting: dict[int, asyncio.Future[None]] = {}
+        self.begun = 0  # batches, in this turn of the loop
         loop.add_reader(self.channel.fileno(), self.deliver)
 
     @classmethod
@@ -234,6 +235,19 @@ class _Mailbox:
             mailbox = cls(loop)
             cls._all[loop] = ref(mailbox)
         return mailbox
+
+    def submit(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin what a task has started: at once if it is the first in this turn of the loop, else after the turn."""
+        if self.begun == 0:
+            self.channel.submit()
+            loop.call_soon(self.end_turn)
+        self.begun += 1
+
+    def end_turn(self) -> None:
+        """Begin what else was started."""
+        if self.begun > 1:
+            self.channel.submit()
+        self.begun = 0
 
     def deliver(self) -> None:
         """Wake all whose batches have news."""
@@ -250,6 +264,7 @@ class _Mailbox:
         try:
             if not batch.is_started:
                 batch.start(channel=self.channel)
+                self.submit(loop)
             elif batch.needs_driver:
                 raise RuntimeError(
                     "without helper threads (io_threads=0), what was begun synchronously cannot be awaited"

@@ -165,7 +165,8 @@ cdef class Batch:
     def start(self, *, Channel channel=None, bint background=False):
         """Hand the batch to the engine.
 
-        :param channel: report news there, and let helper threads work; without, the caller is going to ``wait``.
+        :param channel: report news there, and let helper threads work; without, the caller is going to ``wait``. The
+            requests begin when the channel is told to ``submit``.
         :param background: let helper threads work while the caller does something else between two waits.
         """
         self._check()
@@ -174,16 +175,18 @@ cdef class Batch:
             self.report_to(channel)
         if io_threads and (channel is not None or background):
             self._attach_helpers(1)
+            if channel is None:
+                rouse_helpers()
         elif channel is not None:
             self.driver = channel
             self.driven = channel.loop
             self._attach(channel.loop)
-            channel.kick()
         else:
             self.loop = self.driven = engine_borrow()
             self._attach(self.loop)
             if io_threads > 1 and self.c.count > self.c.most_in_flight:
                 self._attach_helpers(io_threads)
+                rouse_helpers()
 
     def report_to(self, Channel channel not None):
         """Report news to another channel from now on: whoever waits now is not the one who waited before."""

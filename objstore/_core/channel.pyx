@@ -146,6 +146,13 @@ cdef class Channel:
             batch = channel_next(self.c, batch)
         return ids
 
+    def submit(self):
+        """Begin what was started since the last call: many at once, as waking a thread costs more than a request."""
+        if self.loop != NULL:
+            self.kick()
+        else:
+            rouse_helpers()
+
     cdef void kick(self):
         """Let the channel's own loop begin what was just added; the event loop hears of what is done already."""
         cdef uint64_t one = 1

@@ -123,6 +123,15 @@ cdef LoopC* engine_helper() except NULL:
     return loop
 
 
+cdef void rouse_helpers() noexcept nogil:
+    """Have the helper threads begin what they were given."""
+    cdef int i
+    pthread_mutex_lock(&engine.mutex)
+    for i in range(engine.helper_count):
+        loop_rouse(engine.helpers[i])
+    pthread_mutex_unlock(&engine.mutex)
+
+
 def configure(*, threads):
     """Set how many helper threads the engine uses, before the first one is needed.
 

@@ -70,18 +70,31 @@ cdef void promote_delayed(LoopC* loop) noexcept nogil:
             link = &share.next_delayed
 
 
-cdef void share_poke(BatchRef* share) noexcept nogil:
-    """Ask a share's loop to look at its batch again. Any thread, under the batch's mutex."""
+cdef void share_post(BatchRef* share) noexcept nogil:
+    """Put a share into its loop's inbox, to be found when the loop wakes. Any thread, under the batch's mutex."""
     cdef LoopC* loop = share.loop
-    cdef bint asleep
     pthread_mutex_lock(&loop.mutex)
     if not share.inbox:
         share.inbox = True
         share.next_inbox = loop.inbox
         loop.inbox = share
         atomic_store(&loop.mail, 1)
-    asleep = loop.asleep
-    loop.asleep = False
+    pthread_mutex_unlock(&loop.mutex)
+
+
+cdef void share_poke(BatchRef* share) noexcept nogil:
+    """Ask a share's loop to look at its batch again, now. Any thread, under the batch's mutex."""
+    share_post(share)
+    loop_rouse(share.loop)
+
+
+cdef void loop_rouse(LoopC* loop) noexcept nogil:
+    """Wake a loop that sleeps with something in its inbox."""
+    cdef bint asleep
+    pthread_mutex_lock(&loop.mutex)
+    asleep = loop.asleep and loop.inbox != NULL
+    if asleep:
+        loop.asleep = False
     pthread_mutex_unlock(&loop.mutex)
     if asleep:
         loop_wake(loop)
@@ -141,7 +154,7 @@ cdef void share_detach(LoopC* loop, BatchRef* share) noexcept nogil:
 
 
 cdef BatchRef* share_attach(LoopC* loop, BatchC* batch) noexcept nogil:
-    """Give a loop a share in a batch, under the batch's mutex; NULL when there is no memory."""
+    """Give a loop a share in a batch, under the batch's mutex, and let it sleep; NULL when there is no memory."""
     cdef BatchRef* share = <BatchRef*>calloc(1, sizeof(BatchRef))
     if share != NULL:
         share.batch = batch
@@ -149,5 +162,5 @@ cdef BatchRef* share_attach(LoopC* loop, BatchC* batch) noexcept nogil:
         batch.shares[batch.share_count] = share
         batch.share_count += 1
         atomic_add(&batch.references, 1)
-        share_poke(share)
+        share_post(share)
     return share
