@@ -316,11 +316,15 @@ cdef class Batch:
             batch_poke(self.c)
         pthread_mutex_unlock(&self.c.mutex)
 
-    def throttle(self):
-        """Halve the number of requests in flight: the server asked for less. It grows again with every success."""
+    def throttle(self, Py_ssize_t index):
+        """Halve the number of requests in flight: the server refused one, and wants less. It grows again with every
+        success. Of requests that were on their way together, only the first counts."""
+        cdef Item* item = self._item(index)
         pthread_mutex_lock(&self.c.mutex)
-        self.c.limit = max(self.c.limit // 2, <int64_t>1)
-        self.c.credit = 0
+        if item.started_ns >= self.c.throttled_ns:
+            self.c.limit = max(self.c.limit // 2, <int64_t>1)
+            self.c.credit = 0
+            self.c.throttled_ns = now_ns()
         pthread_mutex_unlock(&self.c.mutex)
 
     def renew(self, Signer signer not None):

@@ -39,6 +39,7 @@ cdef struct Item:
     char* out               # where the caller wants the reply's body, or NULL
     int64_t out_capacity
     int64_t due_ns
+    int64_t started_ns      # the last try
     int state
     int attempts
     bint fresh              # every idle connection had died: send it on a new one
@@ -106,6 +107,7 @@ cdef struct BatchC:
     int64_t most_in_flight  # what the caller allows
     int64_t limit           # what the server bears now, at most most_in_flight
     int64_t credit          # successes towards one more
+    int64_t throttled_ns    # when it was last halved
     int64_t window          # most bytes held by items in flight or finished and not taken, 0 for no limit
     int64_t held
     int64_t largest         # largest body seen: what an item of unknown size is expected to hold

@@ -369,7 +369,7 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     slot.skip = slot.sent = slot.arrived = 0
     slot.wanted = -1
     slot.error[0] = slot.tag[0] = 0
-    slot.started_ns = slot.progress_ns = loop.now_ns
+    slot.started_ns = slot.progress_ns = item.started_ns = loop.now_ns
     slot.signer = borrow_signer(item)
 
 

@@ -205,7 +205,7 @@ class Exchange:
         failure = service.understand(reply, self._shape.method)
         service.policy.budget.note(0, 1)
         if failure.row.throttled:
-            self.batch.throttle()
+            self.batch.throttle(reply.index)
         if reply.status == 412 and reply.kept:
             self.batch.retry(reply.index, anew=True)  # replaced since an earlier try: what that brought is worthless
             return

@@ -36,16 +36,23 @@ def test_the_limit_holds_at_the_server_and_is_used(server: Server, limit: int, b
     assert seen["accepted"] <= limit
 
 
-def test_throttle_halves_the_limit_and_successes_restore_it(server: Server) -> None:
-    made = batch(server.origin, [f"/10/{index}?delay=0.01" for index in range(60)], most_in_flight=16)
-    for _ in range(3):
-        made.throttle()
+def test_throttle_halves_the_limit_once_for_what_was_sent_together(server: Server) -> None:
+    targets = [f"/10/{index}?delay=0.05{'&status=503' if index < 4 else ''}" for index in range(200)]
+    made = batch(server.origin, targets, most_in_flight=16)
     made.start()
-    made.wait(0.025)
-    early = server.seen()["most_in_flight"]
-    assert run(settle(made)) == {}
-    assert 1 <= early <= 5
-    assert early < server.seen()["most_in_flight"] <= 16
+    peaks = []
+    try:
+        while not made.over:
+            made.wait(0.01)
+            for reply in made.failures():
+                made.throttle(reply.index)
+                made.give_up(reply.index)
+            peaks.append((made.settled, made.in_flight))
+    finally:
+        made.close()
+    assert max(in_flight for settled, in_flight in peaks if settled < 4) == 16
+    assert 7 <= max(in_flight for settled, in_flight in peaks if 20 <= settled < 40) <= 11
+    assert max(in_flight for _, in_flight in peaks[len(peaks) // 2 :]) > 11  # successes restore it
 
 
 def test_a_reply_says_what_came(server: Server) -> None:
