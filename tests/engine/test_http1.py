@@ -248,12 +248,13 @@ def test_an_idle_connection_that_the_server_closed_is_seen(server: Server) -> No
 
 
 def after_part(reply: bytes, size: int, then: Callable[[socket.socket], None]) -> Answer:
-    """Read `size` bytes of the request's body, reply, and go on."""
+    """Read `size` bytes of the request's body, reply, go on, and close: what is left of the body is no request."""
 
     def answer(connection: socket.socket) -> None:
         connection.recv(size, socket.MSG_WAITALL)
         connection.sendall(reply)
         then(connection)
+        connection.close()
 
     return answer
 
