@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from objstore import _xml
@@ -345,6 +346,7 @@ BITS = st.text(st.sampled_from("<>/&;:='\" \r\n!?[]#x0aé"), max_size=3).map(str
 @given(st.integers(SMALL.index(b"\n"), len(SMALL) - 1), st.one_of(BITS, st.binary(max_size=2)), st.integers(0, 3))
 def test_what_is_read_of_a_broken_page_is_what_another_parser_reads(at: int, put: bytes, cut: int) -> None:
     document = SMALL[:at] + put + SMALL[at + cut :]
+    assume(not re.search(rb"<[^>]*[\x80-\xff]", document))  # expat knows the letters of 1998
     try:
         objects, prefixes = ours(document)
     except ValueError:
