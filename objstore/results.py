@@ -303,7 +303,7 @@ class ListStream(Stream[T]):
         prefix: str,
         chunk: int,
         form: Form[T, Any],
-        progress: Progress | None,
+        progress: Progress | None = None,
     ) -> None:
         self._pages = pages
         self._found = Found(progress)
