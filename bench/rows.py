@@ -61,6 +61,7 @@ class Row:
 ROWS = (
     Row(
         "get_many", "get_many, 20,000 x 1 KiB, 64 connections", "many", "plain", count=20_000,
+        memory=20 << 20,
         bars=(
             bars.faster("obstore", 2.5), bars.cheaper("obstore", 3.5), bars.cpu_at_most(20),
             bars.faster("tensorstore", 2),
@@ -68,15 +69,15 @@ ROWS = (
     ),
     Row(
         "delay_400", "get_many, 25-75 ms away, 400 in flight", "many", "delayed", count=24_000, concurrency=400,
-        delay=0.05, rounds=3, bars=(bars.of_ideal(0.95), bars.cheaper("obstore", 3)),
+        delay=0.05, memory=24 << 20, rounds=3, bars=(bars.of_ideal(0.95), bars.cheaper("obstore", 3)),
     ),
     Row(
         "delay_1000", "get_many, 25-75 ms away, 1,000 in flight", "many", "delayed", count=60_000, concurrency=1_000,
-        delay=0.05, rounds=3, bars=(bars.of_ideal(0.95), bars.cheaper("obstore", 3)),
+        delay=0.05, memory=60 << 20, rounds=3, bars=(bars.of_ideal(0.95), bars.cheaper("obstore", 3)),
     ),
     Row(
         "delay_4000", "get_many, 100-300 ms away, 4,000 in flight", "many", "far", count=40_000, concurrency=4_000,
-        delay=0.2, rounds=3, bars=(bars.cpu_within("get_many", 3),),
+        delay=0.2, memory=40 << 20, rounds=3, bars=(bars.cpu_within("get_many", 3),),
     ),
     Row(
         "ranges_sparse", "get_ranges, 256 sparse x 4 KiB, repeated", "ranges", "plain", count=40, each=4096,
@@ -124,7 +125,8 @@ ROWS = (
         peers=("objstore", "obstore"), bars=(bars.faster("obstore", 10),),
     ),
     Row(
-        "tls_many", "TLS: get_many, 20,000 x 1 KiB, 64 connections", "many", "tls", count=20_000, rounds=3,
+        "tls_many", "TLS: get_many, 20,000 x 1 KiB, 64 connections", "many", "tls", count=20_000, memory=20 << 20,
+        rounds=3,
         bars=(bars.faster("obstore", 3),),
     ),
     Row(

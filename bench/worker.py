@@ -20,6 +20,9 @@ from bench.rows import ROWS
 from bench.samples import Job, Sample
 from bench.workloads import workload
 
+SPARE = 64 << 20
+"""How much a library may need beside the results, in bytes."""
+
 
 def measure(job: Job) -> Sample:
     """Run one job in this process."""
@@ -35,7 +38,7 @@ def measure(job: Job) -> Sample:
     work(load.warm)
     if row.memory:
         copies = peer.copies if row.operation == "whole" else 1
-        data.touch_memory(copies * row.memory + row.memory // 4)
+        data.touch_memory(copies * row.memory + row.memory // 4 + SPARE)
     gc.collect()
     before = _reset_peak()
     wall, cpu = time.perf_counter(), _cpu()

@@ -21,7 +21,7 @@ from objstore._progress import news, onward, settle, tell
 from objstore._run import arun, run
 from objstore._source import check_file, open_body
 from objstore.exceptions import BaseError, InvalidRangeError
-from objstore.providers.provider import WHOLE, Exchange, Fetch, Provider, Range, Read, Target, WriteOptions
+from objstore.providers.provider import WHOLE, Exchange, Fetch, Provider, Range, Read, Reads, Target, WriteOptions
 from objstore.types import Attributes, ObjectMeta, Progress, PutInput, PutMode, PutResult, Request
 
 if TYPE_CHECKING:
@@ -100,12 +100,16 @@ def get_many(
         fetch.close()
 
 
-def read_requests(store: Store, requests: Iterable[Request]) -> list[Read]:
+def read_requests(store: Store, requests: Iterable[Request]) -> Reads:
     """Return the requests of a bulk read, checked."""
     _check_several(requests)
-    asked = [(request, WHOLE) if isinstance(request, str) else _ranged(request) for request in requests]
-    keys = store.keys([path for path, _ in asked])
-    return [Read(key, range) for key, (_, range) in zip(keys, asked, strict=True)]
+    paths: list[str] = []
+    ranges: list[Range] = []
+    for request in requests:
+        path, range = (request, WHOLE) if isinstance(request, str) else _ranged(request)
+        paths.append(path)
+        ranges.append(range)
+    return Reads(store.keys(paths), ranges)
 
 
 def _check_several(paths: object) -> None:
@@ -128,17 +132,15 @@ def _ranged(request: Any) -> tuple[str, Range]:
     return path, Range(first, last)
 
 
-def _with_targets(reads: Sequence[Read], out: Any) -> list[Read]:
+def _with_targets(reads: Reads, out: Any) -> Reads:
     """Say for each read where its bytes go."""
-    if isinstance(out, list | tuple):
-        if len(out) != len(reads):
-            raise ValueError(f"there are {len(out)} buffers in out for {len(reads)} requests")
-        buffers = [_writable(buffer) for buffer in out]
-        return [
-            read._replace(target=Target(buffer, 0, _room(read, len(buffer))))
-            for read, buffer in zip(reads, buffers, strict=True)
-        ]
-    return _side_by_side(reads, _writable(out))
+    if not isinstance(out, list | tuple):
+        return Reads(reads.keys, reads.ranges, _side_by_side(reads, _writable(out)))
+    if len(out) != len(reads):
+        raise ValueError(f"there are {len(out)} buffers in out for {len(reads)} requests")
+    buffers = map(_writable, out)
+    targets = [Target(buffer, 0, _room(read, len(buffer))) for read, buffer in zip(reads, buffers, strict=True)]
+    return Reads(reads.keys, reads.ranges, targets)
 
 
 def _writable(buffer: Any) -> Buffer:
@@ -162,8 +164,8 @@ def _length(read: Read) -> int | None:
     return read.range.end - read.range.start if read.range.end >= 0 else None
 
 
-def _side_by_side(reads: Sequence[Read], out: Buffer) -> list[Read]:
-    placed, at = [], 0
+def _side_by_side(reads: Reads, out: Buffer) -> list[Target]:
+    targets, at = [], 0
     for read in reads:
         length = _length(read)
         if length is None:
@@ -171,11 +173,11 @@ def _side_by_side(reads: Sequence[Read], out: Buffer) -> list[Read]:
                 f"one buffer for all needs every length, that of {read.key!r} is open: give (path, start, end), "
                 "or a buffer for each request"
             )
-        placed.append(read._replace(target=Target(out, at, length)))
+        targets.append(Target(out, at, length))
         at += length
     if at > len(out):
         raise ValueError(f"out has {len(out)} bytes, the requests ask for {at}")
-    return placed
+    return targets
 
 
 def _in_flight(max_concurrency: int | None) -> int:
@@ -210,7 +212,7 @@ class ManyResults(Generic[ResultT]):
     def __init__(
         self,
         store: Store,
-        reads: list[Read],
+        reads: Reads,
         on_error: OnError,
         in_flight: int,
         window: int,

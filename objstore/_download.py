@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from objstore import exceptions as errors
 from objstore._arguments import check_at_least
 from objstore._effects import Call, Plan
-from objstore.providers.provider import ANY, Conditions, Fetch, Range, Read
+from objstore.providers.provider import ANY, Conditions, Fetch, Range, Reads
 from objstore.results import changed, check_version, strong
 from objstore.types import ObjectMeta, Progress
 
@@ -70,7 +70,7 @@ def download(
     try:
         yield Call(part_file.open, settle=True)
         conditions = Conditions(if_match=strong(meta["e_tag"]), version=fetched.meta["version"])
-        reads = [Read(key, part_file.span(index)) for index in part_file.missing]
+        reads = Reads.of(key, [part_file.span(index) for index in part_file.missing])
         fetch = yield from store.provider.fetch(
             reads,
             conditions=conditions,

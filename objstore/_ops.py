@@ -26,7 +26,7 @@ from objstore.providers.provider import (
     Fetched,
     Provider,
     Range,
-    Read,
+    Reads,
     Source,
     WriteOptions,
 )
@@ -128,8 +128,8 @@ def get_range(
         NotFoundError: There is no such object.
         InvalidRangeError: The range is empty, or begins after the end of the object.
     """
-    read = Read(store.key(path), span(start, end=end, length=length))
-    return (yield from _bodies(store.provider, [read], 1, ANY, progress))[0] or Bytes()
+    reads = Reads.of(store.key(path), [span(start, end=end, length=length)])
+    return (yield from _bodies(store.provider, reads, 1, ANY, progress))[0] or Bytes()
 
 
 def get_ranges(
@@ -172,8 +172,7 @@ def get_ranges(
     ranges = spans(starts, ends, lengths)
     gap = min(check_at_least("coalesce", coalesce, 0), cheap_gap(store.provider.latency, RANGES_IN_FLIGHT))
     merged = coalesce_ranges(ranges, gap)
-    key = store.key(path)
-    reads = [Read(key, range) for range in merged.requests]
+    reads = Reads.of(store.key(path), merged.requests)
     parts = merged.cut((yield from _bodies(store.provider, reads, RANGES_IN_FLIGHT, conditions, progress)))
     if not all(parts):
         _check_begun(path, ranges, parts)
@@ -189,7 +188,7 @@ def _check_begun(path: str, ranges: Sequence[Range], parts: Sequence[Bytes]) -> 
 
 def _bodies(
     provider: Provider,
-    reads: Sequence[Read],
+    reads: Reads,
     most_in_flight: int,
     conditions: Conditions,
     progress: Progress | None,
@@ -201,7 +200,7 @@ def _bodies(
         for error in fetch.errors.values():
             raise error
         if fetch.mixed:
-            raise changed(reads[0].key)
+            raise changed(reads.keys[0])
         return fetch.bodies()
     finally:
         fetch.close()

@@ -17,7 +17,7 @@ from objstore._effects import Plan
 from objstore._forms import Form
 from objstore._progress import Found, news, onward, settle, tell
 from objstore._run import arun, both, run
-from objstore.providers.provider import Conditions, Fetch, Fetched, Provider, Range, Read, Target
+from objstore.providers.provider import Conditions, Fetch, Fetched, Provider, Range, Reads, Target
 from objstore.types import Attributes, ObjectMeta, Progress
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class GetResult:
 
     def _rest(self, start: int, size: int, window: int) -> Plan[Fetch]:
         """Begin to fetch what is not here, in parts of one version of the object."""
-        reads = [Read(self._key, span) for span in parts_of(start, self.range[1], size)]
+        reads = Reads.of(self._key, parts_of(start, self.range[1], size))
         return self._provider.fetch(
             reads, conditions=self._conditions, most_in_flight=MOST_PARTS, each=True, window=window
         )
@@ -166,8 +166,8 @@ def read_into(
         ObjectChangedError: It has been replaced.
     """
     spans = parts_of(start + filled, start + len(buffer), part)
-    reads = [Read(key, span, Target(buffer, span.start - start, span.end - span.start)) for span in spans]
-    fetch = yield from provider.fetch(reads, conditions=conditions, most_in_flight=MOST_PARTS)
+    targets = [Target(buffer, span.start - start, span.end - span.start) for span in spans]
+    fetch = yield from provider.fetch(Reads.of(key, spans, targets), conditions=conditions, most_in_flight=MOST_PARTS)
     try:
         yield from settle(fetch, progress)
         check_version(fetch, path)

@@ -1,5 +1,7 @@
 # Batch: the face of the engine.
 
+from itertools import repeat
+
 
 cdef class Batch:
     """Many requests of one shape, submitted at once: one method, one origin, one set of shared headers.
@@ -41,7 +43,9 @@ cdef class Batch:
         cond_init(&batch.changed)
         batch.id = next_batch_id()
         text_copy(&batch.origin, origin.encode())
-        batch.method = string_copy(method)
+        batch.method = strdup(method.encode())
+        if batch.method == NULL:
+            raise MemoryError
         batch.is_get = method == "GET"
         batch.is_head = method == "HEAD"
         batch.headers = header_list(headers)
@@ -94,15 +98,7 @@ cdef class Batch:
         :param body: what to send: a Buffer, or (file descriptor, offset, length). None sends no body at all.
         :param out: a writable Buffer to receive the body at `out_start`, at most `out_length` bytes.
         """
-        cdef Item* item
-        self._check()
-        pthread_mutex_lock(&self.c.mutex)
-        item = batch_append(self.c)
-        pthread_mutex_unlock(&self.c.mutex)
-        if item == NULL:
-            raise MemoryError
-        item.start = start
-        item.end = end
+        cdef Item* item = self._append(start, end)
         try:
             text_copy(&item.target, target)
             if headers:
@@ -117,12 +113,49 @@ cdef class Batch:
         if signer is not None:
             item.signer = signer.c
             atomic_add(&signer.c.references, 1)
+        self._count()
+        return item.index
+
+    def add_reads(self, bytes base not None, keys not None, ranges not None, bytes tail not None, outs=None):
+        """Add a read of each key, thousands of them in little time.
+
+        :param base, tail: what of a request's target comes before the key, and after it.
+        :param keys, ranges: sequences of the same length, of str and of pairs as `start` and `end` of `add`.
+        :param outs: for each a triple as `out`, `out_start` and `out_length` of `add`, or None.
+        """
+        cdef Item* item
+        cdef int64_t start, end, at, room
+        for key, (start, end), out in zip(keys, ranges, outs or repeat(None)):
+            item = self._append(start, end)
+            try:
+                text_target(&item.target, base, key, tail)
+                if out is not None:
+                    buffer, at, room = out
+                    self._set_out(item, buffer, at, room)
+            except BaseException:
+                item_clear(item)
+                raise
+            self._count()
+
+    cdef Item* _append(self, int64_t start, int64_t end) except NULL:
+        """Make room for one more item, which is none of the batch's until it is counted."""
+        cdef Item* item
+        self._check()
+        pthread_mutex_lock(&self.c.mutex)
+        item = batch_append(self.c)
+        pthread_mutex_unlock(&self.c.mutex)
+        if item == NULL:
+            raise MemoryError
+        item.start = start
+        item.end = end
+        return item
+
+    cdef void _count(self) noexcept:
         pthread_mutex_lock(&self.c.mutex)
         self.c.count += 1
         if self.started:
             batch_poke(self.c)
         pthread_mutex_unlock(&self.c.mutex)
-        return item.index
 
     cdef int _set_headers(self, Item* item, headers) except -1:
         cdef curl.slist* node = header_list(headers)

@@ -4,7 +4,6 @@
 # that goes on while the caller does something else, and all asyncio work, belongs to helper threads, started when first
 # needed.
 import atexit
-import resource
 
 cdef struct EngineC:
     pthread_mutex_t mutex
@@ -21,16 +20,16 @@ cdef int io_threads = 1
 cdef int SHUTDOWN_SECONDS = 2
 
 
-cdef int most_transfers():
+cdef int most_transfers() noexcept nogil:
     """Return how many transfers one loop may have in flight: three quarters of the open files this process may have."""
-    cdef object limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if limit == resource.RLIM_INFINITY:
-        return 1 << 16
-    return max(min(limit * 3 // 4, 1 << 16), 1)
+    cdef rlimit files
+    if getrlimit(RLIMIT_NOFILE, &files) != 0:
+        return 1024 // 4 * 3
+    return <int>max(min(files.rlim_cur // 4 * 3, <rlim_t>1 << 16), <rlim_t>1)
 
 
-cdef LoopC* engine_new_loop(int most_active) noexcept nogil:
-    cdef LoopC* loop = loop_new(most_active)
+cdef LoopC* engine_new_loop() noexcept nogil:
+    cdef LoopC* loop = loop_new(most_transfers())
     if loop != NULL:
         loop.next_loop = engine.loops
         engine.loops = loop
@@ -40,14 +39,13 @@ cdef LoopC* engine_new_loop(int most_active) noexcept nogil:
 cdef LoopC* engine_borrow() except NULL:
     """Take the loop that was used last, or a new one; the calling thread drives it until `engine_return`."""
     cdef LoopC* loop
-    cdef int most = most_transfers()
     with nogil:
         pthread_mutex_lock(&engine.mutex)
         loop = engine.idle
         if loop != NULL:
             engine.idle = loop.next_idle
         else:
-            loop = engine_new_loop(most)
+            loop = engine_new_loop()
         pthread_mutex_unlock(&engine.mutex)
     if loop == NULL:
         raise OSError(errno, "no descriptors or memory for an event loop")
@@ -104,11 +102,10 @@ cdef bint start_thread(LoopC* loop) noexcept nogil:
 cdef LoopC* engine_helper() except NULL:
     """Return the loop of a helper thread, of each in turn; start those that are not running yet."""
     cdef LoopC* loop = NULL
-    cdef int most = most_transfers()
     cdef bint started = True
     pthread_mutex_lock(&engine.mutex)
     while started and engine.helper_count < io_threads:
-        loop = engine_new_loop(most)
+        loop = engine_new_loop()
         started = loop != NULL and start_thread(loop)
         if started:
             engine.helpers[engine.helper_count] = loop

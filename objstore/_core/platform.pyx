@@ -93,6 +93,13 @@ cdef extern from "<sys/mman.h>" nogil:
     int munmap(void* address, size_t length)
     int madvise(void* address, size_t length, int advice)
 
+cdef extern from "<sys/resource.h>" nogil:
+    ctypedef unsigned long rlim_t
+    struct rlimit:
+        rlim_t rlim_cur
+    int getrlimit(int resource, rlimit* limit)
+    int RLIMIT_NOFILE
+
 cdef extern from "<signal.h>" nogil:
     ctypedef struct sigset_t:
         pass

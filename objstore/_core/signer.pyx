@@ -170,30 +170,53 @@ cdef void fill_unreserved():
         UNRESERVED[byte] = 1
 
 
-def encode_path(str key not None):
-    """Percent-encode a key for a URL path, once, as S3 signs it: all but unreserved characters and ``/``."""
-    cdef bytes source = key.encode()
-    cdef const uint8_t* at = <const uint8_t*>PyBytes_AS_STRING(source)
+cdef size_t encoded_size(const char* key, size_t length) noexcept nogil:
+    cdef size_t i, size = 3 * length
+    for i in range(length):
+        size -= 2 * UNRESERVED[<uint8_t>key[i]]
+    return size
+
+
+cdef char* put_encoded(char* out, const char* key, size_t length) noexcept nogil:
+    """Write a key, percent-encoded, and return what is behind it."""
     cdef const char* digits = b"0123456789ABCDEF"
-    cdef Py_ssize_t i, length = PyBytes_GET_SIZE(source), plain = 0
-    cdef bytes encoded
-    cdef char* out
+    cdef uint8_t byte
+    cdef size_t i
     for i in range(length):
-        plain += UNRESERVED[at[i]]
-    if plain == length:
-        return source
-    encoded = PyBytes_FromStringAndSize(NULL, 3 * length - 2 * plain)
-    out = PyBytes_AS_STRING(encoded)
-    for i in range(length):
-        if UNRESERVED[at[i]]:
-            out[0] = at[i]
+        byte = key[i]
+        if UNRESERVED[byte]:
+            out[0] = byte
             out += 1
         else:
             out[0] = c"%"
-            out[1] = digits[at[i] >> 4]
-            out[2] = digits[at[i] & 15]
+            out[1] = digits[byte >> 4]
+            out[2] = digits[byte & 15]
             out += 3
+    return out
+
+
+def encode_path(str key not None):
+    """Percent-encode a key for a URL path, once, as S3 signs it: all but unreserved characters and ``/``."""
+    cdef Py_ssize_t length
+    cdef const char* text = PyUnicode_AsUTF8AndSize(key, &length)
+    cdef bytes encoded = PyBytes_FromStringAndSize(NULL, encoded_size(text, length))
+    put_encoded(PyBytes_AS_STRING(encoded), text, length)
     return encoded
+
+
+cdef int text_target(Text* text, bytes base, str key, bytes tail) except -1:
+    """Write the target of a request: what comes before the key, the key percent-encoded, and what comes after."""
+    cdef Py_ssize_t length
+    cdef const char* plain = PyUnicode_AsUTF8AndSize(key, &length)
+    cdef char* at
+    text.length = PyBytes_GET_SIZE(base) + encoded_size(plain, length) + PyBytes_GET_SIZE(tail)
+    at = text.data = <char*>malloc(text.length + 1)
+    if at == NULL:
+        raise MemoryError
+    memcpy(at, PyBytes_AS_STRING(base), PyBytes_GET_SIZE(base))
+    at = put_encoded(at + PyBytes_GET_SIZE(base), plain, length)
+    memcpy(at, PyBytes_AS_STRING(tail), PyBytes_GET_SIZE(tail) + 1)
+    return 0
 
 
 fill_unreserved()

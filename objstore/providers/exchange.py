@@ -144,13 +144,15 @@ class Exchange:
 
     def news(self, within: float | None = None) -> Plan[None]:
         """Wait until something has changed, or `within` seconds have passed; retry what failed and may be retried."""
-        yield from self._renew()
+        if self._service.policy.clock() - self._signed >= RENEW_SECONDS and self.batch.is_started:
+            yield from self._renew()
         # a batch that takes several rounds comes back in between, to be signed afresh
         rounds = self.batch.total > self._most_in_flight
         self.batch.wake_after = within if within is not None or not rounds else RENEW_SECONDS / 4
         yield self._effect
-        self._service.policy.budget.note(max(self._succeeded() - self._counted, 0), 0)
-        self._counted = self._succeeded()
+        succeeded = self.batch.settled - len(self.errors)
+        self._service.policy.budget.note(max(succeeded - self._counted, 0), 0)
+        self._counted = succeeded
         for reply in self.batch.failures():
             yield from self._decide(reply)
 
@@ -179,9 +181,6 @@ class Exchange:
         yield from self.finish(patience)
         return self.reply()
 
-    def _succeeded(self) -> int:
-        return self.batch.settled - len(self.errors)
-
     def close(self) -> None:
         """End what is still under way, and return when nothing touches the caller's memory any more."""
         self.batch.close()
@@ -189,11 +188,8 @@ class Exchange:
             self._service.latency = self.batch.latency
 
     def _renew(self) -> Plan[None]:
-        """Sign with the present time and credential from now on, when the last signature has become old."""
-        now = self._service.policy.clock()
-        if now - self._signed < RENEW_SECONDS or not self.batch.is_started:
-            return
-        self._signed = now
+        """Sign with the present time and credential from now on."""
+        self._signed = self._service.policy.clock()
         yield from self._service.refresh()
         _, signer = self._service.prepare(self._shape)
         if signer is not None:

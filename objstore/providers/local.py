@@ -41,7 +41,7 @@ from objstore.providers.provider import (
     Page,
     Provider,
     Range,
-    Read,
+    Reads,
     Source,
     WriteOptions,
 )
@@ -92,12 +92,12 @@ class Local:
 
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[Reading]:
         """Begin to read what is known about many objects."""
-        return Reading(self.root, [Read(key, LOOK) for key in keys], ANY, most_in_flight, 0)
+        return Reading(self.root, Reads(keys, [LOOK] * len(keys)), ANY, most_in_flight, 0)
         yield
 
     def fetch(
         self,
-        reads: Sequence[Read],
+        reads: Reads,
         *,
         conditions: Conditions = ANY,
         most_in_flight: int,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from threading import Thread
 
@@ -16,7 +15,7 @@ from objstore._effects import Call, Plan
 from objstore.exceptions import BaseError
 from objstore.providers.conditions import begins_after_the_end, check_conditions, does_not_fit
 from objstore.providers.local_root import READ, STORE, Root, Version, as_error, check_key, reported
-from objstore.providers.provider import ANY, Conditions, Range, Read
+from objstore.providers.provider import ANY, Conditions, Range, Read, Reads
 from objstore.providers.works import AT_A_TIME
 from objstore.types import ObjectMeta
 
@@ -40,9 +39,7 @@ class Reading:
         window: How many bytes a step may read, beyond those of one read for each thread; 0 for any number.
     """
 
-    def __init__(
-        self, root: Root, reads: Sequence[Read], conditions: Conditions, most_in_flight: int, window: int
-    ) -> None:
+    def __init__(self, root: Root, reads: Reads, conditions: Conditions, most_in_flight: int, window: int) -> None:
         self.errors: dict[int, BaseError] = {}
         self.total = len(reads)
         self.settled = 0
@@ -57,7 +54,7 @@ class Reading:
         self._reads = FileReads()
         self._add(reads)
 
-    def _add(self, reads: Sequence[Read]) -> None:
+    def _add(self, reads: Reads) -> None:
         add, before, path = self._reads.add, None, b""
         for key, (start, end), target in reads:  # thousands at a time
             if key != before:
@@ -125,7 +122,7 @@ class Reading:
     def _worth(self) -> int:
         """Return how many threads the reads that are left keep busy."""
         left = self.total - self.settled
-        size = sum(max(read.range.end - read.range.start, 0) for read in self._all[self.settled : self.settled + 64])
+        size = sum(max(end - start, 0) for start, end in self._all.ranges[self.settled : self.settled + 64])
         return max(1, min(self._most_threads, left, max(left // READS_WORTH_A_THREAD, size // WORTH_A_THREAD)))
 
     def _settle_failure(self, index: int, code: int) -> None:
@@ -193,7 +190,7 @@ class Reading:
     def metas(self) -> list[ObjectMeta | None]:
         """Return what is known about each object, in order; None where the question failed."""
         return [
-            None if index in self.errors else self.version(index).meta(read.key) for index, read in enumerate(self._all)
+            None if index in self.errors else self.version(index).meta(key) for index, key in enumerate(self._all.keys)
         ]
 
     def close(self) -> None:

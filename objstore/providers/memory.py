@@ -30,6 +30,7 @@ from objstore.providers.provider import (
     Provider,
     Range,
     Read,
+    Reads,
     Source,
     WriteOptions,
 )
@@ -105,7 +106,7 @@ class Memory:
 
     def fetch(
         self,
-        reads: Sequence[Read],
+        reads: Reads,
         *,
         conditions: Conditions = ANY,
         most_in_flight: int,

@@ -14,7 +14,7 @@ from objstore._effects import Plan
 from objstore.exceptions import BaseError, CorruptResponseError
 from objstore.providers.exchange import Shape
 from objstore.providers.many import HeadMany
-from objstore.providers.provider import ANY, WHOLE, Conditions, Fetch, Fetched, Range, Read, WriteOptions
+from objstore.providers.provider import ANY, WHOLE, Conditions, Fetch, Fetched, Range, Reads, WriteOptions
 from objstore.providers.requests import Requests
 from objstore.providers.service import Service
 from objstore.providers.shares import Shares
@@ -97,7 +97,7 @@ class Plain(Requests):
 
     def fetch(
         self,
-        reads: Sequence[Read],
+        reads: Reads,
         *,
         conditions: Conditions = ANY,
         most_in_flight: int,
@@ -112,11 +112,11 @@ class Plain(Requests):
         )
         return Shares(exchange, reads, sources, each=each) if whole else exchange
 
-    def _read_whole(self, reads: Sequence[Read], conditions: Conditions) -> Plan[set[str]]:
+    def _read_whole(self, reads: Reads, conditions: Conditions) -> Plan[set[str]]:
         """Return which keys are better read as a whole: those of several reads that the server gives no ranges of."""
         if len(reads) == 1:
             return set()
-        several = {key for key, count in Counter(read.key for read in reads).items() if count > 1}
+        several = {key for key, count in Counter(reads.keys).items() if count > 1}
         if several and not self._ranges_seen and self._whole.isdisjoint(several):
             try:
                 yield from self.read_one("GET", min(several), FIRST_BYTE, conditions)
@@ -140,21 +140,25 @@ class Plain(Requests):
         return super().object_headers(options)
 
 
-def _shared(reads: Sequence[Read], whole: set[str]) -> tuple[list[Read], list[tuple[int, Range]]]:
+def _shared(reads: Reads, whole: set[str]) -> tuple[Reads, list[tuple[int, Range]]]:
     """Return the reads to send, and for each that was asked for, which of them it is cut out of and where."""
-    sent: list[Read] = []
+    keys: list[str] = []
+    ranges: list[Range] = []
     sources: list[tuple[int, Range]] = []
     of_key: dict[str, int] = {}
-    for read in reads:
-        if read.key not in whole:
-            sources.append((len(sent), WHOLE))
-            sent.append(read._replace(target=None))
+    for key, range, _ in reads:
+        if key in of_key:
+            sources.append((of_key[key], range))
             continue
-        if read.key not in of_key:
-            of_key[read.key] = len(sent)
-            sent.append(Read(read.key))
-        sources.append((of_key[read.key], read.range))
-    return sent, sources
+        if key in whole:
+            of_key[key] = len(keys)
+            sources.append((len(keys), range))
+            range = WHOLE
+        else:
+            sources.append((len(keys), WHOLE))
+        keys.append(key)
+        ranges.append(range)
+    return Reads(keys, ranges), sources
 
 
 class HeadManyPlain(HeadMany):

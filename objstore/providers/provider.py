@@ -6,10 +6,11 @@ these primitives, for any provider alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from itertools import repeat
+from typing import NamedTuple, Protocol, overload
 
 from objstore._core import Buffer, Bytes, Listing
 from objstore._effects import Plan
@@ -130,6 +131,45 @@ class Read(NamedTuple):
     target: Target | None = None
 
 
+class Reads(Sequence[Read]):
+    """Many reads, kept as columns: a hundred thousand objects of one kind would keep the garbage collector busy.
+
+    Args:
+        keys: The key of each.
+        ranges: The range of each.
+        targets: Where the body of each is to go; None: all to memory of their own.
+    """
+
+    __slots__ = ("keys", "ranges", "targets")
+
+    def __init__(
+        self, keys: Sequence[str], ranges: Sequence[Range], targets: Sequence[Target | None] | None = None
+    ) -> None:
+        self.keys = keys
+        self.ranges = ranges
+        self.targets = targets
+
+    @classmethod
+    def of(cls, key: str, ranges: Sequence[Range], targets: Sequence[Target | None] | None = None) -> Reads:
+        """Return reads of one object."""
+        return cls([key] * len(ranges), ranges, targets)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @overload
+    def __getitem__(self, index: int) -> Read: ...
+    @overload
+    def __getitem__(self, index: slice) -> Reads: ...
+    def __getitem__(self, index: int | slice) -> Read | Reads:
+        if isinstance(index, slice):
+            return Reads(self.keys[index], self.ranges[index], self.targets and self.targets[index])
+        return Read(self.keys[index], self.ranges[index], self.targets[index] if self.targets else None)
+
+    def __iter__(self) -> Iterator[Read]:
+        return map(Read, self.keys, self.ranges, self.targets or repeat(None))
+
+
 class Exchange(Protocol):
     """Many requests under way, each retried by itself."""
 
@@ -247,7 +287,7 @@ class Provider(Protocol):
 
     def fetch(
         self,
-        reads: Sequence[Read],
+        reads: Reads,
         *,
         conditions: Conditions = ANY,
         most_in_flight: int,

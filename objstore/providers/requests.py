@@ -26,7 +26,7 @@ from objstore.providers.provider import (
     Fetch,
     Fetched,
     Range,
-    Read,
+    Reads,
     Source,
     WriteOptions,
 )
@@ -66,6 +66,7 @@ class Requests:
         self.smallest_part = service.dialect.smallest_part
         self.base = base.encode()
         self.read_headers = dict(read_headers or {})
+        self._read_shapes = {method: Shape(method, self.read_headers) for method in ("GET", "HEAD")}
         self.write_headers = dict(write_headers or {})
         self._query = query
         self._tagging = tagging
@@ -106,7 +107,7 @@ class Requests:
 
     def fetch(
         self,
-        reads: Sequence[Read],
+        reads: Reads,
         *,
         conditions: Conditions = ANY,
         most_in_flight: int,
@@ -119,7 +120,7 @@ class Requests:
         exchange = Exchange(
             self.service,
             shape,
-            lambda index: reads[index].key,
+            reads.keys.__getitem__,
             background=each,
             each=each,
             most_in_flight=most_in_flight,
@@ -128,12 +129,7 @@ class Requests:
         if conditions.if_match is not None:
             exchange.batch.pin(conditions.if_match)
         tail = self._tail(self._version(conditions))
-        base, add = self.base + b"/", exchange.batch.add
-        for key, (start, end), target in reads:  # thousands at a time: straight to the batch
-            if target is None:
-                add(base + encode_path(key) + tail, start, end)
-            else:
-                add(base + encode_path(key) + tail, start, end, None, None, None, *target)
+        exchange.batch.add_reads(self.base + b"/", reads.keys, reads.ranges, tail, reads.targets)
         exchange.seal()
         return exchange
 
@@ -148,7 +144,7 @@ class Requests:
 
     def _read_shape(self, method: str, conditions: Conditions) -> Shape:
         if conditions is ANY:
-            return Shape(method, self.read_headers)
+            return self._read_shapes[method]
         return Shape(method, {**self.read_headers, **read_headers(conditions)})
 
     def _version(self, conditions: Conditions) -> list[tuple[str, str]]:

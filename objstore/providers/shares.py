@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from objstore._core import Bytes
 from objstore._effects import Plan
 from objstore.exceptions import BaseError, InvalidRangeError
-from objstore.providers.provider import Fetch, Range, Read
+from objstore.providers.provider import Fetch, Range, Reads
 
 
 class Shares:
@@ -20,9 +20,7 @@ class Shares:
         each: Whether the caller takes one after another.
     """
 
-    def __init__(
-        self, replies: Fetch, reads: Sequence[Read], sources: Sequence[tuple[int, Range]], *, each: bool
-    ) -> None:
+    def __init__(self, replies: Fetch, reads: Reads, sources: Sequence[tuple[int, Range]], *, each: bool) -> None:
         self.errors: dict[int, BaseError] = {}
         self.total = len(reads)
         self._replies = replies
