@@ -158,7 +158,7 @@ cdef size_t on_header(char* line, size_t unit, size_t size, void* userdata) noex
         slot.last = size > 7 and line[7] == c"0"        # HTTP/1.0 closes, unless it says otherwise
         if item.status >= 200:
             slot.progress_ns = slot.loop.now_ns
-            item.waited_ns = slot.progress_ns - slot.started_ns
+            item.waited_ns = slot.progress_ns - slot.asked_ns
         return size
     if size <= 2:
         slot.headed = True

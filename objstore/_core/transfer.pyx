@@ -34,6 +34,7 @@ cdef struct Slot:
     curl.slist* nodes
     size_t nodes_capacity
     int64_t started_ns
+    int64_t asked_ns        # when it was sent, or given to libcurl
     int64_t progress_ns     # when bytes last came or went
     int64_t sent            # of a body from a file
     int64_t arrived         # of a body, by the last look at the time limits
@@ -369,7 +370,7 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     slot.skip = slot.sent = slot.arrived = 0
     slot.wanted = -1
     slot.error[0] = slot.tag[0] = 0
-    slot.started_ns = slot.progress_ns = item.started_ns = loop.now_ns
+    slot.started_ns = slot.asked_ns = slot.progress_ns = item.started_ns = loop.now_ns
     slot.signer = borrow_signer(item)
 
 

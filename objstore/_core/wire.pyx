@@ -192,7 +192,7 @@ cdef void wire_connected(LoopC* loop, Wire* wire, int result) noexcept nogil:
     wire.fd = fd
     wire.made_ns = loop.now_ns
     state.wire = wire
-    slot.progress_ns = loop.now_ns
+    slot.asked_ns = slot.progress_ns = loop.now_ns
     begin_exchange(wire, slot)
 
 

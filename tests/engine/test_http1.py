@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from objstore._core import Batch, Buffer, ClientSettings, Reply, engine_info
 from objstore._run import run
 from tests.engine.client import SETTINGS, Server, batch, settle, wait_until
 from tests.engine.raw import Answer, answering, ends, sends
+from tests.engine.server import certificate
 from tests.engine.test_replies import ask, head, refused
 from tests.faults.content import content
 
@@ -222,6 +224,25 @@ def test_stores_that_connect_alike_share_connections_and_others_do_not(server: S
     assert connections(lambda: ClientSettings(user_agent="two", verify=False, connect_timeout=5)) == 1
     wary = batch(server.tls_origin, ["/5/a"], settings=ClientSettings(user_agent="two", connect_timeout=5))
     assert list(run(settle(wary))) == [0]
+
+
+def test_latency_is_that_of_replies_and_not_of_connecting() -> None:
+    def shake_hands_slowly(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        time.sleep(0.3)
+        with certificate().wrap_socket(connection, server_side=True) as secure:
+            secure.recv(4096)
+            time.sleep(0.05)
+            secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=shake_hands_slowly, args=(listener,))
+        serving.start()
+        made = batch(f"https://127.0.0.1:{listener.getsockname()[1]}", ["/"])
+        assert run(settle(made)) == {}
+        serving.join()
+    assert made.latency is not None
+    assert 0.05 <= made.latency < 0.25
 
 
 def test_after_one_redirect_the_rest_is_followed_from_the_start(server: Server) -> None:
