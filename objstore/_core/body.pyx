@@ -1,6 +1,9 @@
 # Bytes: a read-only buffer over an arena (or over any other object's buffer), that nobody copied.
 from cpython.object cimport Py_EQ, Py_NE, PyTypeObject
 
+cdef extern from "Python.h":
+    void PyObject_GC_UnTrack(void* self)
+
 import copyreg
 from functools import wraps
 from pickle import PickleBuffer
@@ -61,6 +64,8 @@ cdef Bytes bytes_over(object owner, Arena* arena, const char* data, Py_ssize_t l
     self.arena = arena_hold(arena) if arena != NULL else NULL
     self.data = data
     self.length = length
+    if owner is None:
+        PyObject_GC_UnTrack(<void*>self)    # it refers to no object: thousands of them are no work for the collector
     return self
 
 

@@ -161,6 +161,23 @@ def test_a_body_outlives_its_batch_and_its_slice_the_body(server: Server) -> Non
     assert small == content(0, 100)
 
 
+def test_a_body_is_no_work_for_the_garbage_collector_unless_it_has_an_owner(server: Server) -> None:
+    made = Batch(server.origin, "GET", SETTINGS)
+    made.add(b"/8/a")
+    made.add(b"/8/b", out=Buffer(bytearray(8), writable=True))
+    made.seal()
+    made.start()
+    while not made.over:
+        made.wait()
+    alone, owned = made.bodies()
+    made.close()
+    assert alone is not None
+    assert not gc.is_tracked(alone)
+    assert not gc.is_tracked(alone[2:])
+    assert gc.is_tracked(owned)
+    assert alone == owned == content(0, 8)
+
+
 def test_indexes_are_checked(server: Server) -> None:
     made = batch(server.origin, ["/5/a"])
     for index in (-1, 1):
