@@ -25,6 +25,7 @@ MARKS = {
     "opendal": ("v", "#b5772f"),
     "boto3": ("X", "0.6"),
     "floor": ("D", "0.2"),
+    "wrk": ("d", "0.2"),
 }
 PANELS: tuple[tuple[str, str, Callable[[Figure], float]], ...] = (
     ("times as fast as obstore (wall time)", "obstore in wall time", lambda figure: figure.wall),
