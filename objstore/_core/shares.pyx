@@ -123,7 +123,7 @@ cdef void take_inbox(LoopC* loop) noexcept nogil:
         share = inbox_pop(loop)
         if share.detached:
             free(share)
-        elif share.batch.cancelled:
+        elif atomic_load(&share.batch.cancelled):
             share_detach(loop, share)
         else:
             ready_push(loop, share)

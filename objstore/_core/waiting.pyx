@@ -37,7 +37,7 @@ cdef void cancel(BatchC* batch, LoopC* driven) noexcept nogil:
     cdef BatchRef* own = NULL
     cdef int i
     pthread_mutex_lock(&batch.mutex)
-    batch.cancelled = True
+    atomic_store(&batch.cancelled, True)
     for i in range(batch.share_count):
         if batch.shares[i] != NULL and batch.shares[i].loop == driven:
             own = batch.shares[i]
