@@ -118,7 +118,7 @@ cdef struct BatchC:
     uint64_t tag            # of the ETag that all replies should have, or the first had
     bint tags_differ
     bint sealed             # no more items will be added
-    int cancelled               # written under the mutex, read without it too
+    int cancelled           # written under the mutex, read without it too
     Arena* arena            # the one being filled
     size_t next_arena
     BatchRef* shares[MAX_LOOPS]
