@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 from objstore._arguments import check_at_least, read_write_options
 from objstore._core import Buffer, Bytes
@@ -103,12 +103,9 @@ def get_many(
 def read_requests(store: Store, requests: Iterable[Request]) -> Reads:
     """Return the requests of a bulk read, checked."""
     _check_several(requests)
-    asked = list(requests)
-    if {*map(type, asked)} == {str}:
-        return Reads(store.keys(cast(list[str], asked)), [WHOLE] * len(asked))
     paths: list[str] = []
     ranges: list[Range] = []
-    for request in asked:
+    for request in requests:
         path, range = (request, WHOLE) if isinstance(request, str) else _ranged(request)
         paths.append(path)
         ranges.append(range)

@@ -1,12 +1,12 @@
 # Bytes: a read-only buffer over an arena (or over any other object's buffer), that nobody copied.
 from cpython.object cimport Py_EQ, Py_NE, PyTypeObject
 
-cdef extern from "Python.h":
-    void PyObject_GC_UnTrack(void* self)
-
 import copyreg
 from functools import wraps
 from pickle import PickleBuffer
+
+cdef extern from "Python.h":
+    void PyObject_GC_UnTrack(void* self)
 
 
 cdef class Buffer:

@@ -24,7 +24,7 @@ cdef int most_transfers() noexcept nogil:
     """Return how many transfers one loop may have in flight: three quarters of the open files this process may have."""
     cdef rlimit files
     if getrlimit(RLIMIT_NOFILE, &files) != 0:
-        return 1024 // 4 * 3
+        return 768              # of the usual 1,024
     return <int>max(min(files.rlim_cur // 4 * 3, <rlim_t>1 << 16), <rlim_t>1)
 
 

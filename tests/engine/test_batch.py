@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -81,6 +82,36 @@ def test_heads_of_successes_are_dropped_unless_kept(server: Server) -> None:
     assert made.reply(0).headers == {}
     assert failed[1].headers["x-twice"] == "1, 2"
     assert bytes(failed[1].body) == b"busy"
+
+
+def test_many_reads_are_added_with_their_keys_encoded_and_their_bytes_in_place(server: Server) -> None:
+    keys = ["plain", "a b+%/ü€𝄞?#", "~-._"]
+    ranges = [(-1, -1), (10, 20), (90, -1)]
+    block = bytearray(30)
+    buffer = Buffer(block, writable=True)
+    made = Batch(server.origin, "GET", SETTINGS)
+    made.add_reads(b"/100/", keys, ranges, b"?a=1")
+    made.add_reads(b"/100/", keys[1:], ranges[1:], b"", [(buffer, 5, 10), None])
+    made.seal()
+    made.start()
+    while not made.over:
+        made.wait()
+    bodies = [bytes(body or b"") for body in made.bodies()]
+    made.close()
+    assert bodies == [content(0, 100), content(10, 20), content(90, 100), content(10, 20), content(90, 100)]
+    assert block == bytes(5) + content(10, 20) + bytes(15)
+    encoded = [quote(key, safe="/~") for key in keys]
+    targets = {f"/100/{key}?a=1" for key in encoded} | {f"/100/{key}" for key in encoded[1:]}
+    assert made_targets(server) == targets
+
+
+def test_reads_that_cannot_be_added_leave_those_before(server: Server) -> None:
+    made = Batch(server.origin, "GET", SETTINGS)
+    with pytest.raises(UnicodeEncodeError):
+        made.add_reads(b"/8/", ["a", "\ud800"], [(-1, -1)] * 2, b"")
+    assert made.total == 1
+    made.seal()
+    assert run(settle(made)) == {}
 
 
 def test_a_retry_comes_after_its_delay_and_not_later_than_others(server: Server) -> None:
