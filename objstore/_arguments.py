@@ -88,12 +88,12 @@ def span(start: int, *, end: int | None = None, length: int | None = None) -> Ra
 
 def _whole_number(name: str, value: Any) -> int:
     try:
-        number = value.__index__()
-    except AttributeError:
+        number = index(value)
+    except TypeError:
         raise TypeError(f"{name} = {value!r}: give a whole number of bytes") from None
     if number < 0:
         raise InvalidRangeError(f"{name} = {number} is negative")
-    return int(number)
+    return number
 
 
 def _positive(name: str, value: Any) -> int:

@@ -106,9 +106,13 @@ def read_requests(store: Store, requests: Iterable[Request]) -> Reads:
     paths: list[str] = []
     ranges: list[Range] = []
     for request in requests:
-        path, range = (request, WHOLE) if isinstance(request, str) else _ranged(request)
-        paths.append(path)
-        ranges.append(range)
+        if isinstance(request, str):
+            paths.append(request)
+            ranges.append(WHOLE)
+        else:
+            path, range = _ranged(request)
+            paths.append(path)
+            ranges.append(range)
     return Reads(store.keys(paths), ranges)
 
 

@@ -63,15 +63,16 @@ def _all_plain(paths: Sequence[str]) -> bool:
     A tenth of what it costs to look at each: every path stands between slashes, so bad segments show at its ends, too.
     """
     try:
-        text = f"/{'/|/'.join(paths)}/"
-        return (
-            text.isascii()
-            and text.isprintable()
-            and not ("//" in text or "/./" in text or "/../" in text)
-            and max(map(len, paths), default=0) <= MOST_BYTES
-        )
+        return _is_plain(f"/{'/|/'.join(paths)}/") and len(max(paths, key=len, default="")) <= MOST_BYTES
     except TypeError:  # one is no str
         return False
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether all paths of a text are plain, each of which stands between slashes."""
+    return (
+        text.isascii() and text.isprintable() and not ("//" in text or "/./" in text or "/../" in text)
+    )
 
 
 def check_raw(path: str) -> str:
@@ -99,6 +100,8 @@ def check_path(path: str) -> str:
         raise TypeError(f"the path {path!r} is of the type {type(path).__name__}: give a str")
     if path[:1] == "/" or path[-1:] == "/":
         path = path.removeprefix("/").removesuffix("/")
+    if len(path) <= MOST_BYTES and _is_plain(f"/{path}/"):  # a quarter of what it costs to look closely
+        return path
     if _UNFIT.search(path):
         raise InvalidPathError(f"{path!r} cannot be a path: {_fault(path)}", path=path)
     return _check_length(path)

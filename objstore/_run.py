@@ -84,12 +84,16 @@ def run(plan: Plan[T]) -> T:
     while True:
         try:
             while True:  # inside: signals are looked for where a loop goes back
-                value, thrown = _perform(_step(plan, value, thrown)), None
+                try:
+                    effect = plan.send(value) if thrown is None else plan.throw(thrown)
+                except StopIteration as end:
+                    thrown = None  # or this frame and the error would keep each other alive
+                    result: T = end.value
+                    return result
+                value, thrown = _perform(effect), None
         except BaseException as error:
             if getgeneratorstate(plan) == GEN_CLOSED:
-                thrown = None  # or this frame and the error would keep each other alive
-                if isinstance(error, StopIteration):
-                    return _value(plan, error)
+                thrown = None
                 raise
             thrown = error
 
@@ -101,23 +105,18 @@ async def arun(plan: Plan[T]) -> T:
     while True:
         try:
             while True:
-                value, thrown = await _perform_async(_step(plan, value, thrown)), None
+                try:
+                    effect = plan.send(value) if thrown is None else plan.throw(thrown)
+                except StopIteration as end:
+                    thrown = None
+                    result: T = end.value
+                    return result
+                value, thrown = await _perform_async(effect), None
         except BaseException as error:
             if getgeneratorstate(plan) == GEN_CLOSED:
-                thrown = None  # or this frame and the error would keep each other alive
-                if isinstance(error, StopIteration):
-                    return _value(plan, error)
+                thrown = None
                 raise
             thrown = error
-
-
-def _step(plan: Plan[T], value: Any, thrown: BaseException | None) -> Effect:
-    return plan.send(value) if thrown is None else plan.throw(thrown)
-
-
-def _value(plan: Plan[T], end: StopIteration) -> T:
-    result: T = end.value
-    return result
 
 
 def _perform(effect: Effect) -> Any:

@@ -9,7 +9,7 @@ cdef struct Arena:
     size_t used         # bytes handed out, by the one batch that fills it
     char* base
     bint mapped
-    Arena* next         # in the pool
+    Arena* next         # in the pool, or in the one batch that keeps its requests there
 
 cdef struct Pool:
     pthread_mutex_t mutex

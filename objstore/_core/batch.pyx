@@ -1,6 +1,5 @@
 # Batch: the face of the engine.
-
-from itertools import repeat
+from cpython.tuple cimport PyTuple_GetItem
 
 
 cdef class Batch:
@@ -56,6 +55,7 @@ cdef class Batch:
         batch.window = window
         batch.largest = ARENA_LAST if window else 0
         batch.next_arena = ARENA_FIRST
+        batch.next_room = ROOM_FIRST
         if signer is not None:
             batch.signer = signer.c
             atomic_add(&signer.c.references, 1)
@@ -100,7 +100,7 @@ cdef class Batch:
         """
         cdef Item* item = self._append(start, end)
         try:
-            text_copy(&item.target, target)
+            self._set_target(item, target, "", b"")
             if headers:
                 self._set_headers(item, headers)
             if body is not None:
@@ -120,18 +120,19 @@ cdef class Batch:
         """Add a read of each key, thousands of them in little time.
 
         :param base, tail: what of a request's target comes before the key, and after it.
-        :param keys, ranges: sequences of the same length, of str and of pairs as `start` and `end` of `add`.
+        :param keys, ranges: sequences of the same length, of str and of tuples as `start` and `end` of `add`.
         :param outs: for each a triple as `out`, `out_start` and `out_length` of `add`, or None.
         """
         cdef Item* item
-        cdef int64_t start, end, at, room
-        for key, (start, end), out in zip(keys, ranges, outs or repeat(None)):
-            item = self._append(start, end)
+        cdef Py_ssize_t i
+        for i in range(len(keys)):
+            span = ranges[i]
+            # Cython would ask a tuple of a class of its own by way of its methods
+            item = self._append(<object>PyTuple_GetItem(span, 0), <object>PyTuple_GetItem(span, 1))
             try:
-                text_target(&item.target, base, key, tail)
-                if out is not None:
-                    buffer, at, room = out
-                    self._set_out(item, buffer, at, room)
+                self._set_target(item, base, keys[i], tail)
+                if outs is not None and outs[i] is not None:
+                    self._set_out(item, outs[i][0], outs[i][1], outs[i][2])
             except BaseException:
                 item_clear(item)
                 raise
@@ -156,6 +157,21 @@ cdef class Batch:
         if self.started:
             batch_poke(self.c)
         pthread_mutex_unlock(&self.c.mutex)
+
+    cdef int _set_target(self, Item* item, bytes base, str key, bytes tail) except -1:
+        """Write what comes before the key, the key percent-encoded, and what comes after it."""
+        cdef Py_ssize_t length
+        cdef const char* plain = PyUnicode_AsUTF8AndSize(key, &length)
+        cdef size_t size = PyBytes_GET_SIZE(base) + encoded_size(plain, length) + PyBytes_GET_SIZE(tail)
+        cdef char* at = batch_room(self.c, size + 1)
+        if at == NULL:
+            raise MemoryError
+        item.target.data = at
+        item.target.length = size
+        memcpy(at, PyBytes_AS_STRING(base), PyBytes_GET_SIZE(base))
+        at = put_encoded(at + PyBytes_GET_SIZE(base), plain, length)
+        memcpy(at, PyBytes_AS_STRING(tail), PyBytes_GET_SIZE(tail) + 1)
+        return 0
 
     cdef int _set_headers(self, Item* item, headers) except -1:
         cdef curl.slist* node = header_list(headers)

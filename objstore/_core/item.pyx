@@ -11,6 +11,7 @@ cdef enum:
 
 cdef enum:
     ITEMS_PER_CHUNK = 256
+    ROOM_FIRST = 512        # what a batch keeps its requests in doubles from here up to ARENA_LAST
     MAX_LOOPS = 32
     ARENA_FIRST = 64 << 10  # of a batch of many: its arenas double up to ARENA_LAST
     ARENA_LAST = 8 << 20
@@ -24,9 +25,17 @@ cdef struct Kept:           # the beginning of a body, from a try that broke off
     char* tag               # the strong ETag of the object it is of
 
 cdef struct Item:
+    # First what all are looked at for at the end, by then cold: no more than a cache line.
     Item* next              # in the list of retries, of failures, or of finished items
     BatchC* batch
     int64_t index
+    char* out               # where the caller wants the reply's body, or NULL
+    Arena* arena
+    char* data
+    int64_t received
+    int state
+    int attempts
+
     Text target             # path and query, percent-encoded
     curl.slist* headers     # own header lines, then the batch's
     SignerC* signer         # own, or NULL for the batch's
@@ -36,12 +45,9 @@ cdef struct Item:
     int64_t body_length
     int64_t body_offset
     int body_file
-    char* out               # where the caller wants the reply's body, or NULL
     int64_t out_capacity
     int64_t due_ns
     int64_t started_ns      # the last try
-    int state
-    int attempts
     bint fresh              # every idle connection had died: send it on a new one
 
     int result              # CURLcode
@@ -53,9 +59,6 @@ cdef struct Item:
     int64_t total
     Text head               # header lines of the reply, as they came
     size_t head_capacity
-    Arena* arena
-    char* data
-    int64_t received
     int64_t capacity
     int64_t reserved        # bytes this item holds of its batch's window
     Kept kept               # what an earlier try brought of the body
@@ -96,6 +99,8 @@ cdef struct BatchC:
     Item first              # items: one, then chunks of many
     Item** chunks
     int64_t chunk_count
+    Arena* room             # where chunks and targets lie: touched only by who adds items
+    size_t next_room
     int64_t count           # items added
     int64_t next_fresh      # first item never claimed
     Item* retries           # by due time
@@ -185,7 +190,6 @@ cdef void item_clear(Item* item) noexcept nogil:
     """Free all that an item holds and make it empty."""
     item_forget_reply(item)
     item_drop_kept(item)
-    free(item.target.data)
     free(item.headers)
     signer_release(item.signer)
     memset(item, 0, sizeof(Item))
@@ -197,9 +201,8 @@ cdef void batch_release(BatchC* batch) noexcept nogil:
         return
     for i in range(batch.count):
         item_clear(batch_item(batch, i))
-    for i in range(batch.chunk_count):
-        free(batch.chunks[i])
     free(batch.chunks)
+    release_room(batch)
     free(batch.origin.data)
     free(batch.method)
     free(batch.headers)
@@ -213,6 +216,29 @@ cdef void batch_release(BatchC* batch) noexcept nogil:
     free(batch)
 
 
+cdef char* batch_room(BatchC* batch, size_t size) noexcept nogil:
+    """Return memory that lasts as long as the batch, aligned for any use; NULL when there is none."""
+    cdef Arena* arena = batch.room
+    size = (size + 15) // 16 * 16
+    if arena == NULL or arena.size - arena.used < size:
+        arena = arena_new(max(size, batch.next_room))
+        if arena == NULL:
+            return NULL
+        arena.next = batch.room
+        batch.room = arena
+        batch.next_room = min(2 * batch.next_room, <size_t>ARENA_LAST)
+    arena.used += size
+    return arena.base + arena.used - size
+
+
+cdef void release_room(BatchC* batch) noexcept nogil:
+    cdef Arena* arena
+    while batch.room != NULL:
+        arena = batch.room
+        batch.room = arena.next
+        arena_release(arena)
+
+
 cdef Item* batch_append(BatchC* batch) noexcept nogil:
     """Make room for one more item, under the batch's mutex; NULL when there is no memory."""
     cdef int64_t filled = batch.chunk_count
@@ -223,11 +249,12 @@ cdef Item* batch_append(BatchC* batch) noexcept nogil:
         if grown == NULL:
             return NULL
         batch.chunks = grown
-        grown[filled] = <Item*>calloc(ITEMS_PER_CHUNK, sizeof(Item))
+        grown[filled] = <Item*>batch_room(batch, ITEMS_PER_CHUNK * sizeof(Item))
         if grown[filled] == NULL:
             return NULL
         batch.chunk_count += 1
     item = batch_item(batch, batch.count)
+    memset(item, 0, sizeof(Item))
     item.batch = batch
     item.index = batch.count
     item.start = item.end = -1

@@ -204,19 +204,4 @@ def encode_path(str key not None):
     return encoded
 
 
-cdef int text_target(Text* text, bytes base, str key, bytes tail) except -1:
-    """Write the target of a request: what comes before the key, the key percent-encoded, and what comes after."""
-    cdef Py_ssize_t length
-    cdef const char* plain = PyUnicode_AsUTF8AndSize(key, &length)
-    cdef char* at
-    text.length = PyBytes_GET_SIZE(base) + encoded_size(plain, length) + PyBytes_GET_SIZE(tail)
-    at = text.data = <char*>malloc(text.length + 1)
-    if at == NULL:
-        raise MemoryError
-    memcpy(at, PyBytes_AS_STRING(base), PyBytes_GET_SIZE(base))
-    at = put_encoded(at + PyBytes_GET_SIZE(base), plain, length)
-    memcpy(at, PyBytes_AS_STRING(tail), PyBytes_GET_SIZE(tail) + 1)
-    return 0
-
-
 fill_unreserved()

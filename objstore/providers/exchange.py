@@ -78,8 +78,7 @@ class Exchange:
         self._progress: dict[int, _Progress] = {}
         self._refreshed: set[int] = set()
         self._counted = 0
-        self._begun = service.policy.clock()
-        self._signed = self._begun
+        self._signed = service.policy.clock()
         lines, signer = service.prepare(shape)
         if service.most_in_flight is not None:
             most_in_flight = min(most_in_flight, service.most_in_flight)
@@ -144,16 +143,17 @@ class Exchange:
 
     def news(self, within: float | None = None) -> Plan[None]:
         """Wait until something has changed, or `within` seconds have passed; retry what failed and may be retried."""
-        if self._service.policy.clock() - self._signed >= RENEW_SECONDS and self.batch.is_started:
+        batch, policy = self.batch, self._service.policy
+        if batch.is_started and policy.clock() - self._signed >= RENEW_SECONDS:
             yield from self._renew()
         # a batch that takes several rounds comes back in between, to be signed afresh
-        rounds = self.batch.total > self._most_in_flight
-        self.batch.wake_after = within if within is not None or not rounds else RENEW_SECONDS / 4
+        rounds = batch.total > self._most_in_flight
+        batch.wake_after = within if within is not None or not rounds else RENEW_SECONDS / 4
         yield self._effect
-        succeeded = self.batch.settled - len(self.errors)
-        self._service.policy.budget.note(max(succeeded - self._counted, 0), 0)
+        succeeded = batch.settled - len(self.errors)
+        policy.budget.note(max(succeeded - self._counted, 0), 0)
         self._counted = succeeded
-        for reply in self.batch.failures():
+        for reply in batch.failures():
             yield from self._decide(reply)
 
     def finish(self, patience: float = 0) -> Plan[None]:
@@ -184,8 +184,9 @@ class Exchange:
     def close(self) -> None:
         """End what is still under way, and return when nothing touches the caller's memory any more."""
         self.batch.close()
-        if self.batch.latency is not None:
-            self._service.latency = self.batch.latency
+        latency = self.batch.latency
+        if latency is not None:
+            self._service.latency = latency
 
     def _renew(self) -> Plan[None]:
         """Sign with the present time and credential from now on."""

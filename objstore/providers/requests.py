@@ -66,10 +66,10 @@ class Requests:
         self.smallest_part = service.dialect.smallest_part
         self.base = base.encode()
         self.read_headers = dict(read_headers or {})
-        self._read_shapes = {method: Shape(method, self.read_headers) for method in ("GET", "HEAD")}
         self.write_headers = dict(write_headers or {})
         self._query = query
         self._tagging = tagging
+        self._plain_reads = {method: self._reading(method, Conditions()) for method in ("GET", "HEAD")}
 
     @property
     def latency(self) -> float:
@@ -100,9 +100,9 @@ class Requests:
     def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
         """Send one request that reads."""
         yield from self.service.refresh()
-        shape = self._read_shape(method, conditions)
+        shape, tail = self._reading(method, conditions)
         exchange = Exchange(self.service, shape, lambda _: key, keep_head=True)
-        exchange.add(self.target(key, self._version(conditions)), range)
+        exchange.add(self.path(key) + tail, range)
         return (yield from exchange.only())
 
     def fetch(
@@ -116,7 +116,7 @@ class Requests:
     ) -> Plan[Fetch]:
         """Begin many reads."""
         yield from self.service.refresh()
-        shape = self._read_shape("GET", conditions)
+        shape, tail = self._reading("GET", conditions)
         exchange = Exchange(
             self.service,
             shape,
@@ -128,7 +128,6 @@ class Requests:
         )
         if conditions.if_match is not None:
             exchange.batch.pin(conditions.if_match)
-        tail = self._tail(self._version(conditions))
         exchange.batch.add_reads(self.base + b"/", reads.keys, reads.ranges, tail, reads.targets)
         exchange.seal()
         return exchange
@@ -142,13 +141,12 @@ class Requests:
         exchange.seal()
         return exchange
 
-    def _read_shape(self, method: str, conditions: Conditions) -> Shape:
+    def _reading(self, method: str, conditions: Conditions) -> tuple[Shape, bytes]:
+        """Return the shape of requests that read, and the query of their targets."""
         if conditions is ANY:
-            return self._read_shapes[method]
-        return Shape(method, {**self.read_headers, **read_headers(conditions)})
-
-    def _version(self, conditions: Conditions) -> list[tuple[str, str]]:
-        return [(self.service.dialect.version_query, conditions.version)] if conditions.version else []
+            return self._plain_reads[method]
+        version = [(self.service.dialect.version_query, conditions.version)] if conditions.version else []
+        return Shape(method, {**self.read_headers, **read_headers(conditions)}), self._tail(version)
 
     def meta(self, key: str, reply: Reply, size: int = -1) -> ObjectMeta:
         """Return the metadata of an object; its size is that of the reply, where none is given."""
@@ -253,8 +251,11 @@ class Requests:
 
     def target(self, key: str, query: Sequence[tuple[str, str]] = ()) -> bytes:
         """Return path and query of a key; of the bucket itself, where there is none."""
-        path = self.base + b"/" + encode_path(key) if key else self.base or b"/"
-        return path + self._tail(query)
+        return self.path(key) + self._tail(query)
+
+    def path(self, key: str) -> bytes:
+        """Return the path of a key, percent-encoded; of the bucket itself, where there is none."""
+        return self.base + b"/" + encode_path(key) if key else self.base or b"/"
 
     def _tail(self, query: Sequence[tuple[str, str]]) -> bytes:
         """Return the query of a request, with its question mark: the one that all have, and its own."""
