@@ -70,9 +70,7 @@ def _all_plain(paths: Sequence[str]) -> bool:
 
 def _is_plain(text: str) -> bool:
     """Tell whether all paths of a text are plain, each of which stands between slashes."""
-    return (
-        text.isascii() and text.isprintable() and not ("//" in text or "/./" in text or "/../" in text)
-    )
+    return text.isascii() and text.isprintable() and not ("//" in text or "/./" in text or "/../" in text)
 
 
 def check_raw(path: str) -> str:

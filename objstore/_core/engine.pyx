@@ -12,6 +12,7 @@ cdef struct EngineC:
     LoopC* helpers[MAX_LOOPS]
     int helper_count                # started
     unsigned int turn
+    int awake                       # threads that look for a reply without sleeping
     uint64_t batches
 
 cdef EngineC engine

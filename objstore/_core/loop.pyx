@@ -43,6 +43,8 @@ cdef struct LoopC:
     int active
     int most_active                 # what the descriptors suffice for now, at most most_allowed
     int most_allowed
+    int naps                        # how many short waits for a lone reply to sleep through before one spent awake
+    int most_naps                   # what that becomes after one that was spent awake in vain
     BatchRef* ready                 # shares that may have something to send: a queue
     BatchRef* ready_last
     BatchRef* delayed               # shares whose next retry is due later

@@ -63,6 +63,9 @@ cdef extern from "<sys/ioctl.h>" nogil:
     enum: TIOCOUTQ
     int ioctl(int fd, unsigned long request, int* answer)
 
+cdef extern from "<sched.h>" nogil:
+    int sched_yield()
+
 cdef extern from "<sys/epoll.h>" nogil:
     ctypedef union epoll_data_t:
         int fd

@@ -2,6 +2,8 @@
 
 cdef enum:
     SIGNAL_CHECK_MS = 50        # how long a blocked caller goes without looking for Ctrl-C
+    AWAKE_NS = 200_000          # how long it is worth to look for a lone reply before going to sleep
+    MOST_NAPS = 63
 
 
 cdef bint drive(LoopC* loop, BatchC* batch, int64_t until_ns) noexcept nogil:
@@ -13,10 +15,47 @@ cdef bint drive(LoopC* loop, BatchC* batch, int64_t until_ns) noexcept nogil:
         pthread_mutex_lock(&batch.mutex)
         news = batch_has_news(batch)
         pthread_mutex_unlock(&batch.mutex)
-        if news or loop.now_ns >= until_ns or not loop_wait(loop, until_ns):
+        if news or loop.now_ns >= until_ns or not wait_for_events(loop, until_ns):
             break
     pthread_mutex_unlock(&loop.driving)
     return news
+
+
+cdef bint wait_for_events(LoopC* loop, int64_t until_ns) noexcept nogil:
+    """Wait as `loop_wait` does; but stay awake for a lone reply, where the last ones came at once.
+
+    To sleep and to wake take as long as a near server does to answer, and a core that slept has lost its caches. Where
+    replies do not come in time, it is tried ever more seldom.
+    """
+    cdef bint lone = waits_for_lone_reply(loop)
+    cdef int64_t since = loop.now_ns
+    if lone and loop.naps == 0:
+        if look_for_reply(loop, since + AWAKE_NS):
+            loop.most_naps = 0
+            return True
+        loop.naps = loop.most_naps = min(2 * loop.most_naps + 1, MOST_NAPS)
+    if not loop_wait(loop, until_ns):
+        return False
+    if lone:
+        loop.naps = loop.naps - 1 if loop.now_ns - since < AWAKE_NS else max(loop.naps, 1)
+    return True
+
+
+cdef inline bint waits_for_lone_reply(LoopC* loop) noexcept nogil:
+    """Tell whether all that is in flight is one request that sends no body, and whose reply has not begun."""
+    return loop.active == 1 and loop.active_slots.item.status == 0 and loop.active_slots.item.body_length <= 0
+
+
+cdef bint look_for_reply(LoopC* loop, int64_t until_ns) noexcept nogil:
+    """Look for a lone reply without sleeping; False when it has not begun in time. One thread at a time does."""
+    cdef bint lone = True
+    if atomic_add(&engine.awake, 1) == 1:
+        while lone and loop.now_ns < until_ns and not atomic_load(&loop.mail):
+            loop_wait(loop, loop.now_ns)
+            sched_yield()
+            lone = waits_for_lone_reply(loop)
+    atomic_add(&engine.awake, -1)
+    return not lone
 
 
 cdef bint wait_for_helpers(BatchC* batch, int64_t until_ns) noexcept nogil:

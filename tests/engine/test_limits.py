@@ -71,6 +71,15 @@ def test_a_loop_that_nobody_drove_for_long_has_learnt_nothing(server: Server) ->
     assert run(settle(made)) == {}
 
 
+def test_a_caller_sleeps_for_a_late_reply_though_the_last_ones_came_at_once(server: Server) -> None:
+    for index in range(20):
+        assert run(settle(batch(server.origin, [f"/5/{index}"]))) == {}
+    for _ in range(3):
+        used = time.thread_time()
+        assert run(settle(batch(server.origin, ["/5/late?delay=0.5"]))) == {}
+        assert time.thread_time() - used < 0.1
+
+
 def test_a_connection_that_cannot_be_made_ends_in_time() -> None:
     begun = time.monotonic()
     # TEST-NET-1 (RFC 5737): nobody answers, or the network refuses
