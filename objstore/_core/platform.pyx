@@ -53,8 +53,10 @@ cdef extern from "<unistd.h>" nogil:
 
 cdef extern from "<sys/socket.h>" nogil:
     enum: MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL
+    enum: SOL_SOCKET, SO_RCVLOWAT
     ssize_t recv(int fd, void* buffer, size_t size, int flags)
     ssize_t send(int fd, const void* buffer, size_t size, int flags)
+    int setsockopt(int fd, int level, int name, const void* value, unsigned int size)
 
 cdef extern from "<sys/sendfile.h>" nogil:
     ssize_t sendfile(int to, int source, int64_t* offset, size_t size)
