@@ -173,7 +173,7 @@ cdef void begin_exchange(Wire* wire, Slot* slot) noexcept nogil:
     wire.partial_length = 0
     wire.error[0] = 0
     wire.begun = wire.answered = wire.closing = wire.unsendable = False
-    if not make_room(wire, item_expected(slot.item)):
+    if not make_room(wire, slot.item.reserved):
         fail_wire(wire, curl.CURLE_RECV_ERROR, NULL)
     elif not write_request(wire, slot, slot.item):
         fail_wire(wire, curl.CURLE_OUT_OF_MEMORY, NULL)
