@@ -114,6 +114,7 @@ cdef class Batch:
             item.signer = signer.c
             atomic_add(&signer.c.references, 1)
         self._count()
+        self._poke()
         return item.index
 
     def add_reads(self, bytes base not None, keys not None, ranges not None, bytes tail not None, outs=None):
@@ -137,6 +138,7 @@ cdef class Batch:
                 item_clear(item)
                 raise
             self._count()
+        self._poke()
 
     cdef Item* _append(self, int64_t start, int64_t end) except NULL:
         """Make room for one more item, which is none of the batch's until it is counted."""
@@ -154,9 +156,13 @@ cdef class Batch:
     cdef void _count(self) noexcept:
         pthread_mutex_lock(&self.c.mutex)
         self.c.count += 1
-        if self.started:
-            batch_poke(self.c)
         pthread_mutex_unlock(&self.c.mutex)
+
+    cdef void _poke(self) noexcept:
+        if self.started:
+            pthread_mutex_lock(&self.c.mutex)
+            batch_poke(self.c)
+            pthread_mutex_unlock(&self.c.mutex)
 
     cdef int _set_target(self, Item* item, bytes base, str key, bytes tail) except -1:
         """Write what comes before the key, the key percent-encoded, and what comes after it."""

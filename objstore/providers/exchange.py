@@ -137,6 +137,11 @@ class Exchange:
         buffer, start, length = out or (None, 0, -1)
         self.batch.add(target, range.start, range.end, lines, signer, body, buffer, start, length)
 
+    def begin(self) -> Plan[None]:
+        """Send what there is, while the caller adds more."""
+        self.batch.wake_after = 0
+        yield self._effect
+
     def seal(self) -> None:
         """Say that no more requests will be added."""
         self.batch.seal()

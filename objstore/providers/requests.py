@@ -34,6 +34,9 @@ from objstore.providers.service import Service
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
 from objstore.types import ObjectMeta, PutResult
 
+ADDED_AT_ONCE = 4096
+"""How many reads are added before the first are sent: of more, the rest is added while those are under way."""
+
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -128,9 +131,21 @@ class Requests:
         )
         if conditions.if_match is not None:
             exchange.batch.pin(conditions.if_match)
-        exchange.batch.add_reads(self.base + b"/", reads.keys, reads.ranges, tail, reads.targets)
+        first = max(2 * most_in_flight, ADDED_AT_ONCE)
+        try:
+            if len(reads) > first:
+                self._add_reads(exchange, reads[:first], tail)
+                yield from exchange.begin()
+                reads = reads[first:]
+            self._add_reads(exchange, reads, tail)
+        except BaseException:
+            exchange.close()
+            raise
         exchange.seal()
         return exchange
+
+    def _add_reads(self, exchange: Exchange, reads: Reads, tail: bytes) -> None:
+        exchange.batch.add_reads(self.base + b"/", reads.keys, reads.ranges, tail, reads.targets)
 
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
         """Begin to read what is known about many objects."""
