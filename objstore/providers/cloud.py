@@ -161,8 +161,7 @@ class Cloud(Requests):
         """Return a URL for each key that carries its own signature."""
         yield from self.service.refresh()
         query = [(f"response-{name.lower()}", value) for name, value in response_headers.items()]
-        paths = [(self.base + b"/" + encode_path(key)).decode() for key in keys]
-        return [self.service.signed_url(method, path, query, expires_in) for path in paths]
+        return [self.service.signed_url(method, self.path(key).decode(), query, expires_in) for key in keys]
 
     def list_page(self, query: ListQuery) -> Plan[Page]:
         """Read one page of a listing (ListObjectsV2)."""
