@@ -8,7 +8,9 @@ views = store.get_many(["a", "b", ("c", 0, 4096)])
 from objstore import exceptions, store
 from objstore._core import Bytes, engine_info
 from objstore._core import configure as _configure
-from objstore._faces import (
+from objstore.compat.object_store import ObjectStore
+from objstore.operations.files import ObjectReader, ObjectWriter
+from objstore.operations.functions import (
     copy,
     copy_async,
     delete,
@@ -53,14 +55,12 @@ from objstore._faces import (
     upload_async,
     walk,
 )
-from objstore._reader import AsyncReadableFile, ReadableFile
-from objstore._stores import VERSION
-from objstore._urls import parse_scheme
-from objstore._writer import AsyncWritableFile, WritableFile
-from objstore.compat.object_store import ObjectStore
-from objstore.file import ObjectReader, ObjectWriter
-from objstore.results import BytesStream, GetResult, ListStream
+from objstore.operations.reader import AsyncReadableFile, ReadableFile
+from objstore.operations.results import BytesStream, GetResult, ListStream
+from objstore.operations.writer import AsyncWritableFile, WritableFile
+from objstore.settings.urls import parse_scheme
 from objstore.store import SignCapableStore
+from objstore.stores.base import VERSION
 from objstore.types import (
     HTTP_METHOD,
     Attribute,

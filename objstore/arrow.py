@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from objstore._arrow_input import Layouts, ObjectInputFile
-from objstore._directories import directories_of, parents
-from objstore._paths import check_path
+from objstore._arrow.directories import directories_of, parents
+from objstore._arrow.input import Layouts, ObjectInputFile
 from objstore.compat.object_store._roots import open_root
 from objstore.exceptions import BaseError, NotFoundError
+from objstore.settings.paths import check_path
 from objstore.store import Store
 
 try:

@@ -1,6 +1,6 @@
 """Our stores as filesystems of fsspec: pandas, dask, pyarrow and others take them by URL or as an object.
 
-Each operation is written once, as a plan over the plans of `_ops` and `_bulk`; `both` makes the method that blocks and
+Each operation is written once, as a plan over the plans of `operations`; `both` makes the method that blocks and
 the coroutine. So a blocking call runs in its caller's thread, in an event loop too, and never on fsspec's IO thread.
 
 After installation the protocols are there under names of our own: ``objs3://bucket/key``. `register` takes over the
@@ -28,11 +28,11 @@ from fsspec.config import conf
 from fsspec.json import FilesystemJSONEncoder
 from fsspec.utils import stringify_path
 
-from objstore._arguments import check_at_least
 from objstore._fsspec import content, details, listing, patterns, services, transfer
 from objstore._fsspec.file import BufferedFile, StreamedFile
 from objstore._fsspec.options import Given, read_options, without_secrets
-from objstore._run import both
+from objstore.operations.arguments import check_at_least
+from objstore.plans.run import both
 
 if TYPE_CHECKING:
     from objstore.store import Store

@@ -13,9 +13,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from objstore._columns import MARK, Span, metadata_start, read_layout
+from objstore._arrow.columns import MARK, Span, metadata_start, read_layout
 from objstore.exceptions import GenericError, PreconditionError
-from objstore.results import changed, strong
+from objstore.operations.results import changed, strong
 
 try:
     from pyarrow import PythonFile

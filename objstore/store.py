@@ -1,4 +1,4 @@
-"""The stores, one class for each kind, and the one that a URL names. What they have in common is in `_stores`."""
+"""The stores, one class for each kind, and the one that a URL names. What they have in common is in `stores`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from objstore._buckets import AzureStore, GCSStore, S3Store
-from objstore._places import HTTPStore, LocalStore, MemoryStore
-from objstore._stores import Store
-from objstore._urls import parse_scheme
 from objstore.exceptions import BaseError, UnknownConfigurationKeyError
+from objstore.settings.urls import parse_scheme
+from objstore.stores.azure import AzureStore
+from objstore.stores.base import Store
+from objstore.stores.gcs import GCSStore
+from objstore.stores.http import HTTPStore
+from objstore.stores.local import LocalStore
+from objstore.stores.memory import MemoryStore
+from objstore.stores.s3 import S3Store
 from objstore.types import (
     AzureAccessKey,
     AzureBearerToken,
@@ -30,7 +34,7 @@ from objstore.types import (
 )
 
 if TYPE_CHECKING:
-    from objstore._urls import Scheme
+    from objstore.settings.urls import Scheme
 
 __all__ = [
     "AzureAccessKey",

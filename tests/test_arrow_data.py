@@ -21,8 +21,9 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from objstore import _columns, engine_info, exceptions
-from objstore._columns import Layout, ReadAhead
+from objstore import engine_info, exceptions
+from objstore._arrow import columns
+from objstore._arrow.columns import Layout, ReadAhead
 from objstore.arrow import ArrowFileSystemHandler
 from objstore.parquet import FOOTER, open_parquet
 from objstore.store import HTTPStore, LocalStore, MemoryStore, S3Store, Store
@@ -367,7 +368,7 @@ def test_reading_ahead_is_bounded(layout: Layout, monkeypatch: pytest.MonkeyPatc
     told = Told()
     ahead = ReadAhead(layout, told)
     size = layout.chunk(0, 3)[1] - layout.chunk(0, 3)[0]
-    monkeypatch.setattr(_columns, "FIRST_WINDOW", 2 * size + size // 2)
+    monkeypatch.setattr(columns, "FIRST_WINDOW", 2 * size + size // 2)
     for group in range(GROUPS):
         ahead.take(*layout.chunk(group, 3))
     assert [len(batch) for batch in told.batches] == [2, 3]
@@ -377,7 +378,7 @@ def test_what_is_not_used_ends_reading_ahead(layout: Layout, monkeypatch: pytest
     told = Told()
     ahead = ReadAhead(layout, told)
     size = layout.chunk(0, 3)[1] - layout.chunk(0, 3)[0]
-    monkeypatch.setattr(_columns, "FIRST_WINDOW", 2 * size + size // 2)
+    monkeypatch.setattr(columns, "FIRST_WINDOW", 2 * size + size // 2)
     for group in (0, 1, 3, 5):  # the reader leaves out what was fetched of row group 2
         ahead.take(*layout.chunk(group, 3))
     assert told.batches == [[layout.chunk(1, 3), layout.chunk(2, 3)], [layout.chunk(3, 3)], [layout.chunk(5, 3)]]
@@ -440,9 +441,9 @@ def test_open_parquet_of_nested_columns() -> None:
     table = pa.table({"a": [{"b": n, "c": [n, n]} for n in range(100)], "ab": range(100), "none": [None] * 100})
     with fs.PyFileSystem(ArrowFileSystemHandler(store)).open_output_stream("nested") as file:
         pq.write_table(table, file)
-    for columns in (["a"], ["a.b"], ["ab", "none"], []):
-        expected = pq.ParquetFile(pa.BufferReader(store.get("nested").bytes())).read(columns=columns)
-        assert open_parquet(store, "nested", columns=columns).read(columns=columns) == expected
+    for wanted in (["a"], ["a.b"], ["ab", "none"], []):
+        expected = pq.ParquetFile(pa.BufferReader(store.get("nested").bytes())).read(columns=wanted)
+        assert open_parquet(store, "nested", columns=wanted).read(columns=wanted) == expected
 
 
 def test_open_parquet_with_a_long_footer() -> None:

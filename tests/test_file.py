@@ -16,8 +16,8 @@ import pytest
 
 import objstore
 from objstore import exceptions
-from objstore._effects import Plan, Sleep, alone
-from objstore._run import arun
+from objstore.plans.effects import Plan, Sleep, alone
+from objstore.plans.run import arun
 from objstore.store import MemoryStore, Store
 
 MIB = 1 << 20

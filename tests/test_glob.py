@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from objstore._glob import Pattern, Segment
+from objstore.operations.glob import Pattern, Segment
 
 PATHS = [
     "a",

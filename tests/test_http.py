@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from objstore import exceptions
-from objstore.providers.multistatus import Entry, read_multistatus
+from objstore.providers.web.multistatus import Entry, read_multistatus
 from objstore.store import HTTPStore, from_url
 
 URL = "https://example.com/a b/c"

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from objstore._effects import Call, Plan, Sleep, Wait
-from objstore._run import arun, run
+from objstore.plans.effects import Call, Plan, Sleep, Wait
+from objstore.plans.run import arun, run
 
 
 def stopped(steps: list[str], effect: Callable[[], Any]) -> Plan[None]:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from objstore import _xml
 from objstore._core import Listing
 from objstore.exceptions import CorruptResponseError
+from objstore.http import xml
 from objstore.store import S3Store
 from objstore.types import ObjectMeta
 from tests.faults.client import FaultServer
@@ -352,7 +352,7 @@ def test_what_is_read_of_a_broken_page_is_what_another_parser_reads(at: int, put
     except ValueError:
         return
     # XML wants the end of a CDATA section escaped wherever it stands; it does no harm where there are no such sections
-    root = _xml.parse(document.replace(b"]]>", b"]]&gt;"), "ListBucketResult")
+    root = xml.parse(document.replace(b"]]>", b"]]&gt;"), "ListBucketResult")
     items = root.find_all("Contents")
     assert [meta["path"] for meta in objects] == [item.find_text("Key") for item in items]
     assert [meta["size"] for meta in objects] == [int(item.find_text("Size")) for item in items]

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 import objstore
-from objstore import _forms
 from objstore._core import Bytes, Listing
-from objstore._effects import Plan
-from objstore.results import ArrowListStream, ListStream, Rows
+from objstore.operations import formats
+from objstore.operations.results import ArrowListStream, ListStream, Rows
+from objstore.plans.effects import Plan
 from objstore.store import MemoryStore
 from objstore.types import ObjectMeta
 from tests.test_listing import contents, page
@@ -205,7 +205,7 @@ def test_nothing_is_left_behind(way: str) -> None:
 # --- streams
 
 
-def stream_of(*sizes: int, form: Any = _forms.DICTS) -> ListStream[Any]:
+def stream_of(*sizes: int, form: Any = formats.DICTS) -> ListStream[Any]:
     """Return a stream of pages with so many objects each, in chunks of four."""
     rows = iter(metas(sum(sizes)))
     pages: Iterator[Listing] = iter([Listing.of([next(rows) for _ in range(size)]) for size in sizes])
@@ -215,7 +215,7 @@ def stream_of(*sizes: int, form: Any = _forms.DICTS) -> ListStream[Any]:
         return None if page is None else Rows(page, len(page))
         yield
 
-    kind = ListStream if form is _forms.DICTS else ArrowListStream
+    kind = ListStream if form is formats.DICTS else ArrowListStream
     return kind(next_page, "dir/", 4, form)
 
 
@@ -242,10 +242,10 @@ def test_chunks_do_not_end_where_pages_end(sizes: tuple[int, ...], chunks: list[
 @pytest.mark.parametrize(("sizes", "chunks"), CHUNKS)
 def test_chunks_of_arrow(sizes: tuple[int, ...], chunks: list[int]) -> None:
     core = pytest.importorskip("arro3.core")
-    given = [*stream_of(*sizes, form=_forms.arrow())]
+    given = [*stream_of(*sizes, form=formats.arrow())]
     assert all(isinstance(chunk, core.RecordBatch) for chunk in given)
     assert [chunk.num_rows for chunk in given] == chunks
-    whole = stream_of(*sizes, form=_forms.arrow()).collect()
+    whole = stream_of(*sizes, form=formats.arrow()).collect()
     assert isinstance(whole, core.RecordBatch)
     wanted = [meta["path"] for meta in Listing.of(metas(sum(sizes))).objects("dir/")]
     assert whole.column("path").to_pylist() == wanted
@@ -255,7 +255,7 @@ def test_chunks_of_arrow(sizes: tuple[int, ...], chunks: list[int]) -> None:
 
 def test_what_is_left_of_a_stream_is_an_arrow_stream() -> None:
     core = pytest.importorskip("arro3.core")
-    stream = stream_of(9, 3, form=_forms.arrow())
+    stream = stream_of(9, 3, form=formats.arrow())
     next(stream)
     assert core.Table.from_arrow(stream).num_rows == 8
     assert not hasattr(stream_of(9), "__arrow_c_stream__")
@@ -276,7 +276,7 @@ def test_a_store_lists_as_arrow() -> None:
 
 def test_arrow_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "arro3.core", None)
-    _forms.arrow.cache_clear()
+    formats.arrow.cache_clear()
     store = MemoryStore()
     for call in (objstore.list, objstore.list_with_delimiter):
         with pytest.raises(ImportError, match=r"pip install 'objstore\[arrow\]'"):

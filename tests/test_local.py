@@ -24,7 +24,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from objstore import exceptions
-from objstore.providers import local_files, local_root
+from objstore.providers.local import files as local_files
+from objstore.providers.local import root as local_root
 from objstore.store import LocalStore, MemoryStore, S3Store
 
 MIB = 1 << 20

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from objstore import _kinds
-from objstore._options import CLIENT_OPTIONS, Option, RetryOptions, Table, _spellings, parse
 from objstore.exceptions import ConfigurationError, GenericError, UnknownConfigurationKeyError
-from objstore.providers.azure import TABLE as AZURE
-from objstore.providers.gcs import TABLE as GCS
-from objstore.providers.s3 import TABLE as S3
+from objstore.providers.cloud.azure import TABLE as AZURE
+from objstore.providers.cloud.gcs import TABLE as GCS
+from objstore.providers.cloud.s3 import TABLE as S3
+from objstore.settings import value_types
+from objstore.settings.options import CLIENT_OPTIONS, Option, RetryOptions, Table, _spellings, parse
 from objstore.types import RetryConfig
 
 TABLES = [S3, GCS, AZURE]
@@ -336,7 +336,7 @@ def test_durations_are_read(value: object, seconds: float) -> None:
 @given(st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=400)))
 def test_a_duration_is_written_as_it_is_read(duration: timedelta) -> None:
     text = parse(HTTP, client_options={"timeout": duration}).client_options["timeout"]
-    assert math.isclose(_kinds.DURATION.read(text), duration.total_seconds(), abs_tol=1e-6)
+    assert math.isclose(value_types.DURATION.read(text), duration.total_seconds(), abs_tol=1e-6)
 
 
 BAD: list[tuple[str, object]] = [

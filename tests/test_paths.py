@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from objstore._paths import Keys
 from objstore.exceptions import InvalidPathError
+from objstore.settings.paths import Keys
 
 SEGMENTS = st.sampled_from(["a", "b c", ".", "..", "...", "", "|", "é", "\n", "\x7f", "x" * 1020, "~"])
 PATHS = st.lists(SEGMENTS, min_size=1, max_size=4).map("/".join)

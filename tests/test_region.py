@@ -10,15 +10,15 @@ from typing import ClassVar
 
 import pytest
 
-from objstore._http import client_settings
-from objstore._options import RetryOptions
-from objstore._retry import Policy
 from objstore.credentials.aws import Credential
 from objstore.exceptions import BaseError, ConnectionFailedError
-from objstore.providers import s3
-from objstore.providers.cloud import Cloud
-from objstore.providers.identity import SigV4
-from objstore.providers.region import ServiceToFind
+from objstore.http.client import client_settings
+from objstore.http.identity import SigV4
+from objstore.http.retry import Policy
+from objstore.providers.cloud import s3
+from objstore.providers.cloud.bucket import Cloud
+from objstore.providers.cloud.region import ServiceToFind
+from objstore.settings.options import RetryOptions
 from objstore.store import S3Store
 
 REGION = "eu-west-9"

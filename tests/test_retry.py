@@ -13,10 +13,10 @@ import pytest
 
 from objstore import exceptions as errors
 from objstore._core import Batch, ClientSettings
-from objstore._http import http_date
-from objstore._options import RetryOptions
-from objstore._retry import CURL_ROWS, STATUS_ROWS, UNCONNECTED, Budget, Failure, Policy, Row, understand
-from objstore._run import run
+from objstore.http.client import http_date
+from objstore.http.retry import CURL_ROWS, STATUS_ROWS, UNCONNECTED, Budget, Failure, Policy, Row, understand
+from objstore.plans.run import run
+from objstore.settings.options import RetryOptions
 from objstore.store import HTTPStore
 from tests.engine.client import SETTINGS, batch, settle
 from tests.engine.raw import answering, crowded, ends

@@ -13,8 +13,8 @@ from typing import Any, TypeVar, get_type_hints
 
 import pytest
 
-from objstore._effects import Call, Plan, Sleep, Wait
-from objstore._run import arun, both, run
+from objstore.plans.effects import Call, Plan, Sleep, Wait
+from objstore.plans.run import arun, both, run
 
 T = TypeVar("T")
 Drive = Callable[[Plan[Any]], Any]

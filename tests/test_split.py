@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from objstore import exceptions
 from objstore._core import Listing
-from objstore._split import HELD, Split
-from objstore.providers.provider import Page
+from objstore.interface.provider import Page
+from objstore.operations.split import HELD, Split
 
 PAGE = 10
 MODIFIED = datetime(2026, 1, 1, tzinfo=UTC)

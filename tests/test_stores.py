@@ -25,8 +25,8 @@ from objstore.exceptions import (
     UnauthenticatedError,
     UnknownConfigurationKeyError,
 )
-from objstore.providers.azure import EMULATOR_KEY
-from objstore.providers.settings_only import SettingsOnly
+from objstore.providers.cloud.azure import EMULATOR_KEY
+from objstore.providers.cloud.settings_only import SettingsOnly
 from objstore.store import AzureStore, GCSStore, MemoryStore, S3Store, Store
 
 ACCOUNT_KEY = "cGxhbnRlZA=="

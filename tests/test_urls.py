@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import objstore
 from objstore import exceptions
-from objstore._urls import parse_scheme, read_url
 from objstore.exceptions import ConfigurationError, GenericError, UnknownConfigurationKeyError
+from objstore.settings.urls import parse_scheme, read_url
 from objstore.store import AzureStore, GCSStore, MemoryStore, S3Store, from_url
 
 FABRIC = {"use_fabric_endpoint": "true"}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from objstore import _xml
 from objstore.exceptions import CorruptResponseError, InvalidPathError
+from objstore.http import xml
 
 S3 = "http://s3.amazonaws.com/doc/2006-03-01/"
 LISTING = b"""<?xml version="1.0" encoding="UTF-8"?>
@@ -32,7 +32,7 @@ CONTENT = st.recursive(LEGAL, lambda inner: st.lists(st.tuples(TAGS, inner), min
 
 
 def test_a_listing_is_read_without_its_namespace() -> None:
-    root = _xml.parse(LISTING, "ListBucketResult")
+    root = xml.parse(LISTING, "ListBucketResult")
     assert root.tag == "ListBucketResult"
     assert root.find_text("Name") == "b"
     assert root.find_text("Prefix", "none") == ""
@@ -43,16 +43,16 @@ def test_a_listing_is_read_without_its_namespace() -> None:
 
 def test_a_namespace_prefix_is_dropped() -> None:
     reply = b'<D:multistatus xmlns:D="DAV:"><D:response><D:href>/a</D:href></D:response></D:multistatus>'
-    assert _xml.parse(reply, "multistatus").find_all("response")[0].find_text("href") == "/a"
+    assert xml.parse(reply, "multistatus").find_all("response")[0].find_text("href") == "/a"
 
 
 @pytest.mark.parametrize("padding", [b"", b" ", b"\n\n", b" \r\n\t" * 1000])
 def test_white_space_before_the_document_is_passed_over(padding: bytes) -> None:
-    assert _xml.parse(padding + LISTING, "ListBucketResult").find_text("Name") == "b"
+    assert xml.parse(padding + LISTING, "ListBucketResult").find_text("Name") == "b"
 
 
 def test_one_of_several_roots_will_do() -> None:
-    assert _xml.parse(b"<Error><Code>SlowDown</Code></Error>", ("CopyObjectResult", "Error")).tag == "Error"
+    assert xml.parse(b"<Error><Code>SlowDown</Code></Error>", ("CopyObjectResult", "Error")).tag == "Error"
 
 
 BOMB = b'<!DOCTYPE a [<!ENTITY x "ha"><!ENTITY y "&x;&x;&x;&x;">]><a>&y;</a>'
@@ -85,20 +85,20 @@ EXTERNAL = b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>'
 )
 def test_what_is_no_such_document_is_refused(reply: bytes, reason: str) -> None:
     with pytest.raises(CorruptResponseError, match=reason) as caught:
-        _xml.parse(reply, "a")
+        xml.parse(reply, "a")
     assert "the root a" in str(caught.value)
     assert repr(reply[:80]) in str(caught.value)
     assert len(str(caught.value)) < 600
 
 
 def test_sixteen_levels_are_deep_enough() -> None:
-    element = _xml.parse(b"<a>" * 16 + b"x" + b"</a>" * 16, "a")
+    element = xml.parse(b"<a>" * 16 + b"x" + b"</a>" * 16, "a")
     for _ in range(15):
         (element,) = element.children
     assert element.text == "x"
 
 
-def as_content(element: ElementTree.Element) -> _xml.Content:
+def as_content(element: ElementTree.Element) -> xml.Content:
     if len(element) == 0:
         return element.text or ""
     return [(child.tag, as_content(child)) for child in element]
@@ -106,11 +106,11 @@ def as_content(element: ElementTree.Element) -> _xml.Content:
 
 @settings(deadline=None, max_examples=100)
 @given(CONTENT)
-def test_another_parser_reads_what_is_written(content: _xml.Content) -> None:
-    assert as_content(ElementTree.fromstring(_xml.build("Delete", content))) == content
+def test_another_parser_reads_what_is_written(content: xml.Content) -> None:
+    assert as_content(ElementTree.fromstring(xml.build("Delete", content))) == content
 
 
-def same(ours: _xml.Element, theirs: ElementTree.Element) -> bool:
+def same(ours: xml.Element, theirs: ElementTree.Element) -> bool:
     texts = [theirs.text or "", *(child.tail or "" for child in theirs)]
     return (
         ours.tag == theirs.tag
@@ -122,13 +122,13 @@ def same(ours: _xml.Element, theirs: ElementTree.Element) -> bool:
 
 @settings(deadline=None, max_examples=100)
 @given(CONTENT)
-def test_it_reads_what_another_parser_reads(content: _xml.Content) -> None:
-    body = _xml.build("Delete", content)
-    assert same(_xml.parse(body, "Delete"), ElementTree.fromstring(body))
+def test_it_reads_what_another_parser_reads(content: xml.Content) -> None:
+    body = xml.build("Delete", content)
+    assert same(xml.parse(body, "Delete"), ElementTree.fromstring(body))
 
 
 def test_a_request_body_is_written_as_the_service_wants_it() -> None:
-    body = _xml.build("Delete", [("Quiet", "true"), ("Object", [("Key", "a<b>&c")])], namespace=S3)
+    body = xml.build("Delete", [("Quiet", "true"), ("Object", [("Key", "a<b>&c")])], namespace=S3)
     assert body == (
         b'<?xml version="1.0" encoding="UTF-8"?>\n<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
         b"<Quiet>true</Quiet><Object><Key>a&lt;b&gt;&amp;c</Key></Object></Delete>"
@@ -138,4 +138,4 @@ def test_a_request_body_is_written_as_the_service_wants_it() -> None:
 @pytest.mark.parametrize("character", ["\x00", "\x01", "\x0b", "\x1f", "\udc80", "\ufffe", "\uffff"])
 def test_a_key_that_xml_cannot_carry_is_refused(character: str) -> None:
     with pytest.raises(InvalidPathError, match="XML"):
-        _xml.build("Delete", [("Object", [("Key", f"a{character}b")])])
+        xml.build("Delete", [("Object", [("Key", f"a{character}b")])])

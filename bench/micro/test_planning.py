@@ -6,10 +6,10 @@ import random
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from objstore._bulk import read_requests
-from objstore._coalesce import Merged, coalesce
-from objstore._run import run
-from objstore.providers.provider import Range
+from objstore.interface.provider import Range
+from objstore.operations.bulk import read_requests
+from objstore.operations.coalesce import Merged, coalesce
+from objstore.plans.run import run
 from objstore.store import S3Store
 
 COUNT, RANGE_BYTES, OBJECT_BYTES = 20_000, 4096, 1 << 30

@@ -6,8 +6,8 @@ import asyncio
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from objstore._effects import Call, Plan
-from objstore._run import both
+from objstore.plans.effects import Call, Plan
+from objstore.plans.run import both
 
 COUNT = 1_000
 

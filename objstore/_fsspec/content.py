@@ -10,14 +10,14 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from objstore import _bulk, _ops
-from objstore._coalesce import coalesce
 from objstore._core import Bytes
-from objstore._effects import Plan
 from objstore._fsspec.listing import Info, by_bucket, is_folder, is_mark, missing
 from objstore._fsspec.patterns import expand
 from objstore.exceptions import BaseError, InvalidRangeError
-from objstore.providers.provider import Range
+from objstore.interface.provider import Range
+from objstore.operations import bulk, objects
+from objstore.operations.coalesce import coalesce
+from objstore.plans.effects import Plan
 from objstore.types import Buffer, GetOptions, PutResult
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ def cat_file(fs: FsspecStore, path: str, start: Bound = None, end: Bound = None)
     bucket, key = fs._split_path(path)
     store = fs._construct_store(bucket)
     if end is not None and ((start or 0) < 0 or end < 0):
-        meta = yield from _ops.head(store, key)
+        meta = yield from objects.head(store, key)
         start, end, _ = slice(start, end).indices(meta["size"])
     if end is not None and end <= (start or 0):
-        yield from _ops.head(store, key)
+        yield from objects.head(store, key)
         return b""
     try:
-        result = yield from _ops.get(store, key, options=_only(start or 0, end))
+        result = yield from objects.get(store, key, options=_only(start or 0, end))
     except InvalidRangeError:
         return b""
     return bytes((yield from result._bytes()))
@@ -138,7 +138,7 @@ def _resolve(fs: FsspecStore, files: dict[str, list[_Wanted]], answers: list[Any
         return
     for bucket, items in by_bucket(fs, counted).items():
         store = fs._construct_store(bucket)
-        metas = yield from _bulk.head_many(store, [key for _, key in items], on_error="return")
+        metas = yield from bulk.head_many(store, [key for _, key in items], on_error="return")
         for (index, _), meta in zip(items, metas, strict=True):
             path = counted[index]
             if isinstance(meta, BaseError):
@@ -179,7 +179,7 @@ def _read_ranges(
             if wanted.end is None:
                 cuts.append((wanted.place, len(requests), 0, None))
                 requests.append((key, wanted.start, None))
-    bodies = yield from _bulk.get_many(
+    bodies = yield from bulk.get_many(
         fs._construct_store(bucket), requests, on_error="return", max_concurrency=batch_size or fs.batch_size
     )
     for index, request, first, last in cuts:
@@ -243,7 +243,7 @@ def pipe_file(fs: FsspecStore, path: str, value: Buffer | None, mode: Mode = "ov
         TypeError: The value is not bytes.
     """
     bucket, key = fs._split_path(path)
-    result = yield from _ops.put(fs._construct_store(bucket), key, _checked(value), mode=mode)
+    result = yield from objects.put(fs._construct_store(bucket), key, _checked(value), mode=mode)
     fs.invalidate_cache(path)
     return result
 
@@ -276,7 +276,7 @@ def pipe(
     for bucket, items in by_bucket(fs, small).items():
         pairs = [(key, _checked(values[small[index]])) for index, key in items]
         most = batch_size or fs.batch_size
-        yield from _bulk.put_many(fs._construct_store(bucket), pairs, mode=mode, max_concurrency=most)
+        yield from bulk.put_many(fs._construct_store(bucket), pairs, mode=mode, max_concurrency=most)
     for name in small:
         fs.invalidate_cache(name)
     for name in large:
@@ -315,6 +315,6 @@ def delete(fs: FsspecStore, entries: Mapping[str, Info | None]) -> Plan[None]:
     names = [name for name, entry in entries.items() if is_mark(entry) or not is_folder(entry)]
     for bucket, items in by_bucket(fs, names).items():
         keys = [key + "/" if is_mark(entries[names[index]]) else key for index, key in items]
-        yield from _ops.delete(fs._construct_store(bucket), keys)
+        yield from objects.delete(fs._construct_store(bucket), keys)
     for name in entries:
         fs.invalidate_cache(name)

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from objstore import _ops
-from objstore._effects import Plan
 from objstore._fsspec.listing import exists, info, isfile
 from objstore.exceptions import AlreadyExistsError, NotSupportedError
+from objstore.operations import objects
+from objstore.plans.effects import Plan
 from objstore.types import HTTP_METHOD, ObjectMeta
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def created(fs: FsspecStore, path: str) -> Plan[datetime]:
 
 def _head(fs: FsspecStore, path: str) -> Plan[ObjectMeta]:
     bucket, key = fs._split_path(path)
-    return _ops.head(fs._construct_store(bucket), key)
+    return objects.head(fs._construct_store(bucket), key)
 
 
 def ukey(fs: FsspecStore, path: str) -> Plan[str]:
@@ -92,7 +92,7 @@ def sign(
     bucket, key = fs._split_path(path)
     lifetime = timedelta(seconds=expiration)
     store = fs._construct_store(bucket)
-    url: str = yield from _ops.sign(store, method, key, lifetime, response_headers=response_headers)
+    url: str = yield from objects.sign(store, method, key, lifetime, response_headers=response_headers)
     return url
 
 

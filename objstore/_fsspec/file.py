@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from fsspec.asyn import AbstractAsyncStreamedFile
 from fsspec.spec import AbstractBufferedFile
 
-from objstore._run import arun, run
-from objstore._writer import PARTS_IN_FLIGHT, WRITE_BUFFER, Writer, writer
 from objstore.exceptions import AlreadyExistsError, PreconditionError
-from objstore.results import changed, strong
+from objstore.operations.results import changed, strong
+from objstore.operations.writer import PARTS_IN_FLIGHT, WRITE_BUFFER, Writer, writer
+from objstore.plans.run import arun, run
 from objstore.types import Attributes, GetOptions, PutMode
 
 if TYPE_CHECKING:

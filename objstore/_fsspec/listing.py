@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from objstore import _bulk, _listing, _ops
-from objstore._effects import Call, Plan
-from objstore._run import run
 from objstore.exceptions import NotFoundError, NotSupportedError
+from objstore.operations import bulk, listing, objects
+from objstore.plans.effects import Call, Plan
+from objstore.plans.run import run
 from objstore.types import ObjectMeta
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def info(fs: FsspecStore, path: str, *, refresh: bool = False) -> Plan[Info]:
         return cached
     store = fs._construct_store(bucket)
     try:
-        return _file(fs, bucket, (yield from _ops.head(store, key)))
+        return _file(fs, bucket, (yield from objects.head(store, key)))
     except FileNotFoundError:
         if (yield from _has_any(store, key + "/")):
             return folder(path)
@@ -92,7 +92,7 @@ def _has_any(store: Store, prefix: str) -> Plan[bool]:
 
 def _pages(store: Store, prefix: str | None) -> Callable[[], Plan[Sequence[ObjectMeta] | None]]:
     """Return what makes the plan of the next page of a listing; None is its end."""
-    return _listing.list(store, prefix, chunk_size=PAGE).next_item
+    return listing.list(store, prefix, chunk_size=PAGE).next_item
 
 
 def folder(path: str) -> Info:
@@ -177,12 +177,12 @@ def ls(fs: FsspecStore, path: str, detail: bool = False, *, refresh: bool = Fals
 def _level(fs: FsspecStore, path: str) -> Plan[list[Info]]:
     bucket, key = _place(fs, path)
     store = fs._construct_store(bucket)
-    result = yield from _listing.list_with_delimiter(store, key + "/" if key else None)
+    result = yield from listing.list_with_delimiter(store, key + "/" if key else None)
     files = [_file(fs, bucket, meta) for meta in result["objects"]]
     entries = [folder(fs._join_path(bucket, prefix.rstrip("/"))) for prefix in result["common_prefixes"]]
     entries += [entry for entry in files if entry["name"] != path]
     if not (entries or files) and key:
-        entries = [_file(fs, bucket, (yield from _ops.head(store, key)))]
+        entries = [_file(fs, bucket, (yield from objects.head(store, key)))]
     return sorted(entries, key=lambda entry: str(entry["name"]))
 
 
@@ -327,7 +327,7 @@ def heads(fs: FsspecStore, paths: list[str]) -> Plan[list[ObjectMeta]]:
     """Return the metadata of many files, in order; each bucket is asked once for all."""
     found: list[Any] = [None] * len(paths)
     for bucket, items in by_bucket(fs, paths).items():
-        metas = yield from _bulk.head_many(fs._construct_store(bucket), [key for _, key in items])
+        metas = yield from bulk.head_many(fs._construct_store(bucket), [key for _, key in items])
         for (index, _), meta in zip(items, metas, strict=True):
             found[index] = meta
     return found

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec.utils import glob_translate
 
-from objstore._effects import Plan
 from objstore._fsspec.listing import Info, add_itself, check_depth, find_entries, is_folder, missing
+from objstore.plans.effects import Plan
 
 if TYPE_CHECKING:
     from objstore.fsspec import FsspecStore

@@ -17,8 +17,6 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.implementations.local import LocalFileSystem, make_path_posix, trailing_sep
 from fsspec.utils import check_contained, isfilelike, other_paths
 
-from objstore import _bulk, _copy, _download, _ops
-from objstore._effects import Call, Plan
 from objstore._fsspec.content import LARGE, Mode, delete
 from objstore._fsspec.listing import (
     Info,
@@ -30,6 +28,8 @@ from objstore._fsspec.listing import (
     isdir,
 )
 from objstore._fsspec.patterns import expand
+from objstore.operations import bulk, copying, downloads, objects
+from objstore.plans.effects import Call, Plan
 
 if TYPE_CHECKING:
     from objstore.fsspec import FsspecStore
@@ -89,7 +89,7 @@ def get_file(
     bucket, key = fs._split_path(rpath)
     yield Call(partial(_make_folder, os.path.dirname(local)))
     try:
-        yield from _download.download(fs._construct_store(bucket), key, local, progress=_bytes_to(callback))
+        yield from downloads.download(fs._construct_store(bucket), key, local, progress=_bytes_to(callback))
     except FileNotFoundError:
         if not (yield from isdir(fs, rpath)):
             raise
@@ -99,7 +99,7 @@ def get_file(
 def _stream(fs: FsspecStore, rpath: str, file: Any, callback: Callback) -> Plan[None]:
     """Write a file, part by part, into one that is open."""
     bucket, key = fs._split_path(rpath)
-    result = yield from _ops.get(fs._construct_store(bucket), key)
+    result = yield from objects.get(fs._construct_store(bucket), key)
     callback.set_size(result.meta["size"])
     stream = result.stream()
     try:
@@ -192,7 +192,7 @@ def _get_small(fs: FsspecStore, pairs: list[Pair], callback: Callback, batch_siz
     """Download small files, many at a time, in bounded memory."""
     for bucket, items in by_bucket(fs, [source for source, _ in pairs]).items():
         store = fs._construct_store(bucket)
-        results = _bulk.iter_many(store, [key for _, key in items], max_concurrency=batch_size or fs.batch_size)
+        results = bulk.iter_many(store, [key for _, key in items], max_concurrency=batch_size or fs.batch_size)
         try:
             while (result := (yield from results._next())) is not None:
                 source, target = pairs[items[result[0]][0]]
@@ -243,7 +243,7 @@ def put_file(
         return
     callback.set_size(os.path.getsize(local))
     bucket, key = fs._split_path(rpath)
-    yield from _bulk.upload(fs._construct_store(bucket), local, key, mode=mode, progress=_bytes_to(callback))
+    yield from bulk.upload(fs._construct_store(bucket), local, key, mode=mode, progress=_bytes_to(callback))
     fs.invalidate_cache(rpath)
 
 
@@ -300,7 +300,7 @@ def _put_small(
     for bucket, items in by_bucket(fs, [target for _, target in pairs]).items():
         named = [(key, Path(pairs[index][0])) for index, key in items]
         most = batch_size or fs.batch_size
-        yield from _bulk.put_many(fs._construct_store(bucket), named, mode=mode, max_concurrency=most)
+        yield from bulk.put_many(fs._construct_store(bucket), named, mode=mode, max_concurrency=most)
         for index, _ in items:
             local, target = pairs[index]
             fs.invalidate_cache(target)
@@ -318,7 +318,7 @@ def cp_file(fs: FsspecStore, path1: str, path2: str) -> Plan[None]:
     """
     (bucket1, key1), (bucket2, key2) = fs._split_path(path1), fs._split_path(path2)
     source, target = fs._construct_store(bucket1), fs._construct_store(bucket2)
-    yield from _copy.copy(source, key1, key2, to_store=target)
+    yield from copying.copy(source, key1, key2, to_store=target)
     fs.invalidate_cache(path2)
 
 

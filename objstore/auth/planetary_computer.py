@@ -11,10 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from objstore._stores import USER_AGENT
-from objstore._urls import read_url
 from objstore.auth._extras import extra
 from objstore.auth._http import TIMEOUT, async_session, new_session
+from objstore.settings.urls import read_url
+from objstore.stores.base import USER_AGENT
 
 if TYPE_CHECKING:
     from typing import Self

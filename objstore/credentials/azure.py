@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import TypeAlias
 from urllib.parse import unquote
 
-from objstore._kinds import BASE64
 from objstore.credentials.answer import Answer
 from objstore.credentials.token import AccessToken
+from objstore.settings.value_types import BASE64
 
 _SHAPE = "Return a dict of expires_at and one of access_key, sas_token and token."
 _FORMS = ("access_key", "sas_token", "token")

@@ -1,1 +1,1 @@
-"""The object stores: what each one calls things, and what it really does differently."""
+"""The object stores: what several kinds share; in `cloud`, `web` and `local`, what each really does differently."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from objstore._core import Reply
-from objstore._retry import Failure
 from objstore.exceptions import BaseError
-from objstore.providers.exchange import Exchange, Shape
-from objstore.providers.preconditions import write_error
-from objstore.providers.provider import Source, WriteOptions
-from objstore.providers.service import Service
+from objstore.http.exchange import Exchange, Shape
+from objstore.http.retry import Failure
+from objstore.http.service import Service
+from objstore.interface.provider import Source, WriteOptions
+from objstore.providers.conditional_headers import write_error
 from objstore.types import ObjectMeta, PutResult
 
 

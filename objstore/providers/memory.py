@@ -16,11 +16,8 @@ from weakref import WeakValueDictionary
 
 from objstore import exceptions as errors
 from objstore._core import Bytes, Listing
-from objstore._effects import Plan
 from objstore.exceptions import BaseError
-from objstore.providers.conditions import check_conditions, check_mode, resolve
-from objstore.providers.pages import OneByOne
-from objstore.providers.provider import (
+from objstore.interface.provider import (
     ANY,
     WHOLE,
     Conditions,
@@ -34,7 +31,10 @@ from objstore.providers.provider import (
     Source,
     WriteOptions,
 )
-from objstore.providers.works import Works
+from objstore.plans.effects import Plan
+from objstore.providers.pages import OneByOne
+from objstore.providers.preconditions import check_conditions, check_mode, resolve
+from objstore.providers.sequential import Works
 from objstore.types import ObjectMeta, PutResult
 
 PAGE = 1000

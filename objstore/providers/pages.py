@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from objstore._effects import Plan
 from objstore.exceptions import BaseError
-from objstore.providers.provider import ListQuery, Page
+from objstore.interface.provider import ListQuery, Page
+from objstore.plans.effects import Plan
 
 
 class OneByOne:

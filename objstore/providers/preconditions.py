@@ -1,49 +1,78 @@
-"""What must hold for a read or a write, as HTTP says it, and what it means where it does not.
+"""What a service decides about a request, for the stores that have none: conditions, ranges, and what may be replaced.
 
-https://www.rfc-editor.org/rfc/rfc9110#section-13
+Its one invariant: nothing here reads or writes an object; it is given what is known and raises, or does not.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from objstore import exceptions as errors
-from objstore._http import http_date
-from objstore.exceptions import BaseError
-from objstore.providers.provider import Conditions, WriteOptions
+from objstore.interface.provider import WHOLE, Conditions, Range
+from objstore.types import PutMode
 
 
-def read_headers(conditions: Conditions) -> dict[str, str]:
-    """Return the headers that make a read conditional."""
-    headers = {
-        "If-Match": conditions.if_match,
-        "If-None-Match": conditions.if_none_match,
-        "If-Modified-Since": conditions.if_modified_since and http_date(conditions.if_modified_since),
-        "If-Unmodified-Since": conditions.if_unmodified_since and http_date(conditions.if_unmodified_since),
-    }
-    return {name: value for name, value in headers.items() if value}
+def check_conditions(store: str, key: str, e_tag: str, modified: datetime, conditions: Conditions) -> None:
+    """Raise if a condition does not hold; If-Match comes before times (RFC 9110, section 13.2.2)."""
+    if conditions.version is not None:
+        raise errors.NotSupportedError(f"A {store} keeps no versions, {conditions.version!r} cannot be read", path=key)
+    modified = modified.replace(microsecond=0)
+    if conditions.if_match is not None:
+        refused = not _matches(e_tag, conditions.if_match)
+    else:
+        refused = conditions.if_unmodified_since is not None and modified > conditions.if_unmodified_since
+    if refused:
+        raise errors.PreconditionError(f"{key!r} is not what was expected", store=store, path=key)
+    if conditions.if_none_match is not None:
+        same = _matches(e_tag, conditions.if_none_match)
+    else:
+        same = conditions.if_modified_since is not None and modified <= conditions.if_modified_since
+    if same:
+        raise errors.NotModifiedError(f"{key!r} has not been modified", store=store, path=key)
 
 
-def write_headers(options: WriteOptions) -> dict[str, str]:
-    """Return the header that makes a write conditional."""
-    mode = options.mode
-    if mode == "overwrite":
-        return {}
-    if mode == "create":
-        return {"If-None-Match": "*"}
-    if not isinstance(mode, str) and mode.get("e_tag"):
-        return {"If-Match": str(mode["e_tag"])}
-    raise errors.NotSupportedError("An update needs the ETag it replaces", hint="Give mode={'e_tag': ...}.")
+def _matches(e_tag: str, wanted: str) -> bool:
+    return wanted.strip() == "*" or e_tag in [each.strip() for each in wanted.split(",")]
 
 
-def write_error(error: BaseError, options: WriteOptions) -> BaseError:
-    """Say what a failed condition means for the write that carried it."""
-    if options.mode == "create" and isinstance(error, errors.PreconditionError):
-        return as_kind(errors.AlreadyExistsError, error)
-    if not isinstance(options.mode, str) and isinstance(error, errors.NotFoundError):
-        return as_kind(errors.PreconditionError, error)
-    return error
+def resolve(store: str, key: str, range: Range, size: int) -> tuple[int, int]:
+    """Return which bytes of an object of `size` bytes a range means."""
+    if range == WHOLE:
+        return 0, size
+    if range.start < 0:
+        return max(size - range.end, 0), size
+    if range.start >= size:
+        raise begins_after_the_end(store, key, range, size)
+    return range.start, size if range.end < 0 else min(range.end, size)
 
 
-def as_kind(kind: type[BaseError], error: BaseError) -> BaseError:
-    """Return the same error as another kind."""
-    fields = {name: getattr(error, name) for name in ("store", "path", "status", "code", "request_id", "attempts")}
-    return kind(str(error), **fields)
+def begins_after_the_end(store: str, key: str, range: Range, size: int) -> errors.InvalidRangeError:
+    """Return the error for a range that has no byte of an object."""
+    return errors.InvalidRangeError(
+        f"the range of {key!r} begins at {range.start}, the object has {size} bytes", store=store, path=key
+    )
+
+
+def does_not_fit(key: str, size: int, room: int) -> errors.GenericError:
+    """Return the error for a body that is larger than the buffer it was to go to."""
+    return errors.GenericError(f"{size} bytes of {key!r} do not fit in a buffer of {room}", path=key)
+
+
+def check_mode(store: str, key: str, e_tag: str | None, mode: PutMode) -> None:
+    """Raise if an object may not be replaced.
+
+    Args:
+        store: The kind of the store.
+        key: The object.
+        e_tag: Its ETag; None if it does not exist.
+        mode: What may be replaced.
+    """
+    if mode == "create" and e_tag is not None:
+        raise errors.AlreadyExistsError(f"{key!r} exists already", store=store, path=key)
+    if isinstance(mode, str):
+        return
+    if not mode.get("e_tag"):
+        raise errors.NotSupportedError("An update needs the ETag it replaces", hint="Give mode={'e_tag': ...}.")
+    if e_tag != mode.get("e_tag"):
+        now = "does not exist" if e_tag is None else f"has the ETag {e_tag}"
+        raise errors.PreconditionError(f"{key!r} {now}, not {mode.get('e_tag')}", store=store, path=key)

@@ -12,13 +12,11 @@ from urllib.parse import quote, urlencode
 
 from objstore import exceptions as errors
 from objstore._core import Reply, encode_path
-from objstore._effects import Plan
-from objstore._http import parse_http_date
 from objstore.exceptions import BaseError
-from objstore.providers.exchange import Exchange, Shape
-from objstore.providers.many import HeadMany, PutMany
-from objstore.providers.preconditions import read_headers, write_error, write_headers
-from objstore.providers.provider import (
+from objstore.http.client import parse_http_date
+from objstore.http.exchange import Exchange, Shape
+from objstore.http.service import Service
+from objstore.interface.provider import (
     ANY,
     RESERVED,
     WHOLE,
@@ -30,7 +28,9 @@ from objstore.providers.provider import (
     Source,
     WriteOptions,
 )
-from objstore.providers.service import Service
+from objstore.plans.effects import Plan
+from objstore.providers.conditional_headers import read_headers, write_error, write_headers
+from objstore.providers.many import HeadMany, PutMany
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
 from objstore.types import ObjectMeta, PutResult
 

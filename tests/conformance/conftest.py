@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 import pytest
 
-from objstore.results import PART
+from objstore.operations.results import PART
 from objstore.store import HTTPStore, LocalStore, MemoryStore, S3Store, Store
 from tests.conftest import S3_SERVERS, WEBDAV_SERVERS
 from tests.servers import S3Server, WebDavServer

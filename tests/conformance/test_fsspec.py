@@ -17,7 +17,7 @@ from fsspec.callbacks import Callback
 
 from objstore.exceptions import NotSupportedError
 from objstore.fsspec import FsspecStore
-from objstore.results import PART
+from objstore.operations.results import PART
 from objstore.store import MemoryStore
 from tests.conformance.conftest import Bucket, Mode
 from tests.conftest import S3_SERVERS

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from objstore import Bytes, exceptions
-from objstore.results import PART
+from objstore.operations.results import PART
 from tests.conformance.conftest import SMALL, Bucket, Face, Mode
 
 SIZE = len(SMALL)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from objstore import exceptions
-from objstore.results import PART
+from objstore.operations.results import PART
 from objstore.store import HTTPStore
 from tests.conformance.conftest import Face, Mode
 from tests.engine import client

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import objstore
-from objstore.results import PART
+from objstore.operations.results import PART
 from tests.conformance.conftest import BODIES, MANY, SMALL, Face, Mode, Told
 
 SHORT = {"configure", "head", "open", "open_reader", "open_writer", "parse_scheme", "sign"}

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from objstore._core import Batch, ClientSettings, Reply
-from objstore._effects import Background, Plan
+from objstore.plans.effects import Background, Plan
 from tests.servers import free_port, running
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from objstore._core import Batch, Buffer
-from objstore._run import run
+from objstore.plans.run import run
 from tests.engine.client import SETTINGS, Server, batch, settle
 from tests.faults.content import content
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from objstore._core import Batch, Buffer, engine_info
-from objstore._effects import Plan
-from objstore._run import arun, run
+from objstore.plans.effects import Plan
+from objstore.plans.run import arun, run
 from tests.engine.client import SETTINGS, Server, batch, settle, wait_until
 from tests.faults.content import content
 

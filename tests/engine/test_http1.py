@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from objstore._core import Batch, Buffer, ClientSettings, Reply, engine_info
-from objstore._run import run
+from objstore.plans.run import run
 from tests.engine.client import SETTINGS, Server, batch, settle, wait_until
 from tests.engine.raw import Answer, answering, ends, sends
 from tests.engine.server import certificate

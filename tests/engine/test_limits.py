@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from objstore._core import Batch, Buffer, ClientSettings, Reply, engine_info
-from objstore._run import run
+from objstore.plans.run import run
 from tests.engine.client import SETTINGS, Server, batch, run_program, settle
 from tests.faults.client import FaultServer
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 
 from objstore._core import Batch, Buffer, engine_info
-from objstore._run import run
+from objstore.plans.run import run
 from tests.engine.client import SETTINGS, Server, batch, settle, wait_until
 from tests.faults.content import content
 

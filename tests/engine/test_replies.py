@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from objstore._core import Batch, Buffer, ClientSettings, Reply
-from objstore._run import run
+from objstore.plans.run import run
 from tests.engine.client import SETTINGS, Server, batch, settle
 from tests.engine.raw import Answer, answering, drips, ends, pours, resets, sends
 from tests.faults.client import FaultServer

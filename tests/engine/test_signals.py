@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from objstore._core import Batch, Buffer, engine_info
-from objstore._effects import Call, Plan
-from objstore._run import arun, run
+from objstore.plans.effects import Call, Plan
+from objstore.plans.run import arun, run
 from tests.engine.client import SETTINGS, Server, batch, settle, wait_until
 
 TOO_LATE = 0.5  # seconds; on a quiet machine it takes about a tenth of that

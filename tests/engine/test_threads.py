@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from objstore._core import Batch, Buffer, engine_info
-from objstore._run import arun, run
+from objstore.plans.run import arun, run
 from tests.engine.client import SETTINGS, Server, batch, run_program, settle
 from tests.faults.content import content
 

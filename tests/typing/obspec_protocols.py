@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 import obspec
 from typing_extensions import Buffer
 
-from objstore.results import GetResult
+from objstore.operations.results import GetResult
 from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store
 
 AnyStore: TypeAlias = AzureStore | GCSStore | HTTPStore | LocalStore | MemoryStore | S3Store

@@ -12,7 +12,7 @@ from arro3.core import RecordBatch, Table
 import objstore
 from objstore import Bytes, BytesStream, GetResult, ListStream
 from objstore.exceptions import BaseError
-from objstore.results import ArrowListStream
+from objstore.operations.results import ArrowListStream
 from objstore.store import S3Store
 from objstore.types import Attributes, ObjectMeta, PutResult, RetryConfig, S3CredentialProvider
 

@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from objstore._run import both
-from objstore._stores import VERSION, Store
 from objstore.compat.object_store import _operations
 from objstore.compat.object_store._roots import open_root
 from objstore.compat.object_store._values import (
@@ -27,6 +25,8 @@ from objstore.compat.object_store._values import (
     _as_bytes,
     _as_path,
 )
+from objstore.plans.run import both
+from objstore.stores.base import VERSION, Store
 
 if TYPE_CHECKING:
     from objstore.compat.object_store.arrow import ArrowFileSystemHandler

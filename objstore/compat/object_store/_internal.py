@@ -3,11 +3,11 @@
 It needs pyarrow.
 """
 
-from objstore._arrow_input import ObjectInputFile
+from objstore._arrow.input import ObjectInputFile
 from objstore.arrow import ArrowFileSystemHandler
 from objstore.compat.object_store import ObjectStore
 from objstore.compat.object_store._values import ClientOptions, ListResult, ObjectMeta, Path
-from objstore.file import ObjectWriter as ObjectOutputStream
+from objstore.operations.files import ObjectWriter as ObjectOutputStream
 
 __all__ = [
     "ArrowFileSystemHandler",

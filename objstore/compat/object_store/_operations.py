@@ -5,8 +5,6 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING
 
-from objstore import _copy, _listing, _ops
-from objstore._effects import Plan
 from objstore.compat.object_store._values import (
     BytesLike,
     ListResult,
@@ -16,6 +14,8 @@ from objstore.compat.object_store._values import (
     _as_bytes,
     _as_path,
 )
+from objstore.operations import copying, listing, objects
+from objstore.plans.effects import Plan
 
 if TYPE_CHECKING:
     from objstore.compat.object_store import ObjectStore
@@ -31,7 +31,7 @@ def head(self: ObjectStore, location: PathLike) -> Plan[ObjectMeta]:
     Raises:
         FileNotFoundError: There is no such object.
     """
-    return ObjectMeta.of((yield from _ops.head(self.store, str(_as_path(location)))))
+    return ObjectMeta.of((yield from objects.head(self.store, str(_as_path(location)))))
 
 
 def get(self: ObjectStore, location: PathLike) -> Plan[bytes]:
@@ -43,7 +43,7 @@ def get(self: ObjectStore, location: PathLike) -> Plan[bytes]:
     Raises:
         FileNotFoundError: There is no such object.
     """
-    result = yield from _ops.get(self.store, str(_as_path(location)))
+    result = yield from objects.get(self.store, str(_as_path(location)))
     return bytes((yield from result._bytes()))
 
 
@@ -59,7 +59,7 @@ def get_range(self: ObjectStore, location: PathLike, start: int, length: int) ->
         FileNotFoundError: There is no such object.
         InvalidRangeError: The range begins after the end of the object.
     """
-    ranges = yield from _ops.get_ranges(self.store, str(_as_path(location)), starts=[start], lengths=[length])
+    ranges = yield from objects.get_ranges(self.store, str(_as_path(location)), starts=[start], lengths=[length])
     return bytes(ranges[0])
 
 
@@ -73,7 +73,7 @@ def put(self: ObjectStore, location: PathLike, bytes: BytesLike | Buffer) -> Pla
     path = _as_path(location)
     content_type = self.content_type(path)
     attributes = {"Content-Type": content_type} if content_type else None
-    yield from _ops.put(self.store, str(path), _as_bytes(bytes), attributes=attributes)
+    yield from objects.put(self.store, str(path), _as_bytes(bytes), attributes=attributes)
 
 
 def delete(self: ObjectStore, location: PathLike) -> Plan[None]:
@@ -82,7 +82,7 @@ def delete(self: ObjectStore, location: PathLike) -> Plan[None]:
     Args:
         location: Its path.
     """
-    yield from _ops.delete(self.store, str(_as_path(location)))
+    yield from objects.delete(self.store, str(_as_path(location)))
 
 
 def list(self: ObjectStore, prefix: PathLike | None = None) -> Plan[builtins.list[ObjectMeta]]:
@@ -100,7 +100,7 @@ def list_with_delimiter(self: ObjectStore, prefix: PathLike | None = None) -> Pl
     Args:
         prefix: The path of the level; whole segments only.
     """
-    found = yield from _listing.list_with_delimiter(self.store, _prefix(prefix))
+    found = yield from listing.list_with_delimiter(self.store, _prefix(prefix))
     return ListResult([*map(Path, found["common_prefixes"])], [*map(ObjectMeta.of, found["objects"])])
 
 
@@ -118,7 +118,7 @@ def copy(self: ObjectStore, src: PathLike, dst: PathLike) -> Plan[None]:
     Raises:
         FileNotFoundError: There is no such object.
     """
-    yield from _copy.copy(self.store, str(_as_path(src)), str(_as_path(dst)))
+    yield from copying.copy(self.store, str(_as_path(src)), str(_as_path(dst)))
 
 
 def copy_if_not_exists(self: ObjectStore, src: PathLike, dst: PathLike) -> Plan[None]:
@@ -132,7 +132,7 @@ def copy_if_not_exists(self: ObjectStore, src: PathLike, dst: PathLike) -> Plan[
         FileNotFoundError: There is no such object.
         FileExistsError: There is one at the destination.
     """
-    yield from _copy.copy(self.store, str(_as_path(src)), str(_as_path(dst)), overwrite=False)
+    yield from copying.copy(self.store, str(_as_path(src)), str(_as_path(dst)), overwrite=False)
 
 
 def rename(self: ObjectStore, src: PathLike, dst: PathLike) -> Plan[None]:
@@ -145,7 +145,7 @@ def rename(self: ObjectStore, src: PathLike, dst: PathLike) -> Plan[None]:
     Raises:
         FileNotFoundError: There is no such object.
     """
-    yield from _copy.rename(self.store, str(_as_path(src)), str(_as_path(dst)))
+    yield from copying.rename(self.store, str(_as_path(src)), str(_as_path(dst)))
 
 
 def rename_if_not_exists(self: ObjectStore, src: PathLike, dst: PathLike) -> Plan[None]:
@@ -159,4 +159,4 @@ def rename_if_not_exists(self: ObjectStore, src: PathLike, dst: PathLike) -> Pla
         FileNotFoundError: There is no such object.
         FileExistsError: There is one at the destination.
     """
-    yield from _copy.rename(self.store, str(_as_path(src)), str(_as_path(dst)), overwrite=False)
+    yield from copying.rename(self.store, str(_as_path(src)), str(_as_path(dst)), overwrite=False)

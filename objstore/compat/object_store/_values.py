@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 from urllib.parse import quote
 
-from objstore._paths import check_path
+from objstore.settings.paths import check_path
 
 if TYPE_CHECKING:
     from objstore.types import Buffer, RetryConfig

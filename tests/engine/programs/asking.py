@@ -6,10 +6,10 @@ import asyncio
 import sys
 
 from objstore._core import Batch
-from objstore._effects import Plan
-from objstore._options import RetryOptions
-from objstore._retry import Policy, understand
-from objstore._run import arun, run
+from objstore.http.retry import Policy, understand
+from objstore.plans.effects import Plan
+from objstore.plans.run import arun, run
+from objstore.settings.options import RetryOptions
 from tests.engine.client import batch, settle
 
 

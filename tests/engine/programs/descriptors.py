@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 
 from objstore._core import Batch
-from objstore._run import arun, run
+from objstore.plans.run import arun, run
 from tests.engine.client import batch
 from tests.engine.programs.asking import insist
 

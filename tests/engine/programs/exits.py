@@ -13,7 +13,7 @@ import time
 
 from objstore import _core
 from objstore._core import Batch
-from objstore._run import arun, run
+from objstore.plans.run import arun, run
 from tests.engine.client import batch, settle
 from tests.engine.programs.asking import good, stalled
 

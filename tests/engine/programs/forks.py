@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from objstore._run import arun, run
+from objstore.plans.run import arun, run
 from tests.engine.client import batch, settle
 from tests.engine.programs.asking import good
 

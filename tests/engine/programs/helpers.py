@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from objstore._core import engine_info
-from objstore._run import run
+from objstore.plans.run import run
 from tests.engine.client import batch, settle
 from tests.engine.programs.asking import good
 

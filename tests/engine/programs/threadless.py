@@ -10,8 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from objstore._core import ClientSettings, engine_info
-from objstore._effects import Plan
-from objstore._run import arun, run
+from objstore.plans.effects import Plan
+from objstore.plans.run import arun, run
 from tests.engine.client import batch, settle
 from tests.engine.programs.asking import good, insist, stalled
 

@@ -1,0 +1,1 @@
+"""The parts of the pyarrow integration; `objstore.arrow` and `objstore.parquet` are its face."""

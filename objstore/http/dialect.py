@@ -1,0 +1,51 @@
+"""A dialect: what one service calls the things that all services have. A table, no logic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from objstore.exceptions import GenericError, UnauthenticatedError
+from objstore.http.retry import Row
+
+EXPIRED = Row(UnauthenticatedError, "the credential has expired", "credential")
+THROTTLED = Row(GenericError, "the server asks for fewer requests", "always", throttled=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """Name what a service calls its headers and query parameters, and what its error codes mean.
+
+    An empty name is of something that the service does not have.
+
+    Args:
+        store: The name of the store's class.
+        metadata: The prefix of headers with the user's own metadata.
+        version_header: The reply header with an object's version.
+        version_query: The query parameter that asks for one.
+        storage_class: The header of the storage class.
+        tags: The request header with tags, form-encoded.
+        copy_source: The request header of a copy.
+        request_id: The reply header that identifies a request in the service's logs.
+        codes: What the service's error codes mean, where the status does not say enough.
+        statuses: What a status means in reply to a method, where that is not what it usually means.
+        hints: What to do about an error code, or a status where there is none.
+        most_parts: How many parts an upload may have.
+        smallest_part: The least size of every part but the last, in bytes.
+        delete_batch: How many keys one request may delete.
+    """
+
+    store: str
+    metadata: str = ""
+    version_header: str = ""
+    version_query: str = ""
+    storage_class: str = ""
+    tags: str = ""
+    copy_source: str = ""
+    request_id: str = ""
+    codes: Mapping[str, Row] = field(default_factory=dict)
+    statuses: Mapping[tuple[str, int], Row] = field(default_factory=dict)
+    hints: Mapping[str, str] = field(default_factory=dict)
+    most_parts: int = 10_000
+    smallest_part: int = 5 << 20
+    delete_batch: int = 1000

@@ -1,0 +1,278 @@
+"""Many HTTP requests of one shape under way: signed, retried each by itself, and their errors named.
+
+An exchange wraps one `Batch` of the engine. The engine sends; this module decides what to do about what failed.
+
+Its one invariant: an exchange that is over has, for every request, either a reply or an error, never both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from objstore._core import Batch, Buffer, Bytes, Reply
+from objstore.exceptions import BaseError
+from objstore.http.retry import Failure
+from objstore.interface.provider import WHOLE, Range, Target
+from objstore.plans.effects import Background, Plan
+from objstore.signing.sigv4 import EMPTY_PAYLOAD
+
+if TYPE_CHECKING:
+    from objstore._core import Signer
+    from objstore.http.service import Service
+
+RENEW_SECONDS = 240.0
+"""How long one signature is used: services take it for 15 minutes, retries and clocks need some of them."""
+
+
+class Shape(NamedTuple):
+    """What requests have in common as far as the signature is concerned."""
+
+    method: str
+    headers: Mapping[str, str]
+    payload_hash: str = EMPTY_PAYLOAD
+
+
+class _Progress(NamedTuple):
+    """How far a failing request has come: when it last brought something, how much, and after how many tries."""
+
+    at: float
+    kept: int
+    attempts: int
+
+
+class Exchange:
+    """Requests of one shape on their way to one service.
+
+    Args:
+        service: Where they go, and how they are signed and judged.
+        shape: What they share. A request may be added with a shape of its own.
+        name: The key of a request by its index, for errors.
+        detail: What more to say about a request, behind its key.
+        safe: Whether a request may be sent twice without harm.
+        background: Whether the engine goes on while the caller does something else between two `news`.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        shape: Shape,
+        name: Callable[[int], str],
+        *,
+        detail: Callable[[int], str] = lambda _: "",
+        safe: bool = True,
+        background: bool = False,
+        keep_head: bool = False,
+        each: bool = False,
+        most_in_flight: int = 1,
+        window: int = 0,
+    ) -> None:
+        self.errors: dict[int, BaseError] = {}
+        self._service = service
+        self._shape = shape
+        self._name = name
+        self._detail = detail
+        self._safe = safe
+        self._most_in_flight = most_in_flight
+        self._own: dict[int, Shape] = {}
+        self._progress: dict[int, _Progress] = {}
+        self._refreshed: set[int] = set()
+        self._counted = 0
+        self._signed = service.policy.clock()
+        lines, signer = service.prepare(shape)
+        if service.most_in_flight is not None:
+            most_in_flight = min(most_in_flight, service.most_in_flight)
+        self.batch = Batch(
+            service.origin,
+            shape.method,
+            service.settings,
+            headers=lines,
+            signer=signer,
+            keep_head=keep_head,
+            each=each,
+            most_in_flight=most_in_flight,
+            window=window,
+        )
+        self._effect = Background(self.batch) if background else self.batch
+
+    @property
+    def total(self) -> int:
+        """How many requests there are."""
+        return self.batch.total
+
+    @property
+    def settled(self) -> int:
+        """How many of them are done or have failed for good."""
+        return self.batch.settled
+
+    @property
+    def over(self) -> bool:
+        """Whether all are, and no more will come."""
+        return self.batch.over
+
+    @property
+    def bytes_received(self) -> int:
+        """How many bytes of bodies have come."""
+        return self.batch.bytes_received
+
+    @property
+    def bytes_sent(self) -> int:
+        """How many bytes of bodies were sent by requests that ended well."""
+        return self.batch.bytes_sent
+
+    def add(
+        self,
+        target: bytes,
+        range: Range = WHOLE,
+        *,
+        shape: Shape | None = None,
+        body: Buffer | tuple[int, int, int] | None = None,
+        out: Target | None = None,
+    ) -> None:
+        """Add a request, with headers of its own where `shape` is given."""
+        lines, signer = None, None
+        if shape is not None:
+            self._own[self.batch.total] = shape
+            lines, signer = self._service.prepare(shape)
+        buffer, start, length = out or (None, 0, -1)
+        self.batch.add(target, range.start, range.end, lines, signer, body, buffer, start, length)
+
+    def begin(self) -> Plan[None]:
+        """Send what there is, while the caller adds more."""
+        self.batch.wake_after = 0
+        yield self._effect
+
+    def seal(self) -> None:
+        """Say that no more requests will be added."""
+        self.batch.seal()
+
+    def news(self, within: float | None = None) -> Plan[None]:
+        """Wait until something has changed, or `within` seconds have passed; retry what failed and may be retried."""
+        batch, policy = self.batch, self._service.policy
+        if batch.is_started and policy.clock() - self._signed >= RENEW_SECONDS:
+            yield from self._renew()
+        # a batch that takes several rounds comes back in between, to be signed afresh
+        rounds = batch.total > self._most_in_flight
+        batch.wake_after = within if within is not None or not rounds else RENEW_SECONDS / 4
+        yield self._effect
+        succeeded = batch.settled - len(self.errors)
+        policy.budget.note(max(succeeded - self._counted, 0), 0)
+        self._counted = succeeded
+        for reply in batch.failures():
+            yield from self._decide(reply)
+
+    def finish(self, patience: float = 0) -> Plan[None]:
+        """Add no more requests, and wait for all there are; interrupted or cancelled, `patience` seconds more."""
+        self.seal()
+        try:
+            while not self.batch.over:
+                yield from self.news()
+        except BaseException as error:
+            if not isinstance(error, Exception | GeneratorExit):
+                yield from self._linger(patience)
+            raise
+        finally:
+            self.close()
+
+    def _linger(self, patience: float) -> Plan[None]:
+        """Wait a little longer for what is on its way."""
+        clock = self._service.policy.clock
+        until = clock() + patience
+        while not self.batch.over and (left := until - clock()) > 0:
+            yield from self.news(left)
+
+    def only(self, patience: float = 0) -> Plan[Reply]:
+        """Wait for the one request there is, and return its reply."""
+        yield from self.finish(patience)
+        return self.reply()
+
+    def close(self) -> None:
+        """End what is still under way, and return when nothing touches the caller's memory any more."""
+        self.batch.close()
+        latency = self.batch.latency
+        if latency is not None:
+            self._service.latency = latency
+
+    def _renew(self) -> Plan[None]:
+        """Sign with the present time and credential from now on."""
+        self._signed = self._service.policy.clock()
+        yield from self._service.refresh()
+        _, signer = self._service.prepare(self._shape)
+        if signer is not None:
+            self.batch.renew(signer)
+
+    def _decide(self, reply: Reply) -> Plan[None]:
+        """Send a failed request again, or let its error stand."""
+        service = self._service
+        failure = service.understand(reply, self._shape.method)
+        service.policy.budget.note(0, 1)
+        if failure.row.throttled:
+            self.batch.throttle(reply.index)
+        if reply.status == 412 and reply.kept:
+            self.batch.retry(reply.index, anew=True)  # replaced since an earlier try: what that brought is worthless
+            return
+        again = yield from self._with_fresh_credential(reply.index, failure)
+        progress = self._progress_of(reply)
+        tries = reply.attempts - progress.attempts
+        wait = 0.0 if again else service.policy.delay(failure, tries, progress.at, safe=self._safe)
+        if wait is None:
+            self.errors[reply.index] = self._error(reply, failure)
+            self.batch.give_up(reply.index)
+        else:
+            self.batch.retry(reply.index, wait, self._signer_for(reply.index))
+
+    def _error(self, reply: Reply, failure: Failure) -> BaseError:
+        """Make the error of a request that failed for good."""
+        index = reply.index
+        return self._service.error(reply, failure, self._shape.method, self._name(index), self._detail(index))
+
+    def _with_fresh_credential(self, index: int, failure: Failure) -> Plan[bool]:
+        """Tell whether a request that was refused for its credential or clock is worth one more try at once."""
+        if index in self._refreshed:
+            return False
+        if not (yield from self._service.recover(failure)):
+            return False
+        self._refreshed.add(index)
+        _, signer = self._service.prepare(self._shape)
+        if signer is not None:
+            self.batch.renew(signer)
+        return True
+
+    def _progress_of(self, reply: Reply) -> _Progress:
+        """Return when a request last made progress: with its first failure, or when it brought more than before."""
+        known = self._progress.get(reply.index)
+        if known is None or reply.kept > known.kept:
+            tries_before = 0 if known is None else reply.attempts - 1
+            known = _Progress(self._service.policy.clock(), reply.kept, tries_before)
+            self._progress[reply.index] = known
+        return known
+
+    def _signer_for(self, index: int) -> Signer | None:
+        """Sign a request of its own shape afresh; the others follow the batch's signer."""
+        shape = self._own.get(index)
+        return None if shape is None else self._service.prepare(shape)[1]
+
+    # --- what came
+
+    @property
+    def mixed(self) -> bool:
+        """Whether replies were of different versions, or of another than the one asked for."""
+        return self.batch.tags_differ
+
+    def finished(self) -> list[int]:
+        """Return the indexes of the requests that ended well since the last call (needs `each`)."""
+        return self.batch.finished()
+
+    def take(self, index: int) -> Bytes:
+        """Return the body of a request that ended well, and let go of it."""
+        return self.batch.take(index)
+
+    def bodies(self) -> list[Bytes | None]:
+        """Return all bodies in order, None for the requests that failed."""
+        return self.batch.bodies()
+
+    def reply(self, index: int = 0) -> Reply:
+        """Return the reply to a request, or raise its error."""
+        if index in self.errors:
+            raise self.errors[index]
+        return self.batch.reply(index)

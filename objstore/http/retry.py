@@ -1,0 +1,252 @@
+"""What went wrong with a request, and whether to send it again.
+
+Two tables say what a failure means: one by CURLcode, where no reply came, one by status, where one did. A row names the
+error for the caller and whether the request may be sent again. A budget for each origin keeps retries from multiplying
+the load on a service that is down.
+
+Its one invariant: whether to retry is decided from the failed reply and the clock alone; nothing is sent or awaited
+    here.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from objstore import exceptions as errors
+from objstore._core import Reply
+from objstore.exceptions import BaseError, CorruptResponseError, GenericError
+from objstore.http.client import parse_http_date
+from objstore.settings.options import RetryOptions
+
+
+class Row(NamedTuple):
+    """One way to fail: the error it is for the caller, and when the request may be sent again.
+
+    Args:
+        error: The class of the error.
+        words: What happened; a full sentence is made of it.
+        again: ``never``; ``safe``: if sending it twice does no harm; ``once``: likewise, but only one more time;
+            ``always``: the server has not acted on it;
+            ``credential``, ``clock``, ``region``: with another credential, or signed by the server's clock, or for
+            the region that it names.
+        throttled: The server asked for less, or has to be asked for less.
+    """
+
+    error: type[BaseError]
+    words: str
+    again: str = "never"
+    throttled: bool = False
+
+
+CURL_ROWS: dict[int, Row] = {
+    1: Row(CorruptResponseError, "the reply is not HTTP", "once"),
+    5: Row(errors.ConnectionFailedError, "the proxy's name could not be resolved", "always"),
+    6: Row(errors.ConnectionFailedError, "the server's name could not be resolved", "always"),
+    7: Row(errors.ConnectionFailedError, "the server could not be reached", "always"),
+    8: Row(CorruptResponseError, "the reply is not HTTP", "once"),
+    16: Row(errors.ConnectionFailedError, "the HTTP/2 connection failed", "safe"),
+    18: Row(errors.ConnectionFailedError, "the reply was cut short", "safe"),
+    23: Row(CorruptResponseError, "the reply is longer than what was asked for", "once"),
+    27: Row(GenericError, "there is no memory or no descriptor for the transfer", "always"),
+    28: Row(errors.RequestTimeoutError, "a time limit ran out", "safe"),
+    35: Row(errors.ConnectionFailedError, "the TLS connection could not be made", "always"),
+    42: Row(errors.SourceChangedError, "the file to send is shorter than when the upload began"),
+    47: Row(GenericError, "the server redirected more than ten times"),
+    52: Row(errors.ConnectionFailedError, "the server closed the connection without a reply", "safe"),
+    55: Row(errors.ConnectionFailedError, "the connection broke while the request was sent", "safe"),
+    56: Row(errors.ConnectionFailedError, "the connection broke while the reply was read", "safe"),
+    60: Row(errors.ConnectionFailedError, "the server's certificate is not trusted"),
+    65: Row(errors.ConnectionFailedError, "the connection broke while the request was sent", "safe"),
+    77: Row(errors.ConfigurationError, "the file of trusted certificates cannot be read"),
+    92: Row(errors.ConnectionFailedError, "the HTTP/2 stream failed", "safe"),
+    97: Row(errors.ConnectionFailedError, "the proxy refused", "always"),
+}
+"""By CURLcode (https://curl.se/libcurl/c/libcurl-errors.html)."""
+
+STATUS_ROWS: dict[int, Row] = {
+    304: Row(errors.NotModifiedError, "the object has not been modified"),
+    400: Row(GenericError, "the server refused the request as malformed"),
+    401: Row(errors.UnauthenticatedError, "the server wants a valid credential"),
+    403: Row(errors.PermissionDeniedError, "access is denied"),
+    404: Row(errors.NotFoundError, "there is no such object"),
+    408: Row(errors.RequestTimeoutError, "the server gave up waiting for the request", "always"),
+    409: Row(errors.AlreadyExistsError, "it conflicts with what is there"),
+    412: Row(errors.PreconditionError, "a precondition does not hold"),
+    416: Row(errors.InvalidRangeError, "the range lies outside the object"),
+    429: Row(GenericError, "the server asks for fewer requests", "always", True),
+    500: Row(GenericError, "the server failed", "safe"),
+    501: Row(errors.NotSupportedError, "the server does not support it"),
+    502: Row(GenericError, "the gateway failed", "safe"),
+    503: Row(GenericError, "the server is unavailable or asks for fewer requests", "always", True),
+    504: Row(errors.RequestTimeoutError, "the gateway gave up waiting for the server", "safe"),
+}
+"""By status (RFC 9110, section 15)."""
+
+UNCONNECTED = Row(errors.RequestTimeoutError, "no connection could be made in time", "always", throttled=True)
+"""A time limit ran out before the request was sent, as with a server that has more connections than it can take."""
+
+REFUSED = Row(GenericError, "the server refused the request")
+FAILED = Row(GenericError, "the server failed", "safe")
+UNKNOWN = Row(GenericError, "the transfer failed", "safe")
+REDIRECTED = Row(GenericError, "the server sent the request elsewhere")
+LED_AWAY = Row(GenericError, "the server redirected to a URL that this store does not go to")
+CONTRADICTED = Row(CorruptResponseError, "the reply does not hold what was asked for", "once")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed reply, understood.
+
+    Args:
+        row: What it means.
+        code: The service's own error code, where it gave one.
+        message: The service's own words, or libcurl's.
+        wait: How long the server asked to wait, in seconds; None where it did not say.
+        server_time: What time it was at the server; None where it did not say.
+        region: The region in which the server says the bucket is.
+    """
+
+    row: Row
+    code: str | None
+    message: str
+    wait: float | None = None
+    server_time: datetime | None = None
+    region: str | None = None
+
+
+def understand(reply: Reply, codes: Mapping[str, Row], code: str | None, message: str) -> Failure:
+    """Say what a failed reply means.
+
+    Args:
+        reply: The failed reply.
+        codes: Rows by the service's own error codes, which count more than the status.
+        code: The service's error code, where the reply has one.
+        message: The service's message, where it has one.
+    """
+    if reply.error is not None:
+        return Failure(_by_curl_code(reply), None, reply.error)
+    row = codes.get(code or "", _by_status(reply.status))
+    return Failure(row, code, message, _retry_after(reply), parse_http_date(reply.headers.get("date", "")))
+
+
+def _by_curl_code(reply: Reply) -> Row:
+    if reply.curl_code == 1 and reply.status != 0:
+        return LED_AWAY
+    if reply.curl_code == 28 and not reply.sent:
+        return UNCONNECTED
+    return CURL_ROWS.get(reply.curl_code, UNKNOWN)
+
+
+def _by_status(status: int) -> Row:
+    if status < 300:
+        return CONTRADICTED
+    other = REDIRECTED if status < 400 else REFUSED if status < 500 else FAILED
+    return STATUS_ROWS.get(status, other)
+
+
+def _retry_after(reply: Reply) -> float | None:
+    """Return how long the server asks to wait: milliseconds of AWS, or Retry-After (RFC 9110, section 10.2.3)."""
+    text = reply.headers.get("x-amz-retry-after", "")
+    if text.isdecimal():
+        return float(text) / 1000
+    text = reply.headers.get("retry-after", "")
+    if text.isdecimal():
+        return float(text)
+    date = parse_http_date(text) if text else None
+    return None if date is None else max(0.0, date.timestamp() - time.time())
+
+
+class Budget:
+    """How many retries an origin may still be sent.
+
+    While at least a tenth of what it answered lately succeeded, retries cost nothing: a flaky service is worth the
+    insistence. Below that it is down, and each retry is paid from a fixed sum that successes refill, so that an outage
+    is met with at most twice the requests that there were to begin with.
+    """
+
+    FULL = 500.0
+    COST = 14.0
+    COST_THROTTLED = 5.0
+    MEMORY_SECONDS = 10.0
+    MEMORY_ANSWERS = 32
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._tokens = self.FULL
+        self._successes = 0.0
+        self._failures = 0.0
+        self._seen = clock()
+
+    def note(self, successes: int, failures: int) -> None:
+        """Count how requests ended."""
+        now = self._clock()
+        kept = 0.5 ** ((now - self._seen) / (self.MEMORY_SECONDS / 2))
+        self._seen = now
+        self._successes = self._successes * kept + successes
+        self._failures = self._failures * kept + failures
+        crowd = (self._successes + self._failures) / self.MEMORY_ANSWERS
+        if crowd > 1:
+            self._successes /= crowd
+            self._failures /= crowd
+        self._tokens = min(self.FULL, self._tokens + successes)
+
+    def spend(self, throttled: bool) -> bool:
+        """Pay for a retry; False when the budget does not allow it."""
+        if self._successes >= 0.1 * (self._successes + self._failures):
+            return True
+        cost = self.COST_THROTTLED if throttled else self.COST
+        if self._tokens < cost:
+            return False
+        self._tokens -= cost
+        return True
+
+
+class Policy:
+    """The decision on one request after another of a store.
+
+    Args:
+        options: How often and how long to try.
+        budget: What the origin may still be sent.
+        clock: Seconds, monotonic.
+    """
+
+    THROTTLED_BACKOFF = 1.0
+
+    def __init__(
+        self, options: RetryOptions, budget: Budget | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.options = options
+        self.budget = budget or Budget(clock)
+        self.clock = clock
+
+    def delay(self, failure: Failure, attempts: int, since: float, *, safe: bool) -> float | None:
+        """Return how many seconds to wait before the next try, or None to give up.
+
+        Args:
+            failure: What went wrong with the last try.
+            attempts: How many tries there were.
+            since: When the request last made progress, by the policy's clock.
+            safe: Whether sending the request twice does no harm.
+        """
+        row = failure.row
+        most = {"always": self.options.max_retries, "safe": self.options.max_retries, "once": 1}.get(row.again, 0)
+        if attempts > most or not (safe or row.again == "always"):
+            return None
+        wait = self._backoff(row, attempts)
+        if failure.wait is not None:
+            asked = min(failure.wait, self.options.max_backoff)
+            wait = max(asked, wait) + random.uniform(0, 0.1 * asked)
+        if self.clock() + wait - since > self.options.retry_timeout:
+            return None
+        return wait if self.budget.spend(row.throttled) else None
+
+    def _backoff(self, row: Row, attempts: int) -> float:
+        """Return a random part of a bound that grows with every try (full jitter)."""
+        first = max(self.options.init_backoff, self.THROTTLED_BACKOFF if row.throttled else 0)
+        bound = min(self.options.max_backoff, first * self.options.base ** (attempts - 1))
+        return random.uniform(0, bound)

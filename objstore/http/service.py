@@ -1,0 +1,182 @@
+"""A service that is spoken to over HTTP: where it is, who we are to it, and what its failures mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from objstore._core import ClientSettings, Reply, Signer
+from objstore.exceptions import BaseError, CorruptResponseError
+from objstore.http.client import header_lines
+from objstore.http.dialect import Dialect
+from objstore.http.exchange import Shape
+from objstore.http.identity import Identity
+from objstore.http.retry import Failure, Policy, understand
+from objstore.http.xml import parse
+from objstore.plans.effects import Plan
+
+SIGNER_SECONDS = 30.0
+"""How long the signer of a bare request is used again: making one costs as much as sending it."""
+
+FIRST_LATENCY = 0.001
+"""How long a reply is taken to need before one was seen, in seconds: little, so that nothing is read in vain."""
+
+CURL_HINTS = {
+    23: "If it was given a buffer in `out`, give a larger one.",
+    6: "Check the host name in the URL or `endpoint`.",
+    7: "Check the URL or `endpoint`, and that the server runs.",
+    28: "Raise connect_timeout, first_byte_timeout or stall_timeout in client_options if the server is just slow.",
+    60: "Give the authority's certificate in client_options['root_certificate'].",
+}
+
+
+class Service:
+    """One bucket's service.
+
+    Args:
+        dialect: What it calls things.
+        origin: Scheme, host and port.
+        settings: How to connect.
+        policy: What is retried, and when.
+        identity: How requests are signed.
+        headers: Headers sent with every request.
+        most_in_flight: The most requests of one call in flight, whatever the call asks for; None for no limit.
+        prefix: What the store puts in front of paths: errors name them without it.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        origin: str,
+        settings: ClientSettings,
+        policy: Policy,
+        identity: Identity,
+        *,
+        headers: Mapping[str, str] | None = None,
+        most_in_flight: int | None = None,
+        prefix: str = "",
+    ) -> None:
+        self.dialect = dialect
+        self.move_to(origin)
+        self.settings = settings
+        self.policy = policy
+        self.identity = identity
+        self.most_in_flight = most_in_flight
+        self._headers = dict(headers or {})
+        self._prefix = prefix
+        self.latency = FIRST_LATENCY
+        self._signers: dict[tuple[str, str], tuple[float, tuple[list[bytes], Signer | None]]] = {}
+
+    def move_to(self, origin: str) -> None:
+        """Send requests to another origin from now on."""
+        self.origin = origin
+        self.host = _host_header(origin)
+
+    # --- who we are
+
+    def refresh(self) -> Plan[None]:
+        """Have a credential that is good for a while."""
+        if (yield from self.identity.refresh()):
+            self._signers.clear()
+
+    def recover(self, failure: Failure) -> Plan[bool]:
+        """Mend what a refused request shows to be wrong (clock, credential, region); tell whether to try again."""
+        mended = yield from self.identity.recover(failure)
+        if mended:
+            self._signers.clear()
+        return mended
+
+    # --- what is sent
+
+    def prepare(self, shape: Shape) -> tuple[list[bytes], Signer | None]:
+        """Return the header lines that need no signature, and the signer that sends the others."""
+        key = (shape.method, shape.payload_hash)
+        now = self.policy.clock()
+        known = None if shape.headers else self._signers.get(key)  # once: another thread may clear them meanwhile
+        if known is not None and now - known[0] < SIGNER_SECONDS:
+            return known[1]
+        prepared = self._prepare(shape)
+        if not shape.headers:
+            self._signers[key] = (now, prepared)
+        return prepared
+
+    def _prepare(self, shape: Shape) -> tuple[list[bytes], Signer | None]:
+        headers = {**self._headers, **shape.headers, **self.identity.headers()}
+        lines = list(header_lines(headers))
+        signer = self.identity.signer(shape, self.host, headers)
+        signed = {_name(line) for line in signer.headers} if signer is not None else set()
+        plain = [line for line in lines if _name(line) not in signed]
+        if shape.method in ("PUT", "POST") and "content-type" not in {name.lower() for name in headers}:
+            plain.append(b"Content-Type:")  # libcurl would send that of a form
+        return plain, signer
+
+    def signed_url(self, method: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta) -> str:
+        """Return a URL that carries its own signature, by the credential of now."""
+        scheme = self.origin.partition(":")[0]
+        return self.identity.signed_url(method, scheme, self.host, path, query, expires_in)
+
+    def is_same_as(self, other: Service) -> bool:
+        """Return whether another store's service is this one, and knows us by the same key."""
+        return self is other or (
+            self.dialect is other.dialect and self.origin == other.origin and self.identity.is_same_as(other.identity)
+        )
+
+    # --- what came back
+
+    def understand(self, reply: Reply, method: str) -> Failure:
+        """Say what a failed reply means."""
+        code, message, region = self._words(reply) if reply.error is None else (None, "", None)
+        failure = replace(understand(reply, self.dialect.codes, code, message), region=region)
+        special = self.dialect.statuses.get((method, reply.status))
+        if special is None or reply.error is not None or code in self.dialect.codes:
+            return failure
+        return replace(failure, row=special)
+
+    def _words(self, reply: Reply) -> tuple[str | None, str, str | None]:
+        """Return the service's error code, its message, and the region that it names, where the body has them."""
+        try:
+            document = parse(bytes(reply.body), "Error")
+        except CorruptResponseError:
+            return None, "", None
+        return document.find_text("Code") or None, document.find_text("Message"), document.find_text("Region") or None
+
+    def path(self, key: str) -> str:
+        """Return the path of a key, as the caller gave it."""
+        return key.removeprefix(self._prefix)
+
+    def error(self, reply: Reply, failure: Failure, method: str, key: str, detail: str = "") -> BaseError:
+        """Make the error of a request that failed for good."""
+        reason = failure.code or (f"HTTP {reply.status}" if reply.status else "no reply")
+        said = f": {failure.message}" if failure.message else ""
+        tries = f", after {reply.attempts} tries" if reply.attempts > 1 else ""
+        where = f"{self.origin} " if reply.error is not None else ""
+        return failure.row.error(
+            f"{method} {key!r}{detail} failed: {failure.row.words} ({where}{reason}{said}{tries})",
+            hint=self._hint(reply, failure),
+            store=self.dialect.store,
+            path=self.path(key),
+            status=reply.status or None,
+            code=failure.code,
+            request_id=reply.headers.get(self.dialect.request_id),
+            attempts=reply.attempts,
+        )
+
+    def _hint(self, reply: Reply, failure: Failure) -> str | None:
+        if reply.error is not None:
+            return CURL_HINTS.get(reply.curl_code)
+        return self.identity.hint(reply) or self.dialect.hints.get(failure.code or str(reply.status))
+
+
+def _name(line: bytes) -> bytes:
+    return line.replace(b";", b":").partition(b":")[0].lower()
+
+
+def _host_header(origin: str) -> str:
+    """Return the Host header that libcurl sends: with the port, unless it is the scheme's own."""
+    parts = urlsplit(origin)
+    usual = 443 if parts.scheme == "https" else 80
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    return host if parts.port in (None, usual) else f"{host}:{parts.port}"

@@ -1,0 +1,1 @@
+"""What operations and providers know of each other: values, protocols, and the least that a store is."""

@@ -1,0 +1,221 @@
+"""The arguments of operations, read and checked before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from operator import add, index
+from typing import Any, get_args
+
+from objstore.exceptions import InvalidRangeError
+from objstore.interface.provider import ANY, RESERVED, WHOLE, Conditions, Range, WriteOptions
+from objstore.types import HTTP_METHOD, Attributes, GetOptions, PutMode
+
+_GET_OPTIONS = frozenset(
+    ("if_match", "if_none_match", "if_modified_since", "if_unmodified_since", "range", "version", "head")
+)
+
+
+def read_get_options(options: GetOptions | None) -> tuple[Range, Conditions, bool]:
+    """Return the range, the conditions, and whether only the head is wanted.
+
+    Raises:
+        ValueError: A key is unknown, or a range is none.
+        TypeError: A time has no time zone, or a value is of another type.
+    """
+    given = {name: value for name, value in _dict("options", options).items() if value is not None}
+    for name in given.keys() - _GET_OPTIONS:
+        near = get_close_matches(name, _GET_OPTIONS, 1)
+        raise ValueError(f"{name!r} is not an option of get" + (f": did you mean {near[0]!r}?" if near else ""))
+    range = read_range(given.pop("range", None))
+    head = bool(given.pop("head", False))
+    for name, value in given.items():
+        _check_condition(name, value)
+    return range, Conditions(**given) if given else ANY, head
+
+
+def _dict(name: str, value: Any) -> Mapping[str, Any]:
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(f"{name} = {value!r}: give a dict")
+    return value or {}
+
+
+def _check_condition(name: str, value: object) -> None:
+    if name.endswith("_since"):
+        if not isinstance(value, datetime) or value.utcoffset() is None:
+            raise TypeError(f"{name} = {value!r}: give a datetime with a time zone")
+    elif not isinstance(value, str):
+        raise TypeError(f"{name} = {value!r}: give a str")
+    elif not {"\r", "\n", "\0"}.isdisjoint(value):
+        raise ValueError(f"{name} = {value!r} has a line break in it")
+
+
+def read_range(value: Any) -> Range:
+    """Return a range given as ``(start, end)``, ``{"offset": n}`` or ``{"suffix": n}``."""
+    if value is None:
+        return WHOLE
+    if isinstance(value, Mapping):
+        return _named_range(value)
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
+        raise ValueError(f"range = {value!r}: give (start, end), {{'offset': n}} or {{'suffix': n}}")
+    return span(value[0], end=value[1])
+
+
+def _named_range(value: Mapping[str, Any]) -> Range:
+    if set(value) == {"offset"}:
+        return Range(_whole_number("offset", value["offset"]))
+    if set(value) == {"suffix"}:
+        return Range(-1, _positive("suffix", value["suffix"]))
+    raise ValueError(f"range = {dict(value)!r}: give {{'offset': n}} or {{'suffix': n}}")
+
+
+def span(start: int, *, end: int | None = None, length: int | None = None) -> Range:
+    """Return a range given by its start and its end or length.
+
+    Raises:
+        ValueError: Both or neither are given.
+        InvalidRangeError: It is empty, reversed or negative.
+    """
+    if (end is None) == (length is None):
+        raise ValueError(f"give either end or length, not {'both' if length is not None else 'neither'}")
+    first = _whole_number("start", start)
+    last = first + _whole_number("length", length) if end is None else _whole_number("end", end)
+    if last <= first:
+        raise InvalidRangeError(f"the range from {first} to {last} is empty or reversed: end must be after start")
+    return Range(first, last)
+
+
+def _whole_number(name: str, value: Any) -> int:
+    try:
+        number = index(value)
+    except TypeError:
+        raise TypeError(f"{name} = {value!r}: give a whole number of bytes") from None
+    if number < 0:
+        raise InvalidRangeError(f"{name} = {number} is negative")
+    return number
+
+
+def _positive(name: str, value: Any) -> int:
+    number = _whole_number(name, value)
+    if number == 0:
+        raise InvalidRangeError(f"{name} must be at least 1")
+    return number
+
+
+def spans(starts: Iterable[int], ends: Iterable[int] | None, lengths: Iterable[int] | None) -> list[Range]:
+    """Return the ranges of `get_ranges`; they may be many, so they are looked at all together.
+
+    Raises:
+        ValueError: There are not as many ends or lengths as starts, or both or neither are given.
+        InvalidRangeError: One is reversed or negative.
+    """
+    others = ends if ends is not None else lengths
+    if others is None or (ends is not None and lengths is not None):
+        raise ValueError(f"give either ends or lengths, not {'neither' if others is None else 'both'}")
+    name = "ends" if ends is not None else "lengths"
+    firsts, seconds = _whole_numbers("starts", starts), _whole_numbers(name, others)
+    if len(firsts) != len(seconds):
+        raise ValueError(f"there are {len(firsts)} starts but {len(seconds)} {name}")
+    lasts = seconds if ends is not None else [*map(add, firsts, seconds)]
+    for first, last in zip(firsts, lasts, strict=True):
+        if last < first:
+            raise InvalidRangeError(f"the range from {first} to {last} is reversed")
+    return [*map(Range, firsts, lasts)]
+
+
+def _whole_numbers(name: str, values: Iterable[Any]) -> list[int]:
+    try:
+        numbers = [*map(index, values)]
+    except TypeError:
+        raise TypeError(f"{name} = {values!r}: give a sequence of whole numbers of bytes") from None
+    if numbers and min(numbers) < 0:
+        raise InvalidRangeError(f"{name} has {min(numbers)}, which is negative")
+    return numbers
+
+
+def read_write_options(
+    attributes: Attributes | None, tags: Mapping[str, str] | None, mode: PutMode | None
+) -> WriteOptions:
+    """Return what is to be stored with an object, and what it may replace.
+
+    Raises:
+        ValueError: The mode is none, or an attribute has a line break in it.
+        TypeError: A name or value is not a str.
+    """
+    named = {_usual(name): value for name, value in _texts("attribute", attributes).items()}
+    return WriteOptions(named, _texts("tag", tags), _mode(mode))
+
+
+_SPELLINGS = {name.lower().replace("-", ""): name for name in RESERVED}
+
+
+def _usual(name: str) -> str:
+    """Return the usual spelling of a reserved attribute, which may be written in any case and without its dash."""
+    return _SPELLINGS.get(name.lower().replace("-", ""), name)
+
+
+def _texts(what: str, given: Mapping[str, str] | None) -> dict[str, str]:
+    texts = dict(_dict(f"{what}s", given))
+    for name, value in texts.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"the {what} {name!r} = {value!r}: give both as str")
+        if not name or not {"\r", "\n", "\0"}.isdisjoint(name + value):
+            raise ValueError(f"the {what} {name!r} = {value!r} is empty or has a line break in it")
+    return texts
+
+
+def _mode(mode: PutMode | None) -> PutMode:
+    if mode is None:
+        return "overwrite"
+    if not isinstance(mode, str):
+        if not isinstance(mode, Mapping):
+            raise TypeError(f"mode = {mode!r}: give 'create', 'overwrite' or {{'e_tag': ..., 'version': ...}}")
+        if set(mode) - {"e_tag", "version"}:
+            raise ValueError(f"mode = {dict(mode)!r}: it can have e_tag and version only")
+        return mode
+    lower = mode.lower()
+    if lower == "create":
+        return "create"
+    if lower == "overwrite":
+        return "overwrite"
+    raise ValueError(f"mode = {mode!r}: give 'create', 'overwrite' or {{'e_tag': ..., 'version': ...}}")
+
+
+def check_at_least(name: str, value: int, least: int) -> int:
+    """Return a whole number that is at least so large.
+
+    Raises:
+        ValueError: It is smaller.
+        TypeError: It is no whole number.
+    """
+    try:
+        number = index(value)
+    except TypeError:
+        raise TypeError(f"{name} = {value!r}: give a whole number") from None
+    if number < least:
+        raise ValueError(f"{name} = {value}: give at least {least}")
+    return number
+
+
+_OVERRIDES = frozenset(
+    ("content-type", "content-disposition", "content-encoding", "content-language", "cache-control", "expires")
+)
+
+
+def check_signing(method: str, expires_in: timedelta, response_headers: Mapping[str, str] | None) -> None:
+    """Raise if a URL cannot be signed for this.
+
+    Raises:
+        ValueError: The method is none, the time is not positive, or a header cannot be set by a URL.
+        TypeError: The time is no timedelta.
+    """
+    if method not in get_args(HTTP_METHOD):
+        raise ValueError(f"method = {method!r}: give one of {', '.join(get_args(HTTP_METHOD))}")
+    if not isinstance(expires_in, timedelta):
+        raise TypeError(f"expires_in = {expires_in!r}: give a timedelta")
+    if expires_in < timedelta(seconds=1):
+        raise ValueError(f"expires_in = {expires_in}: give at least one second")
+    for name in _texts("response header", response_headers):
+        if name.lower() not in _OVERRIDES:
+            raise ValueError(f"a URL cannot set the header {name!r}: it can set {', '.join(sorted(_OVERRIDES))}")

@@ -1,0 +1,125 @@
+"""Copies: within a store, between buckets of one service, and between stores that know nothing of each other.
+
+The service copies where it can. Where it cannot, the bytes go through this machine, in parallel parts both ways and in
+bounded memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from objstore._core import Buffer, Bytes
+from objstore.interface.provider import ANY, Source, WriteOptions
+from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
+from objstore.operations.results import BytesStream
+from objstore.plans.effects import Plan
+
+if TYPE_CHECKING:
+    from objstore.store import Store
+    from objstore.types import Progress
+
+PARTS_IN_FLIGHT = 12
+
+
+def copy(
+    store: Store,
+    from_: str,
+    to: str,
+    *,
+    overwrite: bool = True,
+    to_store: Store | None = None,
+    progress: Progress | None = None,
+) -> Plan[None]:
+    """Copy an object: on the server where the service can, else through this machine.
+
+    Args:
+        store: Where it is.
+        from_: Its path.
+        to: The path of the copy.
+        overwrite: Whether the copy may replace an object.
+        to_store: Where the copy goes; the same store if not given.
+        progress: Is called with how many parts are done, how many there are so far, and the bytes moved; a copy on the
+            server calls it once.
+
+    Raises:
+        NotFoundError: There is no such object.
+        AlreadyExistsError: There is an object at `to`, and it may not be replaced.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+    """
+    other = store if to_store is None else to_store
+    source, target = store.key(from_), other.key(to)
+    if other.provider.can_copy_from(store.provider):
+        yield from other.provider.copy(source, target, overwrite=overwrite, origin=store.provider)
+        if progress is not None:
+            progress(1, 1, 0)
+    else:
+        yield from _carry(store, from_, other, target, overwrite, progress)
+
+
+def _carry(
+    store: Store, path: str, other: Store, target: str, overwrite: bool, progress: Progress | None
+) -> Plan[None]:
+    """Read an object here and write it there, a few parts at a time."""
+    result = yield from get(store, path)
+    options = WriteOptions(result.attributes, mode="overwrite" if overwrite else "create")
+    body = _Remote(result.stream(DEFAULT_CHUNK), result.meta["size"])
+    try:
+        yield from put_body(other.provider, target, body, options, None, DEFAULT_CHUNK, PARTS_IN_FLIGHT, progress)
+    finally:
+        body.close()
+
+
+class _Remote:
+    """The body of an object elsewhere, as something to upload."""
+
+    def __init__(self, stream: BytesStream, size: int) -> None:
+        self.size: int | None = size
+        self._stream = stream
+        self._kept: list[Bytes] = []
+
+    def next(self, size: int) -> Plan[Source | None]:
+        """Return the next part."""
+        have = sum(map(len, self._kept))
+        while have < size:
+            pieces = yield from self._stream.next_pieces()
+            if not pieces:
+                break
+            self._kept += pieces
+            have += sum(map(len, pieces))
+        whole = self._kept[0] if len(self._kept) == 1 else Bytes(b"".join(self._kept))
+        part, rest = whole[:size], whole[size:]
+        self._kept = [rest] if len(rest) else []
+        return Source(Buffer(part), len(part)) if len(part) else None
+
+    def check(self) -> None:
+        """Every part was of the same version, or reading it had failed."""
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._stream.close()
+
+
+def rename(
+    store: Store, from_: str, to: str, *, overwrite: bool = True, progress: Progress | None = None
+) -> Plan[None]:
+    """Rename an object; where the service cannot, copy it and delete the old one. Renamed to itself, it stays.
+
+    Args:
+        store: Where it is.
+        from_: Its path.
+        to: Its new path.
+        overwrite: Whether it may replace an object.
+        progress: Is called once, with 1, 1 and 0, when it is done.
+
+    Raises:
+        NotFoundError: There is no such object.
+        AlreadyExistsError: There is an object at `to`, and it may not be replaced.
+    """
+    source, target = store.key(from_), store.key(to)
+    if source != target:
+        yield from store.provider.rename(source, target, overwrite=overwrite)
+    else:
+        yield from store.provider.head(source, ANY)
+    if progress is not None:
+        progress(1, 1, 0)

@@ -1,0 +1,41 @@
+"""Every operation's two faces, as functions: the blocking one, and the coroutine function whose name ends in `_async`.
+
+An operation is written once, as a plan; `both` makes its faces. They are the methods of the stores as well, so a store
+is always the first argument.
+"""
+
+from __future__ import annotations
+
+from objstore import file
+from objstore.operations import bulk, copying, downloads, listing, objects, reader, writer
+from objstore.plans.run import awaitable, blocking, both
+
+get, get_async = both(objects.get)
+get_range, get_range_async = both(objects.get_range)
+get_ranges, get_ranges_async = both(objects.get_ranges)
+head, head_async = both(objects.head)
+put, put_async = both(objects.put)
+delete, delete_async = both(objects.delete)
+copy, copy_async = both(copying.copy)
+rename, rename_async = both(copying.rename)
+delete_prefix, delete_prefix_async = both(listing.delete_prefix)
+upload, upload_async = both(bulk.upload)
+download, download_async = both(downloads.download)
+
+# those whose results depend on an argument
+sign, sign_async = blocking(objects.sign), awaitable(objects.sign)
+get_many, get_many_async = blocking(bulk.get_many), awaitable(bulk.get_many)
+head_many, head_many_async = blocking(bulk.head_many), awaitable(bulk.head_many)
+put_many, put_many_async = blocking(bulk.put_many), awaitable(bulk.put_many)
+list_with_delimiter = blocking(listing.list_with_delimiter)
+list_with_delimiter_async = awaitable(listing.list_with_delimiter)
+
+# those whose results go either way
+iter_many = iter_many_async = bulk.iter_many
+list = list_async = listing.list
+list_level = list_level_async = listing.list_level
+glob = glob_async = listing.glob
+walk = walk_async = listing.walk
+open = file.open
+open_reader, open_reader_async = reader.open_reader, reader.open_reader_async
+open_writer, open_writer_async = writer.open_writer, writer.open_writer_async

@@ -1,0 +1,514 @@
+"""The operations on listings: whole, in one level, by pattern, level by level; and deleting what they find.
+
+A listing is read page by page as the caller goes on. Where the caller asks for it, many pages are read at once: of one
+listing, cut into stretches of the key space (`split`), or of many levels.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, overload
+
+from objstore._core import Listing
+from objstore.exceptions import BaseError
+from objstore.interface.provider import ListMany, ListQuery, Page, Provider
+from objstore.operations.arguments import check_at_least
+from objstore.operations.formats import DICTS, Form, arrow
+from objstore.operations.glob import Pattern
+from objstore.operations.objects import DELETES_IN_FLIGHT, raise_first
+from objstore.operations.progress import Found
+from objstore.operations.results import ArrowListStream, ListStream, Rows, Stream
+from objstore.operations.split import Split, Stretch
+from objstore.plans.effects import Plan
+
+if TYPE_CHECKING:
+    from arro3.core import RecordBatch, Table
+
+    from objstore.store import Store
+    from objstore.types import ListResult, ObjectMeta, Progress
+
+By: TypeAlias = Literal["segment", "string"]
+T = TypeVar("T")
+Pages: TypeAlias = Callable[[], Plan[Rows | None]]
+
+LEVELS_IN_FLIGHT = 64
+"""How many levels `walk` and `glob` read at a time."""
+
+
+@overload
+def list(
+    store: Store,
+    prefix: str | None = None,
+    *,
+    offset: str | None = None,
+    chunk_size: int = 50,
+    return_arrow: Literal[False] = False,
+    by: By = "segment",
+    max_concurrency: int = 1,
+    progress: Progress | None = None,
+) -> ListStream[Sequence[ObjectMeta]]: ...
+
+
+@overload
+def list(
+    store: Store,
+    prefix: str | None = None,
+    *,
+    offset: str | None = None,
+    chunk_size: int = 50,
+    return_arrow: Literal[True],
+    by: By = "segment",
+    max_concurrency: int = 1,
+    progress: Progress | None = None,
+) -> ArrowListStream: ...
+
+
+def list(
+    store: Store,
+    prefix: str | None = None,
+    *,
+    offset: str | None = None,
+    chunk_size: int = 50,
+    return_arrow: bool = False,
+    by: By = "segment",
+    max_concurrency: int = 1,
+    progress: Progress | None = None,
+) -> ListStream[Any]:
+    """List the objects below a prefix, in pages, in the order of their keys.
+
+    Args:
+        store: Where to look.
+        prefix: Where to begin; whole segments only: ``"a"`` finds ``a/b``, not ``ab``.
+        offset: List only what comes after this path.
+        chunk_size: How many objects a page has at the most.
+        return_arrow: Give the pages as record batches of arro3, and all that is collected as one.
+        by: ``"string"``: the prefix is any beginning of a path: ``"a"`` finds ``ab`` too.
+        max_concurrency: How many requests are in flight. With more than one, the listing is cut into stretches of the
+            key space that are read at the same time, and given in the same order: for very many objects. It costs some
+            requests more.
+        progress: Is called with how many objects have been found so far, the same number again, and 0.
+
+    Returns:
+        A stream of pages, to be iterated or collected, synchronously or asynchronously.
+
+    Raises:
+        ImportError: Arrow is wanted, and arro3-core is not installed.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+    """
+    check_at_least("max_concurrency", max_concurrency, 1)
+    query = ListQuery(prefix=store.full_prefix(prefix, by), offset=_offset(store, offset, by))
+    if max_concurrency > 1 and store.provider.lists_from_anywhere:
+        pages: Pages = _SideBySide(store.provider, query, max_concurrency).next_page
+    else:
+        pages = _OneAfterTheOther(store.provider, query).next_rows
+    return _stream(store, pages, chunk_size, return_arrow, progress)
+
+
+def _offset(store: Store, offset: str | None, by: By) -> str:
+    if offset is None:
+        return ""
+    return store.full_prefix(offset, by) if by == "string" else store.key(offset)
+
+
+def _stream(
+    store: Store, pages: Pages, chunk_size: int, return_arrow: bool, progress: Progress | None
+) -> ListStream[Any]:
+    cut, chunk = store.full_prefix(None), check_at_least("chunk_size", chunk_size, 0)
+    if return_arrow:
+        return ArrowListStream(pages, cut, chunk, arrow(), progress)
+    return ListStream(pages, cut, chunk, DICTS, progress)
+
+
+class _OneAfterTheOther:
+    """The pages of a listing, each asked for when it is wanted."""
+
+    def __init__(self, provider: Provider, query: ListQuery) -> None:
+        self._provider = provider
+        self._query: ListQuery | None = query
+
+    def next_page(self) -> Plan[Page | None]:
+        """Return the next page; None at the end."""
+        query = self._query
+        if query is None:
+            return None
+        page = yield from self._provider.list_page(query)
+        self._query = replace(query, token=page.token, offset="") if page.token else None
+        return page
+
+    def next_rows(self) -> Plan[Rows | None]:
+        """Return the rows of the next page; None at the end."""
+        page = yield from self.next_page()
+        return None if page is None else Rows(page.objects, len(page.objects))
+
+
+class _SideBySide:
+    """The pages of a listing, many asked for at a time."""
+
+    def __init__(self, provider: Provider, query: ListQuery, most: int) -> None:
+        self._provider = provider
+        self._query = query
+        self._most = most
+        self._split = Split(query.prefix, query.offset, most)
+        self._listings: ListMany | None = None
+        self._asked: dict[int, Stretch] = {}
+
+    def next_page(self) -> Plan[Rows | None]:
+        """Return the next page; None at the end."""
+        if self._listings is None:
+            self._listings = yield from self._provider.list_many(most_in_flight=self._most)
+        while True:
+            rows = self._split.take()
+            for stretch in self._split.to_ask():
+                self._asked[self._listings.ask(replace(self._query, offset=stretch.after))] = stretch
+            if rows is not None or self._split.over:
+                return rows
+            yield from self._listings.news()
+            for error in self._listings.errors.values():
+                raise error
+            for index in self._listings.finished():
+                self._split.came(self._asked.pop(index), self._listings.page(index))
+
+
+# --- levels
+
+
+class LevelStream(Stream["ListResult[T]"], Generic[T]):
+    """The pages of one level: each has the prefixes and the objects that it brought."""
+
+    def __init__(self, store: Store, query: ListQuery, form: Form[T, Any], progress: Progress | None) -> None:
+        self._store = store
+        self._found = Found(progress)
+        self._pages = _OneAfterTheOther(store.provider, query)
+        self._form = form
+
+    def next_item(self) -> Plan[ListResult[T] | None]:
+        """Return the next page; None at the end."""
+        page = yield from self._pages.next_page()
+        while page is not None and not (len(page.objects) or page.common_prefixes):
+            page = yield from self._pages.next_page()
+        if page is None:
+            return None
+        self._found.add(len(page.objects))
+        objects = self._form.cut(page.objects, self._store.full_prefix(None), 0, None)
+        return {"common_prefixes": [*map(self._store.folder, page.common_prefixes)], "objects": objects}
+
+    def gather(self) -> Plan[ListResult[Any]]:
+        """Return all that is left of the level, as one page."""
+        pages: builtins.list[T] = []
+        prefixes: builtins.list[str] = []
+        while (page := (yield from self.next_item())) is not None:
+            pages.append(page["objects"])
+            prefixes.extend(page["common_prefixes"])
+        return {"common_prefixes": prefixes, "objects": self._form.gather(pages)}
+
+
+@overload
+def list_level(
+    store: Store,
+    prefix: str | None = None,
+    *,
+    offset: str | None = None,
+    return_arrow: Literal[False] = False,
+    by: By = "segment",
+    progress: Progress | None = None,
+) -> LevelStream[Sequence[ObjectMeta]]: ...
+
+
+@overload
+def list_level(
+    store: Store,
+    prefix: str | None = None,
+    *,
+    offset: str | None = None,
+    return_arrow: Literal[True],
+    by: By = "segment",
+    progress: Progress | None = None,
+) -> LevelStream[RecordBatch]: ...
+
+
+def list_level(
+    store: Store,
+    prefix: str | None = None,
+    *,
+    offset: str | None = None,
+    return_arrow: bool = False,
+    by: By = "segment",
+    progress: Progress | None = None,
+) -> LevelStream[Any]:
+    """List one level, in pages: the objects right below a prefix, and the prefixes below it.
+
+    Args:
+        store: Where to look.
+        prefix: The path of the level; whole segments only.
+        offset: List only what comes after this path.
+        return_arrow: Give the objects as record batches of arro3.
+        by: ``"string"``: the prefix is any beginning of a path: ``"a/b"`` finds ``a/bc`` and the prefix ``a/bd/``.
+        progress: Is called with how many objects have been found so far, the same number again, and 0.
+
+    Returns:
+        A stream of dicts with the keys ``common_prefixes`` and ``objects``.
+    """
+    query = ListQuery(prefix=store.full_prefix(prefix, by), delimiter="/", offset=_offset(store, offset, by))
+    return _one_level(store, query, return_arrow, progress)
+
+
+def _one_level(store: Store, query: ListQuery, return_arrow: bool, progress: Progress | None) -> LevelStream[Any]:
+    return LevelStream(store, query, arrow() if return_arrow else DICTS, progress)
+
+
+@overload
+def list_with_delimiter(
+    store: Store,
+    prefix: str | None = None,
+    *,
+    return_arrow: Literal[False] = False,
+    progress: Progress | None = None,
+) -> Plan[ListResult[Sequence[ObjectMeta]]]: ...
+
+
+@overload
+def list_with_delimiter(
+    store: Store,
+    prefix: str | None = None,
+    *,
+    return_arrow: Literal[True],
+    progress: Progress | None = None,
+) -> Plan[ListResult[Table]]: ...
+
+
+def list_with_delimiter(
+    store: Store,
+    prefix: str | None = None,
+    *,
+    return_arrow: bool = False,
+    progress: Progress | None = None,
+) -> Plan[ListResult[Any]]:
+    """List one level: the objects right below a prefix, and the prefixes below it.
+
+    Args:
+        store: Where to look.
+        prefix: The path of the level; whole segments only.
+        return_arrow: Give the objects as an Arrow table.
+        progress: Is called with how many objects have been found so far, the same number again, and 0.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+    """
+    query = ListQuery(prefix=store.full_prefix(prefix), delimiter="/")
+    return (yield from _one_level(store, query, return_arrow, progress).gather())
+
+
+class _Level(NamedTuple):
+    """All of one level: its key prefix, the key prefixes below it, and its pages of objects."""
+
+    prefix: str
+    below: builtins.list[str]
+    pages: builtins.list[Listing]
+
+
+def _levels(provider: Provider, prefixes: Sequence[str]) -> Plan[builtins.list[_Level]]:
+    """Read several levels at the same time."""
+    levels = [_Level(prefix, [], []) for prefix in prefixes]
+    listings = yield from provider.list_many(most_in_flight=LEVELS_IN_FLIGHT)
+    try:
+        asked = {listings.ask(ListQuery(prefix=level.prefix, delimiter="/")): level for level in levels}
+        while asked:
+            yield from listings.news()
+            for error in listings.errors.values():
+                raise error
+            for index in listings.finished():
+                level, page = asked.pop(index), listings.page(index)
+                level.below.extend(page.common_prefixes)
+                level.pages.append(page.objects)
+                if page.token:
+                    asked[listings.ask(ListQuery(level.prefix, "/", token=page.token))] = level
+    finally:
+        listings.close()
+    return levels
+
+
+class Level(NamedTuple):
+    """One level of a walk: its path, the paths of the levels below it, and its objects."""
+
+    path: str
+    common_prefixes: Sequence[str]
+    objects: Sequence[ObjectMeta]
+
+
+class _Walk(Stream[Level]):
+    """Level after level, the upper ones first."""
+
+    def __init__(self, store: Store, prefix: str | None, progress: Progress | None) -> None:
+        self._store = store
+        self._found = Found(progress)
+        self._top = store.full_prefix(prefix)
+        self._ahead = deque([self._top])
+        self._read: deque[_Level] = deque()
+
+    def next_item(self) -> Plan[Level | None]:
+        """Return the next level; None at the end."""
+        if not self._read and self._ahead:
+            several = [self._ahead.popleft() for _ in range(min(len(self._ahead), LEVELS_IN_FLIGHT))]
+            self._read.extend((yield from _levels(self._store.provider, several)))
+            self._ahead.extend(prefix for level in self._read for prefix in level.below)
+        if not self._read:
+            return None
+        level, store = self._read.popleft(), self._store
+        cut = store.full_prefix(None)
+        objects = [meta for page in level.pages for meta in page.objects(cut)]
+        self._found.add(len(objects))
+        return Level(store.folder(level.prefix), [*map(store.folder, level.below)], objects)
+
+
+def walk(store: Store, prefix: str | None = None, *, progress: Progress | None = None) -> Stream[Level]:
+    """Go through the levels below a prefix, from the top; up to 64 of them are read at a time.
+
+    Args:
+        store: Where to look.
+        prefix: The path to begin at; whole segments only.
+        progress: Is called with how many objects have been found so far, the same number again, and 0.
+
+    Returns:
+        A stream of ``(path, common_prefixes, objects)``, to be iterated synchronously or asynchronously. The top has
+        the path ``""`` where no prefix is given; a level with nothing in it comes too, if it is the top.
+    """
+    return _Walk(store, prefix, progress)
+
+
+# --- patterns
+
+
+class _Matching:
+    """The pages of the objects that match a pattern."""
+
+    def __init__(self, store: Store, pattern: Pattern) -> None:
+        self._store = store
+        self._pattern = pattern
+        self._rows: deque[Rows] = deque()
+        self._begun = False
+        self._frontier: deque[str] = deque()
+        self._whole: _OneAfterTheOther | None = None
+
+    def next_page(self) -> Plan[Rows | None]:
+        """Return the next page; None at the end."""
+        if not self._begun:
+            self._begun = True
+            yield from self._begin()
+        while self._frontier and not self._rows:
+            several = [self._frontier.popleft() for _ in range(min(len(self._frontier), LEVELS_IN_FLIGHT))]
+            for level in (yield from _levels(self._store.provider, several)):
+                self._rows.extend(map(self._matching, level.pages))
+        if self._whole is not None:
+            page = yield from self._whole.next_page()
+            return None if page is None else self._matching(page.objects)
+        return self._rows.popleft() if self._rows else None
+
+    def _begin(self) -> Plan[None]:
+        """Go down to where the objects are: level by level, as long as each level has a pattern of its own."""
+        top = self._store.full_prefix(None)
+        if self._pattern.is_deep:
+            self._whole = _OneAfterTheOther(self._store.provider, ListQuery(prefix=top + self._pattern.beginning))
+            return
+        folders = [top + self._pattern.folder]
+        for segment in self._pattern.levels:
+            starts = [folder + segment.beginning for folder in folders]
+            levels = yield from _levels(self._store.provider, starts)
+            below = [(folder, found) for folder, level in zip(folders, levels, strict=True) for found in level.below]
+            folders = [found for folder, found in below if segment.matches(found[len(folder) : -1])]
+        self._frontier.extend(folder + self._pattern.last.beginning for folder in folders)
+
+    def _matching(self, page: Listing) -> Rows:
+        path = self._store.path
+        chosen = [index for index, key in enumerate(page.keys()) if self._pattern.matches(path(key))]
+        return Rows(page.pick(chosen), len(chosen))
+
+
+@overload
+def glob(
+    store: Store,
+    pattern: str,
+    *,
+    chunk_size: int = 50,
+    return_arrow: Literal[False] = False,
+    progress: Progress | None = None,
+) -> ListStream[Sequence[ObjectMeta]]: ...
+
+
+@overload
+def glob(
+    store: Store,
+    pattern: str,
+    *,
+    chunk_size: int = 50,
+    return_arrow: Literal[True],
+    progress: Progress | None = None,
+) -> ArrowListStream: ...
+
+
+def glob(
+    store: Store,
+    pattern: str,
+    *,
+    chunk_size: int = 50,
+    return_arrow: bool = False,
+    progress: Progress | None = None,
+) -> ListStream[Any]:
+    """List the objects whose paths match a pattern; only what can match is looked at.
+
+    Args:
+        store: Where to look.
+        pattern: A path with ``*`` (anything within a segment), ``?`` (one character), ``[abc]``, ``[!a-z]``, and ``**``
+            as a segment (any number of segments).
+        chunk_size: How many objects a page has at the most.
+        return_arrow: Give the pages as record batches of arro3, and all that is collected as one.
+        progress: Is called with how many objects have been found so far, the same number again, and 0.
+
+    Returns:
+        A stream of pages, to be iterated or collected, synchronously or asynchronously.
+
+    Raises:
+        ValueError: The pattern is empty, or has ``**`` within a segment.
+    """
+    return _stream(store, _Matching(store, Pattern.of(pattern)).next_page, chunk_size, return_arrow, progress)
+
+
+# --- what is done to all that a listing finds
+
+
+def delete_prefix(store: Store, prefix: str, *, by: By = "segment", progress: Progress | None = None) -> Plan[int]:
+    """Delete all objects below a prefix, as they are listed.
+
+    Args:
+        store: Where they are.
+        prefix: Where to begin; whole segments only: ``"a"`` deletes ``a/b``, not ``ab`` nor ``a`` itself.
+        by: ``"string"``: the prefix is any beginning of a path.
+        progress: Is called with how many are deleted, how many have been found so far, and 0.
+
+    Returns:
+        How many objects were deleted.
+
+    Raises:
+        ValueError: The prefix is empty.
+        BaseError: The first error; its notes count the others. What could be deleted has been.
+    """
+    if not prefix.strip("/"):
+        raise ValueError(f"prefix = {prefix!r} would delete everything in the store: list it, and delete what you find")
+    pages = _OneAfterTheOther(store.provider, ListQuery(prefix=store.full_prefix(prefix, by)))
+    keys: builtins.list[str] = []
+    failed: dict[str, BaseError] = {}
+    deleted = Found(progress)
+    total, most = 0, DELETES_IN_FLIGHT * 1000
+    page = yield from pages.next_page()
+    while page is not None:
+        keys += page.objects.keys()
+        page = yield from pages.next_page()
+        if keys and (page is None or len(keys) >= most):
+            failed |= yield from store.provider.delete(keys, most_in_flight=DELETES_IN_FLIGHT)
+            total += len(keys)
+            deleted.add(len(keys))
+            keys = []
+    raise_first(failed, total)
+    return total

@@ -1,0 +1,423 @@
+"""The operations on one object or one listing, as plans, for any provider.
+
+Nothing here blocks or awaits. Each function is the plan of a public operation; its docstring is the public one.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, overload
+
+from objstore import exceptions as errors
+from objstore._core import Buffer, Bytes
+from objstore.interface.provider import ANY, WHOLE, Conditions, Fetched, Provider, Range, Reads, Source, WriteOptions
+from objstore.operations.arguments import (
+    check_at_least,
+    check_signing,
+    read_get_options,
+    read_write_options,
+    span,
+    spans,
+)
+from objstore.operations.coalesce import cheap_gap
+from objstore.operations.coalesce import coalesce as coalesce_ranges
+from objstore.operations.parts import begin_parts
+from objstore.operations.progress import settle
+from objstore.operations.results import PART, GetResult, changed
+from objstore.operations.sources import Body, open_body
+from objstore.plans.effects import Plan
+from objstore.types import (
+    HTTP_METHOD,
+    Attributes,
+    GetOptions,
+    ObjectMeta,
+    Progress,
+    PutInput,
+    PutMode,
+    PutResult,
+)
+
+if TYPE_CHECKING:
+    from objstore.store import Store
+
+EMPTY = Source(Buffer(b""), 0)
+RANGES_IN_FLIGHT = 64
+DELETES_IN_FLIGHT = 20
+DEFAULT_CHUNK = 5 << 20
+
+
+def get(
+    store: Store, path: str, *, options: GetOptions | None = None, progress: Progress | None = None
+) -> Plan[GetResult]:
+    """Get an object.
+
+    Args:
+        store: Where it is.
+        path: Its path.
+        options: Conditions, a range, a version, or ``head`` for the metadata alone.
+        progress: Is called with how many parts of the body have come, how many there are, and their bytes: now, and as
+            the rest is read.
+
+    Returns:
+        The metadata, and the body to be read once; the first 10 MiB of it have come already.
+
+    Raises:
+        NotFoundError: There is no such object.
+        PreconditionError, NotModifiedError: A condition does not hold.
+        InvalidRangeError: The range is empty, or lies outside the object.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+    range, conditions, head_only = read_get_options(options)
+    provider, key = store.provider, store.key(path)
+    if head_only:
+        fetched = yield from provider.head(key, conditions)
+        span = fetched.range
+    else:
+        fetched = yield from _first(provider, key, range, conditions)
+        span = range.within(fetched.meta["size"])
+        fetched = fetched._replace(body=fetched.body[: span[1] - span[0]])
+    meta = store.named(fetched.meta)
+    version = conditions.version or fetched.meta["version"]
+    return GetResult(provider, key, meta, fetched, span, version, progress)
+
+
+def _first(provider: Provider, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
+    """Read the beginning of what was asked for: all of it, where it is small."""
+    start, end = range
+    if range == WHOLE:
+        narrow = Range(0, PART)
+    elif start < 0:
+        narrow = range
+    else:
+        narrow = Range(start, start + PART if end < 0 else min(end, start + PART))
+    try:
+        return (yield from provider.fetch_one(key, narrow, conditions))
+    except errors.InvalidRangeError:
+        if range != WHOLE and start >= 0:
+            raise
+        # an empty object has no first byte, and no last ones; and some services refuse more last bytes than there are
+        return (yield from provider.fetch_one(key, WHOLE, conditions))
+
+
+def get_range(
+    store: Store,
+    path: str,
+    *,
+    start: int,
+    end: int | None = None,
+    length: int | None = None,
+    progress: Progress | None = None,
+) -> Plan[Bytes]:
+    """Get one range of an object.
+
+    Args:
+        store: Where it is.
+        path: Its path.
+        start: The first byte.
+        end: The byte after the last; past the end of the object, it means its end.
+        length: The number of bytes, instead of `end`.
+        progress: Is called ten times a second with whether it is done, 1, and the bytes received.
+
+    Raises:
+        NotFoundError: There is no such object.
+        InvalidRangeError: The range is empty, or begins after the end of the object.
+    """
+    reads = Reads.of(store.key(path), [span(start, end=end, length=length)])
+    return (yield from _bodies(store.provider, reads, 1, ANY, progress))[0] or Bytes()
+
+
+def get_ranges(
+    store: Store,
+    path: str,
+    *,
+    starts: Sequence[int],
+    ends: Sequence[int] | None = None,
+    lengths: Sequence[int] | None = None,
+    coalesce: int = 1 << 20,
+    if_match: str | None = None,
+    progress: Progress | None = None,
+) -> Plan[list[Bytes]]:
+    """Get many ranges of one object, in one call.
+
+    Neighbours are read by one request where that costs less than two; up to 64 requests are in flight.
+
+    Args:
+        store: Where it is.
+        path: Its path.
+        starts: The first byte of each range.
+        ends: The byte after the last of each.
+        lengths: The number of bytes of each, instead of `ends`.
+        coalesce: The largest gap between two ranges that may be read along with them, in bytes.
+        if_match: The ETag of the version that is meant.
+        progress: Is called ten times a second with how many requests are done, how many there are, and the bytes
+            received: those of merged ranges have the gaps between them too.
+
+    Returns:
+        The ranges, in the order asked for.
+
+    Raises:
+        ValueError: There are not as many ends or lengths as starts.
+        NotFoundError: There is no such object.
+        InvalidRangeError: A range is reversed, or begins after the end of the object.
+        PreconditionError: It is not the version that is meant.
+        ObjectChangedError: The object was replaced meanwhile.
+    """
+    conditions = read_get_options({"if_match": if_match})[1]
+    ranges = spans(starts, ends, lengths)
+    gap = min(check_at_least("coalesce", coalesce, 0), cheap_gap(store.provider.latency, RANGES_IN_FLIGHT))
+    merged = coalesce_ranges(ranges, gap)
+    reads = Reads.of(store.key(path), merged.requests)
+    parts = merged.cut((yield from _bodies(store.provider, reads, RANGES_IN_FLIGHT, conditions, progress)))
+    if not all(parts):
+        _check_begun(path, ranges, parts)
+    return parts
+
+
+def _check_begun(path: str, ranges: Sequence[Range], parts: Sequence[Bytes]) -> None:
+    """Raise if a range begins after the end of the object, though the request that it was part of did not."""
+    for range, part in zip(ranges, parts, strict=True):
+        if range.end > range.start and not part:
+            raise errors.InvalidRangeError(f"the range of {path!r} from {range.start} begins after its end", path=path)
+
+
+def _bodies(
+    provider: Provider,
+    reads: Reads,
+    most_in_flight: int,
+    conditions: Conditions,
+    progress: Progress | None,
+) -> Plan[list[Bytes | None]]:
+    """Read ranges of one object and return them in order, or raise the first error."""
+    fetch = yield from provider.fetch(reads, conditions=conditions, most_in_flight=most_in_flight)
+    try:
+        yield from settle(fetch, progress)
+        for error in fetch.errors.values():
+            raise error
+        if fetch.mixed:
+            raise changed(reads.keys[0])
+        return fetch.bodies()
+    finally:
+        fetch.close()
+
+
+def head(store: Store, path: str) -> Plan[ObjectMeta]:
+    """Get the metadata of an object: path, size, time, ETag and version.
+
+    Args:
+        store: Where it is.
+        path: Its path.
+
+    Raises:
+        NotFoundError: There is no such object.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+    """
+    fetched = yield from store.provider.head(store.key(path), ANY)
+    return store.named(fetched.meta)
+
+
+def put(
+    store: Store,
+    path: str,
+    file: PutInput,
+    *,
+    attributes: Attributes | None = None,
+    tags: dict[str, str] | None = None,
+    mode: PutMode | None = None,
+    use_multipart: bool | None = None,
+    chunk_size: int = DEFAULT_CHUNK,
+    max_concurrency: int = 12,
+    progress: Progress | None = None,
+) -> Plan[PutResult]:
+    """Put an object: from memory, a file, a reader, an iterator or an async iterator.
+
+    Memory and files are sent from where they are, without a copy; all else needs memory for `chunk_size` times
+    `max_concurrency` bytes at the most.
+
+    Args:
+        store: Where to.
+        path: Its path.
+        file: The bytes: a buffer, the path of a local file, a binary file, or an iterable of buffers.
+        attributes: What to store with it: Content-Type and the like, or metadata of your own.
+        tags: Tags to give it, where the store keeps tags.
+        mode: ``"overwrite"``, ``"create"``, or ``{"e_tag": ...}`` for the one version that may be replaced.
+        use_multipart: Whether to send it in parts, where the service takes parts; by itself above `chunk_size`.
+        chunk_size: The size of a part in bytes; more where the service wants fewer or larger ones.
+        max_concurrency: How many parts are in flight.
+        progress: Is called with how many parts are sent, how many there are so far, and the bytes sent.
+
+    Returns:
+        The ETag and the version of the new object.
+
+    Raises:
+        AlreadyExistsError: The mode is ``"create"`` and it exists.
+        PreconditionError: It is not the version that may be replaced.
+        SourceChangedError: The file changed while it was read.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+    """
+    options = read_write_options(attributes, tags, mode)
+    check_at_least("chunk_size", chunk_size, 1)
+    check_at_least("max_concurrency", max_concurrency, 1)
+    key = store.key(path)
+    body = open_body(file)
+    try:
+        return (
+            yield from put_body(
+                store.provider, key, body, options, use_multipart, chunk_size, max_concurrency, progress
+            )
+        )
+    finally:
+        body.close()
+
+
+def put_body(
+    provider: Provider,
+    key: str,
+    body: Body,
+    options: WriteOptions,
+    use_multipart: bool | None,
+    chunk: int,
+    most_in_flight: int,
+    progress: Progress | None = None,
+) -> Plan[PutResult]:
+    """Send a body in one request where it is small enough, else in parts."""
+    part_size = _part_size(provider, body.size, chunk)
+    if provider.most_parts == 1:
+        use_multipart = False
+    small = body.size is not None and body.size <= chunk
+    whole = use_multipart is False or (use_multipart is None and small)
+    first = yield from body.next(part_size if not whole else sys.maxsize if body.size is None else max(body.size, 1))
+    if use_multipart is not True and (first is None or first.size < part_size or whole):
+        result = yield from provider.put(key, first or EMPTY, options)
+        body.check()
+        if progress is not None:
+            progress(1, 1, first.size if first is not None else 0)
+        return result
+    return (yield from send_parts(provider, key, body, first, options, part_size, most_in_flight, progress))
+
+
+def _part_size(provider: Provider, size: int | None, chunk: int) -> int:
+    """Return a part size that the service takes: not too small, and not too many parts."""
+    least = provider.smallest_part
+    if size is not None:
+        least = max(least, -(-size // provider.most_parts))
+    return max(chunk, least)
+
+
+def send_parts(
+    provider: Provider,
+    key: str,
+    body: Body,
+    first: Source | None,
+    options: WriteOptions,
+    part_size: int,
+    most_in_flight: int,
+    progress: Progress | None = None,
+) -> Plan[PutResult]:
+    """Send a body as a multipart upload; whatever goes wrong, no part stays behind."""
+    parts = yield from begin_parts(provider, key, options, part_size, most_in_flight, progress)
+    try:
+        part: Source | None = first or EMPTY
+        while part is not None:
+            yield from parts.add(part)
+            part = yield from body.next(parts.next_size)
+        yield from parts.settle()
+        body.check()
+        return (yield from parts.complete())
+    except BaseException:
+        yield from parts.drop()
+        raise
+
+
+def delete(store: Store, paths: str | Sequence[str], *, progress: Progress | None = None) -> Plan[None]:
+    """Delete one object or many; S3 takes a thousand by one request.
+
+    Args:
+        store: Where they are.
+        paths: A path, or a sequence of paths. An object that does not exist counts as deleted, where the service says
+            so.
+        progress: Is called with how many are deleted, how many there are, and 0.
+
+    Raises:
+        BaseError: The first error; its notes count the others. What could be deleted has been.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+    """
+    if not isinstance(paths, str) and not isinstance(paths, Sequence):
+        raise TypeError(f"paths is of the type {type(paths).__name__}: give a str or a sequence of str")
+    keys = store.keys([paths] if isinstance(paths, str) else list(paths))
+    failed: dict[str, errors.BaseError] = {}
+    size = len(keys) if progress is None else DELETES_IN_FLIGHT * 1000
+    for start in range(0, len(keys), size or 1):
+        group = keys[start : start + size]
+        failed |= yield from store.provider.delete(group, most_in_flight=DELETES_IN_FLIGHT)
+        if progress is not None:
+            progress(start + len(group), len(keys), 0)
+    raise_first(failed, len(keys))
+
+
+def raise_first(failed: Mapping[str, errors.BaseError], total: int) -> None:
+    """Raise the first of the errors of a bulk delete, with a note of how many more there are."""
+    for error in failed.values():
+        if len(failed) > 1:
+            error.add_note(f"{len(failed) - 1} more of {total} objects could not be deleted")
+        raise error
+
+
+@overload
+def sign(  # type: ignore[overload-overlap]  # a str is a sequence of str, but the first is looked at first
+    store: Store,
+    method: HTTP_METHOD,
+    paths: str,
+    expires_in: timedelta,
+    *,
+    response_headers: Mapping[str, str] | None = None,
+) -> Plan[str]: ...
+
+
+@overload
+def sign(
+    store: Store,
+    method: HTTP_METHOD,
+    paths: Sequence[str],
+    expires_in: timedelta,
+    *,
+    response_headers: Mapping[str, str] | None = None,
+) -> Plan[list[str]]: ...
+
+
+def sign(
+    store: Store,
+    method: HTTP_METHOD,
+    paths: str | Sequence[str],
+    expires_in: timedelta,
+    *,
+    response_headers: Mapping[str, str] | None = None,
+) -> Plan[Any]:
+    """Make URLs that anybody can use for a while, without a credential.
+
+    Args:
+        store: Where the objects are.
+        method: The HTTP method that the URLs are good for, in capitals.
+        paths: A path, or a sequence of paths.
+        expires_in: For how long; S3 allows 7 days at the most.
+        response_headers: What the service is to answer in place of what is stored with the object: Content-Type,
+            Content-Disposition, Content-Encoding, Content-Language, Cache-Control, Expires.
+
+    Returns:
+        A URL, or a list of URLs for a sequence of paths.
+
+    Raises:
+        ValueError: The method is none, or the time is out of bounds.
+        NotSupportedError: This store has no signed URLs.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+    """
+    check_signing(method, expires_in, response_headers)
+    keys = store.keys([paths] if isinstance(paths, str) else list(paths))
+    urls = yield from store.provider.sign(method, keys, expires_in, response_headers or {})
+    return urls[0] if isinstance(paths, str) else urls

@@ -1,0 +1,88 @@
+"""A multipart upload that is fed part by part, by whoever has the parts: a body that is pulled, a file that is written.
+
+Its one invariant: it ends as a whole object, or no part stays behind.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from objstore import exceptions as errors
+from objstore.interface.provider import Provider, Source, Upload, WriteOptions
+from objstore.operations.progress import tell
+from objstore.plans.effects import Plan
+from objstore.types import Progress, PutResult
+
+
+class Parts:
+    """The parts of one object on their way; whoever feeds it must `complete` or `drop` it.
+
+    Args:
+        upload: What sends them.
+        part_size: The size of the first parts, in bytes.
+        most_parts: How many parts the service takes.
+        most_in_flight: How many parts are on their way at a time.
+        progress: Is told of every part that arrived.
+    """
+
+    def __init__(
+        self, upload: Upload, part_size: int, most_parts: int, most_in_flight: int, progress: Progress | None
+    ) -> None:
+        self._upload = upload
+        self._part_size = part_size
+        self._most_parts = most_parts
+        self._most_in_flight = most_in_flight
+        self._progress = progress
+
+    @property
+    def next_size(self) -> int:
+        """The size of the next part: it doubles with every tenth of the parts there may be, for streams without end."""
+        return self._part_size << (self._upload.total * 10 // self._most_parts)
+
+    def add(self, part: Source) -> Plan[None]:
+        """Send one more part, and wait until not too many are on their way; raise the error of one that failed."""
+        self._upload.add_part(part)
+        yield from self._settle(self._most_in_flight)
+
+    def settle(self) -> Plan[None]:
+        """Wait until all parts are there: the last one has been added."""
+        self._upload.seal()
+        yield from self._settle(0)
+
+    def complete(self) -> Plan[PutResult]:
+        """Make an object of the parts."""
+        result = yield from self._upload.complete()
+        self._upload.close()
+        return result
+
+    def drop(self) -> Plan[None]:
+        """Stop, and drop the parts that the service has; that it had to be is the error to report, not this."""
+        self._upload.close()
+        with suppress(errors.BaseError):
+            yield from self._upload.abort()
+
+    def _settle(self, most: int) -> Plan[None]:
+        """Wait until no more than `most` parts are on their way; raise the error of one that failed."""
+        upload = self._upload
+        while True:
+            for index in upload.finished():
+                upload.take(index)
+            for error in upload.errors.values():
+                raise error
+            tell(upload, self._progress)
+            if upload.unsettled <= most and (most or upload.over):
+                return
+            yield from upload.news()
+
+
+def begin_parts(
+    provider: Provider,
+    key: str,
+    options: WriteOptions,
+    part_size: int,
+    most_in_flight: int,
+    progress: Progress | None = None,
+) -> Plan[Parts]:
+    """Begin an upload in parts."""
+    upload = yield from provider.begin_upload(key, options, most_in_flight=most_in_flight)
+    return Parts(upload, part_size, provider.most_parts, most_in_flight, progress)

@@ -1,0 +1,57 @@
+"""How far an operation is: waiting for many requests, and telling the caller meanwhile.
+
+Everything that takes long has an argument `progress`; whatever it does, it is told in one shape.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from objstore.interface.provider import Exchange
+    from objstore.plans.effects import Plan
+    from objstore.types import Progress
+
+TOLD_EVERY = 0.1
+"""How often the caller is told while nothing ends, in seconds."""
+
+
+def settle(exchange: Exchange, progress: Progress | None, *, past_errors: bool = False) -> Plan[None]:
+    """Wait until every request is done, or until one has failed for good, unless the others are to go on."""
+    while True:
+        tell(exchange, progress)
+        if exchange.over or (exchange.errors and not past_errors):
+            return
+        yield from news(exchange, progress)
+
+
+def news(exchange: Exchange, progress: Progress | None) -> Plan[None]:
+    """Wait for news; where somebody wants to be told, not for long."""
+    return exchange.news(None if progress is None else TOLD_EVERY)
+
+
+def tell(exchange: Exchange, progress: Progress | None) -> None:
+    """Tell how far the requests are."""
+    if progress is not None:
+        progress(exchange.settled, exchange.total, exchange.bytes_received + exchange.bytes_sent)
+
+
+def onward(progress: Progress | None, done: int, size: int, more: int = 0) -> Progress | None:
+    """Return the callback of one stretch of work, with `done` requests of `size` bytes before it and `more` behind."""
+    if progress is None:
+        return None
+    return lambda settled, total, moved: progress(done + settled, done + total + more, size + moved)
+
+
+class Found:
+    """Counts what a listing finds, whose end nobody knows, and tells of it."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._count = 0
+
+    def add(self, count: int) -> None:
+        """Tell of so many more."""
+        self._count += count
+        if self._progress is not None:
+            self._progress(self._count, self._count, 0)

@@ -1,0 +1,391 @@
+"""An object read like a file: from any place, ahead of what is asked for, in parallel ranges where it is much.
+
+Its one invariant: all bytes are of one version of the object, that of the first reply; once it is replaced, reading
+raises ObjectChangedError.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from objstore._core import Buffer, Bytes
+from objstore.interface.provider import ANY, Conditions, Fetched, Provider, Range
+from objstore.operations.arguments import check_at_least
+from objstore.operations.results import changed, read_into, strong
+from objstore.plans.effects import Plan, alone
+from objstore.plans.run import arun, both, run
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from objstore.store import Store
+    from objstore.types import Buffer as BufferLike
+
+READ_BUFFER = 1 << 20
+"""What a small read fetches, in bytes."""
+
+MOST_AHEAD = 32 << 20
+"""The most that sequential reads fetch ahead: they begin with the buffer's size and double it."""
+
+PART = 4 << 20
+"""What one request of a large read brings."""
+
+
+class Reader:
+    """A place in an object, and the block of bytes around it that has been fetched.
+
+    Args:
+        provider: Where the object is.
+        key: Its key.
+        path: Its path, for errors.
+        buffer_size: What a small read fetches, in bytes.
+        size: The size of the object.
+        conditions: Which version is meant; None until the first read says.
+    """
+
+    def __init__(
+        self, provider: Provider, key: str, path: str, buffer_size: int, size: int, conditions: Conditions | None
+    ) -> None:
+        self.path = path
+        self.size = size
+        self.at = 0
+        self.closed = False
+        self._provider = provider
+        self._key = key
+        self._conditions = conditions
+        self._buffer_size = buffer_size
+        self._window = 0
+        self._block = bytearray()  # used again for the next one: fresh memory costs more than the copy out of it
+        self._block_at = self._block_end = 0
+        self._end = 0  # of what was last fetched: who reads on from there reads sequentially
+
+    @property
+    def e_tag(self) -> str | None:
+        """The ETag that pins the version that is read, once that is known."""
+        return None if self._conditions is None else self._conditions.if_match
+
+    def check_open(self) -> None:
+        """Raise ValueError if the file has been closed."""
+        if self.closed:
+            raise ValueError(f"{self.path!r} has been closed: open it again")
+
+    def close(self) -> None:
+        """Close the file and let go of what has been fetched."""
+        self.closed = True
+        self._block, self._block_at, self._block_end = bytearray(), 0, 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place in the object, counted from its beginning, from here or from its end; return where that is."""
+        self.check_open()
+        bases = {os.SEEK_SET: 0, os.SEEK_CUR: self.at, os.SEEK_END: self.size}
+        if whence not in bases:
+            raise ValueError(f"whence = {whence!r}: give os.SEEK_SET, os.SEEK_CUR or os.SEEK_END")
+        if bases[whence] + offset < 0:
+            raise ValueError(f"seek to {bases[whence] + offset}, which is before the beginning of {self.path!r}")
+        self.at = bases[whence] + offset
+        return self.at
+
+    def left(self, size: int | None) -> int:
+        """Return how many bytes a read of `size` gets; None and negative sizes mean all."""
+        left = max(self.size - self.at, 0)
+        return left if size is None or size < 0 else min(size, left)
+
+    def _ready(self) -> int:
+        """Return how many bytes are here already, from this place on."""
+        return max(self._block_end - self.at, 0) if self.at >= self._block_at else 0
+
+    def _take(self, size: int) -> bytes:
+        """Return bytes that are here already, and go behind them."""
+        start = self.at - self._block_at
+        self.at += size
+        return bytes(memoryview(self._block)[start : start + size])
+
+    # --- plans
+
+    def read(self, size: int | None = -1) -> Plan[bytes]:
+        """Read so many bytes, or to the end."""
+        self.check_open()
+        size = self.left(size)
+        if size and not self._ready() and size < self._next_window(self.at):
+            yield from self._load(self.at)
+        if size <= self._ready():
+            return self._take(size)
+        buffer, content = Buffer.of_bytes(size)
+        yield from self.fill(buffer)
+        return content
+
+    def fill(self, buffer: Buffer) -> Plan[int]:
+        """Read into a buffer, as much as it takes unless the object ends before; return how much."""
+        self.check_open()
+        view = memoryview(buffer)[: self.left(len(buffer))]
+        here = min(self._ready(), len(view))
+        if here:
+            block_start = self.at - self._block_at
+            view[:here] = memoryview(self._block)[block_start : block_start + here]
+        start, rest = self.at + here, len(view) - here
+        if rest >= self._next_window(start):
+            yield from self._fetch(start, Buffer(view[here:], writable=True))
+        elif rest:
+            yield from self._load(start)
+            view[here:] = memoryview(self._block)[:rest]
+        self.at += len(view)
+        return len(view)
+
+    def readline(self, size: int | None = -1) -> Plan[bytes]:
+        """Read up to the end of the line, or so many bytes of it."""
+        self.check_open()
+        most = self.left(size)
+        pieces: list[bytes] = []
+        while most > 0 and not (pieces and pieces[-1].endswith(b"\n")):
+            if not self._ready():
+                yield from self._load(self.at)
+            start = self.at - self._block_at
+            stop = start + min(most, self._ready())
+            end = self._block.find(b"\n", start, stop) + 1 or stop
+            pieces.append(self._take(end - start))
+            most -= end - start
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def readlines(self, hint: int | None = -1) -> Plan[list[bytes]]:
+        """Read all lines, or as many as have `hint` bytes."""
+        least = sys.maxsize if hint is None or hint <= 0 else hint
+        lines: list[bytes] = []
+        while least > 0 and (line := (yield from self.readline())):
+            lines.append(line)
+            least -= len(line)
+        return lines
+
+    def _next_window(self, at: int) -> int:
+        """Return how much a read at this place fetches at the least: more and more, if it goes on where one ended."""
+        if at != self._end:
+            return self._buffer_size
+        return min(max(self._window * 2, self._buffer_size), max(self._buffer_size, MOST_AHEAD))
+
+    def _load(self, at: int) -> Plan[None]:
+        """Fetch the block that begins at this place."""
+        size = min(self._next_window(at), self.size - at)
+        if size > len(self._block):
+            self._block = bytearray(size)
+        self._block_at = self._block_end = at
+        yield from self._fetch(at, Buffer(memoryview(self._block)[:size], writable=True))
+        self._block_end = at + size
+
+    def _fetch(self, at: int, buffer: Buffer) -> Plan[None]:
+        """Fetch what is at this place into the whole of a buffer."""
+        window, filled = self._next_window(at), 0
+        if self._conditions is None:
+            filled = yield from self._pin(at, buffer)
+        if filled < len(buffer):
+            assert self._conditions is not None
+            yield from read_into(self._provider, self._key, at, buffer, filled, PART, self._conditions, self.path)
+        self._window, self._end = window, at + len(buffer)
+
+    def _pin(self, at: int, buffer: Buffer) -> Plan[int]:
+        """Read the beginning of a buffer, and stay with the version of the object that it came from."""
+        size = min(len(buffer), PART)
+        fetched = yield from self._provider.fetch_one(self._key, Range(at, at + size), ANY)
+        if len(fetched.body) != size:
+            raise changed(self.path)
+        memoryview(buffer)[:size] = fetched.body
+        self._conditions = version_of(fetched)
+        return size
+
+
+def version_of(fetched: Fetched) -> Conditions:
+    """Return the conditions that pin what was fetched."""
+    return Conditions(if_match=strong(fetched.meta["e_tag"]), version=fetched.meta["version"])
+
+
+def open_object(store: Store, path: str, buffer_size: int = READ_BUFFER, size: int | None = None) -> Plan[Reader]:
+    """Begin to read an object; a request asks for its size, unless that is known."""
+    check_at_least("buffer_size", buffer_size, 1)
+    key = store.key(path)
+    if size is not None:
+        return Reader(store.provider, key, path, buffer_size, check_at_least("size", size, 0), None)
+    fetched = yield from store.provider.head(key, ANY)
+    return Reader(store.provider, key, path, buffer_size, fetched.meta["size"], version_of(fetched))
+
+
+# --- the two faces, in obstore's shape
+
+
+class _File:
+    """What both faces share: what waits for nothing, and the plans."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._busy = False
+        self._reader = reader
+
+    def __repr__(self) -> str:
+        """Return the path."""
+        return f"{type(self).__name__}({self._reader.path!r})"
+
+    @property
+    def size(self) -> int:
+        """The size of the object in bytes."""
+        return self._reader.size
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+        return self._reader.closed
+
+    def close(self) -> None:
+        """Let go of what has been fetched; reading raises ValueError from now on."""
+        self._reader.close()
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def writable(self) -> bool:
+        """Return False."""
+        return False
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    @alone
+    def _read(self, size: int | None = None, /) -> Plan[Bytes]:
+        """Read so many bytes, or to the end of the object.
+
+        Raises:
+            ObjectChangedError: The object has been replaced.
+        """
+        return Bytes((yield from self._reader.read(size)))
+
+    @alone
+    def _readall(self) -> Plan[Bytes]:
+        """Read to the end of the object."""
+        return Bytes((yield from self._reader.read()))
+
+    @alone
+    def _readinto(self, buffer: BufferLike, /) -> Plan[int]:
+        """Read into a writable buffer; return how many bytes: as many as it takes, unless the object ends before."""
+        return (yield from self._reader.fill(Buffer(buffer, writable=True)))
+
+    @alone
+    def _readline(self) -> Plan[Bytes]:
+        r"""Read up to and with the next ``\n``."""
+        return Bytes((yield from self._reader.readline()))
+
+    @alone
+    def _readlines(self, hint: int | None = -1, /) -> Plan[list[Bytes]]:
+        """Read lines: all, or as many as have `hint` bytes."""
+        return [*map(Bytes, (yield from self._reader.readlines(hint)))]
+
+    @alone
+    def _seek(self, offset: int, whence: int = os.SEEK_SET, /) -> Plan[int]:
+        """Go to a place, counted from the beginning (0), from here (1) or from the end (2); return where that is."""
+        return self._reader.seek(offset, whence)
+        yield
+
+    @alone
+    def _tell(self) -> Plan[int]:
+        """Return the place where the next read begins."""
+        self._reader.check_open()
+        return self._reader.at
+        yield
+
+
+class ReadableFile(_File):
+    """An object open for reading, as a file of ``Bytes``. `open` gives one that is a Python file object."""
+
+    read = both(_File._read)[0]
+    readall = both(_File._readall)[0]
+    readinto = both(_File._readinto)[0]
+    readline = both(_File._readline)[0]
+    readlines = both(_File._readlines)[0]
+    seek = both(_File._seek)[0]
+    tell = both(_File._tell)[0]
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self.close()
+
+    def __iter__(self) -> Self:
+        """Return itself: it iterates over its lines."""
+        return self
+
+    def __next__(self) -> Bytes:
+        """Return the next line."""
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+
+class AsyncReadableFile(_File):
+    """An object open for reading, as a file of ``Bytes`` whose methods are to be awaited, one after the other."""
+
+    read = both(_File._read)[1]
+    readall = both(_File._readall)[1]
+    readinto = both(_File._readinto)[1]
+    readline = both(_File._readline)[1]
+    readlines = both(_File._readlines)[1]
+    seek = both(_File._seek)[1]
+    tell = both(_File._tell)[1]
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the file."""
+        self.close()
+
+    def __aiter__(self) -> Self:
+        """Return itself: it iterates over its lines."""
+        return self
+
+    async def __anext__(self) -> Bytes:
+        """Return the next line."""
+        line = await self.readline()
+        if not line:
+            raise StopAsyncIteration
+        return line
+
+
+def open_reader(store: Store, path: str, *, buffer_size: int = READ_BUFFER, size: int | None = None) -> ReadableFile:
+    """Open an object for reading, as a file in obstore's shape; `open` gives a Python file object.
+
+    Small reads fetch `buffer_size` bytes; if they go on where they ended, twice as many each time, up to 32 MiB. Large
+    ones come in parallel ranges.
+
+    Args:
+        store: Where it is.
+        path: Its path.
+        buffer_size: How much a small read fetches, in bytes.
+        size: The size of the object in bytes, if it is known: that saves a request.
+
+    Raises:
+        NotFoundError: There is no such object; with `size` given, the first read says so.
+    """
+    return ReadableFile(run(open_object(store, path, buffer_size, size)))
+
+
+async def open_reader_async(
+    store: Store, path: str, *, buffer_size: int = READ_BUFFER, size: int | None = None
+) -> AsyncReadableFile:
+    """Open an object for reading, as a file in obstore's shape whose methods are to be awaited.
+
+    Small reads fetch `buffer_size` bytes; if they go on where they ended, twice as many each time, up to 32 MiB. Large
+    ones come in parallel ranges.
+
+    Args:
+        store: Where it is.
+        path: Its path.
+        buffer_size: How much a small read fetches, in bytes.
+        size: The size of the object in bytes, if it is known: that saves a request.
+
+    Raises:
+        NotFoundError: There is no such object; with `size` given, the first read says so.
+    """
+    return AsyncReadableFile(await arun(open_object(store, path, buffer_size, size)))

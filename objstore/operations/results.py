@@ -1,0 +1,366 @@
+"""What reads and listings give back: a result whose body may still be on its way, and streams of chunks and pages.
+
+Each is sync and async at once: iterate it in either way, or call the method or its ``_async`` twin.
+"""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+from objstore import exceptions as errors
+from objstore._core import Buffer, Bytes, Listing
+from objstore.interface.provider import Conditions, Fetch, Fetched, Provider, Range, Reads, Target
+from objstore.operations.arguments import check_at_least
+from objstore.operations.formats import Form
+from objstore.operations.progress import Found, news, onward, settle, tell
+from objstore.plans.effects import Plan
+from objstore.plans.run import arun, both, run
+from objstore.types import Attributes, ObjectMeta, Progress
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from arro3.core import RecordBatch  # noqa: F401
+
+T = TypeVar("T")
+
+PART = 10 << 20
+"""How much of an object one request brings. It is also the first read of a `get`: what is smaller comes at once."""
+
+MOST_PARTS = 64
+"""How many parts of one object are fetched at a time."""
+
+READ_AHEAD = 64 << 20
+"""How many bytes a stream fetches before they are asked for."""
+
+
+class GetResult:
+    """The answer to a `get`: metadata, and a body that can be read once.
+
+    A body of up to 10 MiB is here already. The rest of a larger one is fetched when it is read, as parallel ranges of
+    the same version of the object: if it has been replaced meanwhile, reading raises ObjectChangedError.
+
+    Attributes:
+        meta: Path, size, time and ETag of the whole object.
+        attributes: What was stored with it.
+        range: Which bytes of the object the body is, half-open.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        key: str,
+        meta: ObjectMeta,
+        first: Fetched,
+        range: tuple[int, int],
+        version: str | None,
+        progress: Progress | None,
+    ) -> None:
+        self.meta = meta
+        self.attributes: Attributes = first.attributes
+        self.range = range
+        self._provider = provider
+        self._key = key
+        self._first: Bytes | None = first.body
+        self._conditions = Conditions(if_match=strong(meta["e_tag"]), version=version)
+        self._progress = onward(progress, 1, len(first.body))
+        if self._progress is not None:
+            self._progress(0, len(parts_of(range[0] + len(first.body), range[1], PART)), 0)
+
+    def __repr__(self) -> str:
+        """Return the path, the size and the range."""
+        return f"GetResult(path={self.meta['path']!r}, size={self.meta['size']}, range={self.range})"
+
+    def _consume(self) -> Bytes:
+        """Return what is here, once."""
+        first, self._first = self._first, None
+        if first is None:
+            raise ValueError("The body of this result has been read already: get the object again")
+        return first
+
+    def _bytes(self) -> Plan[Bytes]:
+        """Return the whole body, as one buffer that nobody copied."""
+        first = self._consume()
+        start, end = self.range
+        if len(first) >= end - start:
+            return first
+        buffer, whole = Buffer.allocate(end - start)
+        memoryview(buffer)[: len(first)] = first
+        yield from read_into(
+            self._provider,
+            self._key,
+            start,
+            buffer,
+            len(first),
+            PART,
+            self._conditions,
+            self.meta["path"],
+            self._progress,
+        )
+        return whole
+
+    bytes, bytes_async = both(_bytes)
+    buffer, buffer_async = bytes, bytes_async
+
+    def _rest(self, start: int, size: int, window: int) -> Plan[Fetch]:
+        """Begin to fetch what is not here, in parts of one version of the object."""
+        reads = Reads.of(self._key, parts_of(start, self.range[1], size))
+        return self._provider.fetch(
+            reads, conditions=self._conditions, most_in_flight=MOST_PARTS, each=True, window=window
+        )
+
+    def stream(self, min_chunk_size: int = PART) -> BytesStream:
+        """Return the body as a stream of chunks, in bounded memory.
+
+        Args:
+            min_chunk_size: The least size of every chunk but the last, in bytes.
+
+        Raises:
+            ValueError: The body has been read already, or the size is negative.
+        """
+        least = check_at_least("min_chunk_size", min_chunk_size, 0)
+        return BytesStream(self, self._consume(), max(least, 1))
+
+    def __iter__(self) -> Iterator[builtins.bytes]:
+        """Iterate over the body in chunks."""
+        return iter(self.stream())
+
+    def __aiter__(self) -> AsyncIterator[builtins.bytes]:
+        """Iterate over the body in chunks."""
+        return aiter(self.stream())
+
+
+def parts_of(start: int, end: int, size: int) -> list[Range]:
+    """Cut a range into parts of a size."""
+    return [Range(at, min(at + size, end)) for at in range(start, end, size)]
+
+
+def read_into(
+    provider: Provider,
+    key: str,
+    start: int,
+    buffer: Buffer,
+    filled: int,
+    part: int,
+    conditions: Conditions,
+    path: str,
+    progress: Progress | None = None,
+) -> Plan[None]:
+    """Read the rest of a buffer from the object, as parallel ranges of one version.
+
+    Args:
+        provider: Where the object is.
+        key: Its key.
+        start: Where in the object the buffer begins.
+        buffer: Where the bytes are to go.
+        filled: How many bytes of it are there already.
+        part: The size of a range.
+        conditions: Which version is meant.
+        path: Its path, for errors.
+        progress: Is told of the ranges.
+
+    Raises:
+        ObjectChangedError: It has been replaced.
+    """
+    spans = parts_of(start + filled, start + len(buffer), part)
+    targets = [Target(buffer, span.start - start, span.end - span.start) for span in spans]
+    fetch = yield from provider.fetch(Reads.of(key, spans, targets), conditions=conditions, most_in_flight=MOST_PARTS)
+    try:
+        yield from settle(fetch, progress)
+        check_version(fetch, path)
+        if sum(len(body or b"") for body in fetch.bodies()) != len(buffer) - filled:
+            raise changed(path)
+    finally:
+        fetch.close()
+
+
+def strong(e_tag: str | None) -> str | None:
+    """Return an ETag that can pin a version; a weak one cannot (RFC 9110, section 13.1.1)."""
+    return None if e_tag is None or e_tag.startswith("W/") else e_tag
+
+
+def check_version(fetch: Fetch, path: str) -> None:
+    """Raise the first error of the parts of one object, or that they are not all of the version they should be."""
+    for error in fetch.errors.values():
+        if isinstance(error, errors.PreconditionError | errors.InvalidRangeError):
+            raise changed(path, error.status) from error
+        raise error
+    if fetch.mixed:
+        raise changed(path)
+
+
+def changed(path: str, status: int | None = None) -> errors.ObjectChangedError:
+    """Return the error for an object that is not what it was: another ETag, or, where a service ignores it, a shorter
+    one."""
+    return errors.ObjectChangedError(
+        f"{path!r} was replaced while it was being read", hint="Get it again.", path=path, status=status
+    )
+
+
+class Stream(Generic[T]):
+    """What comes one after the other. Iterate it synchronously or asynchronously, even in turns.
+
+    A subclass says in `next_item` how the next one is got.
+    """
+
+    def next_item(self) -> Plan[T | None]:
+        """Return the next one; None at the end."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __next__(self) -> T:
+        """Return the next one."""
+        item = run(self.next_item())
+        if item is None:
+            raise StopIteration
+        return item
+
+    def __aiter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> T:
+        """Return the next one."""
+        item = await arun(self.next_item())
+        if item is None:
+            raise StopAsyncIteration
+        return item
+
+
+class BytesStream(Stream[bytes]):
+    """The chunks of a body, in order: ``bytes`` of Python, as web frameworks and the like insist on."""
+
+    def __init__(self, result: GetResult, first: Bytes, least: int) -> None:
+        self._result = result
+        self._least = least
+        self._part_size = max(PART, least)
+        self._pieces = [first] if len(first) else []
+        self._at = result.range[0] + len(first)
+        self._fetch: Fetch | None = None
+        self._arrived: set[int] = set()
+        self._given = 0
+        self._closed = False
+
+    def next_item(self) -> Plan[bytes | None]:
+        """Return the next chunk; None at the end."""
+        return b"".join((yield from self.next_pieces())) or None
+
+    def next_pieces(self) -> Plan[list[Bytes]]:
+        """Return what makes up the next chunk, without a copy; nothing at the end."""
+        size = sum(map(len, self._pieces))
+        while size < self._least and self._at < self._result.range[1]:
+            piece = yield from self._part()
+            self._pieces.append(piece)
+            self._at += len(piece)
+            size += len(piece)
+        pieces, self._pieces = self._pieces, []
+        return pieces
+
+    def _part(self) -> Plan[Bytes]:
+        """Return the next part, waiting for it."""
+        if self._closed:
+            raise ValueError("This stream has been closed: get the object again")
+        if self._fetch is None:
+            size = self._part_size
+            self._fetch = yield from self._result._rest(self._at, size, max(READ_AHEAD, 4 * size))
+        while self._given not in self._arrived:
+            yield from news(self._fetch, self._result._progress)
+            tell(self._fetch, self._result._progress)
+            check_version(self._fetch, self._result.meta["path"])
+            self._arrived.update(self._fetch.finished())
+        self._given += 1
+        part = self._fetch.take(self._given - 1)
+        if len(part) != min(self._part_size, self._result.range[1] - self._at):
+            raise changed(self._result.meta["path"])
+        return part
+
+    def close(self) -> None:
+        """Stop what is still under way."""
+        self._closed = True
+        if self._fetch is not None:
+            self._fetch.close()
+
+
+class Rows(NamedTuple):
+    """The rows of a page that belong to a listing: its first `size`."""
+
+    page: Listing
+    size: int
+
+
+class ListStream(Stream[T]):
+    """The pages of a listing. Iterate them, or collect the rest."""
+
+    def __init__(
+        self,
+        pages: Callable[[], Plan[Rows | None]],
+        prefix: str,
+        chunk: int,
+        form: Form[T, Any],
+        progress: Progress | None = None,
+    ) -> None:
+        self._pages = pages
+        self._found = Found(progress)
+        self._prefix = prefix
+        self._chunk = max(chunk, 1)
+        self._form = form
+        self._rows = Rows(Listing.of(()), 0)
+        self._at = 0
+        self._pieces: list[T] = []
+        self._missing = self._chunk
+
+    def _take(self, most: int) -> Plan[int]:
+        """Add up to so many objects to the pieces, of one page; return how many, 0 where the listing ends."""
+        while self._at == self._rows.size:
+            rows = yield from self._pages()
+            if rows is None:
+                return 0
+            self._rows, self._at = rows, 0
+            self._found.add(rows.size)
+        start, self._at = self._at, min(self._at + most, self._rows.size)
+        self._pieces.append(self._form.cut(self._rows.page, self._prefix, start, self._at))
+        return self._at - start
+
+    def _taken(self) -> list[T]:
+        pieces, self._pieces = self._pieces, []
+        self._missing = self._chunk
+        return pieces
+
+    def next_item(self) -> Plan[T | None]:
+        """Return the next page; None at the end."""
+        taken = 1
+        while self._missing > 0 and taken:
+            taken = yield from self._take(self._missing)
+            self._missing -= taken
+        pieces = self._taken()
+        return self._form.join(pieces) if pieces else None
+
+    def _rest(self) -> Plan[list[T]]:
+        """Return all that is left of the listing, in pieces."""
+        while (yield from self._take(sys.maxsize)):
+            pass
+        return self._taken()
+
+    def _collect(self) -> Plan[T]:
+        """Return all that is left of the listing, as one page."""
+        return self._form.join((yield from self._rest()))
+
+    collect, collect_async = both(_collect)
+
+
+class ArrowListStream(ListStream["RecordBatch"]):
+    """A listing as Arrow record batches; what reads Arrow streams can take it as it is, as one table."""
+
+    def __arrow_c_schema__(self) -> object:
+        """Return the schema of the listing by the Arrow PyCapsule interface."""
+        return Listing.of(()).arrow().__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Return what is left of the listing by the Arrow PyCapsule interface."""
+        return self._form.gather(run(self._rest())).__arrow_c_stream__(requested_schema)

@@ -1,0 +1,238 @@
+"""What can be uploaded, cut into parts: memory, files, readers, iterators and async iterators.
+
+A body gives one part after another. Parts of memory and of real files are not copied: the engine sends them from where
+they are. The others are read a part at a time.
+
+Its one invariant: a file that changes while it is being sent is noticed, and the upload fails.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from objstore._core import Buffer
+from objstore.exceptions import SourceChangedError
+from objstore.interface.provider import Source
+from objstore.plans.effects import Call, Plan
+from objstore.types import PutInput
+
+MOST_READ = 16 << 20
+"""The most that a reader is asked for at a time, in bytes."""
+
+_END = object()
+
+
+class Body(Protocol):
+    """The bytes of an object to be written."""
+
+    size: int | None
+    """How many there are, if that is known before they are read."""
+
+    def next(self, size: int) -> Plan[Source | None]:
+        """Return the next part, of exactly `size` bytes unless it is the last; None at the end."""
+
+    def check(self) -> None:
+        """Raise SourceChangedError if it is not what it was when it was opened."""
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+
+
+def open_body(file: PutInput) -> Body:
+    """Return the body for whatever `put` takes.
+
+    Raises:
+        TypeError: It is nothing that can be uploaded.
+        OSError: A path names no readable file.
+    """
+    if isinstance(file, str | Path):
+        return _of_path(file)
+    if isinstance(file, io.StringIO):
+        return _Memory(file.read().encode())
+    if isinstance(file, io.TextIOBase):
+        raise TypeError(f"{file!r} cannot be uploaded: open it in binary mode")
+    if hasattr(file, "read"):
+        return _of_reader(file)
+    try:
+        return _Memory(file)
+    except (TypeError, BufferError):
+        pass
+    if isinstance(file, AsyncIterable):
+        return _Pieces(_AsyncPieces(aiter(file)))
+    if isinstance(file, Iterable):
+        return _Pieces(_SyncPieces(iter(file)))
+    raise unfit(file)
+
+
+def unfit(file: object) -> TypeError:
+    return TypeError(
+        f"what is to be uploaded is of the type {type(file).__name__}: give bytes or another buffer, a path, "
+        "a binary file, or an iterable of buffers"
+    )
+
+
+def check_file(path: str | Path) -> None:
+    """Raise if a path names no regular file."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise ValueError(
+            f"{str(path)!r} is not a regular file: open it and give the binary file, to be read to its end"
+        )
+
+
+def _of_path(path: str | Path) -> Body:
+    check_file(path)
+    return _File(os.open(path, os.O_RDONLY | os.O_CLOEXEC), 0, owned=True)
+
+
+def _of_reader(file: Any) -> Body:
+    """Send a real file from its descriptor, from where it stands; read anything else.
+
+    Only Python's own files are real ones: others (of gzip, for one) have the descriptor of what they read from.
+    """
+    raw = getattr(file, "raw", file)
+    if isinstance(file, io.FileIO | io.BufferedReader | io.BufferedRandom) and isinstance(raw, io.FileIO):
+        descriptor = file.fileno()
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return _File(descriptor, file.tell(), owned=False)
+    return _Pieces(_Reader(file))
+
+
+class _Memory:
+    """A buffer."""
+
+    def __init__(self, data: Any) -> None:
+        self._view = memoryview(data).cast("B")
+        self.size: int | None = len(self._view)
+        self._at = 0
+
+    def next(self, size: int) -> Plan[Source | None]:
+        part = self._view[self._at : self._at + size]
+        self._at += len(part)
+        return Source(Buffer(part), len(part)) if len(part) else None
+        yield
+
+    def check(self) -> None:
+        """It cannot change unseen."""
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+class _File:
+    """A regular file, sent by the engine from its descriptor."""
+
+    def __init__(self, descriptor: int, start: int, *, owned: bool) -> None:
+        self._descriptor = descriptor
+        self._owned = owned
+        self._at = start
+        self._before = os.fstat(descriptor)
+        self.size: int | None = max(self._before.st_size - start, 0)
+
+    def next(self, size: int) -> Plan[Source | None]:
+        length = min(size, self._before.st_size - self._at)
+        part = Source((self._descriptor, self._at, length), length)
+        self._at += length
+        return part if length > 0 else None
+        yield
+
+    def check(self) -> None:
+        """Raise SourceChangedError if the file has changed since it was opened."""
+        now = os.fstat(self._descriptor)
+        if (now.st_size, now.st_mtime_ns) != (self._before.st_size, self._before.st_mtime_ns):
+            raise SourceChangedError("The file changed while it was being uploaded", hint="Upload it again.")
+
+    def close(self) -> None:
+        if self._owned:
+            os.close(self._descriptor)
+
+
+class _Pieces:
+    """Whatever comes in pieces of any size, gathered into parts."""
+
+    def __init__(self, pieces: _SyncPieces | _AsyncPieces | _Reader) -> None:
+        self.size: int | None = None
+        self._pieces = pieces
+        self._kept: list[memoryview] = []
+        self._ended = False
+
+    def next(self, size: int) -> Plan[Source | None]:
+        have = sum(map(len, self._kept))
+        while have < size and not self._ended:
+            piece = yield self._pieces.next(min(size - have, MOST_READ))
+            if piece is _END:
+                self._ended = True
+            else:
+                self._kept.append(_lasting(piece))
+                have += len(self._kept[-1])
+        part, self._kept = cut(self._kept, have, size)
+        return Source(Buffer(part), len(part)) if len(part) else None
+
+    def check(self) -> None:
+        """It cannot change unseen."""
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+def _lasting(piece: Any) -> memoryview:
+    """Return the bytes of a piece; a copy, if whoever gave it may write to it again."""
+    try:
+        view = memoryview(piece).cast("B")
+    except TypeError:
+        raise unfit(piece) from None
+    return view if view.readonly else memoryview(bytes(view))
+
+
+def cut(pieces: list[memoryview], have: int, size: int) -> tuple[bytes | memoryview, list[memoryview]]:
+    """Return the first `size` bytes of pieces that have `have`, copied only if they lie in several, and the rest."""
+    rest = []
+    if have > size:
+        last = pieces.pop()
+        pieces.append(last[: size - have])
+        rest.append(last[size - have :])
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces), rest
+
+
+class _SyncPieces:
+    """The next of an iterator."""
+
+    def __init__(self, iterator: Iterator[Any]) -> None:
+        self._iterator = iterator
+
+    def next(self, size: int) -> Call:
+        return Call(lambda: next(self._iterator, _END))
+
+
+class _AsyncPieces:
+    """The next of an async iterator."""
+
+    def __init__(self, iterator: AsyncIterator[Any]) -> None:
+        self._iterator = iterator
+
+    def next(self, size: int) -> Call:
+        return Call(lambda: anext(self._iterator, _END), quick=True)
+
+
+class _Reader:
+    """The next read of a file-like object."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def next(self, size: int) -> Call:
+        return Call(lambda: self._read(size))
+
+    def _read(self, size: int) -> Any:
+        piece = self._file.read(size)
+        if piece is None:
+            raise BlockingIOError(errno.EAGAIN, "The file has nothing to read yet: give one that waits")
+        return piece if len(piece) else _END

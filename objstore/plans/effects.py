@@ -1,0 +1,91 @@
+"""What an operation may ask of the world: the effects that a plan yields.
+
+An operation is a plan: a generator that yields effects and returns its value. It neither blocks nor awaits; `plans.run`
+drives it in either way. Cleanup is ordinary Python inside the plan (``try``/``finally``): a cancelled or interrupted
+operation is thrown its exception at the ``yield`` where it waits.
+
+Besides the effects here, a plan may yield a `Batch`: start it if it has not been started, and come back when it has
+news.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+
+from objstore._core import Batch
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Like a bare `Batch`, but helper threads work on it while the caller does something else between two waits."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Come back after a number of seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call a function that may block, or that returns an awaitable; come back with its result.
+
+    Args:
+        function: Takes no arguments. Asynchronously it runs in a thread, unless `quick`.
+        quick: It does not block: it returns at once, perhaps an awaitable.
+        settle: A cancelled task waits for its end: it is short, and uses what the plan lets go of next.
+    """
+
+    function: Callable[[], Any]
+    quick: bool = False
+    settle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Come back when a future of another thread or task is done, with its result."""
+
+    future: Future[Any]
+
+
+Effect: TypeAlias = Batch | Background | Sleep | Call | Wait
+Plan: TypeAlias = Generator[Effect, Any, T]
+
+
+class Busy(Protocol):
+    """An object whose operations must come one after the other."""
+
+    _busy: bool
+
+
+B = TypeVar("B", bound=Busy)
+
+
+def alone(plan: Callable[Concatenate[B, P], Plan[T]]) -> Callable[Concatenate[B, P], Plan[T]]:
+    """Make an operation refuse to begin while another one of the same object is under way.
+
+    Raises:
+        RuntimeError: Another one is.
+    """
+
+    @wraps(plan)
+    def guarded(self: B, /, *args: P.args, **kwargs: P.kwargs) -> Plan[T]:
+        if self._busy:
+            raise RuntimeError(f"another operation on {self!r} is under way: wait for its end before the next")
+        self._busy = True
+        try:
+            return (yield from plan(self, *args, **kwargs))
+        finally:
+            self._busy = False
+
+    return guarded

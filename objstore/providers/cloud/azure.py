@@ -1,0 +1,184 @@
+"""Azure Blob Storage: its dialect, and how its settings make a provider.
+
+https://learn.microsoft.com/rest/api/storageservices/blob-service-rest-api
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from objstore import exceptions as errors
+from objstore._core import encode_path
+from objstore.credentials.azure import AccountKey, SharedAccess, read_signature
+from objstore.credentials.token import AccessToken
+from objstore.exceptions import ConfigurationError
+from objstore.http.client import split_endpoint
+from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
+from objstore.http.retry import FAILED, Row
+from objstore.interface.provider import BucketKind
+from objstore.providers.cloud.azure_options import AZURE_OPTIONS
+from objstore.providers.cloud.settings_only import SettingsOnly, Source
+from objstore.settings.options import RetryOptions, Settings, Table
+
+TABLE = Table("AzureStore", ("azure_storage_", "azure_"), AZURE_OPTIONS)
+
+EMULATOR_ACCOUNT = "devstoreaccount1"
+EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+"""The account of every emulator, and its public key: https://learn.microsoft.com/azure/storage/common/storage-use-azurite"""
+
+_BUSY = Row(errors.GenericError, "another operation on it is under way", "always")
+_LEASED = Row(errors.PreconditionError, "the blob or container is leased")
+
+DIALECT = Dialect(
+    store="AzureStore",
+    metadata="x-ms-meta-",
+    version_header="x-ms-version-id",
+    version_query="versionid",
+    storage_class="x-ms-access-tier",
+    tags="x-ms-tags",
+    copy_source="x-ms-copy-source",
+    request_id="x-ms-request-id",
+    codes={
+        "AccountIsDisabled": Row(errors.PermissionDeniedError, "the storage account is disabled"),
+        "AuthenticationFailed": Row(errors.PermissionDeniedError, "the credential is not accepted", "credential"),
+        "BlobArchived": Row(errors.GenericError, "the blob is archived and must be rehydrated first"),
+        "BlobBeingRehydrated": Row(errors.GenericError, "the blob is being rehydrated"),
+        "BlobImmutableDueToPolicy": Row(errors.PermissionDeniedError, "a policy keeps the blob from being changed"),
+        "ContainerBeingDeleted": Row(errors.NotFoundError, "the container is being deleted"),
+        "ContainerDisabled": Row(errors.PermissionDeniedError, "the container is disabled"),
+        "ContainerNotFound": Row(errors.NotFoundError, "there is no such container"),
+        "ExpiredAuthenticationToken": EXPIRED,
+        "InternalError": FAILED,
+        "InvalidAuthenticationInfo": EXPIRED,
+        "InvalidBlobType": Row(errors.GenericError, "the blob is not a block blob"),
+        "InvalidRange": Row(errors.InvalidRangeError, "the range lies outside the object"),
+        "LeaseAlreadyPresent": _LEASED,
+        "LeaseIdMismatchWithBlobOperation": _LEASED,
+        "LeaseIdMissing": _LEASED,
+        "Md5Mismatch": Row(errors.GenericError, "the bytes arrived damaged", "always"),
+        "OperationTimedOut": Row(errors.RequestTimeoutError, "the server could not finish in time", "safe"),
+        "PendingCopyOperation": _BUSY,
+        "PublicAccessNotPermitted": Row(errors.PermissionDeniedError, "the account allows no anonymous access"),
+        "ServerBusy": THROTTLED,
+        "SnapshotsPresent": Row(errors.GenericError, "the blob has snapshots"),
+    },
+    hints={
+        "AuthenticationFailed": "Check account_key or sas_token, and the clock of this machine.",
+        "AuthorizationFailure": "Check that the account's firewall lets this machine in, and what the token allows.",
+        "AuthorizationPermissionMismatch": "Check the role of the identity, or what the signature allows.",
+        "ContainerNotFound": "Check container_name, account_name and endpoint.",
+        "PublicAccessNotPermitted": "Give a credential, and leave skip_signature out.",
+    },
+    most_parts=50_000,
+    smallest_part=1,
+    delete_batch=256,
+)
+"""Source: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes"""
+
+_SOURCES: dict[str, tuple[str, ...]] = {
+    "fabric": (
+        "fabric_session_token",
+        "fabric_token_service_url",
+        "fabric_workload_host",
+        "fabric_cluster_identifier",
+    ),
+    "bearer_token": ("token",),
+    "access_key": ("account_key",),
+    "workload_identity": ("federated_token_file", "client_id", "tenant_id"),
+    "client_secret": ("client_secret", "client_id", "tenant_id"),
+    "sas_token": ("sas_key",),
+    "azure_cli": ("use_azure_cli",),
+}
+"""Where credentials come from, the first choice first, and the settings each needs; the first of them asks for it."""
+
+
+def open_azure(
+    settings: Settings, retry: RetryOptions, provider: Callable[[], object] | None, user_agent: str, prefix: str
+) -> SettingsOnly:
+    """Make the provider of a container.
+
+    Args:
+        settings: What the caller and the environment say.
+        retry: What is tried again.
+        provider: The caller's own source of credentials.
+        user_agent: The User-Agent where the caller set none.
+        prefix: What the store puts in front of paths.
+
+    Raises:
+        ConfigurationError: The settings contradict each other, or one is missing.
+    """
+    values = settings.values
+    container = values["container_name"]
+    if not container:
+        raise ConfigurationError("AzureStore needs a container", hint="Give its name as the first argument.")
+    origin, base = _address(values)
+    source = _source(values, provider)
+    return SettingsOnly(DIALECT, origin, f"{base}/{encode_path(container).decode()}", source)
+
+
+def _address(values: Any) -> tuple[str, str]:
+    """Return the origin, and the path of the account below it."""
+    account = values["account_name"] or (EMULATOR_ACCOUNT if values["use_emulator"] else None)
+    if not account:
+        raise ConfigurationError("AzureStore needs an account", hint="Give account_name.")
+    if values["endpoint"]:
+        return split_endpoint(values["endpoint"], values["allow_http"] or values["use_emulator"])
+    if values["use_emulator"]:
+        origin, base = split_endpoint(values["emulator_url"], True)
+        return origin, f"{base}/{account}"
+    domain = "fabric.microsoft.com" if values["use_fabric_endpoint"] else "core.windows.net"
+    return f"https://{account}.blob.{domain}", ""
+
+
+def _source(values: Any, provider: Callable[[], object] | None) -> Source:
+    """Return who we are."""
+    if values["skip_signature"]:
+        return Source("anonymous")
+    if provider is not None:
+        return Source("provider", provider)
+    name = _chosen(values) if values["credential_type"] == "auto" else _wanted(values, values["credential_type"])
+    if name == "bearer_token":
+        return Source(name, AccessToken(values["token"]))
+    if name == "access_key":
+        return Source(name, AccountKey(values["account_key"] or EMULATOR_KEY))
+    if name == "sas_token":
+        return Source(name, SharedAccess(_signature(values["sas_key"])))
+    return Source(name)
+
+
+def _chosen(values: Any) -> str:
+    """Return the first source whose settings are all there; one that is asked for must have all."""
+    for name, needed in _SOURCES.items():
+        if all(values[setting] for setting in needed):
+            return name
+    if values["use_emulator"]:
+        return "access_key"
+    for name, needed in _SOURCES.items():
+        if values[needed[0]]:
+            return _wanted(values, name)
+    return "managed_identity"
+
+
+def _wanted(values: Any, name: str) -> str:
+    """Return the source that was asked for."""
+    missing = [setting for setting in _SOURCES.get(name, ()) if not values[setting]]
+    if missing and name != "azure_cli":
+        raise ConfigurationError(
+            f"AzureStore has half a credential: for {name}, {' and '.join(missing)} is missing",
+            hint=f"Give {' and '.join(missing)} too.",
+        )
+    return name
+
+
+def _signature(text: str) -> tuple[tuple[str, str], ...]:
+    try:
+        return read_signature(text)
+    except ValueError:
+        raise ConfigurationError(
+            "sas_key has no signature (sig) in it", hint="Give the query of a signed URL, sv=...&sig=..."
+        ) from None
+
+
+AZURE = BucketKind(TABLE, "container_name", ("container_name", "account_name"), open_azure, "azure")
+"""What `AzureStore` is made of."""

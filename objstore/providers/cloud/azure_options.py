@@ -1,0 +1,88 @@
+"""The settings of an Azure store, one row each: a table, no logic.
+
+The names are those of obstore. Each may carry the prefix ``azure_`` or ``azure_storage_``; with it, and in capitals,
+each is an environment variable. The variables of the ``az`` command line count too. Sources:
+https://learn.microsoft.com/cli/azure/azure-cli-configuration,
+https://learn.microsoft.com/python/api/azure-identity/azure.identity.environmentcredential
+"""
+
+from __future__ import annotations
+
+from objstore.settings.options import Option
+from objstore.settings.value_types import BASE64, BASE64_OF_32_BYTES, BOOL, URL, choice
+
+_CREDENTIALS = ("account_key", "sas_key", "token", "client_secret", "federated_token_file")
+
+AZURE_OPTIONS = (
+    Option("container_name", "The name of the container."),
+    Option("account_name", "The name of the storage account.", environment=("AZURE_STORAGE_ACCOUNT",)),
+    Option(
+        "account_key",
+        "A key of the storage account.",
+        BASE64,
+        aliases=("access_key", "master_key"),
+        environment=("AZURE_STORAGE_KEY",),
+        secret=True,
+        yields_to=_CREDENTIALS,
+    ),
+    Option(
+        "sas_key",
+        "A shared access signature: the query of its URL.",
+        aliases=("sas_token",),
+        secret=True,
+        yields_to=_CREDENTIALS,
+    ),
+    Option(
+        "token",
+        "An access token, sent as it is and never renewed.",
+        aliases=("bearer_token",),
+        secret=True,
+        yields_to=_CREDENTIALS,
+    ),
+    Option("client_id", "The application, or the identity of this machine, to authenticate as."),
+    Option("client_secret", "The secret of the application.", secret=True, yields_to=_CREDENTIALS),
+    Option("tenant_id", "The tenant of the application.", aliases=("authority_id",)),
+    Option("authority_host", "Where tokens are issued.", default="https://login.microsoftonline.com"),
+    Option("federated_token_file", "File with the token of a workload identity.", yields_to=_CREDENTIALS),
+    Option(
+        "msi_endpoint",
+        "The URL that gives tokens of the identity of this machine.",
+        URL,
+        aliases=("identity_endpoint",),
+        environment=("IDENTITY_ENDPOINT",),
+    ),
+    Option("object_id", "The identity of this machine to use, by its object id."),
+    Option("msi_resource_id", "The identity of this machine to use, by its resource id."),
+    Option("use_azure_cli", "Ask the az command line for tokens.", BOOL, False),
+    Option(
+        "credential_type",
+        "Which credential to use of those that are there.",
+        choice(
+            "auto",
+            "bearer_token",
+            "access_key",
+            "client_secret",
+            "workload_identity",
+            "sas_token",
+            "azure_cli",
+            "managed_identity",
+        ),
+        "auto",
+    ),
+    Option("skip_signature", "Send requests without a credential, for public containers.", BOOL, False),
+    Option("endpoint", "The URL of the account's blob service, if it is not the usual one.", URL),
+    Option("use_fabric_endpoint", "The account is a workspace of Microsoft Fabric (OneLake).", BOOL, False),
+    Option("use_emulator", "Use the emulator Azurite on this machine.", BOOL, False),
+    Option(
+        "emulator_url", "Where Azurite is.", URL, "http://127.0.0.1:10000", environment=("AZURITE_BLOB_STORAGE_URL",)
+    ),
+    Option("disable_tagging", "Leave out the tags of objects, for accounts that refuse them.", BOOL, False),
+    Option("encryption_key", "The caller's own encryption key.", BASE64_OF_32_BYTES, secret=True),
+    Option("fabric_token_service_url", "In a Fabric notebook: where tokens are issued.", URL),
+    Option("fabric_workload_host", "In a Fabric notebook: the host of the workload."),
+    Option(
+        "fabric_session_token", "In a Fabric notebook: the token of the session.", secret=True, yields_to=_CREDENTIALS
+    ),
+    Option("fabric_cluster_identifier", "In a Fabric notebook: the identifier of the cluster."),
+)
+"""The settings of Azure stores, in the order in which the documentation shows them."""

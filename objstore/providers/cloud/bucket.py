@@ -1,0 +1,297 @@
+"""The primitive operations on a bucket in S3's dialect or one near it, beside those that all stores on HTTP share.
+
+What every operation shares (ranges, parts, batches) is above, in `operations`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from objstore import exceptions as errors
+from objstore._core import Buffer, Bytes, Listing, Reply, encode_path
+from objstore.exceptions import BaseError, CorruptResponseError
+from objstore.http.exchange import Exchange, Shape
+from objstore.http.retry import Failure, Row
+from objstore.http.service import Service
+from objstore.http.xml import Element, build, parse
+from objstore.interface.provider import ListQuery, Page, Provider, Source, WriteOptions
+from objstore.plans.effects import Plan, Sleep
+from objstore.providers.cloud.upload import NAMESPACE, Upload
+from objstore.providers.conditional_headers import as_kind, write_headers
+from objstore.providers.requests import Requests
+from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
+
+PATIENCE = 2.0
+"""How long an interrupted caller waits for the reply that makes it possible to clean up, in seconds."""
+
+
+class Cloud(Requests):
+    """A bucket of a service that speaks S3's dialect of HTTP and XML.
+
+    Args:
+        service: Where it is, and how requests to it are signed and judged.
+        base: The path of the bucket, percent-encoded, without a trailing slash; empty where the host names it.
+        bucket: The bucket's name.
+        read_headers: Headers of every request that reads an object.
+        write_headers: Headers of every request that creates an object (encryption and the like).
+        sign_payload: Whether to sign the bodies of objects: it takes a hash of every byte.
+        tagging: Whether the service takes tags.
+        bulk_delete: Whether the service deletes many objects by one request.
+    """
+
+    lists_from_anywhere = True
+
+    def __init__(
+        self,
+        service: Service,
+        base: str,
+        bucket: str,
+        *,
+        write_headers: Mapping[str, str],
+        read_headers: Mapping[str, str],
+        sign_payload: bool,
+        tagging: bool,
+        bulk_delete: bool,
+    ) -> None:
+        super().__init__(service, base, read_headers=read_headers, write_headers=write_headers, tagging=tagging)
+        self.bucket = bucket
+        self._sign_payload = sign_payload
+        self._bulk_delete = bulk_delete
+
+    def payload_hash(self, source: Source) -> str:
+        """Return what is signed for a body: its hash, where that is wanted."""
+        return _sha256(source) if self._sign_payload else UNSIGNED_PAYLOAD
+
+    def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
+        """Begin a multipart upload (CreateMultipartUpload)."""
+        write_headers(options)
+        shape = Shape("POST", self.object_headers(options))
+        target = self.target(key, [("uploads", "")])
+        # the second is rclone's name for it
+        roots = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")
+
+        def upload(root: Element) -> Upload:
+            return Upload(self, key, root.find_text("UploadId"), options, most_in_flight)
+
+        root, _ = yield from self.document(shape, target, key, roots, safe=True, undo=lambda root: upload(root).abort())
+        return upload(root)
+
+    # --- the rest
+
+    def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
+        """Delete objects (DeleteObject, DeleteObjects); return what failed, by key."""
+        if len(keys) == 1 or not self._bulk_delete:
+            return (yield from self.delete_singly(keys, most_in_flight))
+        return (yield from self._delete_in_bulk(keys, most_in_flight))
+
+    def _delete_in_bulk(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, BaseError]]:
+        yield from self.service.refresh()
+        size = self.service.dialect.delete_batch
+        groups = [keys[i : i + size] for i in range(0, len(keys), size)]
+        exchange = Exchange(
+            self.service,
+            Shape("POST", {}),
+            lambda index: groups[index][0],
+            detail=lambda index: f" and {len(groups[index]) - 1} more",
+            most_in_flight=most_in_flight,
+        )
+        for group in groups:
+            body = build("Delete", [*_objects(group), ("Quiet", "true")], namespace=NAMESPACE)
+            digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+            headers = {"Content-MD5": digest, "Content-Type": "application/xml"}
+            shape = Shape("POST", headers, hashlib.sha256(body).hexdigest())
+            exchange.add(self.target("", [("delete", "")]), shape=shape, body=Buffer(body))
+        yield from exchange.finish()
+        failed = {key: error for index, error in exchange.errors.items() for key in groups[index]}
+        for index in range(len(groups)):
+            if index not in exchange.errors:
+                failed |= self._undeleted(exchange.reply(index))
+        return failed
+
+    def _undeleted(self, reply: Reply) -> dict[str, BaseError]:
+        """Return the errors in a DeleteObjects result, by key."""
+        root = parse(bytes(reply.body), "DeleteResult")
+        failed = {}
+        for item in root.find_all("Error"):
+            key, code = item.find_text("Key"), item.find_text("Code")
+            row = self.service.dialect.codes.get(code, Row(errors.GenericError, "the server did not delete it"))
+            failed[key] = row.error(
+                f"DELETE {key!r} failed: {row.words} ({code}: {item.find_text('Message')})",
+                store=self.service.dialect.store,
+                path=self.service.path(key),
+                status=reply.status,
+                code=code,
+            )
+        return failed
+
+    def can_copy_from(self, origin: Provider) -> bool:
+        """Tell whether the other is a bucket of the same service, for the same account."""
+        return isinstance(origin, Cloud) and self.service.is_same_as(origin.service)
+
+    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+        """Copy an object here (CopyObject)."""
+        assert isinstance(origin, Cloud)
+        headers = {
+            **self.write_headers,
+            self.service.dialect.copy_source: "/" + encode_path(f"{origin.bucket}/{source}").decode(),
+        }
+        if not overwrite:
+            headers["If-None-Match"] = "*"
+            yield from self.must_be_absent(target)
+        shape = Shape("PUT", headers)
+        try:
+            yield from self.document(shape, self.target(target), source, ("CopyObjectResult",), safe=overwrite)
+        except errors.PreconditionError as error:
+            raise as_kind(errors.AlreadyExistsError, error) from None
+
+    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+        """Copy an object and delete the old one: the service cannot rename."""
+        yield from self.copy(source, target, overwrite=overwrite, origin=self)
+        for error in (yield from self.delete([source], most_in_flight=1)).values():
+            raise error
+
+    def sign(
+        self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
+    ) -> Plan[list[str]]:
+        """Return a URL for each key that carries its own signature."""
+        yield from self.service.refresh()
+        query = [(f"response-{name.lower()}", value) for name, value in response_headers.items()]
+        return [self.service.signed_url(method, self.path(key).decode(), query, expires_in) for key in keys]
+
+    def list_page(self, query: ListQuery) -> Plan[Page]:
+        """Read one page of a listing (ListObjectsV2)."""
+        yield from self.service.refresh()
+        exchange = Exchange(self.service, Shape("GET", {}), lambda _: query.prefix)
+        exchange.add(self.list_target(query))
+        reply = yield from exchange.only()
+        return _page(reply.body, query)
+
+    def list_many(self, *, most_in_flight: int) -> Plan[ListMany]:
+        """Begin to read pages of listings, asked for one by one."""
+        yield from self.service.refresh()
+        return ListMany(self, most_in_flight)
+
+    def list_target(self, query: ListQuery) -> bytes:
+        """Return path and query of a page of a listing."""
+        parameters = [("list-type", "2"), ("encoding-type", "url"), ("prefix", query.prefix)]
+        named = {"delimiter": query.delimiter, "start-after": query.offset, "continuation-token": query.token}
+        parameters += [(name, value) for name, value in named.items() if value]
+        return self.target("", parameters)
+
+    # --- requests that answer with a document
+
+    def document(
+        self,
+        shape: Shape,
+        target: bytes,
+        key: str,
+        roots: tuple[str, ...],
+        *,
+        safe: bool,
+        body: bytes = b"",
+        undo: Callable[[Element], Plan[None]] | None = None,
+    ) -> Plan[tuple[Element, Reply]]:
+        """Send a request and return the document and the reply it came in; an error in a 200 is one like any other.
+
+        Where there is an `undo`, an interrupted or cancelled caller waits a little for the reply, and undoes what it
+        tells of: nobody else would ever know.
+        """
+        policy = self.service.policy
+        begun, tries = policy.clock(), 0
+        if body:
+            shape = shape._replace(payload_hash=hashlib.sha256(body).hexdigest())
+        while True:
+            yield from self.service.refresh()
+            exchange = Exchange(self.service, shape, lambda _: key, safe=safe, keep_head=True)
+            exchange.add(target, body=Buffer(body))
+            try:
+                reply = yield from exchange.only(0 if undo is None else PATIENCE)
+            except GeneratorExit:
+                raise
+            except BaseException:
+                if undo is not None and exchange.batch.succeeded(0):
+                    document = parse(bytes(exchange.reply().body), (*roots, "Error"))
+                    if document.tag != "Error":
+                        yield from undo(document)
+                raise
+            tries += 1
+            document = parse(bytes(reply.body), (*roots, "Error"))
+            if document.tag != "Error":
+                return document, reply
+            failure = self._failure_in(document)
+            wait = policy.delay(failure, tries, begun, safe=safe)
+            if wait is None:
+                raise self.service.error(reply, failure, shape.method, key)
+            yield Sleep(wait)
+
+    def _failure_in(self, document: Element) -> Failure:
+        code = document.find_text("Code")
+        row = self.service.dialect.codes.get(code, Row(errors.GenericError, "the server failed"))
+        return Failure(row, code, document.find_text("Message"))
+
+
+class ListMany(Exchange):
+    """Pages of listings under way."""
+
+    def __init__(self, cloud: Cloud, most_in_flight: int) -> None:
+        super().__init__(
+            cloud.service,
+            Shape("GET", {}),
+            lambda index: self._queries[index].prefix,
+            background=True,
+            each=True,
+            most_in_flight=most_in_flight,
+        )
+        self._cloud = cloud
+        self._queries: list[ListQuery] = []
+
+    def ask(self, query: ListQuery) -> int:
+        """Ask for one more page; return its index."""
+        self._queries.append(query)
+        self.add(self._cloud.list_target(query))
+        return self.total - 1
+
+    def page(self, index: int) -> Page:
+        """Return a page that came, and let go of it."""
+        return _page(self.take(index), self._queries[index])
+
+
+def _sha256(source: Source) -> str:
+    if isinstance(source.data, tuple):
+        descriptor, offset, length = source.data
+        return _sha256_of_file(descriptor, offset, length)
+    return hashlib.sha256(memoryview(source.data)).hexdigest()
+
+
+def _sha256_of_file(descriptor: int, offset: int, length: int) -> str:
+    digest = hashlib.sha256()
+    while length > 0:
+        piece = os.pread(descriptor, min(length, 1 << 20), offset)
+        if not piece:
+            break
+        digest.update(piece)
+        offset += len(piece)
+        length -= len(piece)
+    return digest.hexdigest()
+
+
+def _objects(keys: Sequence[str]) -> list[tuple[str, Any]]:
+    return [("Object", [("Key", key)]) for key in keys]
+
+
+def _page(body: Bytes, query: ListQuery) -> Page:
+    """Read a ListBucketResult."""
+    try:
+        listing = Listing(body)
+    except ValueError as reason:
+        raise CorruptResponseError(
+            f"Expected a listing of {query.prefix!r}, got {bytes(body[:80])!r}: {reason}", path=query.prefix
+        ) from None
+    if listing.token and listing.token == query.token:
+        raise CorruptResponseError(f"The listing of {query.prefix!r} does not go on: the same token came twice")
+    return Page(listing, listing.common_prefixes, listing.token)

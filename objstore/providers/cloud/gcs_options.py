@@ -1,0 +1,51 @@
+"""The settings of a GCS store, one row each: a table, no logic.
+
+The names are those of obstore. Each may carry the prefix ``google_``; with it, and in capitals, each is an environment
+variable. Source: https://cloud.google.com/docs/authentication/application-default-credentials
+"""
+
+from __future__ import annotations
+
+from objstore.settings.options import Option
+from objstore.settings.value_types import BOOL, URL, matching
+
+_HOST = matching("host:port or a URL such as http://host:port", r"(https?://)?[^\s/?#]+/?")
+
+_CREDENTIALS = ("service_account", "service_account_key", "application_credentials", "bearer_token")
+
+GCS_OPTIONS = (
+    Option(
+        "service_account",
+        "File with the key of a service account, as JSON.",
+        aliases=("service_account_path",),
+        environment=("SERVICE_ACCOUNT",),
+        yields_to=_CREDENTIALS,
+    ),
+    Option(
+        "service_account_key",
+        "The key of a service account itself, as JSON text.",
+        secret=True,
+        yields_to=_CREDENTIALS,
+    ),
+    Option(
+        "application_credentials",
+        "File with application default credentials, as JSON.",
+        yields_to=_CREDENTIALS,
+    ),
+    Option(
+        "bearer_token",
+        "An access token, sent as it is and never renewed.",
+        secret=True,
+        yields_to=_CREDENTIALS,
+    ),
+    Option("skip_signature", "Send requests without a credential, for public buckets.", BOOL, False),
+    Option("bucket", "The name of the bucket.", aliases=("bucket_name",)),
+    Option("base_url", "The URL of the service, if it is not Google's.", URL),
+    Option(
+        "emulator_host",
+        "A local server that takes the place of the service: plain http and no credential will do.",
+        _HOST,
+        environment=("STORAGE_EMULATOR_HOST",),
+    ),
+)
+"""The settings of GCS stores, in the order in which the documentation shows them."""

@@ -1,0 +1,54 @@
+"""Where a bucket of Amazon's is, when nobody said: the service is asked, once, before the first request.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from objstore.http.exchange import Exchange, Shape
+from objstore.http.identity import SigV4
+from objstore.http.service import Service
+from objstore.plans.effects import Plan
+
+FIRST = "us-east-1"
+"""The region that is asked: it knows all buckets."""
+
+
+class ServiceToFind(Service):
+    """A service in a region that is not known yet.
+
+    Args:
+        address: The origin of the service in a region.
+        bucket: The path of the bucket there, percent-encoded.
+        identity: How requests are signed, in the region that is found.
+    """
+
+    def __init__(self, *, address: Callable[[str], str], bucket: str, identity: SigV4, **options: Any) -> None:
+        super().__init__(origin=address(FIRST), identity=identity, **options)
+        self._address = address
+        self._bucket = bucket or "/"
+        self._key = identity
+        self._found = False
+
+    def refresh(self) -> Plan[None]:
+        """Find the region, the first time; then have a credential that is good for a while."""
+        if not self._found:
+            yield from self._find()
+        yield from super().refresh()
+
+    def _find(self) -> Plan[None]:
+        """Ask where the bucket is: the reply says so, even where it refuses."""
+        nobody = Service(self.dialect, self.origin, self.settings, self.policy, SigV4(None, None, FIRST))
+        exchange = Exchange(nobody, Shape("HEAD", {}), lambda _: self._bucket, keep_head=True)
+        exchange.add(self._bucket.encode())
+        yield from exchange.finish()
+        reply = exchange.batch.reply(0)
+        if reply.error is not None:
+            raise exchange.errors[0]
+        region = reply.headers.get("x-amz-bucket-region", FIRST)
+        self._key.region = region
+        self.move_to(self._address(region))
+        self._found = True

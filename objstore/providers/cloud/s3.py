@@ -1,0 +1,195 @@
+"""Amazon S3, and everything that speaks it: its dialect, and how its settings make a provider.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from objstore import exceptions as errors
+from objstore._core import encode_path
+from objstore.credentials.aws import Credential
+from objstore.credentials.cache import CredentialCache
+from objstore.exceptions import ConfigurationError
+from objstore.http.client import client_settings, split_endpoint, text_headers
+from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
+from objstore.http.identity import SigV4
+from objstore.http.retry import FAILED, Policy, Row
+from objstore.http.service import Service
+from objstore.interface.provider import BucketKind
+from objstore.providers.cloud.bucket import Cloud
+from objstore.providers.cloud.region import FIRST, ServiceToFind
+from objstore.providers.cloud.s3_options import S3_OPTIONS
+from objstore.settings.options import RetryOptions, Settings, Table
+
+TABLE = Table("S3Store", ("aws_",), S3_OPTIONS)
+
+DIALECT = Dialect(
+    store="S3Store",
+    metadata="x-amz-meta-",
+    version_header="x-amz-version-id",
+    version_query="versionId",
+    storage_class="x-amz-storage-class",
+    tags="x-amz-tagging",
+    copy_source="x-amz-copy-source",
+    request_id="x-amz-request-id",
+    codes={
+        "AccessDenied": Row(errors.PermissionDeniedError, "access is denied"),
+        "AuthorizationHeaderMalformed": Row(errors.GenericError, "it was signed for another region", "region"),
+        "ConditionalRequestConflict": Row(errors.GenericError, "another write was under way", "always"),
+        "EntityTooSmall": Row(errors.GenericError, "a part but the last is smaller than the service takes"),
+        "ExpiredToken": EXPIRED,
+        "ExpiredTokenException": EXPIRED,
+        "InternalError": FAILED,
+        "InvalidAccessKeyId": Row(errors.PermissionDeniedError, "the service does not know the access key"),
+        "InvalidRange": Row(errors.InvalidRangeError, "the range lies outside the object"),
+        "InvalidToken": EXPIRED,
+        "NoSuchBucket": Row(errors.NotFoundError, "there is no such bucket"),
+        "NoSuchKey": Row(errors.NotFoundError, "there is no such object"),
+        "NoSuchUpload": Row(errors.NotFoundError, "there is no such multipart upload"),
+        "OperationAborted": Row(errors.GenericError, "another write was under way", "always"),
+        "PreconditionFailed": Row(errors.PreconditionError, "a precondition does not hold"),
+        "RequestTimeTooSkewed": Row(errors.PermissionDeniedError, "this machine's clock is wrong", "clock"),
+        "RequestTimeout": Row(errors.RequestTimeoutError, "the server gave up waiting for the request", "always"),
+        "SignatureDoesNotMatch": Row(errors.PermissionDeniedError, "the signature is wrong"),
+        "SlowDown": THROTTLED,
+        "ServiceUnavailable": THROTTLED,
+        "TokenRefreshRequired": EXPIRED,
+    },
+    hints={
+        "InvalidAccessKeyId": "Check access_key_id.",
+        "NoSuchBucket": "Check the bucket's name and the endpoint.",
+        "SignatureDoesNotMatch": "Check secret_access_key and region.",
+        "RequestTimeTooSkewed": "Set the clock of this machine.",
+        "AccessDenied": "Check that the key's policy allows the operation on this bucket.",
+    },
+)
+
+
+def open_s3(
+    settings: Settings, retry: RetryOptions, provider: Callable[[], object] | None, user_agent: str, prefix: str
+) -> Cloud:
+    """Make the provider of a bucket.
+
+    Args:
+        settings: What the caller and the environment say.
+        retry: What is tried again.
+        provider: The caller's own source of credentials.
+        user_agent: The User-Agent where the caller set none.
+        prefix: What the store puts in front of paths.
+
+    Raises:
+        ConfigurationError: The settings contradict each other, or one is missing.
+    """
+    values = settings.values
+    bucket = values["bucket"]
+    if not bucket:
+        raise ConfigurationError("S3Store needs a bucket", hint="Give its name as the first argument.")
+    service, base = _service(values, retry, SigV4(*_credentials(values, provider), _region(values)), user_agent, prefix)
+    payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}
+    return Cloud(
+        service,
+        base,
+        bucket,
+        read_headers={**payer, **_customer_key(values)},
+        write_headers={**payer, **_encryption(values), **_default_type(values)},
+        sign_payload=values["unsigned_payload"] is False,
+        tagging=not values["disable_tagging"],
+        bulk_delete=not values["disable_bulk_delete"],
+    )
+
+
+def _service(values: Any, retry: RetryOptions, identity: SigV4, user_agent: str, prefix: str) -> tuple[Service, str]:
+    """Return the service, and the path of the bucket below its origin."""
+    bucket, virtual = values["bucket"], values["virtual_hosted_style_request"]
+    endpoint = values["endpoint_url_s3"] or values["endpoint"]
+    origin, above = split_endpoint(endpoint or _amazon(values, identity.region), values["allow_http"])
+    base = above if virtual else f"{above}/{encode_path(bucket).decode()}"
+    options: dict[str, Any] = {
+        "dialect": DIALECT,
+        "settings": client_settings(values, origin.partition(":")[0], user_agent),
+        "policy": Policy(retry),
+        "identity": identity,
+        "headers": text_headers(values["default_headers"]),
+        "prefix": prefix,
+        "most_in_flight": values["max_connections"],
+    }
+    if endpoint is None and not (values["region"] or values["default_region"]):
+        return ServiceToFind(address=partial(_amazon, values), bucket=base, **options), base
+    return Service(origin=origin, **options), base
+
+
+def _region(values: Any) -> str:
+    return str(values["region"] or values["default_region"] or FIRST)
+
+
+def _amazon(values: Any, region: str) -> str:
+    """Return the origin of the bucket in a region of Amazon's."""
+    host = f"s3.{region}.amazonaws.com"
+    return f"https://{values['bucket']}.{host}" if values["virtual_hosted_style_request"] else f"https://{host}"
+
+
+def _credentials(
+    values: Any, provider: Callable[[], object] | None
+) -> tuple[Credential | None, CredentialCache[Credential] | None]:
+    """Return the fixed credential, or the cache of the provider's; neither for anonymous requests."""
+    if values["skip_signature"]:
+        return None, None
+    if provider is not None:
+        threshold = getattr(provider, "refresh_threshold", timedelta(minutes=5))
+        return None, CredentialCache(provider, threshold)
+    key, secret = values["access_key_id"], values["secret_access_key"]
+    if bool(key) != bool(secret):
+        missing = "secret_access_key" if key else "access_key_id"
+        raise ConfigurationError(f"S3Store has half a credential: {missing} is missing", hint=f"Give {missing} too.")
+    if key:
+        return Credential(key, secret, values["session_token"] or None), None
+    return None, CredentialCache(_no_credential)
+
+
+def _no_credential() -> object:
+    raise errors.UnauthenticatedError(
+        "There is no credential",
+        hint="Give access_key_id and secret_access_key, or a credential_provider, or skip_signature=True.",
+    )
+
+
+def _default_type(values: Any) -> dict[str, str]:
+    return {"Content-Type": values["default_content_type"]} if values["default_content_type"] else {}
+
+
+def _encryption(values: Any) -> dict[str, str]:
+    """Return the headers that say how objects are encrypted at rest."""
+    algorithm = values["server_side_encryption"]
+    if algorithm is None or algorithm == "sse-c":
+        return _customer_key(values)
+    headers = {"x-amz-server-side-encryption": algorithm}
+    if values["sse_kms_key_id"]:
+        headers["x-amz-server-side-encryption-aws-kms-key-id"] = values["sse_kms_key_id"]
+    if values["sse_bucket_key_enabled"] is not None:
+        enabled = str(values["sse_bucket_key_enabled"]).lower()
+        headers["x-amz-server-side-encryption-bucket-key-enabled"] = enabled
+    return headers
+
+
+def _customer_key(values: Any) -> dict[str, str]:
+    """Return the headers with the caller's own key (SSE-C)."""
+    key = values["sse_customer_key_base64"]
+    if not key:
+        return {}
+    digest = hashlib.md5(base64.b64decode(key), usedforsecurity=False).digest()
+    return {
+        "x-amz-server-side-encryption-customer-algorithm": "AES256",
+        "x-amz-server-side-encryption-customer-key": key,
+        "x-amz-server-side-encryption-customer-key-MD5": base64.b64encode(digest).decode(),
+    }
+
+
+S3 = BucketKind(TABLE, "bucket", ("bucket",), open_s3, "s3")
+"""What `S3Store` is made of."""

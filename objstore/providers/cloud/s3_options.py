@@ -1,0 +1,62 @@
+"""The settings of an S3 store, one row each: a table, no logic.
+
+The names are those of obstore. Each may carry the prefix ``aws_``; with it, and in capitals, each is an environment
+variable. Sources: the S3 API reference, and the settings reference of the AWS SDKs.
+"""
+
+from __future__ import annotations
+
+from objstore.settings.options import Option
+from objstore.settings.value_types import BASE64_OF_32_BYTES, BOOL, BOOL_OR_REQUESTER, URL, choice, matching
+
+_COPY_IF_NOT_EXISTS = matching(
+    "multipart, header:NAME:VALUE or header-with-status:NAME:VALUE:STATUS",
+    r"multipart|header:[^:]+:.+|header-with-status:[^:]+:.+:\s*[1-5]\d\d\s*",
+)
+
+S3_OPTIONS = (
+    Option("access_key_id", "The access key."),
+    Option("secret_access_key", "The secret of the access key.", secret=True),
+    Option(
+        "session_token",
+        "The token of temporary credentials.",
+        aliases=("token",),
+        secret=True,
+        yields_to=("access_key_id",),
+    ),
+    Option(
+        "region", "The region of the bucket; default_region, or else the one that Amazon says it is in, if not given."
+    ),
+    Option("default_region", "The region when region is not given."),
+    Option("bucket", "The name of the bucket.", aliases=("bucket_name",)),
+    Option("endpoint", "The URL of the service, if it is not AWS.", URL, aliases=("endpoint_url",)),
+    Option("endpoint_url_s3", "The URL of the S3 service; wins over endpoint.", URL),
+    Option("endpoint_url_sts", "The URL of the token service; that of the region if not given.", URL),
+    Option("virtual_hosted_style_request", "Put the bucket in the host name, not in the path.", BOOL, False),
+    Option("unsigned_payload", "Sign writes without the hash of the body; set it to false to hash every byte.", BOOL),
+    Option("s3_express", "The bucket is a directory bucket (S3 Express One Zone).", BOOL, False),
+    Option("imdsv1_fallback", "Ask the instance metadata service without a token if it refuses one.", BOOL, False),
+    Option("skip_signature", "Send requests unsigned, for public buckets.", BOOL, False),
+    Option("disable_tagging", "Leave out the tags of objects, for services that refuse them.", BOOL, False),
+    Option("disable_bulk_delete", "Delete objects one by one, for services without DeleteObjects.", BOOL, False),
+    Option("metadata_endpoint", "The URL of the instance metadata service.", URL, "http://169.254.169.254"),
+    Option("checksum_algorithm", "The checksum sent with what is written.", choice("sha256", "crc64nvme")),
+    Option("container_credentials_relative_uri", "Where a container's credentials are, below http://169.254.170.2."),
+    Option("container_credentials_full_uri", "Where a container's credentials are.", URL),
+    Option("container_authorization_token_file", "File with the token for container_credentials_full_uri."),
+    Option("web_identity_token_file", "File with the web identity token for role_arn."),
+    Option("role_arn", "The role to assume with the web identity token."),
+    Option("role_session_name", "The name of that role session.", default="WebIdentitySession"),
+    Option("copy_if_not_exists", "How a copy is kept from replacing an object.", _COPY_IF_NOT_EXISTS),
+    Option("conditional_put", "How a write is made conditional.", choice("etag", "disabled"), "etag"),
+    Option("request_payer", "Agree to pay for requests to a requester-pays bucket.", BOOL_OR_REQUESTER, False),
+    Option(
+        "server_side_encryption",
+        "How objects are encrypted at rest.",
+        choice("AES256", "aws:kms", "aws:kms:dsse", "sse-c"),
+    ),
+    Option("sse_kms_key_id", "The KMS key to encrypt with."),
+    Option("sse_bucket_key_enabled", "Use the bucket's own KMS data key.", BOOL),
+    Option("sse_customer_key_base64", "The caller's own encryption key.", BASE64_OF_32_BYTES, secret=True),
+)
+"""The settings of S3 stores, in the order in which the documentation shows them."""

@@ -1,0 +1,313 @@
+"""Files that are written aside and put in their place, with their attributes.
+
+It relies on Linux: O_TMPFILE, renameat2 and extended attributes, the first two with another way where they are missing.
+
+Its one invariant: a file appears under its name whole, or not at all.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from objstore import exceptions as errors
+from objstore._core import rename_new
+from objstore.exceptions import BaseError
+from objstore.interface.provider import Source
+from objstore.providers.local.root import (
+    STORE,
+    TRIES,
+    Root,
+    as_error,
+    both_at_once,
+    check_key,
+    locked,
+    reported,
+    split,
+    version_of,
+)
+from objstore.providers.preconditions import check_mode
+from objstore.providers.sequential import Work
+from objstore.types import PutMode, PutResult
+
+ATTRIBUTES = "user.objstore.attributes"
+"""The extended attribute that holds what is stored with an object, as a JSON object."""
+
+PIECE = 16 << 20
+"""How many bytes are read or written at a time."""
+
+HAS_PROC = os.path.isdir("/proc/self/fd")  # where a file without a name can be found to give it one
+
+
+# --- attributes
+
+
+def pack_attributes(attributes: Mapping[str, str]) -> bytes:
+    """Return attributes as they are stored; nothing where there are none."""
+    return json.dumps(dict(attributes), ensure_ascii=False).encode() if attributes else b""
+
+
+def stored_attributes(descriptor: int) -> bytes:
+    """Return what is stored with a file, as it is stored."""
+    try:
+        return os.getxattr(descriptor, ATTRIBUTES)
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.ENOTSUP):
+            return b""
+        raise
+
+
+def read_attributes(descriptor: int) -> dict[str, str]:
+    """Return the attributes of a file."""
+    stored = stored_attributes(descriptor)
+    return {str(name): str(value) for name, value in json.loads(stored).items()} if stored else {}
+
+
+def _store_attributes(descriptor: int, key: str, packed: bytes) -> None:
+    try:
+        os.setxattr(descriptor, ATTRIBUTES, packed)
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:
+            raise errors.NotSupportedError(
+                f"{key!r} cannot have attributes: its file system has no extended attributes", store=STORE, path=key
+            ) from error
+        if error.errno in (errno.ENOSPC, errno.E2BIG, errno.ERANGE):
+            raise errors.NotSupportedError(
+                f"{key!r} cannot have {len(packed)} bytes of attributes: its file system has no room for so many",
+                store=STORE,
+                path=key,
+            ) from error
+        raise
+
+
+# --- writing
+
+
+def put_in_place(key: str, folder: int, name: bytes, new: Callable[[], None], over: Callable[[], None] | None) -> None:
+    """Give a file its name.
+
+    Args:
+        key: The key it is to have.
+        folder: The folder of the name.
+        name: The name.
+        new: Gives it the name if that is free.
+        over: Gives it the name whatever has it now; None if it may replace nothing.
+    """
+    for _ in range(TRIES):
+        with suppress(FileExistsError):
+            return new()
+        if _is_folder(folder, name):
+            _remove_if_empty(key, folder, name)
+        elif over is None:
+            raise as_error(key, errno.EEXIST)
+        else:
+            return over()
+    raise both_at_once(key)
+
+
+def _is_folder(folder: int, name: bytes) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _remove_if_empty(key: str, folder: int, name: bytes) -> None:
+    """Remove a folder that objects below it have left behind."""
+    try:
+        with suppress(FileNotFoundError):
+            os.rmdir(name, dir_fd=folder)
+    except OSError:
+        raise both_at_once(key) from None
+
+
+def move(from_folder: int, source: bytes, to_folder: int, target: bytes) -> None:
+    """Rename a file to a name that is free."""
+    try:
+        rename_new(from_folder, source, to_folder, target)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS):
+            raise
+        os.link(source, target, src_dir_fd=from_folder, dst_dir_fd=to_folder, follow_symlinks=False)
+        os.unlink(source, dir_fd=from_folder)
+
+
+class Staging:
+    """A file that is being written, in the folder of its key.
+
+    It has no name while it is written (O_TMPFILE), so that not even a killed process leaves anything behind; where the
+    file system cannot do that, it has one that no listing shows.
+
+    Args:
+        root: Where it is.
+        key: The key it is to have.
+        mode: What it may replace.
+        attributes: What is stored with it, packed.
+    """
+
+    def __init__(self, root: Root, key: str, mode: PutMode, attributes: bytes) -> None:
+        self._root = root
+        self._key = key
+        self._mode = mode
+        self._attributes = attributes
+        self._above, self._target = split(key)
+        self._folder = -1
+        self._descriptor = -1
+        self._made = 0
+        self._name: bytes | None = None
+
+    def open(self) -> None:
+        """Begin, unless the mode forbids it already."""
+        check_key(self._key)
+        with reported(self._key):
+            self._check_mode()
+            self._find_place()
+            if self._attributes:
+                _store_attributes(self._descriptor, self._key, self._attributes)
+
+    def _check_mode(self) -> None:
+        if self._mode == "overwrite":
+            return
+        try:
+            with self._root.file(self._key) as (_, version):
+                found = version.e_tag
+        except errors.NotFoundError:
+            found = None
+        check_mode(STORE, self._key, found, self._mode)
+
+    def _find_place(self) -> None:
+        for _ in range(TRIES):
+            self._open_folder()
+            with suppress(FileNotFoundError):  # others have removed the folder: it was empty
+                return self._open_file()
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+    def _open_folder(self) -> None:
+        if self._folder >= 0:
+            os.close(self._folder)
+            self._folder = -1
+        self._folder, made = self._root.make_folder(self._key)
+        self._made = max(self._made, made)
+
+    def _open_file(self) -> None:
+        if HAS_PROC:
+            try:
+                self._descriptor = os.open(b".", os.O_TMPFILE | os.O_RDWR, 0o666, dir_fd=self._folder)
+                return
+            except OSError as error:
+                if not os.fstat(self._folder).st_nlink:  # ext4 says EPERM to a folder that was removed
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
+                if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+                    raise
+        name = _staging_name()
+        self._descriptor = os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666, dir_fd=self._folder)
+        self._name = name
+
+    def write(self, source: Source, at: int) -> Work[None]:
+        """Write bytes in their place."""
+        with reported(self._key):
+            if isinstance(source.data, tuple):
+                yield from self._copy(*source.data, at)
+                return
+            view = memoryview(source.data)
+            while len(view):
+                written = os.pwrite(self._descriptor, view[:PIECE], at)
+                view, at = view[written:], at + written
+                yield
+
+    def _copy(self, descriptor: int, offset: int, length: int, at: int) -> Work[None]:
+        """Copy a stretch of another file; the file system shares its blocks, where it can."""
+        while length:
+            size = min(length, PIECE)
+            copied = _copied_by_kernel(descriptor, offset, self._descriptor, at, size)
+            if not copied:
+                copied = os.pwrite(self._descriptor, os.pread(descriptor, size, offset), at)
+            if not copied:
+                raise errors.SourceChangedError("The file became shorter while it was read", hint="Do it again.")
+            offset, at, length = offset + copied, at + copied, length - copied
+            yield
+
+    def publish(self) -> PutResult:
+        """Give it the name of its key, if the mode allows it."""
+        with reported(self._key):
+            os.close(os.dup(self._descriptor))  # what a file system puts off until a file is closed fails here
+            now = time.time_ns()  # finer than the kernel's own clock: no two versions have the same time
+            os.utime(self._descriptor, ns=(now, now))
+            version = version_of(os.fstat(self._descriptor))
+            for _ in range(TRIES):
+                try:
+                    self._put_in_place()
+                except FileNotFoundError as error:  # others have removed the folder: it was empty
+                    if isinstance(error, BaseError) or self._name is not None:
+                        raise
+                    self._open_folder()
+                else:
+                    self._made, self._name = 0, None
+                    return {"e_tag": version.e_tag, "version": None}
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+    def _put_in_place(self) -> None:
+        with locked(self._folder, alone=not isinstance(self._mode, str)):
+            if not isinstance(self._mode, str):
+                self._check_mode()
+            over = None if self._mode == "create" else self._replace
+            put_in_place(self._key, self._folder, self._target, self._appear, over)
+
+    def _appear(self) -> None:
+        if self._name is None:
+            self._link(self._target)
+        else:
+            move(self._folder, self._name, self._folder, self._target)
+
+    def _replace(self) -> None:
+        if self._name is None:
+            name = _staging_name()
+            self._link(name)
+            self._name = name
+        os.rename(self._name, self._target, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+
+    def _link(self, name: bytes) -> None:
+        os.link(b"/proc/self/fd/%d" % self._descriptor, name, dst_dir_fd=self._folder, follow_symlinks=True)
+
+    def close(self) -> None:
+        """Let go of it; unless it was published, nothing stays behind."""
+        if self._name is not None:
+            with suppress(OSError):
+                os.unlink(self._name, dir_fd=self._folder)
+        for descriptor in (self._descriptor, self._folder):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._root.remove_empty(self._above, self._made)
+        self._name, self._descriptor, self._folder, self._made = None, -1, -1, 0
+
+    def __enter__(self) -> Staging:
+        """Begin."""
+        try:
+            self.open()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of it."""
+        self.close()
+
+
+def _staging_name() -> bytes:
+    return b".objstore-%s.part" % os.urandom(8).hex().encode()
+
+
+def _copied_by_kernel(source: int, offset: int, target: int, at: int, size: int) -> int:
+    """Copy bytes without bringing them here; return how many, 0 where that is not possible."""
+    try:
+        return os.copy_file_range(source, target, size, offset, at)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
+            raise
+        return 0

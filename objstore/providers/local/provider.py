@@ -1,0 +1,327 @@
+"""Objects in local files: the primitive operations on a directory.
+
+An object is a regular file, its key the path beneath the root. Folders are no objects: they come with the objects below
+them, and may stay behind. What blocks goes through `Call`, a tenth of a second at a time.
+
+Its one invariant: paths are opened by `root` alone, names used relative to what it opened; so nothing leads out.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from objstore import exceptions as errors
+from objstore._core import Buffer, Bytes
+from objstore.exceptions import BaseError
+from objstore.interface.provider import (
+    ANY,
+    WHOLE,
+    Conditions,
+    Fetched,
+    ListQuery,
+    Page,
+    Provider,
+    Range,
+    Reads,
+    Source,
+    WriteOptions,
+)
+from objstore.plans.effects import Call, Plan
+from objstore.providers.local.files import (
+    PIECE,
+    Staging,
+    move,
+    pack_attributes,
+    put_in_place,
+    read_attributes,
+    stored_attributes,
+)
+from objstore.providers.local.listing import Pages
+from objstore.providers.local.reads import LOOK, Reading
+from objstore.providers.local.root import STORE, Root, as_error, check_key, locked, reported, split
+from objstore.providers.pages import OneByOne
+from objstore.providers.preconditions import check_conditions, resolve
+from objstore.providers.sequential import Work, Works, at_once, in_steps
+from objstore.types import PutMode, PutResult
+
+
+class Local:
+    """A directory.
+
+    Args:
+        path: Its path, absolute and without symlinks.
+        automatic_cleanup: Whether to remove folders that a deleted or renamed object leaves empty.
+    """
+
+    most_parts = 1 << 20
+    smallest_part = 1 << 20
+    lists_from_anywhere = False
+    latency = 0.0
+
+    def __init__(self, path: str, *, automatic_cleanup: bool = False) -> None:
+        self.root = Root(path)
+        self._automatic_cleanup = automatic_cleanup
+        self._pages = Pages(self.root)
+
+    # --- reading
+
+    def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
+        """Read one object, or a range of it."""
+        return (yield from in_steps(self._read(key, range, conditions)))
+
+    def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
+        """Read what is known about one object."""
+        return (yield from in_steps(self._read(key, None, conditions)))
+
+    def _read(self, key: str, range: Range | None, conditions: Conditions) -> Work[Fetched]:
+        """Read a range, or nothing."""
+        with self.root.file(key) as (descriptor, version):
+            if conditions is not ANY:
+                check_conditions(STORE, key, version.e_tag, version.time, conditions)
+            start, end = resolve(STORE, key, range or WHOLE, version.size)
+            attributes = read_attributes(descriptor)
+            body = Bytes()
+            if range is not None and end > start:
+                buffer, body = Buffer.allocate(end - start)
+                yield from _read_into(descriptor, key, memoryview(buffer), start)
+        return Fetched(version.meta(key), attributes, (start, end), body)
+
+    def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[Reading]:
+        """Begin to read what is known about many objects."""
+        return Reading(self.root, Reads(keys, [LOOK] * len(keys)), ANY, most_in_flight, 0)
+        yield
+
+    def fetch(
+        self,
+        reads: Reads,
+        *,
+        conditions: Conditions = ANY,
+        most_in_flight: int,
+        each: bool = False,
+        window: int = 0,
+    ) -> Plan[Reading]:
+        """Begin many reads."""
+        return Reading(self.root, reads, conditions, most_in_flight, window if each else 0)
+        yield
+
+    # --- writing
+
+    def put(self, key: str, source: Source, options: WriteOptions) -> Plan[PutResult]:
+        """Write one object."""
+        return (yield from in_steps(self._write(key, source, options)))
+
+    def put_many(
+        self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
+    ) -> Plan[Works]:
+        """Begin to write many objects."""
+        return Works(
+            [lambda key=key, source=source: at_once(self._write(key, source, options)) for key, source in items],  # type: ignore[misc]
+            [source.size for _, source in items],
+        )
+        yield
+
+    def _write(self, key: str, source: Source, options: WriteOptions) -> Work[PutResult]:
+        with self._staging(key, options) as staging:
+            yield from staging.write(source, 0)
+            return staging.publish()
+
+    def _staging(self, key: str, options: WriteOptions) -> Staging:
+        return Staging(self.root, key, options.mode, pack_attributes(options.attributes))
+
+    def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Parts]:
+        """Begin to write an object in parts."""
+        staging = self._staging(key, options)
+        try:
+            yield Call(staging.open, settle=True)
+        except BaseException:
+            staging.close()
+            raise
+        return Parts(staging)
+
+    # --- the rest
+
+    def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
+        """Delete objects; one that does not exist is an error."""
+        return (yield from in_steps(self._delete_all(keys)))
+
+    def _delete_all(self, keys: Sequence[str]) -> Work[dict[str, BaseError]]:
+        failed = {}
+        for key in keys:
+            try:
+                self._delete(key)
+            except BaseError as error:
+                failed[key] = error
+            yield
+        return failed
+
+    def _delete(self, key: str) -> None:
+        check_key(key)
+        above, name = split(key)
+        with reported(key):
+            with self.root.folder(above) as folder, locked(folder):
+                self._check_object(key, folder, name)
+                os.unlink(name, dir_fd=folder)
+            self._clean_up(above)
+
+    def _check_object(self, key: str, folder: int, name: bytes) -> bool:
+        """Raise unless a name is an object's; return whether it is a symlink to it."""
+        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+        if stat.S_ISLNK(mode):
+            with self.root.file(key):
+                return True
+        if not stat.S_ISREG(mode):
+            raise as_error(key, errno.EISDIR)
+        return False
+
+    def _clean_up(self, folder: bytes) -> None:
+        if self._automatic_cleanup:
+            self.root.remove_empty(folder, folder.count(b"/") + 1)
+
+    def can_copy_from(self, origin: Provider) -> bool:
+        """Tell whether the other is a directory too."""
+        return isinstance(origin, Local)
+
+    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+        """Copy an object here; the file system shares its blocks, where it can."""
+        assert isinstance(origin, Local)
+        yield from in_steps(self._copy(source, target, "overwrite" if overwrite else "create", origin))
+
+    def _copy(self, source: str, target: str, mode: PutMode, origin: Local) -> Work[None]:
+        with (
+            origin.root.file(source) as (descriptor, version),
+            Staging(self.root, target, mode, stored_attributes(descriptor)) as staging,
+        ):
+            yield from staging.write(Source((descriptor, 0, version.size), version.size), 0)
+            staging.publish()
+
+    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+        """Rename an object."""
+        yield from in_steps(self._rename(source, target, overwrite))
+
+    def _rename(self, source: str, target: str, overwrite: bool) -> Work[None]:
+        check_key(source)
+        check_key(target)
+        above, name = split(source)
+        with reported(source):
+            with self.root.folder(above) as folder:
+                is_link = self._check_object(source, folder, name)
+                if not is_link:
+                    self._move(folder, name, target, overwrite)
+            if is_link:  # elsewhere it may lead to something else
+                yield from self._copy(source, target, "overwrite" if overwrite else "create", self)
+                self._delete(source)
+            self._clean_up(above)
+
+    def _move(self, folder: int, name: bytes, target: str, overwrite: bool) -> None:
+        above, new_name = split(target)
+        with reported(target):
+            to_folder, made = self.root.make_folder(target)
+            try:
+                with locked(folder), locked(to_folder):
+                    put_in_place(
+                        target,
+                        to_folder,
+                        new_name,
+                        lambda: move(folder, name, to_folder, new_name),
+                        (lambda: os.rename(name, new_name, src_dir_fd=folder, dst_dir_fd=to_folder))
+                        if overwrite
+                        else None,
+                    )
+            except BaseException:
+                self.root.remove_empty(above, made)
+                raise
+            finally:
+                os.close(to_folder)
+
+    def sign(
+        self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
+    ) -> Plan[list[str]]:
+        """Refuse: nobody else can reach these files."""
+        raise errors.NotSupportedError(f"A {STORE} has no URLs", hint="Sign with a store that others can reach.")
+        yield
+
+    def list_many(self, *, most_in_flight: int) -> Plan[OneByOne]:
+        """Begin to read pages of listings."""
+        return OneByOne(self.list_page)
+        yield
+
+    def list_page(self, query: ListQuery) -> Plan[Page]:
+        """Read one page of a listing."""
+        page: Page = yield Call(lambda: self._pages.read(query))
+        return page
+
+
+def _read_into(descriptor: int, key: str, view: memoryview, at: int) -> Work[None]:
+    while len(view):
+        got = os.preadv(descriptor, [view[:PIECE]], at)
+        if not got:
+            raise as_error(key, errno.ESTALE)
+        view, at = view[got:], at + got
+        yield
+
+
+class Parts:
+    """The parts of an object to be, each written at its place in one unfinished file."""
+
+    def __init__(self, staging: Staging) -> None:
+        self.errors: dict[int, BaseError] = {}
+        self.total = self.settled = self.bytes_received = self.bytes_sent = 0
+        self._staging = staging
+        self._waiting: list[tuple[Source, int]] = []
+        self._end = 0
+
+    @property
+    def unsettled(self) -> int:
+        """How many parts are still to be written."""
+        return len(self._waiting)
+
+    @property
+    def over(self) -> bool:
+        """Whether none is."""
+        return not self._waiting
+
+    def add_part(self, part: Source) -> None:
+        """Take one more part."""
+        self._waiting.append((part, self._end))
+        self._end += part.size
+        self.total += 1
+
+    def seal(self) -> None:
+        """It was the last."""
+
+    def news(self, within: float | None = None) -> Plan[None]:
+        """Write the parts that wait."""
+        yield from in_steps(self._write())
+
+    def _write(self) -> Work[None]:
+        while self._waiting:
+            part, at = self._waiting[0]
+            yield from self._staging.write(part, at)
+            del self._waiting[0]
+            self.settled += 1
+            self.bytes_sent += part.size
+
+    def finished(self) -> list[int]:
+        """Return nothing: no part keeps memory once it is written."""
+        return []
+
+    def take(self, index: int) -> Bytes:
+        """Return nothing: parts bring no bodies."""
+        return Bytes()
+
+    def complete(self) -> Plan[PutResult]:
+        """Make an object of the parts."""
+        result: PutResult = yield Call(self._staging.publish, settle=True)
+        return result
+
+    def abort(self) -> Plan[None]:
+        """Drop the parts."""
+        yield Call(self._staging.close, settle=True)
+
+    def close(self) -> None:
+        """Let go of the file; unless it is complete, nothing stays behind."""
+        self._staging.close()

@@ -1,0 +1,1 @@
+"""HTTP servers, with WebDAV and without."""

@@ -1,0 +1,216 @@
+"""Objects on an HTTP server of any kind: reads that get along without lengths, ETags, HEAD or ranges.
+
+Its one invariant: what a server does not tell is found out by reading, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from objstore import exceptions as errors
+from objstore._core import Bytes, Reply
+from objstore.exceptions import BaseError, CorruptResponseError
+from objstore.http.exchange import Shape
+from objstore.http.service import Service
+from objstore.interface.provider import ANY, WHOLE, Conditions, Fetch, Fetched, Range, Reads, WriteOptions
+from objstore.plans.effects import Plan
+from objstore.providers.many import HeadMany
+from objstore.providers.requests import Requests
+from objstore.providers.web.shared_replies import Shares
+from objstore.types import ObjectMeta
+
+NO_HEAD = (405, 501)
+"""How servers say that they do not answer HEAD."""
+
+STORED = ("Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Cache-Control")
+"""The attributes that a PUT of HTTP can carry."""
+
+FIRST_BYTE = Range(0, 1)
+MOST_KNOWN = 10_000
+
+
+class Plain(Requests):
+    """The objects below a URL, as any HTTP server has them."""
+
+    def __init__(self, service: Service, base: str, *, query: str, write_headers: Mapping[str, str]) -> None:
+        super().__init__(service, base, query=query, write_headers=write_headers)
+        self._ranges_seen = False  # whether the server has ever answered with a range
+        self._whole: set[str] = set()  # the keys that it answered whole when a range was asked for
+
+    def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
+        """Send one request that reads, and remember whether the server took the range."""
+        reply = yield from super().read_one(method, key, range, conditions)
+        if range != WHOLE:
+            self._note(key, whole=reply.start < 0)
+        return reply
+
+    def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
+        """Read one object, or a range of it."""
+        try:
+            return (yield from super().fetch_one(key, range, conditions))
+        except CorruptResponseError:
+            if range.start >= 0 or range.end < 0:
+                raise
+        # the end of an empty object is a range that makes no sense, and Go's servers give it nevertheless
+        fetched = yield from super().fetch_one(key, WHOLE, conditions)
+        start, end = range.within(fetched.meta["size"])
+        return fetched._replace(range=(start, end), body=fetched.body[start:end])
+
+    def _note(self, key: str, *, whole: bool) -> None:
+        if not whole:
+            self._ranges_seen = True
+            self._whole.discard(key)
+            return
+        if len(self._whole) >= MOST_KNOWN:
+            self._whole.clear()
+        self._whole.add(key)
+
+    # --- what HEAD tells, and what only GET does
+
+    def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
+        """Read what is known about one object; by a GET, where HEAD is refused or does not tell the size."""
+        try:
+            reply = yield from self.read_one("HEAD", key, WHOLE, conditions)
+        except BaseError as error:
+            if error.status not in NO_HEAD:
+                raise
+        else:
+            if reply.content_length >= 0:
+                return self.fetched_head(key, reply)
+        return (yield from self.look(key, conditions))
+
+    def look(self, key: str, conditions: Conditions) -> Plan[Fetched]:
+        """Read what is known about one object by a GET."""
+        try:
+            fetched = yield from self.fetch_one(key, FIRST_BYTE, conditions)
+        except errors.InvalidRangeError:
+            fetched = yield from self.fetch_one(key, WHOLE, conditions)
+        return fetched._replace(range=(0, fetched.meta["size"]), body=Bytes())
+
+    def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
+        """Begin to read what is known about many objects."""
+        yield from self.service.refresh()
+        return HeadManyPlain(self, keys, most_in_flight)
+
+    # --- many reads
+
+    def fetch(
+        self,
+        reads: Reads,
+        *,
+        conditions: Conditions = ANY,
+        most_in_flight: int,
+        each: bool = False,
+        window: int = 0,
+    ) -> Plan[Fetch]:
+        """Begin many reads; of an object that the server only gives as a whole, all by one request."""
+        whole = yield from self._read_whole(reads, conditions)
+        sent, sources = _shared(reads, whole) if whole else (reads, [])
+        exchange = yield from super().fetch(
+            sent, conditions=conditions, most_in_flight=most_in_flight, each=each, window=window
+        )
+        return Shares(exchange, reads, sources, each=each) if whole else exchange
+
+    def _read_whole(self, reads: Reads, conditions: Conditions) -> Plan[set[str]]:
+        """Return which keys are better read as a whole: those of several reads that the server gives no ranges of."""
+        if len(reads) == 1:
+            return set()
+        several = {key for key, count in Counter(reads.keys).items() if count > 1}
+        if several and not self._ranges_seen and self._whole.isdisjoint(several):
+            try:
+                yield from self.read_one("GET", min(several), FIRST_BYTE, conditions)
+            except BaseError:
+                return set()  # the reads themselves tell what is wrong
+        return several & self._whole
+
+    # --- writing
+
+    def object_headers(self, options: WriteOptions) -> dict[str, str]:
+        """Return the headers with what is stored beside the bytes.
+
+        Raises:
+            NotSupportedError: HTTP has no place for it.
+        """
+        for name in options.attributes:
+            if name not in STORED:
+                raise errors.NotSupportedError(
+                    f"An HTTP server cannot store the attribute {name!r}", hint=f"It takes {', '.join(STORED)}."
+                )
+        return super().object_headers(options)
+
+
+def _shared(reads: Reads, whole: set[str]) -> tuple[Reads, list[tuple[int, Range]]]:
+    """Return the reads to send, and for each that was asked for, which of them it is cut out of and where."""
+    keys: list[str] = []
+    ranges: list[Range] = []
+    sources: list[tuple[int, Range]] = []
+    of_key: dict[str, int] = {}
+    for key, range, _ in reads:
+        if key in of_key:
+            sources.append((of_key[key], range))
+            continue
+        if key in whole:
+            of_key[key] = len(keys)
+            sources.append((len(keys), range))
+            range = WHOLE
+        else:
+            sources.append((len(keys), WHOLE))
+        keys.append(key)
+        ranges.append(range)
+    return Reads(keys, ranges), sources
+
+
+class HeadManyPlain(HeadMany):
+    """Many HEAD requests under way, and a GET for each that did not tell enough."""
+
+    def __init__(self, plain: Plain, keys: Sequence[str], most_in_flight: int) -> None:
+        super().__init__(plain.service, Shape("HEAD", plain.read_headers), keys, plain.meta, most_in_flight)
+        self._plain = plain
+        self._refused: set[int] = set()
+        self._by_get: dict[int, ObjectMeta] = {}
+        self._all_told = False
+        for key in keys:
+            self.add(plain.target(key))
+        self.seal()
+
+    @property
+    def over(self) -> bool:
+        """Whether all are answered."""
+        return self._all_told
+
+    def news(self, within: float | None = None) -> Plan[None]:
+        """Wait until something has changed; once all are answered, ask again for what is missing."""
+        if not self.batch.over:
+            yield from super().news(within)
+        if self.batch.over:
+            yield from self.ask_again()
+            self._all_told = True
+
+    def _decide(self, reply: Reply) -> Plan[None]:
+        if reply.status not in NO_HEAD:
+            yield from super()._decide(reply)
+            return
+        self._refused.add(reply.index)
+        self.batch.give_up(reply.index)
+
+    def ask_again(self) -> Plan[None]:
+        """Ask by GET what HEAD did not tell."""
+        for index, key in enumerate(self._keys):
+            told = index not in self._refused and self.batch.reply(index).content_length >= 0
+            if told or index in self.errors:
+                continue
+            try:
+                self._by_get[index] = (yield from self._plain.look(key, ANY)).meta
+            except BaseError as error:
+                self.errors[index] = error
+
+    def metas(self) -> list[ObjectMeta | None]:
+        """Return what is known about each object, in order; None where the question failed."""
+        told = set(range(self.total)) - self._refused
+        return [
+            None
+            if index in self.errors
+            else self._by_get.get(index) or (self._meta(key, self.reply(index)) if index in told else None)
+            for index, key in enumerate(self._keys)
+        ]

@@ -1,0 +1,383 @@
+"""Objects on a WebDAV server: files, with the folders above them made when they are needed (RFC 4918).
+
+Its one invariant: a folder is never replaced, moved or deleted in the place of an object, for all that is in it would
+go with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from urllib.parse import unquote
+
+from objstore import exceptions as errors
+from objstore._core import Buffer, Listing, Reply, encode_path
+from objstore.exceptions import BaseError, CorruptResponseError
+from objstore.http.exchange import Exchange, Shape
+from objstore.interface.provider import ANY, Conditions, ListQuery, Page, Provider, Range, Source, Upload, WriteOptions
+from objstore.plans.effects import Plan
+from objstore.providers.conditional_headers import as_kind, write_headers
+from objstore.providers.many import HeadMany, PutMany
+from objstore.providers.pages import OneByOne
+from objstore.providers.requests import EPOCH
+from objstore.providers.web.multistatus import QUESTION, Entry, read_multistatus
+from objstore.providers.web.server import HeadManyPlain, Plain
+from objstore.types import ObjectMeta, PutResult
+
+NO_WEBDAV = (405, 501)
+"""How servers say that they do not know a method."""
+
+NO_FOLDER = (404, 409)
+"""How servers say that there is no folder to put something into."""
+
+NOT_MOVED = (403, 404, 409)
+"""How they say so of a COPY or MOVE; the first is Go's."""
+
+NO_TREES = (400, 403, 413, 507)
+"""How they say that they do not list whole trees; RFC 4918 has the second (section 9.1.1)."""
+
+QUESTIONS_IN_FLIGHT = 16
+
+
+class WebDav(Plain):
+    """The objects below a URL of a WebDAV server; of a plain one, as far as it goes."""
+
+    _answers_whole_trees = True
+
+    # --- reading
+
+    def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
+        """Send one request that reads; what some servers forbid is a folder, and so no object."""
+        try:
+            return (yield from super().read_one(method, key, range, conditions))
+        except errors.PermissionDeniedError as error:
+            raise (yield from self.folders_among([key])).get(key, error) from None
+
+    def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
+        """Begin to read what is known about many objects."""
+        yield from self.service.refresh()
+        return _HeadMany(self, keys, most_in_flight)
+
+    def folders_among(self, keys: Sequence[str]) -> Plan[dict[str, BaseError]]:
+        """Return the errors of those keys that are of folders."""
+        found = (yield from self.look_at(keys)) if keys else {}
+        entries = ((key, entry) for key, entry in found.items() if isinstance(entry, Entry))
+        return {key: error for key, entry in entries if (error := self._unfit(key, entry)) is not None}
+
+    # --- writing
+
+    def put(self, key: str, source: Source, options: WriteOptions) -> Plan[PutResult]:
+        """Write one object; with a condition, look first: many servers ignore it."""
+        yield from self._check_mode(key, options)
+        exchange = yield from self.put_many([(key, source)], options, most_in_flight=1)
+        yield from exchange.finish()
+        return self.put_result(exchange.reply())
+
+    def put_many(
+        self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
+    ) -> Plan[PutMany]:
+        """Begin to write many objects, each in one request."""
+        exchange = _PutMany(self, items, options, most_in_flight)
+        for key, source in items:
+            exchange.add(self.target(key), body=source.data)
+        exchange.seal()
+        return exchange
+        yield
+
+    def _check_mode(self, key: str, options: WriteOptions) -> Plan[None]:
+        wanted = write_headers(options).get("If-Match")
+        if wanted is None:
+            if options.mode == "create":
+                yield from self.must_be_absent(key)
+            return
+        try:
+            found = (yield from self.head(key, ANY)).meta["e_tag"]
+        except errors.NotFoundError as error:
+            raise as_kind(errors.PreconditionError, error) from None
+        if found != wanted:
+            raise self._error(errors.PreconditionError, f"{key!r} has the ETag {found}, not {wanted}", key)
+
+    def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
+        """Refuse: HTTP has no uploads in parts."""
+        raise errors.NotSupportedError("An HTTP server takes no object in parts", hint="Leave use_multipart out.")
+        yield
+
+    # --- folders
+
+    def make_folders(self, target: bytes) -> Plan[None]:
+        """Make the folder that a target is in, and those above it, as far as they are missing (MKCOL)."""
+        folder = target.partition(b"?")[0].rpartition(b"/")[0]
+        if not folder:
+            return
+        if (yield from self._make_folder(folder)) in NO_FOLDER:
+            yield from self.make_folders(folder)
+            yield from self._make_folder(folder)
+
+    def _make_folder(self, folder: bytes) -> Plan[int]:
+        """Make a folder; return the status, where it says that it is there, or that the one above it is not."""
+        exchange = Exchange(self.service, Shape("MKCOL", {}), lambda _: unquote(folder.decode()))
+        exchange.add(folder + b"/" + self._tail(()))
+        try:
+            return (yield from exchange.only()).status
+        except BaseError as error:
+            if error.status not in (*NO_FOLDER, *NO_WEBDAV):
+                raise
+            return error.status or 0
+
+    def delete_folder(self, key: str) -> Plan[None]:
+        """Delete a folder and all that is in it (DELETE)."""
+        exchange = Exchange(self.service, Shape("DELETE", {}), lambda _: key)
+        exchange.add(self.target(f"{key}/"))
+        yield from exchange.only()
+
+    # --- questions
+
+    def _ask(self, paths: Sequence[str], depth: str) -> Plan[list[list[Entry] | BaseError]]:
+        """Ask about files and folders (PROPFIND); return for each the entries, with whole keys, or the error."""
+        shape = Shape("PROPFIND", {"Depth": depth, "Content-Type": "application/xml"})
+        exchange = Exchange(self.service, shape, lambda index: paths[index], most_in_flight=QUESTIONS_IN_FLIGHT)
+        end = "" if depth == "0" else "/"
+        for path in paths:
+            target = self.base + encode_path(f"/{path}{end}" if path else "/")
+            exchange.add(target + self._tail(()), body=Buffer(QUESTION))
+        yield from exchange.finish()
+        return [exchange.errors.get(index) or self._answer(path, exchange, index) for index, path in enumerate(paths)]
+
+    def _answer(self, path: str, exchange: Exchange, index: int) -> list[Entry] | BaseError:
+        reply = exchange.reply(index)
+        if reply.status != 207:
+            return self._error(errors.NotSupportedError, f"PROPFIND {path!r} failed: the server has no WebDAV", path)
+        base = unquote(self.base.decode()) + (f"/{path}/" if path else "/")
+        try:
+            found = list(read_multistatus(bytes(reply.body), base))
+        except CorruptResponseError as error:
+            return error
+        return [entry._replace(path="/".join(part for part in (path, entry.path) if part)) for entry in found]
+
+    def look_at(self, keys: Sequence[str]) -> Plan[dict[str, Entry | BaseError | None]]:
+        """Return what each key names: an entry, an error, or None where the server has no WebDAV and cannot say."""
+        found: dict[str, Entry | BaseError | None] = {}
+        for key, answer in zip(keys, (yield from self._ask(keys, "0")), strict=True):
+            if isinstance(answer, BaseError):
+                found[key] = None if isinstance(answer, errors.NotSupportedError) else answer
+            else:
+                mine = [entry for entry in answer if entry.path == key]
+                found[key] = mine[0] if mine else None
+        return found
+
+    def _error(self, kind: type[BaseError], message: str, key: str) -> BaseError:
+        return kind(message, store=self.service.dialect.store, path=self.service.path(key))
+
+    def _unfit(self, key: str, found: Entry | BaseError | None) -> BaseError | None:
+        """Return why something is no object, None where it is one, or nobody can say."""
+        if isinstance(found, Entry) and found.is_folder:
+            return self._error(errors.NotFoundError, f"{key!r} is a folder, not an object", key)
+        return found if isinstance(found, BaseError) else None
+
+    # --- deletes, copies
+
+    def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
+        """Delete objects; return what failed, by key. A folder is refused."""
+        found = yield from self.look_at(keys)
+        failed = {key: error for key in keys if (error := self._unfit(key, found[key])) is not None}
+        rest = [key for key in keys if key not in failed]
+        return {**failed, **((yield from self.delete_singly(rest, most_in_flight)) if rest else {})}
+
+    def can_copy_from(self, origin: Provider) -> bool:
+        """Tell whether the other is on the same server, for the same account."""
+        return isinstance(origin, WebDav) and self.service.is_same_as(origin.service)
+
+    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+        """Copy an object here (COPY)."""
+        assert isinstance(origin, WebDav)
+        yield from self._transfer("COPY", origin, source, target, overwrite)
+
+    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+        """Rename an object (MOVE)."""
+        yield from self._transfer("MOVE", self, source, target, overwrite)
+
+    def _transfer(self, method: str, origin: WebDav, source: str, target: str, overwrite: bool) -> Plan[None]:
+        yield from self._check_transfer(origin, source, target, overwrite)
+        url, destination = origin.target(source), self.target(target)
+        if url == destination:
+            return
+        place = self.service.origin + destination.partition(b"?")[0].decode()
+        shape = Shape(method, {"Destination": place, "Overwrite": "T" if overwrite else "F"})
+        try:
+            yield from self._send(shape, url, source)
+        except BaseError as error:
+            if error.status == 412:
+                raise as_kind(errors.AlreadyExistsError, error) from None
+            if error.status not in NOT_MOVED:
+                raise
+            yield from self.make_folders(destination)
+            yield from self._send(shape, url, source)
+
+    def _check_transfer(self, origin: WebDav, source: str, target: str, overwrite: bool) -> Plan[None]:
+        """Raise unless an object is to be copied or moved to where nothing is, or an object that may be replaced."""
+        found = (yield from origin.look_at([source]))[source]
+        if (error := self._unfit(source, found)) is not None:
+            raise error
+        there = (yield from self.look_at([target]))[target]
+        if isinstance(there, BaseError) and there.status not in NO_FOLDER:
+            raise there
+        if isinstance(there, Entry) and (there.is_folder or not overwrite):
+            what = "is a folder" if there.is_folder else "exists already"
+            raise self._error(errors.AlreadyExistsError, f"{target!r} {what}", target)
+
+    def _send(self, shape: Shape, target: bytes, key: str) -> Plan[Reply]:
+        exchange = Exchange(self.service, shape, lambda _: key, safe=shape.method == "COPY")
+        exchange.add(target)
+        reply = yield from exchange.only()
+        if reply.status == 207:
+            raise self._error(errors.GenericError, f"{shape.method} {key!r} failed in part", key)
+        return reply
+
+    def sign(
+        self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
+    ) -> Plan[list[str]]:
+        """Refuse: the credential is all that the server knows."""
+        return [self.service.signed_url(method, "", [], expires_in) for _ in keys]
+        yield
+
+    # --- listings
+
+    def list_page(self, query: ListQuery) -> Plan[Page]:
+        """List a folder or all that is below it, as one page: a WebDAV server answers all at once.
+
+        The folders come along, of whole trees too.
+        """
+        folder = query.prefix.rpartition("/")[0]
+        if query.delimiter:
+            entries = yield from self._level([folder])
+        else:
+            entries = yield from self._tree(folder, query.prefix)
+        below = [entry for entry in entries if entry.path.startswith(query.prefix) and entry.path > query.offset]
+        files = [entry for entry in below if not entry.is_folder]
+        objects = [meta_of(entry) for entry in files if entry.size >= 0]
+        if len(objects) < len(files):
+            objects += yield from self._asked([entry.path for entry in files if entry.size < 0])
+        names = [entry.path + "/" for entry in entries if entry.is_folder and entry.path != folder]
+        prefixes = sorted(name for name in names if name.startswith(query.prefix) and name > query.offset)
+        return Page(Listing.of(sorted(objects, key=lambda meta: meta["path"])), prefixes, "")
+
+    def list_many(self, *, most_in_flight: int) -> Plan[OneByOne]:
+        """Begin to read listings, one after the other."""
+        return OneByOne(self.list_page)
+        yield
+
+    def _asked(self, keys: Sequence[str]) -> Plan[list[ObjectMeta]]:
+        """Return the metadata of objects whose size no listing tells; what is gone meanwhile is left out."""
+        exchange = yield from self.head_many(keys, most_in_flight=QUESTIONS_IN_FLIGHT)
+        try:
+            while not exchange.over:
+                yield from exchange.news()
+            for error in exchange.errors.values():
+                if not isinstance(error, errors.NotFoundError):
+                    raise error
+            return [meta for meta in exchange.metas() if meta is not None]
+        finally:
+            exchange.close()
+
+    def _tree(self, folder: str, prefix: str) -> Plan[list[Entry]]:
+        """Return all that is below a folder: by one answer, where the server gives it, else level by level."""
+        found: list[Entry] = []
+        if self._answers_whole_trees:
+            answer = (yield from self._ask([folder], "infinity"))[0]
+            if isinstance(answer, errors.NotFoundError):
+                return []
+            if not isinstance(answer, BaseError):
+                if _is_deep(answer, folder):
+                    return answer
+                found = answer
+            elif answer.status in NO_TREES or isinstance(answer, CorruptResponseError):
+                self._answers_whole_trees = False
+            else:
+                raise answer
+        level = _folders(found, folder, prefix) if found else [folder]
+        while level:
+            entries = yield from self._level(level)
+            found += entries
+            asked = set(level)
+            level = _folders([entry for entry in entries if entry.path not in asked], folder, prefix)
+        return found
+
+    def _level(self, folders: list[str]) -> Plan[list[Entry]]:
+        """Return what is right below some folders; one that is gone has nothing."""
+        found = []
+        for answer in (yield from self._ask(folders, "1")):
+            if isinstance(answer, errors.NotFoundError):
+                continue
+            if isinstance(answer, BaseError):
+                raise answer
+            found += answer
+        return found
+
+
+def _is_deep(entries: Sequence[Entry], folder: str) -> bool:
+    """Tell whether an answer about a whole tree is one: some servers give one level of it and say nothing."""
+    skip = len(folder) + 1 if folder else 0
+    return not any(entry.is_folder and entry.path != folder for entry in entries) or any(
+        "/" in entry.path[skip:] for entry in entries
+    )
+
+
+def _folders(entries: Sequence[Entry], root: str, prefix: str) -> list[str]:
+    """Return the folders among entries that may have keys with a prefix."""
+    return [
+        entry.path
+        for entry in entries
+        if entry.is_folder and entry.path != root and (entry.path + "/").startswith(prefix)
+    ]
+
+
+def meta_of(entry: Entry) -> ObjectMeta:
+    """Return what a listing says of a file."""
+    return {
+        "path": entry.path,
+        "last_modified": entry.modified or EPOCH,
+        "size": entry.size,
+        "e_tag": entry.e_tag,
+        "version": None,
+    }
+
+
+class _HeadMany(HeadManyPlain):
+    """Many HEAD requests under way; of what is forbidden it is asked whether it is a folder."""
+
+    def __init__(self, dav: WebDav, keys: Sequence[str], most_in_flight: int) -> None:
+        super().__init__(dav, keys, most_in_flight)
+        self._dav = dav
+
+    def ask_again(self) -> Plan[None]:
+        """Ask by GET what HEAD did not tell, and by PROPFIND what is forbidden."""
+        yield from super().ask_again()
+        forbidden = [index for index, error in self.errors.items() if isinstance(error, errors.PermissionDeniedError)]
+        folders = yield from self._dav.folders_among([self._keys[index] for index in forbidden])
+        self.errors.update((index, folders.get(self._keys[index], self.errors[index])) for index in forbidden)
+
+
+class _PutMany(PutMany):
+    """Many PUT requests under way; one that finds no folder makes it and is sent again.
+
+    The others go on meanwhile: a server that has accepted their connections may have nobody left to make the folder
+    before it has heard what they want.
+    """
+
+    def __init__(
+        self, dav: WebDav, items: Sequence[tuple[str, Source]], options: WriteOptions, most_in_flight: int
+    ) -> None:
+        shape = Shape("PUT", dav.put_headers(options))
+        background = len(items) > 1
+        super().__init__(dav.service, shape, items, options, dav.put_result, most_in_flight, background=background)
+        self._dav = dav
+        self._items = items
+        self._mended: set[int] = set()
+
+    def _decide(self, reply: Reply) -> Plan[None]:
+        if reply.status not in NO_FOLDER or reply.index in self._mended:
+            yield from super()._decide(reply)
+            return
+        self._mended.add(reply.index)
+        yield from self._dav.make_folders(self._dav.target(self._items[reply.index][0]))
+        self.batch.retry(reply.index)

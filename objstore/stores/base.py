@@ -1,0 +1,237 @@
+"""What stores have in common: options plus a provider. Their operations are those of `operations.functions`.
+
+A store is small, picklable and equal to another that was given the same; all it holds is what it was given.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
+
+from objstore.exceptions import ConfigurationError
+from objstore.operations import functions
+from objstore.settings.options import RetryOptions, Settings, parse
+from objstore.settings.paths import Keys
+from objstore.settings.urls import read_url
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from objstore.interface.provider import BucketKind, Provider
+    from objstore.types import ObjectMeta, RetryConfig
+
+StoreT = TypeVar("StoreT", bound="Store")
+CredentialProviderT = TypeVar("CredentialProviderT")
+
+try:
+    VERSION = version("objstore")
+except PackageNotFoundError:
+    VERSION = "0"
+
+USER_AGENT = f"objstore/{VERSION}"
+
+
+class Store:
+    """What all stores have in common: a provider, the names of keys, and the operations."""
+
+    provider: Provider
+    _keys = Keys()
+
+    get, get_async = functions.get, functions.get_async
+    get_range, get_range_async = functions.get_range, functions.get_range_async
+    get_ranges, get_ranges_async = functions.get_ranges, functions.get_ranges_async
+    head, head_async = functions.head, functions.head_async
+    put, put_async = functions.put, functions.put_async
+    delete, delete_async = functions.delete, functions.delete_async
+    copy, copy_async = functions.copy, functions.copy_async
+    rename, rename_async = functions.rename, functions.rename_async
+    sign, sign_async = functions.sign, functions.sign_async
+    list = list_async = functions.list
+    list_level = list_level_async = functions.list_level
+    glob = glob_async = functions.glob
+    walk = walk_async = functions.walk
+    delete_prefix, delete_prefix_async = functions.delete_prefix, functions.delete_prefix_async
+    list_with_delimiter, list_with_delimiter_async = functions.list_with_delimiter, functions.list_with_delimiter_async
+    get_many, get_many_async = functions.get_many, functions.get_many_async
+    iter_many = iter_many_async = functions.iter_many
+    head_many, head_many_async = functions.head_many, functions.head_many_async
+    put_many, put_many_async = functions.put_many, functions.put_many_async
+    upload, upload_async = functions.upload, functions.upload_async
+    download, download_async = functions.download, functions.download_async
+    open = functions.open
+    open_reader, open_reader_async = functions.open_reader, functions.open_reader_async
+    open_writer, open_writer_async = functions.open_writer, functions.open_writer_async
+
+    def key(self, path: str) -> str:
+        """Return the key of a path: checked, and behind the store's prefix."""
+        return self._keys.key(path)
+
+    def keys(self, paths: Sequence[str]) -> Sequence[str]:
+        """Return the keys of many paths, as `key` does."""
+        return self._keys.many(paths)
+
+    def full_prefix(self, prefix: str | None, by: str = "segment") -> str:
+        """Return the beginning of the keys below a prefix; by ``"string"``, of those that just begin with it."""
+        if by == "string":
+            return self._keys.beginning(prefix)
+        if by != "segment":
+            raise ValueError(f"by = {by!r}: give 'segment' or 'string'")
+        return self._keys.below(prefix)
+
+    def path(self, key: str) -> str:
+        """Return the path of a key."""
+        return self._keys.path(key)
+
+    def with_raw_keys(self) -> Self:
+        """Return the same store, but one that takes paths as the keys they are, behind the prefix it has.
+
+        Paths may then have ``//``, ``.`` and ``..`` segments and slashes at either end; a prefix to list is any text.
+        """
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__, _keys=Keys(self._keys.prefix, raw=True))
+        return twin
+
+    def folder(self, prefix: str) -> str:
+        """Return the path of a common prefix: without its slash, unless keys are raw."""
+        path = self._keys.path(prefix)
+        return path if self._keys.raw else path.removesuffix("/")
+
+    def named(self, meta: ObjectMeta) -> ObjectMeta:
+        """Return metadata with the path in the place of the key."""
+        if not self._keys.prefix:
+            return meta
+        return {**meta, "path": self.path(meta["path"])}
+
+
+class LastingStore(Store):
+    """What the stores whose objects outlive the process have in common: they are equal, and pickled, by what they were
+    given."""
+
+    def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments that make an equal store."""
+        raise NotImplementedError
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the arguments, not as what was made of them."""
+        return rebuild, (type(self), *self.__getnewargs_ex__())
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether two stores were given the same."""
+        return (
+            isinstance(other, LastingStore)
+            and type(self) is type(other)
+            and self.__getnewargs_ex__() == other.__getnewargs_ex__()
+        )
+
+    def __hash__(self) -> int:
+        """Hash what equal stores share."""
+        raise NotImplementedError
+
+
+class RemoteStore(LastingStore):
+    """What the stores behind a network have in common: settings of the HTTP client, and retries."""
+
+    _settings: Settings
+    _retry: RetryOptions
+
+    @property
+    def client_options(self) -> dict[str, Any] | None:
+        """What was given as settings of the HTTP client."""
+        return dict(self._settings.client_options) or None
+
+    @property
+    def retry_config(self) -> RetryConfig:
+        """How often and how long to try again."""
+        return self._retry.to_config()
+
+
+class BucketStore(RemoteStore, Generic[CredentialProviderT]):
+    """What the stores of cloud services have in common: how they are set and shown."""
+
+    _kind: ClassVar[BucketKind]
+
+    def _set_up(
+        self,
+        prefix: str | None,
+        config: Mapping[str, object] | None,
+        keywords: Mapping[str, object],
+        client_options: Mapping[str, object] | None,
+        retry_config: RetryConfig | None,
+        credential_provider: Callable[[], object] | None,
+        raw_keys: bool,
+    ) -> None:
+        if credential_provider is not None and not callable(credential_provider):
+            raise TypeError(f"credential_provider must be a function, not a {type(credential_provider).__name__}")
+        self._settings = parse(
+            self._kind.table,
+            config=config,
+            keywords=keywords,
+            client_options=client_options,
+            provider=getattr(credential_provider, "config", None),
+            environment=os.environ,
+        )
+        self._retry = RetryOptions.from_config(retry_config or {})
+        self._credential_provider = credential_provider
+        self._keys = Keys(prefix, raw=raw_keys)
+        self.provider = self._kind.open(self._settings, self._retry, credential_provider, USER_AGENT, self._keys.prefix)
+
+    @classmethod
+    def _at(cls, url: str, keywords: Mapping[str, object], **arguments: Any) -> Self:
+        """Make the store that a URL names; its settings are weaker than config and must not meet a keyword."""
+        kind, (scheme, found, prefix) = cls._kind, read_url(url)
+        if scheme != kind.scheme:
+            raise ConfigurationError(
+                f"{kind.table.store} cannot be made of a URL of the kind {scheme}",
+                hint="objstore.store.from_url makes the right store of any URL.",
+            )
+        config, client_options, raw = (arguments.pop(name) for name in ("config", "client_options", "raw_keys"))
+        given = parse(kind.table, config=config, keywords=keywords, client_options=client_options, url=found)
+        if prefix and not raw:
+            prefix = f"/{prefix}"  # one slash in front of a path is left out, a second one is not
+        settings = {"config": given.config, "client_options": given.client_options}
+        made_of = {"prefix": prefix or None, **settings, **arguments, "raw_keys": raw or None}
+        return rebuild(cls, (), {name: value for name, value in made_of.items() if value is not None})
+
+    def __repr__(self) -> str:
+        """Return the bucket and the prefix."""
+        given = {**{name: self._settings[name] for name in self._kind.shown}, "prefix": self.prefix}
+        shown = ", ".join(f'{name}="{value}"' for name, value in given.items() if value)
+        return f"{type(self).__name__}({shown})"
+
+    @property
+    def prefix(self) -> str | None:
+        """The path in front of all paths of this store."""
+        return self._keys.shown
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What was given as settings of the store, nothing of the environment."""
+        return dict(self._settings.config)
+
+    @property
+    def credential_provider(self) -> CredentialProviderT | None:
+        """The function that returns credentials."""
+        return cast("CredentialProviderT | None", self._credential_provider)
+
+    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]:
+        """Return the arguments that make an equal store."""
+        given = {
+            "prefix": self.prefix,
+            "config": self.config,
+            "client_options": self.client_options,
+            "retry_config": self.retry_config,
+            "credential_provider": self._credential_provider,
+            "raw_keys": self._keys.raw or None,
+        }
+        return (), {name: value for name, value in given.items() if value is not None}
+
+    def __hash__(self) -> int:
+        """Hash what equal stores share."""
+        return hash((type(self), self._keys.prefix, self._settings.config.get(self._kind.bucket)))
+
+
+def rebuild(kind: type[StoreT], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> StoreT:
+    """Make a store from the arguments that `__getnewargs_ex__` shows."""
+    return kind(*arguments, **keywords)

@@ -1,0 +1,88 @@
+"""A bucket of Google Cloud Storage as a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from objstore.providers.cloud.gcs import GCS
+from objstore.stores.base import BucketStore
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from typing_extensions import Unpack
+
+    from objstore.types import ClientConfig, GCSConfig, GCSCredentialProvider, GCSKeywords, RetryConfig
+
+
+class GCSStore(BucketStore["GCSCredentialProvider"]):
+    """A bucket of Google Cloud Storage.
+
+    Args:
+        bucket: The bucket's name.
+        prefix: A path in front of all paths of this store.
+        config: Settings, as a dict; each may also be a keyword argument, or come from ``GOOGLE_...`` variables.
+        client_options: Settings of the HTTP client.
+        retry_config: How often and how long to try again.
+        credential_provider: A function, or coroutine function, that returns a credential.
+        raw_keys: Take paths as the keys they are: with ``//``, ``.`` and ``..`` segments, and slashes at either end.
+        **kwargs: Settings.
+
+    Raises:
+        UnknownConfigurationKeyError: A setting is unknown; the message names the nearest.
+        ConfigurationError: A setting is given twice, or its value cannot be used.
+    """
+
+    _kind = GCS
+
+    def __init__(
+        self,
+        bucket: str | None = None,
+        *,
+        prefix: str | None = None,
+        config: GCSConfig | Mapping[str, object] | None = None,
+        client_options: ClientConfig | Mapping[str, object] | None = None,
+        retry_config: RetryConfig | None = None,
+        credential_provider: GCSCredentialProvider | None = None,
+        raw_keys: bool = False,
+        **kwargs: Unpack[GCSKeywords],
+    ) -> None:
+        keywords = {"bucket": bucket, **kwargs}
+        self._set_up(prefix, config, keywords, client_options, retry_config, credential_provider, raw_keys)
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        config: GCSConfig | Mapping[str, object] | None = None,
+        client_options: ClientConfig | Mapping[str, object] | None = None,
+        retry_config: RetryConfig | None = None,
+        credential_provider: GCSCredentialProvider | None = None,
+        raw_keys: bool = False,
+        **kwargs: Unpack[GCSConfig],
+    ) -> Self:
+        """Make the store that a URL names; its path becomes the prefix.
+
+        Args:
+            url: ``gs://bucket/prefix``, ``gcs://...`` or ``https://storage.googleapis.com/bucket/prefix``.
+            config: As for the class; stronger than the URL.
+            client_options: As for the class.
+            retry_config: As for the class.
+            credential_provider: As for the class.
+            raw_keys: As for the class.
+            **kwargs: Settings; what the URL says must not be among them.
+
+        Raises:
+            ConfigurationError: The URL is none of this kind of store, or a setting is given twice.
+        """
+        return cls._at(
+            url,
+            kwargs,
+            config=config,
+            client_options=client_options,
+            retry_config=retry_config,
+            credential_provider=credential_provider,
+            raw_keys=raw_keys,
+        )

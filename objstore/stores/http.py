@@ -1,0 +1,110 @@
+"""Objects on an HTTP server as a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from objstore.exceptions import ConfigurationError
+from objstore.providers.web.http import HTTP_TABLE, open_http, read_address
+from objstore.providers.web.webdav import WebDav
+from objstore.settings.options import RetryOptions, parse
+from objstore.stores.base import USER_AGENT, RemoteStore
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from objstore.types import ClientConfig, RetryConfig
+
+
+class HTTPStore(RemoteStore):
+    """What is below a URL of an HTTP server, plain or WebDAV.
+
+    Reading works with any server. Writing takes one that allows PUT and DELETE; lists, copies and renames take WebDAV,
+    which also has the folders made that a path needs. A PUT sends an object in one request: what comes from an iterator
+    is held in memory until its end. So is an object that is read in parts from a server that only gives it as a whole.
+    Many servers ignore the conditions of a PUT: `put` with a mode looks first, `put_many` leaves it to the server.
+    A reply whose end cannot be told from a cut (without a length, and not chunked) is refused. Redirects of reads are
+    followed; to another host they take no credential, but what else is in ``default_headers``.
+
+    Args:
+        url: The URL of a folder. Its query is sent with every request; a user and password in it are taken out.
+        client_options: Settings of the HTTP client. Plain http needs ``{"allow_http": True}``.
+        retry_config: How often and how long to try again.
+        username: A user's name, for Basic authentication.
+        password: The user's password.
+        bearer_token: A token, for Bearer authentication.
+
+    Raises:
+        UnknownConfigurationKeyError: A setting is unknown; the message names the nearest.
+        ConfigurationError: The URL or a setting cannot be used.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc4918
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        client_options: ClientConfig | Mapping[str, object] | None = None,
+        retry_config: RetryConfig | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        bearer_token: str | None = None,
+    ) -> None:
+        address = read_address(url)
+        if address.username is not None and username is not None:
+            raise ConfigurationError("The user is given twice, in the URL and as username", hint="Give it once.")
+        keywords = {
+            "url": address.url,
+            "username": address.username if username is None else username,
+            "password": address.password if password is None else password,
+            "bearer_token": bearer_token,
+        }
+        self._settings = parse(HTTP_TABLE, keywords=keywords, client_options=client_options)
+        self._retry = RetryOptions.from_config(retry_config or {})
+        self.provider: WebDav = open_http(self._settings, self._retry, USER_AGENT)
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        client_options: ClientConfig | Mapping[str, object] | None = None,
+        retry_config: RetryConfig | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        bearer_token: str | None = None,
+    ) -> Self:
+        """Return the store of a URL."""
+        return cls(
+            url,
+            client_options=client_options,
+            retry_config=retry_config,
+            username=username,
+            password=password,
+            bearer_token=bearer_token,
+        )
+
+    @property
+    def url(self) -> str:
+        """The URL, without user and password."""
+        return str(self._settings["url"])
+
+    def __repr__(self) -> str:
+        """Return the URL, without its query: there may be a token in it."""
+        shown, mark, _ = self.url.partition("?")
+        return f'{type(self).__name__}("{shown}{"?..." if mark else ""}")'
+
+    def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments that make an equal store."""
+        given = {
+            "client_options": self.client_options,
+            "retry_config": self.retry_config,
+            **{name: value for name, value in self._settings.config.items() if name != "url"},
+        }
+        return (self.url,), {name: value for name, value in given.items() if value is not None}
+
+    def __hash__(self) -> int:
+        """Hash what equal stores share."""
+        return hash((type(self), self.url))
