@@ -60,7 +60,6 @@ from objstore.operations.results import BytesStream, GetResult, ListStream
 from objstore.operations.writer import AsyncWritableFile, WritableFile
 from objstore.settings.urls import parse_scheme
 from objstore.store import SignCapableStore
-from objstore.stores.base import VERSION
 from objstore.types import (
     HTTP_METHOD,
     Attribute,
@@ -75,6 +74,7 @@ from objstore.types import (
     SuffixRange,
     UpdateVersion,
 )
+from objstore.version import VERSION
 
 __version__ = VERSION
 _store = store

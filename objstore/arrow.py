@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from objstore._arrow.directories import directories_of, parents
 from objstore._arrow.input import Layouts, ObjectInputFile
-from objstore.compat.object_store._roots import open_root
 from objstore.exceptions import BaseError, NotFoundError
+from objstore.settings.extras import missing
 from objstore.settings.paths import check_path
 from objstore.store import Store
+from objstore.stores.urls import ClientOptions, open_root
 
 try:
     from pyarrow import ArrowNotImplementedError, PythonFile
     from pyarrow.fs import FileInfo, FileSelector, FileSystemHandler, FileType
 except ImportError as error:
-    raise ImportError("objstore.arrow needs pyarrow: pip install 'objstore[pyarrow]'") from error
+    raise missing("objstore.arrow needs pyarrow", "pyarrow") from error
 
 if TYPE_CHECKING:
-    from objstore.compat.object_store._values import ClientOptions
     from objstore.types import ObjectMeta
 
 __all__ = ["ArrowFileSystemHandler"]

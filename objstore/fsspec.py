@@ -12,30 +12,29 @@ is in none. ``to_json(include_password=False)`` leaves out everything that may b
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Iterable
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from objstore.settings.extras import missing
 
 try:
     import fsspec
 except ImportError as error:
-    raise ImportError("objstore.fsspec needs fsspec: pip install 'objstore[fsspec]'") from error
+    raise missing("objstore.fsspec needs fsspec", "fsspec") from error
 
-from fsspec.asyn import AsyncFileSystem, get_loop
+from fsspec.asyn import AsyncFileSystem
 from fsspec.config import conf
 from fsspec.json import FilesystemJSONEncoder
-from fsspec.utils import stringify_path
 
 from objstore._fsspec import content, details, listing, patterns, services, transfer
 from objstore._fsspec.file import BufferedFile, StreamedFile
-from objstore._fsspec.options import Given, read_options, without_secrets
-from objstore.operations.arguments import check_at_least
+from objstore._fsspec.filesystem import FileSystem
+from objstore._fsspec.options import without_secrets
 from objstore.plans.run import both
 
 if TYPE_CHECKING:
-    from objstore.store import Store
+    pass
 
 __all__ = ["SUPPORTED_PROTOCOLS", "SUPPORTED_PROTOCOLS_T", "BufferedFile", "FsspecStore", "register"]
 
@@ -46,9 +45,6 @@ SUPPORTED_PROTOCOLS_T: TypeAlias = Literal[
 
 SUPPORTED_PROTOCOLS: set[str] = {protocol for service in services.SERVICES for protocol in service.protocols}
 """The protocols there are; each is there with ``obj`` in front as well."""
-
-_LISTINGS = ("use_listings_cache", "listings_expiry_time", "max_paths")
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 
 class _ByProtocol(type(AsyncFileSystem)):  # type: ignore[misc]
@@ -64,7 +60,7 @@ class _ByProtocol(type(AsyncFileSystem)):  # type: ignore[misc]
         return super().__call__(None, *args, **kwargs) if args else super().__call__(**kwargs)
 
 
-class FsspecStore(AsyncFileSystem, metaclass=_ByProtocol):  # type: ignore[misc]
+class FsspecStore(FileSystem, metaclass=_ByProtocol):
     """A filesystem of fsspec over our stores: one store for each bucket, made when first needed.
 
     Listings are kept only where that is asked for (``use_listings_cache=True``, or one of the other two options of
@@ -89,92 +85,6 @@ class FsspecStore(AsyncFileSystem, metaclass=_ByProtocol):  # type: ignore[misc]
         ValueError: There is no such protocol.
         ConfigurationError: An option has no meaning here.
     """
-
-    cachable = True
-    mirror_sync_methods = False  # all are here
-    asynchronous = False
-    keeps_listings: bool
-    service: ClassVar[services.Service]
-
-    def __init__(
-        self,
-        protocol: SUPPORTED_PROTOCOLS_T | str | None = None,
-        *args: Any,
-        config: Any = None,
-        client_options: Any = None,
-        retry_config: Any = None,
-        credential_provider: Callable[[], Any] | None = None,
-        asynchronous: bool = False,
-        max_cache_size: int = 10,
-        loop: Any = None,
-        batch_size: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        check_at_least("max_cache_size", max_cache_size, 1)
-        listings = {name: kwargs.pop(name) for name in _LISTINGS if name in kwargs}
-        given = Given({}, dict(client_options or {}), dict(retry_config or {}), config, credential_provider)
-        self._given = read_options(kwargs, self.service.names, given)
-        self.service.check(self.protocol, self._given)
-        super().__init__(*args, asynchronous=True, batch_size=batch_size, **listings)  # True: no IO thread is started
-        self.asynchronous = asynchronous or type(self).asynchronous
-        self._loop = loop
-        self.keeps_listings = bool(listings) and self.dircache.use_listings_cache
-        self._construct_store = lru_cache(max_cache_size)(self._construct_store)  # type: ignore[method-assign]
-
-    @property
-    def loop(self) -> Any:
-        """The event loop on which others in fsspec run our coroutines; after a fork, that of the child."""
-        if self.asynchronous:
-            return None
-        return get_loop() if self._loop is None or self._pid != os.getpid() else self._loop
-
-    # --- paths and stores
-
-    def _construct_store(self, bucket: str) -> Store:
-        """Return the store of a bucket."""
-        return self.service.open(services.find(self.protocol)[0], bucket, self._given)
-
-    @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
-        """Return a path, or several, without the protocol and without a slash at the end."""
-        if isinstance(path, list | tuple | set):
-            return [cls._strip_protocol(each) for each in path]
-        text: str = stringify_path(path)
-        scheme = _SCHEME.match(text)
-        if scheme is not None:
-            known = services.schemes(cls.protocol)
-            if scheme[1].lower() not in known:
-                raise ValueError(f"{text!r} is no URL of {cls.protocol!r}: give one of {', '.join(sorted(known))}")
-            text = text[scheme.end() :]
-        return cls.root_marker + text.strip("/")
-
-    def _split_path(self, path: str) -> tuple[str, str]:
-        """Return the bucket, "" where there are none, and the key."""
-        stripped = self._strip_protocol(path).removeprefix(self.root_marker)
-        if not self.service.has_buckets:
-            return "", stripped
-        bucket, _, key = stripped.partition("/")
-        return bucket, key
-
-    def _join_path(self, bucket: str, key: str) -> str:
-        """Return the path of a key in a bucket."""
-        return f"{self.root_marker}{bucket}{'/' if bucket and key else ''}{key}"
-
-    def unstrip_protocol(self, name: str) -> str:
-        """Return the URL of a path."""
-        return f"{self.protocol}://{self._strip_protocol(name)}"
-
-    def invalidate_cache(self, path: str | None = None) -> None:
-        """Forget the listings that a path is in, and those below it; without a path, all."""
-        super().invalidate_cache(path)
-        if path is None:
-            self.dircache.clear()
-            return
-        name: str = self._strip_protocol(path)
-        above = {name[:end] for end in range(len(name) + 1) if end == len(name) or name[end] == "/"}
-        for kept in [*self.dircache]:
-            if kept in above or kept in ("", self.root_marker) or kept.startswith(name + "/"):
-                self.dircache.pop(kept, None)
 
     # --- what there is
 

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from objstore._arrow.columns import MARK, Span, metadata_start, read_layout
 from objstore.exceptions import GenericError, PreconditionError
 from objstore.operations.results import changed, strong
+from objstore.settings.extras import missing
 
 try:
     from pyarrow import PythonFile
     from pyarrow.parquet import ParquetFile
 except ImportError as error:
-    raise ImportError("objstore.parquet needs pyarrow: pip install 'objstore[pyarrow]'") from error
+    raise missing("objstore.parquet needs pyarrow", "pyarrow") from error
 
 if TYPE_CHECKING:
     from objstore.store import Store

@@ -16,13 +16,14 @@ from itertools import chain
 from typing import TYPE_CHECKING, TypedDict
 
 from objstore.exceptions import AlreadyExistsError, BaseError, InvalidRangeError
+from objstore.settings.extras import missing
 
 try:
     from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, SuffixByteRequest
     from zarr.abc.store import Store as ZarrStore
     from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
-except ImportError as missing:
-    raise ImportError("objstore.zarr needs zarr 3.4 (Python 3.12) or later: pip install 'objstore[zarr]'") from missing
+except ImportError as error:
+    raise missing("objstore.zarr needs zarr 3.4 (Python 3.12) or later", "zarr") from error
 
 if TYPE_CHECKING:
     from typing import Self

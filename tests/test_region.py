@@ -11,12 +11,12 @@ from typing import ClassVar
 import pytest
 
 from objstore.credentials.aws import Credential
+from objstore.credentials.sigv4 import SigV4
 from objstore.exceptions import BaseError, ConnectionFailedError
 from objstore.http.client import client_settings
-from objstore.http.identity import SigV4
 from objstore.http.retry import Policy
 from objstore.providers.cloud import s3
-from objstore.providers.cloud.bucket import Cloud
+from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.region import ServiceToFind
 from objstore.settings.options import RetryOptions
 from objstore.store import S3Store
@@ -67,7 +67,7 @@ def amazon() -> Iterator[str]:
 def store_in_no_region(address: str) -> S3Store:
     """Return a store whose service has yet to be found, at an address of ours."""
     store = S3Store("bucket", access_key_id="key", secret_access_key="secret")
-    assert isinstance(store.provider, Cloud)
+    assert isinstance(store.provider, Bucket)
     assert isinstance(store.provider.service, ServiceToFind)
     store.provider.service = ServiceToFind(
         dialect=s3.DIALECT,
@@ -86,7 +86,7 @@ def test_the_region_is_asked_for_once(amazon: str) -> None:
     assert store.get("b").bytes() == b"body"
     assert [seen[:2] for seen in Amazon.seen] == [("HEAD", "/bucket"), ("GET", "/bucket/a"), ("GET", "/bucket/b")]
     assert Amazon.seen[0][2] == ""
-    assert isinstance(store.provider, Cloud)
+    assert isinstance(store.provider, Bucket)
     assert store.provider.service.origin.startswith("http://localhost:")
 
 
@@ -119,5 +119,5 @@ def test_a_service_that_names_the_region_it_was_asked_for(amazon: str, monkeypat
 @pytest.mark.parametrize("given", [{"region": "eu-west-1"}, {"default_region": "eu-west-1"}, {"endpoint": "https://a"}])
 def test_what_was_said_is_not_asked_for(given: dict[str, str]) -> None:
     store = S3Store("bucket", **given)  # type: ignore[arg-type]
-    assert isinstance(store.provider, Cloud)
+    assert isinstance(store.provider, Bucket)
     assert not isinstance(store.provider.service, ServiceToFind)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from objstore import exceptions
 from objstore._core import Listing
-from objstore.interface.provider import Page
+from objstore.interface.values import Page
 from objstore.operations.split import HELD, Split
 
 PAGE = 10

@@ -6,7 +6,7 @@ import random
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from objstore.interface.provider import Range
+from objstore.interface.values import Range
 from objstore.operations.bulk import read_requests
 from objstore.operations.coalesce import Merged, coalesce
 from objstore.plans.run import run

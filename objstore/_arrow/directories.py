@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from objstore.exceptions import BaseError, NotFoundError, PermissionDeniedError
-from objstore.interface.provider import ListQuery
+from objstore.interface.values import ListQuery
 from objstore.plans.run import run
 from objstore.providers.web.multistatus import Entry as Answer
 from objstore.providers.web.webdav import meta_of

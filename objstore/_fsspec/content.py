@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from objstore._core import Bytes
+from objstore._fsspec.filesystem import FileSystem
 from objstore._fsspec.listing import Info, by_bucket, is_folder, is_mark, missing
 from objstore._fsspec.patterns import expand
 from objstore.exceptions import BaseError, InvalidRangeError
-from objstore.interface.provider import Range
+from objstore.interface.values import Range
 from objstore.operations import bulk, objects
 from objstore.operations.coalesce import coalesce
 from objstore.plans.effects import Plan
 from objstore.types import Buffer, GetOptions, PutResult
-
-if TYPE_CHECKING:
-    from objstore.fsspec import FsspecStore
 
 Mode: TypeAlias = Literal["overwrite", "create"]
 Bound: TypeAlias = int | None
@@ -33,7 +31,7 @@ LARGE = 64 << 20
 """From how many bytes on a value is written in parts."""
 
 
-def cat_file(fs: FsspecStore, path: str, start: Bound = None, end: Bound = None) -> Plan[bytes]:
+def cat_file(fs: FileSystem, path: str, start: Bound = None, end: Bound = None) -> Plan[bytes]:
     """Get the bytes of a file, or a range of them; a large one by parallel requests.
 
     Args:
@@ -78,7 +76,7 @@ class _Wanted(NamedTuple):
 
 
 def cat_ranges(
-    fs: FsspecStore,
+    fs: FileSystem,
     paths: Sequence[str],
     starts: Sequence[Bound] | Bound,
     ends: Sequence[Bound] | Bound,
@@ -131,7 +129,7 @@ def _one_each(name: str, bounds: Sequence[Bound] | Bound, count: int) -> Sequenc
     return bounds
 
 
-def _resolve(fs: FsspecStore, files: dict[str, list[_Wanted]], answers: list[Any]) -> Plan[None]:
+def _resolve(fs: FileSystem, files: dict[str, list[_Wanted]], answers: list[Any]) -> Plan[None]:
     """Ask for the sizes of the files where a bound counts from the end; count such bounds from the beginning."""
     counted = [path for path, ranges in files.items() if any(_from_end(wanted) for wanted in ranges)]
     if not counted:
@@ -158,7 +156,7 @@ def _within(wanted: _Wanted, size: int) -> _Wanted:
 
 
 def _read_ranges(
-    fs: FsspecStore,
+    fs: FileSystem,
     bucket: str,
     files: list[tuple[str, list[_Wanted]]],
     gap: int,
@@ -193,7 +191,7 @@ def _answer(body: Bytes | BaseError, first: int, last: int | None) -> bytes | Ba
 
 
 def cat(
-    fs: FsspecStore,
+    fs: FileSystem,
     path: str | Sequence[str],
     recursive: bool = False,
     on_error: Literal["raise", "omit", "return"] = "raise",
@@ -229,7 +227,7 @@ def cat(
     return {name: answer for name, answer in kept if on_error == "return" or not isinstance(answer, BaseException)}
 
 
-def pipe_file(fs: FsspecStore, path: str, value: Buffer | None, mode: Mode = "overwrite") -> Plan[PutResult]:
+def pipe_file(fs: FileSystem, path: str, value: Buffer | None, mode: Mode = "overwrite") -> Plan[PutResult]:
     """Write a file.
 
     Args:
@@ -255,7 +253,7 @@ def _checked(value: Any) -> Buffer:
 
 
 def pipe(
-    fs: FsspecStore,
+    fs: FileSystem,
     path: str | Mapping[str, Buffer],
     value: Buffer | None = None,
     mode: Mode = "overwrite",
@@ -283,13 +281,13 @@ def pipe(
         yield from pipe_file(fs, name, values[name], mode)
 
 
-def rm_file(fs: FsspecStore, path: str) -> Plan[None]:
+def rm_file(fs: FileSystem, path: str) -> Plan[None]:
     """Delete a file; one that does not exist counts as deleted."""
     yield from delete(fs, {fs._strip_protocol(path): None})
 
 
 def rm(
-    fs: FsspecStore,
+    fs: FileSystem,
     path: str | os.PathLike[str] | Sequence[str],
     recursive: bool = False,
     maxdepth: int | None = None,
@@ -310,7 +308,7 @@ def rm(
     yield from delete(fs, (yield from expand(fs, path, recursive, maxdepth)))
 
 
-def delete(fs: FsspecStore, entries: Mapping[str, Info | None]) -> Plan[None]:
+def delete(fs: FileSystem, entries: Mapping[str, Info | None]) -> Plan[None]:
     """Delete entries: the files, and the marks of folders."""
     names = [name for name, entry in entries.items() if is_mark(entry) or not is_folder(entry)]
     for bucket, items in by_bucket(fs, names).items():

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
+from objstore._fsspec.filesystem import FileSystem
 from objstore._fsspec.listing import exists, info, isfile
 from objstore.exceptions import AlreadyExistsError, NotSupportedError
 from objstore.operations import objects
 from objstore.plans.effects import Plan
 from objstore.types import HTTP_METHOD, ObjectMeta
 
-if TYPE_CHECKING:
-    from objstore.fsspec import FsspecStore
 
-
-def modified(fs: FsspecStore, path: str) -> Plan[datetime]:
+def modified(fs: FileSystem, path: str) -> Plan[datetime]:
     """Get the time at which a file was written, in UTC.
 
     Args:
@@ -30,7 +27,7 @@ def modified(fs: FsspecStore, path: str) -> Plan[datetime]:
     return (yield from _head(fs, path))["last_modified"]
 
 
-def created(fs: FsspecStore, path: str) -> Plan[datetime]:
+def created(fs: FileSystem, path: str) -> Plan[datetime]:
     """Get the time at which a file was written, in UTC: objects are replaced as a whole, so it is when this one began.
 
     Args:
@@ -43,12 +40,12 @@ def created(fs: FsspecStore, path: str) -> Plan[datetime]:
     return modified(fs, path)
 
 
-def _head(fs: FsspecStore, path: str) -> Plan[ObjectMeta]:
+def _head(fs: FileSystem, path: str) -> Plan[ObjectMeta]:
     bucket, key = fs._split_path(path)
     return objects.head(fs._construct_store(bucket), key)
 
 
-def ukey(fs: FsspecStore, path: str) -> Plan[str]:
+def ukey(fs: FileSystem, path: str) -> Plan[str]:
     """Get a text that is another one once the file has changed, as the service knows it now.
 
     Args:
@@ -60,7 +57,7 @@ def ukey(fs: FsspecStore, path: str) -> Plan[str]:
     return sha256(repr(known).encode()).hexdigest()
 
 
-def checksum(fs: FsspecStore, path: str) -> Plan[int]:
+def checksum(fs: FileSystem, path: str) -> Plan[int]:
     """Get a number that is another one once the file has changed, as the service knows it now.
 
     Args:
@@ -71,7 +68,7 @@ def checksum(fs: FsspecStore, path: str) -> Plan[int]:
 
 
 def sign(
-    fs: FsspecStore,
+    fs: FileSystem,
     path: str,
     expiration: int = 100,
     method: HTTP_METHOD = "GET",
@@ -97,7 +94,7 @@ def sign(
 
 
 def url(
-    fs: FsspecStore,
+    fs: FileSystem,
     path: str,
     expires: int = 3600,
     method: HTTP_METHOD = "GET",
@@ -116,7 +113,7 @@ def url(
 
 
 def mkdir(
-    fs: FsspecStore, path: str, create_parents: bool = True, exist_ok: bool = False, **kwargs: object
+    fs: FileSystem, path: str, create_parents: bool = True, exist_ok: bool = False, **kwargs: object
 ) -> Plan[None]:
     """Do nothing for a folder: it is there as soon as there is a file in it. A bucket cannot be made.
 
@@ -144,7 +141,7 @@ def mkdir(
         raise AlreadyExistsError(f"the bucket {bucket!r} exists already", path=path)
 
 
-def makedirs(fs: FsspecStore, path: str, exist_ok: bool = False) -> Plan[None]:
+def makedirs(fs: FileSystem, path: str, exist_ok: bool = False) -> Plan[None]:
     """Do nothing for a folder: it is there as soon as there is a file in it. A bucket cannot be made.
 
     Args:
@@ -155,7 +152,7 @@ def makedirs(fs: FsspecStore, path: str, exist_ok: bool = False) -> Plan[None]:
     return mkdir(fs, path, True, exist_ok)
 
 
-def rmdir(fs: FsspecStore, path: str) -> Plan[None]:
+def rmdir(fs: FileSystem, path: str) -> Plan[None]:
     """Do nothing for a folder: it is gone as soon as there is no file in it. A bucket cannot be deleted.
 
     Args:

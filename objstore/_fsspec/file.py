@@ -11,19 +11,17 @@ from __future__ import annotations
 import errno
 import io
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fsspec.asyn import AbstractAsyncStreamedFile
 from fsspec.spec import AbstractBufferedFile
 
+from objstore._fsspec.filesystem import FileSystem
 from objstore.exceptions import AlreadyExistsError, PreconditionError
 from objstore.operations.results import changed, strong
 from objstore.operations.writer import PARTS_IN_FLIGHT, WRITE_BUFFER, Writer, writer
 from objstore.plans.run import arun, run
 from objstore.types import Attributes, GetOptions, PutMode
-
-if TYPE_CHECKING:
-    from objstore.fsspec import FsspecStore
 
 READ_SIZE = 5 << 20
 LINE = 8 << 10
@@ -57,7 +55,7 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
 
     def __init__(
         self,
-        fs: FsspecStore,
+        fs: FileSystem,
         path: str,
         mode: str = "rb",
         block_size: int | str | None = None,
@@ -81,7 +79,7 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         block = buffer_size or (block_size if isinstance(block_size, int) else None) or READ_SIZE
         super().__init__(fs, path, mode, block, autocommit, cache_type, cache_options, size=size, **kwargs)
 
-    def _ask(self, fs: FsspecStore, path: str) -> int:
+    def _ask(self, fs: FileSystem, path: str) -> int:
         """Ask what there is to be read; return its size."""
         details = fs.info(path)
         if details["type"] == "directory":
@@ -165,7 +163,7 @@ class StreamedFile(AbstractAsyncStreamedFile):  # type: ignore[misc]
     _writer: Writer | None = None
 
     @classmethod
-    async def open(cls, fs: FsspecStore, path: str, mode: str, size: int | None = None) -> StreamedFile:
+    async def open(cls, fs: FileSystem, path: str, mode: str, size: int | None = None) -> StreamedFile:
         """Open a file."""
         _check_mode(mode)
         if mode == "rb" and size is None:
@@ -215,7 +213,7 @@ def _check_mode(mode: str) -> None:
 
 
 def _writer(
-    fs: FsspecStore,
+    fs: FileSystem,
     path: str,
     mode: str,
     buffer_size: int | None = None,

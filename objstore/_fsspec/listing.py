@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from objstore._fsspec.filesystem import FileSystem
 from objstore.exceptions import NotFoundError, NotSupportedError
 from objstore.operations import bulk, listing, objects
 from objstore.plans.effects import Call, Plan
@@ -21,7 +22,6 @@ from objstore.plans.run import run
 from objstore.types import ObjectMeta
 
 if TYPE_CHECKING:
-    from objstore.fsspec import FsspecStore
     from objstore.store import Store
 
 Info: TypeAlias = dict[str, Any]
@@ -34,7 +34,7 @@ MOST_THREADS = 16
 PAGE = 1000
 
 
-def info(fs: FsspecStore, path: str, *, refresh: bool = False) -> Plan[Info]:
+def info(fs: FileSystem, path: str, *, refresh: bool = False) -> Plan[Info]:
     """Get what is known about a file or a folder.
 
     Args:
@@ -65,14 +65,14 @@ def info(fs: FsspecStore, path: str, *, refresh: bool = False) -> Plan[Info]:
     raise missing(path)
 
 
-def _root(fs: FsspecStore, path: str, bucket: str) -> Plan[Info]:
+def _root(fs: FileSystem, path: str, bucket: str) -> Plan[Info]:
     """Return what is known about a bucket: that it is there."""
     if bucket:
         yield from _pages(fs._construct_store(bucket), None)()
     return folder(path)
 
 
-def _cached(fs: FsspecStore, path: str) -> Info | None:
+def _cached(fs: FileSystem, path: str) -> Info | None:
     found: list[Info] | None = fs._ls_from_cache(path)
     if found is None:
         return None
@@ -105,7 +105,7 @@ def missing(path: str) -> NotFoundError:
     return NotFoundError(f"{path!r} does not exist", path=path)
 
 
-def _file(fs: FsspecStore, bucket: str, meta: ObjectMeta) -> Info:
+def _file(fs: FileSystem, bucket: str, meta: ObjectMeta) -> Info:
     name = fs._join_path(bucket, meta["path"])
     known = {
         "e_tag": meta["e_tag"],
@@ -128,22 +128,22 @@ def is_folder(entry: Info | None) -> bool:
     return entry is not None and entry["type"] == "directory"
 
 
-def exists(fs: FsspecStore, path: str, *, refresh: bool = False) -> Plan[bool]:
+def exists(fs: FileSystem, path: str, *, refresh: bool = False) -> Plan[bool]:
     """Tell whether there is a file or a folder at a path."""
     return (yield from _type(fs, path, refresh)) is not None
 
 
-def isfile(fs: FsspecStore, path: str) -> Plan[bool]:
+def isfile(fs: FileSystem, path: str) -> Plan[bool]:
     """Tell whether there is an object at a path."""
     return (yield from _type(fs, path)) == "file"
 
 
-def isdir(fs: FsspecStore, path: str) -> Plan[bool]:
+def isdir(fs: FileSystem, path: str) -> Plan[bool]:
     """Tell whether there is anything below a path, and no object at it."""
     return (yield from _type(fs, path)) == "directory"
 
 
-def _type(fs: FsspecStore, path: str, refresh: bool = False) -> Plan[str | None]:
+def _type(fs: FileSystem, path: str, refresh: bool = False) -> Plan[str | None]:
     try:
         found = yield from info(fs, path, refresh=refresh)
     except FileNotFoundError:
@@ -152,7 +152,7 @@ def _type(fs: FsspecStore, path: str, refresh: bool = False) -> Plan[str | None]
     return kind
 
 
-def ls(fs: FsspecStore, path: str, detail: bool = False, *, refresh: bool = False) -> Plan[Any]:
+def ls(fs: FileSystem, path: str, detail: bool = False, *, refresh: bool = False) -> Plan[Any]:
     """List one level: the files and folders right below a path, sorted.
 
     Args:
@@ -174,7 +174,7 @@ def ls(fs: FsspecStore, path: str, detail: bool = False, *, refresh: bool = Fals
     return entries if detail else [entry["name"] for entry in entries]
 
 
-def _level(fs: FsspecStore, path: str) -> Plan[list[Info]]:
+def _level(fs: FileSystem, path: str) -> Plan[list[Info]]:
     bucket, key = _place(fs, path)
     store = fs._construct_store(bucket)
     result = yield from listing.list_with_delimiter(store, key + "/" if key else None)
@@ -186,7 +186,7 @@ def _level(fs: FsspecStore, path: str) -> Plan[list[Info]]:
     return sorted(entries, key=lambda entry: str(entry["name"]))
 
 
-def _place(fs: FsspecStore, path: str) -> tuple[str, str]:
+def _place(fs: FileSystem, path: str) -> tuple[str, str]:
     bucket, key = fs._split_path(path)
     if not bucket and fs.service.has_buckets:
         raise NotSupportedError("The buckets of an account cannot be listed", hint="Give a path that has a bucket.")
@@ -194,7 +194,7 @@ def _place(fs: FsspecStore, path: str) -> tuple[str, str]:
 
 
 def find(
-    fs: FsspecStore,
+    fs: FileSystem,
     path: str,
     maxdepth: int | None = None,
     withdirs: bool = False,
@@ -217,7 +217,7 @@ def find(
 
 
 def find_entries(
-    fs: FsspecStore,
+    fs: FileSystem,
     path: str,
     maxdepth: int | None = None,
     withdirs: bool = False,
@@ -246,7 +246,7 @@ def check_depth(maxdepth: int | None) -> None:
         raise ValueError(f"maxdepth = {maxdepth}: give at least 1")
 
 
-def add_itself(fs: FsspecStore, path: str, withdirs: bool, found: dict[str, Info]) -> Plan[None]:
+def add_itself(fs: FileSystem, path: str, withdirs: bool, found: dict[str, Info]) -> Plan[None]:
     """Add the path itself to what was found: a file, or, with folders wanted, a folder."""
     try:
         itself = yield from info(fs, path)
@@ -258,7 +258,7 @@ def add_itself(fs: FsspecStore, path: str, withdirs: bool, found: dict[str, Info
         found.setdefault(path, itself)
 
 
-def _all_below(fs: FsspecStore, bucket: str, key: str) -> Plan[dict[str, Info]]:
+def _all_below(fs: FileSystem, bucket: str, key: str) -> Plan[dict[str, Info]]:
     store = fs._construct_store(bucket)
     folders: dict[str, Info] = {}
     files: dict[str, Info] = {}
@@ -280,7 +280,7 @@ def _add_parents(folders: dict[str, Info], name: str, top: str) -> None:
         parent = parent.rpartition("/")[0]
 
 
-def _levels(fs: FsspecStore, path: str, depth: int, enter: Callable[[str], bool]) -> Plan[dict[str, Info]]:
+def _levels(fs: FileSystem, path: str, depth: int, enter: Callable[[str], bool]) -> Plan[dict[str, Info]]:
     """List level by level, the folders of each at the same time."""
     found: dict[str, Info] = {}
     paths = [path]
@@ -294,7 +294,7 @@ def _levels(fs: FsspecStore, path: str, depth: int, enter: Callable[[str], bool]
     return found
 
 
-def _entries(fs: FsspecStore, path: str) -> Plan[list[Info]]:
+def _entries(fs: FileSystem, path: str) -> Plan[list[Info]]:
     try:
         entries: list[Info] = yield from ls(fs, path, detail=True)
     except FileNotFoundError:
@@ -311,19 +311,19 @@ def at_once(plan: Callable[[T], Plan[W]], items: list[T]) -> Plan[list[W]]:
     return results
 
 
-def size(fs: FsspecStore, path: str) -> Plan[int]:
+def size(fs: FileSystem, path: str) -> Plan[int]:
     """Get the size of a file in bytes."""
     found: int = (yield from info(fs, path))["size"]
     return found
 
 
-def sizes(fs: FsspecStore, paths: Iterable[str]) -> Plan[list[int]]:
+def sizes(fs: FileSystem, paths: Iterable[str]) -> Plan[list[int]]:
     """Get the sizes of many files, in bytes."""
     metas = yield from heads(fs, [*paths])
     return [meta["size"] for meta in metas]
 
 
-def heads(fs: FsspecStore, paths: list[str]) -> Plan[list[ObjectMeta]]:
+def heads(fs: FileSystem, paths: list[str]) -> Plan[list[ObjectMeta]]:
     """Return the metadata of many files, in order; each bucket is asked once for all."""
     found: list[Any] = [None] * len(paths)
     for bucket, items in by_bucket(fs, paths).items():
@@ -333,7 +333,7 @@ def heads(fs: FsspecStore, paths: list[str]) -> Plan[list[ObjectMeta]]:
     return found
 
 
-def by_bucket(fs: FsspecStore, paths: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
+def by_bucket(fs: FileSystem, paths: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
     """Return for each bucket the keys in it, with the places of their paths."""
     groups: dict[str, list[tuple[int, str]]] = {}
     for index, path in enumerate(paths):
@@ -343,7 +343,7 @@ def by_bucket(fs: FsspecStore, paths: Iterable[str]) -> dict[str, list[tuple[int
 
 
 def du(
-    fs: FsspecStore, path: str, total: bool = True, maxdepth: int | None = None, withdirs: bool = False
+    fs: FileSystem, path: str, total: bool = True, maxdepth: int | None = None, withdirs: bool = False
 ) -> Plan[int | dict[str, int]]:
     """Count the bytes below a path, by one listing.
 

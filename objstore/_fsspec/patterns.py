@@ -10,19 +10,17 @@ import re
 from collections.abc import Iterable
 from functools import partial
 from glob import has_magic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fsspec.utils import glob_translate
 
+from objstore._fsspec.filesystem import FileSystem
 from objstore._fsspec.listing import Info, add_itself, check_depth, find_entries, is_folder, missing
 from objstore.plans.effects import Plan
 
-if TYPE_CHECKING:
-    from objstore.fsspec import FsspecStore
-
 
 def glob(
-    fs: FsspecStore, path: str, maxdepth: int | None = None, *, detail: bool = False, withdirs: bool = True
+    fs: FileSystem, path: str, maxdepth: int | None = None, *, detail: bool = False, withdirs: bool = True
 ) -> Plan[Any]:
     """Find files and folders by a pattern: ``*``, ``?`` and ``[...]`` within a name, ``**`` for any number of levels.
 
@@ -39,7 +37,7 @@ def glob(
     return dict(sorted(found.items())) if detail else sorted(found)
 
 
-def glob_entries(fs: FsspecStore, path: str, maxdepth: int | None, withdirs: bool = True) -> Plan[dict[str, Info]]:
+def glob_entries(fs: FileSystem, path: str, maxdepth: int | None, withdirs: bool = True) -> Plan[dict[str, Info]]:
     """Return what matches a pattern, by name."""
     check_depth(maxdepth)
     only_folders = path.endswith("/")
@@ -72,7 +70,7 @@ def _may_match(pattern: list[str], name: str) -> bool:
 
 
 def expand_path(
-    fs: FsspecStore,
+    fs: FileSystem,
     path: str | os.PathLike[str] | Iterable[str],
     recursive: bool = False,
     maxdepth: int | None = None,
@@ -94,7 +92,7 @@ def expand_path(
 
 
 def expand(
-    fs: FsspecStore,
+    fs: FileSystem,
     path: str | os.PathLike[str] | Iterable[str],
     recursive: bool = False,
     maxdepth: int | None = None,
@@ -116,7 +114,7 @@ def expand(
     return found
 
 
-def _matching(fs: FsspecStore, pattern: str, recursive: bool, maxdepth: int | None) -> Plan[dict[str, Info]]:
+def _matching(fs: FileSystem, pattern: str, recursive: bool, maxdepth: int | None) -> Plan[dict[str, Info]]:
     found = yield from glob_entries(fs, pattern, maxdepth)
     left = None if maxdepth is None else maxdepth - 1
     if recursive and left != 0:

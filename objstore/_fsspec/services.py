@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from objstore._fsspec.options import AZURE_NAMES, FILE_NAMES, GCS_NAMES, LOCAL_NAMES, S3_NAMES, Given, Rule
-from objstore.interface.provider import BucketKind
 from objstore.providers.cloud.azure import AZURE
 from objstore.providers.cloud.gcs import GCS
+from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.s3 import S3
 from objstore.settings.options import parse
 from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store, Store

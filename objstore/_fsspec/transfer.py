@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from glob import has_magic
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.implementations.local import LocalFileSystem, make_path_posix, trailing_sep
 from fsspec.utils import check_contained, isfilelike, other_paths
 
 from objstore._fsspec.content import LARGE, Mode, delete
+from objstore._fsspec.filesystem import FileSystem
 from objstore._fsspec.listing import (
     Info,
     at_once,
@@ -30,9 +31,6 @@ from objstore._fsspec.listing import (
 from objstore._fsspec.patterns import expand
 from objstore.operations import bulk, copying, downloads, objects
 from objstore.plans.effects import Call, Plan
-
-if TYPE_CHECKING:
-    from objstore.fsspec import FsspecStore
 
 Path1: TypeAlias = str | os.PathLike[str] | Sequence[str]
 Pair: TypeAlias = tuple[str, str]
@@ -53,7 +51,7 @@ def _targets(source: Path1, paths: Sequence[str], target: Any, into: bool) -> li
     return names
 
 
-def _sources(fs: FsspecStore, path: Path1, recursive: bool, maxdepth: int | None) -> Plan[dict[str, Info | None]]:
+def _sources(fs: FileSystem, path: Path1, recursive: bool, maxdepth: int | None) -> Plan[dict[str, Info | None]]:
     """Return what a path of the store stands for, sorted; without folders where they are not to be copied."""
     found = yield from expand(fs, path, recursive, maxdepth)
     if isinstance(path, str) and (not recursive or maxdepth is not None):
@@ -63,7 +61,7 @@ def _sources(fs: FsspecStore, path: Path1, recursive: bool, maxdepth: int | None
     return dict(sorted(found.items()))
 
 
-def _is_folder(fs: FsspecStore, path: Any) -> Plan[bool]:
+def _is_folder(fs: FileSystem, path: Any) -> Plan[bool]:
     return isinstance(path, str) and (trailing_sep(path) or (yield from isdir(fs, path)))
 
 
@@ -71,7 +69,7 @@ def _is_folder(fs: FsspecStore, path: Any) -> Plan[bool]:
 
 
 def get_file(
-    fs: FsspecStore, rpath: str, lpath: Any, callback: Callback = DEFAULT_CALLBACK, outfile: Any = None
+    fs: FileSystem, rpath: str, lpath: Any, callback: Callback = DEFAULT_CALLBACK, outfile: Any = None
 ) -> Plan[None]:
     """Download a file, by parallel requests; broken off, it goes on where it ended the next time.
 
@@ -96,7 +94,7 @@ def get_file(
         yield Call(partial(_make_folder, local))
 
 
-def _stream(fs: FsspecStore, rpath: str, file: Any, callback: Callback) -> Plan[None]:
+def _stream(fs: FileSystem, rpath: str, file: Any, callback: Callback) -> Plan[None]:
     """Write a file, part by part, into one that is open."""
     bucket, key = fs._split_path(rpath)
     result = yield from objects.get(fs._construct_store(bucket), key)
@@ -123,7 +121,7 @@ def _bytes_to(callback: Callback) -> Callable[[int, int, int], None] | None:
 
 
 def get(
-    fs: FsspecStore,
+    fs: FileSystem,
     rpath: Path1,
     lpath: Any,
     recursive: bool = False,
@@ -161,7 +159,7 @@ def get(
 
 
 def _get_pairs(
-    fs: FsspecStore, pairs: list[Pair], sources: Mapping[str, Info | None], callback: Callback, batch_size: int | None
+    fs: FileSystem, pairs: list[Pair], sources: Mapping[str, Info | None], callback: Callback, batch_size: int | None
 ) -> Plan[None]:
     callback.set_size(len(pairs))
     folders = {target for source, target in pairs if is_folder(sources[source])}
@@ -178,7 +176,7 @@ def _get_pairs(
         callback.relative_update(1)
 
 
-def _sizes(fs: FsspecStore, paths: list[str], known: Mapping[str, Info | None]) -> Plan[list[int | None]]:
+def _sizes(fs: FileSystem, paths: list[str], known: Mapping[str, Info | None]) -> Plan[list[int | None]]:
     """Return the sizes of files; a single one need not be asked for: it is downloaded as a large one is."""
     unknown = [path for path in paths if known[path] is None]
     if len(paths) == 1:
@@ -188,7 +186,7 @@ def _sizes(fs: FsspecStore, paths: list[str], known: Mapping[str, Info | None]) 
     return [asked[path] if path in asked else known[path]["size"] for path in paths]  # type: ignore[index]
 
 
-def _get_small(fs: FsspecStore, pairs: list[Pair], callback: Callback, batch_size: int | None) -> Plan[None]:
+def _get_small(fs: FileSystem, pairs: list[Pair], callback: Callback, batch_size: int | None) -> Plan[None]:
     """Download small files, many at a time, in bounded memory."""
     for bucket, items in by_bucket(fs, [source for source, _ in pairs]).items():
         store = fs._construct_store(bucket)
@@ -227,7 +225,7 @@ def _tell(callback: Callback, source: str, target: str, size: int) -> None:
 
 
 def put_file(
-    fs: FsspecStore, lpath: Any, rpath: str, callback: Callback = DEFAULT_CALLBACK, mode: Mode = "overwrite"
+    fs: FileSystem, lpath: Any, rpath: str, callback: Callback = DEFAULT_CALLBACK, mode: Mode = "overwrite"
 ) -> Plan[None]:
     """Upload a file, a large one in parallel parts; a folder needs none.
 
@@ -248,7 +246,7 @@ def put_file(
 
 
 def put(
-    fs: FsspecStore,
+    fs: FileSystem,
     lpath: Path1,
     rpath: Any,
     recursive: bool = False,
@@ -294,9 +292,7 @@ def _local_files(source: Path1, recursive: bool, maxdepth: int | None) -> list[s
     return found
 
 
-def _put_small(
-    fs: FsspecStore, pairs: list[Pair], callback: Callback, batch_size: int | None, mode: Mode
-) -> Plan[None]:
+def _put_small(fs: FileSystem, pairs: list[Pair], callback: Callback, batch_size: int | None, mode: Mode) -> Plan[None]:
     for bucket, items in by_bucket(fs, [target for _, target in pairs]).items():
         named = [(key, Path(pairs[index][0])) for index, key in items]
         most = batch_size or fs.batch_size
@@ -310,7 +306,7 @@ def _put_small(
 # --- within the store, and between stores
 
 
-def cp_file(fs: FsspecStore, path1: str, path2: str) -> Plan[None]:
+def cp_file(fs: FileSystem, path1: str, path2: str) -> Plan[None]:
     """Copy a file, on the server where the service can; between buckets too.
 
     Raises:
@@ -323,7 +319,7 @@ def cp_file(fs: FsspecStore, path1: str, path2: str) -> Plan[None]:
 
 
 def copy(
-    fs: FsspecStore,
+    fs: FileSystem,
     path1: Path1,
     path2: Any,
     recursive: bool = False,
@@ -351,7 +347,7 @@ def copy(
 
 
 def _copy_pairs(
-    fs: FsspecStore, path1: Path1, path2: Any, recursive: bool, maxdepth: int | None
+    fs: FileSystem, path1: Path1, path2: Any, recursive: bool, maxdepth: int | None
 ) -> Plan[tuple[dict[str, Info | None], list[Pair]]]:
     """Return what the sources are, and which files are to be copied where."""
     if isinstance(path1, list) and isinstance(path2, list):
@@ -367,7 +363,7 @@ def _copy_pairs(
     return sources, [pair for pair in pairs if not is_folder(sources[pair[0]])]
 
 
-def _copy_pair(fs: FsspecStore, ignore: bool, pair: Pair) -> Plan[None]:
+def _copy_pair(fs: FileSystem, ignore: bool, pair: Pair) -> Plan[None]:
     try:
         yield from cp_file(fs, *pair)
     except FileNotFoundError:
@@ -375,7 +371,7 @@ def _copy_pair(fs: FsspecStore, ignore: bool, pair: Pair) -> Plan[None]:
             raise
 
 
-def mv(fs: FsspecStore, path1: Path1, path2: Any, recursive: bool = False, maxdepth: int | None = None) -> Plan[None]:
+def mv(fs: FileSystem, path1: Path1, path2: Any, recursive: bool = False, maxdepth: int | None = None) -> Plan[None]:
     """Move files and folders: copy them, then delete those that are at another path now.
 
     Args:
@@ -395,6 +391,6 @@ def mv(fs: FsspecStore, path1: Path1, path2: Any, recursive: bool = False, maxde
     yield from delete(fs, {name: entry for name, entry in sources.items() if name not in kept})
 
 
-def mv_file(fs: FsspecStore, path1: str, path2: str) -> Plan[None]:
+def mv_file(fs: FileSystem, path1: str, path2: str) -> Plan[None]:
     """Move a file; moved to itself, it stays."""
     yield from mv(fs, [path1], [path2])

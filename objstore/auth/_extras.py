@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from objstore.settings.extras import missing
+
 
 def extra(name: str, module: str) -> Any:
     """Return a module of an optional library.
@@ -19,4 +21,4 @@ def extra(name: str, module: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise ImportError(f"{module} is not installed: pip install 'objstore[{name}]'") from error
+        raise missing(f"{module} is not installed", name) from error

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from objstore.auth._extras import extra
 from objstore.auth._http import TIMEOUT, async_session, new_session
 from objstore.settings.urls import read_url
-from objstore.stores.base import USER_AGENT
+from objstore.version import USER_AGENT
 
 if TYPE_CHECKING:
     from typing import Self

@@ -7,30 +7,19 @@ Its one invariant: an exchange that is over has, for every request, either a rep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
-from objstore._core import Batch, Buffer, Bytes, Reply
+from objstore._core import Batch, Buffer, Bytes, Reply, Signer
 from objstore.exceptions import BaseError
 from objstore.http.retry import Failure
-from objstore.interface.provider import WHOLE, Range, Target
+from objstore.http.service import Service
+from objstore.http.shape import Shape
+from objstore.interface.values import WHOLE, Range, Target
 from objstore.plans.effects import Background, Plan
-from objstore.signing.sigv4 import EMPTY_PAYLOAD
-
-if TYPE_CHECKING:
-    from objstore._core import Signer
-    from objstore.http.service import Service
 
 RENEW_SECONDS = 240.0
 """How long one signature is used: services take it for 15 minutes, retries and clocks need some of them."""
-
-
-class Shape(NamedTuple):
-    """What requests have in common as far as the signature is concerned."""
-
-    method: str
-    headers: Mapping[str, str]
-    payload_hash: str = EMPTY_PAYLOAD
 
 
 class _Progress(NamedTuple):

@@ -11,9 +11,9 @@ from objstore._core import ClientSettings, Reply, Signer
 from objstore.exceptions import BaseError, CorruptResponseError
 from objstore.http.client import header_lines
 from objstore.http.dialect import Dialect
-from objstore.http.exchange import Shape
 from objstore.http.identity import Identity
 from objstore.http.retry import Failure, Policy, understand
+from objstore.http.shape import Shape
 from objstore.http.xml import parse
 from objstore.plans.effects import Plan
 

@@ -9,7 +9,7 @@ from operator import add, index
 from typing import Any, get_args
 
 from objstore.exceptions import InvalidRangeError
-from objstore.interface.provider import ANY, RESERVED, WHOLE, Conditions, Range, WriteOptions
+from objstore.interface.values import ANY, RESERVED, WHOLE, Conditions, Range, WriteOptions
 from objstore.types import HTTP_METHOD, Attributes, GetOptions, PutMode
 
 _GET_OPTIONS = frozenset(

@@ -11,11 +11,13 @@ import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError, InvalidRangeError
-from objstore.interface.provider import WHOLE, Exchange, Fetch, Provider, Range, Read, Reads, Target, WriteOptions
+from objstore.interface.provider import Exchange, Fetch, Provider
+from objstore.interface.store import BaseStore
+from objstore.interface.values import WHOLE, Range, Read, Reads, Target, WriteOptions
 from objstore.operations.arguments import check_at_least, read_write_options
 from objstore.operations.objects import EMPTY, put_body
 from objstore.operations.progress import news, onward, settle, tell
@@ -23,9 +25,6 @@ from objstore.operations.sources import check_file, open_body
 from objstore.plans.effects import Plan
 from objstore.plans.run import arun, run
 from objstore.types import Attributes, ObjectMeta, Progress, PutInput, PutMode, PutResult, Request
-
-if TYPE_CHECKING:
-    from objstore.store import Store
 
 IN_FLIGHT = 64
 WINDOW = 256 << 20
@@ -38,7 +37,7 @@ OnError: TypeAlias = Literal["raise", "return"]
 
 @overload
 def get_many(
-    store: Store,
+    store: BaseStore,
     requests: Iterable[Request],
     *,
     out: Any = None,
@@ -50,7 +49,7 @@ def get_many(
 
 @overload
 def get_many(
-    store: Store,
+    store: BaseStore,
     requests: Iterable[Request],
     *,
     out: Any = None,
@@ -61,7 +60,7 @@ def get_many(
 
 
 def get_many(
-    store: Store,
+    store: BaseStore,
     requests: Iterable[Request],
     *,
     out: Any = None,
@@ -100,7 +99,7 @@ def get_many(
         fetch.close()
 
 
-def read_requests(store: Store, requests: Iterable[Request]) -> Reads:
+def read_requests(store: BaseStore, requests: Iterable[Request]) -> Reads:
     """Return the requests of a bulk read, checked."""
     _check_several(requests)
     paths: list[str] = []
@@ -215,7 +214,7 @@ class ManyResults(Generic[ResultT]):
 
     def __init__(
         self,
-        store: Store,
+        store: BaseStore,
         reads: Reads,
         on_error: OnError,
         in_flight: int,
@@ -287,7 +286,7 @@ class ManyResults(Generic[ResultT]):
 
 @overload
 def iter_many(
-    store: Store,
+    store: BaseStore,
     requests: Iterable[Request],
     *,
     on_error: Literal["raise"] = "raise",
@@ -299,7 +298,7 @@ def iter_many(
 
 @overload
 def iter_many(
-    store: Store,
+    store: BaseStore,
     requests: Iterable[Request],
     *,
     on_error: Literal["return"],
@@ -310,7 +309,7 @@ def iter_many(
 
 
 def iter_many(
-    store: Store,
+    store: BaseStore,
     requests: Iterable[Request],
     *,
     on_error: OnError = "raise",
@@ -341,7 +340,7 @@ def iter_many(
 
 @overload
 def head_many(
-    store: Store,
+    store: BaseStore,
     paths: Iterable[str],
     *,
     on_error: Literal["raise"] = "raise",
@@ -352,7 +351,7 @@ def head_many(
 
 @overload
 def head_many(
-    store: Store,
+    store: BaseStore,
     paths: Iterable[str],
     *,
     on_error: Literal["return"],
@@ -362,7 +361,7 @@ def head_many(
 
 
 def head_many(
-    store: Store,
+    store: BaseStore,
     paths: Iterable[str],
     *,
     on_error: OnError = "raise",
@@ -395,7 +394,7 @@ def head_many(
 
 @overload
 def put_many(
-    store: Store,
+    store: BaseStore,
     items: Iterable[tuple[str, PutInput]] | Mapping[str, PutInput],
     *,
     attributes: Attributes | None = None,
@@ -408,7 +407,7 @@ def put_many(
 
 @overload
 def put_many(
-    store: Store,
+    store: BaseStore,
     items: Iterable[tuple[str, PutInput]] | Mapping[str, PutInput],
     *,
     attributes: Attributes | None = None,
@@ -420,7 +419,7 @@ def put_many(
 
 
 def put_many(
-    store: Store,
+    store: BaseStore,
     items: Iterable[tuple[str, PutInput]] | Mapping[str, PutInput],
     *,
     attributes: Attributes | None = None,
@@ -503,7 +502,7 @@ def _put_group(
 
 
 def upload(
-    store: Store,
+    store: BaseStore,
     file: str | Path,
     path: str,
     *,

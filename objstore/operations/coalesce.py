@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from objstore._core import Bytes
-from objstore.interface.provider import Range
+from objstore.interface.values import Range
 
 BYTES_PER_SECOND = 1e9
 """What reading a gap is taken to cost: a fast network's pace, and about what a copy into fresh memory reaches."""

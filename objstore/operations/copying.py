@@ -9,25 +9,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Bytes
-from objstore.interface.provider import ANY, Source, WriteOptions
+from objstore.interface.store import BaseStore
+from objstore.interface.values import ANY, Source, WriteOptions
 from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
 from objstore.operations.results import BytesStream
 from objstore.plans.effects import Plan
 
 if TYPE_CHECKING:
-    from objstore.store import Store
     from objstore.types import Progress
 
 PARTS_IN_FLIGHT = 12
 
 
 def copy(
-    store: Store,
+    store: BaseStore,
     from_: str,
     to: str,
     *,
     overwrite: bool = True,
-    to_store: Store | None = None,
+    to_store: BaseStore | None = None,
     progress: Progress | None = None,
 ) -> Plan[None]:
     """Copy an object: on the server where the service can, else through this machine.
@@ -58,7 +58,7 @@ def copy(
 
 
 def _carry(
-    store: Store, path: str, other: Store, target: str, overwrite: bool, progress: Progress | None
+    store: BaseStore, path: str, other: BaseStore, target: str, overwrite: bool, progress: Progress | None
 ) -> Plan[None]:
     """Read an object here and write it there, a few parts at a time."""
     result = yield from get(store, path)
@@ -101,7 +101,7 @@ class _Remote:
 
 
 def rename(
-    store: Store, from_: str, to: str, *, overwrite: bool = True, progress: Progress | None = None
+    store: BaseStore, from_: str, to: str, *, overwrite: bool = True, progress: Progress | None = None
 ) -> Plan[None]:
     """Rename an object; where the service cannot, copy it and delete the old one. Renamed to itself, it stays.
 

@@ -15,24 +15,22 @@ import fcntl
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from objstore import exceptions as errors
-from objstore.interface.provider import ANY, Conditions, Fetch, Range, Reads
+from objstore.interface.provider import Fetch
+from objstore.interface.store import BaseStore
+from objstore.interface.values import ANY, Conditions, Range, Reads
 from objstore.operations.arguments import check_at_least
 from objstore.operations.results import changed, check_version, strong
 from objstore.plans.effects import Call, Plan
 from objstore.types import ObjectMeta, Progress
-
-if TYPE_CHECKING:
-    from objstore.store import Store
 
 PART = 16 << 20
 IN_FLIGHT = 16
 
 
 def download(
-    store: Store,
+    store: BaseStore,
     path: str,
     file: str | Path,
     *,

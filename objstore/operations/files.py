@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
 from objstore._core import Buffer
 from objstore.exceptions import AlreadyExistsError, NotFoundError
-from objstore.interface.provider import ANY
+from objstore.interface.store import BaseStore
+from objstore.interface.values import ANY
 from objstore.operations.reader import READ_BUFFER, Reader, open_object
 from objstore.operations.writer import PARTS_IN_FLIGHT, WRITE_BUFFER, Writer, writer
 from objstore.plans.run import run
 
 if TYPE_CHECKING:
-    from objstore.store import Store
     from objstore.types import Attributes, PutMode
     from objstore.types import Buffer as BufferLike
 
@@ -217,13 +217,13 @@ def _read_mode(mode: str) -> _Mode:
 
 @overload
 def open(
-    store: Store, path: str, mode: BinaryReadMode = "rb", *, buffer_size: int | None = None, size: int | None = None
+    store: BaseStore, path: str, mode: BinaryReadMode = "rb", *, buffer_size: int | None = None, size: int | None = None
 ) -> ObjectReader: ...
 
 
 @overload
 def open(
-    store: Store,
+    store: BaseStore,
     path: str,
     mode: BinaryWriteMode,
     *,
@@ -236,7 +236,7 @@ def open(
 
 @overload
 def open(
-    store: Store,
+    store: BaseStore,
     path: str,
     mode: TextMode,
     *,
@@ -253,7 +253,7 @@ def open(
 
 @overload
 def open(
-    store: Store,
+    store: BaseStore,
     path: str,
     mode: str,
     *,
@@ -269,7 +269,7 @@ def open(
 
 
 def open(
-    store: Store,
+    store: BaseStore,
     path: str,
     mode: str = "rb",
     *,
@@ -328,7 +328,7 @@ def _refuse(mode: str, unfit: bool, **arguments: object) -> None:
             raise ValueError(f"mode = {mode!r} does not go with {name} = {value!r}")
 
 
-def _check_absent(store: Store, path: str) -> None:
+def _check_absent(store: BaseStore, path: str) -> None:
     """Raise if an object that is to be created exists: now, not after all of it has been written."""
     with suppress(NotFoundError):
         run(store.provider.head(store.key(path), ANY))

@@ -14,6 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from objstore._core import Listing
+from objstore.settings.extras import missing
 from objstore.types import ObjectMeta
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def arrow() -> Form[RecordBatch, Table]:
     try:
         from arro3.core import RecordBatch, Table
     except ImportError as error:
-        raise ImportError("return_arrow needs arro3-core: pip install 'objstore[arrow]'") from error
+        raise missing("return_arrow needs arro3-core", "arrow") from error
 
     def cut(listing: Listing, prefix: str, start: int, stop: int | None) -> RecordBatch:
         return RecordBatch.from_arrow(listing.arrow(prefix, start, stop))

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, 
 
 from objstore._core import Listing
 from objstore.exceptions import BaseError
-from objstore.interface.provider import ListMany, ListQuery, Page, Provider
+from objstore.interface.provider import ListMany, Provider
+from objstore.interface.store import BaseStore
+from objstore.interface.values import ListQuery, Page
 from objstore.operations.arguments import check_at_least
 from objstore.operations.formats import DICTS, Form, arrow
 from objstore.operations.glob import Pattern
@@ -27,7 +29,6 @@ from objstore.plans.effects import Plan
 if TYPE_CHECKING:
     from arro3.core import RecordBatch, Table
 
-    from objstore.store import Store
     from objstore.types import ListResult, ObjectMeta, Progress
 
 By: TypeAlias = Literal["segment", "string"]
@@ -40,7 +41,7 @@ LEVELS_IN_FLIGHT = 64
 
 @overload
 def list(
-    store: Store,
+    store: BaseStore,
     prefix: str | None = None,
     *,
     offset: str | None = None,
@@ -54,7 +55,7 @@ def list(
 
 @overload
 def list(
-    store: Store,
+    store: BaseStore,
     prefix: str | None = None,
     *,
     offset: str | None = None,
@@ -67,7 +68,7 @@ def list(
 
 
 def list(
-    store: Store,
+    store: BaseStore,
     prefix: str | None = None,
     *,
     offset: str | None = None,
@@ -108,14 +109,14 @@ def list(
     return _stream(store, pages, chunk_size, return_arrow, progress)
 
 
-def _offset(store: Store, offset: str | None, by: By) -> str:
+def _offset(store: BaseStore, offset: str | None, by: By) -> str:
     if offset is None:
         return ""
     return store.full_prefix(offset, by) if by == "string" else store.key(offset)
 
 
 def _stream(
-    store: Store, pages: Pages, chunk_size: int, return_arrow: bool, progress: Progress | None
+    store: BaseStore, pages: Pages, chunk_size: int, return_arrow: bool, progress: Progress | None
 ) -> ListStream[Any]:
     cut, chunk = store.full_prefix(None), check_at_least("chunk_size", chunk_size, 0)
     if return_arrow:
@@ -179,7 +180,7 @@ class _SideBySide:
 class LevelStream(Stream["ListResult[T]"], Generic[T]):
     """The pages of one level: each has the prefixes and the objects that it brought."""
 
-    def __init__(self, store: Store, query: ListQuery, form: Form[T, Any], progress: Progress | None) -> None:
+    def __init__(self, store: BaseStore, query: ListQuery, form: Form[T, Any], progress: Progress | None) -> None:
         self._store = store
         self._found = Found(progress)
         self._pages = _OneAfterTheOther(store.provider, query)
@@ -208,7 +209,7 @@ class LevelStream(Stream["ListResult[T]"], Generic[T]):
 
 @overload
 def list_level(
-    store: Store,
+    store: BaseStore,
     prefix: str | None = None,
     *,
     offset: str | None = None,
@@ -220,7 +221,7 @@ def list_level(
 
 @overload
 def list_level(
-    store: Store,
+    store: BaseStore,
     prefix: str | None = None,
     *,
     offset: str | None = None,
@@ -231,7 +232,7 @@ def list_level(
 
 
 def list_level(
-    store: Store,
+    store: BaseStore,
     prefix: str | None = None,
     *,
     offset: str | None = None,
@@ -256,13 +257,13 @@ def list_level(
     return _one_level(store, query, return_arrow, progress)
 
 
-def _one_level(store: Store, query: ListQuery, return_arrow: bool, progress: Progress | None) -> LevelStream[Any]:
+def _one_level(store: BaseStore, query: ListQuery, return_arrow: bool, progress: Progress | None) -> LevelStream[Any]:
     return LevelStream(store, query, arrow() if return_arrow else DICTS, progress)
 
 
 @overload
 def list_with_delimiter(
-    store: Store,
+    store: BaseStore,
     prefix: str | None = None,
     *,
     return_arrow: Literal[False] = False,
@@ -272,7 +273,7 @@ def list_with_delimiter(
 
 @overload
 def list_with_delimiter(
-    store: Store,
+    store: BaseStore,
     prefix: str | None = None,
     *,
     return_arrow: Literal[True],
@@ -281,7 +282,7 @@ def list_with_delimiter(
 
 
 def list_with_delimiter(
-    store: Store,
+    store: BaseStore,
     prefix: str | None = None,
     *,
     return_arrow: bool = False,
@@ -341,7 +342,7 @@ class Level(NamedTuple):
 class _Walk(Stream[Level]):
     """Level after level, the upper ones first."""
 
-    def __init__(self, store: Store, prefix: str | None, progress: Progress | None) -> None:
+    def __init__(self, store: BaseStore, prefix: str | None, progress: Progress | None) -> None:
         self._store = store
         self._found = Found(progress)
         self._top = store.full_prefix(prefix)
@@ -363,7 +364,7 @@ class _Walk(Stream[Level]):
         return Level(store.folder(level.prefix), [*map(store.folder, level.below)], objects)
 
 
-def walk(store: Store, prefix: str | None = None, *, progress: Progress | None = None) -> Stream[Level]:
+def walk(store: BaseStore, prefix: str | None = None, *, progress: Progress | None = None) -> Stream[Level]:
     """Go through the levels below a prefix, from the top; up to 64 of them are read at a time.
 
     Args:
@@ -384,7 +385,7 @@ def walk(store: Store, prefix: str | None = None, *, progress: Progress | None =
 class _Matching:
     """The pages of the objects that match a pattern."""
 
-    def __init__(self, store: Store, pattern: Pattern) -> None:
+    def __init__(self, store: BaseStore, pattern: Pattern) -> None:
         self._store = store
         self._pattern = pattern
         self._rows: deque[Rows] = deque()
@@ -428,7 +429,7 @@ class _Matching:
 
 @overload
 def glob(
-    store: Store,
+    store: BaseStore,
     pattern: str,
     *,
     chunk_size: int = 50,
@@ -439,7 +440,7 @@ def glob(
 
 @overload
 def glob(
-    store: Store,
+    store: BaseStore,
     pattern: str,
     *,
     chunk_size: int = 50,
@@ -449,7 +450,7 @@ def glob(
 
 
 def glob(
-    store: Store,
+    store: BaseStore,
     pattern: str,
     *,
     chunk_size: int = 50,
@@ -478,7 +479,7 @@ def glob(
 # --- what is done to all that a listing finds
 
 
-def delete_prefix(store: Store, prefix: str, *, by: By = "segment", progress: Progress | None = None) -> Plan[int]:
+def delete_prefix(store: BaseStore, prefix: str, *, by: By = "segment", progress: Progress | None = None) -> Plan[int]:
     """Delete all objects below a prefix, as they are listed.
 
     Args:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 from objstore import exceptions as errors
 from objstore._core import Buffer, Bytes
-from objstore.interface.provider import ANY, WHOLE, Conditions, Fetched, Provider, Range, Reads, Source, WriteOptions
+from objstore.interface.provider import Provider
+from objstore.interface.store import BaseStore
+from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, Source, WriteOptions
 from objstore.operations.arguments import (
     check_at_least,
     check_signing,
@@ -39,9 +41,6 @@ from objstore.types import (
     PutResult,
 )
 
-if TYPE_CHECKING:
-    from objstore.store import Store
-
 EMPTY = Source(Buffer(b""), 0)
 RANGES_IN_FLIGHT = 64
 DELETES_IN_FLIGHT = 20
@@ -49,7 +48,7 @@ DEFAULT_CHUNK = 5 << 20
 
 
 def get(
-    store: Store, path: str, *, options: GetOptions | None = None, progress: Progress | None = None
+    store: BaseStore, path: str, *, options: GetOptions | None = None, progress: Progress | None = None
 ) -> Plan[GetResult]:
     """Get an object.
 
@@ -103,7 +102,7 @@ def _first(provider: Provider, key: str, range: Range, conditions: Conditions) -
 
 
 def get_range(
-    store: Store,
+    store: BaseStore,
     path: str,
     *,
     start: int,
@@ -130,7 +129,7 @@ def get_range(
 
 
 def get_ranges(
-    store: Store,
+    store: BaseStore,
     path: str,
     *,
     starts: Sequence[int],
@@ -203,7 +202,7 @@ def _bodies(
         fetch.close()
 
 
-def head(store: Store, path: str) -> Plan[ObjectMeta]:
+def head(store: BaseStore, path: str) -> Plan[ObjectMeta]:
     """Get the metadata of an object: path, size, time, ETag and version.
 
     Args:
@@ -220,7 +219,7 @@ def head(store: Store, path: str) -> Plan[ObjectMeta]:
 
 
 def put(
-    store: Store,
+    store: BaseStore,
     path: str,
     file: PutInput,
     *,
@@ -333,7 +332,7 @@ def send_parts(
         raise
 
 
-def delete(store: Store, paths: str | Sequence[str], *, progress: Progress | None = None) -> Plan[None]:
+def delete(store: BaseStore, paths: str | Sequence[str], *, progress: Progress | None = None) -> Plan[None]:
     """Delete one object or many; S3 takes a thousand by one request.
 
     Args:
@@ -370,7 +369,7 @@ def raise_first(failed: Mapping[str, errors.BaseError], total: int) -> None:
 
 @overload
 def sign(  # type: ignore[overload-overlap]  # a str is a sequence of str, but the first is looked at first
-    store: Store,
+    store: BaseStore,
     method: HTTP_METHOD,
     paths: str,
     expires_in: timedelta,
@@ -381,7 +380,7 @@ def sign(  # type: ignore[overload-overlap]  # a str is a sequence of str, but t
 
 @overload
 def sign(
-    store: Store,
+    store: BaseStore,
     method: HTTP_METHOD,
     paths: Sequence[str],
     expires_in: timedelta,
@@ -391,7 +390,7 @@ def sign(
 
 
 def sign(
-    store: Store,
+    store: BaseStore,
     method: HTTP_METHOD,
     paths: str | Sequence[str],
     expires_in: timedelta,

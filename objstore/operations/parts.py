@@ -8,7 +8,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 from objstore import exceptions as errors
-from objstore.interface.provider import Provider, Source, Upload, WriteOptions
+from objstore.interface.provider import Provider, Upload
+from objstore.interface.values import Source, WriteOptions
 from objstore.operations.progress import tell
 from objstore.plans.effects import Plan
 from objstore.types import Progress, PutResult

@@ -11,7 +11,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Bytes
-from objstore.interface.provider import ANY, Conditions, Fetched, Provider, Range
+from objstore.interface.provider import Provider
+from objstore.interface.store import BaseStore
+from objstore.interface.values import ANY, Conditions, Fetched, Range
 from objstore.operations.arguments import check_at_least
 from objstore.operations.results import changed, read_into, strong
 from objstore.plans.effects import Plan, alone
@@ -20,7 +22,6 @@ from objstore.plans.run import arun, both, run
 if TYPE_CHECKING:
     from typing import Self
 
-    from objstore.store import Store
     from objstore.types import Buffer as BufferLike
 
 READ_BUFFER = 1 << 20
@@ -198,7 +199,7 @@ def version_of(fetched: Fetched) -> Conditions:
     return Conditions(if_match=strong(fetched.meta["e_tag"]), version=fetched.meta["version"])
 
 
-def open_object(store: Store, path: str, buffer_size: int = READ_BUFFER, size: int | None = None) -> Plan[Reader]:
+def open_object(store: BaseStore, path: str, buffer_size: int = READ_BUFFER, size: int | None = None) -> Plan[Reader]:
     """Begin to read an object; a request asks for its size, unless that is known."""
     check_at_least("buffer_size", buffer_size, 1)
     key = store.key(path)
@@ -353,7 +354,9 @@ class AsyncReadableFile(_File):
         return line
 
 
-def open_reader(store: Store, path: str, *, buffer_size: int = READ_BUFFER, size: int | None = None) -> ReadableFile:
+def open_reader(
+    store: BaseStore, path: str, *, buffer_size: int = READ_BUFFER, size: int | None = None
+) -> ReadableFile:
     """Open an object for reading, as a file in obstore's shape; `open` gives a Python file object.
 
     Small reads fetch `buffer_size` bytes; if they go on where they ended, twice as many each time, up to 32 MiB. Large
@@ -372,7 +375,7 @@ def open_reader(store: Store, path: str, *, buffer_size: int = READ_BUFFER, size
 
 
 async def open_reader_async(
-    store: Store, path: str, *, buffer_size: int = READ_BUFFER, size: int | None = None
+    store: BaseStore, path: str, *, buffer_size: int = READ_BUFFER, size: int | None = None
 ) -> AsyncReadableFile:
     """Open an object for reading, as a file in obstore's shape whose methods are to be awaited.
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from objstore import exceptions as errors
 from objstore._core import Buffer, Bytes, Listing
-from objstore.interface.provider import Conditions, Fetch, Fetched, Provider, Range, Reads, Target
+from objstore.interface.provider import Fetch, Provider
+from objstore.interface.values import Conditions, Fetched, Range, Reads, Target
 from objstore.operations.arguments import check_at_least
 from objstore.operations.formats import Form
 from objstore.operations.progress import Found, news, onward, settle, tell

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from objstore._core import Buffer
 from objstore.exceptions import SourceChangedError
-from objstore.interface.provider import Source
+from objstore.interface.values import Source
 from objstore.plans.effects import Call, Plan
 from objstore.types import PutInput
 

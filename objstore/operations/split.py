@@ -18,7 +18,7 @@ from itertools import chain, islice, zip_longest
 from math import inf
 
 from objstore.exceptions import NotSupportedError
-from objstore.interface.provider import Page
+from objstore.interface.values import Page
 from objstore.operations.results import Rows
 
 HELD = 8

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer
-from objstore.interface.provider import Provider, Source, WriteOptions
+from objstore.interface.provider import Provider
+from objstore.interface.store import BaseStore
+from objstore.interface.values import Source, WriteOptions
 from objstore.operations.arguments import check_at_least, read_write_options
 from objstore.operations.parts import Parts, begin_parts
 from objstore.operations.sources import cut, unfit
@@ -22,7 +24,6 @@ from objstore.plans.run import both, run
 if TYPE_CHECKING:
     from typing import Self
 
-    from objstore.store import Store
     from objstore.types import Attributes, PutMode, PutResult
     from objstore.types import Buffer as BufferLike
 
@@ -155,7 +156,7 @@ class Writer:
 
 
 def writer(
-    store: Store,
+    store: BaseStore,
     path: str,
     attributes: Attributes | None,
     tags: Mapping[str, str] | None,
@@ -283,7 +284,7 @@ class AsyncWritableFile(_File):
 
 
 def open_writer(
-    store: Store,
+    store: BaseStore,
     path: str,
     *,
     attributes: Attributes | None = None,
@@ -309,7 +310,7 @@ def open_writer(
 
 
 def open_writer_async(
-    store: Store,
+    store: BaseStore,
     path: str,
     *,
     attributes: Attributes | None = None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from objstore import exceptions as errors
 from objstore.exceptions import BaseError
 from objstore.http.client import http_date
-from objstore.interface.provider import Conditions, WriteOptions
+from objstore.interface.values import Conditions, WriteOptions
 
 
 def read_headers(conditions: Conditions) -> dict[str, str]:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 from objstore._core import Reply
 from objstore.exceptions import BaseError
-from objstore.http.exchange import Exchange, Shape
+from objstore.http.exchange import Exchange
 from objstore.http.retry import Failure
 from objstore.http.service import Service
-from objstore.interface.provider import Source, WriteOptions
+from objstore.http.shape import Shape
+from objstore.interface.values import Source, WriteOptions
 from objstore.providers.conditional_headers import write_error
 from objstore.types import ObjectMeta, PutResult
 

@@ -17,14 +17,14 @@ from weakref import WeakValueDictionary
 from objstore import exceptions as errors
 from objstore._core import Bytes, Listing
 from objstore.exceptions import BaseError
-from objstore.interface.provider import (
+from objstore.interface.provider import Provider
+from objstore.interface.values import (
     ANY,
     WHOLE,
     Conditions,
     Fetched,
     ListQuery,
     Page,
-    Provider,
     Range,
     Read,
     Reads,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from objstore.exceptions import BaseError
-from objstore.interface.provider import ListQuery, Page
+from objstore.interface.values import ListQuery, Page
 from objstore.plans.effects import Plan
 
 

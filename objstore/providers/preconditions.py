@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from objstore import exceptions as errors
-from objstore.interface.provider import WHOLE, Conditions, Range
+from objstore.interface.values import WHOLE, Conditions, Range
 from objstore.types import PutMode
 
 

@@ -14,20 +14,11 @@ from objstore import exceptions as errors
 from objstore._core import Reply, encode_path
 from objstore.exceptions import BaseError
 from objstore.http.client import parse_http_date
-from objstore.http.exchange import Exchange, Shape
+from objstore.http.exchange import Exchange
 from objstore.http.service import Service
-from objstore.interface.provider import (
-    ANY,
-    RESERVED,
-    WHOLE,
-    Conditions,
-    Fetch,
-    Fetched,
-    Range,
-    Reads,
-    Source,
-    WriteOptions,
-)
+from objstore.http.shape import Shape
+from objstore.interface.provider import Fetch
+from objstore.interface.values import ANY, RESERVED, WHOLE, Conditions, Fetched, Range, Reads, Source, WriteOptions
 from objstore.plans.effects import Plan
 from objstore.providers.conditional_headers import read_headers, write_error, write_headers
 from objstore.providers.many import HeadMany, PutMany

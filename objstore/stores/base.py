@@ -6,38 +6,29 @@ A store is small, picklable and equal to another that was given the same; all it
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from objstore.exceptions import ConfigurationError
+from objstore.interface.store import BaseStore
 from objstore.operations import functions
 from objstore.settings.options import RetryOptions, Settings, parse
 from objstore.settings.paths import Keys
 from objstore.settings.urls import read_url
+from objstore.version import USER_AGENT
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from objstore.interface.provider import BucketKind, Provider
-    from objstore.types import ObjectMeta, RetryConfig
+    from objstore.providers.cloud.kind import BucketKind
+    from objstore.types import RetryConfig
 
 StoreT = TypeVar("StoreT", bound="Store")
 CredentialProviderT = TypeVar("CredentialProviderT")
 
-try:
-    VERSION = version("objstore")
-except PackageNotFoundError:
-    VERSION = "0"
 
-USER_AGENT = f"objstore/{VERSION}"
-
-
-class Store:
+class Store(BaseStore):
     """What all stores have in common: a provider, the names of keys, and the operations."""
-
-    provider: Provider
-    _keys = Keys()
 
     get, get_async = functions.get, functions.get_async
     get_range, get_range_async = functions.get_range, functions.get_range_async
@@ -63,46 +54,6 @@ class Store:
     open = functions.open
     open_reader, open_reader_async = functions.open_reader, functions.open_reader_async
     open_writer, open_writer_async = functions.open_writer, functions.open_writer_async
-
-    def key(self, path: str) -> str:
-        """Return the key of a path: checked, and behind the store's prefix."""
-        return self._keys.key(path)
-
-    def keys(self, paths: Sequence[str]) -> Sequence[str]:
-        """Return the keys of many paths, as `key` does."""
-        return self._keys.many(paths)
-
-    def full_prefix(self, prefix: str | None, by: str = "segment") -> str:
-        """Return the beginning of the keys below a prefix; by ``"string"``, of those that just begin with it."""
-        if by == "string":
-            return self._keys.beginning(prefix)
-        if by != "segment":
-            raise ValueError(f"by = {by!r}: give 'segment' or 'string'")
-        return self._keys.below(prefix)
-
-    def path(self, key: str) -> str:
-        """Return the path of a key."""
-        return self._keys.path(key)
-
-    def with_raw_keys(self) -> Self:
-        """Return the same store, but one that takes paths as the keys they are, behind the prefix it has.
-
-        Paths may then have ``//``, ``.`` and ``..`` segments and slashes at either end; a prefix to list is any text.
-        """
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__, _keys=Keys(self._keys.prefix, raw=True))
-        return twin
-
-    def folder(self, prefix: str) -> str:
-        """Return the path of a common prefix: without its slash, unless keys are raw."""
-        path = self._keys.path(prefix)
-        return path if self._keys.raw else path.removesuffix("/")
-
-    def named(self, meta: ObjectMeta) -> ObjectMeta:
-        """Return metadata with the path in the place of the key."""
-        if not self._keys.prefix:
-            return meta
-        return {**meta, "path": self.path(meta["path"])}
 
 
 class LastingStore(Store):

@@ -9,7 +9,8 @@ from objstore.exceptions import ConfigurationError
 from objstore.providers.web.http import HTTP_TABLE, open_http, read_address
 from objstore.providers.web.webdav import WebDav
 from objstore.settings.options import RetryOptions, parse
-from objstore.stores.base import USER_AGENT, RemoteStore
+from objstore.stores.base import RemoteStore
+from objstore.version import USER_AGENT
 
 if TYPE_CHECKING:
     from typing import Self

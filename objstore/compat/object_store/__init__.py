@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from objstore.compat.object_store import _operations
-from objstore.compat.object_store._roots import open_root
 from objstore.compat.object_store._values import (
     DELIMITER,
     BytesLike,
@@ -26,7 +25,9 @@ from objstore.compat.object_store._values import (
     _as_path,
 )
 from objstore.plans.run import both
-from objstore.stores.base import VERSION, Store
+from objstore.stores.base import Store
+from objstore.stores.urls import open_root
+from objstore.version import VERSION
 
 if TYPE_CHECKING:
     from objstore.compat.object_store.arrow import ArrowFileSystemHandler

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from objstore.compat.object_store._values import (
     BytesLike,
@@ -18,11 +18,20 @@ from objstore.operations import copying, listing, objects
 from objstore.plans.effects import Plan
 
 if TYPE_CHECKING:
-    from objstore.compat.object_store import ObjectStore
+    from objstore.store import Store
     from objstore.types import Buffer
 
 
-def head(self: ObjectStore, location: PathLike) -> Plan[ObjectMeta]:
+class Addressed(Protocol):
+    """What an operation needs of an ObjectStore."""
+
+    store: Store
+
+    def content_type(self, location: Path) -> str | None:
+        """Return the content type of what is stored at a path."""
+
+
+def head(self: Addressed, location: PathLike) -> Plan[ObjectMeta]:
     """Get the metadata of an object.
 
     Args:
@@ -34,7 +43,7 @@ def head(self: ObjectStore, location: PathLike) -> Plan[ObjectMeta]:
     return ObjectMeta.of((yield from objects.head(self.store, str(_as_path(location)))))
 
 
-def get(self: ObjectStore, location: PathLike) -> Plan[bytes]:
+def get(self: Addressed, location: PathLike) -> Plan[bytes]:
     """Get the bytes of an object.
 
     Args:
@@ -47,7 +56,7 @@ def get(self: ObjectStore, location: PathLike) -> Plan[bytes]:
     return bytes((yield from result._bytes()))
 
 
-def get_range(self: ObjectStore, location: PathLike, start: int, length: int) -> Plan[bytes]:
+def get_range(self: Addressed, location: PathLike, start: int, length: int) -> Plan[bytes]:
     """Get some of the bytes of an object.
 
     Args:
@@ -63,7 +72,7 @@ def get_range(self: ObjectStore, location: PathLike, start: int, length: int) ->
     return bytes(ranges[0])
 
 
-def put(self: ObjectStore, location: PathLike, bytes: BytesLike | Buffer) -> Plan[None]:
+def put(self: Addressed, location: PathLike, bytes: BytesLike | Buffer) -> Plan[None]:
     """Put an object.
 
     Args:
@@ -76,7 +85,7 @@ def put(self: ObjectStore, location: PathLike, bytes: BytesLike | Buffer) -> Pla
     yield from objects.put(self.store, str(path), _as_bytes(bytes), attributes=attributes)
 
 
-def delete(self: ObjectStore, location: PathLike) -> Plan[None]:
+def delete(self: Addressed, location: PathLike) -> Plan[None]:
     """Delete an object.
 
     Args:
@@ -85,7 +94,7 @@ def delete(self: ObjectStore, location: PathLike) -> Plan[None]:
     yield from objects.delete(self.store, str(_as_path(location)))
 
 
-def list(self: ObjectStore, prefix: PathLike | None = None) -> Plan[builtins.list[ObjectMeta]]:
+def list(self: Addressed, prefix: PathLike | None = None) -> Plan[builtins.list[ObjectMeta]]:
     """List all objects below a prefix.
 
     Args:
@@ -94,7 +103,7 @@ def list(self: ObjectStore, prefix: PathLike | None = None) -> Plan[builtins.lis
     return [*map(ObjectMeta.of, (yield from self.store.list(_prefix(prefix))._collect()))]
 
 
-def list_with_delimiter(self: ObjectStore, prefix: PathLike | None = None) -> Plan[ListResult]:
+def list_with_delimiter(self: Addressed, prefix: PathLike | None = None) -> Plan[ListResult]:
     """List one level: the objects right below a prefix, and the prefixes below it.
 
     Args:
@@ -108,7 +117,7 @@ def _prefix(prefix: PathLike | None) -> str | None:
     return str(_as_path(prefix)) if prefix else None
 
 
-def copy(self: ObjectStore, src: PathLike, dst: PathLike) -> Plan[None]:
+def copy(self: Addressed, src: PathLike, dst: PathLike) -> Plan[None]:
     """Copy an object; what is at the destination is replaced.
 
     Args:
@@ -121,7 +130,7 @@ def copy(self: ObjectStore, src: PathLike, dst: PathLike) -> Plan[None]:
     yield from copying.copy(self.store, str(_as_path(src)), str(_as_path(dst)))
 
 
-def copy_if_not_exists(self: ObjectStore, src: PathLike, dst: PathLike) -> Plan[None]:
+def copy_if_not_exists(self: Addressed, src: PathLike, dst: PathLike) -> Plan[None]:
     """Copy an object to where none is.
 
     Args:
@@ -135,7 +144,7 @@ def copy_if_not_exists(self: ObjectStore, src: PathLike, dst: PathLike) -> Plan[
     yield from copying.copy(self.store, str(_as_path(src)), str(_as_path(dst)), overwrite=False)
 
 
-def rename(self: ObjectStore, src: PathLike, dst: PathLike) -> Plan[None]:
+def rename(self: Addressed, src: PathLike, dst: PathLike) -> Plan[None]:
     """Rename an object; what is at the destination is replaced.
 
     Args:
@@ -148,7 +157,7 @@ def rename(self: ObjectStore, src: PathLike, dst: PathLike) -> Plan[None]:
     yield from copying.rename(self.store, str(_as_path(src)), str(_as_path(dst)))
 
 
-def rename_if_not_exists(self: ObjectStore, src: PathLike, dst: PathLike) -> Plan[None]:
+def rename_if_not_exists(self: Addressed, src: PathLike, dst: PathLike) -> Plan[None]:
     """Rename an object to where none is.
 
     Args:

@@ -8,29 +8,28 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from objstore import exceptions as errors
 from objstore._core import Buffer, Bytes, Listing, Reply, encode_path
 from objstore.exceptions import BaseError, CorruptResponseError
-from objstore.http.exchange import Exchange, Shape
-from objstore.http.retry import Failure, Row
+from objstore.http.exchange import Exchange
+from objstore.http.retry import Row
 from objstore.http.service import Service
+from objstore.http.shape import Shape
 from objstore.http.xml import Element, build, parse
-from objstore.interface.provider import ListQuery, Page, Provider, Source, WriteOptions
-from objstore.plans.effects import Plan, Sleep
+from objstore.interface.provider import Provider
+from objstore.interface.values import ListQuery, Page, Source, WriteOptions
+from objstore.plans.effects import Plan
+from objstore.providers.cloud.documents import Documents
 from objstore.providers.cloud.upload import NAMESPACE, Upload
 from objstore.providers.conditional_headers import as_kind, write_headers
-from objstore.providers.requests import Requests
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
 
-PATIENCE = 2.0
-"""How long an interrupted caller waits for the reply that makes it possible to clean up, in seconds."""
 
-
-class Cloud(Requests):
+class Bucket(Documents):
     """A bucket of a service that speaks S3's dialect of HTTP and XML.
 
     Args:
@@ -131,11 +130,11 @@ class Cloud(Requests):
 
     def can_copy_from(self, origin: Provider) -> bool:
         """Tell whether the other is a bucket of the same service, for the same account."""
-        return isinstance(origin, Cloud) and self.service.is_same_as(origin.service)
+        return isinstance(origin, Bucket) and self.service.is_same_as(origin.service)
 
     def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
         """Copy an object here (CopyObject)."""
-        assert isinstance(origin, Cloud)
+        assert isinstance(origin, Bucket)
         headers = {
             **self.write_headers,
             self.service.dialect.copy_source: "/" + encode_path(f"{origin.bucket}/{source}").decode(),
@@ -183,77 +182,26 @@ class Cloud(Requests):
         parameters += [(name, value) for name, value in named.items() if value]
         return self.target("", parameters)
 
-    # --- requests that answer with a document
-
-    def document(
-        self,
-        shape: Shape,
-        target: bytes,
-        key: str,
-        roots: tuple[str, ...],
-        *,
-        safe: bool,
-        body: bytes = b"",
-        undo: Callable[[Element], Plan[None]] | None = None,
-    ) -> Plan[tuple[Element, Reply]]:
-        """Send a request and return the document and the reply it came in; an error in a 200 is one like any other.
-
-        Where there is an `undo`, an interrupted or cancelled caller waits a little for the reply, and undoes what it
-        tells of: nobody else would ever know.
-        """
-        policy = self.service.policy
-        begun, tries = policy.clock(), 0
-        if body:
-            shape = shape._replace(payload_hash=hashlib.sha256(body).hexdigest())
-        while True:
-            yield from self.service.refresh()
-            exchange = Exchange(self.service, shape, lambda _: key, safe=safe, keep_head=True)
-            exchange.add(target, body=Buffer(body))
-            try:
-                reply = yield from exchange.only(0 if undo is None else PATIENCE)
-            except GeneratorExit:
-                raise
-            except BaseException:
-                if undo is not None and exchange.batch.succeeded(0):
-                    document = parse(bytes(exchange.reply().body), (*roots, "Error"))
-                    if document.tag != "Error":
-                        yield from undo(document)
-                raise
-            tries += 1
-            document = parse(bytes(reply.body), (*roots, "Error"))
-            if document.tag != "Error":
-                return document, reply
-            failure = self._failure_in(document)
-            wait = policy.delay(failure, tries, begun, safe=safe)
-            if wait is None:
-                raise self.service.error(reply, failure, shape.method, key)
-            yield Sleep(wait)
-
-    def _failure_in(self, document: Element) -> Failure:
-        code = document.find_text("Code")
-        row = self.service.dialect.codes.get(code, Row(errors.GenericError, "the server failed"))
-        return Failure(row, code, document.find_text("Message"))
-
 
 class ListMany(Exchange):
     """Pages of listings under way."""
 
-    def __init__(self, cloud: Cloud, most_in_flight: int) -> None:
+    def __init__(self, bucket: Bucket, most_in_flight: int) -> None:
         super().__init__(
-            cloud.service,
+            bucket.service,
             Shape("GET", {}),
             lambda index: self._queries[index].prefix,
             background=True,
             each=True,
             most_in_flight=most_in_flight,
         )
-        self._cloud = cloud
+        self._bucket = bucket
         self._queries: list[ListQuery] = []
 
     def ask(self, query: ListQuery) -> int:
         """Ask for one more page; return its index."""
         self._queries.append(query)
-        self.add(self._cloud.list_target(query))
+        self.add(self._bucket.list_target(query))
         return self.total - 1
 
     def page(self, index: int) -> Page:

@@ -16,8 +16,8 @@ from objstore.exceptions import ConfigurationError
 from objstore.http.client import split_endpoint
 from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
 from objstore.http.retry import FAILED, Row
-from objstore.interface.provider import BucketKind
 from objstore.providers.cloud.gcs_options import GCS_OPTIONS
+from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.settings_only import SettingsOnly, Source
 from objstore.settings.options import RetryOptions, Settings, Table
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from objstore.http.exchange import Exchange, Shape
-from objstore.http.identity import SigV4
+from objstore.credentials.sigv4 import SigV4
+from objstore.http.exchange import Exchange
 from objstore.http.service import Service
+from objstore.http.shape import Shape
 from objstore.plans.effects import Plan
 
 FIRST = "us-east-1"

@@ -16,14 +16,14 @@ from objstore import exceptions as errors
 from objstore._core import encode_path
 from objstore.credentials.aws import Credential
 from objstore.credentials.cache import CredentialCache
+from objstore.credentials.sigv4 import SigV4
 from objstore.exceptions import ConfigurationError
 from objstore.http.client import client_settings, split_endpoint, text_headers
 from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
-from objstore.http.identity import SigV4
 from objstore.http.retry import FAILED, Policy, Row
 from objstore.http.service import Service
-from objstore.interface.provider import BucketKind
-from objstore.providers.cloud.bucket import Cloud
+from objstore.providers.cloud.bucket import Bucket
+from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.region import FIRST, ServiceToFind
 from objstore.providers.cloud.s3_options import S3_OPTIONS
 from objstore.settings.options import RetryOptions, Settings, Table
@@ -74,7 +74,7 @@ DIALECT = Dialect(
 
 def open_s3(
     settings: Settings, retry: RetryOptions, provider: Callable[[], object] | None, user_agent: str, prefix: str
-) -> Cloud:
+) -> Bucket:
     """Make the provider of a bucket.
 
     Args:
@@ -93,7 +93,7 @@ def open_s3(
         raise ConfigurationError("S3Store needs a bucket", hint="Give its name as the first argument.")
     service, base = _service(values, retry, SigV4(*_credentials(values, provider), _region(values)), user_agent, prefix)
     payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}
-    return Cloud(
+    return Bucket(
         service,
         base,
         bucket,

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from objstore.exceptions import BaseError
-from objstore.http.exchange import Exchange, Shape
+from objstore.http.exchange import Exchange
+from objstore.http.shape import Shape
 from objstore.http.xml import build
-from objstore.interface.provider import ANY, Source, WriteOptions
+from objstore.interface.values import ANY, Source, WriteOptions
 from objstore.plans.effects import Plan
+from objstore.providers.cloud.documents import Documents
 from objstore.providers.conditional_headers import write_error, write_headers
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
 from objstore.types import PutResult
-
-if TYPE_CHECKING:
-    from objstore.providers.cloud.bucket import Cloud
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
@@ -29,10 +28,10 @@ NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 class Upload(Exchange):
     """The parts of a multipart upload under way (UploadPart)."""
 
-    def __init__(self, cloud: Cloud, key: str, upload_id: str, options: WriteOptions, most_in_flight: int) -> None:
+    def __init__(self, bucket: Documents, key: str, upload_id: str, options: WriteOptions, most_in_flight: int) -> None:
         super().__init__(
-            cloud.service,
-            Shape("PUT", cloud.read_headers, UNSIGNED_PAYLOAD),
+            bucket.service,
+            Shape("PUT", bucket.read_headers, UNSIGNED_PAYLOAD),
             lambda _: key,
             detail=lambda index: f" part {index + 1}",
             keep_head=True,
@@ -40,18 +39,18 @@ class Upload(Exchange):
             each=True,
             most_in_flight=most_in_flight,
         )
-        self._cloud = cloud
+        self._bucket = bucket
         self._key = key
         self._upload_id = upload_id
         self._options = options
 
     def add_part(self, part: Source) -> None:
         """Send one more part."""
-        cloud = self._cloud
+        bucket = self._bucket
         query = [("partNumber", str(self.batch.total + 1)), ("uploadId", self._upload_id)]
-        digest = cloud.payload_hash(part)
-        own = Shape("PUT", cloud.read_headers, digest) if digest != UNSIGNED_PAYLOAD else None
-        self.add(cloud.target(self._key, query), shape=own, body=part.data)
+        digest = bucket.payload_hash(part)
+        own = Shape("PUT", bucket.read_headers, digest) if digest != UNSIGNED_PAYLOAD else None
+        self.add(bucket.target(self._key, query), shape=own, body=part.data)
 
     @property
     def unsettled(self) -> int:
@@ -66,9 +65,9 @@ class Upload(Exchange):
         ]
         body = build("CompleteMultipartUpload", parts, namespace=NAMESPACE)
         shape = Shape("POST", {**write_headers(self._options), "Content-Type": "application/xml"})
-        target = self._cloud.target(self._key, [("uploadId", self._upload_id)])
+        target = self._bucket.target(self._key, [("uploadId", self._upload_id)])
         try:
-            root, reply = yield from self._cloud.document(
+            root, reply = yield from self._bucket.document(
                 shape, target, self._key, ("CompleteMultipartUploadResult",), safe=True, body=body
             )
         except BaseError as error:
@@ -76,12 +75,12 @@ class Upload(Exchange):
             if done is None:
                 raise write_error(error, self._options) from None
             return done
-        return {**self._cloud.put_result(reply), "e_tag": root.find_text("ETag") or None}
+        return {**self._bucket.put_result(reply), "e_tag": root.find_text("ETag") or None}
 
     def _already_complete(self) -> Plan[PutResult | None]:
         """Return the object if it is of these parts: an earlier try was carried out, and only its reply was lost."""
         try:
-            meta = (yield from self._cloud.head(self._key, ANY)).meta
+            meta = (yield from self._bucket.head(self._key, ANY)).meta
         except BaseError:
             return None
         ours = self._tag_of_parts()
@@ -100,6 +99,6 @@ class Upload(Exchange):
 
     def abort(self) -> Plan[None]:
         """Drop the parts that the service has (AbortMultipartUpload)."""
-        exchange = Exchange(self._cloud.service, Shape("DELETE", {}), lambda _: self._key)
-        exchange.add(self._cloud.target(self._key, [("uploadId", self._upload_id)]))
+        exchange = Exchange(self._bucket.service, Shape("DELETE", {}), lambda _: self._key)
+        exchange.add(self._bucket.target(self._key, [("uploadId", self._upload_id)]))
         yield from exchange.finish()

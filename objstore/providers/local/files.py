@@ -18,7 +18,7 @@ from contextlib import suppress
 from objstore import exceptions as errors
 from objstore._core import rename_new
 from objstore.exceptions import BaseError
-from objstore.interface.provider import Source
+from objstore.interface.values import Source
 from objstore.providers.local.root import (
     STORE,
     TRIES,

@@ -21,7 +21,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from objstore._core import Listing
-from objstore.interface.provider import ListQuery, Page
+from objstore.interface.values import ListQuery, Page
 from objstore.providers.local.root import STAGING, Root, Version, as_error, version_of
 from objstore.types import ObjectMeta
 

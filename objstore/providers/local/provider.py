@@ -17,14 +17,14 @@ from datetime import timedelta
 from objstore import exceptions as errors
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError
-from objstore.interface.provider import (
+from objstore.interface.provider import Provider
+from objstore.interface.values import (
     ANY,
     WHOLE,
     Conditions,
     Fetched,
     ListQuery,
     Page,
-    Provider,
     Range,
     Reads,
     Source,

@@ -12,7 +12,7 @@ from threading import Thread
 
 from objstore._core import Bytes, FileReads
 from objstore.exceptions import BaseError
-from objstore.interface.provider import ANY, Conditions, Range, Read, Reads
+from objstore.interface.values import ANY, Conditions, Range, Read, Reads
 from objstore.plans.effects import Call, Plan
 from objstore.providers.local.root import READ, STORE, Root, Version, as_error, check_key, reported
 from objstore.providers.preconditions import begins_after_the_end, check_conditions, does_not_fit

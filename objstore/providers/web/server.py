@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from objstore import exceptions as errors
 from objstore._core import Bytes, Reply
 from objstore.exceptions import BaseError, CorruptResponseError
-from objstore.http.exchange import Shape
 from objstore.http.service import Service
-from objstore.interface.provider import ANY, WHOLE, Conditions, Fetch, Fetched, Range, Reads, WriteOptions
+from objstore.http.shape import Shape
+from objstore.interface.provider import Fetch
+from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, WriteOptions
 from objstore.plans.effects import Plan
 from objstore.providers.many import HeadMany
 from objstore.providers.requests import Requests

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from objstore._core import Bytes
 from objstore.exceptions import BaseError, InvalidRangeError
-from objstore.interface.provider import Fetch, Range, Reads
+from objstore.interface.provider import Fetch
+from objstore.interface.values import Range, Reads
 from objstore.plans.effects import Plan
 
 

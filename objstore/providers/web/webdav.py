@@ -13,8 +13,10 @@ from urllib.parse import unquote
 from objstore import exceptions as errors
 from objstore._core import Buffer, Listing, Reply, encode_path
 from objstore.exceptions import BaseError, CorruptResponseError
-from objstore.http.exchange import Exchange, Shape
-from objstore.interface.provider import ANY, Conditions, ListQuery, Page, Provider, Range, Source, Upload, WriteOptions
+from objstore.http.exchange import Exchange
+from objstore.http.shape import Shape
+from objstore.interface.provider import Provider, Upload
+from objstore.interface.values import ANY, Conditions, ListQuery, Page, Range, Source, WriteOptions
 from objstore.plans.effects import Plan
 from objstore.providers.conditional_headers import as_kind, write_headers
 from objstore.providers.many import HeadMany, PutMany

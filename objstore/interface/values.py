@@ -1,0 +1,166 @@
+"""The values that pass between operations and providers: ranges, conditions, what is read, written and listed.
+
+Keys here are whole keys: the store's prefix has been put in front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import repeat
+from typing import NamedTuple, overload
+
+from objstore._core import Buffer, Bytes, Listing
+from objstore.exceptions import GenericError
+from objstore.types import ObjectMeta, PutMode
+
+RESERVED = (
+    "Content-Disposition",
+    "Content-Encoding",
+    "Content-Language",
+    "Content-Type",
+    "Cache-Control",
+    "Storage-Class",
+)
+"""The attributes that services know; all others are the user's own metadata."""
+
+
+class Range(NamedTuple):
+    """A half-open range of an object in bytes. ``start`` alone: to its end; ``end`` alone: its last; -1: absent."""
+
+    start: int = -1
+    end: int = -1
+
+    def within(self, size: int) -> tuple[int, int]:
+        """Return which bytes of an object of `size` bytes it means."""
+        if self.start >= 0:
+            return self.start, size if self.end < 0 else min(self.end, size)
+        return 0 if self.end < 0 else max(size - self.end, 0), size
+
+
+WHOLE = Range()
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What must hold for a read, and which version is meant."""
+
+    if_match: str | None = None
+    if_none_match: str | None = None
+    if_modified_since: datetime | None = None
+    if_unmodified_since: datetime | None = None
+    version: str | None = None
+
+
+ANY = Conditions()
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """What is stored with an object, and what it may replace."""
+
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    mode: PutMode = "overwrite"
+
+
+class Fetched(NamedTuple):
+    """The answer to one read: the metadata, what range the body is, and the body (empty for a HEAD)."""
+
+    meta: ObjectMeta
+    attributes: dict[str, str]
+    range: tuple[int, int]
+    body: Bytes
+
+
+class Page(NamedTuple):
+    """A page of a listing, and the token of the next; an empty token ends it."""
+
+    objects: Listing
+    common_prefixes: list[str]
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """Which keys to list: those that begin with a prefix, after an offset; all of them or one level."""
+
+    prefix: str = ""
+    delimiter: str = ""
+    offset: str = ""
+    token: str = ""
+
+
+class Source(NamedTuple):
+    """The bytes to send, of one object or part: a buffer, or a stretch of an open file (descriptor, offset, length)."""
+
+    data: Buffer | tuple[int, int, int]
+    size: int
+
+
+class Target(NamedTuple):
+    """Where a body is to be written: a buffer, from an offset on, at most so many bytes."""
+
+    buffer: Buffer
+    start: int
+    length: int
+
+    def fill(self, body: Bytes) -> Bytes:
+        """Copy a body there, and return it as a view of it.
+
+        Raises:
+            GenericError: It does not fit.
+        """
+        if len(body) > self.length:
+            raise GenericError(f"{len(body)} bytes do not fit in a buffer of {self.length}")
+        view = memoryview(self.buffer)[self.start : self.start + len(body)]
+        view[:] = body
+        return Bytes(view)
+
+
+class Read(NamedTuple):
+    """One of many reads: a key, a range, and where the body is to go (None: to memory of its own)."""
+
+    key: str
+    range: Range = WHOLE
+    target: Target | None = None
+
+
+class Reads(Sequence[Read]):
+    """Many reads, kept as columns: a hundred thousand objects of one kind would keep the garbage collector busy.
+
+    Args:
+        keys: The key of each.
+        ranges: The range of each.
+        targets: Where the body of each is to go; None: all to memory of their own.
+    """
+
+    __slots__ = ("keys", "ranges", "targets")
+
+    def __init__(
+        self, keys: Sequence[str], ranges: Sequence[Range], targets: Sequence[Target | None] | None = None
+    ) -> None:
+        self.keys = keys
+        self.ranges = ranges
+        self.targets = targets
+
+    @classmethod
+    def of(cls, key: str, ranges: Sequence[Range], targets: Sequence[Target | None] | None = None) -> Reads:
+        """Return reads of one object."""
+        return cls([key] * len(ranges), ranges, targets)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @overload
+    def __getitem__(self, index: int) -> Read: ...
+    @overload
+    def __getitem__(self, index: slice) -> Reads: ...
+    def __getitem__(self, index: int | slice) -> Read | Reads:
+        if isinstance(index, slice):
+            return Reads(self.keys[index], self.ranges[index], self.targets and self.targets[index])
+        return Read(self.keys[index], self.ranges[index], self.targets[index] if self.targets else None)
+
+    def __iter__(self) -> Iterator[Read]:
+        return map(Read, self.keys, self.ranges, self.targets or repeat(None))
