@@ -5,81 +5,85 @@ store = S3Store("bucket", region="eu-west-1")
 views = store.get_many(["a", "b", ("c", 0, 4096)])
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from objstore import exceptions, store
-from objstore._core import Bytes, engine_info
-from objstore._core import configure as _configure
-from objstore.compat.object_store import ObjectStore
-from objstore.operations.files import ObjectReader, ObjectWriter
-from objstore.operations.functions import (
-    copy,
-    copy_async,
-    delete,
-    delete_async,
-    delete_prefix,
-    delete_prefix_async,
-    download,
-    download_async,
-    get,
-    get_async,
-    get_many,
-    get_many_async,
-    get_range,
-    get_range_async,
-    get_ranges,
-    get_ranges_async,
-    glob,
-    head,
-    head_async,
-    head_many,
-    head_many_async,
-    iter_many,
-    iter_many_async,
-    list,
-    list_level,
-    list_with_delimiter,
-    list_with_delimiter_async,
-    open,
-    open_reader,
-    open_reader_async,
-    open_writer,
-    open_writer_async,
-    put,
-    put_async,
-    put_many,
-    put_many_async,
-    rename,
-    rename_async,
-    sign,
-    sign_async,
-    upload,
-    upload_async,
-    walk,
-)
-from objstore.operations.reader import AsyncReadableFile, ReadableFile
-from objstore.operations.results import BytesStream, GetResult, ListStream
-from objstore.operations.writer import AsyncWritableFile, WritableFile
-from objstore.settings.urls import parse_scheme
-from objstore.store import SignCapableStore
-from objstore.types import (
-    HTTP_METHOD,
-    Attribute,
-    Attributes,
-    GetOptions,
-    ListChunkType,
-    ListResult,
-    ObjectMeta,
-    OffsetRange,
-    PutMode,
-    PutResult,
-    SuffixRange,
-    UpdateVersion,
-)
 from objstore.version import VERSION
+
+if TYPE_CHECKING:
+    from objstore._core import Bytes, engine_info
+    from objstore.compat.object_store import ObjectStore
+    from objstore.operations.files import ObjectReader, ObjectWriter
+    from objstore.operations.functions import (
+        copy,
+        copy_async,
+        delete,
+        delete_async,
+        delete_prefix,
+        delete_prefix_async,
+        download,
+        download_async,
+        get,
+        get_async,
+        get_many,
+        get_many_async,
+        get_range,
+        get_range_async,
+        get_ranges,
+        get_ranges_async,
+        glob,
+        head,
+        head_async,
+        head_many,
+        head_many_async,
+        iter_many,
+        iter_many_async,
+        list,
+        list_level,
+        list_with_delimiter,
+        list_with_delimiter_async,
+        open,
+        open_reader,
+        open_reader_async,
+        open_writer,
+        open_writer_async,
+        put,
+        put_async,
+        put_many,
+        put_many_async,
+        rename,
+        rename_async,
+        sign,
+        sign_async,
+        upload,
+        upload_async,
+        walk,
+    )
+    from objstore.operations.reader import AsyncReadableFile, ReadableFile
+    from objstore.operations.results import BytesStream, GetResult, ListStream
+    from objstore.operations.writer import AsyncWritableFile, WritableFile
+    from objstore.settings.urls import parse_scheme
+    from objstore.store import SignCapableStore
+    from objstore.types import (
+        HTTP_METHOD,
+        Attribute,
+        Attributes,
+        GetOptions,
+        ListChunkType,
+        ListResult,
+        ObjectMeta,
+        OffsetRange,
+        PutMode,
+        PutResult,
+        SuffixRange,
+        UpdateVersion,
+    )
 
 __version__ = VERSION
 _store = store
-_object_store_version = str(engine_info()["libcurl"])
-_object_store_source = f"libcurl, {engine_info()['libcurl_path']}"
 
 __all__ = [
     "HTTP_METHOD",
@@ -157,6 +161,40 @@ __all__ = [
     "walk",
 ]
 
+_ENGINE = {
+    "_object_store_version": "{libcurl}",
+    "_object_store_source": "libcurl, {libcurl_path}",
+}
+"""What obstore says of the library below it."""
+
+_HOMES = {
+    "objstore._core": ("Bytes", "engine_info"),
+    "objstore.compat.object_store": ("ObjectStore",),
+    "objstore.operations.files": ("ObjectReader", "ObjectWriter"),
+    "objstore.operations.reader": ("AsyncReadableFile", "ReadableFile"),
+    "objstore.operations.results": ("BytesStream", "GetResult", "ListStream"),
+    "objstore.operations.writer": ("AsyncWritableFile", "WritableFile"),
+    "objstore.settings.urls": ("parse_scheme",),
+    "objstore.store": ("SignCapableStore",),
+    "objstore.types": (
+        "HTTP_METHOD",
+        "Attribute",
+        "Attributes",
+        "GetOptions",
+        "ListChunkType",
+        "ListResult",
+        "ObjectMeta",
+        "OffsetRange",
+        "PutMode",
+        "PutResult",
+        "SuffixRange",
+        "UpdateVersion",
+    ),
+}
+"""Where the public names are from that are no operations."""
+
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
 
 def configure(*, io_threads: int) -> None:
     """Set how many helper threads the engine uses, before the first one is needed.
@@ -170,4 +208,22 @@ def configure(*, io_threads: int) -> None:
         ValueError: The number is out of range.
         RuntimeError: Helper threads are running already, and not as many as that.
     """
-    _configure(threads=io_threads)
+    from objstore import _core
+
+    _core.configure(threads=io_threads)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import what a public name stands for when it is first asked for."""
+        if name in _ENGINE:
+            return _ENGINE[name].format_map(__getattr__("engine_info")())
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(import_module(_HOME.get(name, "objstore.operations.functions")), name)
+        globals()[name] = found
+        return found
+
+    def __dir__() -> list[str]:
+        return [*globals(), *__all__]

@@ -9,7 +9,6 @@ Its one invariant: errors are those that pyarrow and Python expect: FileNotFound
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,7 +17,6 @@ from objstore._arrow.input import Layouts, ObjectInputFile
 from objstore.exceptions import BaseError, NotFoundError
 from objstore.settings.extras import missing
 from objstore.settings.paths import check_path
-from objstore.store import Store
 from objstore.stores.urls import ClientOptions, open_root
 
 try:
@@ -28,6 +26,9 @@ except ImportError as error:
     raise missing("objstore.arrow needs pyarrow", "pyarrow") from error
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from objstore.store import Store
     from objstore.types import ObjectMeta
 
 __all__ = ["ArrowFileSystemHandler"]

@@ -12,7 +12,6 @@ is in none. ``to_json(include_password=False)`` leaves out everything that may b
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -34,6 +33,8 @@ from objstore._fsspec.options import without_secrets
 from objstore.plans.run import both
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     pass
 
 __all__ = ["SUPPORTED_PROTOCOLS", "SUPPORTED_PROTOCOLS_T", "BufferedFile", "FsspecStore", "register"]

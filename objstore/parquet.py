@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from objstore._arrow.columns import MARK, Span, metadata_start, read_layout
@@ -25,6 +24,8 @@ except ImportError as error:
     raise missing("objstore.parquet needs pyarrow", "pyarrow") from error
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from objstore.store import Store
     from objstore.types import Buffer, ObjectMeta
 

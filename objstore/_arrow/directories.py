@@ -10,7 +10,6 @@ Its one invariant: what cannot be named by a path (a key with an empty segment) 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -23,6 +22,8 @@ from objstore.providers.web.webdav import meta_of
 from objstore.store import HTTPStore, LocalStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from objstore.store import Store
     from objstore.types import ObjectMeta
 

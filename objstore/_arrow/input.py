@@ -9,7 +9,6 @@ Its one invariant: all bytes are of one version of the object.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from objstore._arrow.columns import MARK, Layout, ReadAhead, Span, metadata_start, read_layout
@@ -17,6 +16,8 @@ from objstore.exceptions import PreconditionError
 from objstore.operations.results import changed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from objstore.store import Store
     from objstore.types import Buffer
 

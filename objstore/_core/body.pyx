@@ -3,7 +3,6 @@ from cpython.object cimport Py_EQ, Py_NE, PyTypeObject
 
 import copyreg
 from functools import wraps
-from pickle import PickleBuffer
 
 cdef extern from "Python.h":
     void PyObject_GC_UnTrack(void* self)
@@ -235,6 +234,8 @@ cdef class Bytes:
         return (self.to_bytes(),), {}
 
     def __reduce_ex__(self, protocol):
+        from pickle import PickleBuffer
+
         content = PickleBuffer(self) if protocol >= 5 else self.to_bytes()
         return copyreg.__newobj__, (type(self), content), self.__getstate__()
 

@@ -3,10 +3,8 @@
 # Order: $OBJSTORE_LIBCURL, else the libcurl that the pycurl wheel carries (reached through pycurl's extension module,
 # which is opened but not imported), else the system's. dlsym on a handle searches the whole dependency tree of what was
 # opened, so the same handle gives libcrypto too.
-import ctypes.util
 import importlib.machinery
 import importlib.util
-import pathlib
 
 ctypedef int (*sha256_init_t)(void*) noexcept nogil
 ctypedef int (*sha256_update_t)(void*, const void*, size_t) noexcept nogil
@@ -31,28 +29,37 @@ cdef frozenset BROKEN_LIBCURL = frozenset(
 cdef uint64_t OPENSSL_INIT_NO_ATEXIT = 0x00080000
 
 
-def _pycurl_extension():
+def _extension(package):
     """Return the path of pycurl's extension module, or None."""
-    spec = importlib.util.find_spec("pycurl")
+    spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         return None
     if spec.submodule_search_locations is None:
         return spec.origin
     for folder in spec.submodule_search_locations:
         for suffix in importlib.machinery.EXTENSION_SUFFIXES:
-            path = pathlib.Path(folder, "_pycurl" + suffix)
-            if path.exists():
-                return str(path)
+            path = os.path.join(folder, f"_{package}{suffix}")
+            if os.path.exists(path):
+                return path
     return None
 
 
 def _candidates():
-    """Return the libraries to try, best first."""
+    """Give the libraries to try, best first."""
     chosen = os.environ.get("OBJSTORE_LIBCURL")
     if chosen:
-        return [chosen]
-    found = [_pycurl_extension(), ctypes.util.find_library("curl"), ctypes.util.find_library("curl-gnutls")]
-    return [path for path in found if path]
+        yield chosen
+        return
+    for find, name in ((_extension, "pycurl"), (_system_library, "curl"), (_system_library, "curl-gnutls")):
+        path = find(name)
+        if path:
+            yield path
+
+
+def _system_library(name):
+    import ctypes.util  # where it is needed: with subprocess, it takes as long to import as this module
+
+    return ctypes.util.find_library(name)
 
 
 cdef void* _symbol(void* handle, const char* name) except NULL:
@@ -105,7 +112,7 @@ cdef void* _open(str path) except NULL:
 cdef _fill_crypto(void* handle):
     """Take SHA-256 from the libcrypto behind libcurl, else from the system's (libcurl may use another TLS library)."""
     if dlsym(handle, b"SHA256_Init") == NULL:
-        handle = _open(ctypes.util.find_library("crypto") or "libcrypto.so.3")
+        handle = _open(_system_library("crypto") or "libcrypto.so.3")
     crypto.SHA256_Init = <sha256_init_t>_symbol(handle, b"SHA256_Init")
     crypto.SHA256_Update = <sha256_update_t>_symbol(handle, b"SHA256_Update")
     crypto.SHA256_Final = <sha256_final_t>_symbol(handle, b"SHA256_Final")

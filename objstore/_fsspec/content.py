@@ -6,20 +6,23 @@ lies beyond the end is empty.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from objstore._core import Bytes
-from objstore._fsspec.filesystem import FileSystem
 from objstore._fsspec.listing import Info, by_bucket, is_folder, is_mark, missing
 from objstore._fsspec.patterns import expand
 from objstore.exceptions import BaseError, InvalidRangeError
 from objstore.interface.values import Range
 from objstore.operations import bulk, objects
 from objstore.operations.coalesce import coalesce
-from objstore.plans.effects import Plan
-from objstore.types import Buffer, GetOptions, PutResult
+
+if TYPE_CHECKING:
+    import os
+
+    from objstore._core import Bytes
+    from objstore._fsspec.filesystem import FileSystem
+    from objstore.plans.effects import Plan
+    from objstore.types import Buffer, GetOptions, PutResult
 
 Mode: TypeAlias = Literal["overwrite", "create"]
 Bound: TypeAlias = int | None

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
-from objstore._fsspec.filesystem import FileSystem
 from objstore._fsspec.listing import exists, info, isfile
 from objstore.exceptions import AlreadyExistsError, NotSupportedError
 from objstore.operations import objects
-from objstore.plans.effects import Plan
-from objstore.types import HTTP_METHOD, ObjectMeta
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from objstore._fsspec.filesystem import FileSystem
+    from objstore.plans.effects import Plan
+    from objstore.types import HTTP_METHOD, ObjectMeta
 
 
 def modified(fs: FileSystem, path: str) -> Plan[datetime]:

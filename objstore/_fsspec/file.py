@@ -11,17 +11,19 @@ from __future__ import annotations
 import errno
 import io
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec.asyn import AbstractAsyncStreamedFile
 from fsspec.spec import AbstractBufferedFile
 
-from objstore._fsspec.filesystem import FileSystem
 from objstore.exceptions import AlreadyExistsError, PreconditionError
 from objstore.operations.results import changed, strong
 from objstore.operations.writer import PARTS_IN_FLIGHT, WRITE_BUFFER, Writer, writer
 from objstore.plans.run import arun, run
-from objstore.types import Attributes, GetOptions, PutMode
+
+if TYPE_CHECKING:
+    from objstore._fsspec.filesystem import FileSystem
+    from objstore.types import Attributes, GetOptions, PutMode
 
 READ_SIZE = 5 << 20
 LINE = 8 << 10

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec.asyn import AsyncFileSystem, get_loop
 from fsspec.utils import stringify_path
@@ -14,7 +13,11 @@ from fsspec.utils import stringify_path
 from objstore._fsspec import services
 from objstore._fsspec.options import Given, read_options
 from objstore.operations.arguments import check_at_least
-from objstore.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from objstore.store import Store
 
 _LISTINGS = ("use_listings_cache", "listings_expiry_time", "max_paths")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)

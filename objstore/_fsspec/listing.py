@@ -9,20 +9,21 @@ Its one invariant: where an object and a folder have the same name, the object i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from objstore._fsspec.filesystem import FileSystem
 from objstore.exceptions import NotFoundError, NotSupportedError
 from objstore.operations import bulk, listing, objects
 from objstore.plans.effects import Call, Plan
 from objstore.plans.run import run
-from objstore.types import ObjectMeta
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from objstore._fsspec.filesystem import FileSystem
     from objstore.store import Store
+    from objstore.types import ObjectMeta
 
 Info: TypeAlias = dict[str, Any]
 """What fsspec calls the details of a path: name, size, type, and what else is known."""

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
 from functools import partial
 from glob import has_magic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec.utils import glob_translate
 
-from objstore._fsspec.filesystem import FileSystem
 from objstore._fsspec.listing import Info, add_itself, check_depth, find_entries, is_folder, missing
-from objstore.plans.effects import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from objstore._fsspec.filesystem import FileSystem
+    from objstore.plans.effects import Plan
 
 
 def glob(

@@ -6,17 +6,20 @@ root. Keys are taken as they are, so that objects named like folders (``a/``) ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from objstore._fsspec.options import AZURE_NAMES, FILE_NAMES, GCS_NAMES, LOCAL_NAMES, S3_NAMES, Given, Rule
 from objstore.providers.cloud.azure import AZURE
 from objstore.providers.cloud.gcs import GCS
-from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.s3 import S3
 from objstore.settings.options import parse
 from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from objstore.providers.cloud.kind import BucketKind
 
 OWN = "obj"
 """What a protocol's own name in fsspec begins with: ``objs3`` is S3, whoever has ``s3``."""

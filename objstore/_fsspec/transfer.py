@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from glob import has_magic
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.implementations.local import LocalFileSystem, make_path_posix, trailing_sep
 from fsspec.utils import check_contained, isfilelike, other_paths
 
 from objstore._fsspec.content import LARGE, Mode, delete
-from objstore._fsspec.filesystem import FileSystem
 from objstore._fsspec.listing import (
     Info,
     at_once,
@@ -31,6 +30,9 @@ from objstore._fsspec.listing import (
 from objstore._fsspec.patterns import expand
 from objstore.operations import bulk, copying, downloads, objects
 from objstore.plans.effects import Call, Plan
+
+if TYPE_CHECKING:
+    from objstore._fsspec.filesystem import FileSystem
 
 Path1: TypeAlias = str | os.PathLike[str] | Sequence[str]
 Pair: TypeAlias = tuple[str, str]

@@ -5,13 +5,14 @@ A session of our own that is asynchronous lives for one request, so it belongs t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from objstore.auth._extras import extra
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import aiohttp
     import aiohttp_retry
     import requests

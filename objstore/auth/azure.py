@@ -5,13 +5,14 @@ Needs ``objstore[azure]``, unless a credential is given.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from objstore.auth._extras import extra
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from azure.core.credentials import TokenCredential
     from azure.core.credentials_async import AsyncTokenCredential
 

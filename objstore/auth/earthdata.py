@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Callable
 from datetime import datetime
 from netrc import NetrcParseError, netrc
 from typing import TYPE_CHECKING, TypeAlias
@@ -19,6 +18,8 @@ from objstore.auth._http import TIMEOUT, async_session, new_session
 from objstore.exceptions import UnauthenticatedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import requests
 
     from objstore.auth._http import AsyncSession

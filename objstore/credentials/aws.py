@@ -6,9 +6,12 @@ Its one invariant: a `Credential` is complete and can be sent as it is, and its 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from objstore.credentials.answer import Answer
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _SHAPE = "Return a dict of access_key_id, secret_access_key, expires_at and, for temporary credentials, token."
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote
 
 from objstore.credentials.answer import Answer
 from objstore.credentials.token import AccessToken
 from objstore.settings.value_types import BASE64
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _SHAPE = "Return a dict of expires_at and one of access_key, sas_token and token."
 _FORMS = ("access_key", "sas_token", "token")

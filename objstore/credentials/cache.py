@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
 
 _SECOND = timedelta(seconds=1)
 
@@ -88,6 +90,8 @@ class CredentialCache(Generic[CredentialT]):
                 return Decision(credential)
             if self._flight is not None:
                 return Decision(credential, flight=self._flight)
+            from concurrent.futures import Future  # with logging, it takes longer to import than this package
+
             self._flight = Future()
             return Decision(credential, refresh=True)
 

@@ -6,14 +6,16 @@ Its one invariant: what leaves here is complete, and neither a repr nor a messag
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from objstore.credentials.answer import Answer
 from objstore.credentials.token import AccessToken
 from objstore.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _SHAPE = "Return a dict of token and expires_at."
 

@@ -5,19 +5,22 @@ Its one invariant: at most one credential request is under way at a time, howeve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from objstore import exceptions as errors
-from objstore._core import Reply, Signer
 from objstore.credentials.aws import Credential
-from objstore.credentials.cache import CredentialCache
-from objstore.exceptions import BaseError
-from objstore.http.identity import Identity
-from objstore.http.retry import Failure
-from objstore.http.shape import Shape
+from objstore.exceptions import BaseError, UnauthenticatedError
 from objstore.plans.effects import Call, Plan, Wait
 from objstore.signing import sigv4
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from objstore._core import Reply, Signer
+    from objstore.credentials.cache import CredentialCache
+    from objstore.http.identity import Identity
+    from objstore.http.retry import Failure
+    from objstore.http.shape import Shape
 
 
 class SigV4:
@@ -103,7 +106,7 @@ class SigV4:
     ) -> str:
         """Return a URL that carries its own signature, by the credential of now."""
         if self._credential is None:
-            raise errors.UnauthenticatedError(
+            raise UnauthenticatedError(
                 "A URL cannot be signed without a credential", hint="Give one, and leave skip_signature out."
             )
         return sigv4.presign(
@@ -139,7 +142,7 @@ def _credential_error(error: BaseException) -> BaseException:
     """Return the error for the caller: what the provider raised, named, unless the caller itself was stopped."""
     if isinstance(error, BaseError) or not isinstance(error, Exception):
         return error
-    return errors.UnauthenticatedError(
+    return UnauthenticatedError(
         f"The credential provider failed with {type(error).__name__}: {error}",
         hint="Call it by itself to see why.",
     )

@@ -6,9 +6,12 @@ Its one invariant: an `AccessToken` can be sent as it is, and its repr does not 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from typing import TYPE_CHECKING
 
-from objstore.credentials.answer import Answer
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from objstore.credentials.answer import Answer
 
 
 @dataclass(frozen=True, slots=True)

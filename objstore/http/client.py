@@ -4,6 +4,9 @@ written.
 libcurl looks for proxies and certificates in the environment, from its own threads, and finds what the machine that
 built it had. Here they are looked up once, in Python, and given to it.
 
+What is rarely needed of the standard library is imported where it is used: urllib.request, email and ssl take longer to
+import than all of this library.
+
 Its one invariant: no header line that leaves here has a line break or a NUL in it.
 """
 
@@ -12,18 +15,16 @@ from __future__ import annotations
 import atexit
 import hashlib
 import os
-import ssl
-import tempfile
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment
 
 from objstore._core import ClientSettings
 from objstore.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _CA_VARIABLES = ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 _CA_FILES = (
@@ -62,7 +63,7 @@ def client_settings(
         user_agent: The User-Agent where the caller set none.
         redirects: The schemes that a redirect of a GET or HEAD may lead to, separated by commas; None to follow none.
     """
-    proxies = getproxies_environment()
+    proxies = _proxies()
     proxy = values["proxy_url"]
     if proxy is None:
         proxy = proxies.get(scheme) or proxies.get("all") or ""
@@ -88,6 +89,15 @@ def client_settings(
     )
 
 
+def _proxies() -> dict[str, str]:
+    """Return the proxies of the environment, by scheme."""
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return {}
+    from urllib.request import getproxies_environment
+
+    return getproxies_environment()
+
+
 def _http_version(values: Mapping[str, Any]) -> str:
     if values["http2_only"]:
         return "2-prior"
@@ -110,9 +120,16 @@ def _system_ca_file() -> str | None:
             if not Path(named).is_file():
                 raise ConfigurationError(f"{variable} names {named!r}, which is not a file")
             return named
-    for file in (*_CA_FILES, ssl.get_default_verify_paths().cafile or ""):
-        if file and Path(file).is_file():
-            return file
+    found = next(filter(os.path.isfile, _CA_FILES), None)
+    return found or _ca_file_of_python()
+
+
+def _ca_file_of_python() -> str | None:
+    import ssl
+
+    file = ssl.get_default_verify_paths().cafile
+    if file and Path(file).is_file():
+        return file
     try:
         import certifi
     except ImportError:
@@ -125,6 +142,8 @@ _written: dict[str, str] = {}
 
 def _written_once(certificates: bytes) -> str:
     """Write certificates to a private file that lives as long as this process, once for each content."""
+    import tempfile
+
     digest = hashlib.sha256(certificates).hexdigest()
     file = _written.get(digest)
     if file is None or not Path(file).exists():
@@ -170,6 +189,8 @@ def text_headers(headers: Mapping[str, bytes] | None) -> dict[str, str]:
 
 def http_date(moment: datetime) -> str:
     """Write an aware time as HTTP does (RFC 9110, section 5.6.7)."""
+    from email.utils import format_datetime
+
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
@@ -187,6 +208,8 @@ def parse_http_date(text: str) -> datetime | None:
                 int(text[23:25]),
                 tzinfo=UTC,
             )
+        from email.utils import parsedate_to_datetime
+
         return parsedate_to_datetime(text).astimezone(UTC)
     except (TypeError, ValueError):
         return None

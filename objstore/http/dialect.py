@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from objstore.exceptions import GenericError, UnauthenticatedError
 from objstore.http.retry import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 EXPIRED = Row(UnauthenticatedError, "the credential has expired", "credential")
 THROTTLED = Row(GenericError, "the server asks for fewer requests", "always", throttled=True)

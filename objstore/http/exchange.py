@@ -7,16 +7,19 @@ Its one invariant: an exchange that is over has, for every request, either a rep
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import Batch, Buffer, Bytes, Reply, Signer
-from objstore.exceptions import BaseError
-from objstore.http.retry import Failure
-from objstore.http.service import Service
-from objstore.http.shape import Shape
 from objstore.interface.values import WHOLE, Range, Target
 from objstore.plans.effects import Background, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from objstore.exceptions import BaseError
+    from objstore.http.retry import Failure
+    from objstore.http.service import Service
+    from objstore.http.shape import Shape
 
 RENEW_SECONDS = 240.0
 """How long one signature is used: services take it for 15 minutes, retries and clocks need some of them."""

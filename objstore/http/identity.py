@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from objstore import exceptions as errors
-from objstore._core import Reply, Signer
-from objstore.http.retry import Failure
-from objstore.http.shape import Shape
-from objstore.plans.effects import Plan
+from objstore.exceptions import NotSupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from objstore._core import Reply, Signer
+    from objstore.http.retry import Failure
+    from objstore.http.shape import Shape
+    from objstore.plans.effects import Plan
 
 
 class Identity(Protocol):
@@ -72,7 +75,7 @@ class Authorization:
         self, method: str, scheme: str, host: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta
     ) -> str:
         """Refuse: the header is all that the server knows."""
-        raise errors.NotSupportedError("An HTTP server has no signed URLs", hint="Sign with a cloud service's store.")
+        raise NotSupportedError("An HTTP server has no signed URLs", hint="Sign with a cloud service's store.")
 
     def is_same_as(self, other: Identity) -> bool:
         """Tell whether the other has the same header."""

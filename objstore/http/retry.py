@@ -12,16 +12,34 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from objstore import exceptions as errors
-from objstore._core import Reply
-from objstore.exceptions import BaseError, CorruptResponseError, GenericError
+from objstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    ConfigurationError,
+    ConnectionFailedError,
+    CorruptResponseError,
+    GenericError,
+    InvalidRangeError,
+    NotFoundError,
+    NotModifiedError,
+    NotSupportedError,
+    PermissionDeniedError,
+    PreconditionError,
+    RequestTimeoutError,
+    SourceChangedError,
+    UnauthenticatedError,
+)
 from objstore.http.client import parse_http_date
-from objstore.settings.options import RetryOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from objstore._core import Reply
+    from objstore.settings.options import RetryOptions
 
 
 class Row(NamedTuple):
@@ -45,49 +63,49 @@ class Row(NamedTuple):
 
 CURL_ROWS: dict[int, Row] = {
     1: Row(CorruptResponseError, "the reply is not HTTP", "once"),
-    5: Row(errors.ConnectionFailedError, "the proxy's name could not be resolved", "always"),
-    6: Row(errors.ConnectionFailedError, "the server's name could not be resolved", "always"),
-    7: Row(errors.ConnectionFailedError, "the server could not be reached", "always"),
+    5: Row(ConnectionFailedError, "the proxy's name could not be resolved", "always"),
+    6: Row(ConnectionFailedError, "the server's name could not be resolved", "always"),
+    7: Row(ConnectionFailedError, "the server could not be reached", "always"),
     8: Row(CorruptResponseError, "the reply is not HTTP", "once"),
-    16: Row(errors.ConnectionFailedError, "the HTTP/2 connection failed", "safe"),
-    18: Row(errors.ConnectionFailedError, "the reply was cut short", "safe"),
+    16: Row(ConnectionFailedError, "the HTTP/2 connection failed", "safe"),
+    18: Row(ConnectionFailedError, "the reply was cut short", "safe"),
     23: Row(CorruptResponseError, "the reply is longer than what was asked for", "once"),
     27: Row(GenericError, "there is no memory or no descriptor for the transfer", "always"),
-    28: Row(errors.RequestTimeoutError, "a time limit ran out", "safe"),
-    35: Row(errors.ConnectionFailedError, "the TLS connection could not be made", "always"),
-    42: Row(errors.SourceChangedError, "the file to send is shorter than when the upload began"),
+    28: Row(RequestTimeoutError, "a time limit ran out", "safe"),
+    35: Row(ConnectionFailedError, "the TLS connection could not be made", "always"),
+    42: Row(SourceChangedError, "the file to send is shorter than when the upload began"),
     47: Row(GenericError, "the server redirected more than ten times"),
-    52: Row(errors.ConnectionFailedError, "the server closed the connection without a reply", "safe"),
-    55: Row(errors.ConnectionFailedError, "the connection broke while the request was sent", "safe"),
-    56: Row(errors.ConnectionFailedError, "the connection broke while the reply was read", "safe"),
-    60: Row(errors.ConnectionFailedError, "the server's certificate is not trusted"),
-    65: Row(errors.ConnectionFailedError, "the connection broke while the request was sent", "safe"),
-    77: Row(errors.ConfigurationError, "the file of trusted certificates cannot be read"),
-    92: Row(errors.ConnectionFailedError, "the HTTP/2 stream failed", "safe"),
-    97: Row(errors.ConnectionFailedError, "the proxy refused", "always"),
+    52: Row(ConnectionFailedError, "the server closed the connection without a reply", "safe"),
+    55: Row(ConnectionFailedError, "the connection broke while the request was sent", "safe"),
+    56: Row(ConnectionFailedError, "the connection broke while the reply was read", "safe"),
+    60: Row(ConnectionFailedError, "the server's certificate is not trusted"),
+    65: Row(ConnectionFailedError, "the connection broke while the request was sent", "safe"),
+    77: Row(ConfigurationError, "the file of trusted certificates cannot be read"),
+    92: Row(ConnectionFailedError, "the HTTP/2 stream failed", "safe"),
+    97: Row(ConnectionFailedError, "the proxy refused", "always"),
 }
 """By CURLcode (https://curl.se/libcurl/c/libcurl-errors.html)."""
 
 STATUS_ROWS: dict[int, Row] = {
-    304: Row(errors.NotModifiedError, "the object has not been modified"),
+    304: Row(NotModifiedError, "the object has not been modified"),
     400: Row(GenericError, "the server refused the request as malformed"),
-    401: Row(errors.UnauthenticatedError, "the server wants a valid credential"),
-    403: Row(errors.PermissionDeniedError, "access is denied"),
-    404: Row(errors.NotFoundError, "there is no such object"),
-    408: Row(errors.RequestTimeoutError, "the server gave up waiting for the request", "always"),
-    409: Row(errors.AlreadyExistsError, "it conflicts with what is there"),
-    412: Row(errors.PreconditionError, "a precondition does not hold"),
-    416: Row(errors.InvalidRangeError, "the range lies outside the object"),
+    401: Row(UnauthenticatedError, "the server wants a valid credential"),
+    403: Row(PermissionDeniedError, "access is denied"),
+    404: Row(NotFoundError, "there is no such object"),
+    408: Row(RequestTimeoutError, "the server gave up waiting for the request", "always"),
+    409: Row(AlreadyExistsError, "it conflicts with what is there"),
+    412: Row(PreconditionError, "a precondition does not hold"),
+    416: Row(InvalidRangeError, "the range lies outside the object"),
     429: Row(GenericError, "the server asks for fewer requests", "always", True),
     500: Row(GenericError, "the server failed", "safe"),
-    501: Row(errors.NotSupportedError, "the server does not support it"),
+    501: Row(NotSupportedError, "the server does not support it"),
     502: Row(GenericError, "the gateway failed", "safe"),
     503: Row(GenericError, "the server is unavailable or asks for fewer requests", "always", True),
-    504: Row(errors.RequestTimeoutError, "the gateway gave up waiting for the server", "safe"),
+    504: Row(RequestTimeoutError, "the gateway gave up waiting for the server", "safe"),
 }
 """By status (RFC 9110, section 15)."""
 
-UNCONNECTED = Row(errors.RequestTimeoutError, "no connection could be made in time", "always", throttled=True)
+UNCONNECTED = Row(RequestTimeoutError, "no connection could be made in time", "always", throttled=True)
 """A time limit ran out before the request was sent, as with a server that has more connections than it can take."""
 
 REFUSED = Row(GenericError, "the server refused the request")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from objstore._core import ClientSettings, Reply, Signer
 from objstore.exceptions import BaseError, CorruptResponseError
 from objstore.http.client import header_lines
-from objstore.http.dialect import Dialect
-from objstore.http.identity import Identity
 from objstore.http.retry import Failure, Policy, understand
-from objstore.http.shape import Shape
 from objstore.http.xml import parse
-from objstore.plans.effects import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from objstore._core import ClientSettings, Reply, Signer
+    from objstore.http.dialect import Dialect
+    from objstore.http.identity import Identity
+    from objstore.http.shape import Shape
+    from objstore.plans.effects import Plan
 
 SIGNER_SECONDS = 30.0
 """How long the signer of a bare request is used again: making one costs as much as sending it."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from objstore.signing.sigv4 import EMPTY_PAYLOAD
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Shape(NamedTuple):

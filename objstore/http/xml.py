@@ -9,11 +9,13 @@ Its one invariant: what cannot be read raises CorruptResponseError, and what can
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from xml.parsers import expat
 
 from objstore.exceptions import CorruptResponseError, InvalidPathError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MAX_BYTES = 64 << 20
 _MAX_DEPTH = 16

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from objstore._core import Bytes
-from objstore.exceptions import BaseError
 from objstore.interface.values import ANY, Conditions, Fetched, ListQuery, Page, Range, Reads, Source, WriteOptions
-from objstore.plans.effects import Plan
-from objstore.types import ObjectMeta, PutResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from objstore._core import Bytes
+    from objstore.exceptions import BaseError
+    from objstore.plans.effects import Plan
+    from objstore.types import ObjectMeta, PutResult
 
 
 class Exchange(Protocol):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from objstore.interface.provider import Provider
 from objstore.settings.paths import Keys
-from objstore.types import ObjectMeta
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Self
+
+    from objstore.interface.provider import Provider
+    from objstore.types import ObjectMeta
 
 
 class BaseStore:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import repeat
-from typing import NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from objstore._core import Buffer, Bytes, Listing
 from objstore.exceptions import GenericError
-from objstore.types import ObjectMeta, PutMode
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from objstore.types import ObjectMeta, PutMode
 
 RESERVED = (
     "Content-Disposition",

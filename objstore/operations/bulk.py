@@ -11,20 +11,22 @@ import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError, InvalidRangeError
-from objstore.interface.provider import Exchange, Fetch, Provider
-from objstore.interface.store import BaseStore
 from objstore.interface.values import WHOLE, Range, Read, Reads, Target, WriteOptions
 from objstore.operations.arguments import check_at_least, read_write_options
 from objstore.operations.objects import EMPTY, put_body
 from objstore.operations.progress import news, onward, settle, tell
 from objstore.operations.sources import check_file, open_body
-from objstore.plans.effects import Plan
 from objstore.plans.run import arun, run
-from objstore.types import Attributes, ObjectMeta, Progress, PutInput, PutMode, PutResult, Request
+
+if TYPE_CHECKING:
+    from objstore.interface.provider import Exchange, Fetch, Provider
+    from objstore.interface.store import BaseStore
+    from objstore.plans.effects import Plan
+    from objstore.types import Attributes, ObjectMeta, Progress, PutInput, PutMode, PutResult, Request
 
 IN_FLIGHT = 64
 WINDOW = 256 << 20

@@ -6,11 +6,13 @@ read together stays small enough that several requests can share the work.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import Bytes
 from objstore.interface.values import Range
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BYTES_PER_SECOND = 1e9
 """What reading a gap is taken to cost: a fast network's pace, and about what a copy into fresh memory reaches."""

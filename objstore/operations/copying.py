@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Bytes
-from objstore.interface.store import BaseStore
 from objstore.interface.values import ANY, Source, WriteOptions
 from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
-from objstore.operations.results import BytesStream
-from objstore.plans.effects import Plan
 
 if TYPE_CHECKING:
+    from objstore.interface.store import BaseStore
+    from objstore.operations.results import BytesStream
+    from objstore.plans.effects import Plan
     from objstore.types import Progress
 
 PARTS_IN_FLIGHT = 12

@@ -15,15 +15,18 @@ import fcntl
 import hashlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from objstore import exceptions as errors
-from objstore.interface.provider import Fetch
-from objstore.interface.store import BaseStore
+from objstore.exceptions import ObjectChangedError
 from objstore.interface.values import ANY, Conditions, Range, Reads
 from objstore.operations.arguments import check_at_least
 from objstore.operations.results import changed, check_version, strong
 from objstore.plans.effects import Call, Plan
-from objstore.types import ObjectMeta, Progress
+
+if TYPE_CHECKING:
+    from objstore.interface.provider import Fetch
+    from objstore.interface.store import BaseStore
+    from objstore.types import ObjectMeta, Progress
 
 PART = 16 << 20
 IN_FLIGHT = 16
@@ -81,7 +84,7 @@ def download(
         finally:
             fetch.close()
         yield Call(part_file.finish, settle=True)
-    except errors.ObjectChangedError:
+    except ObjectChangedError:
         part_file.discard()
         raise
     finally:

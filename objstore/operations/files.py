@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
 from objstore._core import Buffer
 from objstore.exceptions import AlreadyExistsError, NotFoundError
-from objstore.interface.store import BaseStore
 from objstore.interface.values import ANY
 from objstore.operations.reader import READ_BUFFER, Reader, open_object
 from objstore.operations.writer import PARTS_IN_FLIGHT, WRITE_BUFFER, Writer, writer
 from objstore.plans.run import run
 
 if TYPE_CHECKING:
+    from objstore.interface.store import BaseStore
     from objstore.types import Attributes, PutMode
     from objstore.types import Buffer as BufferLike
 

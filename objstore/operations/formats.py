@@ -7,7 +7,6 @@ Its one invariant: both forms come straight from the rows of a `Listing`, neithe
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -15,10 +14,13 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from objstore._core import Listing
 from objstore.settings.extras import missing
-from objstore.types import ObjectMeta
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from arro3.core import RecordBatch, Table
+
+    from objstore.types import ObjectMeta
 
 T = TypeVar("T")
 W = TypeVar("W")

@@ -1,13 +1,12 @@
-"""Every operation's two faces, as functions: the blocking one, and the coroutine function whose name ends in `_async`.
+"""Every operation as two functions: the blocking one, and the coroutine function whose name ends in `_async`.
 
-An operation is written once, as a plan; `both` makes its faces. They are the methods of the stores as well, so a store
-is always the first argument.
+An operation is written once, as a plan; `both` makes its functions. They are the methods of the stores as well, so a
+store is always the first argument.
 """
 
 from __future__ import annotations
 
-from objstore import file
-from objstore.operations import bulk, copying, downloads, listing, objects, reader, writer
+from objstore.operations import bulk, copying, downloads, files, listing, objects, reader, writer
 from objstore.plans.run import awaitable, blocking, both
 
 get, get_async = both(objects.get)
@@ -36,6 +35,6 @@ list = list_async = listing.list
 list_level = list_level_async = listing.list_level
 glob = glob_async = listing.glob
 walk = walk_async = listing.walk
-open = file.open
+open = files.open
 open_reader, open_reader_async = reader.open_reader, reader.open_reader_async
 open_writer, open_writer_async = writer.open_writer, writer.open_writer_async

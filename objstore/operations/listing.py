@@ -6,16 +6,11 @@ listing, cut into stretches of the key space (`split`), or of many levels.
 
 from __future__ import annotations
 
-import builtins
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
-from objstore._core import Listing
-from objstore.exceptions import BaseError
-from objstore.interface.provider import ListMany, Provider
-from objstore.interface.store import BaseStore
 from objstore.interface.values import ListQuery, Page
 from objstore.operations.arguments import check_at_least
 from objstore.operations.formats import DICTS, Form, arrow
@@ -27,8 +22,14 @@ from objstore.operations.split import Split, Stretch
 from objstore.plans.effects import Plan
 
 if TYPE_CHECKING:
+    import builtins
+
     from arro3.core import RecordBatch, Table
 
+    from objstore._core import Listing
+    from objstore.exceptions import BaseError
+    from objstore.interface.provider import ListMany, Provider
+    from objstore.interface.store import BaseStore
     from objstore.types import ListResult, ObjectMeta, Progress
 
 By: TypeAlias = Literal["segment", "string"]

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
-from objstore import exceptions as errors
 from objstore._core import Buffer, Bytes
-from objstore.interface.provider import Provider
-from objstore.interface.store import BaseStore
+from objstore.exceptions import BaseError, InvalidRangeError
 from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, Source, WriteOptions
 from objstore.operations.arguments import (
     check_at_least,
@@ -29,17 +26,23 @@ from objstore.operations.parts import begin_parts
 from objstore.operations.progress import settle
 from objstore.operations.results import PART, GetResult, changed
 from objstore.operations.sources import Body, open_body
-from objstore.plans.effects import Plan
-from objstore.types import (
-    HTTP_METHOD,
-    Attributes,
-    GetOptions,
-    ObjectMeta,
-    Progress,
-    PutInput,
-    PutMode,
-    PutResult,
-)
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from objstore.interface.provider import Provider
+    from objstore.interface.store import BaseStore
+    from objstore.plans.effects import Plan
+    from objstore.types import (
+        HTTP_METHOD,
+        Attributes,
+        GetOptions,
+        ObjectMeta,
+        Progress,
+        PutInput,
+        PutMode,
+        PutResult,
+    )
 
 EMPTY = Source(Buffer(b""), 0)
 RANGES_IN_FLIGHT = 64
@@ -94,7 +97,7 @@ def _first(provider: Provider, key: str, range: Range, conditions: Conditions) -
         narrow = Range(start, start + PART if end < 0 else min(end, start + PART))
     try:
         return (yield from provider.fetch_one(key, narrow, conditions))
-    except errors.InvalidRangeError:
+    except InvalidRangeError:
         if range != WHOLE and start >= 0:
             raise
         # an empty object has no first byte, and no last ones; and some services refuse more last bytes than there are
@@ -179,7 +182,7 @@ def _check_begun(path: str, ranges: Sequence[Range], parts: Sequence[Bytes]) -> 
     """Raise if a range begins after the end of the object, though the request that it was part of did not."""
     for range, part in zip(ranges, parts, strict=True):
         if range.end > range.start and not part:
-            raise errors.InvalidRangeError(f"the range of {path!r} from {range.start} begins after its end", path=path)
+            raise InvalidRangeError(f"the range of {path!r} from {range.start} begins after its end", path=path)
 
 
 def _bodies(
@@ -349,7 +352,7 @@ def delete(store: BaseStore, paths: str | Sequence[str], *, progress: Progress |
     if not isinstance(paths, str) and not isinstance(paths, Sequence):
         raise TypeError(f"paths is of the type {type(paths).__name__}: give a str or a sequence of str")
     keys = store.keys([paths] if isinstance(paths, str) else list(paths))
-    failed: dict[str, errors.BaseError] = {}
+    failed: dict[str, BaseError] = {}
     size = len(keys) if progress is None else DELETES_IN_FLIGHT * 1000
     for start in range(0, len(keys), size or 1):
         group = keys[start : start + size]
@@ -359,7 +362,7 @@ def delete(store: BaseStore, paths: str | Sequence[str], *, progress: Progress |
     raise_first(failed, len(keys))
 
 
-def raise_first(failed: Mapping[str, errors.BaseError], total: int) -> None:
+def raise_first(failed: Mapping[str, BaseError], total: int) -> None:
     """Raise the first of the errors of a bulk delete, with a note of how many more there are."""
     for error in failed.values():
         if len(failed) > 1:

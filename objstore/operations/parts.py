@@ -6,13 +6,16 @@ Its one invariant: it ends as a whole object, or no part stays behind.
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from objstore import exceptions as errors
-from objstore.interface.provider import Provider, Upload
-from objstore.interface.values import Source, WriteOptions
+from objstore.exceptions import BaseError
 from objstore.operations.progress import tell
-from objstore.plans.effects import Plan
-from objstore.types import Progress, PutResult
+
+if TYPE_CHECKING:
+    from objstore.interface.provider import Provider, Upload
+    from objstore.interface.values import Source, WriteOptions
+    from objstore.plans.effects import Plan
+    from objstore.types import Progress, PutResult
 
 
 class Parts:
@@ -59,7 +62,7 @@ class Parts:
     def drop(self) -> Plan[None]:
         """Stop, and drop the parts that the service has; that it had to be is the error to report, not this."""
         self._upload.close()
-        with suppress(errors.BaseError):
+        with suppress(BaseError):
             yield from self._upload.abort()
 
     def _settle(self, most: int) -> Plan[None]:

@@ -11,8 +11,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Bytes
-from objstore.interface.provider import Provider
-from objstore.interface.store import BaseStore
 from objstore.interface.values import ANY, Conditions, Fetched, Range
 from objstore.operations.arguments import check_at_least
 from objstore.operations.results import changed, read_into, strong
@@ -22,6 +20,8 @@ from objstore.plans.run import arun, both, run
 if TYPE_CHECKING:
     from typing import Self
 
+    from objstore.interface.provider import Provider
+    from objstore.interface.store import BaseStore
     from objstore.types import Buffer as BufferLike
 
 READ_BUFFER = 1 << 20

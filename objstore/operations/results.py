@@ -5,26 +5,27 @@ Each is sync and async at once: iterate it in either way, or call the method or 
 
 from __future__ import annotations
 
-import builtins
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from objstore import exceptions as errors
 from objstore._core import Buffer, Bytes, Listing
-from objstore.interface.provider import Fetch, Provider
+from objstore.exceptions import InvalidRangeError, ObjectChangedError, PreconditionError
 from objstore.interface.values import Conditions, Fetched, Range, Reads, Target
 from objstore.operations.arguments import check_at_least
-from objstore.operations.formats import Form
 from objstore.operations.progress import Found, news, onward, settle, tell
-from objstore.plans.effects import Plan
 from objstore.plans.run import arun, both, run
-from objstore.types import Attributes, ObjectMeta, Progress
 
 if TYPE_CHECKING:
+    import builtins
+    from collections.abc import AsyncIterator, Callable, Iterator
     from typing import Self
 
     from arro3.core import RecordBatch  # noqa: F401
+
+    from objstore.interface.provider import Fetch, Provider
+    from objstore.operations.formats import Form
+    from objstore.plans.effects import Plan
+    from objstore.types import Attributes, ObjectMeta, Progress
 
 T = TypeVar("T")
 
@@ -186,17 +187,17 @@ def strong(e_tag: str | None) -> str | None:
 def check_version(fetch: Fetch, path: str) -> None:
     """Raise the first error of the parts of one object, or that they are not all of the version they should be."""
     for error in fetch.errors.values():
-        if isinstance(error, errors.PreconditionError | errors.InvalidRangeError):
+        if isinstance(error, PreconditionError | InvalidRangeError):
             raise changed(path, error.status) from error
         raise error
     if fetch.mixed:
         raise changed(path)
 
 
-def changed(path: str, status: int | None = None) -> errors.ObjectChangedError:
+def changed(path: str, status: int | None = None) -> ObjectChangedError:
     """Return the error for an object that is not what it was: another ETag, or, where a service ignores it, a shorter
     one."""
-    return errors.ObjectChangedError(
+    return ObjectChangedError(
         f"{path!r} was replaced while it was being read", hint="Get it again.", path=path, status=status
     )
 

@@ -14,13 +14,15 @@ import os
 import stat
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from objstore._core import Buffer
 from objstore.exceptions import SourceChangedError
 from objstore.interface.values import Source
 from objstore.plans.effects import Call, Plan
-from objstore.types import PutInput
+
+if TYPE_CHECKING:
+    from objstore.types import PutInput
 
 MOST_READ = 16 << 20
 """The most that a reader is asked for at a time, in bytes."""

@@ -12,14 +12,18 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, zip_longest
 from math import inf
+from typing import TYPE_CHECKING
 
 from objstore.exceptions import NotSupportedError
-from objstore.interface.values import Page
 from objstore.operations.results import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from objstore.interface.values import Page
 
 HELD = 8
 """How many pages may have come and not been taken, for each that is in flight at the most."""

@@ -8,12 +8,9 @@ from __future__ import annotations
 import io
 import sys
 import warnings
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer
-from objstore.interface.provider import Provider
-from objstore.interface.store import BaseStore
 from objstore.interface.values import Source, WriteOptions
 from objstore.operations.arguments import check_at_least, read_write_options
 from objstore.operations.parts import Parts, begin_parts
@@ -22,8 +19,11 @@ from objstore.plans.effects import Plan, alone
 from objstore.plans.run import both, run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
+    from objstore.interface.provider import Provider
+    from objstore.interface.store import BaseStore
     from objstore.types import Attributes, PutMode, PutResult
     from objstore.types import Buffer as BufferLike
 

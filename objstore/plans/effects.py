@@ -11,12 +11,14 @@ news.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from objstore._core import Batch
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,6 +62,11 @@ class Wait:
 
 Effect: TypeAlias = Batch | Background | Sleep | Call | Wait
 Plan: TypeAlias = Generator[Effect, Any, T]
+
+
+def is_over(plan: Plan[Any]) -> bool:
+    """Return whether a plan has ended, one way or another."""
+    return plan.gi_frame is None  # type: ignore[attr-defined]  # a plan is a generator of Python's own
 
 
 class Busy(Protocol):

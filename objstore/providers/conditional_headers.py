@@ -5,10 +5,13 @@ https://www.rfc-editor.org/rfc/rfc9110#section-13
 
 from __future__ import annotations
 
-from objstore import exceptions as errors
-from objstore.exceptions import BaseError
+from typing import TYPE_CHECKING
+
+from objstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, NotSupportedError, PreconditionError
 from objstore.http.client import http_date
-from objstore.interface.values import Conditions, WriteOptions
+
+if TYPE_CHECKING:
+    from objstore.interface.values import Conditions, WriteOptions
 
 
 def read_headers(conditions: Conditions) -> dict[str, str]:
@@ -31,15 +34,15 @@ def write_headers(options: WriteOptions) -> dict[str, str]:
         return {"If-None-Match": "*"}
     if not isinstance(mode, str) and mode.get("e_tag"):
         return {"If-Match": str(mode["e_tag"])}
-    raise errors.NotSupportedError("An update needs the ETag it replaces", hint="Give mode={'e_tag': ...}.")
+    raise NotSupportedError("An update needs the ETag it replaces", hint="Give mode={'e_tag': ...}.")
 
 
 def write_error(error: BaseError, options: WriteOptions) -> BaseError:
     """Say what a failed condition means for the write that carried it."""
-    if options.mode == "create" and isinstance(error, errors.PreconditionError):
-        return as_kind(errors.AlreadyExistsError, error)
-    if not isinstance(options.mode, str) and isinstance(error, errors.NotFoundError):
-        return as_kind(errors.PreconditionError, error)
+    if options.mode == "create" and isinstance(error, PreconditionError):
+        return as_kind(AlreadyExistsError, error)
+    if not isinstance(options.mode, str) and isinstance(error, NotFoundError):
+        return as_kind(PreconditionError, error)
     return error
 
 

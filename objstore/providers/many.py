@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from objstore._core import Reply
-from objstore.exceptions import BaseError
 from objstore.http.exchange import Exchange
-from objstore.http.retry import Failure
-from objstore.http.service import Service
-from objstore.http.shape import Shape
-from objstore.interface.values import Source, WriteOptions
 from objstore.providers.conditional_headers import write_error
-from objstore.types import ObjectMeta, PutResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from objstore._core import Reply
+    from objstore.exceptions import BaseError
+    from objstore.http.retry import Failure
+    from objstore.http.service import Service
+    from objstore.http.shape import Shape
+    from objstore.interface.values import Source, WriteOptions
+    from objstore.types import ObjectMeta, PutResult
 
 
 class HeadMany(Exchange):

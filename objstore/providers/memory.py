@@ -9,15 +9,12 @@ import os
 import secrets
 import threading
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakValueDictionary
 
-from objstore import exceptions as errors
 from objstore._core import Bytes, Listing
-from objstore.exceptions import BaseError
-from objstore.interface.provider import Provider
+from objstore.exceptions import BaseError, NotFoundError, NotSupportedError
 from objstore.interface.values import (
     ANY,
     WHOLE,
@@ -31,11 +28,16 @@ from objstore.interface.values import (
     Source,
     WriteOptions,
 )
-from objstore.plans.effects import Plan
 from objstore.providers.pages import OneByOne
 from objstore.providers.preconditions import check_conditions, check_mode, resolve
 from objstore.providers.sequential import Works
-from objstore.types import ObjectMeta, PutResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from objstore.interface.provider import Provider
+    from objstore.plans.effects import Plan
+    from objstore.types import ObjectMeta, PutResult
 
 PAGE = 1000
 STORE = "MemoryStore"
@@ -70,7 +72,7 @@ class Memory:
     def _find(self, key: str, conditions: Conditions) -> _Object:
         found = self._objects.get(key)
         if found is None:
-            raise errors.NotFoundError(f"{key!r} does not exist", store=STORE, path=key)
+            raise NotFoundError(f"{key!r} does not exist", store=STORE, path=key)
         check_conditions(STORE, key, found.e_tag, found.modified, conditions)
         return found
 
@@ -187,7 +189,7 @@ class Memory:
         self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
     ) -> Plan[list[str]]:
         """Refuse: nobody else can reach this memory."""
-        raise errors.NotSupportedError("A MemoryStore has no URLs", hint="Sign with a store that others can reach.")
+        raise NotSupportedError("A MemoryStore has no URLs", hint="Sign with a store that others can reach.")
         yield
 
     def list_page(self, query: ListQuery) -> Plan[Page]:
@@ -230,7 +232,7 @@ def memory_of(name: str) -> Memory:
     """
     memory = _memories.get(name)
     if memory is None:
-        raise errors.NotSupportedError(
+        raise NotSupportedError(
             "The objects of this MemoryStore are in another process, or gone",
             hint="Give other processes a store that they can reach.",
         )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from objstore.exceptions import BaseError
-from objstore.interface.values import ListQuery, Page
-from objstore.plans.effects import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from objstore.interface.values import ListQuery, Page
+    from objstore.plans.effects import Plan
 
 
 class OneByOne:

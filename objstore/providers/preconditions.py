@@ -5,30 +5,41 @@ Its one invariant: nothing here reads or writes an object; it is given what is k
 
 from __future__ import annotations
 
-from datetime import datetime
+from typing import TYPE_CHECKING
 
-from objstore import exceptions as errors
+from objstore.exceptions import (
+    AlreadyExistsError,
+    GenericError,
+    InvalidRangeError,
+    NotModifiedError,
+    NotSupportedError,
+    PreconditionError,
+)
 from objstore.interface.values import WHOLE, Conditions, Range
-from objstore.types import PutMode
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from objstore.types import PutMode
 
 
 def check_conditions(store: str, key: str, e_tag: str, modified: datetime, conditions: Conditions) -> None:
     """Raise if a condition does not hold; If-Match comes before times (RFC 9110, section 13.2.2)."""
     if conditions.version is not None:
-        raise errors.NotSupportedError(f"A {store} keeps no versions, {conditions.version!r} cannot be read", path=key)
+        raise NotSupportedError(f"A {store} keeps no versions, {conditions.version!r} cannot be read", path=key)
     modified = modified.replace(microsecond=0)
     if conditions.if_match is not None:
         refused = not _matches(e_tag, conditions.if_match)
     else:
         refused = conditions.if_unmodified_since is not None and modified > conditions.if_unmodified_since
     if refused:
-        raise errors.PreconditionError(f"{key!r} is not what was expected", store=store, path=key)
+        raise PreconditionError(f"{key!r} is not what was expected", store=store, path=key)
     if conditions.if_none_match is not None:
         same = _matches(e_tag, conditions.if_none_match)
     else:
         same = conditions.if_modified_since is not None and modified <= conditions.if_modified_since
     if same:
-        raise errors.NotModifiedError(f"{key!r} has not been modified", store=store, path=key)
+        raise NotModifiedError(f"{key!r} has not been modified", store=store, path=key)
 
 
 def _matches(e_tag: str, wanted: str) -> bool:
@@ -46,16 +57,16 @@ def resolve(store: str, key: str, range: Range, size: int) -> tuple[int, int]:
     return range.start, size if range.end < 0 else min(range.end, size)
 
 
-def begins_after_the_end(store: str, key: str, range: Range, size: int) -> errors.InvalidRangeError:
+def begins_after_the_end(store: str, key: str, range: Range, size: int) -> InvalidRangeError:
     """Return the error for a range that has no byte of an object."""
-    return errors.InvalidRangeError(
+    return InvalidRangeError(
         f"the range of {key!r} begins at {range.start}, the object has {size} bytes", store=store, path=key
     )
 
 
-def does_not_fit(key: str, size: int, room: int) -> errors.GenericError:
+def does_not_fit(key: str, size: int, room: int) -> GenericError:
     """Return the error for a body that is larger than the buffer it was to go to."""
-    return errors.GenericError(f"{size} bytes of {key!r} do not fit in a buffer of {room}", path=key)
+    return GenericError(f"{size} bytes of {key!r} do not fit in a buffer of {room}", path=key)
 
 
 def check_mode(store: str, key: str, e_tag: str | None, mode: PutMode) -> None:
@@ -68,11 +79,11 @@ def check_mode(store: str, key: str, e_tag: str | None, mode: PutMode) -> None:
         mode: What may be replaced.
     """
     if mode == "create" and e_tag is not None:
-        raise errors.AlreadyExistsError(f"{key!r} exists already", store=store, path=key)
+        raise AlreadyExistsError(f"{key!r} exists already", store=store, path=key)
     if isinstance(mode, str):
         return
     if not mode.get("e_tag"):
-        raise errors.NotSupportedError("An update needs the ETag it replaces", hint="Give mode={'e_tag': ...}.")
+        raise NotSupportedError("An update needs the ETag it replaces", hint="Give mode={'e_tag': ...}.")
     if e_tag != mode.get("e_tag"):
         now = "does not exist" if e_tag is None else f"has the ETag {e_tag}"
-        raise errors.PreconditionError(f"{key!r} {now}, not {mode.get('e_tag')}", store=store, path=key)
+        raise PreconditionError(f"{key!r} {now}, not {mode.get('e_tag')}", store=store, path=key)

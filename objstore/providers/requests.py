@@ -6,24 +6,27 @@ that make requests to an object store.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from objstore import exceptions as errors
 from objstore._core import Reply, encode_path
-from objstore.exceptions import BaseError
+from objstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from objstore.http.client import parse_http_date
 from objstore.http.exchange import Exchange
-from objstore.http.service import Service
 from objstore.http.shape import Shape
-from objstore.interface.provider import Fetch
 from objstore.interface.values import ANY, RESERVED, WHOLE, Conditions, Fetched, Range, Reads, Source, WriteOptions
-from objstore.plans.effects import Plan
 from objstore.providers.conditional_headers import read_headers, write_error, write_headers
 from objstore.providers.many import HeadMany, PutMany
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
-from objstore.types import ObjectMeta, PutResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from objstore.http.service import Service
+    from objstore.interface.provider import Fetch
+    from objstore.plans.effects import Plan
+    from objstore.types import ObjectMeta, PutResult
 
 ADDED_AT_ONCE = 4096
 """How many reads are added before the first are sent: of more, the rest is added while those are under way."""
@@ -250,10 +253,10 @@ class Requests:
         """Look before a copy that must not overwrite: many services ignore the condition on the copy itself."""
         try:
             yield from self.head(key, ANY)
-        except errors.NotFoundError:
+        except NotFoundError:
             return
         path = self.service.path(key)
-        raise errors.AlreadyExistsError(f"{key!r} exists already", store=self.service.dialect.store, path=path)
+        raise AlreadyExistsError(f"{key!r} exists already", store=self.service.dialect.store, path=path)
 
     def target(self, key: str, query: Sequence[tuple[str, str]] = ()) -> bytes:
         """Return path and query of a key; of the bucket itself, where there is none."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from objstore._core import Bytes
 from objstore.exceptions import BaseError
 from objstore.plans.effects import Call, Plan
-from objstore.types import ObjectMeta, PutResult
+
+if TYPE_CHECKING:
+    from objstore.types import ObjectMeta, PutResult
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from objstore.exceptions import ConfigurationError, UnknownConfigurationKeyError
 from objstore.settings.value_types import (
@@ -29,7 +29,9 @@ from objstore.settings.value_types import (
     number,
     whole,
 )
-from objstore.types import RetryConfig
+
+if TYPE_CHECKING:
+    from objstore.types import RetryConfig
 
 _MASK = "***"
 

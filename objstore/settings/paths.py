@@ -6,9 +6,12 @@ A path is checked before anything is sent. What a store's prefix adds in front o
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from objstore.exceptions import InvalidPathError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MOST_BYTES = 1024
 

@@ -8,11 +8,13 @@ Its one invariant: no message shows the user, the password or the query of a URL
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from objstore.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Scheme: TypeAlias = Literal["s3", "gcs", "http", "local", "memory", "azure"]
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from objstore.providers.cloud.azure import AZURE
 from objstore.stores.base import BucketStore
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
     from typing_extensions import Unpack
 
+    from objstore.providers.cloud.kind import BucketKind
     from objstore.types import AzureConfig, AzureCredentialProvider, AzureKeywords, ClientConfig, RetryConfig
 
 
@@ -34,7 +34,11 @@ class AzureStore(BucketStore["AzureCredentialProvider"]):
         ConfigurationError: A setting is given twice, or its value cannot be used.
     """
 
-    _kind = AZURE
+    @staticmethod
+    def _kind() -> BucketKind:
+        from objstore.providers.cloud.azure import AZURE
+
+        return AZURE
 
     def __init__(
         self,

@@ -1,30 +1,58 @@
 """What stores have in common: options plus a provider. Their operations are those of `operations.functions`.
 
-A store is small, picklable and equal to another that was given the same; all it holds is what it was given.
+A store is small, picklable and equal to another that was given the same; all it holds is what it was given. Importing a
+store imports neither the operations nor its provider: they come, with the engine, when they are first used.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from objstore.exceptions import ConfigurationError
 from objstore.interface.store import BaseStore
-from objstore.operations import functions
-from objstore.settings.options import RetryOptions, Settings, parse
 from objstore.settings.paths import Keys
-from objstore.settings.urls import read_url
 from objstore.version import USER_AGENT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import Self
 
+    from objstore.operations import functions
     from objstore.providers.cloud.kind import BucketKind
+    from objstore.settings.options import RetryOptions, Settings
     from objstore.types import RetryConfig
 
 StoreT = TypeVar("StoreT", bound="Store")
 CredentialProviderT = TypeVar("CredentialProviderT")
+
+
+class _Operation:
+    """An operation as an attribute of a class; its function takes its place when it is first asked for."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __set_name__(self, owner: type, attribute: str) -> None:
+        self._owner, self._attribute = owner, attribute
+
+    def __get__(self, store: Store | None, kind: type | None = None) -> Any:
+        from objstore.operations import functions
+
+        function = getattr(functions, self._name)
+        setattr(self._owner, self._attribute, function)
+        return function.__get__(store, kind)
+
+
+class _Operations:
+    """Stands for `operations.functions` while the class is made."""
+
+    def __getattr__(self, name: str) -> Any:
+        return _Operation(name)
+
+
+if not TYPE_CHECKING:
+    functions = _Operations()
 
 
 class Store(BaseStore):
@@ -39,14 +67,14 @@ class Store(BaseStore):
     copy, copy_async = functions.copy, functions.copy_async
     rename, rename_async = functions.rename, functions.rename_async
     sign, sign_async = functions.sign, functions.sign_async
-    list = list_async = functions.list
-    list_level = list_level_async = functions.list_level
-    glob = glob_async = functions.glob
-    walk = walk_async = functions.walk
+    list, list_async = functions.list, functions.list_async
+    list_level, list_level_async = functions.list_level, functions.list_level_async
+    glob, glob_async = functions.glob, functions.glob_async
+    walk, walk_async = functions.walk, functions.walk_async
     delete_prefix, delete_prefix_async = functions.delete_prefix, functions.delete_prefix_async
     list_with_delimiter, list_with_delimiter_async = functions.list_with_delimiter, functions.list_with_delimiter_async
     get_many, get_many_async = functions.get_many, functions.get_many_async
-    iter_many = iter_many_async = functions.iter_many
+    iter_many, iter_many_async = functions.iter_many, functions.iter_many_async
     head_many, head_many_async = functions.head_many, functions.head_many_async
     put_many, put_many_async = functions.put_many, functions.put_many_async
     upload, upload_async = functions.upload, functions.upload_async
@@ -101,7 +129,10 @@ class RemoteStore(LastingStore):
 class BucketStore(RemoteStore, Generic[CredentialProviderT]):
     """What the stores of cloud services have in common: how they are set and shown."""
 
-    _kind: ClassVar[BucketKind]
+    @staticmethod
+    def _kind() -> BucketKind:
+        """Return what describes the service."""
+        raise NotImplementedError
 
     def _set_up(
         self,
@@ -113,10 +144,13 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
         credential_provider: Callable[[], object] | None,
         raw_keys: bool,
     ) -> None:
+        from objstore.settings.options import RetryOptions, parse
+
         if credential_provider is not None and not callable(credential_provider):
             raise TypeError(f"credential_provider must be a function, not a {type(credential_provider).__name__}")
+        kind = self._kind()
         self._settings = parse(
-            self._kind.table,
+            kind.table,
             config=config,
             keywords=keywords,
             client_options=client_options,
@@ -126,12 +160,15 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
         self._retry = RetryOptions.from_config(retry_config or {})
         self._credential_provider = credential_provider
         self._keys = Keys(prefix, raw=raw_keys)
-        self.provider = self._kind.open(self._settings, self._retry, credential_provider, USER_AGENT, self._keys.prefix)
+        self.provider = kind.open(self._settings, self._retry, credential_provider, USER_AGENT, self._keys.prefix)
 
     @classmethod
     def _at(cls, url: str, keywords: Mapping[str, object], **arguments: Any) -> Self:
         """Make the store that a URL names; its settings are weaker than config and must not meet a keyword."""
-        kind, (scheme, found, prefix) = cls._kind, read_url(url)
+        from objstore.settings.options import parse
+        from objstore.settings.urls import read_url
+
+        kind, (scheme, found, prefix) = cls._kind(), read_url(url)
         if scheme != kind.scheme:
             raise ConfigurationError(
                 f"{kind.table.store} cannot be made of a URL of the kind {scheme}",
@@ -147,7 +184,7 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
 
     def __repr__(self) -> str:
         """Return the bucket and the prefix."""
-        given = {**{name: self._settings[name] for name in self._kind.shown}, "prefix": self.prefix}
+        given = {**{name: self._settings[name] for name in self._kind().shown}, "prefix": self.prefix}
         shown = ", ".join(f'{name}="{value}"' for name, value in given.items() if value)
         return f"{type(self).__name__}({shown})"
 
@@ -180,7 +217,7 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
 
     def __hash__(self) -> int:
         """Hash what equal stores share."""
-        return hash((type(self), self._keys.prefix, self._settings.config.get(self._kind.bucket)))
+        return hash((type(self), self._keys.prefix, self._settings.config.get(self._kind().bucket)))
 
 
 def rebuild(kind: type[StoreT], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> StoreT:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from objstore.providers.cloud.gcs import GCS
 from objstore.stores.base import BucketStore
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
     from typing_extensions import Unpack
 
+    from objstore.providers.cloud.kind import BucketKind
     from objstore.types import ClientConfig, GCSConfig, GCSCredentialProvider, GCSKeywords, RetryConfig
 
 
@@ -34,7 +34,11 @@ class GCSStore(BucketStore["GCSCredentialProvider"]):
         ConfigurationError: A setting is given twice, or its value cannot be used.
     """
 
-    _kind = GCS
+    @staticmethod
+    def _kind() -> BucketKind:
+        from objstore.providers.cloud.gcs import GCS
+
+        return GCS
 
     def __init__(
         self,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from objstore.exceptions import ConfigurationError
-from objstore.providers.web.http import HTTP_TABLE, open_http, read_address
-from objstore.providers.web.webdav import WebDav
-from objstore.settings.options import RetryOptions, parse
 from objstore.stores.base import RemoteStore
 from objstore.version import USER_AGENT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
+    from objstore.providers.web.webdav import WebDav
     from objstore.types import ClientConfig, RetryConfig
 
 
@@ -53,6 +51,9 @@ class HTTPStore(RemoteStore):
         password: str | None = None,
         bearer_token: str | None = None,
     ) -> None:
+        from objstore.providers.web.http import HTTP_TABLE, open_http, read_address
+        from objstore.settings.options import RetryOptions, parse
+
         address = read_address(url)
         if address.username is not None and username is not None:
             raise ConfigurationError("The user is given twice, in the URL and as username", hint="Give it once.")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from objstore.exceptions import ConfigurationError
-from objstore.providers.local.provider import Local
-from objstore.settings.urls import read_url
 from objstore.stores.base import LastingStore
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Self
 
 
@@ -34,6 +32,8 @@ class LocalStore(LastingStore):
     def __init__(
         self, prefix: str | Path | None = None, *, automatic_cleanup: bool = False, mkdir: bool = False
     ) -> None:
+        from objstore.providers.local.provider import Local
+
         self._root = None if prefix is None else _directory(prefix, mkdir)
         self._automatic_cleanup = automatic_cleanup
         self._mkdir = mkdir
@@ -75,6 +75,8 @@ class LocalStore(LastingStore):
 
 def _directory(prefix: str | Path, mkdir: bool) -> Path:
     """Return a directory without symlinks on the way to it."""
+    from pathlib import Path
+
     if not isinstance(prefix, str | Path):
         raise TypeError(f"prefix = {prefix!r}: give the directory as a str or a Path")
     try:
@@ -92,6 +94,8 @@ def _directory(prefix: str | Path, mkdir: bool) -> Path:
 
 def _directory_of(url: str) -> str:
     """Return the directory that a URL names."""
+    from objstore.settings.urls import read_url
+
     scheme, _, prefix = read_url(url)
     if scheme != "local":
         raise ConfigurationError(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from objstore.exceptions import ConfigurationError
-from objstore.providers.memory import Memory, memory_of
 from objstore.settings.paths import Keys
-from objstore.settings.urls import read_url
 from objstore.stores.base import Store
 
 if TYPE_CHECKING:
     from typing import Self
+
+    from objstore.providers.memory import Memory
 
 
 class MemoryStore(Store):
@@ -23,9 +23,13 @@ class MemoryStore(Store):
         raw_keys: Take paths as the keys they are: with ``//``, ``.`` and ``..`` segments, and slashes at either end.
     """
 
+    provider: Memory
+
     def __init__(self, *, raw_keys: bool = False) -> None:
+        from objstore.providers.memory import Memory
+
         self._keys = Keys(raw=raw_keys)
-        self.provider: Memory = Memory()
+        self.provider = Memory()
 
     @classmethod
     def from_url(cls, url: str, *, raw_keys: bool = False) -> Self:
@@ -38,6 +42,8 @@ class MemoryStore(Store):
         Raises:
             ConfigurationError: The URL is of another kind, or names a host.
         """
+        from objstore.settings.urls import read_url
+
         scheme, _, _ = read_url(url)
         if scheme != "memory":
             raise ConfigurationError(
@@ -64,6 +70,8 @@ class MemoryStore(Store):
 
 def reopen(kind: type[MemoryStore], name: str, prefix: str, raw: bool) -> MemoryStore:
     """Make a store on a memory of this process."""
+    from objstore.providers.memory import memory_of
+
     store = object.__new__(kind)
     store._keys = Keys(prefix, raw=raw)
     store.provider = memory_of(name)

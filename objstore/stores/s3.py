@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from objstore.providers.cloud.s3 import S3
 from objstore.stores.base import BucketStore
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
     from typing_extensions import Unpack
 
+    from objstore.providers.cloud.kind import BucketKind
     from objstore.types import ClientConfig, RetryConfig, S3Config, S3CredentialProvider, S3Keywords
 
 
@@ -34,7 +34,11 @@ class S3Store(BucketStore["S3CredentialProvider"]):
         ConfigurationError: A setting is given twice, or its value cannot be used.
     """
 
-    _kind = S3
+    @staticmethod
+    def _kind() -> BucketKind:
+        from objstore.providers.cloud.s3 import S3
+
+        return S3
 
     def __init__(
         self,

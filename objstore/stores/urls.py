@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
 from objstore.exceptions import UnknownConfigurationKeyError
-from objstore.settings.urls import parse_scheme
 from objstore.stores.azure import AzureStore
 from objstore.stores.base import Store
 from objstore.stores.gcs import GCSStore
@@ -17,6 +14,8 @@ from objstore.stores.memory import MemoryStore
 from objstore.stores.s3 import S3Store
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from objstore.settings.urls import Scheme
     from objstore.types import (
         AzureConfig,
@@ -65,6 +64,8 @@ def from_url(
     Raises:
         ConfigurationError: The URL is none, or none of a store; a setting is given twice, or is none of this store.
     """
+    from objstore.settings.urls import parse_scheme
+
     store = _CLASSES[parse_scheme(url)]
     named = {"config": config, "credential_provider": credential_provider}
     tuning = {"client_options": client_options, "retry_config": retry_config}
@@ -113,4 +114,6 @@ def open_root(
     given: dict[str, Any] = {"config": options, "client_options": client_options}
     if isinstance(client_options, ClientOptions):
         given |= {"client_options": client_options.client(), "retry_config": client_options.retry()}
+    from pathlib import Path
+
     return from_url(root if "://" in root else Path(root).absolute().as_uri(), **given)

@@ -258,4 +258,4 @@ def test_a_missing_library_is_named_with_its_extra(module: str, call: str, missi
     program = f"import sys; sys.modules[{missing!r}] = None; from objstore.auth.{module} import *; {call}"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
-    assert f"is not installed: pip install 'objstore[{extra}]'" in ended.stderr
+    assert f"is not installed: pip install 'objstore-client[{extra}]'" in ended.stderr

@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
-pytest.importorskip("zarr", reason="zarr, which needs Python 3.12, is not installed: pip install 'objstore[zarr]'")
+pytest.importorskip(
+    "zarr", reason="zarr, which needs Python 3.12, is not installed: pip install 'objstore-client[zarr]'"
+)
 
 import numpy
 import zarr

@@ -9,7 +9,6 @@ Every operation also has a twin that ends in ``_async``. Errors are FileNotFound
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from objstore.compat.object_store import _operations
@@ -25,12 +24,14 @@ from objstore.compat.object_store._values import (
     _as_path,
 )
 from objstore.plans.run import both
-from objstore.stores.base import Store
 from objstore.stores.urls import open_root
 from objstore.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from objstore.compat.object_store.arrow import ArrowFileSystemHandler
+    from objstore.stores.base import Store
 
 __version__ = VERSION
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from typing import TYPE_CHECKING, Protocol
 
 from objstore.compat.object_store._values import (
@@ -15,9 +14,11 @@ from objstore.compat.object_store._values import (
     _as_path,
 )
 from objstore.operations import copying, listing, objects
-from objstore.plans.effects import Plan
 
 if TYPE_CHECKING:
+    import builtins
+
+    from objstore.plans.effects import Plan
     from objstore.store import Store
     from objstore.types import Buffer
 

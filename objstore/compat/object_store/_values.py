@@ -6,7 +6,6 @@ Its one invariant: values are compared, hashed and pickled by what is in them.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 from urllib.parse import quote
@@ -14,6 +13,8 @@ from urllib.parse import quote
 from objstore.settings.paths import check_path
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from objstore.types import Buffer, RetryConfig
     from objstore.types import ObjectMeta as Meta
 

@@ -5,14 +5,20 @@ https://learn.microsoft.com/rest/api/storageservices/blob-service-rest-api
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from objstore import exceptions as errors
 from objstore._core import encode_path
 from objstore.credentials.azure import AccountKey, SharedAccess, read_signature
 from objstore.credentials.token import AccessToken
-from objstore.exceptions import ConfigurationError
+from objstore.exceptions import (
+    ConfigurationError,
+    GenericError,
+    InvalidRangeError,
+    NotFoundError,
+    PermissionDeniedError,
+    PreconditionError,
+    RequestTimeoutError,
+)
 from objstore.http.client import split_endpoint
 from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
 from objstore.http.retry import FAILED, Row
@@ -21,14 +27,17 @@ from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.settings_only import SettingsOnly, Source
 from objstore.settings.options import RetryOptions, Settings, Table
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 TABLE = Table("AzureStore", ("azure_storage_", "azure_"), AZURE_OPTIONS)
 
 EMULATOR_ACCOUNT = "devstoreaccount1"
 EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """The account of every emulator, and its public key: https://learn.microsoft.com/azure/storage/common/storage-use-azurite"""
 
-_BUSY = Row(errors.GenericError, "another operation on it is under way", "always")
-_LEASED = Row(errors.PreconditionError, "the blob or container is leased")
+_BUSY = Row(GenericError, "another operation on it is under way", "always")
+_LEASED = Row(PreconditionError, "the blob or container is leased")
 
 DIALECT = Dialect(
     store="AzureStore",
@@ -40,28 +49,28 @@ DIALECT = Dialect(
     copy_source="x-ms-copy-source",
     request_id="x-ms-request-id",
     codes={
-        "AccountIsDisabled": Row(errors.PermissionDeniedError, "the storage account is disabled"),
-        "AuthenticationFailed": Row(errors.PermissionDeniedError, "the credential is not accepted", "credential"),
-        "BlobArchived": Row(errors.GenericError, "the blob is archived and must be rehydrated first"),
-        "BlobBeingRehydrated": Row(errors.GenericError, "the blob is being rehydrated"),
-        "BlobImmutableDueToPolicy": Row(errors.PermissionDeniedError, "a policy keeps the blob from being changed"),
-        "ContainerBeingDeleted": Row(errors.NotFoundError, "the container is being deleted"),
-        "ContainerDisabled": Row(errors.PermissionDeniedError, "the container is disabled"),
-        "ContainerNotFound": Row(errors.NotFoundError, "there is no such container"),
+        "AccountIsDisabled": Row(PermissionDeniedError, "the storage account is disabled"),
+        "AuthenticationFailed": Row(PermissionDeniedError, "the credential is not accepted", "credential"),
+        "BlobArchived": Row(GenericError, "the blob is archived and must be rehydrated first"),
+        "BlobBeingRehydrated": Row(GenericError, "the blob is being rehydrated"),
+        "BlobImmutableDueToPolicy": Row(PermissionDeniedError, "a policy keeps the blob from being changed"),
+        "ContainerBeingDeleted": Row(NotFoundError, "the container is being deleted"),
+        "ContainerDisabled": Row(PermissionDeniedError, "the container is disabled"),
+        "ContainerNotFound": Row(NotFoundError, "there is no such container"),
         "ExpiredAuthenticationToken": EXPIRED,
         "InternalError": FAILED,
         "InvalidAuthenticationInfo": EXPIRED,
-        "InvalidBlobType": Row(errors.GenericError, "the blob is not a block blob"),
-        "InvalidRange": Row(errors.InvalidRangeError, "the range lies outside the object"),
+        "InvalidBlobType": Row(GenericError, "the blob is not a block blob"),
+        "InvalidRange": Row(InvalidRangeError, "the range lies outside the object"),
         "LeaseAlreadyPresent": _LEASED,
         "LeaseIdMismatchWithBlobOperation": _LEASED,
         "LeaseIdMissing": _LEASED,
-        "Md5Mismatch": Row(errors.GenericError, "the bytes arrived damaged", "always"),
-        "OperationTimedOut": Row(errors.RequestTimeoutError, "the server could not finish in time", "safe"),
+        "Md5Mismatch": Row(GenericError, "the bytes arrived damaged", "always"),
+        "OperationTimedOut": Row(RequestTimeoutError, "the server could not finish in time", "safe"),
         "PendingCopyOperation": _BUSY,
-        "PublicAccessNotPermitted": Row(errors.PermissionDeniedError, "the account allows no anonymous access"),
+        "PublicAccessNotPermitted": Row(PermissionDeniedError, "the account allows no anonymous access"),
         "ServerBusy": THROTTLED,
-        "SnapshotsPresent": Row(errors.GenericError, "the blob has snapshots"),
+        "SnapshotsPresent": Row(GenericError, "the blob has snapshots"),
     },
     hints={
         "AuthenticationFailed": "Check account_key or sas_token, and the clock of this machine.",

@@ -8,25 +8,27 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from objstore import exceptions as errors
 from objstore._core import Buffer, Bytes, Listing, Reply, encode_path
-from objstore.exceptions import BaseError, CorruptResponseError
+from objstore.exceptions import AlreadyExistsError, BaseError, CorruptResponseError, GenericError, PreconditionError
 from objstore.http.exchange import Exchange
 from objstore.http.retry import Row
-from objstore.http.service import Service
 from objstore.http.shape import Shape
 from objstore.http.xml import Element, build, parse
-from objstore.interface.provider import Provider
 from objstore.interface.values import ListQuery, Page, Source, WriteOptions
-from objstore.plans.effects import Plan
 from objstore.providers.cloud.documents import Documents
 from objstore.providers.cloud.upload import NAMESPACE, Upload
 from objstore.providers.conditional_headers import as_kind, write_headers
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from objstore.http.service import Service
+    from objstore.interface.provider import Provider
+    from objstore.plans.effects import Plan
 
 
 class Bucket(Documents):
@@ -118,7 +120,7 @@ class Bucket(Documents):
         failed = {}
         for item in root.find_all("Error"):
             key, code = item.find_text("Key"), item.find_text("Code")
-            row = self.service.dialect.codes.get(code, Row(errors.GenericError, "the server did not delete it"))
+            row = self.service.dialect.codes.get(code, Row(GenericError, "the server did not delete it"))
             failed[key] = row.error(
                 f"DELETE {key!r} failed: {row.words} ({code}: {item.find_text('Message')})",
                 store=self.service.dialect.store,
@@ -145,8 +147,8 @@ class Bucket(Documents):
         shape = Shape("PUT", headers)
         try:
             yield from self.document(shape, self.target(target), source, ("CopyObjectResult",), safe=overwrite)
-        except errors.PreconditionError as error:
-            raise as_kind(errors.AlreadyExistsError, error) from None
+        except PreconditionError as error:
+            raise as_kind(AlreadyExistsError, error) from None
 
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
         """Copy an object and delete the old one: the service cannot rename."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from objstore import exceptions as errors
 from objstore._core import Buffer, Reply
+from objstore.exceptions import GenericError
 from objstore.http.exchange import Exchange
 from objstore.http.retry import Failure, Row
-from objstore.http.shape import Shape
 from objstore.http.xml import Element, parse
 from objstore.plans.effects import Plan, Sleep
 from objstore.providers.requests import Requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from objstore.http.shape import Shape
 
 PATIENCE = 2.0
 """How long an interrupted caller waits for the reply that makes it possible to clean up, in seconds."""
@@ -67,5 +71,5 @@ class Documents(Requests):
 
     def _failure_in(self, document: Element) -> Failure:
         code = document.find_text("Code")
-        row = self.service.dialect.codes.get(code, Row(errors.GenericError, "the server failed"))
+        row = self.service.dialect.codes.get(code, Row(GenericError, "the server failed"))
         return Failure(row, code, document.find_text("Message"))

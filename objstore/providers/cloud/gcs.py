@@ -5,14 +5,21 @@ https://cloud.google.com/storage/docs/xml-api/overview
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from objstore import exceptions as errors
 from objstore._core import encode_path
 from objstore.credentials.google import AuthorizedUser, ServiceAccount, read_key, read_key_file
 from objstore.credentials.token import AccessToken
-from objstore.exceptions import ConfigurationError
+from objstore.exceptions import (
+    ConfigurationError,
+    GenericError,
+    InvalidRangeError,
+    NotFoundError,
+    PermissionDeniedError,
+    PreconditionError,
+    RequestTimeoutError,
+    UnauthenticatedError,
+)
 from objstore.http.client import split_endpoint
 from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
 from objstore.http.retry import FAILED, Row
@@ -20,6 +27,9 @@ from objstore.providers.cloud.gcs_options import GCS_OPTIONS
 from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.settings_only import SettingsOnly, Source
 from objstore.settings.options import RetryOptions, Settings, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TABLE = Table("GCSStore", ("google_",), GCS_OPTIONS)
 
@@ -33,25 +43,25 @@ DIALECT = Dialect(
     copy_source="x-goog-copy-source",
     request_id="x-guploader-uploadid",
     codes={
-        "AccessDenied": Row(errors.PermissionDeniedError, "access is denied"),
-        "AuthenticationRequired": Row(errors.UnauthenticatedError, "the server wants a valid credential", "credential"),
-        "EntityTooSmall": Row(errors.GenericError, "a part but the last is smaller than the service takes"),
+        "AccessDenied": Row(PermissionDeniedError, "access is denied"),
+        "AuthenticationRequired": Row(UnauthenticatedError, "the server wants a valid credential", "credential"),
+        "EntityTooSmall": Row(GenericError, "a part but the last is smaller than the service takes"),
         "ExpiredToken": EXPIRED,
         "InternalError": FAILED,
-        "InvalidRange": Row(errors.InvalidRangeError, "the range lies outside the object"),
-        "NoSuchBucket": Row(errors.NotFoundError, "there is no such bucket"),
-        "NoSuchKey": Row(errors.NotFoundError, "there is no such object"),
-        "NoSuchUpload": Row(errors.NotFoundError, "there is no such multipart upload"),
-        "ObjectUnderActiveHold": Row(errors.PermissionDeniedError, "the object is on hold"),
-        "PreconditionFailed": Row(errors.PreconditionError, "a precondition does not hold"),
-        "RequestTimeTooSkewed": Row(errors.PermissionDeniedError, "this machine's clock is wrong", "clock"),
-        "RequestTimeout": Row(errors.RequestTimeoutError, "the server gave up waiting for the request", "always"),
-        "RetentionPolicyNotMet": Row(errors.PermissionDeniedError, "the bucket must keep the object for longer"),
+        "InvalidRange": Row(InvalidRangeError, "the range lies outside the object"),
+        "NoSuchBucket": Row(NotFoundError, "there is no such bucket"),
+        "NoSuchKey": Row(NotFoundError, "there is no such object"),
+        "NoSuchUpload": Row(NotFoundError, "there is no such multipart upload"),
+        "ObjectUnderActiveHold": Row(PermissionDeniedError, "the object is on hold"),
+        "PreconditionFailed": Row(PreconditionError, "a precondition does not hold"),
+        "RequestTimeTooSkewed": Row(PermissionDeniedError, "this machine's clock is wrong", "clock"),
+        "RequestTimeout": Row(RequestTimeoutError, "the server gave up waiting for the request", "always"),
+        "RetentionPolicyNotMet": Row(PermissionDeniedError, "the bucket must keep the object for longer"),
         "ServiceUnavailable": THROTTLED,
-        "SignatureDoesNotMatch": Row(errors.PermissionDeniedError, "the signature is wrong"),
+        "SignatureDoesNotMatch": Row(PermissionDeniedError, "the signature is wrong"),
         "SlowDown": THROTTLED,
         "TokenRefreshRequired": EXPIRED,
-        "UserProjectMissing": Row(errors.PermissionDeniedError, "the requester must pay, and names no project"),
+        "UserProjectMissing": Row(PermissionDeniedError, "the requester must pay, and names no project"),
     },
     hints={
         "AccessDenied": "Check that the account's roles allow the operation on this bucket.",

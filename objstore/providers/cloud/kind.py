@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from objstore.interface.provider import Provider
-from objstore.settings.options import RetryOptions, Settings, Table
-from objstore.settings.urls import Scheme
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from objstore.interface.provider import Provider
+    from objstore.settings.options import RetryOptions, Settings, Table
+    from objstore.settings.urls import Scheme
 
 
 @dataclass(frozen=True, slots=True)

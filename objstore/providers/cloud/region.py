@@ -5,14 +5,17 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from objstore.credentials.sigv4 import SigV4
 from objstore.http.exchange import Exchange
 from objstore.http.service import Service
 from objstore.http.shape import Shape
-from objstore.plans.effects import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from objstore.plans.effects import Plan
 
 FIRST = "us-east-1"
 """The region that is asked: it knows all buckets."""

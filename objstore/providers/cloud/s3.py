@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from objstore import exceptions as errors
 from objstore._core import encode_path
 from objstore.credentials.aws import Credential
 from objstore.credentials.cache import CredentialCache
 from objstore.credentials.sigv4 import SigV4
-from objstore.exceptions import ConfigurationError
+from objstore.exceptions import (
+    ConfigurationError,
+    GenericError,
+    InvalidRangeError,
+    NotFoundError,
+    PermissionDeniedError,
+    PreconditionError,
+    RequestTimeoutError,
+    UnauthenticatedError,
+)
 from objstore.http.client import client_settings, split_endpoint, text_headers
 from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
 from objstore.http.retry import FAILED, Policy, Row
@@ -27,6 +34,9 @@ from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.region import FIRST, ServiceToFind
 from objstore.providers.cloud.s3_options import S3_OPTIONS
 from objstore.settings.options import RetryOptions, Settings, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TABLE = Table("S3Store", ("aws_",), S3_OPTIONS)
 
@@ -40,24 +50,24 @@ DIALECT = Dialect(
     copy_source="x-amz-copy-source",
     request_id="x-amz-request-id",
     codes={
-        "AccessDenied": Row(errors.PermissionDeniedError, "access is denied"),
-        "AuthorizationHeaderMalformed": Row(errors.GenericError, "it was signed for another region", "region"),
-        "ConditionalRequestConflict": Row(errors.GenericError, "another write was under way", "always"),
-        "EntityTooSmall": Row(errors.GenericError, "a part but the last is smaller than the service takes"),
+        "AccessDenied": Row(PermissionDeniedError, "access is denied"),
+        "AuthorizationHeaderMalformed": Row(GenericError, "it was signed for another region", "region"),
+        "ConditionalRequestConflict": Row(GenericError, "another write was under way", "always"),
+        "EntityTooSmall": Row(GenericError, "a part but the last is smaller than the service takes"),
         "ExpiredToken": EXPIRED,
         "ExpiredTokenException": EXPIRED,
         "InternalError": FAILED,
-        "InvalidAccessKeyId": Row(errors.PermissionDeniedError, "the service does not know the access key"),
-        "InvalidRange": Row(errors.InvalidRangeError, "the range lies outside the object"),
+        "InvalidAccessKeyId": Row(PermissionDeniedError, "the service does not know the access key"),
+        "InvalidRange": Row(InvalidRangeError, "the range lies outside the object"),
         "InvalidToken": EXPIRED,
-        "NoSuchBucket": Row(errors.NotFoundError, "there is no such bucket"),
-        "NoSuchKey": Row(errors.NotFoundError, "there is no such object"),
-        "NoSuchUpload": Row(errors.NotFoundError, "there is no such multipart upload"),
-        "OperationAborted": Row(errors.GenericError, "another write was under way", "always"),
-        "PreconditionFailed": Row(errors.PreconditionError, "a precondition does not hold"),
-        "RequestTimeTooSkewed": Row(errors.PermissionDeniedError, "this machine's clock is wrong", "clock"),
-        "RequestTimeout": Row(errors.RequestTimeoutError, "the server gave up waiting for the request", "always"),
-        "SignatureDoesNotMatch": Row(errors.PermissionDeniedError, "the signature is wrong"),
+        "NoSuchBucket": Row(NotFoundError, "there is no such bucket"),
+        "NoSuchKey": Row(NotFoundError, "there is no such object"),
+        "NoSuchUpload": Row(NotFoundError, "there is no such multipart upload"),
+        "OperationAborted": Row(GenericError, "another write was under way", "always"),
+        "PreconditionFailed": Row(PreconditionError, "a precondition does not hold"),
+        "RequestTimeTooSkewed": Row(PermissionDeniedError, "this machine's clock is wrong", "clock"),
+        "RequestTimeout": Row(RequestTimeoutError, "the server gave up waiting for the request", "always"),
+        "SignatureDoesNotMatch": Row(PermissionDeniedError, "the signature is wrong"),
         "SlowDown": THROTTLED,
         "ServiceUnavailable": THROTTLED,
         "TokenRefreshRequired": EXPIRED,
@@ -154,7 +164,7 @@ def _credentials(
 
 
 def _no_credential() -> object:
-    raise errors.UnauthenticatedError(
+    raise UnauthenticatedError(
         "There is no credential",
         hint="Give access_key_id and secret_access_key, or a credential_provider, or skip_signature=True.",
     )

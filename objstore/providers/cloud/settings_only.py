@@ -5,11 +5,13 @@ It holds the place of the providers of GCS and Azure until their requests are wr
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from objstore.exceptions import NotSupportedError
-from objstore.http.dialect import Dialect
-from objstore.interface.provider import Provider
+
+if TYPE_CHECKING:
+    from objstore.http.dialect import Dialect
+    from objstore.interface.provider import Provider
 
 
 class Source(NamedTuple):

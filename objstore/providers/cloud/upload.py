@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from objstore.exceptions import BaseError
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.http.xml import build
 from objstore.interface.values import ANY, Source, WriteOptions
-from objstore.plans.effects import Plan
-from objstore.providers.cloud.documents import Documents
 from objstore.providers.conditional_headers import write_error, write_headers
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
-from objstore.types import PutResult
+
+if TYPE_CHECKING:
+    from objstore.plans.effects import Plan
+    from objstore.providers.cloud.documents import Documents
+    from objstore.types import PutResult
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 

@@ -12,13 +12,11 @@ import json
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from objstore import exceptions as errors
 from objstore._core import rename_new
-from objstore.exceptions import BaseError
-from objstore.interface.values import Source
+from objstore.exceptions import BaseError, NotFoundError, NotSupportedError, SourceChangedError
 from objstore.providers.local.root import (
     STORE,
     TRIES,
@@ -32,8 +30,13 @@ from objstore.providers.local.root import (
     version_of,
 )
 from objstore.providers.preconditions import check_mode
-from objstore.providers.sequential import Work
-from objstore.types import PutMode, PutResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from objstore.interface.values import Source
+    from objstore.providers.sequential import Work
+    from objstore.types import PutMode, PutResult
 
 ATTRIBUTES = "user.objstore.attributes"
 """The extended attribute that holds what is stored with an object, as a JSON object."""
@@ -73,11 +76,11 @@ def _store_attributes(descriptor: int, key: str, packed: bytes) -> None:
         os.setxattr(descriptor, ATTRIBUTES, packed)
     except OSError as error:
         if error.errno == errno.ENOTSUP:
-            raise errors.NotSupportedError(
+            raise NotSupportedError(
                 f"{key!r} cannot have attributes: its file system has no extended attributes", store=STORE, path=key
             ) from error
         if error.errno in (errno.ENOSPC, errno.E2BIG, errno.ERANGE):
-            raise errors.NotSupportedError(
+            raise NotSupportedError(
                 f"{key!r} cannot have {len(packed)} bytes of attributes: its file system has no room for so many",
                 store=STORE,
                 path=key,
@@ -176,7 +179,7 @@ class Staging:
         try:
             with self._root.file(self._key) as (_, version):
                 found = version.e_tag
-        except errors.NotFoundError:
+        except NotFoundError:
             found = None
         check_mode(STORE, self._key, found, self._mode)
 
@@ -228,7 +231,7 @@ class Staging:
             if not copied:
                 copied = os.pwrite(self._descriptor, os.pread(descriptor, size, offset), at)
             if not copied:
-                raise errors.SourceChangedError("The file became shorter while it was read", hint="Do it again.")
+                raise SourceChangedError("The file became shorter while it was read", hint="Do it again.")
             offset, at, length = offset + copied, at + copied, length - copied
             yield
 

@@ -15,15 +15,18 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Generator, Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import Listing
 from objstore.interface.values import ListQuery, Page
 from objstore.providers.local.root import STAGING, Root, Version, as_error, version_of
-from objstore.types import ObjectMeta
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from objstore.types import ObjectMeta
 
 PAGE = 1000
 MOST_KEPT = 16

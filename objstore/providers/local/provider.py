@@ -11,13 +11,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from objstore import exceptions as errors
 from objstore._core import Buffer, Bytes
-from objstore.exceptions import BaseError
-from objstore.interface.provider import Provider
+from objstore.exceptions import BaseError, NotSupportedError
 from objstore.interface.values import (
     ANY,
     WHOLE,
@@ -46,7 +43,13 @@ from objstore.providers.local.root import STORE, Root, as_error, check_key, lock
 from objstore.providers.pages import OneByOne
 from objstore.providers.preconditions import check_conditions, resolve
 from objstore.providers.sequential import Work, Works, at_once, in_steps
-from objstore.types import PutMode, PutResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from objstore.interface.provider import Provider
+    from objstore.types import PutMode, PutResult
 
 
 class Local:
@@ -241,7 +244,7 @@ class Local:
         self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
     ) -> Plan[list[str]]:
         """Refuse: nobody else can reach these files."""
-        raise errors.NotSupportedError(f"A {STORE} has no URLs", hint="Sign with a store that others can reach.")
+        raise NotSupportedError(f"A {STORE} has no URLs", hint="Sign with a store that others can reach.")
         yield
 
     def list_many(self, *, most_in_flight: int) -> Plan[OneByOne]:

@@ -9,6 +9,7 @@ import errno
 import os
 from contextlib import suppress
 from threading import Thread
+from typing import TYPE_CHECKING
 
 from objstore._core import Bytes, FileReads
 from objstore.exceptions import BaseError
@@ -17,7 +18,9 @@ from objstore.plans.effects import Call, Plan
 from objstore.providers.local.root import READ, STORE, Root, Version, as_error, check_key, reported
 from objstore.providers.preconditions import begins_after_the_end, check_conditions, does_not_fit
 from objstore.providers.sequential import AT_A_TIME
-from objstore.types import ObjectMeta
+
+if TYPE_CHECKING:
+    from objstore.types import ObjectMeta
 
 MOST_THREADS = 4
 WORTH_A_THREAD = 4 << 20

@@ -12,16 +12,27 @@ import fcntl
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from objstore import exceptions as errors
 from objstore._core import open_beneath
-from objstore.exceptions import BaseError
+from objstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    GenericError,
+    InvalidPathError,
+    NotFoundError,
+    NotSupportedError,
+    ObjectChangedError,
+    PermissionDeniedError,
+)
 from objstore.settings.paths import check_path
-from objstore.types import ObjectMeta
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from objstore.types import ObjectMeta
 
 STORE = "LocalStore"
 
@@ -69,23 +80,23 @@ def version_of(found: os.stat_result) -> Version:
 # --- errors
 
 _KINDS: Mapping[int, tuple[type[BaseError], str]] = {
-    errno.ENOENT: (errors.NotFoundError, "does not exist"),
-    errno.ENOTDIR: (errors.NotFoundError, "does not exist: a part of its path is an object itself"),
-    errno.EISDIR: (errors.NotFoundError, "does not exist: there is a folder, or no regular file"),
-    errno.ENXIO: (errors.NotFoundError, "does not exist: there is no regular file"),
-    errno.EEXIST: (errors.AlreadyExistsError, "exists already"),
-    errno.EXDEV: (errors.PermissionDeniedError, "is a symlink, or below one, that leads out of the root"),
-    errno.EACCES: (errors.PermissionDeniedError, "must not be accessed"),
-    errno.EPERM: (errors.PermissionDeniedError, "must not be accessed"),
-    errno.EROFS: (errors.PermissionDeniedError, "is on a file system that is read-only"),
-    errno.ENAMETOOLONG: (errors.InvalidPathError, "has a segment that is too long for a file name"),
-    errno.ESTALE: (errors.ObjectChangedError, "was replaced while it was being read"),
+    errno.ENOENT: (NotFoundError, "does not exist"),
+    errno.ENOTDIR: (NotFoundError, "does not exist: a part of its path is an object itself"),
+    errno.EISDIR: (NotFoundError, "does not exist: there is a folder, or no regular file"),
+    errno.ENXIO: (NotFoundError, "does not exist: there is no regular file"),
+    errno.EEXIST: (AlreadyExistsError, "exists already"),
+    errno.EXDEV: (PermissionDeniedError, "is a symlink, or below one, that leads out of the root"),
+    errno.EACCES: (PermissionDeniedError, "must not be accessed"),
+    errno.EPERM: (PermissionDeniedError, "must not be accessed"),
+    errno.EROFS: (PermissionDeniedError, "is on a file system that is read-only"),
+    errno.ENAMETOOLONG: (InvalidPathError, "has a segment that is too long for a file name"),
+    errno.ESTALE: (ObjectChangedError, "was replaced while it was being read"),
 }
 
 
 def as_error(key: str, code: int) -> BaseError:
     """Return the error for what the system said about a key."""
-    kind, words = _KINDS.get(code, (errors.GenericError, f"failed: {os.strerror(code)}"))
+    kind, words = _KINDS.get(code, (GenericError, f"failed: {os.strerror(code)}"))
     return kind(f"{key!r} {words}", store=STORE, path=key, code=errno.errorcode.get(code))
 
 
@@ -102,7 +113,7 @@ def reported(key: str) -> Iterator[None]:
 
 def both_at_once(key: str) -> BaseError:
     """Return the error for a key that would have to be a file and a folder."""
-    return errors.NotSupportedError(
+    return NotSupportedError(
         f"{key!r} cannot be written: a file cannot be a folder too, and there are objects below this path, or one at "
         "the beginning of it",
         store=STORE,
@@ -113,14 +124,14 @@ def both_at_once(key: str) -> BaseError:
 def check_key(key: str) -> None:
     """Raise if a key cannot be a file: it is no path, is kept for unfinished files, or has too long a segment."""
     if check_path(key) != key:
-        raise errors.InvalidPathError(f"{key!r} cannot be a file: it has a slash at an end", store=STORE, path=key)
+        raise InvalidPathError(f"{key!r} cannot be a file: it has a slash at an end", store=STORE, path=key)
     if len(key) * 4 <= LONGEST_NAME and ".objstore-" not in key:
         return
     for segment in key.encode().split(b"/"):
         if len(segment) > LONGEST_NAME:
             raise as_error(key, errno.ENAMETOOLONG)
         if STAGING.fullmatch(segment):
-            raise errors.InvalidPathError(
+            raise InvalidPathError(
                 f"{key!r} cannot be a path: a LocalStore keeps names like {segment.decode()!r} for unfinished files",
                 store=STORE,
                 path=key,
@@ -252,7 +263,7 @@ def locked(folder: int, *, alone: bool = False) -> Iterator[None]:
         fcntl.flock(folder, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
     except OSError as error:
         if alone:
-            raise errors.NotSupportedError("This file system has no locks, which an update needs") from error
+            raise NotSupportedError("This file system has no locks, which an update needs") from error
         held = False
     try:
         yield

@@ -9,8 +9,7 @@ import base64
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from objstore import exceptions as errors
-from objstore.exceptions import ConfigurationError
+from objstore.exceptions import ConfigurationError, GenericError, NotFoundError, NotSupportedError
 from objstore.http.client import client_settings, text_headers
 from objstore.http.dialect import Dialect
 from objstore.http.identity import Authorization
@@ -31,25 +30,25 @@ HTTP_TABLE = Table(
     ),
 )
 
-_NO_WEBDAV = Row(errors.NotSupportedError, "the server has no WebDAV")
-_NO_FOLDER = Row(errors.GenericError, "the folder above it is missing, and cannot be made")
+_NO_WEBDAV = Row(NotSupportedError, "the server has no WebDAV")
+_NO_FOLDER = Row(GenericError, "the folder above it is missing, and cannot be made")
 
 DIALECT = Dialect(
     store="HTTPStore",
     most_parts=1,
     smallest_part=1,
     statuses={
-        ("GET", 405): Row(errors.NotFoundError, "there is no object of this name, but perhaps a folder"),
-        ("PUT", 404): Row(errors.NotSupportedError, "a file cannot be a folder too, and one of them is there"),
-        ("PUT", 405): Row(errors.NotSupportedError, "the server takes no objects, or there is a folder of this name"),
+        ("GET", 405): Row(NotFoundError, "there is no object of this name, but perhaps a folder"),
+        ("PUT", 404): Row(NotSupportedError, "a file cannot be a folder too, and one of them is there"),
+        ("PUT", 405): Row(NotSupportedError, "the server takes no objects, or there is a folder of this name"),
         ("PUT", 409): _NO_FOLDER,
-        ("PUT", 507): Row(errors.GenericError, "the server has no room left"),
-        ("DELETE", 405): Row(errors.NotSupportedError, "the server deletes no objects"),
+        ("PUT", 507): Row(GenericError, "the server has no room left"),
+        ("DELETE", 405): Row(NotSupportedError, "the server deletes no objects"),
         ("PROPFIND", 405): _NO_WEBDAV,
         ("PROPFIND", 501): _NO_WEBDAV,
         ("MKCOL", 409): _NO_FOLDER,
         # Go's servers lock what a request works on, so of two that need the same folder one is turned away
-        ("MKCOL", 423): Row(errors.GenericError, "the folder is locked", "always"),
+        ("MKCOL", 423): Row(GenericError, "the folder is locked", "always"),
         ("COPY", 405): _NO_WEBDAV,
         ("COPY", 409): _NO_FOLDER,
         ("COPY", 501): _NO_WEBDAV,

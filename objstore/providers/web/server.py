@@ -6,20 +6,23 @@ Its one invariant: what a server does not tell is found out by reading, never gu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from objstore import exceptions as errors
 from objstore._core import Bytes, Reply
-from objstore.exceptions import BaseError, CorruptResponseError
-from objstore.http.service import Service
+from objstore.exceptions import BaseError, CorruptResponseError, InvalidRangeError, NotSupportedError
 from objstore.http.shape import Shape
-from objstore.interface.provider import Fetch
 from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, WriteOptions
-from objstore.plans.effects import Plan
 from objstore.providers.many import HeadMany
 from objstore.providers.requests import Requests
 from objstore.providers.web.shared_replies import Shares
-from objstore.types import ObjectMeta
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from objstore.http.service import Service
+    from objstore.interface.provider import Fetch
+    from objstore.plans.effects import Plan
+    from objstore.types import ObjectMeta
 
 NO_HEAD = (405, 501)
 """How servers say that they do not answer HEAD."""
@@ -85,7 +88,7 @@ class Plain(Requests):
         """Read what is known about one object by a GET."""
         try:
             fetched = yield from self.fetch_one(key, FIRST_BYTE, conditions)
-        except errors.InvalidRangeError:
+        except InvalidRangeError:
             fetched = yield from self.fetch_one(key, WHOLE, conditions)
         return fetched._replace(range=(0, fetched.meta["size"]), body=Bytes())
 
@@ -135,7 +138,7 @@ class Plain(Requests):
         """
         for name in options.attributes:
             if name not in STORED:
-                raise errors.NotSupportedError(
+                raise NotSupportedError(
                     f"An HTTP server cannot store the attribute {name!r}", hint=f"It takes {', '.join(STORED)}."
                 )
         return super().object_headers(options)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from objstore._core import Bytes
 from objstore.exceptions import BaseError, InvalidRangeError
-from objstore.interface.provider import Fetch
-from objstore.interface.values import Range, Reads
-from objstore.plans.effects import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from objstore._core import Bytes
+    from objstore.interface.provider import Fetch
+    from objstore.interface.values import Range, Reads
+    from objstore.plans.effects import Plan
 
 
 class Shares:

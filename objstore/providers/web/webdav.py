@@ -6,25 +6,37 @@ go with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from objstore import exceptions as errors
 from objstore._core import Buffer, Listing, Reply, encode_path
-from objstore.exceptions import BaseError, CorruptResponseError
+from objstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    CorruptResponseError,
+    GenericError,
+    NotFoundError,
+    NotSupportedError,
+    PermissionDeniedError,
+    PreconditionError,
+)
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
-from objstore.interface.provider import Provider, Upload
 from objstore.interface.values import ANY, Conditions, ListQuery, Page, Range, Source, WriteOptions
-from objstore.plans.effects import Plan
 from objstore.providers.conditional_headers import as_kind, write_headers
 from objstore.providers.many import HeadMany, PutMany
 from objstore.providers.pages import OneByOne
 from objstore.providers.requests import EPOCH
 from objstore.providers.web.multistatus import QUESTION, Entry, read_multistatus
 from objstore.providers.web.server import HeadManyPlain, Plain
-from objstore.types import ObjectMeta, PutResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from objstore.interface.provider import Provider, Upload
+    from objstore.plans.effects import Plan
+    from objstore.types import ObjectMeta, PutResult
 
 NO_WEBDAV = (405, 501)
 """How servers say that they do not know a method."""
@@ -52,7 +64,7 @@ class WebDav(Plain):
         """Send one request that reads; what some servers forbid is a folder, and so no object."""
         try:
             return (yield from super().read_one(method, key, range, conditions))
-        except errors.PermissionDeniedError as error:
+        except PermissionDeniedError as error:
             raise (yield from self.folders_among([key])).get(key, error) from None
 
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
@@ -94,14 +106,14 @@ class WebDav(Plain):
             return
         try:
             found = (yield from self.head(key, ANY)).meta["e_tag"]
-        except errors.NotFoundError as error:
-            raise as_kind(errors.PreconditionError, error) from None
+        except NotFoundError as error:
+            raise as_kind(PreconditionError, error) from None
         if found != wanted:
-            raise self._error(errors.PreconditionError, f"{key!r} has the ETag {found}, not {wanted}", key)
+            raise self._error(PreconditionError, f"{key!r} has the ETag {found}, not {wanted}", key)
 
     def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
         """Refuse: HTTP has no uploads in parts."""
-        raise errors.NotSupportedError("An HTTP server takes no object in parts", hint="Leave use_multipart out.")
+        raise NotSupportedError("An HTTP server takes no object in parts", hint="Leave use_multipart out.")
         yield
 
     # --- folders
@@ -148,7 +160,7 @@ class WebDav(Plain):
     def _answer(self, path: str, exchange: Exchange, index: int) -> list[Entry] | BaseError:
         reply = exchange.reply(index)
         if reply.status != 207:
-            return self._error(errors.NotSupportedError, f"PROPFIND {path!r} failed: the server has no WebDAV", path)
+            return self._error(NotSupportedError, f"PROPFIND {path!r} failed: the server has no WebDAV", path)
         base = unquote(self.base.decode()) + (f"/{path}/" if path else "/")
         try:
             found = list(read_multistatus(bytes(reply.body), base))
@@ -161,7 +173,7 @@ class WebDav(Plain):
         found: dict[str, Entry | BaseError | None] = {}
         for key, answer in zip(keys, (yield from self._ask(keys, "0")), strict=True):
             if isinstance(answer, BaseError):
-                found[key] = None if isinstance(answer, errors.NotSupportedError) else answer
+                found[key] = None if isinstance(answer, NotSupportedError) else answer
             else:
                 mine = [entry for entry in answer if entry.path == key]
                 found[key] = mine[0] if mine else None
@@ -173,7 +185,7 @@ class WebDav(Plain):
     def _unfit(self, key: str, found: Entry | BaseError | None) -> BaseError | None:
         """Return why something is no object, None where it is one, or nobody can say."""
         if isinstance(found, Entry) and found.is_folder:
-            return self._error(errors.NotFoundError, f"{key!r} is a folder, not an object", key)
+            return self._error(NotFoundError, f"{key!r} is a folder, not an object", key)
         return found if isinstance(found, BaseError) else None
 
     # --- deletes, copies
@@ -209,7 +221,7 @@ class WebDav(Plain):
             yield from self._send(shape, url, source)
         except BaseError as error:
             if error.status == 412:
-                raise as_kind(errors.AlreadyExistsError, error) from None
+                raise as_kind(AlreadyExistsError, error) from None
             if error.status not in NOT_MOVED:
                 raise
             yield from self.make_folders(destination)
@@ -225,14 +237,14 @@ class WebDav(Plain):
             raise there
         if isinstance(there, Entry) and (there.is_folder or not overwrite):
             what = "is a folder" if there.is_folder else "exists already"
-            raise self._error(errors.AlreadyExistsError, f"{target!r} {what}", target)
+            raise self._error(AlreadyExistsError, f"{target!r} {what}", target)
 
     def _send(self, shape: Shape, target: bytes, key: str) -> Plan[Reply]:
         exchange = Exchange(self.service, shape, lambda _: key, safe=shape.method == "COPY")
         exchange.add(target)
         reply = yield from exchange.only()
         if reply.status == 207:
-            raise self._error(errors.GenericError, f"{shape.method} {key!r} failed in part", key)
+            raise self._error(GenericError, f"{shape.method} {key!r} failed in part", key)
         return reply
 
     def sign(
@@ -275,7 +287,7 @@ class WebDav(Plain):
             while not exchange.over:
                 yield from exchange.news()
             for error in exchange.errors.values():
-                if not isinstance(error, errors.NotFoundError):
+                if not isinstance(error, NotFoundError):
                     raise error
             return [meta for meta in exchange.metas() if meta is not None]
         finally:
@@ -286,7 +298,7 @@ class WebDav(Plain):
         found: list[Entry] = []
         if self._answers_whole_trees:
             answer = (yield from self._ask([folder], "infinity"))[0]
-            if isinstance(answer, errors.NotFoundError):
+            if isinstance(answer, NotFoundError):
                 return []
             if not isinstance(answer, BaseError):
                 if _is_deep(answer, folder):
@@ -308,7 +320,7 @@ class WebDav(Plain):
         """Return what is right below some folders; one that is gone has nothing."""
         found = []
         for answer in (yield from self._ask(folders, "1")):
-            if isinstance(answer, errors.NotFoundError):
+            if isinstance(answer, NotFoundError):
                 continue
             if isinstance(answer, BaseError):
                 raise answer
@@ -354,7 +366,7 @@ class _HeadMany(HeadManyPlain):
     def ask_again(self) -> Plan[None]:
         """Ask by GET what HEAD did not tell, and by PROPFIND what is forbidden."""
         yield from super().ask_again()
-        forbidden = [index for index, error in self.errors.items() if isinstance(error, errors.PermissionDeniedError)]
+        forbidden = [index for index, error in self.errors.items() if isinstance(error, PermissionDeniedError)]
         folders = yield from self._dav.folders_among([self._keys[index] for index in forbidden])
         self.errors.update((index, folders.get(self._keys[index], self.errors[index])) for index in forbidden)
 
