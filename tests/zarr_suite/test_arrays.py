@@ -6,9 +6,7 @@ import asyncio
 
 import pytest
 
-pytest.importorskip(
-    "zarr", reason="zarr, which needs Python 3.12, is not installed: pip install 'objstore-client[zarr]'"
-)
+pytest.importorskip("zarr", reason="zarr, which needs Python 3.12, is not installed")
 
 import numpy
 import zarr

@@ -6,9 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-pytest.importorskip(
-    "zarr", reason="zarr, which needs Python 3.12, is not installed: pip install 'objstore-client[zarr]'"
-)
+pytest.importorskip("zarr", reason="zarr, which needs Python 3.12, is not installed")
 
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test

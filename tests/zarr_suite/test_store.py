@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip(
-    "zarr", reason="zarr, which needs Python 3.12, is not installed: pip install 'objstore-client[zarr]'"
-)
+pytest.importorskip("zarr", reason="zarr, which needs Python 3.12, is not installed")
 
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest, SupportsSyncStore
 from zarr.core.buffer import cpu, default_buffer_prototype
