@@ -30,7 +30,7 @@ from objstore.interface.values import (
 )
 from objstore.providers.pages import OneByOne
 from objstore.providers.preconditions import check_conditions, check_mode, resolve
-from objstore.providers.sequential import Works
+from objstore.providers.sequential import Sequential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,9 +101,9 @@ class Memory:
         return self.read(key, WHOLE, conditions)._replace(body=Bytes())
         yield
 
-    def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[Works]:
+    def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[Sequential]:
         """Read what is known about many objects."""
-        return Works([lambda key=key: self.read(key, WHOLE, ANY).meta for key in keys], quick=True)  # type: ignore[misc]
+        return Sequential([lambda key=key: self.read(key, WHOLE, ANY).meta for key in keys], quick=True)  # type: ignore[misc]
         yield
 
     def fetch(
@@ -114,9 +114,9 @@ class Memory:
         most_in_flight: int,
         each: bool = False,
         window: int = 0,
-    ) -> Plan[Works]:
+    ) -> Plan[Sequential]:
         """Read many objects or ranges."""
-        return Works([lambda read=read: self._deliver(read, conditions) for read in reads], quick=True)  # type: ignore[misc]
+        return Sequential([lambda read=read: self._deliver(read, conditions) for read in reads], quick=True)  # type: ignore[misc]
         yield
 
     def _deliver(self, read: Read, conditions: Conditions) -> Bytes:
@@ -132,9 +132,9 @@ class Memory:
 
     def put_many(
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
-    ) -> Plan[Works]:
+    ) -> Plan[Sequential]:
         """Write many objects."""
-        return Works(
+        return Sequential(
             [lambda key=key, source=source: self.write(key, _content(source), options) for key, source in items],  # type: ignore[misc]
             [source.size for _, source in items],
             quick=True,

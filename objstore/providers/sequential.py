@@ -58,7 +58,7 @@ def at_once(work: Work[T]) -> T:
         return result
 
 
-class Works:
+class Sequential:
     """Many operations under way.
 
     Args:

@@ -24,8 +24,8 @@ from objstore.settings.value_types import (
     PEM,
     PROXY_URL,
     TEXT,
-    Kind,
     Plain,
+    ValueType,
     number,
     whole,
 )
@@ -54,7 +54,7 @@ class Option:
 
     name: str
     doc: str
-    kind: Kind = TEXT
+    kind: ValueType = TEXT
     default: Any = None
     aliases: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()

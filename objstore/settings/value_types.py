@@ -21,7 +21,7 @@ Plain: TypeAlias = str | bytes | dict[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ValueType:
     """Describe a type of value.
 
     Args:
@@ -35,7 +35,7 @@ class Kind:
     write: Callable[[Any], Plain] = str
 
 
-def one_of(name: str, words: Mapping[str, object]) -> Kind:
+def one_of(name: str, words: Mapping[str, object]) -> ValueType:
     """Return the kind whose values are words, in any case, each with its meaning.
 
     Args:
@@ -49,15 +49,15 @@ def one_of(name: str, words: Mapping[str, object]) -> Kind:
             raise ValueError
         return words[word]
 
-    return Kind(name, read, lambda meaning: str(meaning).lower() if isinstance(meaning, bool) else str(meaning))
+    return ValueType(name, read, lambda meaning: str(meaning).lower() if isinstance(meaning, bool) else str(meaning))
 
 
-def choice(*names: str) -> Kind:
+def choice(*names: str) -> ValueType:
     """Return the kind that takes one of a few names, in any case, and reads it as written here."""
     return one_of(" | ".join(names), {name.lower(): name for name in names})
 
 
-def matching(name: str, pattern: str) -> Kind:
+def matching(name: str, pattern: str) -> ValueType:
     """Return the kind of a text that a regular expression describes in full."""
     expression = re.compile(pattern, re.ASCII)
 
@@ -67,10 +67,10 @@ def matching(name: str, pattern: str) -> Kind:
             raise ValueError
         return text
 
-    return Kind(name, read)
+    return ValueType(name, read)
 
 
-def whole(minimum: int) -> Kind:
+def whole(minimum: int) -> ValueType:
     """Return the kind of a whole number that is at least ``minimum``."""
 
     def read(value: object) -> int:
@@ -79,10 +79,10 @@ def whole(minimum: int) -> Kind:
             raise ValueError
         return int(number)
 
-    return Kind(f"a whole number from {minimum} on", read)
+    return ValueType(f"a whole number from {minimum} on", read)
 
 
-def number(minimum: float) -> Kind:
+def number(minimum: float) -> ValueType:
     """Return the kind of a number that is at least ``minimum``."""
 
     def read(value: object) -> float:
@@ -91,7 +91,7 @@ def number(minimum: float) -> Kind:
             raise ValueError
         return number
 
-    return Kind(f"a number from {minimum:g} on", read)
+    return ValueType(f"a number from {minimum:g} on", read)
 
 
 def _read_number(value: object) -> float:
@@ -199,15 +199,15 @@ _TRUTH = {
     **dict.fromkeys(("0", "false", "off", "no", "n"), False),
 }
 
-TEXT = Kind("text without control characters", _read_text)
+TEXT = ValueType("text without control characters", _read_text)
 BOOL = one_of("true | false", _TRUTH)
 BOOL_OR_REQUESTER = one_of("true | false | requester", {**_TRUTH, "requester": True})
-DURATION = Kind("a number of seconds, a timedelta, or text such as '1m 30s'", _read_duration, _write_duration)
+DURATION = ValueType("a number of seconds, a timedelta, or text such as '1m 30s'", _read_duration, _write_duration)
 URL = matching("a URL such as https://host:port", r"https?://[^\s/?#]+\S*")
 PROXY_URL = matching("a URL such as http://host:port or socks5h://host:port", r"(https?|socks(4a?|5h?))://[^\s/?#]+\S*")
 BASE64 = matching("text in Base64", r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)")
 BASE64_OF_32_BYTES = matching("32 bytes in Base64", r"[A-Za-z0-9+/]{43}=")
 TOKEN = matching("a token of letters, digits and -._~+/=", r"[A-Za-z0-9._~+/-]+=*")
-DICT = Kind("a dict", _read_dict, dict)
-HEADERS = Kind("a dict of header names and ASCII values without line breaks", _read_headers, dict)
-PEM = Kind("certificates in PEM form", _read_pem, bytes)
+DICT = ValueType("a dict", _read_dict, dict)
+HEADERS = ValueType("a dict of header names and ASCII values without line breaks", _read_headers, dict)
+PEM = ValueType("certificates in PEM form", _read_pem, bytes)

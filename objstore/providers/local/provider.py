@@ -42,7 +42,7 @@ from objstore.providers.local.reads import LOOK, Reading
 from objstore.providers.local.root import STORE, Root, as_error, check_key, locked, reported, split
 from objstore.providers.pages import OneByOne
 from objstore.providers.preconditions import check_conditions, resolve
-from objstore.providers.sequential import Work, Works, at_once, in_steps
+from objstore.providers.sequential import Sequential, Work, at_once, in_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -119,9 +119,9 @@ class Local:
 
     def put_many(
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
-    ) -> Plan[Works]:
+    ) -> Plan[Sequential]:
         """Begin to write many objects."""
-        return Works(
+        return Sequential(
             [lambda key=key, source=source: at_once(self._write(key, source, options)) for key, source in items],  # type: ignore[misc]
             [source.size for _, source in items],
         )

@@ -14,7 +14,7 @@ from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, WriteOptions
 from objstore.providers.many import HeadMany
 from objstore.providers.requests import Requests
-from objstore.providers.web.shared_replies import Shares
+from objstore.providers.web.shared_replies import SharedReplies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ FIRST_BYTE = Range(0, 1)
 MOST_KNOWN = 10_000
 
 
-class Plain(Requests):
+class Server(Requests):
     """The objects below a URL, as any HTTP server has them."""
 
     def __init__(self, service: Service, base: str, *, query: str, write_headers: Mapping[str, str]) -> None:
@@ -95,7 +95,7 @@ class Plain(Requests):
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
         """Begin to read what is known about many objects."""
         yield from self.service.refresh()
-        return HeadManyPlain(self, keys, most_in_flight)
+        return ServerHeads(self, keys, most_in_flight)
 
     # --- many reads
 
@@ -114,7 +114,7 @@ class Plain(Requests):
         exchange = yield from super().fetch(
             sent, conditions=conditions, most_in_flight=most_in_flight, each=each, window=window
         )
-        return Shares(exchange, reads, sources, each=each) if whole else exchange
+        return SharedReplies(exchange, reads, sources, each=each) if whole else exchange
 
     def _read_whole(self, reads: Reads, conditions: Conditions) -> Plan[set[str]]:
         """Return which keys are better read as a whole: those of several reads that the server gives no ranges of."""
@@ -165,17 +165,17 @@ def _shared(reads: Reads, whole: set[str]) -> tuple[Reads, list[tuple[int, Range
     return Reads(keys, ranges), sources
 
 
-class HeadManyPlain(HeadMany):
+class ServerHeads(HeadMany):
     """Many HEAD requests under way, and a GET for each that did not tell enough."""
 
-    def __init__(self, plain: Plain, keys: Sequence[str], most_in_flight: int) -> None:
-        super().__init__(plain.service, Shape("HEAD", plain.read_headers), keys, plain.meta, most_in_flight)
-        self._plain = plain
+    def __init__(self, server: Server, keys: Sequence[str], most_in_flight: int) -> None:
+        super().__init__(server.service, Shape("HEAD", server.read_headers), keys, server.meta, most_in_flight)
+        self._server = server
         self._refused: set[int] = set()
         self._by_get: dict[int, ObjectMeta] = {}
         self._all_told = False
         for key in keys:
-            self.add(plain.target(key))
+            self.add(server.target(key))
         self.seal()
 
     @property
@@ -205,7 +205,7 @@ class HeadManyPlain(HeadMany):
             if told or index in self.errors:
                 continue
             try:
-                self._by_get[index] = (yield from self._plain.look(key, ANY)).meta
+                self._by_get[index] = (yield from self._server.look(key, ANY)).meta
             except BaseError as error:
                 self.errors[index] = error
 

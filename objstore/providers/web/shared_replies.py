@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from objstore.plans.effects import Plan
 
 
-class Shares:
+class SharedReplies:
     """Many reads under way, some of which share a reply.
 
     Args:

@@ -28,7 +28,7 @@ from objstore.providers.many import HeadMany, PutMany
 from objstore.providers.pages import OneByOne
 from objstore.providers.requests import EPOCH
 from objstore.providers.web.multistatus import QUESTION, Entry, read_multistatus
-from objstore.providers.web.server import HeadManyPlain, Plain
+from objstore.providers.web.server import Server, ServerHeads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ NO_TREES = (400, 403, 413, 507)
 QUESTIONS_IN_FLIGHT = 16
 
 
-class WebDav(Plain):
+class WebDav(Server):
     """The objects below a URL of a WebDAV server; of a plain one, as far as it goes."""
 
     _answers_whole_trees = True
@@ -356,7 +356,7 @@ def meta_of(entry: Entry) -> ObjectMeta:
     }
 
 
-class _HeadMany(HeadManyPlain):
+class _HeadMany(ServerHeads):
     """Many HEAD requests under way; of what is forbidden it is asked whether it is a folder."""
 
     def __init__(self, dav: WebDav, keys: Sequence[str], most_in_flight: int) -> None:
