@@ -1,0 +1,93 @@
+"""A proxy that takes the place of any https server: programs reach servers on loopback by the names of real ones.
+
+A client that is told of it, and trusts its certificates, asks it to CONNECT to a host. It speaks TLS as that host, and
+hands on what it hears to the server that stands in for it.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from threading import Thread
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+
+class Proxy(NamedTuple):
+    """Where the proxy is, and the file with the certificate that it is to be trusted by."""
+
+    url: str
+    certificates: Path
+
+
+@contextmanager
+def standing_in(servers: Mapping[str, str], folder: Path) -> Iterator[Proxy]:
+    """Run a proxy until the block is left.
+
+    Args:
+        servers: The URL of the server, on loopback, that stands in for each host.
+        folder: Where certificate and key are kept.
+    """
+    certificates = _write_certificate([*servers], folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates)
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            host = self.rfile.readline().split()[1].decode().partition(":")[0]
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+            backend = urlsplit(servers[host])
+            with (
+                suppress(OSError),
+                context.wrap_socket(self.request, server_side=True) as client,
+                socket.create_connection((backend.hostname, backend.port)) as server,
+            ):
+                back = Thread(target=_pass_on, args=(server, client))
+                back.start()
+                _pass_on(client, server)
+                back.join()
+
+    class Server(ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Handler) as proxy:
+        Thread(target=proxy.serve_forever, daemon=True).start()
+        yield Proxy(f"http://127.0.0.1:{proxy.server_address[1]}", certificates)
+        proxy.shutdown()
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    """Hand on what comes until it ends, and say so."""
+    with suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+def _write_certificate(hosts: list[str], folder: Path) -> Path:
+    """Write a certificate for the hosts, signed by itself, and its key into one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stand-in")])
+    now, day = datetime.now(UTC), timedelta(days=1)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - day, now + day)
+    names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
+    basic = x509.BasicConstraints(ca=True, path_length=None)
+    signed = builder.add_extension(names, critical=False).add_extension(basic, critical=True).sign(key, SHA256())
+    file = folder / "stand-in.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(signed.public_bytes(Encoding.PEM) + private)
+    return file
