@@ -8,7 +8,7 @@ views = store.get_many(["a", "b", ("c", 0, 4096)])
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from objstore import exceptions, store
 from objstore.version import VERSION
@@ -196,21 +196,27 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 
-def configure(*, io_threads: int) -> None:
-    """Set how many helper threads the engine uses, before the first one is needed.
+def configure(*, io_threads: int | None = None, http: Literal["engine", "curl"] | None = None) -> None:
+    """Set how the engine works; what is not given stays as it is.
 
     Args:
-        io_threads: 0 to 32; 1 if never set. 0: no helper thread ever exists, and the calling thread, or the asyncio
+        io_threads: How many helper threads it uses, to be said before the first one is needed: 0 to 32; 1 if never set. 0: no helper thread ever exists, and the calling thread, or the asyncio
             event loop, drives the transfers itself (MPI ranks, pinned cores). 2 or more: large batches are spread over
             them.
+        http: Who speaks HTTP from the next request on: ``"engine"``, which then leaves to libcurl what only that can
+            (HTTP/2, proxies, redirects), or ``"curl"``: libcurl everywhere, at twice the CPU. ``OBJSTORE_HTTP`` in the
+            environment says the same.
 
     Raises:
-        ValueError: The number is out of range.
+        ValueError: The number is out of range, or it is no such carrier.
         RuntimeError: Helper threads are running already, and not as many as that.
     """
     from objstore import _core
 
-    _core.configure(threads=io_threads)
+    if http is not None:
+        _core.configure_http(http)
+    if io_threads is not None:
+        _core.configure_threads(io_threads)
 
 
 if not TYPE_CHECKING:

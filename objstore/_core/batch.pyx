@@ -41,7 +41,7 @@ cdef class Batch:
         pthread_mutex_init(&batch.mutex, NULL)
         cond_init(&batch.changed)
         batch.id = next_batch_id()
-        text_copy(&batch.origin, origin.encode())
+        text_copy(&batch.origin, origin.lower().encode())  # as it is signed
         batch.method = strdup(method.encode())
         if batch.method == NULL:
             raise MemoryError

@@ -130,7 +130,18 @@ cdef void rouse_helpers() noexcept nogil:
     pthread_mutex_unlock(&engine.mutex)
 
 
-def configure(*, threads):
+def configure_http(carrier):
+    """Set who speaks HTTP from the next request on.
+
+    :param carrier: "engine": the engine itself, wherever it can. "curl": libcurl, everywhere.
+    :raises ValueError: it is neither.
+    """
+    if carrier not in ("engine", "curl"):
+        raise ValueError(f"http = {carrier!r}: give 'engine' or 'curl'")
+    atomic_store(&all_by_curl, carrier == "curl")
+
+
+def configure_threads(threads):
     """Set how many helper threads the engine uses, before the first one is needed.
 
     :param threads: 0 to 32. 0: no helper thread ever exists; the calling thread, or the asyncio event loop, drives the
@@ -149,8 +160,8 @@ def configure(*, threads):
 def engine_info():
     """Return what the engine runs on and what it does now, as a dict.
 
-    Keys: ``libcurl`` (version), ``libcurl_path``, ``tls`` (library), ``io_threads`` (allowed), ``threads`` (running),
-    ``loops``, ``in_flight`` (transfers), ``requests`` and ``connections`` (made since the start of this process),
+    Keys: ``libcurl`` (version), ``libcurl_path``, ``tls`` (library), ``http`` ("engine", or "curl" where that carries
+    all), ``io_threads`` (allowed), ``threads`` (running), ``loops``, ``in_flight`` (transfers), ``requests`` and ``connections`` (made since the start of this process),
     ``idle_memory`` (bytes kept for reuse), ``setopt_failures`` (0, or a fault of this library).
     """
     cdef curl.version_info* info = lib.curl_version_info(curl.CURLVERSION_FIRST)
@@ -174,6 +185,7 @@ def engine_info():
         "libcurl": info.version.decode(),
         "libcurl_path": os.fsdecode(libcurl_path),
         "tls": info.ssl_version.decode(),
+        "http": "curl" if atomic_load(&all_by_curl) else "engine",
         "io_threads": io_threads,
         "threads": engine.helper_count,
         "loops": loops,
@@ -257,4 +269,5 @@ atexit.register(_shutdown)
 if pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0:
     raise MemoryError
 if os.environ.get("OBJSTORE_IO_THREADS"):
-    configure(threads=int(os.environ["OBJSTORE_IO_THREADS"]))
+    configure_threads(int(os.environ["OBJSTORE_IO_THREADS"]))
+configure_http(os.environ.get("OBJSTORE_HTTP") or "engine")

@@ -1,6 +1,9 @@
 # Requests in flight: how a loop starts what its batches have to send, on a wire or with libcurl, and how each ends,
 # with a verdict or put back as if it had not been tried.
 
+cdef int all_by_curl = 0        # whether libcurl is to speak HTTP everywhere
+
+
 
 cdef Slot* loop_slot(LoopC* loop) noexcept nogil:
     cdef Slot* slot = loop.free_slots
@@ -48,7 +51,7 @@ cdef void start_item(LoopC* loop, BatchRef* share, Item* item) noexcept nogil:
 cdef inline bint goes_by_wire(Item* item) noexcept nogil:
     """Tell whether we speak to the server ourselves: HTTP/1.1, without a proxy or redirects to follow."""
     cdef SettingsC* settings = item.batch.settings
-    if settings.http_version != curl.CURL_HTTP_VERSION_1_1 or (settings.proxy != NULL and settings.proxy[0]):
+    if atomic_load(&all_by_curl) or settings.http_version != curl.CURL_HTTP_VERSION_1_1 or (settings.proxy != NULL and settings.proxy[0]):
         return False
     return not (atomic_load(&settings.led_away) and may_follow(item))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
-from objstore._core import engine_info
+from objstore._core import Batch, engine_info
 from objstore.plans.run import run
-from tests.engine.client import batch, settle
+from tests.engine.client import SETTINGS, batch, settle
 from tests.engine.programs.asking import good
+from tests.engine.raw import answering, sends
 
 
 def helpers(origin: str) -> None:
@@ -29,3 +30,15 @@ def lookups(origin: str) -> None:
         made = batch(origin, [f"/100/{index}{close}" for index in range(20)])
         failed += len(run(settle(made, background=number % 3 == 0)))
     print(engine_info()["libcurl_path"], failed)
+
+
+def carrier() -> None:
+    """Print who speaks HTTP, and how a field is written that only the engine leaves as it was given."""
+    with answering(sends(b"HTTP/1.1 204 No Content\r\n\r\n")) as raw:
+        made = Batch(raw.origin, "GET", SETTINGS, headers=[b"host: example.com"])
+        made.add(b"/a")
+        made.seal()
+        run(settle(made))
+        print(
+            engine_info()["http"], next(line for line in raw.heads[0].decode().split("\r\n") if "example.com" in line)
+        )
