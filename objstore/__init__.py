@@ -200,9 +200,9 @@ def configure(*, io_threads: int | None = None, http: Literal["engine", "curl"] 
     """Set how the engine works; what is not given stays as it is.
 
     Args:
-        io_threads: How many helper threads it uses, to be said before the first one is needed: 0 to 32; 1 if never set. 0: no helper thread ever exists, and the calling thread, or the asyncio
-            event loop, drives the transfers itself (MPI ranks, pinned cores). 2 or more: large batches are spread over
-            them.
+        io_threads: How many helper threads it uses, to be said before the first one is needed: 0 to 32; 1 if never set.
+            0: no helper thread ever exists, and the calling thread, or the asyncio event loop, drives the transfers
+            itself (MPI ranks, pinned cores). 2 or more: large batches are spread over them.
         http: Who speaks HTTP from the next request on: ``"engine"``, which then leaves to libcurl what only that can
             (HTTP/2, proxies, redirects), or ``"curl"``: libcurl everywhere, at twice the CPU. ``OBJSTORE_HTTP`` in the
             environment says the same.
