@@ -15,7 +15,7 @@ import pytest
 
 from objstore._core import Batch, Buffer, ClientSettings, Reply, engine_info
 from objstore.plans.run import run
-from tests.engine.client import SETTINGS, Server, batch, settle, wait_until
+from tests.engine.client import SETTINGS, SOON, Server, batch, settle, wait_until
 from tests.engine.raw import Answer, answering, ends, sends
 from tests.engine.server import certificate
 from tests.engine.test_replies import ask, head, refused
@@ -230,7 +230,7 @@ def test_stores_that_connect_alike_share_connections_and_others_do_not(server: S
 def test_latency_is_that_of_replies_and_not_of_connecting() -> None:
     def shake_hands_slowly(listener: socket.socket) -> None:
         connection, _ = listener.accept()
-        time.sleep(0.3)
+        time.sleep(1)
         with certificate().wrap_socket(connection, server_side=True) as secure:
             secure.recv(4096)
             time.sleep(0.05)
@@ -243,7 +243,7 @@ def test_latency_is_that_of_replies_and_not_of_connecting() -> None:
         assert run(settle(made)) == {}
         serving.join()
     assert made.latency is not None
-    assert 0.05 <= made.latency < 0.25
+    assert 0.05 <= made.latency < 1
 
 
 def test_the_kernel_holds_much_of_a_large_body_and_no_byte_waits_for_others() -> None:
@@ -348,7 +348,7 @@ def test_an_upload_that_is_refused_early_ends_with_what_the_server_said(
     begun = time.monotonic()
     reply = upload(after_part(DENIED, 1000, then), SIZE, tmp_path, from_file)
     assert (reply.status, bytes(reply.body), reply.curl_code) == (403, b"denied", 0)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < SOON
 
 
 def test_a_connection_that_breaks_under_an_upload_is_an_error(tmp_path: Path) -> None:
