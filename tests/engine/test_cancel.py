@@ -15,7 +15,7 @@ import pytest
 from objstore._core import Batch, Buffer, engine_info
 from objstore.plans.effects import Plan
 from objstore.plans.run import arun, run
-from tests.engine.client import SETTINGS, SOON, Server, batch, settle, wait_until
+from tests.engine.client import SETTINGS, SOON, Server, batch, run_program, settle, wait_until
 from tests.faults.content import content
 
 MIB = 1 << 20
@@ -245,20 +245,5 @@ def test_a_task_that_nobody_holds_is_not_lost(server: Server) -> None:
 
 def test_ended_loops_leave_no_memory(server: Server) -> None:
     """Batches that had news when their loop ended are freed, and so is what they had fetched."""
-    gc.collect()
-    made = [batch(server.origin, [f"/{4 * MIB}/{index}" for index in range(8)], each=True)]
-
-    async def main() -> None:
-        task = asyncio.create_task(arun(settle(made[0])))
-        await asyncio.sleep(0)
-        time.sleep(0.5)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(main())
-    gc.collect()
-    before = engine_info()["idle_memory"]
-    made.clear()
-    gc.collect()
-    assert engine_info()["idle_memory"] > before
+    ended = run_program("memory.comes_back_from_an_ended_loop", server.origin)
+    assert ended.returncode == 0, ended.stderr
