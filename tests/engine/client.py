@@ -91,7 +91,7 @@ def settle(batch: Batch, *, background: bool = False) -> Plan[dict[int, Reply]]:
         batch.close()
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 10) -> float:
+def wait_until(holds: Callable[[], bool], seconds: float = 30) -> float:
     """Return after how many seconds something holds; fail when it does not hold in time."""
     begun = time.monotonic()
     while not holds():

@@ -253,13 +253,13 @@ def test_the_kernel_holds_much_of_a_large_body_and_no_byte_waits_for_others() ->
     def answer(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 << 10)
         reply = head(f"Content-Length: {size}") + content(0, size)
-        for at in range(0, 8000, 1000):  # far less than is expected, and not a stall all the same
+        for at in range(0, 16_000, 1000):  # far less than is expected, and not a stall all the same
             connection.sendall(reply[at : at + 1000])
             time.sleep(0.2)
         trickled.set()
-        assert paused.wait(5)
+        assert paused.wait(30)
         connection.settimeout(0.3)  # nobody reads: what can be sent is what the kernels hold
-        sent = 8000
+        sent = 16_000
         with suppress(TimeoutError):
             while sent < len(reply):
                 sent += connection.send(reply[sent : sent + 10_000])
@@ -269,14 +269,14 @@ def test_the_kernel_holds_much_of_a_large_body_and_no_byte_waits_for_others() ->
         connection.sendall(reply[sent:])
 
     with answering(answer) as raw:
-        made = Batch(raw.origin, "GET", ClientSettings(user_agent="t", first_byte_timeout=0.8, stall_timeout=0.8))
+        made = Batch(raw.origin, "GET", ClientSettings(user_agent="t", stall_timeout=2.5))
         made.add(b"/a", 0, size)
         made.seal()
         made.start()
         while not trickled.is_set():
             assert not made.wait(0.05), made.failures()[0].error
         paused.set()
-        assert filled.wait(5)
+        assert filled.wait(30)
         assert run(settle(made)) == {}
         assert made.bodies() == [content(0, size)]
     assert held[0] > 1 << 20

@@ -56,11 +56,9 @@ def test_the_stalls_of_the_fault_server_are_outlived(fault_server: FaultServer, 
     assert made.reply(0).attempts == 2
 
 
-def test_limits_do_not_end_what_goes_on(server: Server, fault_server: FaultServer) -> None:
-    settings = limited(first_byte_timeout=1.2, stall_timeout=1.2)
-    targets = [f"/bucket/slow-first-byte/{index}" for index in range(4)]
-    assert run(settle(batch(fault_server.endpoint, targets, settings=settings, most_in_flight=1))) == {}
-    assert run(settle(batch(server.origin, ["/9/a?delay=0.4"] * 4, settings=settings, most_in_flight=1))) == {}
+def test_limits_do_not_end_what_goes_on(server: Server) -> None:
+    settings = limited(first_byte_timeout=2, stall_timeout=2)
+    assert run(settle(batch(server.origin, ["/9/a?delay=0.5"] * 5, settings=settings, most_in_flight=1))) == {}
 
 
 def test_a_loop_that_nobody_drove_for_long_has_learnt_nothing(server: Server) -> None:
@@ -93,7 +91,7 @@ def test_a_slow_but_honest_upload_is_not_ended(server: Server, tmp_path: Path, f
     data = bytes(4 << 20)
     file = tmp_path / "data"
     file.write_bytes(data)
-    made = Batch(server.origin, "PUT", limited(first_byte_timeout=1.5, stall_timeout=1.5))
+    made = Batch(server.origin, "PUT", limited(first_byte_timeout=2.5, stall_timeout=2.5))
     with file.open("rb") as opened:
         made.add(b"/9/a?rate=1000000", body=(opened.fileno(), 0, len(data)) if from_file else Buffer(data))
         made.seal()
