@@ -49,8 +49,8 @@ def test_what_ran_against_what_and_what_did_not_run(tmp_path: Path, processes: i
     (tmp_path / "test_some.py").write_text(TESTS)
     (tmp_path / "test_module.py").write_text("import pytest\npytest.importorskip('no_such_module', reason='no module')")
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", f"--numprocesses={processes}", "-p", "no:cacheprovider", tmp_path],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-m", "pytest", "-p", "xdist", f"--numprocesses={processes}", tmp_path],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         cwd=tmp_path,
         capture_output=True,
         text=True,
