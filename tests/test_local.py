@@ -424,6 +424,16 @@ def exchange(one: Path, other: Path) -> None:
         raise OSError(ctypes.get_errno(), "renameat2")
 
 
+@pytest.fixture
+def quick_switches() -> Iterator[None]:
+    """Threads take turns fifty times as often: who has let go of the GIL has it back soon."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(before / 50)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("quick_switches")
 def test_a_folder_swapped_for_a_symlink_under_way(store: LocalStore, root: Path) -> None:
     """However fast the folder turns into a link that leads out, nothing is read or written out there."""
     outside = root.parent / "outside"

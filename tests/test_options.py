@@ -272,7 +272,8 @@ CREDENTIALS = {
 
 
 @pytest.mark.parametrize(
-    ("table", "name"), [(table, name) for table, names in CREDENTIALS.items() for name in names], ids=str
+    ("table", "name"),
+    [pytest.param(table, name, id=f"{table.store}-{name}") for table, names in CREDENTIALS.items() for name in names],
 )
 def test_a_credential_given_by_hand_is_not_mixed_with_those_of_the_environment(table: Table, name: str) -> None:
     environment = {f"{table.prefixes[0]}{other}".upper(): "Zm9v" for other in CREDENTIALS[table]}

@@ -88,6 +88,9 @@ CANNOT = {
 }
 """What a server cannot do, and why a test with the mark ``needs`` of that is skipped there."""
 
+SLOW = {"moto": "async", "wsgidav": "sync"}
+"""In which mode a server is not asked."""
+
 SMALL = bytes(range(256)) * 4
 MANY = [f"many/{number:04}/object" for number in range(1005)]  # more than one page of a listing
 BODIES = [b"%d" % number for number in range(1005)]
@@ -167,10 +170,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run in one mode on moto and WsgiDAV, which take their time: what they do otherwise shows in either."""
-    slow = {item for item in items if "[moto-async" in item.name or "[wsgidav-sync" in item.name}
-    if slow:
-        config.hook.pytest_deselected(items=[*slow])
-        items[:] = [item for item in items if item not in slow]
+    summary = config.pluginmanager.get_plugin("summary")
+    for server, mode in SLOW.items():
+        left = [item for item in items if f"[{server}-{mode}" in item.name]
+        summary.leave_out(config, items, left, f"{server} takes its time: the mode {mode} runs on the quicker servers")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from tests.servers import free_port, running
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = ClientSettings(user_agent="tests", verify=False)
+SOON = 4.0  # seconds: a busy machine takes less; what this tells from it ends by a time limit of 5 or more, or never
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,19 @@ class Server:
     def seen(self) -> dict[str, Any]:
         """Return the counts."""
         return self.control("seen")
+
+
+def released(server: Server, *waves: int) -> threading.Thread:
+    """Let go of held replies, whenever as many are held as a wave has; join the thread at the end."""
+
+    def release() -> None:
+        for wave in waves:
+            wait_until(lambda wave=wave: server.seen()["held"] == wave)  # type: ignore[misc]
+            server.control("release")
+
+    thread = threading.Thread(target=release)
+    thread.start()
+    return thread
 
 
 @contextmanager
@@ -76,7 +91,7 @@ def settle(batch: Batch, *, background: bool = False) -> Plan[dict[int, Reply]]:
         batch.close()
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 10) -> float:
+def wait_until(holds: Callable[[], bool], seconds: float = 30) -> float:
     """Return after how many seconds something holds; fail when it does not hold in time."""
     begun = time.monotonic()
     while not holds():

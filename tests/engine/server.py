@@ -4,6 +4,7 @@ A request for /SIZE/NAME gets SIZE bytes of the generated content (`tests.faults
 query says what else happens:
 
     delay=SECONDS       before the reply
+    held=1              no reply before GET /-/release
     stall=N             N bytes of the body are sent, then nothing; "head": not even the head
     status=N            instead of 200, with `busy` as body
     once=N              that status for the first request for each target only
@@ -19,7 +20,7 @@ query says what else happens:
     hops=N              N redirects by status `by` (302) to the same target on the server `to` (this one)
 
 Under /-/ is the control: GET /-/seen returns the counts, GET /-/forget breaks off what is under way and sets them back,
-GET /-/hang-up closes every connection that has no request under way.
+GET /-/release sends the replies that are held, GET /-/hang-up closes every connection that has no request under way.
 
 Usage: python -m tests.engine.server PORT TLS_PORT
 """
@@ -55,6 +56,7 @@ class Seen:
     def forget(self) -> None:
         """Begin to count anew."""
         self.accepted = self.most_in_flight = 0
+        self.held: list[Connection] = []
         self.requests: list[tuple[float, str]] = []
         self.targets: set[str] = set()
 
@@ -63,6 +65,7 @@ class Seen:
         return {
             "accepted": self.accepted,
             "open": len([connection for connection in self.connections if not connection.control]),
+            "held": len(self.held),
             "in_flight": len(self.busy),
             "most_in_flight": self.most_in_flight,
             "requests": self.requests,
@@ -168,6 +171,10 @@ class Connection(asyncio.Protocol):
     def answer(self) -> None:
         if self.closing or self.query.get("stall") == "head":
             return
+        if "held" in self.query:
+            del self.query["held"]
+            seen.held.append(self)
+            return
         status, body, headers = self.reply()
         framing = {"chunked": ["Transfer-Encoding: chunked"], "close": []}
         lines = [f"HTTP/1.1 {status} Said", *framing.get(self.framing, [f"Content-Length: {len(body)}"]), *headers]
@@ -232,6 +239,10 @@ class Connection(asyncio.Protocol):
                 connection.transport.abort()
                 connection.end_request()
             seen.forget()
+        if self.target == "/-/release":
+            held, seen.held = seen.held, []
+            for connection in held:
+                connection.answer()
         if self.target == "/-/hang-up":
             for connection in list(seen.connections):
                 if connection.head is None:

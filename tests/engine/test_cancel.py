@@ -15,7 +15,7 @@ import pytest
 from objstore._core import Batch, Buffer, engine_info
 from objstore.plans.effects import Plan
 from objstore.plans.run import arun, run
-from tests.engine.client import SETTINGS, Server, batch, settle, wait_until
+from tests.engine.client import SETTINGS, SOON, Server, batch, run_program, settle, wait_until
 from tests.faults.content import content
 
 MIB = 1 << 20
@@ -51,7 +51,7 @@ def test_a_time_limit_of_asyncio_ends_the_transfer(server: Server) -> None:
         begun = time.monotonic()
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(arun(stalled(server, 1)[0]), 0.1)
-        assert time.monotonic() - begun < 0.5
+        assert time.monotonic() - begun < SOON
 
     asyncio.run(main())
     assert server.seen()["in_flight"] == 0
@@ -65,7 +65,9 @@ def test_the_callers_memory_is_free_when_the_cancelled_task_is_done(server: Serv
         made.add(f"/{MIB}/a?stall=300000".encode(), out=Buffer(memory, writable=True))
         made.seal()
         task = asyncio.create_task(arun(settle(made)))
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(30):
+            while memory[199_992:200_000] != content(199_992, 200_000):
+                await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         memory.extend(b"more")
@@ -115,7 +117,7 @@ def test_a_loop_that_ends_early_ends_its_transfers(server: Server) -> None:
         task._log_destroy_pending = False  # type: ignore[attr-defined]
     del task, tasks, loop
     gc.collect()
-    wait_until(lambda: engine_info()["in_flight"] == 0, 2)
+    wait_until(lambda: engine_info()["in_flight"] == 0)
 
 
 def test_asyncio_run_ends_what_it_left(server: Server) -> None:
@@ -127,7 +129,7 @@ def test_asyncio_run_ends_what_it_left(server: Server) -> None:
     begun = time.monotonic()
     asyncio.run(main())
     assert engine_info()["in_flight"] == 0
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < SOON
 
 
 def test_loops_in_threads_do_not_disturb_each_other(server: Server) -> None:
@@ -194,7 +196,7 @@ def test_a_task_group_with_one_failing_member(server: Server) -> None:
     with pytest.raises(ExceptionGroup) as caught:
         asyncio.run(main())
     assert caught.group_contains(LookupError)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < SOON
     assert engine_info()["in_flight"] == 0
 
 
@@ -208,7 +210,7 @@ def test_a_plan_driven_by_one_loop_after_the_other(server: Server) -> None:
         for _ in range(3):
             if not made.over:
                 done.extend(made.finished())
-                await asyncio.wait_for(arun(wait_for_news()), 5)
+                await asyncio.wait_for(arun(wait_for_news()), 30)
 
     def wait_for_news() -> Plan[None]:
         yield made
@@ -233,7 +235,9 @@ def test_a_task_that_nobody_holds_is_not_lost(server: Server) -> None:
             asyncio.create_task(work(number))  # noqa: RUF006
         await asyncio.sleep(0.05)
         gc.collect()
-        await asyncio.sleep(0.5)
+        async with asyncio.timeout(30):
+            while len(done) < 10:
+                await asyncio.sleep(0.01)
 
     asyncio.run(main())
     assert sorted(done) == list(range(10))
@@ -241,20 +245,5 @@ def test_a_task_that_nobody_holds_is_not_lost(server: Server) -> None:
 
 def test_ended_loops_leave_no_memory(server: Server) -> None:
     """Batches that had news when their loop ended are freed, and so is what they had fetched."""
-    gc.collect()
-    made = [batch(server.origin, [f"/{4 * MIB}/{index}" for index in range(8)], each=True)]
-
-    async def main() -> None:
-        task = asyncio.create_task(arun(settle(made[0])))
-        await asyncio.sleep(0)
-        time.sleep(0.5)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(main())
-    gc.collect()
-    before = engine_info()["idle_memory"]
-    made.clear()
-    gc.collect()
-    assert engine_info()["idle_memory"] > before
+    ended = run_program("memory.comes_back_from_an_ended_loop", server.origin)
+    assert ended.returncode == 0, ended.stderr

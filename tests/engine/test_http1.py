@@ -15,7 +15,7 @@ import pytest
 
 from objstore._core import Batch, Buffer, ClientSettings, Reply, engine_info
 from objstore.plans.run import run
-from tests.engine.client import SETTINGS, Server, batch, settle, wait_until
+from tests.engine.client import SETTINGS, SOON, Server, batch, settle, wait_until
 from tests.engine.raw import Answer, answering, ends, sends
 from tests.engine.server import certificate
 from tests.engine.test_replies import ask, head, refused
@@ -230,7 +230,7 @@ def test_stores_that_connect_alike_share_connections_and_others_do_not(server: S
 def test_latency_is_that_of_replies_and_not_of_connecting() -> None:
     def shake_hands_slowly(listener: socket.socket) -> None:
         connection, _ = listener.accept()
-        time.sleep(0.3)
+        time.sleep(1)
         with certificate().wrap_socket(connection, server_side=True) as secure:
             secure.recv(4096)
             time.sleep(0.05)
@@ -243,7 +243,7 @@ def test_latency_is_that_of_replies_and_not_of_connecting() -> None:
         assert run(settle(made)) == {}
         serving.join()
     assert made.latency is not None
-    assert 0.05 <= made.latency < 0.25
+    assert 0.05 <= made.latency < 1
 
 
 def test_the_kernel_holds_much_of_a_large_body_and_no_byte_waits_for_others() -> None:
@@ -253,13 +253,13 @@ def test_the_kernel_holds_much_of_a_large_body_and_no_byte_waits_for_others() ->
     def answer(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 << 10)
         reply = head(f"Content-Length: {size}") + content(0, size)
-        for at in range(0, 8000, 1000):  # far less than is expected, and not a stall all the same
+        for at in range(0, 16_000, 1000):  # far less than is expected, and not a stall all the same
             connection.sendall(reply[at : at + 1000])
             time.sleep(0.2)
         trickled.set()
-        assert paused.wait(5)
+        assert paused.wait(30)
         connection.settimeout(0.3)  # nobody reads: what can be sent is what the kernels hold
-        sent = 8000
+        sent = 16_000
         with suppress(TimeoutError):
             while sent < len(reply):
                 sent += connection.send(reply[sent : sent + 10_000])
@@ -269,14 +269,14 @@ def test_the_kernel_holds_much_of_a_large_body_and_no_byte_waits_for_others() ->
         connection.sendall(reply[sent:])
 
     with answering(answer) as raw:
-        made = Batch(raw.origin, "GET", ClientSettings(user_agent="t", first_byte_timeout=0.8, stall_timeout=0.8))
+        made = Batch(raw.origin, "GET", ClientSettings(user_agent="t", stall_timeout=2.5))
         made.add(b"/a", 0, size)
         made.seal()
         made.start()
         while not trickled.is_set():
             assert not made.wait(0.05), made.failures()[0].error
         paused.set()
-        assert filled.wait(5)
+        assert filled.wait(30)
         assert run(settle(made)) == {}
         assert made.bodies() == [content(0, size)]
     assert held[0] > 1 << 20
@@ -348,7 +348,7 @@ def test_an_upload_that_is_refused_early_ends_with_what_the_server_said(
     begun = time.monotonic()
     reply = upload(after_part(DENIED, 1000, then), SIZE, tmp_path, from_file)
     assert (reply.status, bytes(reply.body), reply.curl_code) == (403, b"denied", 0)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < SOON
 
 
 def test_a_connection_that_breaks_under_an_upload_is_an_error(tmp_path: Path) -> None:

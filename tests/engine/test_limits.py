@@ -9,7 +9,7 @@ import pytest
 
 from objstore._core import Batch, Buffer, ClientSettings, Reply, engine_info
 from objstore.plans.run import run
-from tests.engine.client import SETTINGS, Server, batch, run_program, settle
+from tests.engine.client import SETTINGS, SOON, Server, batch, released, run_program, settle
 from tests.faults.client import FaultServer
 
 TIMED_OUT = 28  # CURLE_OPERATION_TIMEDOUT
@@ -40,7 +40,7 @@ def failure(server: Server, target: str, settings: ClientSettings, *, background
 def test_a_time_limit_ends_a_request(server: Server, target: str, limit: str, words: str, background: bool) -> None:
     reply, seconds = failure(server, target, limited(**{limit: 0.4}), background=background)
     assert (reply.curl_code, words in (reply.error or "")) == (TIMED_OUT, True)
-    assert 0.4 <= seconds < 2
+    assert 0.4 <= seconds < SOON
 
 
 @pytest.mark.parametrize("name", ["stall-first", "stall-in-body"])
@@ -56,11 +56,9 @@ def test_the_stalls_of_the_fault_server_are_outlived(fault_server: FaultServer, 
     assert made.reply(0).attempts == 2
 
 
-def test_limits_do_not_end_what_goes_on(server: Server, fault_server: FaultServer) -> None:
-    settings = limited(first_byte_timeout=0.6, stall_timeout=0.6)
-    targets = [f"/bucket/slow-first-byte/{index}" for index in range(4)]
-    assert run(settle(batch(fault_server.endpoint, targets, settings=settings, most_in_flight=1))) == {}
-    assert run(settle(batch(server.origin, ["/9/a?delay=0.4"] * 4, settings=settings, most_in_flight=1))) == {}
+def test_limits_do_not_end_what_goes_on(server: Server) -> None:
+    settings = limited(first_byte_timeout=2, stall_timeout=2)
+    assert run(settle(batch(server.origin, ["/9/a?delay=0.5"] * 5, settings=settings, most_in_flight=1))) == {}
 
 
 def test_a_loop_that_nobody_drove_for_long_has_learnt_nothing(server: Server) -> None:
@@ -85,7 +83,7 @@ def test_a_connection_that_cannot_be_made_ends_in_time() -> None:
     # TEST-NET-1 (RFC 5737): nobody answers, or the network refuses
     failed = run(settle(batch("http://192.0.2.1:9", ["/a"], settings=limited(connect_timeout=0.5))))
     assert failed[0].curl_code in (7, TIMED_OUT)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < SOON
 
 
 @pytest.mark.parametrize("from_file", [False, True])
@@ -93,7 +91,7 @@ def test_a_slow_but_honest_upload_is_not_ended(server: Server, tmp_path: Path, f
     data = bytes(4 << 20)
     file = tmp_path / "data"
     file.write_bytes(data)
-    made = Batch(server.origin, "PUT", limited(first_byte_timeout=1.5, stall_timeout=1.5))
+    made = Batch(server.origin, "PUT", limited(first_byte_timeout=2.5, stall_timeout=2.5))
     with file.open("rb") as opened:
         made.add(b"/9/a?rate=1000000", body=(opened.fileno(), 0, len(data)) if from_file else Buffer(data))
         made.seal()
@@ -108,7 +106,7 @@ def test_an_upload_that_nobody_reads_is_ended(server: Server) -> None:
     made.seal()
     begun = time.monotonic()
     assert run(settle(made))[0].curl_code == TIMED_OUT
-    assert 1 <= time.monotonic() - begun < 4
+    assert 1 <= time.monotonic() - begun < SOON
 
 
 # --- many at once
@@ -117,26 +115,28 @@ def test_an_upload_that_nobody_reads_is_ended(server: Server) -> None:
 @pytest.mark.parametrize("background", [False, True])
 def test_4000_requests_at_once_are_all_answered(background: bool, server: Server) -> None:
     before = engine_info()
-    made = batch(server.origin, [f"/100/{index}?delay=1.5" for index in range(4000)], most_in_flight=4000)
-    begun = time.monotonic()
+    made = batch(server.origin, [f"/100/{index}?held=1" for index in range(4000)], most_in_flight=4000)
+    releasing = released(server, 4000)
     assert run(settle(made, background=background)) == {}
+    releasing.join()
     assert all(body is not None and len(body) == 100 for body in made.bodies())
     seen = server.seen()
     assert (len(seen["requests"]), seen["most_in_flight"]) == (4000, 4000)
     assert engine_info()["connections"] - before["connections"] <= 4000
-    assert time.monotonic() - begun < 30
 
 
 def test_the_limits_of_several_batches_on_one_loop_add_up(server: Server) -> None:
     batches = [
-        batch(server.origin, [f"/10/{number}-{index}?delay=0.1" for index in range(30)], most_in_flight=10)
+        batch(server.origin, [f"/10/{number}-{index}?held=1" for index in range(30)], most_in_flight=10)
         for number in range(3)
     ]
     for made in batches:
         made.start(background=True)
+    releasing = released(server, 30, 30, 30)
     for made in batches:
         assert run(settle(made, background=True)) == {}
-    assert 20 < server.seen()["most_in_flight"] <= 30
+    releasing.join()
+    assert server.seen()["most_in_flight"] == 30
 
 
 @pytest.mark.parametrize("mode", ["sync", "async", "both", "threads"])

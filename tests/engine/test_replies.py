@@ -12,7 +12,7 @@ import pytest
 
 from objstore._core import Batch, Buffer, ClientSettings, Reply
 from objstore.plans.run import run
-from tests.engine.client import SETTINGS, Server, batch, settle
+from tests.engine.client import SETTINGS, SOON, Server, batch, settle
 from tests.engine.raw import Answer, answering, drips, ends, pours, resets, sends
 from tests.faults.client import FaultServer
 from tests.faults.content import content
@@ -256,7 +256,7 @@ def test_garbage_is_refused(data: bytes) -> None:
 def test_an_endless_head_is_refused(answer: Answer) -> None:
     begun = time.monotonic()
     assert refused(answer).curl_code != 0
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < SOON
 
 
 def test_a_ranged_reply_without_end_is_refused_early() -> None:
@@ -264,7 +264,7 @@ def test_a_ranged_reply_without_end_is_refused_early() -> None:
     chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
     endless = head("Transfer-Encoding: chunked", "Content-Range: bytes 10-19/1000", status="206 Partial Content")
     assert refused(pours(endless, chunk), 10, 20).curl_code == TOO_LONG
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < SOON
 
 
 def test_an_endless_error_document_is_kept_in_part_only() -> None:
@@ -290,7 +290,7 @@ def test_a_head_that_drips_is_ended_by_the_time_limits(answer: Answer) -> None:
         settings = ClientSettings(user_agent="tests", first_byte_timeout=0.5, stall_timeout=0.5)
         failed = run(settle(batch(raw.origin, ["/a"], settings=settings)))
     assert failed[0].curl_code == 28
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < SOON
 
 
 # --- connections
@@ -333,7 +333,7 @@ def test_a_refused_connection_fails_at_once() -> None:
     failed = run(settle(batch(raw.origin, ["/a", "/b"])))
     assert {reply.curl_code for reply in failed.values()} == {7}
     assert raw.origin.removeprefix("http://").split(":")[0] in (failed[0].error or "")
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < SOON
 
 
 def test_an_unknown_host_fails_alone(server: Server) -> None:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from objstore._core import ClientSettings, engine_info
 from objstore.plans.effects import Plan
 from objstore.plans.run import arun, run
-from tests.engine.client import batch, settle
+from tests.engine.client import SOON, batch, settle
 from tests.engine.programs.asking import good, insist, stalled
 
 
@@ -41,7 +41,7 @@ def time_limits(origin: str) -> None:
     made = batch(origin, ["/5/a?stall=head"], settings=settings)
     begun = time.monotonic()
     assert asyncio.run(arun(settle(made)))[0].curl_code == 28
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < SOON
 
 
 def waiting_costs_nothing(origin: str) -> None:
@@ -70,7 +70,7 @@ def failures_at_once(origin: str) -> None:
     async def main() -> None:
         refused = [arun(settle(batch("http://127.0.0.1:1", ["/a"]))) for _ in range(20)]
         answered = [arun(settle(batch(origin, ["/5/a"]))) for _ in range(20)]
-        ended = await asyncio.wait_for(asyncio.gather(*refused, *answered), 10)
+        ended = await asyncio.wait_for(asyncio.gather(*refused, *answered), 30)
         assert [len(one) for one in ended] == [1] * 20 + [0] * 20
 
     asyncio.run(main())
@@ -90,7 +90,7 @@ def begun_by_a_loop_and_ended_by_the_thread(origin: str) -> None:
         other = asyncio.create_task(arun(settle(batch(origin, ["/5/a?delay=0.05"]))))
         await asyncio.sleep(0)
         run(some())
-        assert await asyncio.wait_for(other, 5) == {}
+        assert await asyncio.wait_for(other, 30) == {}
 
     asyncio.run(main())
     while not made.over:
@@ -114,7 +114,7 @@ def ended_by_another_thread(origin: str) -> None:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            assert await asyncio.wait_for(busy, 10) == {}
+            assert await asyncio.wait_for(busy, 30) == {}
 
     loop = asyncio.new_event_loop()
     with ThreadPoolExecutor(1) as pool:

@@ -1,0 +1,49 @@
+"""Programs that see which memory is kept for reuse; what others have left would be in their way."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from contextlib import suppress
+
+from objstore._core import engine_info
+from objstore.plans.run import arun, run
+from tests.engine.client import batch, settle, wait_until
+
+MIB = 1 << 20
+
+
+def idle() -> int:
+    """Return how much memory is kept for reuse."""
+    return int(engine_info()["idle_memory"])
+
+
+def comes_back(origin: str) -> None:
+    """End a batch in the foreground and one in the background, and wait for the memory of each."""
+    targets = [*[f"/{4 * MIB}/{index}" for index in range(8)], "/5/a?status=404"]
+    for background in (False, True):
+        made = batch(origin, targets)
+        assert list(run(settle(made, background=background))) == [8]
+        before = idle()
+        del made
+        wait_until(lambda before=before: idle() >= before + 32 * MIB)  # type: ignore[misc]
+
+
+def comes_back_from_an_ended_loop(origin: str) -> None:
+    """End an event loop on which nobody has taken the news of a batch; free the batch."""
+    made = [batch(origin, [f"/{4 * MIB}/{index}" for index in range(8)], each=True)]
+
+    async def main() -> None:
+        task = asyncio.create_task(arun(settle(made[0])))
+        await asyncio.sleep(0)
+        wait_until(lambda: made[0].settled == 8)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    gc.collect()
+    assert idle() == 0
+    made.clear()
+    gc.collect()
+    assert idle() >= 32 * MIB
