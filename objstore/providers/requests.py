@@ -47,6 +47,7 @@ class Requests:
     """
 
     lists_from_anywhere = False
+    has_outer_slashes = False
 
     def __init__(
         self,

@@ -56,7 +56,14 @@ if not TYPE_CHECKING:
 
 
 class Store(BaseStore):
-    """What all stores have in common: a provider, the names of keys, and the operations."""
+    """What all stores have in common: a provider, the names of keys, and the operations.
+
+    An object's path is its key, below the store's prefix. One slash at either end of a path that is given for one
+    object is left out, as obstore does: ``get("/a")`` reads ``a``. Where a listing of the store gives an object of just
+    this path (``d/`` beside ``d``), it is refused, and no other object read or written in its place. `delete`,
+    `rename`, the source of `copy`, and all that takes many paths refuse such a slash at once. With ``raw_keys=True``,
+    paths are the keys that they are.
+    """
 
     get, get_async = functions.get, functions.get_async
     get_range, get_range_async = functions.get_range, functions.get_range_async

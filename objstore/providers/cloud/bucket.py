@@ -46,6 +46,7 @@ class Bucket(Documents):
     """
 
     lists_from_anywhere = True
+    has_outer_slashes = True
 
     def __init__(
         self,
