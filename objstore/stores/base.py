@@ -151,7 +151,7 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
         credential_provider: Callable[[], object] | None,
         raw_keys: bool,
     ) -> None:
-        from objstore.settings.options import RetryOptions, parse
+        from objstore.settings.options import RetryOptions, parse, refuse_unsupported
 
         if credential_provider is not None and not callable(credential_provider):
             raise TypeError(f"credential_provider must be a function, not a {type(credential_provider).__name__}")
@@ -164,6 +164,8 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
             provider=getattr(credential_provider, "config", None),
             environment=os.environ,
         )
+        has_credential = credential_provider is not None or any(map(self._settings.__getitem__, kind.credentials))
+        refuse_unsupported(kind.table, self._settings, has_credential=has_credential)
         self._retry = RetryOptions.from_config(retry_config or {})
         self._credential_provider = credential_provider
         self._keys = Keys(prefix, raw=raw_keys)
