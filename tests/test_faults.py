@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from objstore import engine_info
 from objstore.exceptions import (
     BaseError,
     ConnectionFailedError,
@@ -184,3 +185,26 @@ def test_an_upload_whose_last_reply_is_lost_is_found_complete(fault_server: Faul
     operations = [request["operation"] for request in fault_server.requests("lost-complete")]
     assert operations.count("complete") == 2
     assert "abort" not in operations
+
+
+def test_a_path_with_a_slash_at_an_end_takes_one_look(fault_server: FaultServer) -> None:
+    store = store_on(fault_server)
+    store.put("plain/a", b"1")
+    for path, requests in (("plain/a", 1), ("plain/a/", 2)):
+        sent = engine_info()["requests"]
+        assert store.get(path).bytes() == b"1"
+        assert engine_info()["requests"] - sent == requests
+
+
+def test_who_may_not_list_has_a_path_from_no_listing(fault_server: FaultServer) -> None:
+    store = store_on(fault_server)
+    assert store.get_range("list-denied/a/", start=0, end=9) == content(0, 9)
+    assert store.put("list-denied/b/", b"1")["e_tag"]
+    assert store.get("list-denied/b").bytes() == b"1"
+
+
+def test_a_look_that_fails_is_no_answer(fault_server: FaultServer) -> None:
+    store = store_on(fault_server, retries=0)
+    with pytest.raises(CorruptResponseError):
+        store.put("list-html/a/", b"1")
+    assert fault_server.requests("list-html/a") == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, get_args, is_typeddict
 import pytest
 
 import objstore
+from tests.servers import S3Server
 
 obstore = pytest.importorskip("obstore")
 
@@ -50,6 +51,15 @@ DIFFERENCES = {
     "obstore.auth.boto3.AssumeRoleRequestRequestTypeDef": SHAPE,
 }
 """What is not as in obstore, and why."""
+
+SLASHES: dict[str, tuple[Callable[[Any, Any], object], str]] = {
+    "delete": (lambda module, store: module.delete(store, "/a"), "what is deleted is nowhere any more"),
+    "delete of many": (lambda module, store: module.delete(store, ["a/"]), "what is deleted is nowhere any more"),
+    "copy's source": (lambda module, store: module.copy(store, "/a", "b"), "the copy would be of another object"),
+    "rename's source": (lambda module, store: module.rename(store, "a/", "b"), "another object would be gone"),
+    "rename's target": (lambda module, store: module.rename(store, "a", "/b"), "another object would be replaced"),
+}
+"""Where a slash at an end of a path is refused, which obstore leaves out, and why. See also the test below it."""
 
 
 # --- what obstore declares
@@ -230,3 +240,44 @@ def test_what_has_no_signature() -> None:
     assert issubclass(objstore.store.S3Store, objstore.store.ObjectStoreMethods)
     assert objstore.store.BaseError is objstore.exceptions.BaseError
     assert isinstance(objstore.store.MemoryStore(), objstore.store.ObjectStore)
+
+
+@pytest.mark.parametrize("what", SLASHES)
+def test_a_slash_that_is_refused_here(what: str) -> None:
+    call, _ = SLASHES[what]
+    for module, store in ((obstore, obstore.store.MemoryStore()), (objstore, objstore.store.MemoryStore())):
+        module.put(store, "a", b"1")
+        if module is obstore:
+            call(module, store)
+        else:
+            with pytest.raises(objstore.exceptions.InvalidPathError, match="raw_keys"):
+                call(module, store)
+
+
+def test_a_slash_that_does_not_count_here_either() -> None:
+    for module, store in ((obstore, obstore.store.MemoryStore()), (objstore, objstore.store.MemoryStore())):
+        module.put(store, "/a/", b"1")
+        module.copy(store, "a", "/b")
+        assert module.get(store, "a/").bytes() == module.get_range(store, "/b", start=0, end=1) == b"1"
+        assert module.head(store, "/a")["path"] == "a"
+
+
+def test_keys_with_such_slashes(ministack: S3Server) -> None:
+    """obstore lists each as the path of another object, and fails at one with two slashes; ours has all as they are."""
+    client, bucket, keys = ministack.client(), ministack.make_bucket("slashes"), ["/lead", "d", "d/", "lead"]
+    given = {
+        "endpoint": ministack.endpoint,
+        "region": ministack.region,
+        "access_key_id": ministack.access_key_id,
+        "secret_access_key": ministack.secret_access_key,
+        "client_options": {"allow_http": True},
+    }
+    for key in keys:
+        client.put_object(Bucket=bucket, Key=key, Body=b"1")
+    theirs, ours = obstore.store.S3Store(bucket, **given), objstore.store.S3Store(bucket, **given)
+    assert [meta["path"] for meta in theirs.list().collect()] == ["lead", "d", "d", "lead"]
+    assert [meta["path"] for meta in ours.list().collect()] == keys
+    client.put_object(Bucket=bucket, Key="e//f", Body=b"1")
+    with pytest.raises(obstore.exceptions.InvalidPathError):
+        theirs.list().collect()
+    assert [meta["path"] for meta in ours.list().collect()] == sorted([*keys, "e//f"])

@@ -112,11 +112,13 @@ class Provider(Protocol):
         most_parts: How many parts an upload may have; 1: there are no uploads in parts.
         smallest_part: The least size of every part but the last, in bytes.
         lists_from_anywhere: Whether a listing that begins after an offset costs no more than one from the start.
+        has_outer_slashes: Whether keys may begin or end with a slash, as those of files cannot.
     """
 
     most_parts: int
     smallest_part: int
     lists_from_anywhere: bool
+    has_outer_slashes: bool
 
     @property
     def latency(self) -> float:

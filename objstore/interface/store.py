@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from objstore.settings.paths import Keys
+from objstore.settings.paths import Keys, has_outer_slash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,12 +21,20 @@ class BaseStore:
     _keys = Keys()
 
     def key(self, path: str) -> str:
-        """Return the key of a path: checked, and behind the store's prefix."""
+        """Return the key of a path: checked, without a slash at its ends, and behind the store's prefix."""
         return self._keys.key(path)
 
+    def exact_key(self, path: str) -> str:
+        """Return the key of a path as `key` does, but refuse a slash at its ends."""
+        return self._keys.exact(path)
+
     def keys(self, paths: Sequence[str]) -> Sequence[str]:
-        """Return the keys of many paths, as `key` does."""
+        """Return the keys of many paths, each as `exact_key` does."""
         return self._keys.many(paths)
+
+    def may_name_another(self, path: str) -> bool:
+        """Tell whether a path, as it stands, may be the key of another object than `key` takes it for."""
+        return has_outer_slash(path) and not self._keys.raw and self.provider.has_outer_slashes
 
     def full_prefix(self, prefix: str | None, by: str = "segment") -> str:
         """Return the beginning of the keys below a prefix; by ``"string"``, of those that just begin with it."""
@@ -50,9 +58,8 @@ class BaseStore:
         return twin
 
     def folder(self, prefix: str) -> str:
-        """Return the path of a common prefix: without its slash, unless keys are raw."""
-        path = self._keys.path(prefix)
-        return path if self._keys.raw else path.removesuffix("/")
+        """Return the path of a common prefix: without its slash, unless keys are raw or another slash is behind it."""
+        return self._keys.folder(prefix)
 
     def named(self, meta: ObjectMeta) -> ObjectMeta:
         """Return metadata with the path in the place of the key."""

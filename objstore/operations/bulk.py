@@ -17,6 +17,7 @@ from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError, InvalidRangeError
 from objstore.interface.values import WHOLE, Range, Read, Reads, Target, WriteOptions
 from objstore.operations.arguments import check_at_least, read_write_options
+from objstore.operations.naming import key_of
 from objstore.operations.objects import EMPTY, put_body
 from objstore.operations.progress import news, onward, settle, tell
 from objstore.operations.sources import check_file, open_body
@@ -448,7 +449,7 @@ def put_many(
     options = read_write_options(attributes, None, mode)
     pairs = items.items() if isinstance(items, Mapping) else items
     in_flight = _in_flight(max_concurrency)
-    named = [(store.key(path), file) for path, file in map(_pair, pairs)]
+    named = [(store.exact_key(path), file) for path, file in map(_pair, pairs)]
     results: list[PutResult | BaseError] = []
     size = 0
     for group in _groups(named):
@@ -538,7 +539,7 @@ def upload(
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
     options = read_write_options(attributes, tags, mode)
-    key, body = store.key(path), open_body(Path(file))
+    key, body = (yield from key_of(store, path)), open_body(Path(file))
     try:
         return (yield from put_body(store.provider, key, body, options, None, chunk_size, max_concurrency, progress))
     finally:

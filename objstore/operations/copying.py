@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Bytes
 from objstore.interface.values import ANY, Source, WriteOptions
+from objstore.operations.naming import key_of
 from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
 
 if TYPE_CHECKING:
@@ -42,13 +43,14 @@ def copy(
             server calls it once.
 
     Raises:
+        InvalidPathError: A path is none, or `from_` has a slash at an end: without it, it would name another object.
         NotFoundError: There is no such object.
         AlreadyExistsError: There is an object at `to`, and it may not be replaced.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
     """
     other = store if to_store is None else to_store
-    source, target = store.key(from_), other.key(to)
+    source, target = store.exact_key(from_), (yield from key_of(other, to))
     if other.provider.can_copy_from(store.provider):
         yield from other.provider.copy(source, target, overwrite=overwrite, origin=store.provider)
         if progress is not None:
@@ -113,10 +115,11 @@ def rename(
         progress: Is called once, with 1, 1 and 0, when it is done.
 
     Raises:
+        InvalidPathError: A path is none, or has a slash at an end: without it, it would name another object.
         NotFoundError: There is no such object.
         AlreadyExistsError: There is an object at `to`, and it may not be replaced.
     """
-    source, target = store.key(from_), store.key(to)
+    source, target = store.exact_key(from_), store.exact_key(to)
     if source != target:
         yield from store.provider.rename(source, target, overwrite=overwrite)
     else:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from objstore.exceptions import ObjectChangedError
 from objstore.interface.values import ANY, Conditions, Range, Reads
 from objstore.operations.arguments import check_at_least
+from objstore.operations.naming import key_of
 from objstore.operations.results import changed, check_version, strong
 from objstore.plans.effects import Call, Plan
 
@@ -64,7 +65,7 @@ def download(
     """
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
-    key, target = store.key(path), Path(file)
+    key, target = (yield from key_of(store, path)), Path(file)
     fetched = yield from store.provider.head(key, ANY)
     meta = store.named(fetched.meta)
     part_file = _PartFile(target, meta, chunk_size)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
 from objstore._core import Buffer
 from objstore.exceptions import AlreadyExistsError, NotFoundError
-from objstore.interface.values import ANY
+from objstore.operations.objects import head
 from objstore.operations.reader import READ_BUFFER, Reader, open_object
 from objstore.operations.writer import PARTS_IN_FLIGHT, WRITE_BUFFER, Writer, writer
 from objstore.plans.run import run
@@ -331,5 +331,5 @@ def _refuse(mode: str, unfit: bool, **arguments: object) -> None:
 def _check_absent(store: BaseStore, path: str) -> None:
     """Raise if an object that is to be created exists: now, not after all of it has been written."""
     with suppress(NotFoundError):
-        run(store.provider.head(store.key(path), ANY))
+        run(head(store, path))
         raise AlreadyExistsError(f"{path!r} exists already", hint="Open it with 'w' to replace it.", path=path)

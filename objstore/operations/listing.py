@@ -81,10 +81,15 @@ def list(
 ) -> ListStream[Any]:
     """List the objects below a prefix, in pages, in the order of their keys.
 
+    Every object has the path that its key is, and none is left out. Some keys are no paths: those with ``//``, ``.`` or
+    ``..`` segments and control characters, and those with a slash at an end, as the folder marks of consoles have. An
+    operation that is given such a path from a listing refuses it, for it would name no object, or another one: ``d/``
+    is not ``d``. A store with ``raw_keys=True``, or ``store.with_raw_keys()``, takes all keys as they are.
+
     Args:
         store: Where to look.
         prefix: Where to begin; whole segments only: ``"a"`` finds ``a/b``, not ``ab``.
-        offset: List only what comes after this path.
+        offset: List only what comes after this path, taken as it stands.
         chunk_size: How many objects a page has at the most.
         return_arrow: Give the pages as record batches of arro3, and all that is collected as one.
         by: ``"string"``: the prefix is any beginning of a path: ``"a"`` finds ``ab`` too.
@@ -102,7 +107,7 @@ def list(
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """
     check_at_least("max_concurrency", max_concurrency, 1)
-    query = ListQuery(prefix=store.full_prefix(prefix, by), offset=_offset(store, offset, by))
+    query = ListQuery(prefix=store.full_prefix(prefix, by), offset=_offset(store, offset))
     if max_concurrency > 1 and store.provider.lists_from_anywhere:
         pages: Pages = _SideBySide(store.provider, query, max_concurrency).next_page
     else:
@@ -110,10 +115,9 @@ def list(
     return _stream(store, pages, chunk_size, return_arrow, progress)
 
 
-def _offset(store: BaseStore, offset: str | None, by: By) -> str:
-    if offset is None:
-        return ""
-    return store.full_prefix(offset, by) if by == "string" else store.key(offset)
+def _offset(store: BaseStore, offset: str | None) -> str:
+    """Return the key that a listing goes on behind: the offset as it stands, for it may be the last path of another."""
+    return "" if offset is None else store.full_prefix(offset, by="string")
 
 
 def _stream(
@@ -246,7 +250,7 @@ def list_level(
     Args:
         store: Where to look.
         prefix: The path of the level; whole segments only.
-        offset: List only what comes after this path.
+        offset: List only what comes after this path, taken as it stands.
         return_arrow: Give the objects as record batches of arro3.
         by: ``"string"``: the prefix is any beginning of a path: ``"a/b"`` finds ``a/bc`` and the prefix ``a/bd/``.
         progress: Is called with how many objects have been found so far, the same number again, and 0.
@@ -254,7 +258,7 @@ def list_level(
     Returns:
         A stream of dicts with the keys ``common_prefixes`` and ``objects``.
     """
-    query = ListQuery(prefix=store.full_prefix(prefix, by), delimiter="/", offset=_offset(store, offset, by))
+    query = ListQuery(prefix=store.full_prefix(prefix, by), delimiter="/", offset=_offset(store, offset))
     return _one_level(store, query, return_arrow, progress)
 
 
@@ -494,10 +498,13 @@ def delete_prefix(store: BaseStore, prefix: str, *, by: By = "segment", progress
 
     Raises:
         ValueError: The prefix is empty.
+        InvalidPathError: It begins with a slash: without it, it would be another prefix.
         BaseError: The first error; its notes count the others. What could be deleted has been.
     """
     if not prefix.strip("/"):
         raise ValueError(f"prefix = {prefix!r} would delete everything in the store: list it, and delete what you find")
+    if by == "segment":
+        store.exact_key(prefix.removesuffix("/"))
     pages = _OneAfterTheOther(store.provider, ListQuery(prefix=store.full_prefix(prefix, by)))
     keys: builtins.list[str] = []
     failed: dict[str, BaseError] = {}

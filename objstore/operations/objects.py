@@ -22,6 +22,7 @@ from objstore.operations.arguments import (
 )
 from objstore.operations.coalesce import cheap_gap
 from objstore.operations.coalesce import coalesce as coalesce_ranges
+from objstore.operations.naming import key_of
 from objstore.operations.parts import begin_parts
 from objstore.operations.progress import settle
 from objstore.operations.results import PART, GetResult, changed
@@ -73,7 +74,7 @@ def get(
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """
     range, conditions, head_only = read_get_options(options)
-    provider, key = store.provider, store.key(path)
+    provider, key = store.provider, (yield from key_of(store, path))
     if head_only:
         fetched = yield from provider.head(key, conditions)
         span = fetched.range
@@ -127,7 +128,8 @@ def get_range(
         NotFoundError: There is no such object.
         InvalidRangeError: The range is empty, or begins after the end of the object.
     """
-    reads = Reads.of(store.key(path), [span(start, end=end, length=length)])
+    wanted = span(start, end=end, length=length)
+    reads = Reads.of((yield from key_of(store, path)), [wanted])
     return (yield from _bodies(store.provider, reads, 1, ANY, progress))[0] or Bytes()
 
 
@@ -171,7 +173,7 @@ def get_ranges(
     ranges = spans(starts, ends, lengths)
     gap = min(check_at_least("coalesce", coalesce, 0), cheap_gap(store.provider.latency, RANGES_IN_FLIGHT))
     merged = coalesce_ranges(ranges, gap)
-    reads = Reads.of(store.key(path), merged.requests)
+    reads = Reads.of((yield from key_of(store, path)), merged.requests)
     parts = merged.cut((yield from _bodies(store.provider, reads, RANGES_IN_FLIGHT, conditions, progress)))
     if not all(parts):
         _check_begun(path, ranges, parts)
@@ -217,7 +219,7 @@ def head(store: BaseStore, path: str) -> Plan[ObjectMeta]:
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
     """
-    fetched = yield from store.provider.head(store.key(path), ANY)
+    fetched = yield from store.provider.head((yield from key_of(store, path)), ANY)
     return store.named(fetched.meta)
 
 
@@ -264,7 +266,7 @@ def put(
     options = read_write_options(attributes, tags, mode)
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
-    key = store.key(path)
+    key = yield from key_of(store, path)
     body = open_body(file)
     try:
         return (
@@ -345,6 +347,7 @@ def delete(store: BaseStore, paths: str | Sequence[str], *, progress: Progress |
         progress: Is called with how many are deleted, how many there are, and 0.
 
     Raises:
+        InvalidPathError: A path is none, or has a slash at an end: without it, it would name another object.
         BaseError: The first error; its notes count the others. What could be deleted has been.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
@@ -420,6 +423,9 @@ def sign(
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
     """
     check_signing(method, expires_in, response_headers)
-    keys = store.keys([paths] if isinstance(paths, str) else list(paths))
+    if isinstance(paths, str) and method != "DELETE":
+        keys: Sequence[str] = [(yield from key_of(store, paths))]
+    else:
+        keys = store.keys([paths] if isinstance(paths, str) else list(paths))
     urls = yield from store.provider.sign(method, keys, expires_in, response_headers or {})
     return urls[0] if isinstance(paths, str) else urls

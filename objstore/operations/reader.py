@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from objstore._core import Buffer, Bytes
 from objstore.interface.values import ANY, Conditions, Fetched, Range
 from objstore.operations.arguments import check_at_least
+from objstore.operations.naming import key_of
 from objstore.operations.results import changed, read_into, strong
 from objstore.plans.effects import Plan, alone
 from objstore.plans.run import arun, both, run
@@ -202,7 +203,7 @@ def version_of(fetched: Fetched) -> Conditions:
 def open_object(store: BaseStore, path: str, buffer_size: int = READ_BUFFER, size: int | None = None) -> Plan[Reader]:
     """Begin to read an object; a request asks for its size, unless that is known."""
     check_at_least("buffer_size", buffer_size, 1)
-    key = store.key(path)
+    key = yield from key_of(store, path)
     if size is not None:
         return Reader(store.provider, key, path, buffer_size, check_at_least("size", size, 0), None)
     fetched = yield from store.provider.head(key, ANY)

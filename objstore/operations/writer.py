@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from objstore._core import Buffer
 from objstore.interface.values import Source, WriteOptions
 from objstore.operations.arguments import check_at_least, read_write_options
+from objstore.operations.naming import key_of
 from objstore.operations.parts import Parts, begin_parts
 from objstore.operations.sources import cut, unfit
 from objstore.plans.effects import Plan, alone
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-    from objstore.interface.provider import Provider
     from objstore.interface.store import BaseStore
     from objstore.types import Attributes, PutMode, PutResult
     from objstore.types import Buffer as BufferLike
@@ -40,24 +40,22 @@ class Writer:
     """The bytes of an object to be: those not sent yet, and the parts that are on their way.
 
     Args:
-        provider: Where to.
-        key: Its key.
-        path: Its path, for errors.
+        store: Where to.
+        path: Its path.
         options: What is stored with it, and what it may replace.
         part_size: The size of a part in bytes; an object of no more is sent in one request, as is any where the service
             takes no parts.
         most_in_flight: How many parts are on their way at a time.
     """
 
-    def __init__(
-        self, provider: Provider, key: str, path: str, options: WriteOptions, part_size: int, most_in_flight: int
-    ) -> None:
+    def __init__(self, store: BaseStore, path: str, options: WriteOptions, part_size: int, most_in_flight: int) -> None:
+        store.key(path)  # a path that is none is told of now
         self.path = path
         self.size = 0
         self.closed = False
         self.result: PutResult | None = None
-        self._provider = provider
-        self._key = key
+        self._store = store
+        self._provider = provider = store.provider
         self._options = options
         self._part_size = sys.maxsize if provider.most_parts == 1 else max(part_size, provider.smallest_part)
         self._most_in_flight = most_in_flight
@@ -89,7 +87,8 @@ class Writer:
         self.closed = True
         try:
             if self._parts is None:
-                self.result = yield from self._provider.put(self._key, self._next_source(self._have), self._options)
+                key = yield from key_of(self._store, self.path)
+                self.result = yield from self._provider.put(key, self._next_source(self._have), self._options)
             else:
                 yield from self._send(self._have)
                 yield from self._parts.settle()
@@ -149,8 +148,9 @@ class Writer:
         """Send the next part; the first one begins the upload."""
         source = self._next_source(size)
         if self._parts is None:
+            key = yield from key_of(self._store, self.path)
             self._parts = yield from begin_parts(
-                self._provider, self._key, self._options, self._part_size, self._most_in_flight
+                self._provider, key, self._options, self._part_size, self._most_in_flight
             )
         yield from self._parts.add(source)
 
@@ -168,7 +168,7 @@ def writer(
     options = read_write_options(attributes, tags, mode)
     check_at_least("buffer_size", buffer_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
-    return Writer(store.provider, store.key(path), path, options, buffer_size, max_concurrency)
+    return Writer(store, path, options, buffer_size, max_concurrency)
 
 
 # --- the two faces, in obstore's shape

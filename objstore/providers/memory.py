@@ -58,6 +58,7 @@ class Memory:
     most_parts = 10_000
     smallest_part = 1 << 20
     lists_from_anywhere = False
+    has_outer_slashes = True
     latency = 0.0
 
     def __init__(self) -> None:

@@ -47,6 +47,7 @@ class Requests:
     """
 
     lists_from_anywhere = False
+    has_outer_slashes = False
 
     def __init__(
         self,
@@ -189,7 +190,7 @@ class Requests:
         yield from self.service.refresh()
         exchange = Exchange(
             self.service,
-            Shape("PUT", self.put_headers(options), self.payload_hash(source)),
+            self.shape_with(self.put_headers(options), source),
             lambda _: key,
             safe=options.mode == "overwrite",
             keep_head=True,
@@ -209,9 +210,8 @@ class Requests:
         shared = Shape("PUT", self.put_headers(options), UNSIGNED_PAYLOAD)
         exchange = PutMany(self.service, shared, items, options, self.put_result, most_in_flight)
         for key, source in items:
-            digest = self.payload_hash(source)
-            own = shared._replace(payload_hash=digest) if digest != UNSIGNED_PAYLOAD else None
-            exchange.add(self.target(key), shape=own, body=source.data)
+            own = self.shape_with(shared.headers, source)
+            exchange.add(self.target(key), shape=None if own == shared else own, body=source.data)
         exchange.seal()
         return exchange
 
@@ -231,9 +231,9 @@ class Requests:
             headers[dialect.tags] = urlencode(options.tags, quote_via=quote)
         return headers
 
-    def payload_hash(self, source: Source) -> str:
-        """Return what is signed for a body."""
-        return UNSIGNED_PAYLOAD
+    def shape_with(self, headers: Mapping[str, str], source: Source) -> Shape:
+        """Return the shape of a PUT with a body: what of the body is signed, and what tells its checksum."""
+        return Shape("PUT", headers, UNSIGNED_PAYLOAD)
 
     def put_result(self, reply: Reply) -> PutResult:
         """Return the result of a write."""

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from objstore.exceptions import ConfigurationError, UnknownConfigurationKeyError
+from objstore.exceptions import ConfigurationError, NotSupportedError, UnknownConfigurationKeyError
 from objstore.settings.value_types import (
     BOOL,
     DICT,
@@ -50,6 +50,9 @@ class Option:
         secret: Whether its value must never be shown.
         yields_to: The settings before which this one gives way: once one of them comes from a stronger source, a value
             from a weaker source is left out (a key of the environment, beside a credential given by hand).
+        unsupported: What to do instead, where this version does not do what the setting asks for: `refuse_unsupported`
+            lets no value pass but the default.
+        for_credential: Whether it says where a credential comes from.
     """
 
     name: str
@@ -60,6 +63,8 @@ class Option:
     environment: tuple[str, ...] = ()
     secret: bool = False
     yields_to: tuple[str, ...] = ()
+    unsupported: str = ""
+    for_credential: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +110,8 @@ class Settings:
         return {name: _MASK if name in self.secrets else value for name, value in part.items()}
 
 
+_NO_PINGS = "Leave it out: libcurl sends no HTTP/2 pings."
+
 CLIENT_OPTIONS = (
     Option("allow_http", "Allow plain http:// URLs.", BOOL, False),
     Option("allow_invalid_certificates", "Accept any server certificate; for tests only.", BOOL, False),
@@ -114,10 +121,10 @@ CLIENT_OPTIONS = (
     Option("disable_system_certificates", "Trust no certificate but those of root_certificate.", BOOL, False),
     Option("first_byte_timeout", "Longest wait for a reply to begin; seconds, 0 for no limit.", DURATION, 15.0),
     Option("http1_only", "Speak HTTP/1.1 only.", BOOL, True),
-    Option("http2_keep_alive_interval", "Taken but without effect: libcurl sends no HTTP/2 pings.", DURATION),
-    Option("http2_keep_alive_timeout", "Taken but without effect: libcurl sends no HTTP/2 pings.", DURATION),
-    Option("http2_keep_alive_while_idle", "Taken but without effect: libcurl sends no HTTP/2 pings.", BOOL, False),
-    Option("http2_max_frame_size", "Taken but without effect: libcurl chooses the frames.", kind=whole(16384)),
+    Option("http2_keep_alive_interval", "Not supported.", DURATION, unsupported=_NO_PINGS),
+    Option("http2_keep_alive_timeout", "Not supported.", DURATION, unsupported=_NO_PINGS),
+    Option("http2_keep_alive_while_idle", "Not supported.", BOOL, False, unsupported=_NO_PINGS),
+    Option("http2_max_frame_size", "Not supported.", whole(16384), unsupported="Leave it out: libcurl chooses."),
     Option("http2_only", "Speak HTTP/2 only, without asking first.", BOOL, False),
     Option("max_connections", "Most requests of one call in flight at a time.", kind=whole(1)),
     Option("pool_idle_timeout", "How long an idle connection is kept; seconds.", DURATION),
@@ -283,6 +290,30 @@ def _once(settings: Iterable[_Given]) -> dict[str, _Given]:
                 hint="Give it once.",
             )
     return found
+
+
+def refuse_unsupported(table: Table, settings: Settings, *, has_credential: bool) -> None:
+    """Raise if a setting, wherever it comes from, asks for what this version does not do.
+
+    What the environment says of where a credential comes from is set for a whole machine, for programs of all kinds. It
+    counts where nothing else says who we are; beside a credential it asks for nothing, and is passed over.
+
+    Args:
+        table: The settings there are.
+        settings: What was given, and what the environment says.
+        has_credential: Whether a key, a provider of credentials or the wish to have none says who we are.
+
+    Raises:
+        NotSupportedError: There is such a setting.
+    """
+    given = settings.config.keys() | settings.client_options.keys()
+    for option in (*table.options, *CLIENT_OPTIONS):
+        passed_over = option.for_credential and has_credential and option.name not in given
+        if option.unsupported and settings[option.name] != option.default and not passed_over:
+            source = "" if option.name in given else ", which the environment sets"
+            raise NotSupportedError(
+                f"{table.store} does not support the setting {option.name} yet{source}", hint=option.unsupported
+            )
 
 
 _RETRY_OPTIONS = {

@@ -1,6 +1,7 @@
 """Paths, as callers write them, and keys, as services store them.
 
-A path is checked before anything is sent. What a store's prefix adds in front of it makes the key.
+A path is checked before anything is sent. What a store's prefix adds in front of it makes the key. A path has no slash
+at its ends: `check_path` leaves out one at either, `check_exact` refuses it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MOST_BYTES = 1024
+
+RAW_KEYS = "A store with raw_keys=True takes paths as the keys they are."
 
 _UNFIT = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\x00-\x1f\x7f]")
 
@@ -41,10 +44,14 @@ class Keys:
         """Return the key of a path, checked."""
         return self.prefix + (check_raw(path) if self.raw else check_path(path))
 
+    def exact(self, path: str) -> str:
+        """Return the key of a path, checked; a slash at an end, which would name another object, is refused."""
+        return self.prefix + (check_raw(path) if self.raw else check_exact(path))
+
     def many(self, paths: Sequence[str]) -> list[str]:
-        """Return the keys of many paths, checked: all together, where nothing about them is unusual."""
+        """Return the keys of many paths, each as `exact` does: all together, where nothing about them is unusual."""
         if self.raw or not _all_plain(paths):
-            return [self.key(path) for path in paths]
+            return [self.exact(path) for path in paths]
         return [self.prefix + path for path in paths] if self.prefix else list(paths)
 
     def below(self, prefix: str | None) -> str:
@@ -58,6 +65,12 @@ class Keys:
     def path(self, key: str) -> str:
         """Return the path of a key."""
         return key.removeprefix(self.prefix)
+
+    def folder(self, prefix: str) -> str:
+        """Return the path of a common prefix: without its slash, unless keys are raw or another slash is behind it."""
+        path = self.path(prefix)
+        bare = path.removesuffix("/")
+        return path if self.raw or not bare or has_outer_slash(bare) else bare
 
 
 def _all_plain(paths: Sequence[str]) -> bool:
@@ -99,13 +112,41 @@ def check_path(path: str) -> str:
     """
     if not isinstance(path, str):
         raise TypeError(f"the path {path!r} is of the type {type(path).__name__}: give a str")
-    if path[:1] == "/" or path[-1:] == "/":
+    if has_outer_slash(path):
         path = path.removeprefix("/").removesuffix("/")
     if len(path) <= MOST_BYTES and _is_plain(f"/{path}/"):  # to look closely costs more than twice as much
         return path
     if _UNFIT.search(path):
-        raise InvalidPathError(f"{path!r} cannot be a path: {_fault(path)}", path=path)
+        hint = RAW_KEYS if path else None
+        raise InvalidPathError(f"{path!r} cannot be a path: {_fault(path)}", hint=hint, path=path)
     return _check_length(path)
+
+
+def check_exact(path: str) -> str:
+    """Return a path that has no slash at either end: without it, the path would name another object.
+
+    Raises:
+        TypeError: It is not a str.
+        InvalidPathError: It has such a slash, or is otherwise no path.
+    """
+    if check_path(path) != path:
+        raise names_another(path)
+    return path
+
+
+def has_outer_slash(path: str) -> bool:
+    """Tell whether a path has a slash at either end."""
+    return path[:1] == "/" or path[-1:] == "/"
+
+
+def names_another(path: str) -> InvalidPathError:
+    """Return the error for a path that, with the slash at its end left out, names another object than it should."""
+    bare = path.removeprefix("/").removesuffix("/")
+    return InvalidPathError(
+        f"{path!r} cannot be a path: without the slash at its end it would name another object",
+        hint=f"Give {bare!r} if that is meant. {RAW_KEYS}",
+        path=path,
+    )
 
 
 def _check_length(path: str) -> str:

@@ -56,7 +56,14 @@ if not TYPE_CHECKING:
 
 
 class Store(BaseStore):
-    """What all stores have in common: a provider, the names of keys, and the operations."""
+    """What all stores have in common: a provider, the names of keys, and the operations.
+
+    An object's path is its key, below the store's prefix. One slash at either end of a path that is given for one
+    object is left out, as obstore does: ``get("/a")`` reads ``a``. Where a listing of the store gives an object of just
+    this path (``d/`` beside ``d``), it is refused, and no other object read or written in its place. `delete`,
+    `rename`, the source of `copy`, and all that takes many paths refuse such a slash at once. With ``raw_keys=True``,
+    paths are the keys that they are.
+    """
 
     get, get_async = functions.get, functions.get_async
     get_range, get_range_async = functions.get_range, functions.get_range_async
@@ -144,7 +151,7 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
         credential_provider: Callable[[], object] | None,
         raw_keys: bool,
     ) -> None:
-        from objstore.settings.options import RetryOptions, parse
+        from objstore.settings.options import RetryOptions, parse, refuse_unsupported
 
         if credential_provider is not None and not callable(credential_provider):
             raise TypeError(f"credential_provider must be a function, not a {type(credential_provider).__name__}")
@@ -157,6 +164,8 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
             provider=getattr(credential_provider, "config", None),
             environment=os.environ,
         )
+        has_credential = credential_provider is not None or any(map(self._settings.__getitem__, kind.credentials))
+        refuse_unsupported(kind.table, self._settings, has_credential=has_credential)
         self._retry = RetryOptions.from_config(retry_config or {})
         self._credential_provider = credential_provider
         self._keys = Keys(prefix, raw=raw_keys)

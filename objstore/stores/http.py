@@ -52,7 +52,7 @@ class HTTPStore(RemoteStore):
         bearer_token: str | None = None,
     ) -> None:
         from objstore.providers.web.http import HTTP_TABLE, open_http, read_address
-        from objstore.settings.options import RetryOptions, parse
+        from objstore.settings.options import RetryOptions, parse, refuse_unsupported
 
         address = read_address(url)
         if address.username is not None and username is not None:
@@ -64,6 +64,7 @@ class HTTPStore(RemoteStore):
             "bearer_token": bearer_token,
         }
         self._settings = parse(HTTP_TABLE, keywords=keywords, client_options=client_options)
+        refuse_unsupported(HTTP_TABLE, self._settings, has_credential=True)
         self._retry = RetryOptions.from_config(retry_config or {})
         self.provider: WebDav = open_http(self._settings, self._retry, USER_AGENT)
 

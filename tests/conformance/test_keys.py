@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -113,8 +114,37 @@ async def test_a_slash_at_an_end_does_not_count(store: Face, mode: Mode, path: s
     await store.put(path, b"1")
     assert (await store.head("a/b"))["path"] == "a/b"
     assert await mode(await store.get(path)).bytes() == b"1"
-    await store.delete([path])
+    assert await store.get_range(path, start=0, end=1) == b"1"
+    assert await store.get_ranges(path, starts=[0], ends=[1]) == [b"1"]
+    await store.put("c", b"2")
+    await store.copy("c", path)
+    assert await mode(await store.get(path)).bytes() == b"2"
+    await store.delete(["a/b", "c"])
     assert await mode(store.list()).collect() == []
+
+
+@pytest.mark.parametrize("path", ["/a/b", "a/b/", "/a/b/"])
+async def test_a_slash_at_an_end_is_refused_where_much_would_change(store: Face, mode: Mode, path: str) -> None:
+    await store.put("a/b", b"1")
+    for call in (
+        lambda: store.delete(path),
+        lambda: store.delete(["a/b", path]),
+        lambda: store.copy(path, "c"),
+        lambda: store.rename(path, "c"),
+        lambda: store.rename("a/b", path),
+        lambda: store.get_many(["a/b", (path, 0, 1)]),
+        lambda: store.get_many([path], on_error="return"),
+        lambda: mode.all(store.iter_many([path])),
+        lambda: store.head_many([path]),
+        lambda: store.put_many([(path, b"2")]),
+        lambda: store.sign("DELETE", path, timedelta(seconds=9)),
+        lambda: store.sign("GET", [path], timedelta(seconds=9)),
+        lambda: store.delete_prefix(path if path[0] == "/" else "a//"),
+    ):
+        with pytest.raises(exceptions.InvalidPathError, match="raw_keys"):
+            await call()
+    assert await mode(await store.get("a/b")).bytes() == b"1"
+    assert [meta["path"] for meta in await mode(store.list()).collect()] == ["a/b"]
 
 
 UNFIT = ["", "/", "//", ".", "..", "../a", "a/..", "a/./b", "a//b", "//a", "a\nb", "a\0", "\x7f", "a\x1fb"]

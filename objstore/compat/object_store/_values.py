@@ -145,9 +145,9 @@ class ClientOptions:
         connect_timeout: The longest time to reach a server.
         pool_idle_timeout: How long an idle connection is kept.
         pool_max_idle_per_host: 0: keep no connection.
-        http2_keep_alive_interval: Taken but without effect.
-        http2_keep_alive_timeout: Taken but without effect.
-        http2_keep_alive_while_idle: Taken but without effect.
+        http2_keep_alive_interval: Refused, as libcurl sends no HTTP/2 pings.
+        http2_keep_alive_timeout: Refused, as libcurl sends no HTTP/2 pings.
+        http2_keep_alive_while_idle: Refused, as libcurl sends no HTTP/2 pings.
         http1_only: Whether to speak HTTP/1.1 only.
         http2_only: Whether to speak HTTP/2 only.
         retry_init_backoff: The upper bound of the first wait before a request is tried again.

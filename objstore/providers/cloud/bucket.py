@@ -11,14 +11,21 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from objstore._core import Buffer, Bytes, Listing, Reply, encode_path
-from objstore.exceptions import AlreadyExistsError, BaseError, CorruptResponseError, GenericError, PreconditionError
+from objstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    CorruptResponseError,
+    GenericError,
+    NotSupportedError,
+    PreconditionError,
+)
 from objstore.http.exchange import Exchange
 from objstore.http.retry import Row
 from objstore.http.shape import Shape
 from objstore.http.xml import Element, build, parse
 from objstore.interface.values import ListQuery, Page, Source, WriteOptions
 from objstore.providers.cloud.documents import Documents
-from objstore.providers.cloud.upload import NAMESPACE, Upload
+from objstore.providers.cloud.upload import CHECKSUM, NAMESPACE, Upload
 from objstore.providers.conditional_headers import as_kind, write_headers
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
 
@@ -43,9 +50,12 @@ class Bucket(Documents):
         sign_payload: Whether to sign the bodies of objects: it takes a hash of every byte.
         tagging: Whether the service takes tags.
         bulk_delete: Whether the service deletes many objects by one request.
+        checksum: Whether to send the SHA-256 of every body, for the service to check.
+        conditional_writes: Whether the service takes writes with a condition.
     """
 
     lists_from_anywhere = True
+    has_outer_slashes = True
 
     def __init__(
         self,
@@ -58,20 +68,45 @@ class Bucket(Documents):
         sign_payload: bool,
         tagging: bool,
         bulk_delete: bool,
+        checksum: bool,
+        conditional_writes: bool,
     ) -> None:
         super().__init__(service, base, read_headers=read_headers, write_headers=write_headers, tagging=tagging)
         self.bucket = bucket
         self._sign_payload = sign_payload
         self._bulk_delete = bulk_delete
+        self._checksum = checksum
+        self._conditional_writes = conditional_writes
 
-    def payload_hash(self, source: Source) -> str:
-        """Return what is signed for a body: its hash, where that is wanted."""
-        return _sha256(source) if self._sign_payload else UNSIGNED_PAYLOAD
+    def shape_with(self, headers: Mapping[str, str], source: Source) -> Shape:
+        """Return the shape of a PUT with a body: its hash is signed, and told as its checksum, where that is wanted."""
+        if not (self._sign_payload or self._checksum):
+            return super().shape_with(headers, source)
+        digest = _sha256(source)
+        if self._checksum:
+            headers = {**headers, CHECKSUM: base64.b64encode(bytes.fromhex(digest)).decode()}
+        return Shape("PUT", headers, digest if self._sign_payload else UNSIGNED_PAYLOAD)
+
+    def put_headers(self, options: WriteOptions) -> dict[str, str]:
+        """Return the headers of a write."""
+        return {**self.object_headers(options), **self._condition(options)}
+
+    def _condition(self, options: WriteOptions) -> dict[str, str]:
+        """Return the header that makes a write conditional, unless the service is known to ignore it."""
+        headers = write_headers(options)
+        if headers and not self._conditional_writes:
+            raise NotSupportedError(
+                f"mode = {options.mode!r} needs a conditional write, and conditional_put is 'disabled'",
+                hint="Leave conditional_put out if the service has them, or the mode if it has not.",
+                store=self.service.dialect.store,
+            )
+        return headers
 
     def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
         """Begin a multipart upload (CreateMultipartUpload)."""
-        write_headers(options)
-        shape = Shape("POST", self.object_headers(options))
+        self._condition(options)
+        algorithm = {"x-amz-checksum-algorithm": "SHA256"} if self._checksum else {}
+        shape = Shape("POST", {**self.object_headers(options), **algorithm})
         target = self.target(key, [("uploads", "")])
         # the second is rclone's name for it
         roots = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")

@@ -24,6 +24,7 @@ class BucketKind:
         open: Makes the provider, of the settings, the retry options, the caller's source of credentials, the User-Agent
             and the prefix that the store puts in front of paths.
         scheme: What `settings.urls` calls them.
+        credentials: The settings each of which says who we are.
     """
 
     table: Table
@@ -31,3 +32,4 @@ class BucketKind:
     shown: tuple[str, ...]
     open: Callable[[Settings, RetryOptions, Callable[[], object] | None, str, str], Provider]
     scheme: Scheme
+    credentials: tuple[str, ...] = ()

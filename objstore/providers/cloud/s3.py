@@ -112,6 +112,8 @@ def open_s3(
         sign_payload=values["unsigned_payload"] is False,
         tagging=not values["disable_tagging"],
         bulk_delete=not values["disable_bulk_delete"],
+        checksum=values["checksum_algorithm"] == "sha256",
+        conditional_writes=values["conditional_put"] != "disabled",
     )
 
 
@@ -177,6 +179,7 @@ def _default_type(values: Any) -> dict[str, str]:
 def _encryption(values: Any) -> dict[str, str]:
     """Return the headers that say how objects are encrypted at rest."""
     algorithm = values["server_side_encryption"]
+    _check_encryption(values, algorithm)
     if algorithm is None or algorithm == "sse-c":
         return _customer_key(values)
     headers = {"x-amz-server-side-encryption": algorithm}
@@ -186,6 +189,28 @@ def _encryption(values: Any) -> dict[str, str]:
         enabled = str(values["sse_bucket_key_enabled"]).lower()
         headers["x-amz-server-side-encryption-bucket-key-enabled"] = enabled
     return headers
+
+
+def _check_encryption(values: Any, algorithm: str | None) -> None:
+    """Raise if objects would not be encrypted as a setting says."""
+    by_kms = algorithm in ("aws:kms", "aws:kms:dsse")
+    if values["sse_kms_key_id"] and not by_kms:
+        raise ConfigurationError(
+            "sse_kms_key_id has no effect without KMS", hint="Give server_side_encryption='aws:kms' too."
+        )
+    if values["sse_bucket_key_enabled"] and not by_kms:
+        raise ConfigurationError(
+            "sse_bucket_key_enabled has no effect without KMS", hint="Give server_side_encryption='aws:kms' too."
+        )
+    if values["sse_customer_key_base64"] and algorithm not in (None, "sse-c"):
+        raise ConfigurationError(
+            f"sse_customer_key_base64 does not go with server_side_encryption = {algorithm!r}",
+            hint="Give one of them, or 'sse-c'.",
+        )
+    if algorithm == "sse-c" and not values["sse_customer_key_base64"]:
+        raise ConfigurationError(
+            "server_side_encryption = 'sse-c' needs a key", hint="Give sse_customer_key_base64 too."
+        )
 
 
 def _customer_key(values: Any) -> dict[str, str]:
@@ -201,5 +226,7 @@ def _customer_key(values: Any) -> dict[str, str]:
     }
 
 
-S3 = BucketKind(TABLE, "bucket", ("bucket",), open_s3, "s3")
+S3 = BucketKind(
+    TABLE, "bucket", ("bucket",), open_s3, "s3", credentials=("access_key_id", "secret_access_key", "skip_signature")
+)
 """What `S3Store` is made of."""

@@ -39,6 +39,7 @@ class SettingsOnly:
         self.most_parts = dialect.most_parts
         self.smallest_part = dialect.smallest_part
         self.lists_from_anywhere = False
+        self.has_outer_slashes = True
         self.latency = 0.0
 
     def can_copy_from(self, origin: Provider) -> bool:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from objstore.providers.cloud.documents import Documents
     from objstore.types import PutResult
 
+CHECKSUM = "x-amz-checksum-sha256"
+
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -45,14 +47,15 @@ class Upload(Exchange):
         self._key = key
         self._upload_id = upload_id
         self._options = options
+        self._sums: list[str | None] = []
 
     def add_part(self, part: Source) -> None:
         """Send one more part."""
         bucket = self._bucket
         query = [("partNumber", str(self.batch.total + 1)), ("uploadId", self._upload_id)]
-        digest = bucket.payload_hash(part)
-        own = Shape("PUT", bucket.read_headers, digest) if digest != UNSIGNED_PAYLOAD else None
-        self.add(bucket.target(self._key, query), shape=own, body=part.data)
+        shape = bucket.shape_with(bucket.read_headers, part)
+        self._sums.append(shape.headers.get(CHECKSUM))
+        self.add(bucket.target(self._key, query), shape=shape, body=part.data)
 
     @property
     def unsettled(self) -> int:
@@ -61,10 +64,7 @@ class Upload(Exchange):
 
     def complete(self) -> Plan[PutResult]:
         """Make an object of the parts (CompleteMultipartUpload)."""
-        parts: list[tuple[str, Any]] = [
-            ("Part", [("PartNumber", str(index + 1)), ("ETag", self.reply(index).headers.get("etag", ""))])
-            for index in range(self.total)
-        ]
+        parts = [("Part", self._described(index)) for index in range(self.total)]
         body = build("CompleteMultipartUpload", parts, namespace=NAMESPACE)
         shape = Shape("POST", {**write_headers(self._options), "Content-Type": "application/xml"})
         target = self._bucket.target(self._key, [("uploadId", self._upload_id)])
@@ -78,6 +78,12 @@ class Upload(Exchange):
                 raise write_error(error, self._options) from None
             return done
         return {**self._bucket.put_result(reply), "e_tag": root.find_text("ETag") or None}
+
+    def _described(self, index: int) -> list[tuple[str, Any]]:
+        """Return what the service is told of a part."""
+        told = [("PartNumber", str(index + 1)), ("ETag", self.reply(index).headers.get("etag", ""))]
+        checksum = self._sums[index]
+        return told if checksum is None else [*told, ("ChecksumSHA256", checksum)]
 
     def _already_complete(self) -> Plan[PutResult | None]:
         """Return the object if it is of these parts: an earlier try was carried out, and only its reply was lost."""

@@ -63,6 +63,7 @@ class Local:
     most_parts = 1 << 20
     smallest_part = 1 << 20
     lists_from_anywhere = False
+    has_outer_slashes = False
     latency = 0.0
 
     def __init__(self, path: str, *, automatic_cleanup: bool = False) -> None:

@@ -1,0 +1,41 @@
+"""Which object a path names, where that takes a look.
+
+A slash at an end of a path that somebody types is left out. A listing gives keys as they are, and a key may have such a
+slash (the folder marks of consoles do): to leave it out would name another object. So an operation on one object looks
+for a key that is exactly the path, and refuses it where there is one. What removes objects, and what takes many paths,
+refuses such slashes without a look.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from objstore.exceptions import PermissionDeniedError, UnauthenticatedError
+from objstore.interface.values import ListQuery
+from objstore.settings.paths import names_another
+
+if TYPE_CHECKING:
+    from objstore.interface.store import BaseStore
+    from objstore.plans.effects import Plan
+
+
+def key_of(store: BaseStore, path: str) -> Plan[str]:
+    """Return the key of a path.
+
+    Raises:
+        InvalidPathError: It is no path, or a listing would give it as that of another object.
+    """
+    key = store.key(path)
+    if store.may_name_another(path) and (yield from _is_listed(store, path)):
+        raise names_another(path)
+    return key
+
+
+def _is_listed(store: BaseStore, path: str) -> Plan[bool]:
+    """Tell whether a listing gives a path as it stands; who may not list has it from no listing."""
+    exact = store.full_prefix(path, by="string")
+    try:
+        page = yield from store.provider.list_page(ListQuery(prefix=exact))
+    except (PermissionDeniedError, UnauthenticatedError):
+        return False
+    return page.objects.keys(0, 1) == [exact]

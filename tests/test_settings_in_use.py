@@ -1,0 +1,343 @@
+"""Every setting does something, or is refused by name; none is taken in silence.
+
+A store is made with a setting and without it, and what came of either is compared, down to what its requests are made
+of: a setting that nothing reads makes no difference.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from objstore.exceptions import BaseError, ConfigurationError, NotSupportedError
+from objstore.http.retry import Budget
+from objstore.providers.cloud.azure import AZURE
+from objstore.providers.cloud.gcs import GCS
+from objstore.providers.cloud.kind import BucketKind
+from objstore.providers.cloud.s3 import S3
+from objstore.providers.web.http import HTTP_TABLE, open_http
+from objstore.settings.options import CLIENT_OPTIONS, Option, RetryOptions, Settings, Table, parse, refuse_unsupported
+from objstore.settings.value_types import BOOL, BOOL_OR_REQUESTER, DURATION, URL
+from objstore.store import HTTPStore, S3Store
+from tests.conformance.conftest import Bucket
+from tests.faults.client import FaultServer
+from tests.servers import S3Server
+from tests.test_faults import store_on
+
+PLANTED = base64.b64encode(bytes(32)).decode()
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+SAMPLES: dict[str, object] = {
+    "authority_host": "https://login.example",
+    "account_key": PLANTED,
+    "checksum_algorithm": "sha256",
+    "conditional_put": "disabled",
+    "copy_if_not_exists": "multipart",
+    "credential_type": "azure_cli",
+    "default_headers": {"X-A": "b"},
+    "encryption_key": PLANTED,
+    "http2_max_frame_size": 20_000,
+    "max_connections": 3,
+    "pool_max_idle_per_host": 0,
+    "proxy_ca_certificate": CERTIFICATE,
+    "proxy_url": "http://proxy.example",
+    "root_certificate": CERTIFICATE,
+    "sas_key": "sv=1&sig=x",
+    "server_side_encryption": "AES256",
+    "service_account": "/nowhere.json",
+    "application_credentials": "/nowhere.json",
+    "sse_customer_key_base64": PLANTED,
+    "unsigned_payload": False,
+}
+"""A value other than the default, where the kind of the setting does not give one."""
+
+BESIDE: dict[str, dict[str, object]] = {
+    "allow_http": {"endpoint": "http://e.example", "base_url": "http://e.example", "url": "http://e.example"},
+    "client_id": {"client_secret": "s", "tenant_id": "t"},
+    "client_secret": {"client_id": "c", "tenant_id": "t"},
+    "emulator_url": {"use_emulator": True},
+    "secret_access_key": {"access_key_id": "k"},
+    "session_token": {"access_key_id": "k", "secret_access_key": "s"},
+    "skip_signature": {"access_key_id": "k", "secret_access_key": "s", "bearer_token": "t", "token": "t"},
+    "sse_bucket_key_enabled": {"server_side_encryption": "aws:kms"},
+    "sse_kms_key_id": {"server_side_encryption": "aws:kms"},
+    "tenant_id": {"client_id": "c", "client_secret": "s"},
+    "username": {"password": "p"},
+    "password": {"username": "u"},
+}
+"""What a setting goes with, where it is nothing by itself."""
+
+REFUSED = {
+    "S3Store": {
+        "container_authorization_token_file",
+        "container_credentials_full_uri",
+        "container_credentials_relative_uri",
+        "endpoint_url_sts",
+        "imdsv1_fallback",
+        "metadata_endpoint",
+        "role_arn",
+        "role_session_name",
+        "s3_express",
+        "web_identity_token_file",
+    },
+    "client": {
+        "http2_keep_alive_interval",
+        "http2_keep_alive_timeout",
+        "http2_keep_alive_while_idle",
+        "http2_max_frame_size",
+    },
+}
+"""What this version does not do, and says so."""
+
+PENDING = {"copy_if_not_exists": "copies that must not overwrite are being written"}
+NO_REQUESTS = (GCS, AZURE)
+HTTP = "HTTPStore"
+Maker = BucketKind | str
+
+
+def table_of(maker: Maker) -> Table:
+    return maker.table if isinstance(maker, BucketKind) else HTTP_TABLE
+
+
+def needed(maker: Maker) -> dict[str, object]:
+    """Return what a store cannot be without."""
+    if not isinstance(maker, BucketKind):
+        return {"url": "https://h.example"}
+    return {maker.bucket: "bucket", **({"account_name": "account"} if maker is AZURE else {})}
+
+
+def made(maker: Maker, given: dict[str, object]) -> object:
+    """Return all that a store is made of, or the message of the error that refuses to make it."""
+    names = {option.name for option in (*table_of(maker).options, *CLIENT_OPTIONS)}
+    fit = {name: value for name, value in {**needed(maker), **given}.items() if name in names}
+    settings = parse(table_of(maker), keywords=fit)
+    try:
+        refuse_unsupported(table_of(maker), settings, has_credential=True)
+        return parts(opened(maker, settings), {id(settings.values)})  # to keep them all is not to use one
+    except BaseError as error:
+        return str(error)
+
+
+def opened(maker: Maker, settings: Settings) -> object:
+    if isinstance(maker, BucketKind):
+        return maker.open(settings, RetryOptions(), None, "agent", "")
+    return open_http(settings, RetryOptions(), "agent")
+
+
+def parts(value: Any, seen: set[int]) -> object:
+    """Return what a value is made of, as something that can be compared."""
+    if isinstance(value, str | bytes | int | float | type(None)):
+        return value
+    if id(value) in seen or isinstance(value, Budget):  # that of retries has the time in it
+        return "..."
+    seen = seen | {id(value)}
+    if isinstance(value, dict):
+        return {name: parts(each, seen) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [parts(each, seen) for each in value]
+    if isinstance(value, partial):
+        return [value.func.__qualname__, parts(value.args, seen), parts(value.keywords, seen)]
+    slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
+    inner = {name: getattr(value, name, None) for name in slots} | dict(getattr(value, "__dict__", {}))
+    return [type(value).__qualname__, {name: parts(each, seen) for name, each in inner.items()}]
+
+
+def sample(option: Option) -> object:
+    if option.name in SAMPLES:
+        return SAMPLES[option.name]
+    if option.kind in (BOOL, BOOL_OR_REQUESTER):
+        return not option.default
+    return 7 if option.kind is DURATION else "https://h.example/x" if option.kind is URL else "text"
+
+
+def makes_no_difference(maker: Maker, option: Option) -> bool:
+    beside = BESIDE.get(option.name, {})
+    without = made(maker, beside)
+    assert without == made(maker, beside)
+    return without == made(maker, {**beside, option.name: sample(option)})
+
+
+@pytest.fixture
+def _open_to_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make what a store is made of such that it can be compared."""
+    monkeypatch.setattr("objstore.http.client.ClientSettings", SimpleNamespace)
+    for variable in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(variable)
+
+
+EVERY = [
+    pytest.param(maker, option, id=f"{table_of(maker).store}-{option.name}")
+    for maker in (S3, GCS, AZURE, HTTP)
+    for option in (*table_of(maker).options, *CLIENT_OPTIONS)
+]
+
+
+@pytest.mark.usefixtures("_open_to_view")
+@pytest.mark.parametrize(("maker", "option"), EVERY)
+def test_a_setting_is_used_or_refused(maker: Maker, option: Option) -> None:
+    refused = REFUSED["client"] | REFUSED.get(table_of(maker).store, set())
+    if option.name in refused:
+        assert f"does not support the setting {option.name} yet" in str(made(maker, {option.name: sample(option)}))
+    elif makes_no_difference(maker, option):
+        if maker in NO_REQUESTS:
+            pytest.skip(f"{table_of(maker).store} sends no requests yet")
+        if option.name in PENDING:
+            pytest.skip(PENDING[option.name])
+        pytest.fail(f"nothing reads {option.name}")
+
+
+def test_only_what_is_refused_is_marked_so() -> None:
+    marked = {option.name for option in S3.table.options if option.unsupported}
+    assert marked == REFUSED["S3Store"]
+    assert {option.name for option in CLIENT_OPTIONS if option.unsupported} == REFUSED["client"]
+
+
+@pytest.mark.usefixtures("_open_to_view")
+@pytest.mark.parametrize("maker", [S3, HTTP], ids=lambda maker: table_of(maker).store)
+def test_a_setting_that_nothing_reads_is_found(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    ghost = Option("ghost", "Nothing reads it.")
+    table = table_of(maker)
+    monkeypatch.setitem(
+        globals(), "table_of", lambda maker: Table(table.store, table.prefixes, (*table.options, ghost))
+    )
+    assert makes_no_difference(maker, ghost)
+    assert not makes_no_difference(maker, next(o for o in CLIENT_OPTIONS if o.name == "timeout"))
+
+
+# --- what is refused
+
+
+KEYS = {"access_key_id": "k", "secret_access_key": "s"}
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED["S3Store"]))
+def test_what_is_not_supported_is_refused_by_name_whoever_we_are(name: str) -> None:
+    option = next(option for option in S3.table.options if option.name == name)
+    value: Any = sample(option)
+    for more in ({}, KEYS, {"skip_signature": True}):
+        for given in ({name: value}, {f"aws_{name}": value}):
+            with pytest.raises(NotSupportedError, match=f"S3Store does not support the setting {name} yet. .*[.]"):
+                S3Store("bucket", config=given, **more)
+    if option.default is not None:
+        S3Store("bucket", **{name: option.default})
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED["client"]))
+def test_client_options_without_effect_are_refused(name: str) -> None:
+    option = next(option for option in CLIENT_OPTIONS if option.name == name)
+    for make in (partial(HTTPStore, "https://h.example"), partial(S3Store, "bucket")):
+        with pytest.raises(NotSupportedError, match=name):
+            make(client_options={name: sample(option)})
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "AWS_ROLE_ARN",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    ],
+)
+def test_a_machine_says_who_we_are_only_where_nothing_else_does(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, "text")
+    with pytest.raises(NotSupportedError, match=f"{variable[4:].lower()} yet, which the environment sets"):
+        S3Store("bucket")
+    S3Store("bucket", **KEYS)
+    S3Store("bucket", skip_signature=True)
+    S3Store("bucket", credential_provider=lambda: {**KEYS, "expires_at": None})
+    for name, value in KEYS.items():
+        monkeypatch.setenv(f"AWS_{name.upper()}", value)
+    S3Store("bucket")
+
+
+def test_what_the_environment_asks_of_requests_counts_whoever_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_S3_EXPRESS", "true")
+    with pytest.raises(NotSupportedError, match="s3_express"):
+        S3Store("bucket", **KEYS)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"sse_kms_key_id": "id"},
+        {"sse_kms_key_id": "id", "server_side_encryption": "AES256"},
+        {"sse_bucket_key_enabled": True},
+        {"server_side_encryption": "sse-c"},
+        {"server_side_encryption": "aws:kms", "sse_customer_key_base64": PLANTED},
+    ],
+)
+def test_objects_are_encrypted_as_was_said_or_not_at_all(given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"sse_|sse-c") as caught:
+        S3Store("bucket", **given)
+    assert PLANTED not in str(caught.value)
+
+
+# --- what is done
+
+
+@pytest.mark.parametrize("mode", ["create", {"e_tag": '"a"'}], ids=str)
+def test_without_conditional_writes_none_is_sent(fault_server: FaultServer, mode: Any) -> None:
+    config = store_on(fault_server).config
+    store = S3Store(config=config | {"conditional_put": "disabled"}, client_options={"allow_http": True})
+    for write in (
+        lambda: store.put("a", b"1", mode=mode),
+        lambda: store.put("a", b"1", mode=mode, use_multipart=True),
+        lambda: store.put_many({"a": b"1"}, mode=mode),
+        lambda: store.open_writer("a", mode=mode).close(),
+    ):
+        with pytest.raises(NotSupportedError, match="conditional_put"):
+            write()
+    assert fault_server.requests("a") == []
+    assert store.put("a", b"1")["e_tag"]
+
+
+def checksum(body: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(body).digest()).decode()
+
+
+@pytest.mark.parametrize("unsigned", [True, False])
+def test_a_checksum_goes_with_every_body(fault_server: FaultServer, tmp_path: Any, unsigned: bool) -> None:
+    config = store_on(fault_server).config | {"checksum_algorithm": "sha256", "unsigned_payload": unsigned}
+    store = S3Store(config=config, client_options={"allow_http": True})
+    body = os.urandom(6 << 20)
+    (tmp_path / "file").write_bytes(body)
+    store.put("one", body, use_multipart=False)
+    store.put_many({"many/a": b"1", "many/b": tmp_path / "file"})
+    store.put("parts", tmp_path / "file", use_multipart=True)
+    seen = {entry["target"].partition("?")[0]: entry for entry in fault_server.requests()}
+    assert seen["/bucket/one"]["headers"]["x-amz-checksum-sha256"] == checksum(body)
+    assert seen["/bucket/many/a"]["headers"]["x-amz-checksum-sha256"] == checksum(b"1")
+    assert seen["/bucket/many/b"]["headers"]["x-amz-checksum-sha256"] == checksum(body)
+    sent = [entry["headers"] for entry in fault_server.requests("parts") if entry["operation"] == "part"]
+    size = 5 << 20
+    assert [each["x-amz-checksum-sha256"] for each in sorted(sent, key=lambda each: -int(each["content-length"]))] == [
+        checksum(body[:size]),
+        checksum(body[size:]),
+    ]
+    begun = next(entry for entry in fault_server.requests("parts") if entry["operation"] == "create")
+    assert begun["headers"]["x-amz-checksum-algorithm"] == "SHA256"
+
+
+def test_services_take_the_checksums(s3_server: S3Server, tmp_path: Any) -> None:
+    store = Bucket(s3_server).open(checksum_algorithm="sha256")
+    body = os.urandom(11 << 20)
+    store.put("one", body[:1000])
+    store.put("parts", body, use_multipart=True)
+    assert store.get("one").bytes() == body[:1000]
+    assert store.get("parts").bytes() == body
+
+
+def test_a_service_checks_the_checksum(ministack: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Bucket(ministack).open(checksum_algorithm="sha256")
+    monkeypatch.setattr("objstore.providers.cloud.bucket._sha256", lambda source: hashlib.sha256(b"other").hexdigest())
+    with pytest.raises(BaseError):
+        store.put("a", b"1")
