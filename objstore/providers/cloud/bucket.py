@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from objstore._core import Buffer, Bytes, Listing, Reply, encode_path
 from objstore.exceptions import AlreadyExistsError, BaseError, CorruptResponseError, GenericError, PreconditionError
-from objstore.http.exchange import Exchange
+from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.retry import Row
 from objstore.http.shape import Shape
 from objstore.http.xml import Element, build, parse
@@ -167,7 +167,7 @@ class Bucket(Documents):
     def list_page(self, query: ListQuery) -> Plan[Page]:
         """Read one page of a listing (ListObjectsV2)."""
         yield from self.service.refresh()
-        exchange = Exchange(self.service, Shape("GET", {}), lambda _: query.prefix)
+        exchange = Exchange(self.service, Shape("GET", {}), lambda _: query.prefix, most_body=LARGEST_DOCUMENT)
         exchange.add(self.list_target(query))
         reply = yield from exchange.only()
         return _page(reply.body, query)
@@ -196,6 +196,7 @@ class ListMany(Exchange):
             background=True,
             each=True,
             most_in_flight=most_in_flight,
+            most_body=LARGEST_DOCUMENT,
         )
         self._bucket = bucket
         self._queries: list[ListQuery] = []
