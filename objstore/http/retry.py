@@ -80,7 +80,7 @@ CURL_ROWS: dict[int, Row] = {
     55: Row(ConnectionFailedError, "the connection broke while the request was sent", "safe"),
     56: Row(ConnectionFailedError, "the connection broke while the reply was read", "safe"),
     60: Row(ConnectionFailedError, "the server's certificate is not trusted"),
-    63: Row(CorruptResponseError, "the reply is larger than such a reply can be", "once"),
+    63: Row(CorruptResponseError, "the reply is larger than such a reply can be"),
     65: Row(ConnectionFailedError, "the connection broke while the request was sent", "safe"),
     77: Row(ConfigurationError, "the file of trusted certificates cannot be read"),
     92: Row(ConnectionFailedError, "the HTTP/2 stream failed", "safe"),

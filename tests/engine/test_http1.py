@@ -16,7 +16,7 @@ import pytest
 from objstore._core import Batch, Buffer, ClientSettings, Reply, engine_info
 from objstore.plans.run import run
 from tests.engine.client import SETTINGS, Server, batch, settle, wait_until
-from tests.engine.raw import Answer, answering, ends, sends
+from tests.engine.raw import Answer, Raw, answering, ends, sends
 from tests.engine.server import certificate
 from tests.engine.test_replies import ask, head, refused
 from tests.faults.content import content
@@ -287,6 +287,36 @@ def test_every_redirect_is_followed_by_itself(server: Server) -> None:
         assert made.reply(0).attempts == 1
         assert len(server.seen()["requests"]) == hops + 1
     assert engine_info()["connections"] - before == 1
+
+
+def test_a_server_that_a_redirect_leads_back_to_gets_what_is_its() -> None:
+    raws: list[Raw] = []
+
+    def answer(connection: socket.socket) -> None:
+        target = raws[0].heads[-1].split(b" ")[1]
+        onward = {b"/a": f"{there}/b/./c?d=e f#g", b"/b/./c?d=e+f": f"//{here}/x", b"/x": "y?z", b"/y?z": "?z=../"}
+        if target in onward:
+            connection.sendall(head(f"Location: {onward[target]}", "Content-Length: 4", status="302 Found") + b"away")
+        else:
+            connection.sendall(head("Content-Length: 2") + b"ok")
+
+    with answering(answer) as raw:
+        raws.append(raw)
+        here = raw.origin.removeprefix("http://")
+        there = raw.origin.replace("127.0.0.1", "localhost")
+        made = Batch(raw.origin, "GET", ClientSettings(user_agent="t", redirects="http"), headers=[b"X-Mine: 1"])
+        made.add(b"/a", 0, 2)
+        made.seal()
+        assert run(settle(made)) == {}
+    assert made.bodies() == [b"ok"]
+    assert [(head.split(b" ")[1], b"X-Mine" in head) for head in raw.heads] == [
+        (b"/a", True),
+        (b"/b/./c?d=e+f", False),
+        (b"/x", True),
+        (b"/y?z", True),
+        (b"/y?z=../", True),
+    ]
+    assert all(b"Range: bytes=0-1\r\n" in head for head in raw.heads)
 
 
 def test_an_idle_connection_that_the_server_closed_is_seen(server: Server) -> None:
