@@ -42,9 +42,11 @@ cdef const char* decide_framing(Slot* slot, Item* item) noexcept nogil:
         return b"the reply has both a length and chunks"
     if slot.chunked and slot.old:
         return b"the reply is HTTP/1.0, which has no chunks"
+    if slot.chunked and item.status == 204:
+        return b"the reply has chunks and no content"
     if has_no_body(item):
         slot.framing = NO_BODY
-        slot.closes |= item.status == 204 and (slot.chunked or item.content_length > 0)     # who knows what follows
+        slot.closes |= item.status == 204 and item.content_length > 0       # who knows what follows
     elif slot.chunked:
         slot.framing = BY_CHUNKS
     elif item.content_length >= 0:
