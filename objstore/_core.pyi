@@ -189,6 +189,7 @@ class Reply:
     curl_code: int
     attempts: int
     sent: bool
+    replaced: bool
     error: str | None
     body: Bytes
     start: int
@@ -222,6 +223,7 @@ class Batch:
         each: bool = False,
         most_in_flight: int = 64,
         window: int = 0,
+        most_body: int = 0,
     ) -> None: ...
     @property
     def id(self) -> int: ...

@@ -18,6 +18,7 @@ cdef class Batch:
     :param each: have news of every finished item, not only of failures and of the end.
     :param most_in_flight: how many requests may be in flight at once.
     :param window: how many bytes of bodies may be in flight or finished but not released, 0 for no limit.
+    :param most_body: how large the body of a success can be, if it is right; 0 for any size.
     """
     cdef BatchC* c
     cdef LoopC* loop                # borrowed while the caller drives
@@ -30,7 +31,8 @@ cdef class Batch:
     cdef public object wake_after   # seconds after which a waiting driver comes back without news, or None
 
     def __cinit__(self, str origin, str method, ClientSettings settings, *, headers=(), Signer signer=None,
-                  bint keep_head=False, bint each=False, Py_ssize_t most_in_flight=64, int64_t window=0):
+                  bint keep_head=False, bint each=False, Py_ssize_t most_in_flight=64, int64_t window=0,
+                  int64_t most_body=0):
         cdef BatchC* batch = <BatchC*>calloc(1, sizeof(BatchC))
         if batch == NULL:
             raise MemoryError
@@ -53,6 +55,7 @@ cdef class Batch:
         batch.each = each
         batch.most_in_flight = batch.limit = most_in_flight
         batch.window = window
+        batch.most_body = most_body
         batch.largest = ARENA_LAST if window else 0
         batch.next_arena = ARENA_FIRST
         batch.next_room = ROOM_FIRST
@@ -341,6 +344,7 @@ cdef class Batch:
         cdef SignerC* old = item.signer
         if anew:
             item_drop_kept(item)
+        hop_free(item)
         item.due_ns = now_ns() + <int64_t>(delay * SECOND)
         pthread_mutex_lock(&self.c.mutex)
         if signer is not None:

@@ -44,6 +44,10 @@ ctypedef int (*multi_setopt_t)(CURLM*, int, ...) noexcept nogil
 ctypedef int (*multi_handle_t)(CURLM*, CURL*) noexcept nogil
 ctypedef int (*multi_socket_action_t)(CURLM*, int, int, int*) noexcept nogil
 ctypedef CURLMsg* (*multi_info_read_t)(CURLM*, int*) noexcept nogil
+ctypedef CURL* (*url_new_t)() noexcept nogil
+ctypedef int (*url_set_t)(CURL*, int, const char*, unsigned int) noexcept nogil
+ctypedef int (*url_get_t)(CURL*, int, char**, unsigned int) noexcept nogil
+ctypedef void (*free_t)(void*) noexcept nogil
 ctypedef int (*easy_recv_t)(CURL*, void*, size_t, size_t*) noexcept nogil
 ctypedef int (*easy_send_t)(CURL*, const void*, size_t, size_t*) noexcept nogil
 
@@ -63,6 +67,11 @@ cdef struct Functions:
     multi_handle_t curl_multi_remove_handle
     multi_socket_action_t curl_multi_socket_action
     multi_info_read_t curl_multi_info_read
+    url_new_t curl_url
+    url_set_t curl_url_set
+    url_get_t curl_url_get
+    easy_void_t curl_url_cleanup
+    free_t curl_free
 
 cdef enum:
     CURL_GLOBAL_DEFAULT = 3
@@ -72,6 +81,7 @@ cdef enum:
     CURL_VERSION_THREADSAFE = 1 << 30
 
     CURLE_OK = 0
+    CURLE_UNSUPPORTED_PROTOCOL = 1
     CURLE_COULDNT_CONNECT = 7
     CURLE_WEIRD_SERVER_REPLY = 8
     CURLE_PARTIAL_FILE = 18
@@ -79,9 +89,11 @@ cdef enum:
     CURLE_OUT_OF_MEMORY = 27
     CURLE_OPERATION_TIMEDOUT = 28
     CURLE_ABORTED_BY_CALLBACK = 42
+    CURLE_TOO_MANY_REDIRECTS = 47
     CURLE_GOT_NOTHING = 52
     CURLE_SEND_ERROR = 55
     CURLE_RECV_ERROR = 56
+    CURLE_FILESIZE_EXCEEDED = 63
     CURLE_AGAIN = 81
 
     CURLMSG_DONE = 1
@@ -119,9 +131,7 @@ cdef enum:
     CURLOPT_CUSTOMREQUEST = 10036
     CURLOPT_NOBODY = 44
     CURLOPT_UPLOAD = 46
-    CURLOPT_FOLLOWLOCATION = 52
     CURLOPT_SSL_VERIFYPEER = 64
-    CURLOPT_MAXREDIRS = 68
     CURLOPT_FRESH_CONNECT = 74
     CURLOPT_CAINFO = 10065
     CURLOPT_HEADERFUNCTION = 20079
@@ -146,18 +156,29 @@ cdef enum:
     CURLOPT_TCP_KEEPALIVE = 213
     CURLOPT_PATH_AS_IS = 234
     CURLOPT_PROXY_CAINFO = 10246
+    CURLOPT_SUPPRESS_CONNECT_HEADERS = 265
     CURLOPT_DNS_SHUFFLE_ADDRESSES = 275
     CURLOPT_UPLOAD_BUFFERSIZE = 280
     CURLOPT_MAXAGE_CONN = 288
     CURLOPT_MAXLIFETIME_CONN = 314
     CURLOPT_PROTOCOLS_STR = 10318
-    CURLOPT_REDIR_PROTOCOLS_STR = 10319
 
     CURLINFO_PRIVATE = 0x100000 + 21
     CURLINFO_NUM_CONNECTS = 0x200000 + 26
     CURLINFO_SIZE_UPLOAD_T = 0x600000 + 7
     CURLINFO_ACTIVESOCKET = 0x500000 + 44
     CURLINFO_REQUEST_SIZE = 0x200000 + 12
+
+    CURLUPART_URL = 0
+    CURLUPART_SCHEME = 1
+    CURLUPART_HOST = 5
+    CURLUPART_PORT = 6
+    CURLUPART_PATH = 7
+    CURLUPART_QUERY = 8
+    CURLU_DEFAULT_PORT = 1 << 0
+    CURLU_NON_SUPPORT_SCHEME = 1 << 3
+    CURLU_PATH_AS_IS = 1 << 4
+    CURLU_URLENCODE = 1 << 7
 
     CURL_HTTP_VERSION_1_1 = 2
     CURL_HTTP_VERSION_2TLS = 4

@@ -1,65 +1,108 @@
-# The head of a reply: what the engine itself reads of it, and what it keeps for others.
+# The head of a reply: the grammar of RFC 9112 (sections 2 to 6), and what the engine itself reads of it and keeps.
+#
+# Each function reads one construct and refuses what is not exactly that: it returns the words that say what is wrong,
+# NULL for nothing. On what is refused the connection is closed. Both carriers take their lines through `take_line`.
+
+cdef int64_t LARGEST = INT64_MAX // 2   # length or position that is believed: the sum of two still fits
+cdef const char* NO_MEMORY = b"there is no memory for the head of the reply"
+cdef char IN_TOKEN[256]         # RFC 9110, section 5.6.2
 
 
-cdef inline int64_t parse_digits(const char** at, const char* end) noexcept nogil:
-    """Read a decimal number and step over it; -1 when there is none or it does not fit."""
-    cdef int64_t value = -1
-    while at[0] < end and c"0" <= at[0][0] <= c"9":
-        value = max(value, 0)
-        if value > (INT64_MAX - 9) // 10:
-            return -1
-        value = value * 10 + (at[0][0] - c"0")
-        at[0] += 1
+cdef void fill_token_letters():
+    for letter in b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz":
+        IN_TOKEN[<uint8_t>letter] = True
+
+
+fill_token_letters()
+
+
+# --- letters and words
+
+
+cdef bint is_printable(const char* text, size_t size) noexcept nogil:
+    """Tell whether there is no control character but the tab (RFC 9110, section 5.5)."""
+    cdef int wrong = 0
+    cdef uint8_t letter
+    cdef size_t i
+    for i in range(size):
+        letter = <uint8_t>text[i]
+        wrong |= ((letter < 32) & (letter != 9)) | (letter == 127)
+    return wrong == 0
+
+
+cdef inline bint is_blank(char letter) noexcept nogil:
+    return letter == c" " or letter == c"\t"
+
+
+cdef size_t token_length(const char* text, size_t size) noexcept nogil:
+    cdef size_t i = 0
+    while i < size and IN_TOKEN[<uint8_t>text[i]]:
+        i += 1
+    return i
+
+
+cdef size_t text_length(const char* line, size_t size) noexcept nogil:
+    """Return the length of a line without its end: CRLF, or LF alone (RFC 9112, section 2.2)."""
+    if size and line[size - 1] == c"\n":
+        size -= 1
+        if size and line[size - 1] == c"\r":
+            size -= 1
+    return size
+
+
+cdef Text trimmed(const char* text, size_t size) noexcept nogil:
+    """Return a field value without the blanks around it."""
+    cdef Text value
+    while size and is_blank(text[0]):
+        text += 1
+        size -= 1
+    while size and is_blank(text[size - 1]):
+        size -= 1
+    value.data = <char*>text
+    value.length = size
     return value
 
 
-cdef void parse_content_range(Item* item, const char* at, const char* end) noexcept nogil:
-    """Read ``bytes 0-99/1000`` or ``bytes */1000`` (RFC 9110, section 14.4)."""
-    cdef int64_t first, last
-    if end - at < 6 or strncasecmp(at, b"bytes ", 6) != 0:
-        return
-    at += 6
-    if at < end and at[0] == c"*":
-        at += 1
-    else:
-        first = parse_digits(&at, end)
-        if first < 0 or at >= end or at[0] != c"-":
-            return
-        at += 1
-        last = parse_digits(&at, end)
-        if last < first:
-            return
-        item.range_start = first
-        item.range_end = last + 1
-    if at < end and at[0] == c"/":
-        at += 1
-        item.total = parse_digits(&at, end)
+cdef inline bint says(const Text* text, const char* wanted, size_t length) noexcept nogil:
+    """Tell whether a text is this one, in any case."""
+    return text.length == length and strncasecmp(text.data, wanted, length) == 0
 
 
-cdef void start_head(Item* item, const char* line, size_t size) noexcept nogil:
-    """Begin a new reply head: the line is a status line, and an earlier one (1xx, a redirect) counts no more."""
-    cdef const char* at = <const char*>memchr(line, c" ", size)
-    item.status = 0
-    if at != NULL:
-        at += 1
-        item.status = <int>max(parse_digits(&at, line + size), 0)
-    item.content_length = item.range_start = item.range_end = item.total = -1
-    item.head.length = 0
+cdef bint has_word(const Text* list, const char* word, size_t length) noexcept nogil:
+    """Tell whether a comma-separated list has a word, in any case (RFC 9110, section 5.6.1)."""
+    cdef const char* at = list.data
+    cdef const char* end = at + list.length
+    cdef const char* comma
+    cdef Text member
+    while at < end:
+        comma = <const char*>memchr(at, c",", end - at)
+        if comma == NULL:
+            comma = end
+        member = trimmed(at, comma - at)
+        if says(&member, word, length):
+            return True
+        at = comma + 1
+    return False
 
 
-cdef bint keep_line(Item* item, const char* line, size_t size) noexcept nogil:
-    """Append a header line to the item's head; False when there is no memory."""
-    cdef size_t needed = item.head.length + size
-    cdef char* grown
-    if needed > item.head_capacity:
-        item.head_capacity = max(needed, <size_t>1024, item.head_capacity * 2)
-        grown = <char*>realloc(item.head.data, item.head_capacity)
-        if grown == NULL:
-            return False
-        item.head.data = grown
-    memcpy(item.head.data + item.head.length, line, size)
-    item.head.length = needed
-    return True
+cdef int64_t parse_digits(const char** at, const char* end) noexcept nogil:
+    """Read a decimal number and step over it; -1 when there is none, or it is larger than anything is."""
+    cdef int64_t value = -1
+    while at[0] < end and c"0" <= at[0][0] <= c"9":
+        value = 10 * max(value, 0) + (at[0][0] - c"0")
+        if value > LARGEST // 10:
+            break
+        at[0] += 1
+    if at[0] < end and c"0" <= at[0][0] <= c"9":
+        return -1
+    return value
+
+
+cdef int64_t parse_number(const Text* text) noexcept nogil:
+    """Return the number that a text is, -1 where it is none."""
+    cdef const char* at = text.data
+    cdef int64_t value = parse_digits(&at, text.data + text.length)
+    return value if at == text.data + text.length else -1
 
 
 cdef uint64_t hash_text(const char* text, size_t size) noexcept nogil:
@@ -71,99 +114,226 @@ cdef uint64_t hash_text(const char* text, size_t size) noexcept nogil:
     return value | 1
 
 
-cdef void copy_tag(Slot* slot, const char* text, size_t size) noexcept nogil:
-    """Note a strong ETag; a weak one does not say that the bytes are the same (RFC 9110, section 8.8.1)."""
-    while size and text[size - 1] in (c"\r", c"\n", c" "):
-        size -= 1
-    if 0 < size < TAG_LINE and text[0] == c'"':
-        memcpy(slot.tag, text, size)
-        slot.tag[size] = 0
-        slot.item.tag = hash_text(text, size)
+# --- the status line
 
 
-cdef inline const char* field_value(
-    const char* line, const char* end, const char* name, Py_ssize_t length
-) noexcept nogil:
-    """Return where the value of a header line begins, NULL if its name is another; `name` ends in a colon."""
-    if end - line <= length or strncasecmp(line, name, length) != 0:
-        return NULL
-    line += length
-    while line < end and line[0] in (c" ", c"\t"):
-        line += 1
-    return line
+cdef size_t version_length(const char* line, size_t size, bint on_wire) noexcept nogil:
+    """Return the length of the version that begins a status line, 0 where it is none that is spoken here."""
+    if size > 8 and memcmp(line, b"HTTP/1.", 7) == 0 and line[7] in (c"0", c"1"):
+        return 8
+    if not on_wire and size > 6 and memcmp(line, b"HTTP/", 5) == 0 and line[5] in (c"2", c"3"):
+        return 6        # as libcurl writes it
+    return 0
 
 
-cdef bint has_word(const char* at, const char* end, const char* word, Py_ssize_t length) noexcept nogil:
-    """Tell whether a comma-separated field value has a word, in any case."""
-    while end - at >= length:
-        if strncasecmp(at, word, length) == 0:
-            if at + length == end or at[length] in (c" ", c"\t", c",", c"\r", c"\n"):
-                return True
-        at = <const char*>memchr(at, c",", end - at)
-        if at == NULL:
+cdef int parse_status(const char* line, size_t size) noexcept nogil:
+    """Read SP 3DIGIT, and what may follow: SP reason-phrase (RFC 9112, section 4); 0 where it is something else."""
+    cdef int status = 0
+    cdef size_t i
+    if size < 4 or line[0] != c" " or line[1] == c"0" or (size > 4 and line[4] != c" "):
+        return 0
+    for i in range(1, 4):
+        if not c"0" <= line[i] <= c"9":
+            return 0
+        status = 10 * status + (line[i] - c"0")
+    return status
+
+
+cdef const char* begin_head(Slot* slot, const char* line, size_t size) noexcept nogil:
+    """Begin a head: an earlier one (1xx) counts no more, but for the end of the connection that it may have named."""
+    cdef Item* item = slot.item
+    cdef size_t version = version_length(line, size, slot.wire != NULL)
+    if version == 0:
+        return b"the reply does not begin as HTTP/1.1 does"
+    item.status = parse_status(line + version, size - version)
+    if item.status == 0:
+        return b"the status of the reply is none"
+    item.content_length = item.range_start = item.range_end = item.total = -1
+    item.head.length = 0
+    item.tag = item.modified = slot.any_tag = 0
+    slot.tag[0] = 0
+    slot.chunked = slot.ranged = False
+    slot.streamed = version == 6
+    slot.old = version == 8 and line[7] == c"0"
+    slot.persistent = not slot.old
+    slot.in_head = True
+    return NULL
+
+
+# --- fields
+
+
+cdef const char* read_length(Slot* slot, Item* item, const Text* value) noexcept nogil:
+    """Content-Length = 1*DIGIT; repeated, it must be the same (RFC 9112, section 6.3)."""
+    cdef int64_t length = parse_number(value)
+    if length < 0 or item.content_length not in (-1, length):
+        return b"the length of the reply is none"
+    item.content_length = length
+    return NULL
+
+
+cdef const char* read_coding(Slot* slot, Item* item, const Text* value) noexcept nogil:
+    """Transfer-Encoding: chunked, once and alone: no other coding was asked for (RFC 9112, section 6.1)."""
+    if slot.chunked or not says(value, b"chunked", 7):
+        return b"the reply is in a coding that nobody asked for"
+    slot.chunked = True
+    return NULL
+
+
+cdef const char* read_connection(Slot* slot, Item* item, const Text* value) noexcept nogil:
+    """Connection: whoever has said close once has said it (RFC 9112, section 9.6)."""
+    slot.closes |= has_word(value, b"close", 5)
+    slot.persistent |= has_word(value, b"keep-alive", 10)
+    return NULL
+
+
+cdef const char* read_range(Slot* slot, Item* item, const Text* value) noexcept nogil:
+    """Content-Range = "bytes" SP ( first "-" last | "*" ) "/" ( length | "*" ) (RFC 9110, section 14.4).
+
+    What is something else, or there twice, counts for none: the verdict then accepts no part.
+    """
+    item.range_start = item.range_end = item.total = -1
+    if not slot.ranged and not parse_content_range(item, value.data, value.data + value.length):
+        item.range_start = item.range_end = item.total = -1
+    slot.ranged = True
+    return NULL
+
+
+cdef bint parse_content_range(Item* item, const char* at, const char* end) noexcept nogil:
+    if end - at < 6 or strncasecmp(at, b"bytes ", 6) != 0:
+        return False
+    at += 6
+    if at < end and at[0] == c"*":
+        at += 1
+    else:
+        item.range_start = parse_digits(&at, end)
+        if item.range_start < 0 or at == end or at[0] != c"-":
             return False
         at += 1
-        while at < end and at[0] in (c" ", c"\t"):
-            at += 1
-    return False
+        item.range_end = parse_digits(&at, end) + 1
+        if item.range_end <= item.range_start:
+            return False
+    if end - at < 2 or at[0] != c"/":
+        return False
+    at += 1
+    if at + 1 == end and at[0] == c"*":
+        return item.range_start >= 0
+    item.total = parse_digits(&at, end)
+    return at == end and item.total >= max(item.range_end, <int64_t>0)
 
 
-cdef void read_length(Slot* slot, Item* item, const char** at, const char* end) noexcept nogil:
-    """Note a Content-Length. One that is no number, or another than one before, says nothing (RFC 9112, 6.3)."""
-    cdef int64_t length = parse_digits(at, end)
-    cdef bint ended = at[0] < end and at[0][0] in (c"\r", c"\n", c" ")
-    slot.framed = length >= 0 and item.content_length in (-1, length) and ended
-    item.content_length = length
-    slot.sized = True
+cdef const char* read_tag(Slot* slot, Item* item, const Text* value) noexcept nogil:
+    """ETag: a strong one is noted; a weak one does not say that the bytes are the same (RFC 9110, section 8.8.1)."""
+    cdef uint64_t hash = hash_text(value.data, value.length)
+    if slot.any_tag not in (0, hash):
+        return b"the reply has two different ETags"
+    slot.any_tag = hash
+    if value.length >= 2 and memcmp(value.data, b"W/", 2) == 0:
+        return NULL
+    item.tag = hash
+    if value.length < TAG_LINE and is_strong_tag(value):
+        memcpy(slot.tag, value.data, value.length)
+        slot.tag[value.length] = 0
+    return NULL
 
 
-cdef void read_field(Slot* slot, Item* item, const char* line, const char* end) noexcept nogil:
-    """Note what the engine itself wants to know of a header line."""
-    cdef const char* at
-    cdef char initial = line[0] | 32
-    if initial == c"c":
-        at = field_value(line, end, b"content-length:", 15)
-        if at != NULL:
-            read_length(slot, item, &at, end)
-            return
-        at = field_value(line, end, b"content-range:", 14)
-        if at != NULL:
-            parse_content_range(item, at, end)
-            return
-        at = field_value(line, end, b"connection:", 11)
-        if at != NULL:
-            slot.last = has_word(at, end, b"close", 5) or (slot.last and not has_word(at, end, b"keep-alive", 10))
-    elif initial == c"e":
-        at = field_value(line, end, b"etag:", 5)
-        if at != NULL:
-            copy_tag(slot, at, end - at)
-    elif initial == c"t":
-        at = field_value(line, end, b"transfer-encoding:", 18)
-        if at != NULL:
-            slot.framed = True
-            slot.chunked = has_word(at, end, b"chunked", 7)
-    elif initial == c"l" and field_value(line, end, b"location:", 9) != NULL:
-        slot.led_away = 300 <= item.status < 400
+cdef bint is_strong_tag(const Text* value) noexcept nogil:
+    """Tell whether a text is an opaque-tag (RFC 9110, section 8.8.3)."""
+    cdef size_t i
+    if value.length < 2 or value.data[0] != c'"' or value.data[value.length - 1] != c'"':
+        return False
+    for i in range(1, value.length - 1):
+        if value.data[i] == c'"' or is_blank(value.data[i]):
+            return False
+    return True
+
+
+cdef const char* read_field(Slot* slot, const Text* name, const Text* value) noexcept nogil:
+    """Note what the engine itself wants to know of a field."""
+    cdef Item* item = slot.item
+    if says(name, b"content-length", 14):
+        return read_length(slot, item, value)
+    if says(name, b"transfer-encoding", 17):
+        return read_coding(slot, item, value)
+    if says(name, b"connection", 10):
+        return read_connection(slot, item, value)
+    if says(name, b"content-range", 13):
+        return read_range(slot, item, value)
+    if says(name, b"etag", 4):
+        return read_tag(slot, item, value)
+    if says(name, b"last-modified", 13):
+        item.modified = hash_text(value.data, value.length)
+    return NULL
+
+
+cdef bint keep_line(Item* item, const char* line, size_t size) noexcept nogil:
+    """Append a header line to the item's head, ended by CRLF however it came; False when there is no memory."""
+    cdef size_t needed = item.head.length + size + 2
+    cdef char* grown
+    if needed > item.head_capacity:
+        item.head_capacity = max(needed, <size_t>1024, item.head_capacity * 2)
+        grown = <char*>realloc(item.head.data, item.head_capacity)
+        if grown == NULL:
+            return False
+        item.head.data = grown
+    memcpy(item.head.data + item.head.length, line, size)
+    memcpy(item.head.data + needed - 2, b"\r\n", 2)
+    item.head.length = needed
+    return True
+
+
+cdef const char* take_field(Slot* slot, const char* line, size_t size) noexcept nogil:
+    """field-line = field-name ":" OWS field-value OWS (RFC 9112, section 5)."""
+    cdef Item* item = slot.item
+    cdef const char* wrong
+    cdef Text name, value
+    name.data = <char*>line
+    name.length = token_length(line, size)
+    if name.length == 0 or name.length == size or line[name.length] != c":":
+        return b"a header line is not a name, a colon and a value"
+    value = trimmed(line + name.length + 1, size - name.length - 1)
+    wrong = read_field(slot, &name, &value)
+    if wrong == NULL and (item.batch.keep_head or item.status >= 300) and not keep_line(item, line, size):
+        return NO_MEMORY
+    return wrong
+
+
+# --- lines
+
+
+cdef const char* end_head(Slot* slot) noexcept nogil:
+    """End a head: of an interim reply, or of the one that counts (RFC 9110, section 15.2)."""
+    cdef Item* item = slot.item
+    slot.in_head = False
+    if item.status == 101:
+        return b"the server changed to a protocol that nobody asked for"
+    if item.status < 200:
+        return NULL
+    slot.headed = True
+    slot.progress_ns = slot.loop.now_ns
+    item.waited_ns = slot.progress_ns - slot.asked_ns
+    return decide_framing(slot, item)
+
+
+cdef const char* take_line(Slot* slot, const char* line, size_t size) noexcept nogil:
+    """Take one line of a head with its end. What libcurl has of a trailer, behind the head, nobody reads."""
+    if slot.headed:
+        return NULL
+    size = text_length(line, size)
+    if not is_printable(line, size):
+        return b"a line of the head has a control character in it"
+    if not slot.in_head:
+        return begin_head(slot, line, size)
+    if size == 0:
+        return end_head(slot)
+    return take_field(slot, line, size)
 
 
 cdef size_t on_header(char* line, size_t unit, size_t size, void* userdata) noexcept nogil:
+    """Take a line of a head that libcurl carries."""
     cdef Slot* slot = <Slot*>userdata
-    cdef Item* item = slot.item
-    if size >= 6 and memcmp(line, b"HTTP/", 5) == 0:
-        start_head(item, line, size)
-        item.tag = 0
-        slot.tag[0] = 0
-        slot.headed = slot.chunked = slot.sized = slot.led_away = False
-        slot.framed = line[5] != c"1"
-        slot.last = size > 7 and line[7] == c"0"        # HTTP/1.0 closes, unless it says otherwise
-        if item.status >= 200:
-            slot.progress_ns = slot.loop.now_ns
-            item.waited_ns = slot.progress_ns - slot.asked_ns
+    cdef const char* wrong = take_line(slot, line, size)
+    if wrong == NULL:
         return size
-    if size <= 2:
-        slot.headed = True
-        return size
-    read_field(slot, item, line, line + size)
-    if (item.batch.keep_head or item.status >= 300) and not keep_line(item, line, size):
-        return 0
-    return size
+    slot_refuse(slot, curl.CURLE_WEIRD_SERVER_REPLY, wrong)
+    return 0

@@ -49,32 +49,40 @@ cdef void start_item(LoopC* loop, BatchRef* share, Item* item) noexcept nogil:
 
 
 cdef inline bint goes_by_wire(Item* item) noexcept nogil:
-    """Tell whether we speak to the server ourselves: HTTP/1.1, without a proxy or redirects to follow."""
+    """Tell whether we speak to the server ourselves: HTTP/1.1, without a proxy, and not all by libcurl."""
     cdef SettingsC* settings = item.batch.settings
-    if atomic_load(&all_by_curl) or settings.http_version != curl.CURL_HTTP_VERSION_1_1 or (settings.proxy != NULL and settings.proxy[0]):
+    if atomic_load(&all_by_curl):
         return False
-    return not (atomic_load(&settings.led_away) and may_follow(item))
+    return settings.http_version == curl.CURL_HTTP_VERSION_1_1 and (settings.proxy == NULL or not settings.proxy[0])
 
 
-cdef inline bint may_follow(Item* item) noexcept nogil:
-    return item.batch.settings.redirects != NULL and (item.batch.is_get or item.batch.is_head)
+cdef Route* borrow_route(LoopC* loop, Slot* slot) noexcept nogil:
+    """Return the route to where a request goes, with a reference; NULL when there is no memory."""
+    cdef BatchRef* share = slot.share
+    cdef Item* item = slot.item
+    if item.hop != NULL:
+        return route_to(loop, item.hop.origin, item.batch.settings)
+    if share.route == NULL:
+        share.route = route_to(loop, item.batch.origin.data, item.batch.settings)
+    if share.route != NULL:
+        share.route.references += 1
+    return share.route
 
 
 cdef void start_on_wire(LoopC* loop, Slot* slot) noexcept nogil:
     """Send an item's request on an idle connection, or on a new one."""
-    cdef BatchRef* share = slot.share
+    cdef Route* route = borrow_route(loop, slot)
     cdef Wire* wire = NULL
-    if share.route == NULL:
-        share.route = route_to(loop, share.batch)
-    if share.route == NULL:
+    if route == NULL:
         conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
         return
     if not slot.item.fresh:
-        wire = idle_wire(loop, share.route)
+        wire = idle_wire(loop, route)
     if wire != NULL:
         begin_exchange(wire, slot)
     else:
-        open_wire(loop, share.route, slot)
+        open_wire(loop, route, slot)
+    route_release(loop, route)
 
 
 cdef void start_on_libcurl(LoopC* loop, Slot* slot) noexcept nogil:
@@ -88,15 +96,6 @@ cdef void start_on_libcurl(LoopC* loop, Slot* slot) noexcept nogil:
     if lib.curl_multi_add_handle(shard.multi, slot.easy) != curl.CURLE_OK:
         slot_stop(slot)
         conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
-
-
-cdef void hand_to_libcurl(Wire* wire) noexcept nogil:
-    """Have libcurl ask again, and follow where it is led; from now on it is asked first."""
-    cdef LoopC* loop = wire.loop
-    cdef Slot* slot = wire.slot
-    atomic_store(&slot.item.batch.settings.led_away, 1)
-    close_wire(wire)
-    try_again(loop, slot)
 
 
 cdef void slot_stop(Slot* slot) noexcept nogil:
@@ -119,8 +118,12 @@ cdef void try_again(LoopC* loop, Slot* slot) noexcept nogil:
 
 
 cdef void conclude(LoopC* loop, Slot* slot, int result, bint reused) noexcept nogil:
-    """End a request that nobody works on any more: with its reply, with an error, or at the beginning."""
-    if result != curl.CURLE_OK and never_arrived(loop, slot, &result, reused):
+    """End a request that nobody works on any more: with its reply, with an error, at the beginning, or elsewhere."""
+    cdef bint again = result != curl.CURLE_OK and never_arrived(loop, slot, &result, reused)
+    if result == curl.CURLE_OK and slot.headed and leads_on(slot.item):
+        result = follow(slot)
+        again = result == curl.CURLE_OK
+    if again:
         try_again(loop, slot)
     else:
         end_slot(loop, slot, result)
@@ -228,4 +231,14 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
         atomic_store_64(&loop.requests, loop.requests + 1)
         atomic_store_64(&loop.connections, loop.connections + connects)
         slot_stop(slot)
-        conclude(loop, slot, result, connects == 0)
+        conclude(loop, slot, libcurl_result(slot, result), connects == 0)
+
+
+cdef int libcurl_result(Slot* slot, int result) noexcept nogil:
+    """Return how a transfer of libcurl's ended that we may have ended ourselves."""
+    if slot.cut:
+        return curl.CURLE_OK
+    if slot.refused != curl.CURLE_OK:
+        snprintf(slot.error, ERROR_TEXT, b"%s", slot.refusal)
+        return slot.refused
+    return result

@@ -17,12 +17,22 @@ cdef enum:
     ARENA_LAST = 8 << 20
     HEADER_BUDGET = 64 << 20    # the most memory that is set aside on the word of a header
 
+cdef int64_t MOST_EXPECTED = 1 << 40    # of one body: the sum of any number of them still fits
+
 cdef struct Kept:           # the beginning of a body, from a try that broke off
     Arena* arena
     char* data
     int64_t length
     int64_t capacity
     char* tag               # the strong ETag of the object it is of
+    uint64_t modified       # a hash of its Last-Modified, 0 where that is not known
+    int64_t total           # its size, -1 where that is not known
+
+cdef struct Hop:            # where redirects have led a request
+    char* origin
+    Text target
+    int count
+    bint strange            # to another server than the batch's
 
 cdef struct Item:
     # First what all are looked at for at the end, by then cold: no more than a cache line.
@@ -37,6 +47,7 @@ cdef struct Item:
     int attempts
 
     Text target             # path and query, percent-encoded
+    Hop* hop                # where redirects have led, NULL for nowhere
     curl.slist* headers     # own header lines, then the batch's
     SignerC* signer         # own, or NULL for the batch's
     int64_t start           # range: [start, end); start only: to the end of the object; end only: the last `end` bytes
@@ -65,6 +76,8 @@ cdef struct Item:
     int64_t resumed         # how much of it this reply goes on from
     int64_t waited_ns       # for the reply to begin
     uint64_t tag            # of its ETag a hash, 0 where it has none that is strong
+    uint64_t modified       # of its Last-Modified a hash, 0 where it has none
+    bint replaced           # it is of another object than what an earlier try brought, which is forgotten
     char* error             # libcurl's words for a transport error, or NULL
 
 cdef struct BatchRef:       # one loop's share in a batch
@@ -95,6 +108,7 @@ cdef struct BatchC:
     SignerC* signer
     bint keep_head          # keep the header lines of successful replies too
     bint each               # tell of every finished item, not only of failures and of the end
+    int64_t most_body       # the largest body of a success that can be right, 0 for any
 
     Item first              # items: one, then chunks of many
     Item** chunks
@@ -167,6 +181,8 @@ cdef void item_keep(Item* item, const char* tag) noexcept nogil:
     item.kept.tag = strdup(tag)
     if item.kept.tag == NULL:
         return
+    item.kept.modified = item.modified
+    item.kept.total = item.total if item.status == 206 else item.content_length
     item.kept.arena = item.arena
     item.kept.data = item.data
     item.kept.length = item.received
@@ -190,6 +206,7 @@ cdef void item_clear(Item* item) noexcept nogil:
     """Free all that an item holds and make it empty."""
     item_forget_reply(item)
     item_drop_kept(item)
+    hop_free(item)
     free(item.headers)
     signer_release(item.signer)
     memset(item, 0, sizeof(Item))
@@ -275,9 +292,9 @@ cdef inline bint batch_has_news(BatchC* batch) noexcept nogil:
 cdef int64_t item_expected(Item* item) noexcept nogil:
     """Estimate how many bytes the reply will hold: the range, or the largest body that the batch has seen."""
     if item.start >= 0 and item.end > item.start:
-        return item.end - item.start
+        return min(item.end - item.start, MOST_EXPECTED)
     if item.start < 0 and item.end > 0:
-        return item.end
+        return min(item.end, MOST_EXPECTED)
     return item.batch.largest
 
 

@@ -99,6 +99,11 @@ cdef _fill_curl(void* handle):
     lib.curl_multi_remove_handle = <curl.multi_handle_t>_symbol(handle, b"curl_multi_remove_handle")
     lib.curl_multi_socket_action = <curl.multi_socket_action_t>_symbol(handle, b"curl_multi_socket_action")
     lib.curl_multi_info_read = <curl.multi_info_read_t>_symbol(handle, b"curl_multi_info_read")
+    lib.curl_url = <curl.url_new_t>_symbol(handle, b"curl_url")
+    lib.curl_url_set = <curl.url_set_t>_symbol(handle, b"curl_url_set")
+    lib.curl_url_get = <curl.url_get_t>_symbol(handle, b"curl_url_get")
+    lib.curl_url_cleanup = <curl.easy_void_t>_symbol(handle, b"curl_url_cleanup")
+    lib.curl_free = <curl.free_t>_symbol(handle, b"curl_free")
 
 
 cdef void* _open(str path) except NULL:

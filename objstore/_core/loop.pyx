@@ -241,7 +241,7 @@ cdef const char* overdue(Slot* slot, int64_t now) noexcept nogil:
             slot.progress_ns = now
     if settings.timeout_ns and now - slot.started_ns > settings.timeout_ns:
         return b"the request took longer than `timeout`"
-    if slot.item.status < 200 or (settings.redirects != NULL and 300 <= slot.item.status < 400):
+    if slot.item.status < 200:
         if settings.first_byte_ns and now - slot.progress_ns > settings.first_byte_ns:
             return b"the server did not begin to answer within `first_byte_timeout`"
     elif settings.stall_ns and now - slot.progress_ns > settings.stall_ns:
@@ -264,9 +264,15 @@ cdef void sweep(LoopC* loop) noexcept nogil:
         reason = overdue(slot, loop.now_ns)
         if reason != NULL:
             slot_stop(slot)
-            snprintf(slot.error, ERROR_TEXT, b"%s", reason)
-            end_slot(loop, slot, curl.CURLE_OPERATION_TIMEDOUT)
+            end_late(loop, slot, reason)
         slot = following
+
+
+cdef void end_late(LoopC* loop, Slot* slot, const char* reason) noexcept nogil:
+    """End a transfer that took too long: with what it has, where the status says enough."""
+    slot.cut = slot.headed and slot.item.status >= 300
+    snprintf(slot.error, ERROR_TEXT, b"%s", reason)
+    end_slot(loop, slot, curl.CURLE_OK if slot.cut else curl.CURLE_OPERATION_TIMEDOUT)
 
 
 # --- driving

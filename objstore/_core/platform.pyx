@@ -27,10 +27,12 @@ cdef extern from * nogil:
 
 
 cdef extern from "<strings.h>" nogil:
+    int strcasecmp(const char* a, const char* b)
     int strncasecmp(const char* a, const char* b, size_t n)
 
 cdef extern from "<string.h>" nogil:
     char* strdup(const char* text)
+    char* strndup(const char* text, size_t size)
 
 cdef extern from "<stdio.h>" nogil:
     int snprintf(char* buffer, size_t size, const char* template, ...)
@@ -109,7 +111,13 @@ cdef extern from "<signal.h>" nogil:
     ctypedef struct sigset_t:
         pass
     enum: SIG_SETMASK
+    enum: SIGPIPE, SIG_BLOCK
     int sigfillset(sigset_t* set)
+    int sigemptyset(sigset_t* set)
+    int sigaddset(sigset_t* set, int number)
+    int sigismember(const sigset_t* set, int number)
+    int sigpending(sigset_t* set)
+    int sigtimedwait(const sigset_t* set, void* information, const timespec* patience)
 
 cdef extern from "<pthread.h>" nogil:
     ctypedef struct pthread_t:

@@ -3,7 +3,8 @@
 
 cdef enum:
     HEAD_READ = 16 << 10        # read at a time until the head is there
-    HEAD_LIMIT = 300 << 10      # of all heads of one reply, interim ones included
+    HEAD_LIMIT = 300 << 10      # of all heads of one reply, interim ones included, and the trailer
+    LINE_LIMIT = 64 << 10
 
 
 # --- the head
@@ -23,8 +24,8 @@ cdef bint stash(Wire* wire, const char* data, size_t length) noexcept nogil:
     return True
 
 
-cdef char* line_end(char* line, char* end) noexcept nogil:
-    """Return what is behind a header line, NULL where its end has not come; a folded one is made one line.
+cdef char* line_end(char* line, char* end, bint foldable) noexcept nogil:
+    """Return what is behind a line of a head, NULL where its end has not come; a folded one is made one line.
 
     (RFC 9112, section 5.2.)
     """
@@ -33,28 +34,15 @@ cdef char* line_end(char* line, char* end) noexcept nogil:
         at = <char*>memchr(at, c"\n", end - at)
         if at == NULL:
             return NULL
-        if at == line or (at == line + 1 and line[0] == c"\r"):
-            return at + 1               # the blank line
+        if not foldable or text_length(line, at + 1 - line) == 0:
+            return at + 1               # a status line, or the blank one
         if at + 1 == end:
             return NULL
-        if at[1] not in (c" ", c"\t"):
+        if not is_blank(at[1]):
             return at + 1
         at[0] = c" "
         if (at - 1)[0] == c"\r":
             (at - 1)[0] = c" "
-
-
-cdef const char* wrong_line(Wire* wire, const char* line, size_t size) noexcept nogil:
-    """Say what is wrong with a line of a head, NULL for nothing."""
-    if not wire.begun:
-        if size < 13 or memcmp(line, b"HTTP/1.", 7) != 0 or line[7] not in (c"0", c"1") or line[8] != c" ":
-            return b"the reply does not begin as HTTP/1.1 does"
-        return NULL
-    if memchr(line, 0, size) != NULL:
-        return b"a header line has a NUL in it"
-    if size > 2 and memchr(line, c":", size) == NULL:
-        return b"a header line has no colon"
-    return NULL
 
 
 cdef bint starts_unlike_http(const char* data, size_t length) noexcept nogil:
@@ -67,32 +55,23 @@ cdef char* take_head(Wire* wire, char* data, char* end) noexcept nogil:
     cdef char* following
     cdef const char* wrong
     while True:
-        following = line_end(data, end)
+        following = line_end(data, end, slot.in_head)
         if following == NULL:
-            if not wire.begun and starts_unlike_http(data, end - data):
+            if not slot.in_head and starts_unlike_http(data, end - data):
                 fail_wire(wire, curl.CURLE_WEIRD_SERVER_REPLY, b"the reply does not begin as HTTP/1.1 does")
             elif not stash(wire, data, end - data):
                 fail_wire(wire, curl.CURLE_OUT_OF_MEMORY, NULL)
             return NULL
         wire.head_bytes += following - data
-        wrong = wrong_line(wire, data, following - data)
-        if wrong == NULL and wire.head_bytes > HEAD_LIMIT:
+        wrong = take_line(slot, data, following - data)
+        if wrong == NULL and (wire.head_bytes > HEAD_LIMIT or following - data > LINE_LIMIT):
             wrong = b"the head of the reply is too large"
         if wrong != NULL:
-            fail_wire(wire, curl.CURLE_WEIRD_SERVER_REPLY, wrong)
-            return NULL
-        wire.begun = True
-        if on_header(data, 1, following - data, slot) == 0:
-            fail_wire(wire, curl.CURLE_WRITE_ERROR, NULL)
+            refuse(wire, curl.CURLE_WEIRD_SERVER_REPLY, wrong)
             return NULL
         data = following
         if slot.headed:
-            if slot.item.status >= 200:
-                return data
-            slot.headed = wire.begun = False        # an interim reply (RFC 9110, section 15.2)
-            if slot.item.status < 100 or slot.item.status == 101:
-                fail_wire(wire, curl.CURLE_WEIRD_SERVER_REPLY, b"the status is none")
-                return NULL
+            return data
 
 
 # --- the body
@@ -113,17 +92,28 @@ cdef char* final_place(Wire* wire, size_t* size) noexcept nogil:
     return item.data + item.received
 
 
+cdef void refuse(Wire* wire, int result, const char* words) noexcept nogil:
+    """Fail on a reply that the engine does not take."""
+    cdef Slot* slot = wire.slot
+    slot_refuse(slot, result, words)
+    fail_wire(wire, slot.refused, slot.refusal)
+
+
 cdef bint hand_on(Wire* wire, char* data, int64_t length) noexcept nogil:
-    """Give bytes of the body to the item; False when the wire has failed."""
+    """Give bytes of the body to the item; False when the exchange is over."""
     cdef Slot* slot = wire.slot
     if on_body(data, 1, length, slot) == <size_t>length:
         return True
-    fail_wire(wire, curl.CURLE_WRITE_ERROR, b"the reply is longer than what was asked for")
+    wire.closing = True
+    if slot.cut:
+        end_exchange(wire)
+    else:
+        fail_wire(wire, slot.refused, slot.refusal)
     return False
 
 
 cdef char* take_chunks(Wire* wire, char* data, char* end) noexcept nogil:
-    """Read a chunked body; return what is behind what was read, NULL when the wire has failed."""
+    """Read a chunked body; return what is behind what was read, NULL when the exchange is over."""
     cdef Framing* framing = &wire.framing
     cdef int64_t length
     while data < end and framing.state != CHUNKS_OVER:
@@ -137,10 +127,10 @@ cdef char* take_chunks(Wire* wire, char* data, char* end) noexcept nogil:
             data += 1
             wire.head_bytes += framing.state >= TRAILER
         else:
-            fail_wire(wire, curl.CURLE_RECV_ERROR, b"the chunks of the reply are malformed")
+            refuse(wire, curl.CURLE_RECV_ERROR, b"the chunks of the reply are malformed")
             return NULL
         if wire.head_bytes > HEAD_LIMIT:
-            fail_wire(wire, curl.CURLE_RECV_ERROR, b"the trailer of the reply is too large")
+            refuse(wire, curl.CURLE_RECV_ERROR, b"the trailer of the reply is too large")
             return NULL
     return data
 
@@ -186,15 +176,19 @@ cdef bint take_bytes(Wire* wire, char* data, char* end) noexcept nogil:
         data = take_head(wire, data, end)
         if data == NULL:
             return wire.slot == slot
-        if slot.led_away and may_follow(slot.item):
-            hand_to_libcurl(wire)
+        framing_begin(&wire.framing, slot, slot.item)
+        wire.closing = slot.closes
+        if not worth_reading(slot):
+            wire.closing = True
+            end_exchange(wire)
             return False
-        if not framing_begin(&wire.framing, slot, slot.item):
-            fail_wire(wire, curl.CURLE_WEIRD_SERVER_REPLY, b"the length of the reply is none")
-            return False
-        # With both a length and chunks, somebody on the way may have read it otherwise.
-        wire.closing = slot.last or wire.framing.kind == BY_CLOSE or (slot.chunked and slot.sized)
     return take_body(wire, data, end)
+
+
+cdef bint worth_reading(Slot* slot) noexcept nogil:
+    """Tell whether a body can come to anything: one whose end nobody tells could go on for ever, and is not trusted."""
+    cdef Item* item = slot.item
+    return item.status >= 300 or is_whole(slot, item) or (item.start >= 0 and item.end >= 0)
 
 
 cdef void read_reply(Wire* wire) noexcept nogil:

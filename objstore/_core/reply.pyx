@@ -7,11 +7,12 @@ cdef class Reply:
     ``status`` is 0 without a reply; ``error`` is None unless the transfer failed; ``curl_code`` is its CURLcode;
     ``sent`` tells whether any of the request was sent.
     ``start``, ``end`` and ``total`` are the reply's Content-Range, half-open, -1 where absent. ``kept`` is how many
-    bytes of the body are put aside for the next try.
+    bytes of the body are put aside for the next try; ``replaced`` tells that those of an earlier try were dropped,
+    because the object is another by now.
     """
     cdef readonly Py_ssize_t index
     cdef readonly int status, curl_code, attempts
-    cdef readonly bint sent
+    cdef readonly bint sent, replaced
     cdef readonly object error
     cdef readonly Bytes body
     cdef readonly int64_t start, end, total, content_length, kept
@@ -53,6 +54,7 @@ cdef Reply item_reply(Item* item, dict held):
     reply.curl_code = item.result
     reply.attempts = item.attempts
     reply.sent = item.sent
+    reply.replaced = item.replaced
     reply.error = item.error.decode("utf-8", "replace") if item.error != NULL else None
     reply.body = item_body(item, held)
     reply.start = item.range_start - item.resumed if item.range_start >= 0 else -1

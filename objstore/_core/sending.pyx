@@ -65,14 +65,32 @@ cdef ssize_t transmit_file(Wire* wire, Item* item, int64_t done) noexcept nogil:
         while count < 0 and errno == EINTR:
             count = pread(item.body_file, wire.loop.scratch, size, offset)
         return transmit(wire, wire.loop.scratch, count, False) if count > 0 else FILE_ENDED
-    count = sendfile(wire.fd, item.body_file, &offset, size)
-    while count < 0 and errno == EINTR:
-        count = sendfile(wire.fd, item.body_file, &offset, size)
+    count = send_file(wire.fd, item.body_file, offset, size)
     if count > 0:
         return count
-    if count < 0 and errno == EAGAIN:
+    if count == -EAGAIN:
         return AGAIN
-    return BROKEN if count < 0 and errno in (EPIPE, ECONNRESET) else FILE_ENDED
+    return BROKEN if count in (-EPIPE, -ECONNRESET) else FILE_ENDED
+
+
+cdef ssize_t send_file(int fd, int source, int64_t offset, size_t size) noexcept nogil:
+    """Call sendfile, which knows no MSG_NOSIGNAL, and take back the SIGPIPE that it may raise; return -errno."""
+    cdef sigset_t pipe, before, pending
+    cdef timespec at_once = to_timespec(0)
+    cdef ssize_t count
+    cdef int fault
+    sigemptyset(&pipe)
+    sigaddset(&pipe, SIGPIPE)
+    sigpending(&pending)
+    pthread_sigmask(SIG_BLOCK, &pipe, &before)
+    count = sendfile(fd, source, &offset, size)
+    while count < 0 and errno == EINTR:
+        count = sendfile(fd, source, &offset, size)
+    fault = errno
+    if count < 0 and fault == EPIPE and not sigismember(&pending, SIGPIPE):
+        sigtimedwait(&pipe, NULL, &at_once)
+    pthread_sigmask(SIG_SETMASK, &before, NULL)
+    return count if count >= 0 else -fault
 
 
 # --- the request
@@ -121,6 +139,7 @@ cdef bint say_usual(Wire* wire, curl.slist* lines, SettingsC* settings) noexcept
 cdef bint write_request(Wire* wire, Slot* slot, Item* item) noexcept nogil:
     """Write the head of an item's request, and its body where that is small; False when there is no memory."""
     cdef BatchC* batch = item.batch
+    cdef Text* target = item_target(item)
     cdef curl.slist* lines = NULL
     cdef char length_line[64]
     wire.request_length = 0
@@ -128,7 +147,7 @@ cdef bint write_request(Wire* wire, Slot* slot, Item* item) noexcept nogil:
         return False
     if not (
         say(wire, batch.method, strlen(batch.method)) and say(wire, b" ", 1)
-        and say(wire, item.target.data, item.target.length) and say(wire, b" HTTP/1.1\r\n", 11)
+        and say(wire, target.data, target.length) and say(wire, b" HTTP/1.1\r\n", 11)
         and say_usual(wire, lines, batch.settings)
     ):
         return False
@@ -172,7 +191,7 @@ cdef void begin_exchange(Wire* wire, Slot* slot) noexcept nogil:
     wire.sent = wire.head_bytes = 0
     wire.partial_length = 0
     wire.error[0] = 0
-    wire.begun = wire.answered = wire.closing = wire.unsendable = False
+    wire.answered = wire.closing = wire.unsendable = False
     if not make_room(wire, slot.item.reserved):
         fail_wire(wire, curl.CURLE_RECV_ERROR, NULL)
     elif not write_request(wire, slot, slot.item):
@@ -251,7 +270,7 @@ cdef void reply_ended_early(Wire* wire, bint broken) noexcept nogil:
         fail_wire(wire, curl.CURLE_RECV_ERROR, NULL)
     elif broken:
         fail_wire(wire, curl.CURLE_RECV_ERROR, b"the connection was reset")
-    elif not wire.begun and wire.partial_length == 0:
+    elif wire.head_bytes == 0 and wire.partial_length == 0:
         fail_wire(wire, curl.CURLE_GOT_NOTHING, b"the server closed the connection without a reply")
     elif not wire.slot.headed:
         fail_wire(wire, curl.CURLE_OK, NULL)        # the verdict sees that there is no whole head

@@ -18,7 +18,6 @@ cdef struct SettingsC:
     long max_idle_s
     bint reuse
     char* redirects         # the schemes that a redirect of a GET or HEAD may lead to, NULL to follow none
-    int led_away            # a redirect has come: libcurl, which follows them, is to send the rest
 
 
 cdef char* string_copy(object value) except? NULL:

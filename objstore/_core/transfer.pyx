@@ -1,5 +1,5 @@
 # One transfer: a slot while it carries an item, on a wire of ours or by an easy handle of libcurl's; the end where both
-# put what comes of a reply; and how libcurl is set up, for HTTP/2, through proxies and after redirects.
+# put what comes of a reply; and how libcurl is set up, for HTTP/2 and through proxies.
 #
 # Callbacks are short and touch C fields only. Every setopt must succeed: a failure is a fault of ours, counted and
 # shown by engine_info, never an error path.
@@ -11,7 +11,6 @@ cdef enum:
     SEND_BUFFER = 2 << 20
     ERROR_BODY_LIMIT = 256 << 10
     ERROR_TEXT = 256            # CURL_ERROR_SIZE
-    MOST_REDIRECTS = 10
 
 cdef struct Slot:
     LoopC* loop
@@ -38,16 +37,22 @@ cdef struct Slot:
     int64_t progress_ns     # when bytes last came or went
     int64_t sent            # of a body from a file
     int64_t arrived         # of a body, by the last look at the time limits
+    bint in_head            # the status line of a head has come, its end has not
     bint headed             # the whole head of the reply has come
-    bint framed             # the reply says itself where its body ends, so that a cut is seen
-    bint sized              # it has a Content-Length
+    bint old                # it is HTTP/1.0
+    bint streamed           # it is HTTP/2 or later, where the end of a body is always told
     bint chunked
-    bint last               # the connection closes after it
-    bint led_away           # it is a redirect
+    bint ranged             # it has a Content-Range
+    bint persistent         # the connection outlives it, unless it
+    bint closes
+    int framing             # how the end of its body is known
+    uint64_t any_tag        # a hash of its ETag, weak or strong, 0 for none
     bint begun              # the first byte of the body has come
     int64_t skip            # bytes of a whole object still to drop before the range that was asked for
     int64_t wanted          # where to cut a whole object, -1 for nowhere
-    bint cut                # it was cut there, on purpose
+    bint cut                # there is enough of the body, and nobody wants the rest
+    int refused             # why the engine does not take the reply, a CURLcode, and in words
+    const char* refusal
     char error[ERROR_TEXT]
 
 cdef char* NO_EXPECT = b"Expect:"
@@ -69,6 +74,11 @@ cdef inline void set_offset(curl.CURL* easy, int option, int64_t value) noexcept
 
 cdef inline void set_pointer(curl.CURL* easy, int option, const void* value) noexcept nogil:
     expect_ok(lib.curl_easy_setopt(easy, option, value))
+
+
+cdef void slot_refuse(Slot* slot, int result, const char* words) noexcept nogil:
+    slot.refused = curl.CURLE_OUT_OF_MEMORY if words == NO_MEMORY else result
+    slot.refusal = words
 
 
 # --- the reply's body
@@ -106,9 +116,11 @@ cdef void begin_body(Slot* slot, Item* item) noexcept nogil:
         if item.out != NULL:
             item.data = item.out
             item.capacity = item.out_capacity
-        if item.kept.length and item.range_start == wanted_start(item):
+        if goes_on(slot, item):
             item_resume(item)
-        elif item.start >= 0 and item.range_start < 0:
+            return
+        forget_other(item)
+        if item.start >= 0 and item.range_start < 0:
             slot.skip = item.start
             slot.wanted = item.end - item.start if item.end >= 0 else -1
 
@@ -124,12 +136,32 @@ cdef int64_t announced_length(Slot* slot, Item* item) noexcept nogil:
     return item.content_length
 
 
+cdef bint body_fits(Slot* slot, Item* item, int64_t length) noexcept nogil:
+    """Make room for more of a body; False where it is more than can be right, or than there is memory for."""
+    cdef int64_t most = item.batch.most_body
+    cdef int64_t needed = item.received + length
+    if item.status < 300 and most and (needed > most or item.content_length > most):
+        slot_refuse(slot, curl.CURLE_FILESIZE_EXCEEDED, b"the reply is larger than such a reply can be")
+    elif needed <= item.capacity:
+        return True
+    elif (item.out != NULL and item.data == item.out) or (
+        0 <= item.range_start and item.status < 300 and needed > item.resumed + item.range_end - item.range_start
+    ):
+        slot_refuse(slot, curl.CURLE_WRITE_ERROR, b"the reply is longer than what was asked for")
+    elif grow_body(item, needed, announced_length(slot, item)):
+        return True
+    else:
+        slot_refuse(slot, curl.CURLE_OUT_OF_MEMORY, b"there is no memory for the body of the reply")
+    return False
+
+
 cdef size_t on_body(char* data, size_t unit, size_t size, void* userdata) noexcept nogil:
     cdef Slot* slot = <Slot*>userdata
     cdef Item* item = slot.item
     cdef int64_t length = size
     cdef int64_t dropped
-    slot.progress_ns = slot.loop.now_ns
+    if item.status < 300:
+        slot.progress_ns = slot.loop.now_ns     # what is no object may take no longer than a stall
     if not slot.begun:
         begin_body(slot, item)
     dropped = min(slot.skip, length)
@@ -139,17 +171,11 @@ cdef size_t on_body(char* data, size_t unit, size_t size, void* userdata) noexce
     if 0 <= slot.wanted <= item.received + length:
         length = slot.wanted - item.received
         slot.cut = True
-    if item.received + length > item.capacity:
-        if item.status >= 300 and item.received >= ERROR_BODY_LIMIT:
-            return size
-        if item.out != NULL and item.data == item.out:
-            return 0
-        if item.range_start >= 0 and item.received + length > item.resumed + item.range_end - item.range_start:
-            return 0
-        if not grow_body(item, item.received + length, announced_length(slot, item)):
-            return 0
+    if not body_fits(slot, item, length):
+        return 0
     memcpy(item.data + item.received, data, length)
     item.received += length
+    slot.cut |= item.status >= 300 and item.received >= ERROR_BODY_LIMIT
     return 0 if slot.cut else size
 
 
@@ -229,10 +255,7 @@ cdef void slot_configure(Slot* slot, LoopC* loop, SettingsC* settings) noexcept 
     set_long(easy, curl.CURLOPT_FORBID_REUSE, not settings.reuse)
     set_long(easy, curl.CURLOPT_MAXAGE_CONN, settings.max_idle_s)
     set_long(easy, curl.CURLOPT_MAXLIFETIME_CONN, WIRE_LIFETIME_S)
-    if settings.redirects != NULL:
-        set_long(easy, curl.CURLOPT_FOLLOWLOCATION, 1)
-        set_long(easy, curl.CURLOPT_MAXREDIRS, MOST_REDIRECTS)
-        set_pointer(easy, curl.CURLOPT_REDIR_PROTOCOLS_STR, settings.redirects)
+    set_long(easy, curl.CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
 
 
 cdef void slot_set_method(Slot* slot, Item* item) noexcept nogil:
@@ -254,7 +277,6 @@ cdef void slot_set_method(Slot* slot, Item* item) noexcept nogil:
         set_long(easy, curl.CURLOPT_NOBODY, 1)
     else:
         set_pointer(easy, curl.CURLOPT_CUSTOMREQUEST, item.batch.method)
-        set_long(easy, curl.CURLOPT_FOLLOWLOCATION, 0)
 
 
 cdef bint room_for(void** memory, size_t* capacity, size_t needed) noexcept nogil:
@@ -271,11 +293,13 @@ cdef bint room_for(void** memory, size_t* capacity, size_t needed) noexcept nogi
 
 
 cdef bint write_url(Slot* slot, Item* item) noexcept nogil:
-    cdef Text* origin = &item.batch.origin
-    if not room_for(<void**>&slot.url, &slot.url_capacity, origin.length + item.target.length + 1):
+    cdef const char* origin = item_origin(item)
+    cdef Text* target = item_target(item)
+    cdef size_t length = strlen(origin)
+    if not room_for(<void**>&slot.url, &slot.url_capacity, length + target.length + 1):
         return False
-    memcpy(slot.url, origin.data, origin.length)
-    memcpy(slot.url + origin.length, item.target.data, item.target.length + 1)
+    memcpy(slot.url, origin, length)
+    memcpy(slot.url + length, target.data, target.length + 1)
     return True
 
 
@@ -284,7 +308,8 @@ cdef bint write_authorization(Slot* slot, Item* item) noexcept nogil:
     if not room_for(<void**>&slot.authorization, &slot.authorization_capacity, begin.length + SIGNATURE + 1):
         return False
     memcpy(slot.authorization, begin.data, begin.length)
-    signer_sign(slot.signer, item.target.data, item.target.length, slot.authorization + begin.length)
+    cdef Text* target = item_target(item)
+    signer_sign(slot.signer, target.data, target.length, slot.authorization + begin.length)
     slot.authorization[begin.length + SIGNATURE] = 0
     return True
 
@@ -320,24 +345,30 @@ cdef bint chain_headers(Slot* slot, Item* item, curl.slist** chain) noexcept nog
     False when there is no memory.
     """
     cdef curl.slist* rest = item.headers if item.headers != NULL else item.batch.headers
+    cdef curl.slist* given = rest
+    cdef bint strange = is_strange(item)
+    cdef SignerC* signer = NULL if strange else slot.signer
     cdef int used = 0
-    cdef int i, most = 4 + (slot.signer.header_count if slot.signer != NULL else 0)
+    cdef int i, most = 4 + (signer.header_count if signer != NULL else 0) + (MOST_TRAVELLING if strange else 0)
     if not room_for(<void**>&slot.nodes, &slot.nodes_capacity, most * sizeof(curl.slist)):
         return False
-    if slot.signer != NULL and not write_authorization(slot, item):
+    if signer != NULL and not write_authorization(slot, item):
         return False
+    if strange:
+        add_travelling(slot, &used, rest)
+        rest = NULL
     if item.start >= 0 or item.end >= 0 or item.kept.length:
         write_range(slot, item)
         add_node(slot, &used, slot.range)
-    if item.kept.length and not has_field(rest, b"if-match:", 9):
+    if item.kept.length and not has_field(given, b"if-match:", 9):
         snprintf(slot.if_match, sizeof(slot.if_match), b"If-Match: %s", item.kept.tag)
         add_node(slot, &used, slot.if_match)
     if item.body_length >= 0:
         add_node(slot, &used, NO_EXPECT)
-    if slot.signer != NULL:
+    if signer != NULL:
         add_node(slot, &used, slot.authorization)
-        for i in range(slot.signer.header_count):
-            add_node(slot, &used, slot.signer.headers[i].data)
+        for i in range(signer.header_count):
+            add_node(slot, &used, signer.headers[i].data)
     if used:
         slot.nodes[used - 1].next = rest
         rest = slot.nodes
@@ -359,14 +390,16 @@ cdef SignerC* borrow_signer(Item* item) noexcept nogil:
 cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     item_forget_reply(item)
     item.status = 0
-    item.sent = False
+    item.sent = item.replaced = False
     item.resumed = 0
-    item.tag = 0
+    item.tag = item.modified = 0
     item.result = curl.CURLE_OK
     item.content_length = item.range_start = item.range_end = item.total = -1
     slot.item = item
     slot.loop = loop
-    slot.headed = slot.framed = slot.begun = slot.cut = False
+    slot.in_head = slot.headed = slot.streamed = slot.chunked = slot.closes = slot.begun = slot.cut = False
+    slot.framing = NO_BODY
+    slot.refused = curl.CURLE_OK
     slot.skip = slot.sent = slot.arrived = 0
     slot.wanted = -1
     slot.error[0] = slot.tag[0] = 0

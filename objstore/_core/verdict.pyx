@@ -1,19 +1,60 @@
 # The end of a transfer: whether what came is what was asked for, and what is kept of what broke off.
 
 
+# --- several tries at one body
+
+
+cdef bint goes_on(Slot* slot, Item* item) noexcept nogil:
+    """Tell whether a reply is the rest of what an earlier try brought, of the very same object.
+
+    That needs the same strong ETag and the same size (RFC 9110, section 15.3.7.3), and no other Last-Modified.
+    """
+    cdef Kept* kept = &item.kept
+    return (
+        kept.length > 0 and item.status == 206 and item.range_start == wanted_start(item)
+        and strcmp(slot.tag, kept.tag) == 0 and kept.total in (-1, item.total)
+        and (kept.modified == 0 or item.modified == 0 or kept.modified == item.modified)
+    )
+
+
+cdef void forget_other(Item* item) noexcept nogil:
+    """Drop what an earlier try brought: what comes now is not the rest of it. A whole object begins anew by itself."""
+    if item.kept.length:
+        item.replaced = item.status == 206
+        item_drop_kept(item)
+
+
+cdef bint may_resume(Slot* slot, Item* item) noexcept nogil:
+    """Tell whether what came before a transfer broke off is worth keeping, and can be told to be of the same object."""
+    return (
+        item.batch.is_get and item.received > 0 and slot.tag[0] != 0 and slot.wanted < 0 and not slot.cut
+        and slot.refused == curl.CURLE_OK and begins_right(item)
+    )
+
+
+cdef bint begins_right(Item* item) noexcept nogil:
+    """Tell whether what came begins where it was to begin, so that the rest can be named."""
+    if item.start < 0 and item.end >= 0:
+        return False
+    if item.status == 206:
+        return (item.start >= 0 or item.resumed) and item.range_start == max(item.start, <int64_t>0) + item.resumed
+    return item.status == 200 and item.start < 0 and item.range_start < 0
+
+
+# --- one reply
+
+
 cdef bint range_is_right(Slot* slot, Item* item) noexcept nogil:
     """Tell whether what came is exactly what was asked for (RFC 9110, section 14; short only at the object's end)."""
     if item.resumed:
         return rest_is_right(item)
-    if item.kept.length:
-        item_drop_kept(item)
-        return False        # the rest was asked for, and something else came
+    forget_other(item)
     if item.start < 0 and item.end < 0:
-        return item.status != 206 and is_whole(slot, item)
+        return item.status != 206 and says_whole(item) and is_whole(slot, item)
     if item.range_start < 0:
         return whole_object_serves(slot, item)
-    if item.received != item.range_end - item.range_start:
-        return False
+    if item.status not in (200, 206) or item.received != item.range_end - item.range_start:
+        return False    # some servers say 200 beside a range that is what was asked for, and as long as it says
     if item.start < 0:
         return item.range_end == item.total and item.range_start == max(item.total - item.end, <int64_t>0)
     if item.range_start != item.start:
@@ -21,15 +62,18 @@ cdef bint range_is_right(Slot* slot, Item* item) noexcept nogil:
     return item.range_end == item.end or (item.range_end == item.total and (item.end < 0 or item.range_end < item.end))
 
 
+cdef bint says_whole(Item* item) noexcept nogil:
+    """Tell whether a reply that should be whole does not call itself a part."""
+    return item.range_start < 0 or (item.range_start == 0 and item.range_end == item.total)
+
+
 cdef bint is_whole(Slot* slot, Item* item) noexcept nogil:
     """Tell whether a cut body would have been seen: one that ends with its connection could end anywhere."""
-    return slot.framed or item.status == 204 or not item.batch.is_get
+    return slot.framing != BY_CLOSE or slot.streamed or not item.batch.is_get
 
 
 cdef bint rest_is_right(Item* item) noexcept nogil:
     """Tell whether what came goes on from an earlier try, to the end of what was asked for or of the object."""
-    if item.range_start != max(item.start, <int64_t>0) + item.resumed:
-        return False
     if item.received - item.resumed != item.range_end - item.range_start:
         return False
     return item.range_end == item.total or (item.end >= 0 and item.range_end == item.end)
@@ -53,21 +97,9 @@ cdef bint whole_object_serves(Slot* slot, Item* item) noexcept nogil:
 
 
 cdef bint item_succeeded(Slot* slot, Item* item) noexcept nogil:
-    if item.result != curl.CURLE_OK and not slot.cut:
+    if item.result != curl.CURLE_OK or not 200 <= item.status < 300:
         return False
-    if not 200 <= item.status < 300:
-        return False
-    item.result = curl.CURLE_OK
     return item.batch.is_head or range_is_right(slot, item)
-
-
-cdef bint may_resume(Slot* slot, Item* item) noexcept nogil:
-    """Tell whether what came before a transfer broke off is worth keeping, and can be told to be of the same object."""
-    return (
-        item.batch.is_get and item.received > 0 and slot.tag[0] != 0 and slot.wanted < 0 and not slot.cut
-        and (item.status == 206 or (item.status == 200 and item.start < 0 and item.end < 0))
-        and not (item.start < 0 and item.end >= 0) and item.result != curl.CURLE_WRITE_ERROR
-    )
 
 
 cdef void slot_conclude(Slot* slot, int result) noexcept nogil:

@@ -7,7 +7,6 @@
 cdef enum:
     WIRES_PER_SHARD = 64        # libcurl looks through them at every send and receive of TLS
     WIRE_LIFETIME_S = 600       # then the name is looked up again: services spread their load by DNS
-    DOUBTED_AFTER_S = 1         # an idle connection is asked whether it lives before it is used again
     LEAST_ROOM = 128 << 10      # what the kernel holds of a body without being told
     MOST_ROOM = 2 << 20
 
@@ -44,7 +43,6 @@ cdef struct Wire:
     size_t partial_length
     size_t partial_capacity
     int64_t head_bytes
-    bint begun                  # the status line has come
     bint answered               # the reply is complete; the request is not
     bint closing                # this exchange is the connection's last
     char error[ERROR_TEXT]
@@ -89,32 +87,32 @@ cdef bint write_host_line(Route* route) noexcept nogil:
     return True
 
 
-cdef Route* route_new(LoopC* loop, BatchC* batch) noexcept nogil:
+cdef Route* route_new(LoopC* loop, const char* origin, SettingsC* settings) noexcept nogil:
     cdef Route* route = <Route*>calloc(1, sizeof(Route))
     if route == NULL:
         return NULL
     route.references = 1
-    route.origin.length = batch.origin.length
-    route.origin.data = strdup(batch.origin.data)
+    route.origin.length = strlen(origin)
+    route.origin.data = strdup(origin)
     if route.origin.data == NULL or not write_host_line(route):
         free(route.origin.data)
         free(route)
         return NULL
-    settings_keep(&route.settings, batch.settings)
+    settings_keep(&route.settings, settings)
     route.next = loop.routes
     loop.routes = route
     return route
 
 
-cdef Route* route_to(LoopC* loop, BatchC* batch) noexcept nogil:
-    """Return a loop's route to where a batch goes, with a reference; NULL when there is no memory."""
+cdef Route* route_to(LoopC* loop, const char* origin, SettingsC* settings) noexcept nogil:
+    """Return a loop's route to an origin, with a reference; NULL when there is no memory."""
     cdef Route* route = loop.routes
     while route != NULL:
-        if connects_alike(route.settings, batch.settings) and strcmp(route.origin.data, batch.origin.data) == 0:
+        if connects_alike(route.settings, settings) and strcmp(route.origin.data, origin) == 0:
             route.references += 1
             return route
         route = route.next
-    return route_new(loop, batch)
+    return route_new(loop, origin, settings)
 
 
 cdef void route_release(LoopC* loop, Route* route) noexcept nogil:
@@ -197,7 +195,10 @@ cdef void wire_connected(LoopC* loop, Wire* wire, int result) noexcept nogil:
     wire.made_ns = loop.now_ns
     state.wire = wire
     slot.asked_ns = slot.progress_ns = loop.now_ns
-    begin_exchange(wire, slot)
+    if speaks_unasked(wire):
+        fail_wire(wire, curl.CURLE_WEIRD_SERVER_REPLY, b"the server spoke before it was asked")
+    else:
+        begin_exchange(wire, slot)
 
 
 cdef bint watch_wire(Wire* wire, uint32_t events) noexcept nogil:
@@ -267,17 +268,28 @@ cdef bint too_old(Wire* wire, int64_t now) noexcept nogil:
 
 
 cdef bint hung_up(Wire* wire) noexcept nogil:
-    """Tell whether an idle connection has ended, or says what nobody asked for."""
+    """Tell whether an idle connection has ended, or says what nobody asked for.
+
+    Only the connection itself knows: what OpenSSL holds of TLS, epoll never tells.
+    """
     cdef char byte
     return receive(wire, &byte, 1) != AGAIN
 
 
+cdef bint speaks_unasked(Wire* wire) noexcept nogil:
+    cdef char byte
+    return receive(wire, &byte, 1) > 0
+
+
 cdef Wire* idle_wire(LoopC* loop, Route* route) noexcept nogil:
-    """Take the connection that was used last, if it still lives; NULL when there is none."""
+    """Take the connection that was used last, if it lives and has nothing to say; NULL when there is none.
+
+    All are asked before every use: what came behind the last reply would be taken for the next one.
+    """
     cdef Wire* wire
     while route.idle != NULL:
         wire = route.idle
-        if too_old(wire, loop.now_ns) or (loop.now_ns - wire.idle_ns > DOUBTED_AFTER_S * SECOND and hung_up(wire)):
+        if too_old(wire, loop.now_ns) or hung_up(wire):
             close_wire(wire)
         else:
             wire_take(wire)

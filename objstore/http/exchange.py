@@ -7,9 +7,11 @@ Its one invariant: an exchange that is over has, for every request, either a rep
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import Batch, Buffer, Bytes, Reply, Signer
+from objstore.http.retry import REPLACED
 from objstore.interface.values import WHOLE, Range, Target
 from objstore.plans.effects import Background, Plan
 
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
     from objstore.http.retry import Failure
     from objstore.http.service import Service
     from objstore.http.shape import Shape
+
+LARGEST_DOCUMENT = 64 << 20
+"""How large a document may be: what reads it takes no more."""
+
+LARGEST_WORD = 1 << 20
+"""How large the reply to a request may be that only wants to know how it went."""
 
 RENEW_SECONDS = 240.0
 """How long one signature is used: services take it for 15 minutes, retries and clocks need some of them."""
@@ -43,6 +51,7 @@ class Exchange:
         detail: What more to say about a request, behind its key.
         safe: Whether a request may be sent twice without harm.
         background: Whether the engine goes on while the caller does something else between two `news`.
+        most_body: How large the body of a success may be, 0 for any size; None for what the method tells.
     """
 
     def __init__(
@@ -58,6 +67,7 @@ class Exchange:
         each: bool = False,
         most_in_flight: int = 1,
         window: int = 0,
+        most_body: int | None = None,
     ) -> None:
         self.errors: dict[int, BaseError] = {}
         self._service = service
@@ -84,6 +94,7 @@ class Exchange:
             each=each,
             most_in_flight=most_in_flight,
             window=window,
+            most_body=_largest_reply(shape.method) if most_body is None else most_body,
         )
         self._effect = Background(self.batch) if background else self.batch
 
@@ -200,9 +211,9 @@ class Exchange:
         service.policy.budget.note(0, 1)
         if failure.row.throttled:
             self.batch.throttle(reply.index)
-        if reply.status == 412 and reply.kept:
-            self.batch.retry(reply.index, anew=True)  # replaced since an earlier try: what that brought is worthless
-            return
+        replaced = reply.replaced or (reply.status == 412 and reply.kept > 0)
+        if replaced:
+            failure = replace(failure, row=REPLACED)
         again = yield from self._with_fresh_credential(reply.index, failure)
         progress = self._progress_of(reply)
         tries = reply.attempts - progress.attempts
@@ -211,7 +222,7 @@ class Exchange:
             self.errors[reply.index] = self._error(reply, failure)
             self.batch.give_up(reply.index)
         else:
-            self.batch.retry(reply.index, wait, self._signer_for(reply.index))
+            self.batch.retry(reply.index, wait, self._signer_for(reply.index), anew=replaced)
 
     def _error(self, reply: Reply, failure: Failure) -> BaseError:
         """Make the error of a request that failed for good."""
@@ -268,3 +279,10 @@ class Exchange:
         if index in self.errors:
             raise self.errors[index]
         return self.batch.reply(index)
+
+
+def _largest_reply(method: str) -> int:
+    """Return how large the body of a success may be: of an object any size, of a document what can be read of one."""
+    if method == "GET":
+        return 0
+    return LARGEST_DOCUMENT if method in ("POST", "PROPFIND") else LARGEST_WORD

@@ -26,6 +26,7 @@ from objstore.exceptions import (
     NotFoundError,
     NotModifiedError,
     NotSupportedError,
+    ObjectChangedError,
     PermissionDeniedError,
     PreconditionError,
     RequestTimeoutError,
@@ -79,6 +80,7 @@ CURL_ROWS: dict[int, Row] = {
     55: Row(ConnectionFailedError, "the connection broke while the request was sent", "safe"),
     56: Row(ConnectionFailedError, "the connection broke while the reply was read", "safe"),
     60: Row(ConnectionFailedError, "the server's certificate is not trusted"),
+    63: Row(CorruptResponseError, "the reply is larger than such a reply can be"),
     65: Row(ConnectionFailedError, "the connection broke while the request was sent", "safe"),
     77: Row(ConfigurationError, "the file of trusted certificates cannot be read"),
     92: Row(ConnectionFailedError, "the HTTP/2 stream failed", "safe"),
@@ -113,6 +115,7 @@ FAILED = Row(GenericError, "the server failed", "safe")
 UNKNOWN = Row(GenericError, "the transfer failed", "safe")
 REDIRECTED = Row(GenericError, "the server sent the request elsewhere")
 LED_AWAY = Row(GenericError, "the server redirected to a URL that this store does not go to")
+REPLACED = Row(ObjectChangedError, "the object was replaced while it was read", "safe")
 CONTRADICTED = Row(CorruptResponseError, "the reply does not hold what was asked for", "once")
 
 

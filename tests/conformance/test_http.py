@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -208,6 +209,41 @@ async def test_a_credential_stays_with_its_host(open_at: Callable[..., Face], pl
     for quirk, sent in [("echo=1", True), ("echo=1&hops=1", True), (f"echo=1&hops=1&to={to}", False)]:
         result = await open_at(SMALL, quirk, username="u", password="p").get("a")
         assert (b"Authorization" in bytes(await mode(result).bytes())) is sent
+
+
+async def test_what_a_caller_sends_to_a_host_stays_with_it(
+    open_at: Callable[..., Face], plain: Server, mode: Mode
+) -> None:
+    options = {"allow_http": True, "default_headers": {"X-Mine": "1", "Cookie": "c", "Host": "mine.example"}}
+    tag = '"abc"'
+    for place, sent in [("", True), ("127.0.0.1", True), ("localhost", False), ("LOCALHOST", False)]:
+        to = plain.origin.replace("127.0.0.1", place) if place else ""
+        store = open_at(SMALL, f"echo=1&hops=2&to={to}", client_options=options)
+        result = await store.get("a", options={"if_match": tag})
+        head = bytes(await mode(result).bytes())
+        for line in (b"X-Mine: 1", b"Cookie: c", b"Host: mine.example"):
+            assert (line in head) is sent, (place, head)
+        assert b'If-Match: "abc"' in head
+        assert b"Range: bytes=0-" in head
+    assert {target for _, target in plain.seen()["requests"] if "hops=0" in target} != set()
+
+
+@pytest.mark.parametrize("location", ["ftp://localhost/a", "file:///etc/passwd", "http://", "http://a b/", "javascript:1"])
+async def test_a_redirect_to_what_is_no_place_is_not_followed(
+    open_at: Callable[..., Face], location: str
+) -> None:
+    with pytest.raises(exceptions.GenericError, match="does not go to"):
+        await open_at(SMALL, f"hops=1&to={quote(location + '?', safe='')}").get("a")
+
+
+async def test_a_redirect_is_no_matter_of_the_next_request(
+    open_at: Callable[..., Face], plain: Server, mode: Mode
+) -> None:
+    store = open_at(SMALL, "hops=1")
+    for _ in range(3):
+        await store.get("a")
+        assert (await store.head("a"))["size"] == SMALL
+    assert len(plain.seen()["requests"]) == 12
 
 
 async def test_a_redirect_to_plain_http_is_not_followed(plain: Server, mode: Mode) -> None:

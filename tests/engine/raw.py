@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -23,12 +24,12 @@ class Raw:
 
 
 @contextmanager
-def answering(answer: Answer, family: int = socket.AF_INET) -> Iterator[Raw]:
+def answering(answer: Answer, family: int = socket.AF_INET, tls: ssl.SSLContext | None = None) -> Iterator[Raw]:
     """Run the server until the block is left. After `answer` the connection goes on, unless that closed it."""
     host = "127.0.0.1" if family == socket.AF_INET else "::1"
     with socket.create_server((host, 0), family=family) as listener:
-        raw = Raw(f"http://{host}:{listener.getsockname()[1]}")
-        accepting = threading.Thread(target=_accept, args=(listener, answer, raw.heads), daemon=True)
+        raw = Raw(f"{'http' if tls is None else 'https'}://{host}:{listener.getsockname()[1]}")
+        accepting = threading.Thread(target=_accept, args=(listener, answer, raw.heads, tls), daemon=True)
         accepting.start()
         yield raw
         listener.shutdown(socket.SHUT_RDWR)
@@ -61,14 +62,16 @@ def _serve_in_turn(listener: socket.socket, answer: bytes, seconds: float, heads
                     connection.sendall(answer)
 
 
-def _accept(listener: socket.socket, answer: Answer, heads: list[bytes]) -> None:
+def _accept(listener: socket.socket, answer: Answer, heads: list[bytes], tls: ssl.SSLContext | None) -> None:
     with suppress(OSError):
         while True:
             connection, _ = listener.accept()
-            threading.Thread(target=_serve, args=(connection, answer, heads), daemon=True).start()
+            threading.Thread(target=_serve, args=(connection, answer, heads, tls), daemon=True).start()
 
 
-def _serve(connection: socket.socket, answer: Answer, heads: list[bytes]) -> None:
+def _serve(connection: socket.socket, answer: Answer, heads: list[bytes], tls: ssl.SSLContext | None) -> None:
+    with suppress(OSError):
+        connection = connection if tls is None else tls.wrap_socket(connection, server_side=True)
     with connection, suppress(OSError):
         while head := _head(connection):
             heads.append(head)

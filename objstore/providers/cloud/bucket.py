@@ -19,7 +19,7 @@ from objstore.exceptions import (
     NotSupportedError,
     PreconditionError,
 )
-from objstore.http.exchange import Exchange
+from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.retry import Row
 from objstore.http.shape import Shape
 from objstore.http.xml import Element, build, parse
@@ -202,7 +202,7 @@ class Bucket(Documents):
     def list_page(self, query: ListQuery) -> Plan[Page]:
         """Read one page of a listing (ListObjectsV2)."""
         yield from self.service.refresh()
-        exchange = Exchange(self.service, Shape("GET", {}), lambda _: query.prefix)
+        exchange = Exchange(self.service, Shape("GET", {}), lambda _: query.prefix, most_body=LARGEST_DOCUMENT)
         exchange.add(self.list_target(query))
         reply = yield from exchange.only()
         return _page(reply.body, query)
@@ -231,6 +231,7 @@ class ListMany(Exchange):
             background=True,
             each=True,
             most_in_flight=most_in_flight,
+            most_body=LARGEST_DOCUMENT,
         )
         self._bucket = bucket
         self._queries: list[ListQuery] = []

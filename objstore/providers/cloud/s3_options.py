@@ -13,7 +13,7 @@ from objstore.settings.value_types import (
     BOOL_OR_REQUESTER,
     TEXT,
     URL,
-    Kind,
+    ValueType,
     choice,
     matching,
 )
@@ -26,7 +26,7 @@ _COPY_IF_NOT_EXISTS = matching(
 _KEY = "Give a key, or credential_provider=objstore.auth.boto3.Boto3CredentialProvider(): boto3 knows this setting."
 
 
-def _of_credential(name: str, doc: str, kind: Kind = TEXT, default: str | bool | None = None) -> Option:
+def _of_credential(name: str, doc: str, kind: ValueType = TEXT, default: str | bool | None = None) -> Option:
     """Return a setting that says where a credential comes from, which only boto3 can follow yet."""
     return Option(name, doc, kind, default, unsupported=_KEY, for_credential=True)
 
