@@ -18,7 +18,7 @@ from typing import Any
 
 from objstore import engine_info
 from objstore.exceptions import BaseError
-from objstore.store import S3Store
+from objstore.store import S3Store, Store
 
 BODY = bytes(range(256)) * 400
 WAIT = timedelta(milliseconds=1)
@@ -26,10 +26,9 @@ HANGS = 120
 """After so many seconds, one operation's trials are taken to hang."""
 
 
-def operations(store: S3Store, folder: Path) -> dict[str, Callable[[], Any]]:
+def operations(store: Store, folder: Path) -> dict[str, Callable[[], Any]]:
     """Return operations that give the same every time."""
     file = folder / "file"
-    file.write_bytes(BODY)
     out = bytearray(300)
 
     def opened() -> bytes:
@@ -133,6 +132,7 @@ def main(library: str, endpoint: str, folder: str, *chosen: str) -> None:
         },
         retry_config={"max_retries": 8, "backoff": {"init_backoff": WAIT, "max_backoff": WAIT}},
     )
+    (Path(folder) / "file").write_bytes(BODY)
     store.put("plain/a", BODY)
     store.put_many({f"listed/{number}": b"1" for number in range(5)})
     known = {name: each for name, each in operations(store, Path(folder)).items() if not chosen or name in chosen}

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from objstore.store import MemoryStore
 from tests.faults.client import FaultServer
+from tests.scarce import operations
 
 HERE = Path(__file__).parent
-QUICKLY = ["put", "list"]
+OPERATIONS = [*operations(MemoryStore(), Path())] if os.environ.get("OBJSTORE_SCARCE") else ["put", "list"]
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +35,10 @@ def scarce(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_every_allocation_may_fail(fault_server: FaultServer, scarce: Path, tmp_path: Path) -> None:
-    chosen = [] if os.environ.get("OBJSTORE_SCARCE") else QUICKLY
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_allocation_may_fail(fault_server: FaultServer, scarce: Path, tmp_path: Path, operation: str) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.scarce", str(scarce), fault_server.endpoint, str(tmp_path), *chosen],
+        [sys.executable, "-m", "tests.scarce", str(scarce), fault_server.endpoint, str(tmp_path), operation],
         env={**os.environ, "LD_PRELOAD": str(scarce)},
         cwd=HERE.parent,
         capture_output=True,
@@ -46,4 +48,3 @@ def test_every_allocation_may_fail(fault_server: FaultServer, scarce: Path, tmp_
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert "done" in ended.stdout
     assert "MemoryError" in ended.stdout
-    print(ended.stdout)
