@@ -32,6 +32,7 @@ class GCSStore(BucketStore["GCSCredentialProvider"]):
     Raises:
         UnknownConfigurationKeyError: A setting is unknown; the message names the nearest.
         ConfigurationError: A setting is given twice, or its value cannot be used.
+        NotSupportedError: A setting asks for what this version does not do; the message says what to do instead.
     """
 
     @staticmethod

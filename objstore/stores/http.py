@@ -37,6 +37,7 @@ class HTTPStore(RemoteStore):
     Raises:
         UnknownConfigurationKeyError: A setting is unknown; the message names the nearest.
         ConfigurationError: The URL or a setting cannot be used.
+        NotSupportedError: A setting asks for what this version does not do; the message says what to do instead.
 
     Source: https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc4918
     """
