@@ -188,6 +188,7 @@ class Reply:
     curl_code: int
     attempts: int
     sent: bool
+    lost: bool
     error: str | None
     body: Bytes
     start: int
@@ -219,6 +220,7 @@ class Batch:
         signer: Signer | None = None,
         keep_head: bool = False,
         each: bool = False,
+        safe: bool = True,
         most_in_flight: int = 64,
         window: int = 0,
     ) -> None: ...

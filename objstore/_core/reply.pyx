@@ -5,13 +5,14 @@ cdef class Reply:
     """What came for one request: status, headers and body; or libcurl's error, where none came.
 
     ``status`` is 0 without a reply; ``error`` is None unless the transfer failed; ``curl_code`` is its CURLcode;
-    ``sent`` tells whether any of the request was sent.
+    ``sent`` tells whether any of the request was sent, ``lost`` whether it was sent whole, in this try or an earlier
+    one, and no answer came: the server may have acted on it.
     ``start``, ``end`` and ``total`` are the reply's Content-Range, half-open, -1 where absent. ``kept`` is how many
     bytes of the body are put aside for the next try.
     """
     cdef readonly Py_ssize_t index
     cdef readonly int status, curl_code, attempts
-    cdef readonly bint sent
+    cdef readonly bint sent, lost
     cdef readonly object error
     cdef readonly Bytes body
     cdef readonly int64_t start, end, total, content_length, kept
@@ -53,6 +54,7 @@ cdef Reply item_reply(Item* item, dict held):
     reply.curl_code = item.result
     reply.attempts = item.attempts
     reply.sent = item.sent
+    reply.lost = item.lost
     reply.error = item.error.decode("utf-8", "replace") if item.error != NULL else None
     reply.body = item_body(item, held)
     reply.start = item.range_start - item.resumed if item.range_start >= 0 else -1
