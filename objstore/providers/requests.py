@@ -16,7 +16,7 @@ from objstore.http.client import parse_http_date
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, RESERVED, WHOLE, Conditions, Fetched, Range, Reads, Source, WriteOptions
-from objstore.providers.conditional_headers import read_headers, write_error, write_headers
+from objstore.providers.conditional_headers import read_headers, write_headers
 from objstore.providers.many import HeadMany, PutMany
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
 
@@ -186,20 +186,9 @@ class Requests:
 
     def put(self, key: str, source: Source, options: WriteOptions) -> Plan[PutResult]:
         """Write one object in one request."""
-        yield from self.service.refresh()
-        exchange = Exchange(
-            self.service,
-            Shape("PUT", self.put_headers(options), self.payload_hash(source)),
-            lambda _: key,
-            safe=options.mode == "overwrite",
-            keep_head=True,
-        )
-        exchange.add(self.target(key), body=source.data)
-        try:
-            reply = yield from exchange.only()
-        except BaseError as error:
-            raise write_error(error, options) from None
-        return self.put_result(reply)
+        exchange = yield from self.put_many([(key, source)], options, most_in_flight=1)
+        yield from exchange.finish()
+        return self.put_result(exchange.reply())
 
     def put_many(
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
@@ -207,13 +196,17 @@ class Requests:
         """Begin to write many objects, each in one request."""
         yield from self.service.refresh()
         shared = Shape("PUT", self.put_headers(options), UNSIGNED_PAYLOAD)
-        exchange = PutMany(self.service, shared, items, options, self.put_result, most_in_flight)
+        exchange = PutMany(self.service, shared, items, options, self.put_result, self.now_at, most_in_flight)
         for key, source in items:
             digest = self.payload_hash(source)
             own = shared._replace(payload_hash=digest) if digest != UNSIGNED_PAYLOAD else None
             exchange.add(self.target(key), shape=own, body=source.data)
         exchange.seal()
         return exchange
+
+    def now_at(self, key: str) -> Plan[Fetched]:
+        """Read what is known about an object that may just have been written."""
+        return self.head(key, ANY)
 
     def put_headers(self, options: WriteOptions) -> dict[str, str]:
         """Return the headers of a write."""
@@ -247,7 +240,7 @@ class Requests:
         for key in keys:
             exchange.add(self.target(key))
         yield from exchange.finish()
-        return {keys[index]: error for index, error in exchange.errors.items()}
+        return {keys[index]: error for index, error in exchange.errors.items() if not _is_gone(error)}
 
     def must_be_absent(self, key: str) -> Plan[None]:
         """Look before a copy that must not overwrite: many services ignore the condition on the copy itself."""
@@ -272,6 +265,11 @@ class Requests:
             return b""
         text = "&".join(part for part in (self._query, canonical_query(query)) if part)
         return b"?" + text.encode()
+
+
+def _is_gone(error: BaseError) -> bool:
+    """Tell whether a delete whose answer was lost has been carried out: asked again, nothing is there."""
+    return error.maybe_applied and isinstance(error, NotFoundError)
 
 
 def _size(reply: Reply, range: Range) -> int:

@@ -23,7 +23,7 @@ from objstore.exceptions import (
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, Conditions, ListQuery, Page, Range, Source, WriteOptions
-from objstore.providers.conditional_headers import as_kind, write_headers
+from objstore.providers.conditional_headers import as_kind, look_after, write_headers
 from objstore.providers.many import HeadMany, PutMany
 from objstore.providers.pages import OneByOne
 from objstore.providers.requests import EPOCH
@@ -217,15 +217,20 @@ class WebDav(Plain):
             return
         place = self.service.origin + destination.partition(b"?")[0].decode()
         shape = Shape(method, {"Destination": place, "Overwrite": "T" if overwrite else "F"})
+        safe = method == "COPY" and overwrite
         try:
-            yield from self._send(shape, url, source)
+            try:
+                yield from self._send(shape, url, source, target, safe)
+            except BaseError as error:
+                if error.status not in NOT_MOVED:
+                    raise
+                yield from self.make_folders(destination)
+                yield from self._send(shape, url, source, target, safe)
+        except PreconditionError as error:
+            raise as_kind(AlreadyExistsError, error) from None
         except BaseError as error:
-            if error.status == 412:
-                raise as_kind(AlreadyExistsError, error) from None
-            if error.status not in NOT_MOVED:
-                raise
-            yield from self.make_folders(destination)
-            yield from self._send(shape, url, source)
+            options = WriteOptions(mode="overwrite" if overwrite else "create")
+            raise (yield from look_after(error, options, self.now_at(target))) from None
 
     def _check_transfer(self, origin: WebDav, source: str, target: str, overwrite: bool) -> Plan[None]:
         """Raise unless an object is to be copied or moved to where nothing is, or an object that may be replaced."""
@@ -239,13 +244,17 @@ class WebDav(Plain):
             what = "is a folder" if there.is_folder else "exists already"
             raise self._error(AlreadyExistsError, f"{target!r} {what}", target)
 
-    def _send(self, shape: Shape, target: bytes, key: str) -> Plan[Reply]:
-        exchange = Exchange(self.service, shape, lambda _: key, safe=shape.method == "COPY")
-        exchange.add(target)
-        reply = yield from exchange.only()
+    def _send(self, shape: Shape, url: bytes, source: str, target: str, safe: bool) -> Plan[None]:
+        exchange = Exchange(self.service, shape, lambda _: source, detail=lambda _: f" to {target!r}", safe=safe)
+        exchange.add(url)
+        try:
+            reply = yield from exchange.only()
+        except BaseError as error:
+            if not isinstance(error, NotFoundError):
+                error.path = self.service.path(target)
+            raise
         if reply.status == 207:
-            raise self._error(GenericError, f"{shape.method} {key!r} failed in part", key)
-        return reply
+            raise self._error(GenericError, f"{shape.method} {source!r} to {target!r} failed in part", target)
 
     def sign(
         self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
@@ -383,9 +392,10 @@ class _PutMany(PutMany):
     ) -> None:
         shape = Shape("PUT", dav.put_headers(options))
         background = len(items) > 1
-        super().__init__(dav.service, shape, items, options, dav.put_result, most_in_flight, background=background)
+        super().__init__(
+            dav.service, shape, items, options, dav.put_result, dav.now_at, most_in_flight, background=background
+        )
         self._dav = dav
-        self._items = items
         self._mended: set[int] = set()
 
     def _decide(self, reply: Reply) -> Plan[None]:
