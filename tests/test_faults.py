@@ -28,7 +28,7 @@ from tests.faults.content import content
 SIZE = 1 << 20
 
 
-def store_on(server: FaultServer, *, retries: int = 4, **client_options: Any) -> S3Store:
+def store_on(server: FaultServer, *, retries: int = 4, raw_keys: bool = False, **client_options: Any) -> S3Store:
     return S3Store(
         server.bucket,
         endpoint=server.endpoint,
@@ -37,6 +37,7 @@ def store_on(server: FaultServer, *, retries: int = 4, **client_options: Any) ->
         secret_access_key=server.secret_access_key,
         client_options={"allow_http": True, **client_options},
         retry_config={"max_retries": retries},
+        raw_keys=raw_keys,
     )
 
 
@@ -164,6 +165,22 @@ def test_an_upload_interrupted_while_it_begins_leaves_nothing(fault_server: Faul
         store.put("slow-create/a", bytes(12 << 20))
     operations = [request["operation"] for request in fault_server.requests("slow-create")]
     assert operations == ["create", "abort"]
+
+
+@pytest.mark.parametrize("key", ["a\x01b", "\x1f", "\ufffe", "a b"])
+def test_a_key_that_no_document_can_hold_is_asked_for_percent_encoded(fault_server: FaultServer, key: str) -> None:
+    store = store_on(fault_server, raw_keys=True)
+    store.put(key, bytes(6 << 20), use_multipart=True)
+    asked = [request for request in fault_server.requests() if request["operation"] in ("create", "complete")]
+    assert {"encoding-type=url" in request["target"] for request in asked} == {key != "a b"}
+
+
+def test_an_upload_whose_beginning_cannot_be_read_is_aborted(fault_server: FaultServer) -> None:
+    with pytest.raises(CorruptResponseError, match="unreadable-create/a"):
+        store_on(fault_server).put("unreadable-create/a", bytes(6 << 20), use_multipart=True)
+    begun, aborted = fault_server.requests("unreadable-create")
+    assert (begun["operation"], aborted["operation"]) == ("create", "abort")
+    assert "uploadId=upload-x" in aborted["target"]
 
 
 def test_an_upload_whose_last_reply_is_lost_is_found_complete(fault_server: FaultServer) -> None:

@@ -170,6 +170,14 @@ def test_a_lost_complete_is_found_by_its_upload(fault_server: FaultServer, mode:
     assert sent(fault_server, "abort") == 0
 
 
+@pytest.mark.parametrize("mode", ["overwrite", "create"])
+def test_a_complete_whose_reply_cannot_be_read_is_looked_at(fault_server: FaultServer, mode: Any) -> None:
+    store = store_on(fault_server)
+    result = store.put("unreadable-complete/a", BODY, mode=mode, chunk_size=PART)
+    assert result["e_tag"] == store.head("unreadable-complete/a")["e_tag"]
+    assert (sent(fault_server, "complete"), sent(fault_server, "abort")) == (1, 0)
+
+
 def test_of_two_who_create_the_same_in_parts_only_one_is_told_so(fault_server: FaultServer) -> None:
     store = store_on(fault_server)
     store.put("lost-second-complete/a", BODY, mode="create", chunk_size=PART)

@@ -82,8 +82,9 @@ class Bucket(Writes):
         if len(keys) == 1 or not self._bulk_delete:
             return (yield from self.delete_singly(keys, most_in_flight))
         failed = yield from self._delete_in_bulk([key for key in keys if can_hold(key)], most_in_flight)
-        rest = [key for key in keys if not can_hold(key)]
-        return {**failed, **((yield from self.delete_singly(rest, most_in_flight)) if rest else {})}
+        if rest := [key for key in keys if not can_hold(key)]:
+            failed |= yield from self.delete_singly(rest, most_in_flight)
+        return failed
 
     def _delete_in_bulk(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, BaseError]]:
         yield from self.service.refresh()

@@ -9,7 +9,7 @@ from objstore._core import Buffer, Reply
 from objstore.exceptions import BaseError, CorruptResponseError, GenericError
 from objstore.http.exchange import Exchange
 from objstore.http.retry import Failure, Row
-from objstore.http.xml import Element, parse
+from objstore.http.xml import Element, can_hold, parse
 from objstore.plans.effects import Plan, Sleep
 from objstore.providers.requests import Requests
 
@@ -85,6 +85,7 @@ class Documents(Requests):
         except CorruptResponseError as error:
             raise CorruptResponseError(
                 f"{method} {key!r}{detail} failed: the reply cannot be read. {error}",
+                hint=None if can_hold(key) else "No document can hold this key: write it by one request.",
                 store=self.service.dialect.store,
                 path=self.service.path(key),
                 status=reply.status,
