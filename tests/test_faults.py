@@ -21,6 +21,7 @@ from objstore.exceptions import (
     ObjectChangedError,
     PermissionDeniedError,
 )
+from objstore.providers.cloud import upload
 from objstore.store import S3Store
 from tests.faults.client import FaultServer
 from tests.faults.content import content
@@ -124,6 +125,14 @@ def test_a_part_that_is_refused_ends_the_upload_and_leaves_nothing(fault_server:
     operations = [request["operation"] for request in fault_server.requests("part-forbidden")]
     assert "abort" in operations
     assert "complete" not in operations
+
+
+def test_an_abort_is_not_waited_for_for_ever(fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "ABORT_SECONDS", 0.3)
+    begun = time.monotonic()
+    with pytest.raises(PermissionDeniedError):
+        store_on(fault_server).put("stalled-abort/a", bytes(12 << 20))
+    assert time.monotonic() - begun < 10
 
 
 @pytest.mark.parametrize("write", ["put", "open_writer"])

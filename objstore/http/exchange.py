@@ -173,6 +173,14 @@ class Exchange:
         finally:
             self.close()
 
+    def finish_within(self, seconds: float) -> Plan[None]:
+        """Add no more requests, and wait for all there are, but no longer than so many seconds."""
+        self.seal()
+        try:
+            yield from self._linger(seconds)
+        finally:
+            self.close()
+
     def _linger(self, patience: float) -> Plan[None]:
         """Wait a little longer for what is on its way."""
         clock = self._service.policy.clock

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
+ABORT_SECONDS = 10.0
+"""How long the failure of an upload, or the end of the interpreter, waits for the service to drop the parts."""
+
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
@@ -146,7 +149,7 @@ class Upload(Exchange):
         """Drop the parts that the service has (AbortMultipartUpload)."""
         exchange = Exchange(self._bucket.service, Shape("DELETE", {}), lambda _: self._key)
         exchange.add(self._target([]))
-        yield from exchange.finish()
+        yield from exchange.finish_within(ABORT_SECONDS)
 
 
 def _names_no_upload(error: BaseError) -> bool:
