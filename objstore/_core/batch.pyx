@@ -31,7 +31,8 @@ cdef class Batch:
     cdef public object wake_after   # seconds after which a waiting driver comes back without news, or None
 
     def __cinit__(self, str origin, str method, ClientSettings settings, *, headers=(), Signer signer=None,
-                  bint keep_head=False, bint each=False, bint safe=True, Py_ssize_t most_in_flight=64, int64_t window=0):
+                  bint keep_head=False, bint each=False, bint safe=True, Py_ssize_t most_in_flight=64,
+                  int64_t window=0):
         cdef BatchC* batch = <BatchC*>calloc(1, sizeof(BatchC))
         if batch == NULL:
             raise MemoryError

@@ -44,6 +44,8 @@ def copy(
     Raises:
         NotFoundError: There is no such object.
         AlreadyExistsError: There is an object at `to`, and it may not be replaced.
+        NotSupportedError: It may not be replaced, and the service has no known way to see to that: say by the setting
+            `copy_if_not_exists` what it has.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
     """
@@ -115,6 +117,7 @@ def rename(
     Raises:
         NotFoundError: There is no such object.
         AlreadyExistsError: There is an object at `to`, and it may not be replaced.
+        NotSupportedError: It may not be replaced, and the service has no known way to see to that, as for `copy`.
     """
     source, target = store.key(from_), store.key(to)
     if source != target:

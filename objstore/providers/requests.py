@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from objstore._core import Reply, encode_path
-from objstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from objstore.exceptions import BaseError, NotFoundError
 from objstore.http.client import parse_http_date
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
@@ -241,15 +241,6 @@ class Requests:
             exchange.add(self.target(key))
         yield from exchange.finish()
         return {keys[index]: error for index, error in exchange.errors.items() if not _is_gone(error)}
-
-    def must_be_absent(self, key: str) -> Plan[None]:
-        """Look before a copy that must not overwrite: many services ignore the condition on the copy itself."""
-        try:
-            yield from self.head(key, ANY)
-        except NotFoundError:
-            return
-        path = self.service.path(key)
-        raise AlreadyExistsError(f"{key!r} exists already", store=self.service.dialect.store, path=path)
 
     def target(self, key: str, query: Sequence[tuple[str, str]] = ()) -> bytes:
         """Return path and query of a key; of the bucket itself, where there is none."""

@@ -23,7 +23,7 @@ from objstore.exceptions import (
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, Conditions, ListQuery, Page, Range, Source, WriteOptions
-from objstore.providers.conditional_headers import as_kind, look_after, write_headers
+from objstore.providers.conditional_headers import as_kind, look_after, what_is_there, write_headers
 from objstore.providers.many import HeadMany, PutMany
 from objstore.providers.pages import OneByOne
 from objstore.providers.requests import EPOCH
@@ -101,8 +101,8 @@ class WebDav(Plain):
     def _check_mode(self, key: str, options: WriteOptions) -> Plan[None]:
         wanted = write_headers(options).get("If-Match")
         if wanted is None:
-            if options.mode == "create":
-                yield from self.must_be_absent(key)
+            if options.mode == "create" and (yield from what_is_there(self.head(key, ANY))) is not None:
+                raise self._error(AlreadyExistsError, f"{key!r} exists already", key)
             return
         try:
             found = (yield from self.head(key, ANY)).meta["e_tag"]
@@ -219,15 +219,12 @@ class WebDav(Plain):
         shape = Shape(method, {"Destination": place, "Overwrite": "T" if overwrite else "F"})
         safe = method == "COPY" and overwrite
         try:
-            try:
-                yield from self._send(shape, url, source, target, safe)
-            except BaseError as error:
-                if error.status not in NOT_MOVED:
-                    raise
-                yield from self.make_folders(destination)
-                yield from self._send(shape, url, source, target, safe)
+            yield from self._send_to_folder(shape, url, source, target, safe)
         except PreconditionError as error:
             raise as_kind(AlreadyExistsError, error) from None
+        except NotFoundError as error:
+            error.path = origin.service.path(source)
+            raise
         except BaseError as error:
             options = WriteOptions(mode="overwrite" if overwrite else "create")
             raise (yield from look_after(error, options, self.now_at(target))) from None
@@ -235,7 +232,7 @@ class WebDav(Plain):
     def _check_transfer(self, origin: WebDav, source: str, target: str, overwrite: bool) -> Plan[None]:
         """Raise unless an object is to be copied or moved to where nothing is, or an object that may be replaced."""
         found = (yield from origin.look_at([source]))[source]
-        if (error := self._unfit(source, found)) is not None:
+        if (error := origin._unfit(source, found)) is not None:
             raise error
         there = (yield from self.look_at([target]))[target]
         if isinstance(there, BaseError) and there.status not in NO_FOLDER:
@@ -244,14 +241,23 @@ class WebDav(Plain):
             what = "is a folder" if there.is_folder else "exists already"
             raise self._error(AlreadyExistsError, f"{target!r} {what}", target)
 
+    def _send_to_folder(self, shape: Shape, url: bytes, source: str, target: str, safe: bool) -> Plan[None]:
+        """Send a COPY or MOVE; where there is no folder for its target, make it first."""
+        try:
+            yield from self._send(shape, url, source, target, safe)
+        except BaseError as error:
+            if error.status not in NOT_MOVED:
+                raise
+            yield from self.make_folders(self.target(target))
+            yield from self._send(shape, url, source, target, safe)
+
     def _send(self, shape: Shape, url: bytes, source: str, target: str, safe: bool) -> Plan[None]:
         exchange = Exchange(self.service, shape, lambda _: source, detail=lambda _: f" to {target!r}", safe=safe)
         exchange.add(url)
         try:
             reply = yield from exchange.only()
         except BaseError as error:
-            if not isinstance(error, NotFoundError):
-                error.path = self.service.path(target)
+            error.path = self.service.path(target)
             raise
         if reply.status == 207:
             raise self._error(GenericError, f"{shape.method} {source!r} to {target!r} failed in part", target)
