@@ -109,13 +109,12 @@ class Writes(Documents):
         """Copy an object here: by one request, or in parts where that is too much for one, or has to be conditional."""
         assert isinstance(origin, Writes)
         guard = Guard({}) if overwrite else self._guard_of(source, target)
-        head = yield from origin.read_one("HEAD", source, WHOLE, ANY)
-        found = origin.fetched_head(source, head)
+        conditional = not (overwrite or guard.headers)
+        head = yield from _head(origin, source, needed=conditional)
         options = WriteOptions(mode="overwrite" if overwrite else "create")
         try:
-            if found.meta["size"] > COPY_AT_ONCE or not (overwrite or guard.headers):
-                tags = yield from _tags(origin, source, head)
-                yield from self._copy_in_parts(origin, source, target, found, options, tags)
+            if head is not None and (conditional or head.content_length > COPY_AT_ONCE):
+                yield from self._copy_in_parts(origin, source, target, head, options)
             else:
                 yield from self._copy_at_once(origin, source, target, guard, options)
         except NotFoundError as error:
@@ -158,15 +157,10 @@ class Writes(Documents):
             raise (yield from look_after(write_error(error, options), options, self.now_at(target))) from None
 
     def _copy_in_parts(
-        self,
-        origin: Writes,
-        source: str,
-        target: str,
-        found: Fetched,
-        options: WriteOptions,
-        tags: Mapping[str, str],
+        self, origin: Writes, source: str, target: str, head: Reply, options: WriteOptions
     ) -> Plan[None]:
         """Copy an object in the parts of an upload, with what is stored beside it."""
+        found, tags = origin.fetched_head(source, head), (yield from _tags(origin, source, head))
         attributes = {name: value for name, value in found.attributes.items() if name != "Storage-Class"}
         upload_id = yield from self._begin(target, WriteOptions(attributes, tags, options.mode))
         headers = self._copy_source(origin, source)
@@ -200,6 +194,21 @@ def _cut(size: int, most_parts: int) -> list[tuple[int, int]]:
         return []
     step = max(min(COPIED_PART, COPY_AT_ONCE), -(-size // most_parts))
     return [(start, min(start + step, size)) for start in range(0, size, step)]
+
+
+def _head(origin: Writes, source: str, *, needed: bool) -> Plan[Reply | None]:
+    """Ask how large an object is; None where that is refused, and not needed: the copy will be told why, and this not.
+
+    The reply to a HEAD has no body that could say so.
+    """
+    try:
+        return (yield from origin.read_one("HEAD", source, WHOLE, ANY))
+    except NotFoundError:
+        raise
+    except BaseError as error:
+        if needed or error.status is None or error.status >= 500:
+            raise
+        return None
 
 
 def _tags(origin: Writes, source: str, head: Reply) -> Plan[dict[str, str]]:
