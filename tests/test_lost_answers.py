@@ -5,6 +5,7 @@ The scenarios are those of tests/faults: a key SCENARIO/NAME gets the replies of
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -59,6 +60,22 @@ def test_a_lost_create_is_sent_once_and_not_said_to_be_anothers(
     assert (error.value.maybe_applied, error.value.attempts, error.value.path) == (True, 1, f"{scenario}/lock")
     assert sent(fault_server, "put") == 1
     assert store.get(f"{scenario}/lock").bytes() == b"me"
+
+
+def test_a_lost_create_is_looked_at_in_coroutines_too(fault_server: FaultServer) -> None:
+    store = store_on(fault_server)
+
+    async def main() -> None:
+        await store.get_async("warm")
+        with pytest.raises(AlreadyExistsError) as error:
+            await store.put_async("lost-put/lock", b"me", mode="create")
+        assert (error.value.maybe_applied, error.value.attempts) == (True, 1)
+        with pytest.raises(AlreadyExistsError) as error:
+            await store.put_many_async([("lost-put-fin/1", b"1"), ("plain/2", b"2")], mode="create")
+        assert error.value.maybe_applied
+
+    asyncio.run(main())
+    assert sent(fault_server, "put") == 3
 
 
 def test_of_two_who_create_the_same_only_one_is_told_so(fault_server: FaultServer) -> None:
