@@ -190,6 +190,7 @@ class Reply:
     attempts: int
     sent: bool
     replaced: bool
+    lost: bool
     error: str | None
     body: Bytes
     start: int
@@ -221,6 +222,7 @@ class Batch:
         signer: Signer | None = None,
         keep_head: bool = False,
         each: bool = False,
+        safe: bool = True,
         most_in_flight: int = 64,
         window: int = 0,
         most_body: int = 0,

@@ -44,6 +44,8 @@ class BaseError(Exception):
         code: The service's own error code, for instance ``SlowDown``.
         request_id: The identifier under which the service has logged the request.
         attempts: How many times the request was sent.
+        maybe_applied: Whether the service may have carried out what failed: it got the request, and its answer was lost
+            or says nothing about that. Look at what is there before you write again.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class BaseError(Exception):
         code: str | None = None,
         request_id: str | None = None,
         attempts: int | None = None,
+        maybe_applied: bool = False,
     ) -> None:
         super().__init__(_sentences(message, hint))
         self.store = store
@@ -65,6 +68,7 @@ class BaseError(Exception):
         self.code = code
         self.request_id = request_id
         self.attempts = attempts
+        self.maybe_applied = maybe_applied
 
     def __str__(self) -> str:
         """Return the message (KeyError, a parent of one child, would quote it)."""

@@ -44,6 +44,7 @@ FIELDS: dict[str, Any] = {
     "code": "SlowDown",
     "request_id": "4442587FB7D0A2F9",
     "attempts": 11,
+    "maybe_applied": True,
 }
 
 

@@ -22,6 +22,7 @@ from objstore.exceptions import (
     ObjectChangedError,
     PermissionDeniedError,
 )
+from objstore.providers.cloud import upload
 from objstore.store import S3Store
 from tests.engine.client import wait_until
 from tests.faults.client import FaultServer
@@ -30,7 +31,7 @@ from tests.faults.content import content
 SIZE = 1 << 20
 
 
-def store_on(server: FaultServer, *, retries: int = 4, **client_options: Any) -> S3Store:
+def store_on(server: FaultServer, *, retries: int = 4, raw_keys: bool = False, **client_options: Any) -> S3Store:
     return S3Store(
         server.bucket,
         endpoint=server.endpoint,
@@ -39,6 +40,7 @@ def store_on(server: FaultServer, *, retries: int = 4, **client_options: Any) ->
         secret_access_key=server.secret_access_key,
         client_options={"allow_http": True, **client_options},
         retry_config={"max_retries": retries},
+        raw_keys=raw_keys,
     )
 
 
@@ -127,6 +129,14 @@ def test_a_part_that_is_refused_ends_the_upload_and_leaves_nothing(fault_server:
     assert "complete" not in operations
 
 
+def test_an_abort_is_not_waited_for_for_ever(fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "ABORT_SECONDS", 0.3)
+    begun = time.monotonic()
+    with pytest.raises(PermissionDeniedError):
+        store_on(fault_server).put("stalled-abort/a", bytes(12 << 20))
+    assert time.monotonic() - begun < 10
+
+
 @pytest.mark.parametrize("write", ["put", "open_writer"])
 def test_an_upload_cancelled_while_it_begins_leaves_nothing(fault_server: FaultServer, write: str) -> None:
     store = store_on(fault_server)
@@ -174,6 +184,22 @@ def test_an_upload_interrupted_while_it_begins_leaves_nothing(fault_server: Faul
         store.put("slow-create/a", bytes(12 << 20))
     operations = [request["operation"] for request in fault_server.requests("slow-create")]
     assert operations == ["create", "abort"]
+
+
+@pytest.mark.parametrize("key", ["a\x01b", "\x1f", "\ufffe", "a b"])
+def test_a_key_that_no_document_can_hold_is_asked_for_percent_encoded(fault_server: FaultServer, key: str) -> None:
+    store = store_on(fault_server, raw_keys=True)
+    store.put(key, bytes(6 << 20), use_multipart=True)
+    asked = [request for request in fault_server.requests() if request["operation"] in ("create", "complete")]
+    assert {"encoding-type=url" in request["target"] for request in asked} == {key != "a b"}
+
+
+def test_an_upload_whose_beginning_cannot_be_read_is_aborted(fault_server: FaultServer) -> None:
+    with pytest.raises(CorruptResponseError, match="unreadable-create/a"):
+        store_on(fault_server).put("unreadable-create/a", bytes(6 << 20), use_multipart=True)
+    begun, aborted = fault_server.requests("unreadable-create")
+    assert (begun["operation"], aborted["operation"]) == ("create", "abort")
+    assert "uploadId=upload-x" in aborted["target"]
 
 
 def test_an_upload_whose_last_reply_is_lost_is_found_complete(fault_server: FaultServer) -> None:

@@ -16,6 +16,7 @@ cdef class Batch:
     :param signer: signs every request, unless an item brings its own.
     :param keep_head: keep the header lines of successful replies (those of others are always kept).
     :param each: have news of every finished item, not only of failures and of the end.
+    :param safe: sent twice, a request does no harm; else one that the server may have got is never sent again unasked.
     :param most_in_flight: how many requests may be in flight at once.
     :param window: how many bytes of bodies may be in flight or finished but not released, 0 for no limit.
     :param most_body: how large the body of a success can be, if it is right; 0 for any size.
@@ -31,8 +32,8 @@ cdef class Batch:
     cdef public object wake_after   # seconds after which a waiting driver comes back without news, or None
 
     def __cinit__(self, str origin, str method, ClientSettings settings, *, headers=(), Signer signer=None,
-                  bint keep_head=False, bint each=False, Py_ssize_t most_in_flight=64, int64_t window=0,
-                  int64_t most_body=0):
+                  bint keep_head=False, bint each=False, bint safe=True, Py_ssize_t most_in_flight=64,
+                  int64_t window=0, int64_t most_body=0):
         cdef BatchC* batch = <BatchC*>calloc(1, sizeof(BatchC))
         if batch == NULL:
             raise MemoryError
@@ -53,6 +54,7 @@ cdef class Batch:
         settings_keep(&batch.settings, settings.c)
         batch.keep_head = keep_head
         batch.each = each
+        batch.safe = safe
         batch.most_in_flight = batch.limit = most_in_flight
         batch.window = window
         batch.most_body = most_body

@@ -105,7 +105,7 @@ cdef void slot_stop(Slot* slot) noexcept nogil:
         close_wire(slot.wire)
     elif slot.shard != NULL:
         lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_REQUEST_SIZE, <void*>&size)
-        slot.item.sent = size > 0
+        slot.item.sent = slot.item.whole = size > 0     # of what libcurl sends, the end is not known
         lib.curl_multi_remove_handle(slot.shard.multi, slot.easy)
         slot.shard.active -= 1
         slot.shard = NULL
@@ -123,6 +123,7 @@ cdef void conclude(LoopC* loop, Slot* slot, int result, bint reused) noexcept no
     if result == curl.CURLE_OK and slot.headed and leads_on(slot.item):
         result = follow(slot)
         again = result == curl.CURLE_OK
+        slot.item.sent = slot.item.whole = False        # to be led elsewhere is no attempt
     if again:
         try_again(loop, slot)
     else:
@@ -160,15 +161,16 @@ cdef void put_back(LoopC* loop, Slot* slot) noexcept nogil:
 
 
 cdef bint never_arrived(LoopC* loop, Slot* slot, int* result, bint reused) noexcept nogil:
-    """Tell whether a request failed before the server could know of it, and may at once be sent again.
+    """Tell whether a request may at once be sent again: the server does not know of it, or it does no harm twice.
 
     Either the idle connections that libcurl tried, up to six, had all died, or descriptors are short and there will be
     some when another transfer ends. Where none is under way that is an error, which is named here.
     """
     cdef int fd
     if result[0] in (curl.CURLE_GOT_NOTHING, curl.CURLE_SEND_ERROR, curl.CURLE_RECV_ERROR):
-        if not reused or slot.item.status or slot.item.fresh:
+        if not reused or slot.item.status or slot.item.fresh or (slot.item.whole and not slot.item.batch.safe):
             return False
+        slot.item.lost |= slot.item.whole
         slot.item.fresh = True
         return True
     if result[0] != curl.CURLE_COULDNT_CONNECT:

@@ -64,6 +64,8 @@ cdef struct Item:
     int result              # CURLcode
     int status
     bint sent               # in the last try, or a part of it: there was a connection
+    bint whole              # all of it was: the server may have acted on it
+    bint lost               # the answer to a try that was sent whole never came
     int64_t content_length
     int64_t range_start     # Content-Range of the reply, -1 where absent
     int64_t range_end
@@ -103,6 +105,7 @@ cdef struct BatchC:
     char* method
     bint is_get
     bint is_head
+    bint safe               # sent twice it does no harm
     curl.slist* headers
     SettingsC* settings
     SignerC* signer
@@ -378,11 +381,11 @@ cdef void batch_poke(BatchC* batch) noexcept nogil:
 
 
 cdef void batch_unclaim(Item* item) noexcept nogil:
-    """Take back an item whose transfer was dropped, as if it had not been tried: it is the next to be claimed."""
+    """Take back an item whose transfer was dropped: it is the next to be claimed. What was not sent was no attempt."""
     cdef BatchC* batch = item.batch
     pthread_mutex_lock(&batch.mutex)
     item.state = WAITING
-    item.attempts -= 1
+    item.attempts -= not item.sent
     item.due_ns = 0
     item.next = batch.retries
     batch.retries = item

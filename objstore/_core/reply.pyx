@@ -5,14 +5,15 @@ cdef class Reply:
     """What came for one request: status, headers and body; or libcurl's error, where none came.
 
     ``status`` is 0 without a reply; ``error`` is None unless the transfer failed; ``curl_code`` is its CURLcode;
-    ``sent`` tells whether any of the request was sent.
+    ``sent`` tells whether any of the request was sent, ``lost`` whether it was sent whole, in this try or an earlier
+    one, and no answer came: the server may have acted on it.
     ``start``, ``end`` and ``total`` are the reply's Content-Range, half-open, -1 where absent. ``kept`` is how many
     bytes of the body are put aside for the next try; ``replaced`` tells that those of an earlier try were dropped,
     because the object is another by now.
     """
     cdef readonly Py_ssize_t index
     cdef readonly int status, curl_code, attempts
-    cdef readonly bint sent, replaced
+    cdef readonly bint sent, replaced, lost
     cdef readonly object error
     cdef readonly Bytes body
     cdef readonly int64_t start, end, total, content_length, kept
@@ -55,6 +56,7 @@ cdef Reply item_reply(Item* item, dict held):
     reply.attempts = item.attempts
     reply.sent = item.sent
     reply.replaced = item.replaced
+    reply.lost = item.lost
     reply.error = item.error.decode("utf-8", "replace") if item.error != NULL else None
     reply.body = item_body(item, held)
     reply.start = item.range_start - item.resumed if item.range_start >= 0 else -1

@@ -212,6 +212,7 @@ cdef void send_request(Wire* wire) noexcept nogil:
             break
         wire.sent += taken
         item.sent = True
+        item.whole = wire.sent == size
         wire.slot.progress_ns = wire.loop.now_ns
     if taken == FILE_ENDED:
         fail_wire(wire, curl.CURLE_ABORTED_BY_CALLBACK, NULL)

@@ -390,7 +390,7 @@ cdef SignerC* borrow_signer(Item* item) noexcept nogil:
 cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     item_forget_reply(item)
     item.status = 0
-    item.sent = item.replaced = False
+    item.sent = item.whole = item.replaced = False
     item.resumed = 0
     item.tag = item.modified = 0
     item.result = curl.CURLE_OK
@@ -422,7 +422,7 @@ cdef bint slot_prepare(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     if not plain_get:
         slot_set_method(slot, item)
         settings_keep(&slot.configured, NULL)
-    if item.fresh:
+    if item.fresh or not item.batch.safe:       # on a used connection that dies, libcurl would send it twice
         set_long(slot.easy, curl.CURLOPT_FRESH_CONNECT, 1)
         settings_keep(&slot.configured, NULL)
     if not write_url(slot, item) or not chain_headers(slot, item, &lines):

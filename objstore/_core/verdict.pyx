@@ -111,6 +111,7 @@ cdef void slot_conclude(Slot* slot, int result) noexcept nogil:
         words = b"the reply broke off in its head"
     item.result = result
     if result != curl.CURLE_OK:
+        item.lost |= item.whole
         item.error = strdup(words if words[0] else lib.curl_easy_strerror(result))
         settings_keep(&slot.configured, NULL)
         if may_resume(slot, item):

@@ -53,7 +53,7 @@ def split_endpoint(endpoint: str, allow_http: bool) -> tuple[str, str]:
 
 
 def client_settings(
-    values: Mapping[str, Any], scheme: str, user_agent: str, *, redirects: str | None = None
+    values: Mapping[str, Any], scheme: str, user_agent: str, *, redirects: str | None = None, patience: float = 1
 ) -> ClientSettings:
     """Return the engine's settings for a store.
 
@@ -62,6 +62,7 @@ def client_settings(
         scheme: ``http`` or ``https``: which proxy of the environment counts.
         user_agent: The User-Agent where the caller set none.
         redirects: The schemes that a redirect of a GET or HEAD may lead to, separated by commas; None to follow none.
+        patience: How many times as long as usual to wait for a reply to begin.
     """
     proxies = _proxies()
     proxy = values["proxy_url"]
@@ -80,7 +81,7 @@ def client_settings(
         http_version=_http_version(values),
         shuffle_addresses=values["randomize_addresses"],
         connect_timeout=values["connect_timeout"],
-        first_byte_timeout=values["first_byte_timeout"],
+        first_byte_timeout=patience * values["first_byte_timeout"],
         stall_timeout=values["stall_timeout"],
         timeout=values["timeout"] or 0,
         max_idle=values["pool_idle_timeout"] or 20,

@@ -29,6 +29,9 @@ LARGEST_DOCUMENT = 64 << 20
 LARGEST_WORD = 1 << 20
 """How large the reply to a request may be that only wants to know how it went."""
 
+READS = ("GET", "HEAD", "PROPFIND")
+"""The methods that change nothing."""
+
 RENEW_SECONDS = 240.0
 """How long one signature is used: services take it for 15 minutes, retries and clocks need some of them."""
 
@@ -50,6 +53,7 @@ class Exchange:
         name: The key of a request by its index, for errors.
         detail: What more to say about a request, behind its key.
         safe: Whether a request may be sent twice without harm.
+        patient: Whether the server may keep silent for long before it answers: it has much to do.
         background: Whether the engine goes on while the caller does something else between two `news`.
         most_body: How large the body of a success may be, 0 for any size; None for what the method tells.
     """
@@ -62,6 +66,7 @@ class Exchange:
         *,
         detail: Callable[[int], str] = lambda _: "",
         safe: bool = True,
+        patient: bool = False,
         background: bool = False,
         keep_head: bool = False,
         each: bool = False,
@@ -79,6 +84,7 @@ class Exchange:
         self._own: dict[int, Shape] = {}
         self._progress: dict[int, _Progress] = {}
         self._refreshed: set[int] = set()
+        self._left_open: set[int] = set()
         self._counted = 0
         self._signed = service.policy.clock()
         lines, signer = service.prepare(shape)
@@ -87,11 +93,12 @@ class Exchange:
         self.batch = Batch(
             service.origin,
             shape.method,
-            service.settings,
+            service.patient_settings if patient else service.settings,
             headers=lines,
             signer=signer,
             keep_head=keep_head,
             each=each,
+            safe=safe,
             most_in_flight=most_in_flight,
             window=window,
             most_body=_largest_reply(shape.method) if most_body is None else most_body,
@@ -177,6 +184,14 @@ class Exchange:
         finally:
             self.close()
 
+    def finish_within(self, seconds: float) -> Plan[None]:
+        """Add no more requests, and wait for all there are, but no longer than so many seconds."""
+        self.seal()
+        try:
+            yield from self._linger(seconds)
+        finally:
+            self.close()
+
     def _linger(self, patience: float) -> Plan[None]:
         """Wait a little longer for what is on its way."""
         clock = self._service.policy.clock
@@ -208,6 +223,8 @@ class Exchange:
         """Send a failed request again, or let its error stand."""
         service = self._service
         failure = service.understand(reply, self._shape.method)
+        if reply.lost or (reply.error is None and failure.row.leaves_open):
+            self._left_open.add(reply.index)
         service.policy.budget.note(0, 1)
         if failure.row.throttled:
             self.batch.throttle(reply.index)
@@ -217,7 +234,8 @@ class Exchange:
         again = yield from self._with_fresh_credential(reply.index, failure)
         progress = self._progress_of(reply)
         tries = reply.attempts - progress.attempts
-        wait = 0.0 if again else service.policy.delay(failure, tries, progress.at, safe=self._safe)
+        unsafe = reply.lost and not self._safe
+        wait = 0.0 if again else None if unsafe else service.policy.delay(failure, tries, progress.at, safe=self._safe)
         if wait is None:
             self.errors[reply.index] = self._error(reply, failure)
             self.batch.give_up(reply.index)
@@ -226,8 +244,10 @@ class Exchange:
 
     def _error(self, reply: Reply, failure: Failure) -> BaseError:
         """Make the error of a request that failed for good."""
-        index = reply.index
-        return self._service.error(reply, failure, self._shape.method, self._name(index), self._detail(index))
+        index, method = reply.index, self._shape.method
+        maybe_applied = index in self._left_open and method not in READS
+        name, detail = self._name(index), self._detail(index)
+        return self._service.error(reply, failure, method, name, detail, maybe_applied=maybe_applied)
 
     def _with_fresh_credential(self, index: int, failure: Failure) -> Plan[bool]:
         """Tell whether a request that was refused for its credential or clock is worth one more try at once."""

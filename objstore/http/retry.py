@@ -61,6 +61,11 @@ class Row(NamedTuple):
     again: str = "never"
     throttled: bool = False
 
+    @property
+    def leaves_open(self) -> bool:
+        """Whether the server may have acted on the request all the same."""
+        return self.again in ("safe", "once")
+
 
 CURL_ROWS: dict[int, Row] = {
     1: Row(CorruptResponseError, "the reply is not HTTP", "once"),

@@ -48,6 +48,8 @@ class Service:
         headers: Headers sent with every request.
         most_in_flight: The most requests of one call in flight, whatever the call asks for; None for no limit.
         prefix: What the store puts in front of paths: errors name them without it.
+        patient_settings: How to connect for requests that the service may be silent about for long; as the others, if
+            not given.
     """
 
     def __init__(
@@ -61,10 +63,12 @@ class Service:
         headers: Mapping[str, str] | None = None,
         most_in_flight: int | None = None,
         prefix: str = "",
+        patient_settings: ClientSettings | None = None,
     ) -> None:
         self.dialect = dialect
         self.move_to(origin)
         self.settings = settings
+        self.patient_settings = patient_settings or settings
         self.policy = policy
         self.identity = identity
         self.most_in_flight = most_in_flight
@@ -150,7 +154,9 @@ class Service:
         """Return the path of a key, as the caller gave it."""
         return key.removeprefix(self._prefix)
 
-    def error(self, reply: Reply, failure: Failure, method: str, key: str, detail: str = "") -> BaseError:
+    def error(
+        self, reply: Reply, failure: Failure, method: str, key: str, detail: str = "", *, maybe_applied: bool = False
+    ) -> BaseError:
         """Make the error of a request that failed for good."""
         reason = failure.code or (f"HTTP {reply.status}" if reply.status else "no reply")
         said = f": {failure.message}" if failure.message else ""
@@ -165,6 +171,7 @@ class Service:
             code=failure.code,
             request_id=reply.headers.get(self.dialect.request_id),
             attempts=reply.attempts,
+            maybe_applied=maybe_applied,
         )
 
     def _hint(self, reply: Reply, failure: Failure) -> str | None:

@@ -127,6 +127,11 @@ _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 
 
+def can_hold(text: str) -> bool:
+    """Tell whether XML 1.0 has a way to write a text."""
+    return _ILLEGAL.search(text) is None
+
+
 def build(tag: str, content: Content, *, namespace: str = "") -> bytes:
     """Write a request body.
 

@@ -46,6 +46,8 @@ def copy(
         InvalidPathError: A path is none, or `from_` has a slash at an end: without it, it would name another object.
         NotFoundError: There is no such object.
         AlreadyExistsError: There is an object at `to`, and it may not be replaced.
+        NotSupportedError: It may not be replaced, and the service has no known way to see to that: say by the setting
+            `copy_if_not_exists` what it has.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
     """
@@ -118,6 +120,7 @@ def rename(
         InvalidPathError: A path is none, or has a slash at an end: without it, it would name another object.
         NotFoundError: There is no such object.
         AlreadyExistsError: There is an object at `to`, and it may not be replaced.
+        NotSupportedError: It may not be replaced, and the service has no known way to see to that, as for `copy`.
     """
     source, target = store.exact_key(from_), store.exact_key(to)
     if source != target:

@@ -249,7 +249,9 @@ def put(
         tags: Tags to give it, where the store keeps tags.
         mode: ``"overwrite"``, ``"create"``, or ``{"e_tag": ...}`` for the one version that may be replaced.
         use_multipart: Whether to send it in parts, where the service takes parts; by itself above `chunk_size`.
-        chunk_size: The size of a part in bytes; more where the service wants fewer or larger ones.
+        chunk_size: The size of a part in bytes; more where the service wants fewer or larger ones. Parts are of one
+            size, as some services want them, unless what is read turns out to be more than 9,000 of them, on S3; a
+            warning says so then.
         max_concurrency: How many parts are in flight.
         progress: Is called with how many parts are sent, how many there are so far, and the bytes sent.
 

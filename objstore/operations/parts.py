@@ -5,6 +5,7 @@ Its one invariant: it ends as a whole object, or no part stays behind.
 
 from __future__ import annotations
 
+import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from objstore.interface.values import Source, WriteOptions
     from objstore.plans.effects import Plan
     from objstore.types import Progress, PutResult
+
+
+LARGEST_PART = 5 << 30
+"""The most bytes that services take as one part."""
 
 
 class Parts:
@@ -37,14 +42,29 @@ class Parts:
         self._most_parts = most_parts
         self._most_in_flight = most_in_flight
         self._progress = progress
+        self._grown = False
 
     @property
     def next_size(self) -> int:
-        """The size of the next part: it doubles with every tenth of the parts there may be, for streams without end."""
-        return self._part_size << (self._upload.total * 10 // self._most_parts)
+        """The size of the next part: all are equal, as some services want them, until they would be too many.
+
+        The last tenth of the parts there may be doubles in size with every hundredth, for streams without end.
+        """
+        beyond = self._upload.total - self._most_parts * 9 // 10
+        if beyond < 0:
+            return self._part_size
+        return min(self._part_size << (1 + beyond * 100 // self._most_parts), max(LARGEST_PART, self._part_size))
 
     def add(self, part: Source) -> Plan[None]:
         """Send one more part, and wait until not too many are on their way; raise the error of one that failed."""
+        if part.size > self._part_size and not self._grown:
+            self._grown = True
+            warnings.warn(
+                f"{self._upload.total} parts of {self._part_size} bytes have been sent, and the others have to be "
+                "larger, which some services (Cloudflare R2) refuse when the upload ends: give a larger chunk_size, or "
+                "buffer_size for a file that is written",
+                stacklevel=2,
+            )
         self._upload.add_part(part)
         yield from self._settle(self._most_in_flight)
 

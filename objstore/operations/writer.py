@@ -5,10 +5,14 @@ Its one invariant: the object appears as a whole when the writer is closed, or n
 
 from __future__ import annotations
 
+import atexit
 import io
+import os
 import sys
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from objstore._core import Buffer
 from objstore.interface.values import Source, WriteOptions
@@ -34,6 +38,9 @@ PARTS_IN_FLIGHT = 12
 
 SMALL = 64 << 10
 """Pieces below this size are gathered in one, larger ones are kept by themselves."""
+
+_open: WeakSet[Writer] = WeakSet()
+"""The writers that have not been closed."""
 
 
 class Writer:
@@ -63,6 +70,12 @@ class Writer:
         self._tail = bytearray()
         self._have = 0
         self._parts: Parts | None = None
+        self._process = os.getpid()
+        _open.add(self)
+
+    def __repr__(self) -> str:
+        """Return the path."""
+        return f"{type(self).__name__}({self.path!r})"
 
     def check_open(self) -> None:
         """Raise if the file has been closed: as obstore an OSError, as Python's files a ValueError."""
@@ -106,8 +119,11 @@ class Writer:
             yield from parts.drop()
 
     def abandon(self, file: object) -> None:
-        """Drop what has been written to a file that nobody has closed and nobody can any more, and warn of it."""
-        if not self.closed:
+        """Drop what has been written to a file that nobody has closed and nobody can any more, and warn of it.
+
+        A forked child does not own the file.
+        """
+        if not self.closed and self._process == os.getpid():
             run(self.abort())
             warnings.warn(
                 f"{file!r} was never closed: nothing has been written", ResourceWarning, stacklevel=2, source=file
@@ -153,6 +169,17 @@ class Writer:
                 self._provider, key, self._options, self._part_size, self._most_in_flight
             )
         yield from self._parts.add(source)
+
+
+@atexit.register
+def _abandon_all() -> None:
+    """Drop what has been written to files that are open when the interpreter ends: after this, nothing can be sent."""
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            warnings.simplefilter("always", ResourceWarning)  # what is lost is not lost in silence
+        for left in list(_open):
+            with suppress(Exception):
+                left.abandon(left)
 
 
 def writer(

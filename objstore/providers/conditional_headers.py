@@ -11,7 +11,11 @@ from objstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, No
 from objstore.http.client import http_date
 
 if TYPE_CHECKING:
-    from objstore.interface.values import Conditions, WriteOptions
+    from objstore.interface.values import Conditions, Fetched, WriteOptions
+    from objstore.plans.effects import Plan
+    from objstore.types import ObjectMeta
+
+IT_MAY_BE_OURS = "What is there now may be what was written, or another's: read it to find out."
 
 
 def read_headers(conditions: Conditions) -> dict[str, str]:
@@ -46,7 +50,38 @@ def write_error(error: BaseError, options: WriteOptions) -> BaseError:
     return error
 
 
-def as_kind(kind: type[BaseError], error: BaseError) -> BaseError:
+def look_after(error: BaseError, options: WriteOptions, head: Plan[Fetched]) -> Plan[BaseError]:
+    """Say what a conditional write may have done whose answer was lost, by what is there now.
+
+    That another has come first cannot be told from that this write has: two may have written the same bytes.
+    """
+    if options.mode == "overwrite" or not error.maybe_applied:
+        return error
+    try:
+        found = yield from what_is_there(head)
+    except BaseError:
+        return error
+    return after_all(error, options, found)
+
+
+def what_is_there(head: Plan[Fetched]) -> Plan[ObjectMeta | None]:
+    """Return what is known about an object, None where there is none."""
+    try:
+        return (yield from head).meta
+    except NotFoundError:
+        return None
+
+
+def after_all(error: BaseError, options: WriteOptions, found: ObjectMeta | None) -> BaseError:
+    """Return the error of a write that may have been done, given what is there now."""
+    if options.mode == "create":
+        return as_kind(AlreadyExistsError, error, IT_MAY_BE_OURS) if found is not None else error
+    if isinstance(options.mode, str) or (found is not None and found["e_tag"] == options.mode.get("e_tag")):
+        return error
+    return as_kind(PreconditionError, error, IT_MAY_BE_OURS)
+
+
+def as_kind(kind: type[BaseError], error: BaseError, hint: str | None = None) -> BaseError:
     """Return the same error as another kind."""
-    fields = {name: getattr(error, name) for name in ("store", "path", "status", "code", "request_id", "attempts")}
-    return kind(str(error), **fields)
+    names = ("store", "path", "status", "code", "request_id", "attempts", "maybe_applied")
+    return kind(str(error), hint=hint, **{name: getattr(error, name) for name in names})

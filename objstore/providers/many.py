@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from objstore.http.exchange import Exchange
-from objstore.providers.conditional_headers import write_error
+from objstore.providers.conditional_headers import look_after, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from objstore.http.retry import Failure
     from objstore.http.service import Service
     from objstore.http.shape import Shape
-    from objstore.interface.values import Source, WriteOptions
+    from objstore.interface.values import Fetched, Source, WriteOptions
+    from objstore.plans.effects import Plan
     from objstore.types import ObjectMeta, PutResult
 
 
@@ -58,6 +59,7 @@ class PutMany(Exchange):
         items: The keys and what is written there.
         options: How.
         result: Reads the result of a write out of a reply.
+        head: Asks what is there, where the answer to a write with a condition was lost.
         most_in_flight: How many are in flight.
         background: Whether they go on while a failure is dealt with.
     """
@@ -69,6 +71,7 @@ class PutMany(Exchange):
         items: Sequence[tuple[str, Source]],
         options: WriteOptions,
         result: Callable[[Reply], PutResult],
+        head: Callable[[str], Plan[Fetched]],
         most_in_flight: int,
         *,
         background: bool = False,
@@ -82,8 +85,10 @@ class PutMany(Exchange):
             keep_head=True,
             most_in_flight=most_in_flight,
         )
+        self._items = items
         self._options = options
         self._result = result
+        self._head = head
 
     def results(self) -> list[PutResult | None]:
         """Return the result of each write, in order; None where it failed."""
@@ -93,6 +98,14 @@ class PutMany(Exchange):
     def bytes_received(self) -> int:
         """None that count: the replies to writes have no bodies of objects."""
         return 0
+
+    def _decide(self, reply: Reply) -> Plan[None]:
+        yield from super()._decide(reply)
+        error = self.errors.get(reply.index)
+        if error is not None:
+            self.errors[reply.index] = yield from look_after(
+                error, self._options, self._head(self._items[reply.index][0])
+            )
 
     def _error(self, reply: Reply, failure: Failure) -> BaseError:
         return write_error(super()._error(reply, failure), self._options)

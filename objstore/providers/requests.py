@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from objstore._core import Reply, encode_path
-from objstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from objstore.exceptions import BaseError, NotFoundError
 from objstore.http.client import parse_http_date
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, RESERVED, WHOLE, Conditions, Fetched, Range, Reads, Source, WriteOptions
-from objstore.providers.conditional_headers import read_headers, write_error, write_headers
+from objstore.providers.conditional_headers import read_headers, write_headers
 from objstore.providers.many import HeadMany, PutMany
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
 
@@ -187,20 +187,9 @@ class Requests:
 
     def put(self, key: str, source: Source, options: WriteOptions) -> Plan[PutResult]:
         """Write one object in one request."""
-        yield from self.service.refresh()
-        exchange = Exchange(
-            self.service,
-            self.shape_with(self.put_headers(options), source),
-            lambda _: key,
-            safe=options.mode == "overwrite",
-            keep_head=True,
-        )
-        exchange.add(self.target(key), body=source.data)
-        try:
-            reply = yield from exchange.only()
-        except BaseError as error:
-            raise write_error(error, options) from None
-        return self.put_result(reply)
+        exchange = yield from self.put_many([(key, source)], options, most_in_flight=1)
+        yield from exchange.finish()
+        return self.put_result(exchange.reply())
 
     def put_many(
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
@@ -208,12 +197,16 @@ class Requests:
         """Begin to write many objects, each in one request."""
         yield from self.service.refresh()
         shared = Shape("PUT", self.put_headers(options), UNSIGNED_PAYLOAD)
-        exchange = PutMany(self.service, shared, items, options, self.put_result, most_in_flight)
+        exchange = PutMany(self.service, shared, items, options, self.put_result, self.now_at, most_in_flight)
         for key, source in items:
             own = self.shape_with(shared.headers, source)
             exchange.add(self.target(key), shape=None if own == shared else own, body=source.data)
         exchange.seal()
         return exchange
+
+    def now_at(self, key: str) -> Plan[Fetched]:
+        """Read what is known about an object that may just have been written."""
+        return self.head(key, ANY)
 
     def put_headers(self, options: WriteOptions) -> dict[str, str]:
         """Return the headers of a write."""
@@ -247,16 +240,7 @@ class Requests:
         for key in keys:
             exchange.add(self.target(key))
         yield from exchange.finish()
-        return {keys[index]: error for index, error in exchange.errors.items()}
-
-    def must_be_absent(self, key: str) -> Plan[None]:
-        """Look before a copy that must not overwrite: many services ignore the condition on the copy itself."""
-        try:
-            yield from self.head(key, ANY)
-        except NotFoundError:
-            return
-        path = self.service.path(key)
-        raise AlreadyExistsError(f"{key!r} exists already", store=self.service.dialect.store, path=path)
+        return {keys[index]: error for index, error in exchange.errors.items() if not _is_gone(error)}
 
     def target(self, key: str, query: Sequence[tuple[str, str]] = ()) -> bytes:
         """Return path and query of a key; of the bucket itself, where there is none."""
@@ -272,6 +256,11 @@ class Requests:
             return b""
         text = "&".join(part for part in (self._query, canonical_query(query)) if part)
         return b"?" + text.encode()
+
+
+def _is_gone(error: BaseError) -> bool:
+    """Tell whether a delete whose answer was lost has been carried out: asked again, nothing is there."""
+    return error.maybe_applied and isinstance(error, NotFoundError)
 
 
 def _size(reply: Reply, range: Range) -> int:

@@ -67,6 +67,7 @@ CANNOT = {
     },
     "rclone": {
         "conditions": "rclone ignores If-Match, If-None-Match and the like",
+        "copies that replace nothing": "rclone ignores every condition on a copy, and on the end of an upload in parts",
         "ETags of uploads in parts": "rclone answers CompleteMultipartUpload with an ETag that it then forgets",
         "keys below keys": "rclone keeps keys as files in folders, and none can be both",
         "quotes in listings": "rclone lists ETags without their quotes",
@@ -229,6 +230,7 @@ class Bucket:
             "secret_access_key": self.server.secret_access_key,
             "client_options": {"allow_http": True},
             "retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
+            "copy_if_not_exists": None if self.server.name == "rclone" else "multipart",
         }
         given = {name: value for name, value in {**usual, **changes}.items() if value is not None}
         return S3Store(given.pop("bucket", self.name), **given)

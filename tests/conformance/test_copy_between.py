@@ -39,6 +39,7 @@ async def test_to_and_from_the_memory(bucket: Bucket, mode: Mode, size: int) -> 
         assert bucket.unfinished() == []
 
 
+@pytest.mark.needs("copies that replace nothing")
 async def test_what_exists_is_not_replaced(store: Face, other_store: Store) -> None:
     await store.put("a", b"new")
     for target in (other_store, MemoryStore()):

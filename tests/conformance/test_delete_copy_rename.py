@@ -102,12 +102,21 @@ async def test_copy_overwrites(store: Face, mode: Mode) -> None:
 
 
 async def test_copy_of_what_does_not_exist(store: Face) -> None:
-    for overwrite in (True, False):
-        with pytest.raises(exceptions.NotFoundError, match="missing"):
-            await store.copy("missing", "b", overwrite=overwrite)
+    with pytest.raises(exceptions.NotFoundError, match="missing"):
+        await store.copy("missing", "b")
     assert await paths(store) == []
 
 
+@pytest.mark.needs("copies that replace nothing")
+@pytest.mark.parametrize("operation", ["copy", "rename"])
+async def test_what_does_not_exist_is_not_copied_to_where_nothing_is(store: Face, operation: str) -> None:
+    with pytest.raises(exceptions.NotFoundError, match="missing") as error:
+        await getattr(store, operation)("missing", "b", overwrite=False)
+    assert error.value.path == "missing"
+    assert await paths(store) == []
+
+
+@pytest.mark.needs("copies that replace nothing")
 @pytest.mark.parametrize("operation", ["copy", "rename"])
 async def test_what_exists_is_not_overwritten(store: Face, mode: Mode, operation: str) -> None:
     await put(store, "a", "b")
@@ -118,6 +127,17 @@ async def test_what_exists_is_not_overwritten(store: Face, mode: Mode, operation
     assert await mode(await store.get("b")).bytes() == b"b"
     await getattr(store, operation)("a", "c", overwrite=False)
     assert await mode(await store.get("c")).bytes() == b"a"
+
+
+@pytest.mark.needs("copies that replace nothing", "attributes")
+async def test_a_copy_that_replaces_nothing_is_a_whole_copy(store: Face, mode: Mode) -> None:
+    attributes = {"Content-Type": "text/x-test", "mine": "1"}
+    for name, data in (("empty", b""), ("some", SMALL)):
+        await store.put(name, data, attributes=attributes)
+        await store.copy(name, f"{name} copied", overwrite=False)
+        result = await store.get(f"{name} copied")
+        assert {each: result.attributes.get(each) for each in attributes} == attributes
+        assert await mode(result).bytes() == data
 
 
 # --- rename

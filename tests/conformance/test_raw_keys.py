@@ -63,3 +63,15 @@ async def test_they_are_copied_renamed_and_deleted(raw_store: Face) -> None:
 async def test_keys_that_no_service_has(raw_store: Face, key: str) -> None:
     with pytest.raises(exceptions.InvalidPathError):
         await raw_store.put(key, b"")
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_keys_that_no_document_can_hold_are_deleted(raw_store: Face, bulk: bool) -> None:
+    keys = ["p/a\x01b", "p/\x1f\x7f", "p/\ufffe", "p/plain", "p/\x0b"]
+    for key in (*keys, "kept"):
+        await raw_store.put(key, b"1")
+    if bulk:
+        await raw_store.delete(keys)
+    else:
+        assert await raw_store.delete_prefix("p/") == len(keys)
+    assert [meta["path"] for meta in await raw_store.mode(raw_store.list()).collect()] == ["kept"]

@@ -323,6 +323,7 @@ def test_an_idle_connection_that_the_server_closed_is_seen(server: Server) -> No
     made = batch(server.origin, [f"/5/{index}?delay=0.01" for index in range(8)])
     assert run(settle(made)) == {}
     server.control("hang-up")
+    wait_until(lambda: server.seen()["open"] == 0)
     made = batch(server.origin, [f"/5/{index}" for index in range(8)])
     assert run(settle(made)) == {}
     assert {made.reply(index).attempts for index in range(8)} == {1}

@@ -9,13 +9,17 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import md5
-from itertools import count
+from itertools import accumulate, count
+from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from tests.faults.content import content
 from tests.faults.scenario import Reply
 
 GENERATED_SIZE = 1 << 20
+QUOTE = {'"': "&quot;"}
+COPY_LIMIT = 5 << 30
+MD5 = re.compile("[0-9a-f]{32}")
 LAST_MODIFIED = "Wed, 01 Jan 2025 00:00:00 GMT"
 
 
@@ -83,19 +87,39 @@ def asked_range(header: str | None, size: int) -> tuple[int, int] | None:
     return int(first), min(size, int(last) + 1 if last else size)
 
 
+def joined(parts: list[Object]) -> Object:
+    """Return the object that parts make, with S3's ETag where theirs are MD5 sums."""
+    sums = [part.etag.strip('"') for part in parts]
+    digest = md5(b"".join(map(bytes.fromhex, sums))).hexdigest() if all(map(MD5.fullmatch, sums)) else "copied"
+    starts = list(accumulate((part.size for part in parts), initial=0))
+
+    def read(start: int, end: int) -> bytes:
+        return b"".join(
+            part.read(max(start - begun, 0), min(end - begun, part.size))
+            for begun, part in zip(starts, parts, strict=False)
+            if begun < end and begun + part.size > start
+        )
+
+    return Object(starts[-1], f'"{digest}-{len(parts)}"', read)
+
+
 class Objects:
     """The stored objects and the unfinished uploads. Not thread-safe: the server locks."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Object] = {}
-        self.uploads: dict[str, dict[int, bytes]] = {}
+        self.uploads: dict[str, dict[int, Object]] = {}
         self.upload_ids = count(1)
 
     def answer(self, request: Request, reply: Reply) -> Response:
         """Carry the operation out and return its true response, but for the sizes and ranges that `reply` bends."""
         if request.operation in ("get", "head"):
             return self.get(request, reply)
-        handler: Callable[[Request], Response] = getattr(self, request.operation.replace("-", "_"))
+        name = request.operation.replace("-", "_")
+        if name in ("copy", "part_copy"):
+            copying: Callable[[Request, Reply], Response] = getattr(self, name)
+            return copying(request, reply)
+        handler: Callable[[Request], Response] = getattr(self, name)
         return handler(request)
 
     def get(self, request: Request, reply: Reply) -> Response:
@@ -117,16 +141,49 @@ class Objects:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{found.size}"
         return Response(206, headers, end - start - reply.shorten, lambda a, b: found.read(start + a, start + b))
 
-    def put(self, request: Request) -> Response:
-        if request.headers.get("if-none-match") == "*" and request.path in self.objects:
+    def refused(self, request: Request) -> Response | None:
+        """Return what a write is answered whose condition does not hold."""
+        there = self.objects.get(request.path)
+        if there is not None and request.headers.get("if-none-match") == "*":
             return error(412, "PreconditionFailed")
+        wanted = request.headers.get("if-match")
+        if wanted is None or (there is not None and there.etag == wanted):
+            return None
+        return error(404, "NoSuchKey") if there is None else error(412, "PreconditionFailed")
+
+    def put(self, request: Request) -> Response:
+        if refused := self.refused(request):
+            return refused
         self.objects[request.path] = stored(request.body)
         return Response(200, {"ETag": self.objects[request.path].etag})
 
-    def copy(self, request: Request) -> Response:
-        source = "/" + request.headers["x-amz-copy-source"].lstrip("/")
-        self.objects[request.path] = self.objects.get(source) or generated(Reply())
-        return text(200, f"<CopyObjectResult><ETag>{self.objects[request.path].etag}</ETag></CopyObjectResult>")
+    def source(self, request: Request, reply: Reply) -> Object:
+        """Return the object that a copy is of."""
+        path = "/" + unquote(request.headers["x-amz-copy-source"].lstrip("/"))
+        return self.objects.get(path) or generated(reply)
+
+    def copy(self, request: Request, reply: Reply) -> Response:
+        found = self.source(request, reply)
+        if refused := self.refused(request):
+            return refused
+        if found.size > COPY_LIMIT:
+            return error(400, "InvalidRequest")
+        self.objects[request.path] = found
+        return text(200, f"<CopyObjectResult><ETag>{found.etag}</ETag></CopyObjectResult>")
+
+    def part_copy(self, request: Request, reply: Reply) -> Response:
+        found = self.source(request, reply)
+        if request.headers.get("x-amz-copy-source-if-match", found.etag) != found.etag:
+            return error(412, "PreconditionFailed")
+        if request.query["uploadId"] not in self.uploads:
+            return error(404, "NoSuchUpload")
+        asked = asked_range(request.headers.get("x-amz-copy-source-range"), found.size)
+        start, end = asked or (0, found.size)
+        if end - start > COPY_LIMIT:
+            return error(400, "InvalidRequest")
+        part = Object(end - start, f'"{start}-{end}"', lambda a, b: found.read(start + a, start + b))
+        self.uploads[request.query["uploadId"]][int(request.query["partNumber"])] = part
+        return text(200, f"<CopyPartResult><ETag>{escape(part.etag, QUOTE)}</ETag></CopyPartResult>")
 
     def delete(self, request: Request) -> Response:
         self.objects.pop(request.path, None)
@@ -159,17 +216,23 @@ class Objects:
     def part(self, request: Request) -> Response:
         if request.query["uploadId"] not in self.uploads:
             return error(404, "NoSuchUpload")
-        self.uploads[request.query["uploadId"]][int(request.query["partNumber"])] = request.body
-        return Response(200, {"ETag": stored(request.body).etag})
+        part = stored(request.body)
+        self.uploads[request.query["uploadId"]][int(request.query["partNumber"])] = part
+        return Response(200, {"ETag": part.etag})
+
+    def list_parts(self, request: Request) -> Response:
+        if request.query["uploadId"] not in self.uploads:
+            return error(404, "NoSuchUpload")
+        return text(200, "<ListPartsResult></ListPartsResult>")
 
     def complete(self, request: Request) -> Response:
+        if refused := self.refused(request):
+            return refused
         parts = self.uploads.pop(request.query["uploadId"], None)
         if parts is None:
             return error(404, "NoSuchUpload")
-        bodies = [parts[number] for number in sorted(parts)]
-        digest = md5(b"".join(md5(body).digest() for body in bodies)).hexdigest()
-        self.objects[request.path] = stored(b"".join(bodies), f'"{digest}-{len(bodies)}"')
-        etag = escape(self.objects[request.path].etag, {'"': "&quot;"})
+        self.objects[request.path] = joined([parts[number] for number in sorted(parts)])
+        etag = escape(self.objects[request.path].etag, QUOTE)
         return text(200, f"<CompleteMultipartUploadResult><ETag>{etag}</ETag></CompleteMultipartUploadResult>")
 
     def abort(self, request: Request) -> Response:

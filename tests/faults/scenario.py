@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-OPERATIONS = ("get", "head", "put", "list", "create", "part", "complete", "abort", "delete", "delete-many", "copy")
+OPERATIONS = (
+    *("get", "head", "put", "list", "create", "part", "part-copy", "list-parts", "complete", "abort"),
+    *("delete", "delete-many", "copy"),
+)
 FAULTS = ("reset", "fin", "stall")
 
 

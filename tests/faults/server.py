@@ -43,9 +43,12 @@ def operation(method: str, key: str, query: dict[str, str], headers: dict[str, s
     if method == "POST":
         return "delete-many" if "delete" in query else "create" if "uploads" in query else "complete"
     if method == "PUT":
-        return "copy" if "x-amz-copy-source" in headers else "part" if "partNumber" in query else "put"
+        what = "part" if "partNumber" in query else "copy" if "x-amz-copy-source" in headers else "put"
+        return "part-copy" if what == "part" and "x-amz-copy-source" in headers else what
     if method == "DELETE":
         return "abort" if "uploadId" in query else "delete"
+    if method == "GET" and "uploadId" in query:
+        return "list-parts"
     return "list" if method == "GET" and not key else method.lower()
 
 

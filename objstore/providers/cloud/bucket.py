@@ -10,23 +10,15 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from objstore._core import Buffer, Bytes, Listing, Reply, encode_path
-from objstore.exceptions import (
-    AlreadyExistsError,
-    BaseError,
-    CorruptResponseError,
-    GenericError,
-    NotSupportedError,
-    PreconditionError,
-)
+from objstore._core import Buffer, Bytes, Listing, Reply
+from objstore.exceptions import BaseError, CorruptResponseError, GenericError
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.retry import Row
 from objstore.http.shape import Shape
-from objstore.http.xml import Element, build, parse
-from objstore.interface.values import ListQuery, Page, Source, WriteOptions
-from objstore.providers.cloud.documents import Documents
-from objstore.providers.cloud.upload import CHECKSUM, NAMESPACE, Upload
-from objstore.providers.conditional_headers import as_kind, write_headers
+from objstore.http.xml import build, can_hold, parse
+from objstore.interface.values import ListQuery, Page, Source
+from objstore.providers.cloud.upload import CHECKSUM, NAMESPACE
+from objstore.providers.cloud.writes import Guard, Writes
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
 
 if TYPE_CHECKING:
@@ -34,17 +26,17 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from objstore.http.service import Service
-    from objstore.interface.provider import Provider
     from objstore.plans.effects import Plan
 
 
-class Bucket(Documents):
+class Bucket(Writes):
     """A bucket of a service that speaks S3's dialect of HTTP and XML.
 
     Args:
         service: Where it is, and how requests to it are signed and judged.
         base: The path of the bucket, percent-encoded, without a trailing slash; empty where the host names it.
         bucket: The bucket's name.
+        guard: How a copy is kept from replacing an object; None: the service has no way.
         read_headers: Headers of every request that reads an object.
         write_headers: Headers of every request that creates an object (encryption and the like).
         sign_payload: Whether to sign the bodies of objects: it takes a hash of every byte.
@@ -63,6 +55,7 @@ class Bucket(Documents):
         base: str,
         bucket: str,
         *,
+        guard: Guard | None,
         write_headers: Mapping[str, str],
         read_headers: Mapping[str, str],
         sign_payload: bool,
@@ -71,12 +64,19 @@ class Bucket(Documents):
         checksum: bool,
         conditional_writes: bool,
     ) -> None:
-        super().__init__(service, base, read_headers=read_headers, write_headers=write_headers, tagging=tagging)
-        self.bucket = bucket
+        super().__init__(
+            service,
+            base,
+            bucket,
+            guard=guard,
+            read_headers=read_headers,
+            write_headers=write_headers,
+            tagging=tagging,
+            checksum=checksum,
+            conditional_writes=conditional_writes,
+        )
         self._sign_payload = sign_payload
         self._bulk_delete = bulk_delete
-        self._checksum = checksum
-        self._conditional_writes = conditional_writes
 
     def shape_with(self, headers: Mapping[str, str], source: Source) -> Shape:
         """Return the shape of a PUT with a body: its hash is signed, and told as its checksum, where that is wanted."""
@@ -87,43 +87,16 @@ class Bucket(Documents):
             headers = {**headers, CHECKSUM: base64.b64encode(bytes.fromhex(digest)).decode()}
         return Shape("PUT", headers, digest if self._sign_payload else UNSIGNED_PAYLOAD)
 
-    def put_headers(self, options: WriteOptions) -> dict[str, str]:
-        """Return the headers of a write."""
-        return {**self.object_headers(options), **self._condition(options)}
-
-    def _condition(self, options: WriteOptions) -> dict[str, str]:
-        """Return the header that makes a write conditional, unless the service is known to ignore it."""
-        headers = write_headers(options)
-        if headers and not self._conditional_writes:
-            raise NotSupportedError(
-                f"mode = {options.mode!r} needs a conditional write, and conditional_put is 'disabled'",
-                hint="Leave conditional_put out if the service has them, or the mode if it has not.",
-                store=self.service.dialect.store,
-            )
-        return headers
-
-    def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
-        """Begin a multipart upload (CreateMultipartUpload)."""
-        self._condition(options)
-        algorithm = {"x-amz-checksum-algorithm": "SHA256"} if self._checksum else {}
-        shape = Shape("POST", {**self.object_headers(options), **algorithm})
-        target = self.target(key, [("uploads", "")])
-        # the second is rclone's name for it
-        roots = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")
-
-        def upload(root: Element) -> Upload:
-            return Upload(self, key, root.find_text("UploadId"), options, most_in_flight)
-
-        root, _ = yield from self.document(shape, target, key, roots, safe=True, undo=lambda root: upload(root).abort())
-        return upload(root)
-
     # --- the rest
 
     def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
         """Delete objects (DeleteObject, DeleteObjects); return what failed, by key."""
         if len(keys) == 1 or not self._bulk_delete:
             return (yield from self.delete_singly(keys, most_in_flight))
-        return (yield from self._delete_in_bulk(keys, most_in_flight))
+        failed = yield from self._delete_in_bulk([key for key in keys if can_hold(key)], most_in_flight)
+        if rest := [key for key in keys if not can_hold(key)]:
+            failed |= yield from self.delete_singly(rest, most_in_flight)
+        return failed
 
     def _delete_in_bulk(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, BaseError]]:
         yield from self.service.refresh()
@@ -164,26 +137,6 @@ class Bucket(Documents):
                 code=code,
             )
         return failed
-
-    def can_copy_from(self, origin: Provider) -> bool:
-        """Tell whether the other is a bucket of the same service, for the same account."""
-        return isinstance(origin, Bucket) and self.service.is_same_as(origin.service)
-
-    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
-        """Copy an object here (CopyObject)."""
-        assert isinstance(origin, Bucket)
-        headers = {
-            **self.write_headers,
-            self.service.dialect.copy_source: "/" + encode_path(f"{origin.bucket}/{source}").decode(),
-        }
-        if not overwrite:
-            headers["If-None-Match"] = "*"
-            yield from self.must_be_absent(target)
-        shape = Shape("PUT", headers)
-        try:
-            yield from self.document(shape, self.target(target), source, ("CopyObjectResult",), safe=overwrite)
-        except PreconditionError as error:
-            raise as_kind(AlreadyExistsError, error) from None
 
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
         """Copy an object and delete the old one: the service cannot rename."""

@@ -6,10 +6,10 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Reply
-from objstore.exceptions import GenericError
+from objstore.exceptions import BaseError, CorruptResponseError, GenericError
 from objstore.http.exchange import Exchange
 from objstore.http.retry import Failure, Row
-from objstore.http.xml import Element, parse
+from objstore.http.xml import Element, can_hold, parse
 from objstore.plans.effects import Plan, Sleep
 from objstore.providers.requests import Requests
 
@@ -33,41 +33,65 @@ class Documents(Requests):
         roots: tuple[str, ...],
         *,
         safe: bool,
+        patient: bool = False,
+        detail: str = "",
         body: bytes = b"",
-        undo: Callable[[Element], Plan[None]] | None = None,
+        undo: Callable[[bytes], Plan[None]] | None = None,
     ) -> Plan[tuple[Element, Reply]]:
         """Send a request and return the document and the reply it came in; an error in a 200 is one like any other.
 
         Where there is an `undo`, an interrupted or cancelled caller waits a little for the reply, and undoes what it
-        tells of: nobody else would ever know.
+        tells of: nobody else would ever know. So does one that cannot read it.
         """
         policy = self.service.policy
-        begun, tries = policy.clock(), 0
+        begun, tries, sent, left_open = policy.clock(), 0, 0, False
         if body:
             shape = shape._replace(payload_hash=hashlib.sha256(body).hexdigest())
         while True:
             yield from self.service.refresh()
-            exchange = Exchange(self.service, shape, lambda _: key, safe=safe, keep_head=True)
+            exchange = Exchange(
+                self.service, shape, lambda _: key, detail=lambda _: detail, safe=safe, patient=patient, keep_head=True
+            )
             exchange.add(target, body=Buffer(body))
             try:
                 reply = yield from exchange.only(0 if undo is None else PATIENCE)
+                document = self._read(reply, roots, shape.method, key, detail)
             except GeneratorExit:
                 raise
-            except BaseException:
+            except BaseException as error:
                 if undo is not None and exchange.batch.succeeded(0):
-                    document = parse(bytes(exchange.reply().body), (*roots, "Error"))
-                    if document.tag != "Error":
-                        yield from undo(document)
+                    yield from undo(bytes(exchange.reply().body))
+                if isinstance(error, BaseError):
+                    error.maybe_applied |= left_open
+                    error.attempts = sent + (error.attempts or 0)
                 raise
-            tries += 1
-            document = parse(bytes(reply.body), (*roots, "Error"))
             if document.tag != "Error":
                 return document, reply
+            tries += 1
+            sent += reply.attempts
             failure = self._failure_in(document)
+            left_open |= failure.row.leaves_open
             wait = policy.delay(failure, tries, begun, safe=safe)
             if wait is None:
-                raise self.service.error(reply, failure, shape.method, key)
+                refused = self.service.error(reply, failure, shape.method, key, detail, maybe_applied=left_open)
+                refused.attempts = sent
+                raise refused
             yield Sleep(wait)
+
+    def _read(self, reply: Reply, roots: tuple[str, ...], method: str, key: str, detail: str) -> Element:
+        """Read the document of a reply; what is none leaves open whether the request was carried out."""
+        try:
+            return parse(bytes(reply.body), (*roots, "Error"))
+        except CorruptResponseError as error:
+            raise CorruptResponseError(
+                f"{method} {key!r}{detail} failed: the reply cannot be read. {error}",
+                hint=None if can_hold(key) else "No document can hold this key: write it by one request.",
+                store=self.service.dialect.store,
+                path=self.service.path(key),
+                status=reply.status,
+                attempts=reply.attempts,
+                maybe_applied=True,
+            ) from None
 
     def _failure_in(self, document: Element) -> Failure:
         code = document.find_text("Code")

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from objstore._core import encode_path
 from objstore.credentials.aws import Credential
@@ -33,10 +35,16 @@ from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.region import FIRST, ServiceToFind
 from objstore.providers.cloud.s3_options import S3_OPTIONS
+from objstore.providers.cloud.writes import Guard
 from objstore.settings.options import RetryOptions, Settings, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+PATIENCE = 20
+"""How many times as long as for other replies it is waited for those to requests that are much work."""
+
+_AMAZON = re.compile(r"(^|\.)amazonaws\.com(\.cn)?$", re.IGNORECASE)
 
 TABLE = Table("S3Store", ("aws_",), S3_OPTIONS)
 
@@ -107,6 +115,7 @@ def open_s3(
         service,
         base,
         bucket,
+        guard=_guard(values),
         read_headers={**payer, **_customer_key(values)},
         write_headers={**payer, **_encryption(values), **_default_type(values)},
         sign_payload=values["unsigned_payload"] is False,
@@ -120,12 +129,13 @@ def open_s3(
 def _service(values: Any, retry: RetryOptions, identity: SigV4, user_agent: str, prefix: str) -> tuple[Service, str]:
     """Return the service, and the path of the bucket below its origin."""
     bucket, virtual = values["bucket"], values["virtual_hosted_style_request"]
-    endpoint = values["endpoint_url_s3"] or values["endpoint"]
+    endpoint = _endpoint(values)
     origin, above = split_endpoint(endpoint or _amazon(values, identity.region), values["allow_http"])
     base = above if virtual else f"{above}/{encode_path(bucket).decode()}"
     options: dict[str, Any] = {
         "dialect": DIALECT,
         "settings": client_settings(values, origin.partition(":")[0], user_agent),
+        "patient_settings": client_settings(values, origin.partition(":")[0], user_agent, patience=PATIENCE),
         "policy": Policy(retry),
         "identity": identity,
         "headers": text_headers(values["default_headers"]),
@@ -135,6 +145,31 @@ def _service(values: Any, retry: RetryOptions, identity: SigV4, user_agent: str,
     if endpoint is None and not (values["region"] or values["default_region"]):
         return ServiceToFind(address=partial(_amazon, values), bucket=base, **options), base
     return Service(origin=origin, **options), base
+
+
+def _endpoint(values: Any) -> str | None:
+    """Return the URL of the service, where one is given."""
+    endpoint: str | None = values["endpoint_url_s3"] or values["endpoint"]
+    return endpoint
+
+
+def _guard(values: Any) -> Guard | None:
+    """Return how a copy is kept from replacing an object: as the setting says, or by the header that Amazon has."""
+    kind, _, rest = (values["copy_if_not_exists"] or "").partition(":")
+    if kind == "multipart":
+        return Guard({})
+    if kind == "header":
+        return Guard(_header(rest))
+    if kind == "header-with-status":
+        header, _, status = rest.rpartition(":")
+        return Guard(_header(header), int(status))
+    host = urlsplit(_endpoint(values) or "https://amazonaws.com").hostname or ""
+    return Guard({"If-None-Match": "*"}) if _AMAZON.search(host) else None
+
+
+def _header(text: str) -> dict[str, str]:
+    name, _, value = text.partition(":")
+    return {name.strip(): value.strip()}
 
 
 def _region(values: Any) -> str:

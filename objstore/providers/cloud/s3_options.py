@@ -74,7 +74,11 @@ S3_OPTIONS = (
     _of_credential("web_identity_token_file", "File with the web identity token for role_arn."),
     _of_credential("role_arn", "The role to assume with the web identity token."),
     _of_credential("role_session_name", "The name of that role session.", default="WebIdentitySession"),
-    Option("copy_if_not_exists", "How a copy is kept from replacing an object.", _COPY_IF_NOT_EXISTS),
+    Option(
+        "copy_if_not_exists",
+        "How a copy is kept from replacing an object; without, only Amazon's own hosts can.",
+        _COPY_IF_NOT_EXISTS,
+    ),
     Option("conditional_put", "How a write is made conditional.", choice("etag", "disabled"), "etag"),
     Option("request_payer", "Agree to pay for requests to a requester-pays bucket.", BOOL_OR_REQUESTER, False),
     Option(

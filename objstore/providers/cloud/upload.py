@@ -9,12 +9,12 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
-from objstore.exceptions import BaseError
+from objstore.exceptions import BaseError, GenericError, NotFoundError
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
-from objstore.http.xml import build
+from objstore.http.xml import build, can_hold
 from objstore.interface.values import ANY, Source, WriteOptions
-from objstore.providers.conditional_headers import write_error, write_headers
+from objstore.providers.conditional_headers import after_all, as_kind, what_is_there, write_error, write_headers
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
 
 if TYPE_CHECKING:
@@ -26,13 +26,30 @@ CHECKSUM = "x-amz-checksum-sha256"
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
+ABORT_SECONDS = 10.0
+"""How long the failure of an upload, or the end of the interpreter, waits for the service to drop the parts."""
+
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+
+def encoding(key: str) -> list[tuple[str, str]]:
+    """Return the query that asks for a key to be percent-encoded in the reply, where a document cannot hold it."""
+    return [] if can_hold(key) else [("encoding-type", "url")]
 
 
 class Upload(Exchange):
     """The parts of a multipart upload under way (UploadPart)."""
 
-    def __init__(self, bucket: Documents, key: str, upload_id: str, options: WriteOptions, most_in_flight: int) -> None:
+    def __init__(
+        self,
+        bucket: Documents,
+        key: str,
+        upload_id: str,
+        options: WriteOptions,
+        most_in_flight: int,
+        *,
+        patient: bool = False,
+    ) -> None:
         super().__init__(
             bucket.service,
             Shape("PUT", bucket.read_headers, UNSIGNED_PAYLOAD),
@@ -41,72 +58,119 @@ class Upload(Exchange):
             keep_head=True,
             background=True,
             each=True,
+            patient=patient,
             most_in_flight=most_in_flight,
         )
         self._bucket = bucket
         self._key = key
         self._upload_id = upload_id
         self._options = options
-        self._sums: list[str | None] = []
+        self._sums: dict[int, str | None] = {}
 
     def add_part(self, part: Source) -> None:
         """Send one more part."""
         bucket = self._bucket
-        query = [("partNumber", str(self.batch.total + 1)), ("uploadId", self._upload_id)]
         shape = bucket.shape_with(bucket.read_headers, part)
-        self._sums.append(shape.headers.get(CHECKSUM))
-        self.add(bucket.target(self._key, query), shape=shape, body=part.data)
+        self._sums[self.batch.total] = shape.headers.get(CHECKSUM)
+        self.add(self.part_target(self.batch.total), shape=shape, body=part.data)
+
+    def part_target(self, index: int) -> bytes:
+        """Return path and query of a part."""
+        return self._bucket.target(self._key, [("partNumber", str(index + 1)), ("uploadId", self._upload_id)])
 
     @property
     def unsettled(self) -> int:
         """How many parts are on their way."""
         return self.batch.total - self.batch.settled
 
+    def part_tags(self) -> list[str]:
+        """Return the ETags of the parts, which are all there."""
+        return [self.reply(index).headers.get("etag", "") for index in range(self.total)]
+
     def complete(self) -> Plan[PutResult]:
         """Make an object of the parts (CompleteMultipartUpload)."""
-        parts = [("Part", self._described(index)) for index in range(self.total)]
-        body = build("CompleteMultipartUpload", parts, namespace=NAMESPACE)
+        tags = self.part_tags()
+        parts = [("Part", self._described(index, tag)) for index, tag in enumerate(tags)]
         shape = Shape("POST", {**write_headers(self._options), "Content-Type": "application/xml"})
-        target = self._bucket.target(self._key, [("uploadId", self._upload_id)])
         try:
             root, reply = yield from self._bucket.document(
-                shape, target, self._key, ("CompleteMultipartUploadResult",), safe=True, body=body
+                shape,
+                self._target(encoding(self._key)),
+                self._key,
+                ("CompleteMultipartUploadResult",),
+                safe=True,
+                patient=True,
+                body=build("CompleteMultipartUpload", parts, namespace=NAMESPACE),
             )
         except BaseError as error:
-            done = (yield from self._already_complete()) if error.code == "NoSuchUpload" else None
-            if done is None:
+            if not (_names_no_upload(error) or error.maybe_applied):
                 raise write_error(error, self._options) from None
-            return done
+            return (yield from self._look(error, tags))
         return {**self._bucket.put_result(reply), "e_tag": root.find_text("ETag") or None}
 
-    def _described(self, index: int) -> list[tuple[str, Any]]:
+    def _described(self, index: int, tag: str) -> list[tuple[str, Any]]:
         """Return what the service is told of a part."""
-        told = [("PartNumber", str(index + 1)), ("ETag", self.reply(index).headers.get("etag", ""))]
-        checksum = self._sums[index]
+        told = [("PartNumber", str(index + 1)), ("ETag", tag)]
+        checksum = self._sums.get(index)
         return told if checksum is None else [*told, ("ChecksumSHA256", checksum)]
 
-    def _already_complete(self) -> Plan[PutResult | None]:
-        """Return the object if it is of these parts: an earlier try was carried out, and only its reply was lost."""
+    def _target(self, query: list[tuple[str, str]]) -> bytes:
+        return self._bucket.target(self._key, [("uploadId", self._upload_id), *query])
+
+    def _look(self, error: BaseError, tags: list[str]) -> Plan[PutResult]:
+        """Return the object if a try was carried out, and only its reply was lost; else raise what is known."""
+        failed = error
+        if _names_no_upload(error):
+            failed = as_kind(GenericError, error, "The upload has ended: see what is there, and write it again.")
+            failed.maybe_applied = True
         try:
-            meta = (yield from self._bucket.head(self._key, ANY)).meta
+            found = yield from what_is_there(self._bucket.head(self._key, ANY))
         except BaseError:
-            return None
-        ours = self._tag_of_parts()
-        return {"e_tag": ours, "version": meta["version"]} if ours is not None and meta["e_tag"] == ours else None
+            raise failed from None
+        mine = found is not None and found["e_tag"] is not None and found["e_tag"] == _tag_of(tags)
+        if found is not None and mine and (yield from self._is_ours(error)):
+            return {"e_tag": found["e_tag"], "version": found["version"]}
+        raise after_all(write_error(failed, self._options), self._options, found) from None
 
-    def _tag_of_parts(self) -> str | None:
-        """Return the ETag that an object of these parts has, where theirs are MD5 sums: the sum of those, and how many.
+    def _is_ours(self, error: BaseError) -> Plan[bool]:
+        """Tell whether it was this upload that made an object of these parts.
 
-        https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+        Where anybody may overwrite, whoever did wrote the same. Where one alone may win, another may have written the
+        same bytes; but nobody else knows this upload: that it has ended shows that it became an object.
         """
-        tags = [self.reply(index).headers.get("etag", "").strip('"') for index in range(self.total)]
-        if not all(map(_MD5.fullmatch, tags)):
-            return None
-        sums = b"".join(map(bytes.fromhex, tags))
-        return f'"{hashlib.md5(sums, usedforsecurity=False).hexdigest()}-{len(tags)}"'
+        if self._options.mode == "overwrite":
+            return True
+        return error.maybe_applied and (_names_no_upload(error) or (yield from self._has_ended()))
+
+    def _has_ended(self) -> Plan[bool]:
+        """Ask whether the service knows the upload no more (ListParts)."""
+        shape = Shape("GET", self._bucket.read_headers)
+        target = self._target([("max-parts", "1"), *encoding(self._key)])
+        try:
+            yield from self._bucket.document(shape, target, self._key, ("ListPartsResult",), safe=True)
+        except BaseError as error:
+            return _names_no_upload(error)
+        return False
 
     def abort(self) -> Plan[None]:
         """Drop the parts that the service has (AbortMultipartUpload)."""
         exchange = Exchange(self._bucket.service, Shape("DELETE", {}), lambda _: self._key)
-        exchange.add(self._bucket.target(self._key, [("uploadId", self._upload_id)]))
-        yield from exchange.finish()
+        exchange.add(self._target([]))
+        yield from exchange.finish_within(ABORT_SECONDS)
+
+
+def _names_no_upload(error: BaseError) -> bool:
+    """Tell whether the service says that there is no such upload; it may say so without a code."""
+    return isinstance(error, NotFoundError) and error.code in ("NoSuchUpload", None)
+
+
+def _tag_of(tags: list[str]) -> str | None:
+    """Return the ETag that an object of parts has, where theirs are MD5 sums: the sum of those, and how many.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+    """
+    sums = [tag.strip('"') for tag in tags]
+    if not all(map(_MD5.fullmatch, sums)):
+        return None
+    digest = hashlib.md5(b"".join(map(bytes.fromhex, sums)), usedforsecurity=False).hexdigest()
+    return f'"{digest}-{len(sums)}"'

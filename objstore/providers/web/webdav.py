@@ -23,7 +23,7 @@ from objstore.exceptions import (
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, Conditions, ListQuery, Page, Range, Source, WriteOptions
-from objstore.providers.conditional_headers import as_kind, write_headers
+from objstore.providers.conditional_headers import as_kind, look_after, what_is_there, write_headers
 from objstore.providers.many import HeadMany, PutMany
 from objstore.providers.pages import OneByOne
 from objstore.providers.requests import EPOCH
@@ -101,8 +101,8 @@ class WebDav(Server):
     def _check_mode(self, key: str, options: WriteOptions) -> Plan[None]:
         wanted = write_headers(options).get("If-Match")
         if wanted is None:
-            if options.mode == "create":
-                yield from self.must_be_absent(key)
+            if options.mode == "create" and (yield from what_is_there(self.head(key, ANY))) is not None:
+                raise self._error(AlreadyExistsError, f"{key!r} exists already", key)
             return
         try:
             found = (yield from self.head(key, ANY)).meta["e_tag"]
@@ -217,20 +217,22 @@ class WebDav(Server):
             return
         place = self.service.origin + destination.partition(b"?")[0].decode()
         shape = Shape(method, {"Destination": place, "Overwrite": "T" if overwrite else "F"})
+        safe = method == "COPY" and overwrite
         try:
-            yield from self._send(shape, url, source)
+            yield from self._send_to_folder(shape, url, source, target, safe)
+        except PreconditionError as error:
+            raise as_kind(AlreadyExistsError, error) from None
+        except NotFoundError as error:
+            error.path = origin.service.path(source)
+            raise
         except BaseError as error:
-            if error.status == 412:
-                raise as_kind(AlreadyExistsError, error) from None
-            if error.status not in NOT_MOVED:
-                raise
-            yield from self.make_folders(destination)
-            yield from self._send(shape, url, source)
+            options = WriteOptions(mode="overwrite" if overwrite else "create")
+            raise (yield from look_after(error, options, self.now_at(target))) from None
 
     def _check_transfer(self, origin: WebDav, source: str, target: str, overwrite: bool) -> Plan[None]:
         """Raise unless an object is to be copied or moved to where nothing is, or an object that may be replaced."""
         found = (yield from origin.look_at([source]))[source]
-        if (error := self._unfit(source, found)) is not None:
+        if (error := origin._unfit(source, found)) is not None:
             raise error
         there = (yield from self.look_at([target]))[target]
         if isinstance(there, BaseError) and there.status not in NO_FOLDER:
@@ -239,13 +241,26 @@ class WebDav(Server):
             what = "is a folder" if there.is_folder else "exists already"
             raise self._error(AlreadyExistsError, f"{target!r} {what}", target)
 
-    def _send(self, shape: Shape, target: bytes, key: str) -> Plan[Reply]:
-        exchange = Exchange(self.service, shape, lambda _: key, safe=shape.method == "COPY")
-        exchange.add(target)
-        reply = yield from exchange.only()
+    def _send_to_folder(self, shape: Shape, url: bytes, source: str, target: str, safe: bool) -> Plan[None]:
+        """Send a COPY or MOVE; where there is no folder for its target, make it first."""
+        try:
+            yield from self._send(shape, url, source, target, safe)
+        except BaseError as error:
+            if error.status not in NOT_MOVED:
+                raise
+            yield from self.make_folders(self.target(target))
+            yield from self._send(shape, url, source, target, safe)
+
+    def _send(self, shape: Shape, url: bytes, source: str, target: str, safe: bool) -> Plan[None]:
+        exchange = Exchange(self.service, shape, lambda _: source, detail=lambda _: f" to {target!r}", safe=safe)
+        exchange.add(url)
+        try:
+            reply = yield from exchange.only()
+        except BaseError as error:
+            error.path = self.service.path(target)
+            raise
         if reply.status == 207:
-            raise self._error(GenericError, f"{shape.method} {key!r} failed in part", key)
-        return reply
+            raise self._error(GenericError, f"{shape.method} {source!r} to {target!r} failed in part", target)
 
     def sign(
         self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
@@ -383,9 +398,10 @@ class _PutMany(PutMany):
     ) -> None:
         shape = Shape("PUT", dav.put_headers(options))
         background = len(items) > 1
-        super().__init__(dav.service, shape, items, options, dav.put_result, most_in_flight, background=background)
+        super().__init__(
+            dav.service, shape, items, options, dav.put_result, dav.now_at, most_in_flight, background=background
+        )
         self._dav = dav
-        self._items = items
         self._mended: set[int] = set()
 
     def _decide(self, reply: Reply) -> Plan[None]:

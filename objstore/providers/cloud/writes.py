@@ -1,0 +1,257 @@
+"""How objects of a bucket come to be, beside the bytes of one request: by uploads in parts, and as copies.
+
+Its one invariant: a copy that is to replace nothing is made only where the service itself sees to that.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from objstore._core import encode_path
+from objstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, NotSupportedError, ObjectChangedError
+from objstore.http.shape import Shape
+from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions
+from objstore.providers.cloud.copied_parts import CopiedParts
+from objstore.providers.cloud.documents import Documents
+from objstore.providers.cloud.upload import Upload, encoding
+from objstore.providers.conditional_headers import as_kind, look_after, write_error, write_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from objstore._core import Reply
+    from objstore.http.service import Service
+    from objstore.interface.provider import Provider
+    from objstore.plans.effects import Plan
+
+COPY_AT_ONCE = 5 << 30
+"""The most that one request copies, in bytes (CopyObject, and each UploadPartCopy)."""
+
+COPIED_PART = 512 << 20
+"""The size of the parts in which more is copied."""
+
+_UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)</UploadId>")
+
+
+class Guard(NamedTuple):
+    """How a service is kept from replacing an object by a copy.
+
+    Args:
+        headers: What it is told with the copy; nothing: the copy is made in parts, whose end may be conditional.
+        status: How it answers that there is an object, where not by 412.
+    """
+
+    headers: Mapping[str, str]
+    status: int = 412
+
+
+class Writes(Documents):
+    """The objects of a bucket, and what makes them.
+
+    Args:
+        service: Where it is, and how requests to it are signed and judged.
+        base: The path of the bucket, percent-encoded, without a trailing slash; empty where the host names it.
+        bucket: The bucket's name.
+        guard: How a copy is kept from replacing an object; None: the service has no way.
+        read_headers: Headers of every request that reads an object.
+        write_headers: Headers of every request that creates an object (encryption and the like).
+        tagging: Whether the service takes tags.
+        checksum: Whether to send the SHA-256 of what is written as its checksum.
+        conditional_writes: Whether the service has conditional writes.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        base: str,
+        bucket: str,
+        *,
+        guard: Guard | None,
+        write_headers: Mapping[str, str],
+        read_headers: Mapping[str, str],
+        tagging: bool,
+        checksum: bool,
+        conditional_writes: bool,
+    ) -> None:
+        super().__init__(service, base, read_headers=read_headers, write_headers=write_headers, tagging=tagging)
+        self.bucket = bucket
+        self._guard = guard
+        self._checksum = checksum
+        self._conditional_writes = conditional_writes
+
+    def put_headers(self, options: WriteOptions) -> dict[str, str]:
+        """Return the headers of a write."""
+        return {**self.object_headers(options), **self._condition(options)}
+
+    def _condition(self, options: WriteOptions) -> dict[str, str]:
+        """Return the header that makes a write conditional, unless the service is known to ignore it."""
+        headers = write_headers(options)
+        if headers and not self._conditional_writes:
+            raise NotSupportedError(
+                f"mode = {options.mode!r} needs a conditional write, and conditional_put is 'disabled'",
+                hint="Leave conditional_put out if the service has them, or the mode if it has not.",
+                store=self.service.dialect.store,
+            )
+        return headers
+
+    # --- uploads
+
+    def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
+        """Begin a multipart upload (CreateMultipartUpload)."""
+        algorithm = {"x-amz-checksum-algorithm": "SHA256"} if self._checksum else {}
+        upload_id = yield from self._begin(key, options, algorithm)
+        return Upload(self, key, upload_id, options, most_in_flight)
+
+    def _begin(self, key: str, options: WriteOptions, headers: Mapping[str, str]) -> Plan[str]:
+        """Begin a multipart upload, and return its id."""
+        self._condition(options)
+        shape = Shape("POST", {**self.object_headers(options), **headers})
+        target = self.target(key, [("uploads", ""), *encoding(key)])
+        # the second is rclone's name for it
+        roots = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")
+        root, _ = yield from self.document(shape, target, key, roots, safe=True, undo=partial(self._end, key))
+        return root.find_text("UploadId")
+
+    def _end(self, key: str, begun: bytes) -> Plan[None]:
+        """Abort the multipart upload that a reply tells of."""
+        upload_id = _UPLOAD_ID.search(begun)
+        if upload_id:
+            yield from Upload(self, key, upload_id[1].decode(), WriteOptions(), 1).abort()
+
+    # --- copies
+
+    def can_copy_from(self, origin: Provider) -> bool:
+        """Tell whether the other is a bucket of the same service, for the same account."""
+        return isinstance(origin, Writes) and self.service.is_same_as(origin.service)
+
+    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+        """Copy an object here: by one request, or in parts where that is too much for one, or has to be conditional."""
+        assert isinstance(origin, Writes)
+        guard = Guard({}) if overwrite else self._guard_of(source, target)
+        conditional = not (overwrite or guard.headers)
+        head = yield from _head(origin, source, needed=conditional)
+        options = WriteOptions(mode="overwrite" if overwrite else "create")
+        try:
+            if head is not None and (conditional or head.content_length > COPY_AT_ONCE):
+                yield from self._copy_in_parts(origin, source, target, head, options)
+            else:
+                yield from self._copy_at_once(origin, source, target, guard, options)
+        except NotFoundError as error:
+            if error.code != "NoSuchBucket":
+                error.path = origin.service.path(source)
+            raise
+
+    def _guard_of(self, source: str, target: str) -> Guard:
+        """Return how a copy is kept from replacing an object."""
+        if self._guard is not None:
+            return self._guard
+        raise NotSupportedError(
+            f"{source!r} cannot be copied to {target!r} only if nothing is there: the service has no known way to see "
+            "to that",
+            hint="Say by the setting copy_if_not_exists what it has: multipart, header:NAME:VALUE or "
+            "header-with-status:NAME:VALUE:STATUS.",
+            store=self.service.dialect.store,
+            path=self.service.path(target),
+        )
+
+    def _copy_at_once(
+        self, origin: Writes, source: str, target: str, guard: Guard, options: WriteOptions
+    ) -> Plan[None]:
+        """Copy an object by one request (CopyObject)."""
+        safe = options.mode == "overwrite"
+        shape = Shape("PUT", {**self.write_headers, **self._copy_source(origin, source), **guard.headers})
+        try:
+            yield from self.document(
+                shape,
+                self.target(target),
+                target,
+                ("CopyObjectResult",),
+                safe=safe,
+                patient=True,
+                detail=f" from {source!r}",
+            )
+        except BaseError as error:
+            if not safe and error.status == guard.status:
+                raise as_kind(AlreadyExistsError, error) from None
+            raise (yield from look_after(write_error(error, options), options, self.now_at(target))) from None
+
+    def _copy_in_parts(
+        self, origin: Writes, source: str, target: str, head: Reply, options: WriteOptions
+    ) -> Plan[None]:
+        """Copy an object in the parts of an upload, with what is stored beside it."""
+        found, tags = origin.fetched_head(source, head), (yield from _tags(origin, source, head))
+        attributes = {name: value for name, value in found.attributes.items() if name != "Storage-Class"}
+        upload_id = yield from self._begin(target, WriteOptions(attributes, tags, options.mode), {})
+        headers = self._copy_source(origin, source)
+        if found.meta["e_tag"]:
+            headers[f"{self.service.dialect.copy_source}-if-match"] = found.meta["e_tag"]
+        parts = CopiedParts(self, target, upload_id, options, source, headers)
+        try:
+            for start, end in _cut(found.meta["size"], self.most_parts):
+                parts.add_range(start, end)
+            if not parts.total:
+                parts.add_whole()
+            yield from parts.settle()
+            if parts.total > 1:
+                yield from _check_unchanged(origin, source, found)
+            yield from parts.complete()
+            parts.close()
+        except BaseException:
+            parts.close()
+            with suppress(BaseError):
+                yield from parts.abort()
+            raise
+
+    def _copy_source(self, origin: Writes, source: str) -> dict[str, str]:
+        """Return the header that names the object to be copied."""
+        return {self.service.dialect.copy_source: "/" + encode_path(f"{origin.bucket}/{source}").decode()}
+
+
+def _cut(size: int, most_parts: int) -> list[tuple[int, int]]:
+    """Return the ranges in which an object is copied, of equal size but the last; none: it is copied whole."""
+    if size <= COPY_AT_ONCE:
+        return []
+    step = max(min(COPIED_PART, COPY_AT_ONCE), -(-size // most_parts))
+    return [(start, min(start + step, size)) for start in range(0, size, step)]
+
+
+def _head(origin: Writes, source: str, *, needed: bool) -> Plan[Reply | None]:
+    """Ask how large an object is; None where that is refused, and not needed: the copy will be told why, and this not.
+
+    The reply to a HEAD has no body that could say so.
+    """
+    try:
+        return (yield from origin.read_one("HEAD", source, WHOLE, ANY))
+    except NotFoundError:
+        raise
+    except BaseError as error:
+        if needed or error.status is None or error.status >= 500:
+            raise
+        return None
+
+
+def _tags(origin: Writes, source: str, head: Reply) -> Plan[dict[str, str]]:
+    """Return the tags of an object, which a copy in parts would leave behind (GetObjectTagging)."""
+    if head.headers.get("x-amz-tagging-count", "0") == "0":
+        return {}
+    shape, target = Shape("GET", {}), origin.target(source, [("tagging", "")])
+    root, _ = yield from origin.document(shape, target, source, ("Tagging",), safe=True, detail=" tags")
+    rows = [tag for tags in root.find_all("TagSet") for tag in tags.find_all("Tag")]
+    return {tag.find_text("Key"): tag.find_text("Value") for tag in rows}
+
+
+def _check_unchanged(origin: Writes, source: str, found: Fetched) -> Plan[None]:
+    """Raise if the object was replaced while its parts were copied: some services ignore which version is meant."""
+    now = (yield from origin.head(source, ANY)).meta
+    if (now["e_tag"], now["size"], now["last_modified"]) != tuple(
+        found.meta[name] for name in ("e_tag", "size", "last_modified")
+    ):
+        raise ObjectChangedError(
+            f"{source!r} was replaced while it was copied",
+            hint="Copy it again.",
+            store=origin.service.dialect.store,
+            path=origin.service.path(source),
+        )

@@ -1,0 +1,181 @@
+"""Copies that the service makes: what may replace nothing, and what is too large for one request.
+
+The scenarios are those of tests/faults: a key SCENARIO/NAME gets the replies of that scenario.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from objstore.exceptions import (
+    AlreadyExistsError,
+    GenericError,
+    NotFoundError,
+    NotSupportedError,
+    ObjectChangedError,
+)
+from objstore.providers.cloud import writes
+from objstore.store import S3Store
+from tests.conformance.conftest import Bucket
+from tests.faults.client import FaultServer
+from tests.faults.content import content
+from tests.servers import S3Server
+from tests.test_lost_answers import sent, store_on
+
+GIB = 1 << 30
+HEADER = "header:If-None-Match:*"
+WAYS = [HEADER, "header: If-None-Match: *", "header-with-status:If-None-Match:*:412", "multipart"]
+
+
+# --- what may replace nothing
+
+
+@pytest.mark.parametrize("operation", ["copy", "rename"])
+def test_without_a_way_that_the_service_enforces_it_is_refused(fault_server: FaultServer, operation: str) -> None:
+    store = store_on(fault_server)
+    store.put("a", b"1")
+    with pytest.raises(NotSupportedError, match="copy_if_not_exists") as error:
+        getattr(store, operation)("a", "b", overwrite=False)
+    assert error.value.path == "b"
+    assert [request["operation"] for request in fault_server.requests()] == ["put"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("operation", ["copy", "rename"])
+def test_what_the_setting_names_is_done(fault_server: FaultServer, way: str, operation: str) -> None:
+    store = store_on(fault_server, copy_if_not_exists=way)
+    for name in ("a", "b", "there"):
+        store.put(name, name.encode())
+    getattr(store, operation)("a", "new", overwrite=False)
+    with pytest.raises(AlreadyExistsError) as error:
+        getattr(store, operation)("b", "there", overwrite=False)
+    assert (error.value.path, error.value.maybe_applied) == ("there", False)
+    assert [store.get(name).bytes() for name in ("new", "b", "there")] == [b"a", b"b", b"there"]
+    assert sent(fault_server, "copy" if way == "multipart" else "create") == 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_of_many_who_copy_to_one_place_one_wins(fault_server: FaultServer, way: str) -> None:
+    store = store_on(fault_server, copy_if_not_exists=way)
+    names = [f"from/{index}" for index in range(8)]
+    store.put_many([(name, name.encode()) for name in names])
+
+    def won(name: str) -> bool:
+        try:
+            store.copy(name, "to", overwrite=False)
+        except AlreadyExistsError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        winners = [name for name, has in zip(names, pool.map(won, names), strict=True) if has]
+    assert [store.get("to").bytes().decode()] == winners
+
+
+def test_another_status_may_say_so(fault_server: FaultServer) -> None:
+    store = store_on(fault_server, copy_if_not_exists="header-with-status:x-amz-none:1:418")
+    with pytest.raises(AlreadyExistsError):
+        store.copy("a", "teapot/b", overwrite=False)
+    with pytest.raises(GenericError) as error:
+        store.copy("a", "teapot/c")
+    assert not isinstance(error.value, AlreadyExistsError)
+    assert fault_server.requests("teapot/b")[0]["headers"]["x-amz-none"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "way"),
+    [
+        (None, {"If-None-Match": "*"}),
+        ("https://s3.eu-west-1.amazonaws.com", {"If-None-Match": "*"}),
+        ("https://bucket.s3.cn-north-1.amazonaws.com.cn", {"If-None-Match": "*"}),
+        ("https://amazonaws.com.example.org", None),
+        ("https://notamazonaws.com", None),
+        ("https://s3.example.org", None),
+    ],
+)
+def test_on_amazons_own_hosts_the_header_is_the_way(endpoint: str | None, way: dict[str, str] | None) -> None:
+    provider: Any = S3Store("bucket", endpoint=endpoint, region="eu-west-1").provider
+    assert (provider._guard and provider._guard.headers) == way
+
+
+# --- what is too large for one request
+
+
+def test_an_object_of_6_gib_is_copied_in_ranges_of_one_version(fault_server: FaultServer) -> None:
+    store = store_on(fault_server)
+    store.copy("huge-object/a", "huge-object/b")
+    assert store.head("huge-object/b")["size"] == 6 * GIB
+    assert sent(fault_server, "copy") == 0
+    copied = [request["headers"] for request in fault_server.requests() if request["operation"] == "part-copy"]
+    ranges = [headers["x-amz-copy-source-range"].removeprefix("bytes=").split("-") for headers in copied]
+    spans = sorted((int(start), int(end) + 1) for start, end in ranges)
+    assert [start for start, _ in spans] == [0, *(end for _, end in spans[:-1])]
+    assert spans[-1][1] == 6 * GIB
+    assert len({end - start for start, end in spans[:-1]}) == 1
+    assert {headers["x-amz-copy-source-if-match"] for headers in copied} == {'"generated-v1"'}
+    assert store.get_range("huge-object/b", start=GIB - 10, end=GIB + 10) == content(GIB - 10, GIB + 10)
+
+
+def test_a_part_that_is_answered_200_with_an_error_is_copied_again(fault_server: FaultServer) -> None:
+    store = store_on(fault_server)
+    store.copy("copied-part-error/a", "copied-part-error/b")
+    assert store.head("copied-part-error/b")["size"] == 6 * GIB
+
+
+def test_an_object_that_is_replaced_meanwhile_is_not_copied(fault_server: FaultServer) -> None:
+    with pytest.raises(ObjectChangedError) as error:
+        store_on(fault_server).copy("replaced-in-copy/a", "replaced-in-copy/b")
+    assert error.value.path == "replaced-in-copy/a"
+    assert (sent(fault_server, "complete"), sent(fault_server, "abort")) == (0, 1)
+
+
+@pytest.fixture(params=["ministack", "moto"])
+def real(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket of a real server, where more than 6 MiB are too large for one request."""
+    monkeypatch.setattr(writes, "COPY_AT_ONCE", 6 << 20)
+    server: S3Server = request.getfixturevalue(request.param)
+    return Bucket(server)
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_large_copy_is_a_whole_copy(real: Bucket, overwrite: bool) -> None:
+    store = real.open()
+    body = content(0, 13 << 20)
+    store.put(
+        "a", body, attributes={"Content-Type": "text/x-test", "mine": "1"}, tags={"of": "mine"}, use_multipart=False
+    )
+    store.copy("a", "b/c d", overwrite=overwrite)
+    result = store.get("b/c d")
+    assert (result.attributes["Content-Type"], result.attributes["mine"]) == ("text/x-test", "1")
+    assert result.bytes() == body
+    assert result.meta["e_tag"].endswith('-3"')  # type: ignore[union-attr]
+    assert real.unfinished() == []
+
+
+def test_a_large_copy_does_not_replace_what_is_there(real: Bucket) -> None:
+    store = real.open()
+    store.put("a", content(0, 13 << 20))
+    store.put("b", b"there")
+    with pytest.raises(AlreadyExistsError):
+        store.copy("a", "b", overwrite=False)
+    assert store.get("b").bytes() == b"there"
+    assert real.unfinished() == []
+
+
+# --- who is named
+
+
+def test_errors_of_a_copy_name_source_and_target(s3_server: S3Server) -> None:
+    bucket, other = Bucket(s3_server), Bucket(s3_server)
+    source, target = bucket.open(prefix="in"), other.open(prefix="out")
+    with pytest.raises(NotFoundError, match="in/missing") as missing:
+        source.copy("missing", "b", to_store=target)
+    assert missing.value.path == "missing"
+    source.put("a", b"1")
+    nowhere = bucket.open(bucket="no-such-bucket-anywhere", prefix="out")
+    with pytest.raises(NotFoundError, match="'out/b' from 'in/a'") as no_bucket:
+        source.copy("a", "b", to_store=nowhere)
+    assert no_bucket.value.path == "b"
