@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
+from objstore.exceptions import NotFoundError
 from objstore.interface.values import ListQuery, Page
 from objstore.operations.arguments import check_at_least
 from objstore.operations.formats import DICTS, Form, arrow
@@ -490,7 +491,7 @@ def delete_prefix(store: BaseStore, prefix: str, *, by: By = "segment", progress
         progress: Is called with how many are deleted, how many have been found so far, and 0.
 
     Returns:
-        How many objects were deleted.
+        How many objects were deleted; not those that somebody else deleted first, where the service tells.
 
     Raises:
         ValueError: The prefix is empty.
@@ -512,5 +513,5 @@ def delete_prefix(store: BaseStore, prefix: str, *, by: By = "segment", progress
             total += len(keys)
             deleted.add(len(keys))
             keys = []
-    raise_first(failed, total)
-    return total
+    raise_first({key: error for key, error in failed.items() if not isinstance(error, NotFoundError)}, total)
+    return total - len(failed)

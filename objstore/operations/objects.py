@@ -295,7 +295,6 @@ def put_body(
     first = yield from body.next(part_size if not whole else sys.maxsize if body.size is None else max(body.size, 1))
     if use_multipart is not True and (first is None or first.size < part_size or whole):
         result = yield from provider.put(key, first or EMPTY, options)
-        body.check()
         if progress is not None:
             progress(1, 1, first.size if first is not None else 0)
         return result

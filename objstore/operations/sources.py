@@ -141,7 +141,7 @@ class _File:
 
     def next(self, size: int) -> Plan[Source | None]:
         length = min(size, self._before.st_size - self._at)
-        part = Source((self._descriptor, self._at, length), length)
+        part = Source((self._descriptor, self._at, length), length, self.check)
         self._at += length
         return part if length > 0 else None
         yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from objstore.exceptions import BaseError
 from objstore.http.exchange import Exchange
 from objstore.providers.conditional_headers import write_error
 
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from objstore._core import Reply
-    from objstore.exceptions import BaseError
     from objstore.http.retry import Failure
     from objstore.http.service import Service
     from objstore.http.shape import Shape
@@ -82,12 +82,22 @@ class PutMany(Exchange):
             keep_head=True,
             most_in_flight=most_in_flight,
         )
+        self._items = items
         self._options = options
         self._result = result
 
     def results(self) -> list[PutResult | None]:
-        """Return the result of each write, in order; None where it failed."""
+        """Return the result of each write, in order; None where it failed, or sent a file that changed meanwhile."""
+        for index, (_, source) in enumerate(self._items):
+            if isinstance(source.data, tuple) and index not in self.errors:
+                self._check(index, source)
         return [None if index in self.errors else self._result(self.reply(index)) for index in range(self.total)]
+
+    def _check(self, index: int, source: Source) -> None:
+        try:
+            source.check()
+        except BaseError as error:
+            self.errors[index] = error
 
     @property
     def bytes_received(self) -> int:

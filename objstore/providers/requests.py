@@ -199,6 +199,7 @@ class Requests:
             reply = yield from exchange.only()
         except BaseError as error:
             raise write_error(error, options) from None
+        source.check()
         return self.put_result(reply)
 
     def put_many(

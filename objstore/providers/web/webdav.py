@@ -85,6 +85,7 @@ class WebDav(Plain):
         yield from self._check_mode(key, options)
         exchange = yield from self.put_many([(key, source)], options, most_in_flight=1)
         yield from exchange.finish()
+        source.check()
         return self.put_result(exchange.reply())
 
     def put_many(
@@ -385,7 +386,6 @@ class _PutMany(PutMany):
         background = len(items) > 1
         super().__init__(dav.service, shape, items, options, dav.put_result, most_in_flight, background=background)
         self._dav = dav
-        self._items = items
         self._mended: set[int] = set()
 
     def _decide(self, reply: Reply) -> Plan[None]:
