@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from objstore import exceptions
 from objstore.providers.local import files as local_files
+from objstore.providers.local import reads as local_reads
 from objstore.providers.local import root as local_root
 from objstore.store import LocalStore, MemoryStore, S3Store
 
@@ -524,15 +525,82 @@ def test_a_key_is_a_file_or_a_folder(store: LocalStore, root: Path) -> None:
         store.delete("a")
 
 
-def test_an_empty_folder_is_not_in_the_way(store: LocalStore) -> None:
+def writes(store: LocalStore, path: str) -> list[Any]:
+    """Return all that may put an object in a place."""
+    store.put("other", b"2")
+    return [
+        lambda: store.put(path, b"2"),
+        lambda: store.put(path, b"2", mode="create"),
+        lambda: store.put(path, b"2", use_multipart=True),
+        lambda: store.put_many({path: b"2"}),
+        lambda: store.copy("other", path),
+        lambda: store.copy("other", path, overwrite=False),
+        lambda: store.rename("other", path),
+        lambda: store.rename("other", path, overwrite=False),
+    ]
+
+
+@pytest.mark.parametrize("below", [["a/b"], ["a/b/c", "a/d"], ["a/b/c/d", "a/b/e/f", "a/g"]])
+@pytest.mark.parametrize("number", range(8))
+def test_folders_that_a_store_has_left_are_in_nobodys_way(
+    store: LocalStore, root: Path, below: list[str], number: int
+) -> None:
+    store.put_many((path, b"1") for path in below)
+    store.delete(below)
+    assert store.list_with_delimiter() == {"common_prefixes": [], "objects": []}
+    writes(LocalStore(root), "a")[number]()
+    assert store.get("a").bytes() == b"2"
+
+
+def make_pipe_below(path: Path) -> None:
+    path.mkdir()
+    os.mkfifo(path / "pipe")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(Path.mkdir, id="folder"),
+        pytest.param(lambda path: (path / "inner").mkdir(parents=True), id="folder in a folder"),
+        pytest.param(make_pipe_below, id="pipe in a folder"),
+        pytest.param(os.mkfifo, id="pipe"),
+        pytest.param(lambda path: path.symlink_to(path.parent), id="link to a folder"),
+    ],
+)
+@pytest.mark.parametrize("in_a_folder_of_ours", [False, True])
+def test_what_somebody_made_is_kept(store: LocalStore, root: Path, make: Any, in_a_folder_of_ours: bool) -> None:
+    for number in range(8):
+        write = writes(store, "a")[number]
+        if in_a_folder_of_ours and number == 0:
+            store.put("a/c/d", b"1")
+            store.delete("a/c/d")
+            make(root / "a" / "b")
+        elif number == 0:
+            make(root / "a")
+        before = [name for name in files(root) if name != "a/c"]
+        with pytest.raises(exceptions.NotSupportedError, match="folder"):
+            write()
+        assert [name for name in files(root) if name != "a/c"] == before
+
+
+def test_on_a_file_system_without_attributes_no_folder_is_replaced(
+    store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can tell there who made it; with automatic_cleanup, none is left in the first place."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(os, "setxattr", refuse)
+    monkeypatch.setattr(os, "getxattr", refuse)
     store.put("a/b", b"1")
     store.delete("a/b")
-    assert store.list_with_delimiter() == {"common_prefixes": [], "objects": []}
-    store.put("a", b"2", mode="create")
-    store.put("b/c", b"3")
-    store.delete("b/c")
-    store.rename("a", "b")
-    assert paths(store) == ["b"]
+    with pytest.raises(exceptions.NotSupportedError, match="not made by a LocalStore"):
+        store.put("a", b"2")
+    cleaning = LocalStore(root, automatic_cleanup=True)
+    cleaning.put("a/b", b"1")
+    cleaning.delete("a/b")
+    cleaning.put("a", b"2")
 
 
 @pytest.mark.parametrize("path", ["x" * 256, "folder/" + "é" * 128])
@@ -558,18 +626,86 @@ def test_names_that_are_not_utf_8_are_no_keys(store: LocalStore, root: Path) -> 
     assert store.list_with_delimiter()["common_prefixes"] == []
 
 
-def test_a_folder_that_must_not_be_read(store: LocalStore, root: Path) -> None:
-    store.put("folder/a", b"1")
-    (root / "folder").chmod(0)
+@pytest.fixture
+def nobody(root: Path) -> Iterator[None]:
+    """Be a user to whom permissions apply."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for folder in (root, *root.parents[:-2]):
+        folder.chmod(folder.stat().st_mode | 0o755)
+    os.chown(root, 65534, 65534)
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("mode", [0, 0o444, 0o111])
+@pytest.mark.parametrize("place", ["", "folder", "folder/inner"])
+def test_a_listing_names_what_it_may_not_look_at(store: LocalStore, root: Path, mode: int, place: str) -> None:
+    """A folder that may not be read, or read but not entered (0444), has objects that we cannot see: that is said."""
+    store.put_many({"a": b"", "folder/a": b"1", "folder/inner/b": b"1", "folder/inner/c/d": b"1"})
+    (root / place).chmod(mode)
+    listings: list[Any] = [
+        lambda: paths(store),
+        lambda: paths(store, place or None),
+        lambda: [*store.list(chunk_size=1)],
+        lambda: store.list_with_delimiter(place or None),
+        lambda: [*store.walk()],
+        lambda: store.glob("**").collect(),
+    ]
+    if place:
+        listings.append(lambda: store.delete_prefix(place))
     try:
-        if os.access(root / "folder", os.R_OK):
-            pytest.skip("this user may read every folder")
-        with pytest.raises(exceptions.PermissionDeniedError, match="folder"):
-            paths(store)
-        with pytest.raises(exceptions.PermissionDeniedError, match="folder/a"):
-            store.get("folder/a")
+        for listing in listings:
+            with pytest.raises(exceptions.PermissionDeniedError, match=place or str(root)):
+                listing()
+    finally:
+        (root / place).chmod(0o755)
+    assert len(paths(store)) == 4
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_link_to_what_may_not_be_looked_at(store: LocalStore, root: Path) -> None:
+    store.put("folder/inner/a", b"1")
+    (root / "link").symlink_to("folder/inner")
+    (root / "folder").chmod(0o600)
+    try:
+        with pytest.raises(exceptions.PermissionDeniedError, match=r"folder|link"):
+            store.list_with_delimiter()
     finally:
         (root / "folder").chmod(0o755)
+
+
+FEW = """
+import os, resource, sys
+from objstore import exceptions
+from objstore.store import LocalStore
+
+store = LocalStore(sys.argv[1])
+wanted = [meta["path"] for meta in store.list().collect()]
+lowest = len(os.listdir("/proc/self/fd")) - 1
+short = 0
+for most in range(lowest, lowest + 12):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, 4096))
+    try:
+        found = [meta["path"] for meta in LocalStore.list(store).collect()]
+    except exceptions.BaseError as error:
+        assert error.code == "EMFILE", error
+        short += 1
+    else:
+        assert found == wanted, (most, found)
+assert 0 < short < 12, short
+"""
+
+
+def test_a_listing_that_runs_out_of_descriptors_is_an_error(store: LocalStore, root: Path) -> None:
+    store.put_many({"a": b"", "folder/a": b"1", "folder/inner/b": b"1"})
+    (root / "link").symlink_to("a")
+    (root / "folder" / "up").symlink_to("../folder/inner")
+    (root / "absolute").symlink_to(root / "folder" / "inner")
+    subprocess.run([sys.executable, "-c", FEW, root], check=True)
 
 
 # --- deleting
@@ -631,6 +767,65 @@ def test_a_file_that_is_cut_while_it_is_read(store: LocalStore, root: Path) -> N
     os.truncate(root / "a", 15 * MIB)
     with pytest.raises(exceptions.ObjectChangedError):
         result.bytes()
+
+
+@pytest.mark.parametrize("size", [1000, 30 * MIB])
+def test_an_object_that_is_written_to_while_it_is_read(
+    store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Other programs may write to a file in place: what is read is of one version, or an error."""
+    store.put("a", bytes(size))
+    result = store.get("a")
+    read, changes = os.preadv, iter(range(100))
+
+    def change(*arguments: Any) -> int:
+        got = read(*arguments)
+        with (root / "a").open("r+b") as file:
+            os.pwrite(file.fileno(), b"%d" % next(changes), size - 3)
+        return got
+
+    monkeypatch.setattr(os, "preadv", change)
+    with pytest.raises(exceptions.ObjectChangedError):
+        store.get("a")
+    if size > 10 * MIB:
+        with pytest.raises(exceptions.ObjectChangedError):
+            result.bytes()
+
+
+def test_ranges_of_a_file_that_is_written_to_between_them(store: LocalStore, root: Path) -> None:
+    store.put("a", bytes(MIB))
+    path, reads = b"a", local_reads.FileReads()
+    for start in (0, 100):
+        reads.add(path, start, start + 10)
+    folder = os.open(root, os.O_RDONLY)
+    try:
+        reads.work(folder, 1, 10.0)  # stops after the first
+        with (root / "a").open("r+b") as file:
+            file.write(b"new")
+        reads.work(folder, MIB, 10.0)
+    finally:
+        os.close(folder)
+    assert reads.mixed
+
+
+def test_a_source_that_is_written_to_while_it_is_copied(
+    store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("a", b"1" * MIB)
+    store.put("b", b"old")
+    copied = os.copy_file_range
+
+    def change(*arguments: Any) -> int:
+        done = copied(*arguments)
+        with (root / "a").open("r+b") as file:
+            file.write(b"new")
+        return done
+
+    monkeypatch.setattr(os, "copy_file_range", change)
+    with pytest.raises(exceptions.ObjectChangedError):
+        store.copy("a", "b")
+    assert store.get("b").bytes() == b"old"
+    assert files(root) == ["a", "b"]
 
 
 def test_without_openat2(store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

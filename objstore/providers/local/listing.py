@@ -21,6 +21,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import Listing
+from objstore.exceptions import BaseError
 from objstore.interface.values import ListQuery, Page
 from objstore.providers.local.root import Root, Version, as_error, version_of
 from objstore.providers.part_files import NAME
@@ -44,6 +45,8 @@ def _looking_at(key: str) -> Iterator[None]:
     """Pass over what is gone; all else that keeps us from looking is an error, not a gap in the listing."""
     try:
         yield
+    except BaseError:
+        raise
     except OSError as error:
         if error.errno not in _GONE:
             raise as_error(key, error.errno or errno.EIO) from error
@@ -128,7 +131,7 @@ class Walk:
 
     def _level(self, above: str) -> _Level:
         """Read the names in a folder that can have a key of the listing."""
-        with _looking_at(above), self._root.folder(above.rstrip("/").encode()) as folder:
+        with _looking_at(above or self._root.path), self._root.folder(above.rstrip("/").encode()) as folder:
             found = os.fstat(folder)
             with os.scandir(folder) as entries:
                 names = [name for entry in entries if (name := self._name(above, entry)) is not None]
@@ -160,7 +163,7 @@ class Walk:
     def _objects(self, above: str, names: list[str]) -> list[_Found]:
         """Return which of the names in a folder are objects."""
         objects = []
-        with _looking_at(above), self._root.folder(above.rstrip("/").encode()) as folder:
+        with _looking_at(above or self._root.path), self._root.folder(above.rstrip("/").encode()) as folder:
             for name in names:
                 found = self._look(folder, above + name, name)
                 if found is not None and stat.S_ISREG(found.st_mode):
