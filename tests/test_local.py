@@ -261,6 +261,86 @@ def test_a_full_disk(tmp_path: Path, mode: Any) -> None:
         assert store.get("kept").bytes() == b"1" * MIB
 
 
+STAGED = """
+import os, sys
+from objstore.providers.local import files
+from objstore.store import LocalStore
+
+files.HAS_PROC = sys.argv[2] == "unnamed"
+files.os.rename = lambda *arguments, **options: os.kill(os.getpid(), 9)
+LocalStore(sys.argv[1]).put("folder/a", b"new")
+"""
+
+
+@pytest.mark.parametrize("how", ["unnamed", "named"])
+def test_what_a_kill_leaves_behind_is_removed_by_the_next_call(store: LocalStore, root: Path, how: str) -> None:
+    """In the moment before it gets its name, a file has a hidden one."""
+    calls = [
+        lambda: store.put("folder/a", b"1"),
+        lambda: store.put("folder/a", b"1", use_multipart=True),
+        lambda: store.copy("other", "folder/a"),
+        lambda: store.rename("other", "folder/a"),
+        lambda: store.delete("folder/a"),
+    ]
+    for call in calls:
+        store.put_many({"folder/a": b"old", "other": b"1"})
+        subprocess.run([sys.executable, "-c", STAGED, root, how], check=False)
+        if how == "unnamed":
+            assert len(files(root)) == 4
+        assert paths(store) == ["folder/a", "other"]
+        call()
+        assert [name for name in files(root) if name.endswith(".part")] == []
+
+
+def test_one_that_is_being_written_is_left_alone(store: LocalStore, root: Path) -> None:
+    """Several write the same key at once: none takes another's file for one that was left behind."""
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda number: store.put("a", b"%d" % number), range(400)))
+    assert files(root) == ["a"]
+
+
+# --- the disk
+
+
+def test_fsync(store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With fsync, a file is on the disk before it has its name, and the name before the call returns."""
+    done: list[str] = []
+
+    def recorded(name: str) -> None:
+        function = getattr(os, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            path = os.readlink(f"/proc/self/fd/{arguments[0]}") if name == "fsync" else ""
+            done.append(f"sync {os.path.relpath(path, root)}" if os.path.isdir(path) else name)
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(os, name, call)
+
+    def called(call: Any) -> list[str]:
+        done.clear()
+        call()
+        return [one for one in done if one != "link"] if "rename" in done else done
+
+    safe = LocalStore(root, fsync=True)
+    assert safe != store
+    for name in ("fsync", "rename", "unlink"):
+        recorded(name)
+    assert called(lambda: safe.put("a/b/c", b"1")) == ["fsync", "sync a/b", "sync a", "sync ."]
+    assert called(lambda: safe.put("a/b/c", b"2")) == ["fsync", "rename", "sync a/b"]
+    assert called(lambda: safe.put("a/b/c", b"3", use_multipart=True)) == ["fsync", "rename", "sync a/b"]
+    assert called(lambda: safe.copy("a/b/c", "d")) == ["fsync", "sync ."]
+    assert called(lambda: safe.rename("d", "e/f")) == ["sync e", "sync .", "sync ."]
+    assert called(lambda: safe.rename("e/f", "a/b/c")) == ["rename", "sync a/b", "sync e"]
+    assert called(lambda: safe.delete("a/b/c")) == ["unlink", "sync a/b"]
+    store.put_many({"x": b"1", "y": b"1"})
+    assert called(lambda: safe.delete(["x", "y"])) == ["unlink", "unlink", "sync ."]
+    assert "fsync" not in called(lambda: store.put("g/h", b"1"))
+    copied = pickle.loads(pickle.dumps(safe))
+    assert called(lambda: copied.put("i", b"1")) == ["fsync", "sync ."]
+    url = LocalStore.from_url(root.as_uri(), fsync=True)
+    assert called(lambda: url.put("j", b"1")) == ["fsync", "sync ."]
+
+
 # --- races
 
 
