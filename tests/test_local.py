@@ -6,6 +6,7 @@ import asyncio
 import copy
 import ctypes
 import errno
+import importlib
 import os
 import pickle
 import random
@@ -25,6 +26,7 @@ from hypothesis import strategies as st
 
 from objstore import exceptions
 from objstore.providers.local import files as local_files
+from objstore.providers.local import provider as local_provider
 from objstore.providers.local import reads as local_reads
 from objstore.providers.local import root as local_root
 from objstore.store import LocalStore, MemoryStore, S3Store
@@ -637,6 +639,14 @@ def make_pipe_below(path: Path) -> None:
     os.mkfifo(path / "pipe")
 
 
+def test_a_part_file_that_was_left_behind_keeps_no_folder(store: LocalStore, root: Path) -> None:
+    store.put("a/b", b"1")
+    store.delete("a/b")
+    (root / "a" / ".objstore-0123456789abcdef.part").touch()
+    store.put("a", b"2")
+    assert files(root) == ["a"]
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -797,6 +807,39 @@ def test_a_missing_object_is_an_error_and_the_others_are_deleted(store: LocalSto
         store.delete(["a", "missing", "b"])
     assert missing.value.path == "missing"
     assert paths(store) == ["c"]
+
+
+def remove_by_fsspec(store: LocalStore) -> None:
+    fsspec = pytest.importorskip("objstore.fsspec")
+    fsspec.FsspecStore("file", skip_instance_cache=True).rm(f"{store.prefix}/folder", recursive=True)
+
+
+def remove_by_zarr(store: LocalStore) -> None:
+    zarr = pytest.importorskip("objstore.zarr", exc_type=ImportError)
+    asyncio.run(zarr.Store(store).delete_dir("folder"))
+
+
+def remove_by_arrow(store: LocalStore) -> None:
+    pytest.importorskip("pyarrow")
+    directories = importlib.import_module("objstore._arrow.directories")
+    directories.directories_of(store).remove("folder/")
+
+
+@pytest.mark.parametrize("remove", [remove_by_fsspec, remove_by_zarr, remove_by_arrow])
+def test_all_that_is_below_is_removed_though_another_call_is_first(
+    root: Path, monkeypatch: pytest.MonkeyPatch, remove: Any
+) -> None:
+    store = LocalStore(root)
+    store.put_many((f"folder/{number}", b"") for number in range(3))
+    delete = local_provider.Local._delete
+
+    def after_another(self: Any, key: str) -> None:
+        (root / "folder" / "1").unlink(missing_ok=True)
+        delete(self, key)
+
+    monkeypatch.setattr(local_provider.Local, "_delete", after_another)
+    remove(store)
+    assert paths(store) == []
 
 
 @pytest.mark.parametrize("cleanup", [False, True])

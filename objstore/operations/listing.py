@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
-from objstore.exceptions import NotFoundError
 from objstore.interface.values import ListQuery, Page
 from objstore.operations.arguments import check_at_least
 from objstore.operations.formats import DICTS, Form, arrow
 from objstore.operations.glob import Pattern
-from objstore.operations.objects import DELETES_IN_FLIGHT, raise_first
+from objstore.operations.objects import DELETES_IN_FLIGHT, not_gone, raise_first
 from objstore.operations.progress import Found
 from objstore.operations.results import ArrowListStream, ListStream, Rows, Stream
 from objstore.operations.split import Split, Stretch
@@ -513,5 +512,5 @@ def delete_prefix(store: BaseStore, prefix: str, *, by: By = "segment", progress
             total += len(keys)
             deleted.add(len(keys))
             keys = []
-    raise_first({key: error for key, error in failed.items() if not isinstance(error, NotFoundError)}, total)
+    raise_first(not_gone(failed), total)
     return total - len(failed)

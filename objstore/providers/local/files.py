@@ -33,7 +33,7 @@ from objstore.providers.local.root import (
     split,
     version_of,
 )
-from objstore.providers.part_files import create, hold, make, name_of, remove_left
+from objstore.providers.part_files import NAME, create, hold, make, name_of, remove_left
 from objstore.providers.preconditions import check_mode
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _leads_to_folder(folder: int, name: bytes) -> bool:
 
 
 def _remove_unused(folder: int, name: bytes) -> None:
-    """Remove a folder that a store made, and in which there is nothing but such folders.
+    """Remove a folder that a store made, and in which there is nothing but such folders and what a kill left behind.
 
     Raises:
         OSError: There is something else: objects, or what somebody made by other means.
@@ -147,8 +147,9 @@ def _remove_unused(folder: int, name: bytes) -> None:
     try:
         if not is_marked(inner):
             raise OSError(errno.ENOTEMPTY, "the folder was not made by a store", os.fsdecode(name))
-        for below in os.listdir(inner):
-            _remove_unused(inner, os.fsencode(below))
+        for below in map(os.fsencode, os.listdir(inner)):
+            if not (NAME.fullmatch(below) and remove_left(inner, below)):
+                _remove_unused(inner, below)
     finally:
         os.close(inner)
     os.rmdir(name, dir_fd=folder)
