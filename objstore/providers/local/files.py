@@ -21,7 +21,6 @@ from objstore.providers.descriptors import copy, write_all
 from objstore.providers.local.root import (
     FOLDER,
     STORE,
-    TRIES,
     Root,
     as_error,
     both_at_once,
@@ -31,6 +30,7 @@ from objstore.providers.local.root import (
     locked,
     reported,
     split,
+    tries,
     version_of,
 )
 from objstore.providers.part_files import NAME, create, hold, make, name_of, remove_left
@@ -103,7 +103,7 @@ def put_in_place(key: str, folder: int, name: bytes, new: Callable[[], None], ov
         new: Gives it the name if that is free.
         over: Gives it the name whatever has it now; None if it may replace nothing.
     """
-    for _ in range(TRIES):
+    for _ in tries():
         with suppress(FileExistsError):
             return new()
         if not _is_replaceable(key, folder, name):
@@ -113,6 +113,10 @@ def put_in_place(key: str, folder: int, name: bytes, new: Callable[[], None], ov
         with suppress(IsADirectoryError):
             return over()
     raise both_at_once(key)
+
+
+_KEPT = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EBUSY)
+"""What says that a folder is not to be removed."""
 
 
 def _is_replaceable(key: str, folder: int, name: bytes) -> bool:
@@ -125,6 +129,8 @@ def _is_replaceable(key: str, folder: int, name: bytes) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
+        if error.errno not in _KEPT:
+            raise
         raise in_the_way(key) from error
     if stat.S_ISREG(mode) or (stat.S_ISLNK(mode) and not _leads_to_folder(folder, name)):
         return True
@@ -210,7 +216,7 @@ class Staging:
         check_mode(STORE, self._key, found, self._mode)
 
     def _find_place(self) -> None:
-        for _ in range(TRIES):
+        for _ in tries():
             self._open_folder()
             with suppress(FileNotFoundError):  # others have removed the folder: it was empty
                 return self._open_file()
@@ -253,7 +259,7 @@ class Staging:
             os.utime(self._descriptor, ns=(now, now))
             version = version_of(os.fstat(self._descriptor))
             self._root.sync_file(self._descriptor)
-            for _ in range(TRIES):
+            for _ in tries():
                 try:
                     self._put_in_place()
                 except FileNotFoundError as error:  # others have removed the folder: it was empty

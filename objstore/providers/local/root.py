@@ -11,8 +11,10 @@ import errno
 import fcntl
 import os
 import stat
+import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from random import random
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import open_beneath
@@ -98,6 +100,14 @@ def as_error(key: str, code: int) -> BaseError:
     """Return the error for what the system said about a key."""
     kind, words = _KINDS.get(code, (GenericError, f"failed: {os.strerror(code)}"))
     return kind(f"{key!r} {words}", store=STORE, path=key, code=errno.errorcode.get(code))
+
+
+def tries() -> Iterator[int]:
+    """Count how often something is tried; wait ever longer, and never equally long: others may be in step with us."""
+    for number in range(TRIES):
+        if number > 3:
+            time.sleep(random() * 1e-4 * number)
+        yield number
 
 
 @contextmanager
@@ -232,7 +242,7 @@ class Root:
     def make_folder(self, key: str) -> tuple[int, int]:
         """Open the folder of a key, and make it and those above it where they are missing; return how many too."""
         path, made = split(key)[0], 0
-        for _ in range(TRIES):
+        for _ in tries():
             try:
                 return self.open(path, FOLDER), made
             except NotADirectoryError:
