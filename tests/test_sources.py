@@ -115,5 +115,6 @@ def test_of_many_only_the_one_that_changes_fails(store: Any, source: Path, monke
     monkeypatch.setattr(os, name, lambda *arguments: (otherwise(source), function(*arguments))[1])
     changed, done = store.put_many([("a", source), ("b", b"new")], on_error="return")
     assert isinstance(changed, exceptions.SourceChangedError)
+    assert repr(str(source)) in str(changed)
     assert done["e_tag"] == store.head("b")["e_tag"]
     assert store.get_many(["a", "b"]) == [b"old", b"new"]
