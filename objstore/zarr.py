@@ -233,7 +233,11 @@ class Store(ZarrStore):
         """Delete all objects below a prefix."""
         self._check_writable()
         async for page in self._pages(_folder(prefix), DELETED_TOGETHER):
-            await self.store.delete_async([meta["path"] for meta in page])
+            paths = [meta["path"] for meta in page]
+            try:
+                await self.store.delete_async(paths)
+            except FileNotFoundError:  # another call was first; of the others, what could be deleted has been
+                await asyncio.gather(*map(self.delete, paths))
 
     async def is_empty(self, prefix: str) -> bool:
         """Tell whether there is nothing below a prefix."""

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import ctypes
 import errno
+import importlib
 import os
 import pickle
 import random
@@ -25,6 +26,8 @@ from hypothesis import strategies as st
 
 from objstore import exceptions
 from objstore.providers.local import files as local_files
+from objstore.providers.local import provider as local_provider
+from objstore.providers.local import reads as local_reads
 from objstore.providers.local import root as local_root
 from objstore.store import LocalStore, MemoryStore, S3Store
 
@@ -258,6 +261,86 @@ def test_a_full_disk(tmp_path: Path, mode: Any) -> None:
             store.copy("kept", "copy")
         assert files(path) == ["kept", "large"]
         assert store.get("kept").bytes() == b"1" * MIB
+
+
+STAGED = """
+import os, sys
+from objstore.providers.local import files
+from objstore.store import LocalStore
+
+files.HAS_PROC = sys.argv[2] == "unnamed"
+files.os.rename = lambda *arguments, **options: os.kill(os.getpid(), 9)
+LocalStore(sys.argv[1]).put("folder/a", b"new")
+"""
+
+
+@pytest.mark.parametrize("how", ["unnamed", "named"])
+def test_what_a_kill_leaves_behind_is_removed_by_the_next_call(store: LocalStore, root: Path, how: str) -> None:
+    """In the moment before it gets its name, a file has a hidden one."""
+    calls = [
+        lambda: store.put("folder/a", b"1"),
+        lambda: store.put("folder/a", b"1", use_multipart=True),
+        lambda: store.copy("other", "folder/a"),
+        lambda: store.rename("other", "folder/a"),
+        lambda: store.delete("folder/a"),
+    ]
+    for call in calls:
+        store.put_many({"folder/a": b"old", "other": b"1"})
+        subprocess.run([sys.executable, "-c", STAGED, root, how], check=False)
+        if how == "unnamed":
+            assert len(files(root)) == 4
+        assert paths(store) == ["folder/a", "other"]
+        call()
+        assert [name for name in files(root) if name.endswith(".part")] == []
+
+
+def test_one_that_is_being_written_is_left_alone(store: LocalStore, root: Path) -> None:
+    """Several write the same key at once: none takes another's file for one that was left behind."""
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda number: store.put("a", b"%d" % number), range(400)))
+    assert files(root) == ["a"]
+
+
+# --- the disk
+
+
+def test_fsync(store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With fsync, a file is on the disk before it has its name, and the name before the call returns."""
+    done: list[str] = []
+
+    def recorded(name: str) -> None:
+        function = getattr(os, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            path = os.readlink(f"/proc/self/fd/{arguments[0]}") if name == "fsync" else ""
+            done.append(f"sync {os.path.relpath(path, root)}" if os.path.isdir(path) else name)
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(os, name, call)
+
+    def called(call: Any) -> list[str]:
+        done.clear()
+        call()
+        return [one for one in done if one != "link"] if "rename" in done else done
+
+    safe = LocalStore(root, fsync=True)
+    assert safe != store
+    for name in ("fsync", "rename", "unlink"):
+        recorded(name)
+    assert called(lambda: safe.put("a/b/c", b"1")) == ["fsync", "sync a/b", "sync a", "sync ."]
+    assert called(lambda: safe.put("a/b/c", b"2")) == ["fsync", "rename", "sync a/b"]
+    assert called(lambda: safe.put("a/b/c", b"3", use_multipart=True)) == ["fsync", "rename", "sync a/b"]
+    assert called(lambda: safe.copy("a/b/c", "d")) == ["fsync", "sync ."]
+    assert called(lambda: safe.rename("d", "e/f")) == ["sync e", "sync .", "sync ."]
+    assert called(lambda: safe.rename("e/f", "a/b/c")) == ["rename", "sync a/b", "sync e"]
+    assert called(lambda: safe.delete("a/b/c")) == ["unlink", "sync a/b"]
+    store.put_many({"x": b"1", "y": b"1"})
+    assert called(lambda: safe.delete(["x", "y"])) == ["unlink", "unlink", "sync ."]
+    assert "fsync" not in called(lambda: store.put("g/h", b"1"))
+    copied = pickle.loads(pickle.dumps(safe))
+    assert called(lambda: copied.put("i", b"1")) == ["fsync", "sync ."]
+    url = LocalStore.from_url(root.as_uri(), fsync=True)
+    assert called(lambda: url.put("j", b"1")) == ["fsync", "sync ."]
 
 
 # --- races
@@ -534,15 +617,90 @@ def test_a_key_is_a_file_or_a_folder(store: LocalStore, root: Path) -> None:
         store.delete("a")
 
 
-def test_an_empty_folder_is_not_in_the_way(store: LocalStore) -> None:
+def writes(store: LocalStore, path: str) -> list[Any]:
+    """Return all that may put an object in a place."""
+    store.put("other", b"2")
+    return [
+        lambda: store.put(path, b"2"),
+        lambda: store.put(path, b"2", mode="create"),
+        lambda: store.put(path, b"2", use_multipart=True),
+        lambda: store.put_many({path: b"2"}),
+        lambda: store.copy("other", path),
+        lambda: store.copy("other", path, overwrite=False),
+        lambda: store.rename("other", path),
+        lambda: store.rename("other", path, overwrite=False),
+    ]
+
+
+@pytest.mark.parametrize("below", [["a/b"], ["a/b/c", "a/d"], ["a/b/c/d", "a/b/e/f", "a/g"]])
+@pytest.mark.parametrize("number", range(8))
+def test_folders_that_a_store_has_left_are_in_nobodys_way(
+    store: LocalStore, root: Path, below: list[str], number: int
+) -> None:
+    store.put_many((path, b"1") for path in below)
+    store.delete(below)
+    assert store.list_with_delimiter() == {"common_prefixes": [], "objects": []}
+    writes(LocalStore(root), "a")[number]()
+    assert store.get("a").bytes() == b"2"
+
+
+def make_pipe_below(path: Path) -> None:
+    path.mkdir()
+    os.mkfifo(path / "pipe")
+
+
+def test_a_part_file_that_was_left_behind_keeps_no_folder(store: LocalStore, root: Path) -> None:
     store.put("a/b", b"1")
     store.delete("a/b")
-    assert store.list_with_delimiter() == {"common_prefixes": [], "objects": []}
-    store.put("a", b"2", mode="create")
-    store.put("b/c", b"3")
-    store.delete("b/c")
-    store.rename("a", "b")
-    assert paths(store) == ["b"]
+    (root / "a" / ".objstore-0123456789abcdef.part").touch()
+    store.put("a", b"2")
+    assert files(root) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(Path.mkdir, id="folder"),
+        pytest.param(lambda path: (path / "inner").mkdir(parents=True), id="folder in a folder"),
+        pytest.param(make_pipe_below, id="pipe in a folder"),
+        pytest.param(os.mkfifo, id="pipe"),
+        pytest.param(lambda path: path.symlink_to(path.parent), id="link to a folder"),
+    ],
+)
+@pytest.mark.parametrize("in_a_folder_of_ours", [False, True])
+def test_what_somebody_made_is_kept(store: LocalStore, root: Path, make: Any, in_a_folder_of_ours: bool) -> None:
+    for number in range(8):
+        write = writes(store, "a")[number]
+        if in_a_folder_of_ours and number == 0:
+            store.put("a/c/d", b"1")
+            store.delete("a/c/d")
+            make(root / "a" / "b")
+        elif number == 0:
+            make(root / "a")
+        before = [name for name in files(root) if name != "a/c"]
+        with pytest.raises(exceptions.NotSupportedError, match="folder"):
+            write()
+        assert [name for name in files(root) if name != "a/c"] == before
+
+
+def test_on_a_file_system_without_attributes_no_folder_is_replaced(
+    store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can tell there who made it; with automatic_cleanup, none is left in the first place."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(os, "setxattr", refuse)
+    monkeypatch.setattr(os, "getxattr", refuse)
+    store.put("a/b", b"1")
+    store.delete("a/b")
+    with pytest.raises(exceptions.NotSupportedError, match="not made by a LocalStore"):
+        store.put("a", b"2")
+    cleaning = LocalStore(root, automatic_cleanup=True)
+    cleaning.put("a/b", b"1")
+    cleaning.delete("a/b")
+    cleaning.put("a", b"2")
 
 
 @pytest.mark.parametrize("path", ["x" * 256, "folder/" + "é" * 128])
@@ -568,18 +726,86 @@ def test_names_that_are_not_utf_8_are_no_keys(store: LocalStore, root: Path) -> 
     assert store.list_with_delimiter()["common_prefixes"] == []
 
 
-def test_a_folder_that_must_not_be_read(store: LocalStore, root: Path) -> None:
-    store.put("folder/a", b"1")
-    (root / "folder").chmod(0)
+@pytest.fixture
+def nobody(root: Path) -> Iterator[None]:
+    """Be a user to whom permissions apply."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for folder in (root, *root.parents[:-2]):
+        folder.chmod(folder.stat().st_mode | 0o755)
+    os.chown(root, 65534, 65534)
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("mode", [0, 0o444, 0o111])
+@pytest.mark.parametrize("place", ["", "folder", "folder/inner"])
+def test_a_listing_names_what_it_may_not_look_at(store: LocalStore, root: Path, mode: int, place: str) -> None:
+    """A folder that may not be read, or read but not entered (0444), has objects that we cannot see: that is said."""
+    store.put_many({"a": b"", "folder/a": b"1", "folder/inner/b": b"1", "folder/inner/c/d": b"1"})
+    (root / place).chmod(mode)
+    listings: list[Any] = [
+        lambda: paths(store),
+        lambda: paths(store, place or None),
+        lambda: [*store.list(chunk_size=1)],
+        lambda: store.list_with_delimiter(place or None),
+        lambda: [*store.walk()],
+        lambda: store.glob("**").collect(),
+    ]
+    if place:
+        listings.append(lambda: store.delete_prefix(place))
     try:
-        if os.access(root / "folder", os.R_OK):
-            pytest.skip("this user may read every folder")
-        with pytest.raises(exceptions.PermissionDeniedError, match="folder"):
-            paths(store)
-        with pytest.raises(exceptions.PermissionDeniedError, match="folder/a"):
-            store.get("folder/a")
+        for listing in listings:
+            with pytest.raises(exceptions.PermissionDeniedError, match=place or str(root)):
+                listing()
+    finally:
+        (root / place).chmod(0o755)
+    assert len(paths(store)) == 4
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_link_to_what_may_not_be_looked_at(store: LocalStore, root: Path) -> None:
+    store.put("folder/inner/a", b"1")
+    (root / "link").symlink_to("folder/inner")
+    (root / "folder").chmod(0o600)
+    try:
+        with pytest.raises(exceptions.PermissionDeniedError, match=r"folder|link"):
+            store.list_with_delimiter()
     finally:
         (root / "folder").chmod(0o755)
+
+
+FEW = """
+import os, resource, sys
+from objstore import exceptions
+from objstore.store import LocalStore
+
+store = LocalStore(sys.argv[1])
+wanted = [meta["path"] for meta in store.list().collect()]
+lowest = len(os.listdir("/proc/self/fd")) - 1
+short = 0
+for most in range(lowest, lowest + 12):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, 4096))
+    try:
+        found = [meta["path"] for meta in LocalStore.list(store).collect()]
+    except exceptions.BaseError as error:
+        assert error.code == "EMFILE", error
+        short += 1
+    else:
+        assert found == wanted, (most, found)
+assert 0 < short < 12, short
+"""
+
+
+def test_a_listing_that_runs_out_of_descriptors_is_an_error(store: LocalStore, root: Path) -> None:
+    store.put_many({"a": b"", "folder/a": b"1", "folder/inner/b": b"1"})
+    (root / "link").symlink_to("a")
+    (root / "folder" / "up").symlink_to("../folder/inner")
+    (root / "absolute").symlink_to(root / "folder" / "inner")
+    subprocess.run([sys.executable, "-c", FEW, root], check=True)
 
 
 # --- deleting
@@ -591,6 +817,39 @@ def test_a_missing_object_is_an_error_and_the_others_are_deleted(store: LocalSto
         store.delete(["a", "missing", "b"])
     assert missing.value.path == "missing"
     assert paths(store) == ["c"]
+
+
+def remove_by_fsspec(store: LocalStore) -> None:
+    fsspec = pytest.importorskip("objstore.fsspec")
+    fsspec.FsspecStore("file", skip_instance_cache=True).rm(f"{store.prefix}/folder", recursive=True)
+
+
+def remove_by_zarr(store: LocalStore) -> None:
+    zarr = pytest.importorskip("objstore.zarr", exc_type=ImportError)
+    asyncio.run(zarr.Store(store).delete_dir("folder"))
+
+
+def remove_by_arrow(store: LocalStore) -> None:
+    pytest.importorskip("pyarrow")
+    directories = importlib.import_module("objstore._arrow.directories")
+    directories.directories_of(store).remove("folder/")
+
+
+@pytest.mark.parametrize("remove", [remove_by_fsspec, remove_by_zarr, remove_by_arrow])
+def test_all_that_is_below_is_removed_though_another_call_is_first(
+    root: Path, monkeypatch: pytest.MonkeyPatch, remove: Any
+) -> None:
+    store = LocalStore(root)
+    store.put_many((f"folder/{number}", b"") for number in range(3))
+    delete = local_provider.Local._delete
+
+    def after_another(self: Any, key: str) -> None:
+        (root / "folder" / "1").unlink(missing_ok=True)
+        delete(self, key)
+
+    monkeypatch.setattr(local_provider.Local, "_delete", after_another)
+    remove(store)
+    assert paths(store) == []
 
 
 @pytest.mark.parametrize("cleanup", [False, True])
@@ -641,6 +900,65 @@ def test_a_file_that_is_cut_while_it_is_read(store: LocalStore, root: Path) -> N
     os.truncate(root / "a", 15 * MIB)
     with pytest.raises(exceptions.ObjectChangedError):
         result.bytes()
+
+
+@pytest.mark.parametrize("size", [1000, 30 * MIB])
+def test_an_object_that_is_written_to_while_it_is_read(
+    store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Other programs may write to a file in place: what is read is of one version, or an error."""
+    store.put("a", bytes(size))
+    result = store.get("a")
+    read, changes = os.preadv, iter(range(100))
+
+    def change(*arguments: Any) -> int:
+        got = read(*arguments)
+        with (root / "a").open("r+b") as file:
+            os.pwrite(file.fileno(), b"%d" % next(changes), size - 3)
+        return got
+
+    monkeypatch.setattr(os, "preadv", change)
+    with pytest.raises(exceptions.ObjectChangedError):
+        store.get("a")
+    if size > 10 * MIB:
+        with pytest.raises(exceptions.ObjectChangedError):
+            result.bytes()
+
+
+def test_ranges_of_a_file_that_is_written_to_between_them(store: LocalStore, root: Path) -> None:
+    store.put("a", bytes(MIB))
+    path, reads = b"a", local_reads.FileReads()
+    for start in (0, 100):
+        reads.add(path, start, start + 10)
+    folder = os.open(root, os.O_RDONLY)
+    try:
+        reads.work(folder, 1, 10.0)  # stops after the first
+        with (root / "a").open("r+b") as file:
+            file.write(b"new")
+        reads.work(folder, MIB, 10.0)
+    finally:
+        os.close(folder)
+    assert reads.mixed
+
+
+def test_a_source_that_is_written_to_while_it_is_copied(
+    store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("a", b"1" * MIB)
+    store.put("b", b"old")
+    copied = os.copy_file_range
+
+    def change(*arguments: Any) -> int:
+        done = copied(*arguments)
+        with (root / "a").open("r+b") as file:
+            file.write(b"new")
+        return done
+
+    monkeypatch.setattr(os, "copy_file_range", change)
+    with pytest.raises(exceptions.ObjectChangedError):
+        store.copy("a", "b")
+    assert store.get("b").bytes() == b"old"
+    assert files(root) == ["a", "b"]
 
 
 def test_without_openat2(store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

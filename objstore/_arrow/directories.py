@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -72,9 +73,18 @@ class Directories:
         """Delete a directory and all that is in it; tell whether there was anything."""
         found = False
         for page in self._store.list(directory, chunk_size=PAGE):
-            self._store.delete([meta["path"] for meta in page])
+            self._delete([meta["path"] for meta in page])
             found = True
         return found
+
+    def _delete(self, paths: Sequence[str]) -> None:
+        """Delete objects, some of which another call may have deleted first."""
+        try:
+            self._store.delete(paths)
+        except NotFoundError:  # of the others, what could be deleted has been
+            for path in paths:
+                with suppress(NotFoundError):
+                    self._store.delete(path)
 
     def level(self, directory: str) -> list[Entry]:
         """List what is right below a directory."""

@@ -148,6 +148,15 @@ cdef int read_body(int descriptor, FileRead* read) except -1 nogil:
     return 0
 
 
+cdef bint is_unchanged(FileReader* reader) noexcept nogil:
+    """Tell whether a file that is open is what it was when it was opened: others may write to it in place."""
+    cdef file_stat now
+    return (
+        fstat(reader.descriptor, &now) == 0 and now.st_size == reader.stat.st_size
+        and now.st_mtim.tv_sec == reader.stat.st_mtim.tv_sec and now.st_mtim.tv_nsec == reader.stat.st_mtim.tv_nsec
+    )
+
+
 cdef int read_with(FileReader* reader, FileRead* read) except -1 nogil:
     """Do one read with the file that is open."""
     read.fault = reader.fault
@@ -161,6 +170,8 @@ cdef int read_with(FileReader* reader, FileRead* read) except -1 nogil:
         read.fault = ENOMEM
     if read.fault == 0:
         read_body(reader.descriptor, read)
+    if read.fault == 0 and read.length and not is_unchanged(reader):
+        read.fault = ESTALE
     return 0
 
 
@@ -168,7 +179,7 @@ cdef class FileReads:
     """Many reads of files beneath a directory, by as many threads as call `work`.
 
     A read that ends badly has an errno: ERANGE where the range begins after the end, EMSGSIZE where the body does not
-    fit in its target, ESTALE where the file was cut meanwhile, EISDIR where it is no regular file.
+    fit in its target, ESTALE where the file was changed in place meanwhile, EISDIR where it is no regular file.
     """
     cdef FileRead* reads
     cdef Py_ssize_t count, capacity

@@ -316,6 +316,8 @@ def delete(fs: FileSystem, entries: Mapping[str, Info | None]) -> Plan[None]:
     names = [name for name, entry in entries.items() if is_mark(entry) or not is_folder(entry)]
     for bucket, items in by_bucket(fs, names).items():
         keys = [key + "/" if is_mark(entries[names[index]]) else key for index, key in items]
-        yield from objects.delete(fs._construct_store(bucket), keys)
+        store = fs._construct_store(bucket)
+        failed = yield from store.provider.delete(store.keys(keys), most_in_flight=objects.DELETES_IN_FLIGHT)
+        objects.raise_first(objects.not_gone(failed), len(keys))
     for name in entries:
         fs.invalidate_cache(name)

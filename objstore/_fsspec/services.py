@@ -89,7 +89,9 @@ SERVICES = (
     Service(("abfs", "abfss", "adl", "az", "azure"), _azure, _of(AZURE), names=AZURE_NAMES),
     Service(("http",), _http, _WEB, names=FILE_NAMES),
     Service(("https",), _http, _WEB, names=FILE_NAMES),
-    Service(("file",), _local, _only("automatic_cleanup", "mkdir"), has_buckets=False, root="/", names=LOCAL_NAMES),
+    Service(
+        ("file",), _local, _only("automatic_cleanup", "mkdir", "fsync"), has_buckets=False, root="/", names=LOCAL_NAMES
+    ),
     Service(("memory",), _memory, _only(), has_buckets=False, names=FILE_NAMES),
 )
 

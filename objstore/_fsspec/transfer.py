@@ -29,6 +29,7 @@ from objstore._fsspec.listing import (
 )
 from objstore._fsspec.patterns import expand
 from objstore.operations import bulk, copying, downloads, objects
+from objstore.operations.targets import write_file
 from objstore.plans.effects import Call, Plan
 
 if TYPE_CHECKING:
@@ -196,23 +197,10 @@ def _get_small(fs: FileSystem, pairs: list[Pair], callback: Callback, batch_size
         try:
             while (result := (yield from results._next())) is not None:
                 source, target = pairs[items[result[0]][0]]
-                yield Call(partial(_write, target, result[1]))
+                yield Call(partial(write_file, target, result[1]))
                 _tell(callback, source, target, len(result[1]))
         finally:
             results.close()
-
-
-def _write(path: str, body: Any) -> None:
-    """Write a local file; it is there as a whole, or as it was."""
-    folder, name = os.path.split(path)
-    hidden = os.path.join(folder, f".{name}.{os.urandom(8).hex()}.part")
-    try:
-        with open(hidden, "xb") as file:
-            file.write(body)
-        os.replace(hidden, path)
-    except BaseException:
-        Path(hidden).unlink(missing_ok=True)
-        raise
 
 
 def _tell(callback: Callback, source: str, target: str, size: int) -> None:

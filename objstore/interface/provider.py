@@ -145,7 +145,7 @@ class Provider(Protocol):
         """Begin many reads."""
 
     def put(self, key: str, source: Source, options: WriteOptions) -> Plan[PutResult]:
-        """Write one object in one request."""
+        """Write one object in one request, and check its source: before it appears, where that is possible."""
 
     def put_many(
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
@@ -190,4 +190,4 @@ class PutMany(Exchange, Protocol):
     """Many writes under way."""
 
     def results(self) -> list[PutResult | None]:
-        """Return the result of each write, in order; None where it failed."""
+        """Return the result of each write, in order; None where it failed, or its source had changed meanwhile."""

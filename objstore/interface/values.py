@@ -5,7 +5,7 @@ Keys here are whole keys: the store's prefix has been put in front.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple, overload
@@ -95,11 +95,20 @@ class ListQuery:
     token: str = ""
 
 
+def unchanging() -> None:
+    """Check what cannot change unseen."""
+
+
 class Source(NamedTuple):
-    """The bytes to send, of one object or part: a buffer, or a stretch of an open file (descriptor, offset, length)."""
+    """The bytes to send, of one object or part: a buffer, or a stretch of an open file (descriptor, offset, length).
+
+    `check` raises SourceChangedError once they are not what they were. Whoever makes an object of them calls it when
+    they are sent, and before the object appears, where that is in his hands.
+    """
 
     data: Buffer | tuple[int, int, int]
     size: int
+    check: Callable[[], None] = unchanging
 
 
 class Target(NamedTuple):

@@ -198,6 +198,10 @@ def _check_on_error(on_error: str) -> None:
 def _finish(exchange: Exchange, on_error: OnError, progress: Progress | None) -> Plan[None]:
     """Wait for every request, telling how far it is; raise the first error, unless they are returned."""
     yield from settle(exchange, progress, past_errors=on_error == "return")
+    _raise_first(exchange, on_error)
+
+
+def _raise_first(exchange: Exchange, on_error: OnError) -> None:
     if on_error == "raise":
         for error in exchange.errors.values():
             raise error
@@ -498,7 +502,9 @@ def _put_group(
         exchange = yield from provider.put_many(sources, options, most_in_flight=in_flight)
         try:
             yield from _finish(exchange, on_error, progress)
-            results += _in_order(exchange.results(), exchange.errors)
+            written = exchange.results()
+            _raise_first(exchange, on_error)
+            results += _in_order(written, exchange.errors)
             return exchange.bytes_sent
         finally:
             exchange.close()

@@ -1,19 +1,17 @@
 """One object to a local file, in parallel parts, and on from where it broke off.
 
-The parts are written in place into a hidden file beside the target, which is renamed to it when whole. The hidden file
-is named after the version of the object, and has behind the object's bytes one byte for each part: 1 once it is
-written. So a later download of the same version goes on where an earlier one ended, and one of another version begins
-anew.
+The parts are written in place into a part file beside the target, which is renamed to it when whole. Behind the
+object's bytes it has one byte for each part, 1 once that is written, and a hash of the version that they are of. So a
+later download of the same version goes on where an earlier one ended, and one of another version begins anew, in the
+same file.
 
 Its one invariant: the target is the whole object of one version, or it is untouched.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
-import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +20,13 @@ from objstore.interface.values import ANY, Conditions, Range, Reads
 from objstore.operations.arguments import check_at_least
 from objstore.operations.naming import key_of
 from objstore.operations.results import changed, check_version, strong
+from objstore.operations.targets import Target
 from objstore.plans.effects import Call, Plan
+from objstore.providers.descriptors import read_into, write_all
+from objstore.providers.sequential import at_once
 
 if TYPE_CHECKING:
+    from objstore._core import Bytes
     from objstore.interface.provider import Fetch
     from objstore.interface.store import BaseStore
     from objstore.types import ObjectMeta, Progress
@@ -40,6 +42,7 @@ def download(
     *,
     chunk_size: int = PART,
     max_concurrency: int = IN_FLIGHT,
+    fsync: bool = False,
     progress: Progress | None = None,
 ) -> Plan[ObjectMeta]:
     """Download an object to a local file, in parallel parts; broken off, it goes on where it ended.
@@ -50,9 +53,12 @@ def download(
     Args:
         store: Where it is.
         path: Its path.
-        file: The local file. It is replaced when the object is there as a whole.
+        file: The local file. It is replaced when the object is there as a whole, and keeps its permissions; symlinks
+            are followed, and a file with several names is written in place.
         chunk_size: The size of a part in bytes.
         max_concurrency: How many parts are in flight.
+        fsync: Whether the file is forced out to the disk; without it, a download that was broken off begins anew when
+            the system has been started anew.
         progress: Is called with how many parts are written, how many there are, and the bytes written.
 
     Returns:
@@ -62,13 +68,14 @@ def download(
         NotFoundError: There is no such object.
         ObjectChangedError: It was replaced meanwhile.
         OSError: The disk is full, or the file cannot be written.
+        ValueError: The file is a device or another one that is no regular file.
     """
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
-    key, target = (yield from key_of(store, path)), Path(file)
+    key = yield from key_of(store, path)
     fetched = yield from store.provider.head(key, ANY)
     meta = store.named(fetched.meta)
-    part_file = _PartFile(target, meta, chunk_size)
+    part_file = _PartFile(file, store, meta, chunk_size, fsync=fsync)
     try:
         yield Call(part_file.open, settle=True)
         conditions = Conditions(if_match=strong(meta["e_tag"]), version=fetched.meta["version"])
@@ -109,45 +116,37 @@ def _write_parts(fetch: Fetch, part_file: _PartFile, progress: Progress | None) 
 
 
 class _PartFile:
-    """The hidden file that becomes the target."""
+    """The part file of a target, with a mark for each part, and the version that they are of."""
 
-    def __init__(self, target: Path, meta: ObjectMeta, part: int) -> None:
+    def __init__(self, file: str | Path, store: BaseStore, meta: ObjectMeta, part: int, *, fsync: bool) -> None:
         self.name = meta["path"]
         self.size = meta["size"]
         self.count = -(-self.size // part)
         self.missing: list[int] = list(range(self.count))
         self.bytes_written = 0
         self._part = part
-        self._target = target
-        version = f"{meta['path']}\0{meta['e_tag']}\0{meta['last_modified']}\0{self.size}\0{part}"
-        digest = hashlib.sha256(version.encode()).hexdigest()[:16]
-        self._path = target.with_name(f".{target.name}.{digest}.part")
-        self._descriptor = -1
-        self._shared = True
+        self._target = Target(file, fsync=fsync)
+        self._can_go_on = strong(meta["e_tag"]) is not None
+        self._version = _fingerprint(store, meta, part, "" if fsync else _boot())
 
     def open(self) -> None:
         """Open or create the file, see what it has, and make sure that the disk has room for the rest."""
-        if self._target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self._target))
-        self._descriptor = _claimed(self._path)
-        if self._descriptor < 0:
-            self._path, self._shared = self._path.with_suffix(f".{os.urandom(8).hex()}.part"), False
-            self._descriptor = _claimed(self._path)
-        if os.fstat(self._descriptor).st_size == self.size + self.count:
-            marks = os.pread(self._descriptor, self.count, self.size)
+        self._target.open()
+        if self._can_go_on and self._read(self.size + self.count, len(self._version)) == self._version:
+            marks = self._read(self.size, self.count)
             self.missing = [index for index in range(self.count) if marks[index] != 1]
             self.bytes_written = self.size - sum(self._length(index) for index in self.missing)
         else:
-            os.ftruncate(self._descriptor, 0)
-            self._reserve(self.size + self.count)
+            self._target.reserve(self.size + self.count + len(self._version))
+            self._write(self._version, self.size + self.count)
 
-    def _reserve(self, size: int) -> None:
-        try:
-            if size:
-                os.posix_fallocate(self._descriptor, 0, size)
-        except OSError:
-            self.discard()
-            raise
+    def _read(self, at: int, length: int) -> bytes:
+        buffer = bytearray(length)
+        got = at_once(read_into(self._target.descriptor, memoryview(buffer), at))
+        return bytes(buffer[:got])
+
+    def _write(self, data: bytes | Bytes, at: int) -> None:
+        at_once(write_all(self._target.descriptor, memoryview(data), at))
 
     @property
     def written(self) -> int:
@@ -161,48 +160,39 @@ class _PartFile:
     def _length(self, index: int) -> int:
         return min(self._part, self.size - index * self._part)
 
-    def write(self, index: int, body: object) -> None:
+    def write(self, index: int, body: Bytes) -> None:
         """Write a part in its place, then its mark."""
-        view, at = memoryview(body), index * self._part  # type: ignore[arg-type]
-        if len(view) != self._length(index):  # the service ignores If-Match, and the object is shorter now
+        if len(body) != self._length(index):  # the service ignores If-Match, and the object is shorter now
             raise changed(self.name)
-        while len(view):
-            written = os.pwrite(self._descriptor, view, at)
-            view, at = view[written:], at + written
-        os.pwrite(self._descriptor, b"\1", self.size + index)
+        self._write(body, index * self._part)
+        self._target.sync()
+        self._write(b"\1", self.size + index)
         self.missing.remove(index)
         self.bytes_written += self._length(index)
 
     def finish(self) -> None:
-        """Cut the marks off and put the file in the target's place."""
+        """Put what was read in the target's place."""
         if self.missing:
             raise AssertionError(f"{len(self.missing)} parts of {self.name!r} were never written")
-        os.ftruncate(self._descriptor, self.size)
-        os.replace(self._path, self._target)
+        self._target.publish(self.size)
 
     def discard(self) -> None:
         """Delete the file: what it has is of no use."""
-        self.close()
-        self._path.unlink(missing_ok=True)
+        self._target.discard()
 
     def close(self) -> None:
-        """Close the file; what it has stays for the next time, unless only this download knows its name."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-        if not self._shared:
-            self._path.unlink(missing_ok=True)
+        """Close the file; what it has stays for the next time."""
+        self._target.close()
 
 
-def _claimed(path: Path) -> int:
-    """Open or create a file for this download alone; return -1 if another, of whatever process, is writing to it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # the other may have finished, and renamed the file, in between
-        if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-            return descriptor
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    os.close(descriptor)
-    return -1
+def _fingerprint(store: BaseStore, meta: ObjectMeta, part: int, boot: str) -> bytes:
+    """Return what tells the parts of one version of an object from all others."""
+    version = (repr(store), meta["path"], meta["e_tag"], meta["last_modified"], meta["size"], part, boot)
+    return hashlib.sha256("\0".join(map(str, version)).encode()).digest()
+
+
+def _boot() -> str:
+    """Return what changes when the system starts anew: what was not forced out to the disk may not be there then."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text()
+    return ""

@@ -15,7 +15,7 @@ from objstore.interface.values import ListQuery, Page
 from objstore.operations.arguments import check_at_least
 from objstore.operations.formats import DICTS, Form, arrow
 from objstore.operations.glob import Pattern
-from objstore.operations.objects import DELETES_IN_FLIGHT, raise_first
+from objstore.operations.objects import DELETES_IN_FLIGHT, not_gone, raise_first
 from objstore.operations.progress import Found
 from objstore.operations.results import ArrowListStream, ListStream, Rows, Stream
 from objstore.operations.split import Split, Stretch
@@ -494,7 +494,7 @@ def delete_prefix(store: BaseStore, prefix: str, *, by: By = "segment", progress
         progress: Is called with how many are deleted, how many have been found so far, and 0.
 
     Returns:
-        How many objects were deleted.
+        How many objects were deleted; not those that somebody else deleted first, where the service tells.
 
     Raises:
         ValueError: The prefix is empty.
@@ -519,5 +519,5 @@ def delete_prefix(store: BaseStore, prefix: str, *, by: By = "segment", progress
             total += len(keys)
             deleted.add(len(keys))
             keys = []
-    raise_first(failed, total)
-    return total
+    raise_first(not_gone(failed), total)
+    return total - len(failed)

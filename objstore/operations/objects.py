@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from objstore._core import Buffer, Bytes
-from objstore.exceptions import BaseError, InvalidRangeError
+from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError
 from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, Source, WriteOptions
 from objstore.operations.arguments import (
     check_at_least,
@@ -299,7 +299,6 @@ def put_body(
     first = yield from body.next(part_size if not whole else sys.maxsize if body.size is None else max(body.size, 1))
     if use_multipart is not True and (first is None or first.size < part_size or whole):
         result = yield from provider.put(key, first or EMPTY, options)
-        body.check()
         if progress is not None:
             progress(1, 1, first.size if first is not None else 0)
         return result
@@ -365,6 +364,11 @@ def delete(store: BaseStore, paths: str | Sequence[str], *, progress: Progress |
         if progress is not None:
             progress(start + len(group), len(keys), 0)
     raise_first(failed, len(keys))
+
+
+def not_gone(failed: Mapping[str, BaseError]) -> dict[str, BaseError]:
+    """Return the errors of a delete but for those of objects that somebody else has deleted first."""
+    return {key: error for key, error in failed.items() if not isinstance(error, NotFoundError)}
 
 
 def raise_first(failed: Mapping[str, BaseError], total: int) -> None:

@@ -92,7 +92,7 @@ def check_file(path: str | Path) -> None:
 
 def _of_path(path: str | Path) -> Body:
     check_file(path)
-    return _File(os.open(path, os.O_RDONLY | os.O_CLOEXEC), 0, owned=True)
+    return _File(os.open(path, os.O_RDONLY | os.O_CLOEXEC), 0, str(path), owned=True)
 
 
 def _of_reader(file: Any) -> Body:
@@ -104,7 +104,7 @@ def _of_reader(file: Any) -> Body:
     if isinstance(file, io.FileIO | io.BufferedReader | io.BufferedRandom) and isinstance(raw, io.FileIO):
         descriptor = file.fileno()
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return _File(descriptor, file.tell(), owned=False)
+            return _File(descriptor, file.tell(), str(file.name), owned=False)
     return _Pieces(_Reader(file))
 
 
@@ -132,8 +132,9 @@ class _Memory:
 class _File:
     """A regular file, sent by the engine from its descriptor."""
 
-    def __init__(self, descriptor: int, start: int, *, owned: bool) -> None:
+    def __init__(self, descriptor: int, start: int, name: str, *, owned: bool) -> None:
         self._descriptor = descriptor
+        self._name = name
         self._owned = owned
         self._at = start
         self._before = os.fstat(descriptor)
@@ -141,7 +142,7 @@ class _File:
 
     def next(self, size: int) -> Plan[Source | None]:
         length = min(size, self._before.st_size - self._at)
-        part = Source((self._descriptor, self._at, length), length)
+        part = Source((self._descriptor, self._at, length), length, self.check)
         self._at += length
         return part if length > 0 else None
         yield
@@ -150,7 +151,7 @@ class _File:
         """Raise SourceChangedError if the file has changed since it was opened."""
         now = os.fstat(self._descriptor)
         if (now.st_size, now.st_mtime_ns) != (self._before.st_size, self._before.st_mtime_ns):
-            raise SourceChangedError("The file changed while it was being uploaded", hint="Upload it again.")
+            raise SourceChangedError(f"{self._name!r} changed while it was being uploaded", hint="Upload it again.")
 
     def close(self) -> None:
         if self._owned:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from objstore.exceptions import BaseError
 from objstore.http.exchange import Exchange
 from objstore.providers.conditional_headers import look_after, write_error
 
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from objstore._core import Reply
-    from objstore.exceptions import BaseError
     from objstore.http.retry import Failure
     from objstore.http.service import Service
     from objstore.http.shape import Shape
@@ -91,8 +91,17 @@ class PutMany(Exchange):
         self._head = head
 
     def results(self) -> list[PutResult | None]:
-        """Return the result of each write, in order; None where it failed."""
+        """Return the result of each write, in order; None where it failed, or sent a file that changed meanwhile."""
+        for index, (_, source) in enumerate(self._items):
+            if isinstance(source.data, tuple) and index not in self.errors:
+                self._check(index, source)
         return [None if index in self.errors else self._result(self.reply(index)) for index in range(self.total)]
+
+    def _check(self, index: int, source: Source) -> None:
+        try:
+            source.check()
+        except BaseError as error:
+            self.errors[index] = error
 
     @property
     def bytes_received(self) -> int:

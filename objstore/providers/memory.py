@@ -5,7 +5,6 @@ Its one invariant: an object is replaced as a whole, under the lock; a body that
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 from bisect import bisect_left
@@ -13,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakValueDictionary
 
-from objstore._core import Bytes, Listing
+from objstore._core import Buffer, Bytes, Listing
 from objstore.exceptions import BaseError, NotFoundError, NotSupportedError
 from objstore.interface.values import (
     ANY,
@@ -28,15 +27,17 @@ from objstore.interface.values import (
     Source,
     WriteOptions,
 )
+from objstore.providers.descriptors import cut_short, read_into
 from objstore.providers.pages import OneByOne
 from objstore.providers.preconditions import check_conditions, check_mode, resolve
-from objstore.providers.sequential import Sequential
+from objstore.providers.sequential import Sequential, at_once, in_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from objstore.interface.provider import Provider
     from objstore.plans.effects import Plan
+    from objstore.providers.sequential import Work
     from objstore.types import ObjectMeta, PutResult
 
 PAGE = 1000
@@ -128,28 +129,34 @@ class Memory:
 
     def put(self, key: str, source: Source, options: WriteOptions) -> Plan[PutResult]:
         """Write one object."""
-        return self.write(key, _content(source), options)
-        yield
+        return self.write(key, (yield from _content(source)), options)
 
     def put_many(
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
     ) -> Plan[Sequential]:
         """Write many objects."""
         return Sequential(
-            [lambda key=key, source=source: self.write(key, _content(source), options) for key, source in items],  # type: ignore[misc]
+            [lambda key=key, source=source: self._put_at_once(key, source, options) for key, source in items],  # type: ignore[misc]
             [source.size for _, source in items],
-            quick=True,
+            quick=not any(isinstance(source.data, tuple) for _, source in items),
         )
         yield
 
-    def write(self, key: str, content: bytes, options: WriteOptions) -> PutResult:
+    def _put_at_once(self, key: str, source: Source, options: WriteOptions) -> PutResult:
+        return self.write(key, at_once(_read(source)), options)
+
+    def write(self, key: str, body: Bytes, options: WriteOptions) -> PutResult:
         """Store an object, if its mode allows it."""
         with self._lock:
-            found = self._objects.get(key)
-            check_mode(STORE, key, found and found.e_tag, options.mode)
-            self._written += 1
-            e_tag = f'"{self._written - 1}"'
-            self._objects[key] = _Object(Bytes(content), e_tag, datetime.now(UTC), dict(options.attributes))
+            return self._store(key, body, options)
+
+    def _store(self, key: str, body: Bytes, options: WriteOptions) -> PutResult:
+        """Store an object, if its mode allows it; whoever calls holds the lock."""
+        found = self._objects.get(key)
+        check_mode(STORE, key, found and found.e_tag, options.mode)
+        self._written += 1
+        e_tag = f'"{self._written - 1}"'
+        self._objects[key] = _Object(body, e_tag, datetime.now(UTC), dict(options.attributes))
         return {"e_tag": e_tag, "version": None}
 
     def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[_Parts]:
@@ -175,16 +182,18 @@ class Memory:
         """Copy an object."""
         assert isinstance(origin, Memory)
         found = origin._find(source, ANY)
-        self.write(
-            target, bytes(found.body), WriteOptions(found.attributes, mode="overwrite" if overwrite else "create")
-        )
+        self.write(target, found.body, _like(found, overwrite))
         return
         yield
 
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
-        """Copy an object and drop the old one."""
-        yield from self.copy(source, target, overwrite=overwrite, origin=self)
-        yield from self.delete([source], most_in_flight=1)
+        """Give an object another key, in one step."""
+        with self._lock:
+            found = self._find(source, ANY)
+            self._store(target, found.body, _like(found, overwrite))
+            del self._objects[source]
+        return
+        yield
 
     def sign(
         self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
@@ -240,11 +249,27 @@ def memory_of(name: str) -> Memory:
     return memory
 
 
-def _content(source: Source) -> bytes:
+def _like(found: _Object, overwrite: bool) -> WriteOptions:
+    """Return how to write an object that is to be like another."""
+    return WriteOptions(found.attributes, mode="overwrite" if overwrite else "create")
+
+
+def _content(source: Source) -> Plan[Bytes]:
+    """Return the bytes of a source in memory of their own; a file is read in steps."""
     if isinstance(source.data, tuple):
-        descriptor, offset, length = source.data
-        return os.pread(descriptor, length, offset)
-    return bytes(source.data)
+        return (yield from in_steps(_read(source)))
+    return at_once(_read(source))
+
+
+def _read(source: Source) -> Work[Bytes]:
+    if not isinstance(source.data, tuple):
+        return Bytes(bytes(source.data))
+    descriptor, offset, length = source.data
+    buffer, content = Buffer.of_bytes(length)
+    if (yield from read_into(descriptor, memoryview(buffer), offset)) < length:
+        raise cut_short()
+    source.check()
+    return Bytes(content)
 
 
 class _Parts:
@@ -257,11 +282,11 @@ class _Parts:
         self._memory = memory
         self._key = key
         self._options = options
-        self._parts: list[bytes] = []
+        self._parts: list[Bytes] = []
 
     def add_part(self, part: Source) -> None:
         """Take one more part."""
-        self._parts.append(_content(part))
+        self._parts.append(at_once(_read(part)))
         self.total = self.settled = len(self._parts)
         self.bytes_sent += part.size
 
@@ -279,11 +304,11 @@ class _Parts:
 
     def take(self, index: int) -> Bytes:
         """Return a part."""
-        return Bytes(self._parts[index])
+        return self._parts[index]
 
     def complete(self) -> Plan[PutResult]:
         """Make an object of the parts."""
-        return self._memory.write(self._key, b"".join(self._parts), self._options)
+        return self._memory.write(self._key, Bytes(b"".join(self._parts)), self._options)
         yield
 
     def abort(self) -> Plan[None]:

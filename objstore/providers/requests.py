@@ -189,7 +189,9 @@ class Requests:
         """Write one object in one request."""
         exchange = yield from self.put_many([(key, source)], options, most_in_flight=1)
         yield from exchange.finish()
-        return self.put_result(exchange.reply())
+        reply = exchange.reply()
+        source.check()
+        return self.put_result(reply)
 
     def put_many(
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int

@@ -17,43 +17,55 @@ class LocalStore(LastingStore):
     """A directory of local files: an object is a file, its path that of the file below the directory.
 
     Nothing leads out of the directory, neither ``..`` nor a symlink. Attributes are kept as extended attributes of the
-    files, where the file system has them; there are no tags and no versions. A file appears when it is whole, but
-    nothing is forced out to the disk.
+    files, where the file system has them; there are no tags and no versions. A file appears when it is whole; that it
+    is on the disk is only certain with `fsync`.
+
+    A folder is no object. One that a store has made for its objects, and that has none left, is in nobody's way: an
+    object may take its path. What was made by other means is kept, and an object on its path refused: an empty folder
+    too, a link to a folder, a file that is no regular one.
 
     Args:
         prefix: The directory; the root of the file system if not given.
         automatic_cleanup: Remove the folders that an object leaves empty when it is deleted or renamed.
         mkdir: Make the directory, and those above it, if it is missing.
+        fsync: Force what is written, renamed and deleted out to the disk before a call returns.
 
     Raises:
         ConfigurationError: There is no such directory.
     """
 
     def __init__(
-        self, prefix: str | Path | None = None, *, automatic_cleanup: bool = False, mkdir: bool = False
+        self,
+        prefix: str | Path | None = None,
+        *,
+        automatic_cleanup: bool = False,
+        mkdir: bool = False,
+        fsync: bool = False,
     ) -> None:
         from objstore.providers.local.provider import Local
 
         self._root = None if prefix is None else _directory(prefix, mkdir)
         self._automatic_cleanup = automatic_cleanup
         self._mkdir = mkdir
-        self.provider = Local(str(self._root or "/"), automatic_cleanup=automatic_cleanup)
+        self._fsync = fsync
+        self.provider = Local(str(self._root or "/"), automatic_cleanup=automatic_cleanup, fsync=fsync)
 
     @classmethod
-    def from_url(cls, url: str, *, automatic_cleanup: bool = False, mkdir: bool = False) -> Self:
+    def from_url(cls, url: str, *, automatic_cleanup: bool = False, mkdir: bool = False, fsync: bool = False) -> Self:
         """Open the directory of a ``file://`` URL.
 
         Args:
             url: The URL, percent-encoded.
             automatic_cleanup: As of the constructor.
             mkdir: As of the constructor.
+            fsync: As of the constructor.
 
         Raises:
             ConfigurationError: It is no URL of a local file, or there is no such directory.
 
         Source: https://www.rfc-editor.org/rfc/rfc8089
         """
-        return cls(_directory_of(url), automatic_cleanup=automatic_cleanup, mkdir=mkdir)
+        return cls(_directory_of(url), automatic_cleanup=automatic_cleanup, mkdir=mkdir, fsync=fsync)
 
     def __repr__(self) -> str:
         """Return the directory."""
@@ -66,7 +78,8 @@ class LocalStore(LastingStore):
 
     def __getnewargs_ex__(self) -> tuple[tuple[Path | None], dict[str, Any]]:
         """Return the arguments that make an equal store."""
-        return (self._root,), {"automatic_cleanup": self._automatic_cleanup, "mkdir": self._mkdir}
+        given = {"automatic_cleanup": self._automatic_cleanup, "mkdir": self._mkdir}
+        return (self._root,), given | ({"fsync": True} if self._fsync else {})
 
     def __hash__(self) -> int:
         """Hash what equal stores share."""

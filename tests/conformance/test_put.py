@@ -350,6 +350,21 @@ async def test_a_file_that_changes_while_it_is_sent(store: Face, tmp_path: Path,
         await store.head("object")
 
 
+@pytest.mark.needs("requests")
+async def test_of_many_files_one_that_changes_while_it_is_sent(store: Face, tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(SMALL)
+
+    def change(*_: int) -> None:
+        path.write_bytes(SMALL[::-1])
+
+    with pytest.raises(exceptions.SourceChangedError):
+        await store.put_many({"a": path, "b": SMALL}, progress=change)
+    changed, result = await store.put_many({"a": path, "b": SMALL}, progress=change, on_error="return")
+    assert isinstance(changed, exceptions.SourceChangedError)
+    assert set(result) == {"e_tag", "version"}
+
+
 async def test_descriptors_are_closed(store: Face, tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(SMALL)
     await store.put("object", tmp_path / "data")

@@ -16,19 +16,24 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from objstore._core import rename_new
-from objstore.exceptions import BaseError, NotFoundError, NotSupportedError, SourceChangedError
+from objstore.exceptions import BaseError, NotFoundError, NotSupportedError
+from objstore.providers.descriptors import copy, write_all
 from objstore.providers.local.root import (
+    FOLDER,
     STORE,
-    TRIES,
     Root,
     as_error,
     both_at_once,
     check_key,
+    in_the_way,
+    is_marked,
     locked,
     reported,
     split,
+    tries,
     version_of,
 )
+from objstore.providers.part_files import NAME, create, hold, make, name_of, remove_left
 from objstore.providers.preconditions import check_mode
 
 if TYPE_CHECKING:
@@ -40,9 +45,6 @@ if TYPE_CHECKING:
 
 ATTRIBUTES = "user.objstore.attributes"
 """The extended attribute that holds what is stored with an object, as a JSON object."""
-
-PIECE = 16 << 20
-"""How many bytes are read or written at a time."""
 
 HAS_PROC = os.path.isdir("/proc/self/fd")  # where a file without a name can be found to give it one
 
@@ -101,32 +103,62 @@ def put_in_place(key: str, folder: int, name: bytes, new: Callable[[], None], ov
         new: Gives it the name if that is free.
         over: Gives it the name whatever has it now; None if it may replace nothing.
     """
-    for _ in range(TRIES):
+    for _ in tries():
         with suppress(FileExistsError):
             return new()
-        if _is_folder(folder, name):
-            _remove_if_empty(key, folder, name)
-        elif over is None:
+        if not _is_replaceable(key, folder, name):
+            continue
+        if over is None:
             raise as_error(key, errno.EEXIST)
-        else:
+        with suppress(IsADirectoryError):
             return over()
     raise both_at_once(key)
 
 
-def _is_folder(folder: int, name: bytes) -> bool:
+_KEPT = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EBUSY)
+"""What says that a folder is not to be removed."""
+
+
+def _is_replaceable(key: str, folder: int, name: bytes) -> bool:
+    """Tell whether a name is a file's; folders without use are removed, all else is kept, which is an error."""
     try:
-        return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+        if stat.S_ISDIR(mode):
+            _remove_unused(folder, name)
+            return False
     except FileNotFoundError:
         return False
+    except OSError as error:
+        if error.errno not in _KEPT:
+            raise
+        raise in_the_way(key) from error
+    if stat.S_ISREG(mode) or (stat.S_ISLNK(mode) and not _leads_to_folder(folder, name)):
+        return True
+    raise in_the_way(key)
 
 
-def _remove_if_empty(key: str, folder: int, name: bytes) -> None:
-    """Remove a folder that objects below it have left behind."""
+def _leads_to_folder(folder: int, name: bytes) -> bool:
+    with suppress(OSError):  # it leads nowhere
+        return stat.S_ISDIR(os.stat(name, dir_fd=folder).st_mode)
+    return False
+
+
+def _remove_unused(folder: int, name: bytes) -> None:
+    """Remove a folder that a store made, and in which there is nothing but such folders and what a kill left behind.
+
+    Raises:
+        OSError: There is something else: objects, or what somebody made by other means.
+    """
+    inner = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
     try:
-        with suppress(FileNotFoundError):
-            os.rmdir(name, dir_fd=folder)
-    except OSError:
-        raise both_at_once(key) from None
+        if not is_marked(inner):
+            raise OSError(errno.ENOTEMPTY, "the folder was not made by a store", os.fsdecode(name))
+        for below in map(os.fsencode, os.listdir(inner)):
+            if not (NAME.fullmatch(below) and remove_left(inner, below)):
+                _remove_unused(inner, below)
+    finally:
+        os.close(inner)
+    os.rmdir(name, dir_fd=folder)
 
 
 def move(from_folder: int, source: bytes, to_folder: int, target: bytes) -> None:
@@ -144,7 +176,7 @@ class Staging:
     """A file that is being written, in the folder of its key.
 
     It has no name while it is written (O_TMPFILE), so that not even a killed process leaves anything behind; where the
-    file system cannot do that, it has one that no listing shows.
+    file system cannot do that, it is a part file from the beginning.
 
     Args:
         root: Where it is.
@@ -184,7 +216,7 @@ class Staging:
         check_mode(STORE, self._key, found, self._mode)
 
     def _find_place(self) -> None:
-        for _ in range(TRIES):
+        for _ in tries():
             self._open_folder()
             with suppress(FileNotFoundError):  # others have removed the folder: it was empty
                 return self._open_file()
@@ -207,33 +239,17 @@ class Staging:
                     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
                 if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
                     raise
-        name = _staging_name()
-        self._descriptor = os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666, dir_fd=self._folder)
-        self._name = name
+        self._name, (self._descriptor, _) = create(
+            self._folder, self._target, lambda name: make(self._folder, name, 0o666)
+        )
 
     def write(self, source: Source, at: int) -> Work[None]:
         """Write bytes in their place."""
         with reported(self._key):
             if isinstance(source.data, tuple):
-                yield from self._copy(*source.data, at)
-                return
-            view = memoryview(source.data)
-            while len(view):
-                written = os.pwrite(self._descriptor, view[:PIECE], at)
-                view, at = view[written:], at + written
-                yield
-
-    def _copy(self, descriptor: int, offset: int, length: int, at: int) -> Work[None]:
-        """Copy a stretch of another file; the file system shares its blocks, where it can."""
-        while length:
-            size = min(length, PIECE)
-            copied = _copied_by_kernel(descriptor, offset, self._descriptor, at, size)
-            if not copied:
-                copied = os.pwrite(self._descriptor, os.pread(descriptor, size, offset), at)
-            if not copied:
-                raise SourceChangedError("The file became shorter while it was read", hint="Do it again.")
-            offset, at, length = offset + copied, at + copied, length - copied
-            yield
+                yield from copy(*source.data, self._descriptor, at)
+            else:
+                yield from write_all(self._descriptor, memoryview(source.data), at)
 
     def publish(self) -> PutResult:
         """Give it the name of its key, if the mode allows it."""
@@ -242,7 +258,8 @@ class Staging:
             now = time.time_ns()  # finer than the kernel's own clock: no two versions have the same time
             os.utime(self._descriptor, ns=(now, now))
             version = version_of(os.fstat(self._descriptor))
-            for _ in range(TRIES):
+            self._root.sync_file(self._descriptor)
+            for _ in tries():
                 try:
                     self._put_in_place()
                 except FileNotFoundError as error:  # others have removed the folder: it was empty
@@ -250,6 +267,7 @@ class Staging:
                         raise
                     self._open_folder()
                 else:
+                    self._root.sync_folders(self._above, 1 + self._made)
                     self._made, self._name = 0, None
                     return {"e_tag": version.e_tag, "version": None}
             raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
@@ -264,14 +282,14 @@ class Staging:
     def _appear(self) -> None:
         if self._name is None:
             self._link(self._target)
+            remove_left(self._folder, name_of(self._target, 0))
         else:
             move(self._folder, self._name, self._folder, self._target)
 
     def _replace(self) -> None:
         if self._name is None:
-            name = _staging_name()
-            self._link(name)
-            self._name = name
+            hold(self._descriptor)
+            self._name, _ = create(self._folder, self._target, self._link)
         os.rename(self._name, self._target, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
     def _link(self, name: bytes) -> None:
@@ -300,17 +318,3 @@ class Staging:
     def __exit__(self, *_: object) -> None:
         """Let go of it."""
         self.close()
-
-
-def _staging_name() -> bytes:
-    return b".objstore-%s.part" % os.urandom(8).hex().encode()
-
-
-def _copied_by_kernel(source: int, offset: int, target: int, at: int, size: int) -> int:
-    """Copy bytes without bringing them here; return how many, 0 where that is not possible."""
-    try:
-        return os.copy_file_range(source, target, size, offset, at)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
-            raise
-        return 0

@@ -5,7 +5,8 @@ A folder's names are read when the walk comes to it, and sorted as its keys are:
 level. Folders that cannot have a key of the page are not read.
 
 Names that are not UTF-8 are no keys, and neither are unfinished files, broken symlinks and such as lead out of the
-root: none is listed. A symlink to a folder that it is in itself is not followed.
+root: none is listed. A symlink to a folder that it is in itself is not followed. What cannot be looked at, for it must
+not be entered or the process may open no more files, is an error that names it.
 
 Its one invariant: keys come in ascending order, whatever changes meanwhile.
 """
@@ -15,13 +16,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import Listing
+from objstore.exceptions import BaseError
 from objstore.interface.values import ListQuery, Page
-from objstore.providers.local.root import STAGING, Root, Version, as_error, version_of
+from objstore.providers.local.root import Root, Version, as_error, version_of
+from objstore.providers.part_files import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -34,7 +37,19 @@ MOST_KEPT = 16
 
 
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.EXDEV, errno.ELOOP)
-"""What says that a folder is none: it was removed, or a symlink leads in a circle or out of the root."""
+"""What says that a name is none: it was removed, or a symlink leads in a circle or out of the root."""
+
+
+@contextmanager
+def _looking_at(key: str) -> Iterator[None]:
+    """Pass over what is gone; all else that keeps us from looking is an error, not a gap in the listing."""
+    try:
+        yield
+    except BaseError:
+        raise
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise as_error(key, error.errno or errno.EIO) from error
 
 
 class _Found(NamedTuple):
@@ -116,17 +131,12 @@ class Walk:
 
     def _level(self, above: str) -> _Level:
         """Read the names in a folder that can have a key of the listing."""
-        try:
-            with self._root.folder(above.rstrip("/").encode()) as folder:
-                found = os.fstat(folder)
-                with os.scandir(folder) as entries:
-                    names = [name for entry in entries if (name := self._name(above, entry)) is not None]
-        except OSError as error:
-            if error.errno in _GONE:
-                return _Level(above, [], (0, 0))
-            raise as_error(above, error.errno or errno.EIO) from error
-        names.sort()
-        return _Level(above, names, (found.st_dev, found.st_ino))
+        with _looking_at(above or self._root.path), self._root.folder(above.rstrip("/").encode()) as folder:
+            found = os.fstat(folder)
+            with os.scandir(folder) as entries:
+                names = [name for entry in entries if (name := self._name(above, entry)) is not None]
+            return _Level(above, sorted(names), (found.st_dev, found.st_ino))
+        return _Level(above, [], (0, 0))
 
     def _name(self, above: str, entry: os.DirEntry[str]) -> str | None:
         raw = os.fsencode(entry.name)
@@ -136,7 +146,7 @@ class Walk:
             return None
         if entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and self._leads_to_folder(above + name)):
             name += "/"
-        elif STAGING.fullmatch(raw):
+        elif NAME.fullmatch(raw):
             return None
         return name if self._is_wanted(above + name) else None
 
@@ -153,19 +163,22 @@ class Walk:
     def _objects(self, above: str, names: list[str]) -> list[_Found]:
         """Return which of the names in a folder are objects."""
         objects = []
-        with suppress(FileNotFoundError, NotADirectoryError), self._root.folder(above.rstrip("/").encode()) as folder:
+        with _looking_at(above or self._root.path), self._root.folder(above.rstrip("/").encode()) as folder:
             for name in names:
-                with suppress(OSError):  # it is gone
-                    found: os.stat_result | None = os.stat(name.encode(), dir_fd=folder, follow_symlinks=False)
-                    if found is not None and stat.S_ISLNK(found.st_mode):
-                        found = self._stat(above + name)
-                    if found is not None and stat.S_ISREG(found.st_mode):
-                        objects.append(_Found(above + name, version_of(found)))
+                found = self._look(folder, above + name, name)
+                if found is not None and stat.S_ISREG(found.st_mode):
+                    objects.append(_Found(above + name, version_of(found)))
         return objects
+
+    def _look(self, folder: int, key: str, name: str) -> os.stat_result | None:
+        with _looking_at(key):
+            found = os.stat(name.encode(), dir_fd=folder, follow_symlinks=False)
+            return self._stat(key) if stat.S_ISLNK(found.st_mode) else found
+        return None
 
     def _stat(self, key: str) -> os.stat_result | None:
         """Look at what a symlink leads to; None where that is nothing, or outside the root."""
-        with suppress(OSError):
+        with _looking_at(key):
             descriptor = self._root.open(key.encode(), os.O_PATH)
             try:
                 return os.fstat(descriptor)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Bytes
-from objstore.exceptions import BaseError, NotSupportedError
+from objstore.exceptions import BaseError, NotFoundError, NotSupportedError
 from objstore.interface.values import (
     ANY,
     WHOLE,
@@ -28,8 +29,8 @@ from objstore.interface.values import (
     WriteOptions,
 )
 from objstore.plans.effects import Call, Plan
+from objstore.providers.descriptors import read_into
 from objstore.providers.local.files import (
-    PIECE,
     Staging,
     move,
     pack_attributes,
@@ -39,8 +40,19 @@ from objstore.providers.local.files import (
 )
 from objstore.providers.local.listing import Pages
 from objstore.providers.local.reads import LOOK, Reading
-from objstore.providers.local.root import STORE, Root, as_error, check_key, locked, reported, split
+from objstore.providers.local.root import (
+    STORE,
+    Root,
+    Version,
+    as_error,
+    check_key,
+    locked,
+    reported,
+    split,
+    version_of,
+)
 from objstore.providers.pages import OneByOne
+from objstore.providers.part_files import name_of, remove_left
 from objstore.providers.preconditions import check_conditions, resolve
 from objstore.providers.sequential import Sequential, Work, at_once, in_steps
 
@@ -58,6 +70,7 @@ class Local:
     Args:
         path: Its path, absolute and without symlinks.
         automatic_cleanup: Whether to remove folders that a deleted or renamed object leaves empty.
+        fsync: Whether what is written is forced out to the disk before a call returns.
     """
 
     most_parts = 1 << 20
@@ -66,8 +79,8 @@ class Local:
     has_outer_slashes = False
     latency = 0.0
 
-    def __init__(self, path: str, *, automatic_cleanup: bool = False) -> None:
-        self.root = Root(path)
+    def __init__(self, path: str, *, automatic_cleanup: bool = False, fsync: bool = False) -> None:
+        self.root = Root(path, fsync=fsync)
         self._automatic_cleanup = automatic_cleanup
         self._pages = Pages(self.root)
 
@@ -91,7 +104,10 @@ class Local:
             body = Bytes()
             if range is not None and end > start:
                 buffer, body = Buffer.allocate(end - start)
-                yield from _read_into(descriptor, key, memoryview(buffer), start)
+                got = yield from read_into(descriptor, memoryview(buffer), start)
+                if got < end - start:
+                    raise as_error(key, errno.ESTALE)
+                _check_version(key, descriptor, version)
         return Fetched(version.meta(key), attributes, (start, end), body)
 
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[Reading]:
@@ -131,6 +147,7 @@ class Local:
     def _write(self, key: str, source: Source, options: WriteOptions) -> Work[PutResult]:
         with self._staging(key, options) as staging:
             yield from staging.write(source, 0)
+            source.check()
             return staging.publish()
 
     def _staging(self, key: str, options: WriteOptions) -> Staging:
@@ -160,6 +177,9 @@ class Local:
             except BaseError as error:
                 failed[key] = error
             yield
+        for above in {split(key)[0] for key in keys if key not in failed}:
+            with suppress(NotFoundError), reported(above.decode()):  # the folder has been removed
+                self.root.sync_folders(above)
         return failed
 
     def _delete(self, key: str) -> None:
@@ -169,6 +189,7 @@ class Local:
             with self.root.folder(above) as folder, locked(folder):
                 self._check_object(key, folder, name)
                 os.unlink(name, dir_fd=folder)
+                remove_left(folder, name_of(name, 0))
             self._clean_up(above)
 
     def _check_object(self, key: str, folder: int, name: bytes) -> bool:
@@ -200,6 +221,7 @@ class Local:
             Staging(self.root, target, mode, stored_attributes(descriptor)) as staging,
         ):
             yield from staging.write(Source((descriptor, 0, version.size), version.size), 0)
+            _check_version(source, descriptor, version)
             staging.publish()
 
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
@@ -215,6 +237,7 @@ class Local:
                 is_link = self._check_object(source, folder, name)
                 if not is_link:
                     self._move(folder, name, target, overwrite)
+                    self.root.sync_folders(above)
             if is_link:  # elsewhere it may lead to something else
                 yield from self._copy(source, target, "overwrite" if overwrite else "create", self)
                 self._delete(source)
@@ -235,6 +258,8 @@ class Local:
                         if overwrite
                         else None,
                     )
+                    remove_left(to_folder, name_of(new_name, 0))
+                self.root.sync_folders(above, 1 + made)
             except BaseException:
                 self.root.remove_empty(above, made)
                 raise
@@ -259,13 +284,10 @@ class Local:
         return page
 
 
-def _read_into(descriptor: int, key: str, view: memoryview, at: int) -> Work[None]:
-    while len(view):
-        got = os.preadv(descriptor, [view[:PIECE]], at)
-        if not got:
-            raise as_error(key, errno.ESTALE)
-        view, at = view[got:], at + got
-        yield
+def _check_version(key: str, descriptor: int, version: Version) -> None:
+    """Raise if a file has been changed in place since it was opened: what was read of it is of two versions."""
+    if version_of(os.fstat(descriptor)) != version:
+        raise as_error(key, errno.ESTALE)
 
 
 class Parts:

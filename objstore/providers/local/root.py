@@ -10,10 +10,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
 import stat
+import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from random import random
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import open_beneath
@@ -27,6 +28,7 @@ from objstore.exceptions import (
     ObjectChangedError,
     PermissionDeniedError,
 )
+from objstore.providers.part_files import NAME
 from objstore.settings.paths import check_path
 
 if TYPE_CHECKING:
@@ -36,14 +38,14 @@ if TYPE_CHECKING:
 
 STORE = "LocalStore"
 
-STAGING = re.compile(rb"\.objstore-[0-9a-f]{16}\.part")
-"""The names of files that are being written. No key may have such a segment, and no listing shows one."""
-
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
 """How to open a file to read it; should it be none, opening it must not wait for somebody to write to it."""
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
 LONGEST_NAME = 255
+MARK = "user.objstore.folder"
+"""The extended attribute of the folders that a store has made for its objects."""
+
 TRIES = 100
 """How often to make a folder anew that others remove because it is empty."""
 
@@ -100,6 +102,14 @@ def as_error(key: str, code: int) -> BaseError:
     return kind(f"{key!r} {words}", store=STORE, path=key, code=errno.errorcode.get(code))
 
 
+def tries() -> Iterator[int]:
+    """Count how often something is tried; wait ever longer, and never equally long: others may be in step with us."""
+    for number in range(TRIES):
+        if number > 3:
+            time.sleep(random() * 1e-4 * number)
+        yield number
+
+
 @contextmanager
 def reported(key: str) -> Iterator[None]:
     """Turn errors of the system into the library's, with their cause."""
@@ -121,6 +131,17 @@ def both_at_once(key: str) -> BaseError:
     )
 
 
+def in_the_way(key: str) -> BaseError:
+    """Return the error for a key that has the path of something that is kept."""
+    return NotSupportedError(
+        f"{key!r} cannot be written: this is the path of a folder that has something in it or was not made by a "
+        "LocalStore, or of a file that is no regular one",
+        hint="Remove what is there, if nobody needs it.",
+        store=STORE,
+        path=key,
+    )
+
+
 def check_key(key: str) -> None:
     """Raise if a key cannot be a file: it is no path, is kept for unfinished files, or has too long a segment."""
     if check_path(key) != key:
@@ -130,7 +151,7 @@ def check_key(key: str) -> None:
     for segment in key.encode().split(b"/"):
         if len(segment) > LONGEST_NAME:
             raise as_error(key, errno.ENAMETOOLONG)
-        if STAGING.fullmatch(segment):
+        if NAME.fullmatch(segment):
             raise InvalidPathError(
                 f"{key!r} cannot be a path: a LocalStore keeps names like {segment.decode()!r} for unfinished files",
                 store=STORE,
@@ -147,10 +168,15 @@ class Root:
     The kernel resolves each path beneath it, in one step (openat2, RESOLVE_BENEATH), so that no race can lead out
     either. Absolute symlinks, which it refuses even if they stay within, and systems without openat2 take another way:
     the path is resolved, and what it resolves to is opened segment by segment, none of which may be a symlink any more.
+
+    Args:
+        path: Its path, absolute and without symlinks.
+        fsync: Whether what is written is forced out to the disk.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, fsync: bool = False) -> None:
         self.path = path
+        self._fsync = fsync
 
     @contextmanager
     def descriptor(self) -> Iterator[int]:
@@ -216,7 +242,7 @@ class Root:
     def make_folder(self, key: str) -> tuple[int, int]:
         """Open the folder of a key, and make it and those above it where they are missing; return how many too."""
         path, made = split(key)[0], 0
-        for _ in range(TRIES):
+        for _ in tries():
             try:
                 return self.open(path, FOLDER), made
             except NotADirectoryError:
@@ -231,8 +257,21 @@ class Root:
         for depth, name in enumerate(names):
             with self.folder(b"/".join(names[:depth])) as outer, suppress(FileExistsError):
                 os.mkdir(name, dir_fd=outer)
+                _mark(outer, name)
                 made += 1
         return made
+
+    def sync_file(self, descriptor: int) -> None:
+        """Force the bytes of a file out to the disk, if that is wanted."""
+        if self._fsync:
+            os.fsync(descriptor)
+
+    def sync_folders(self, path: bytes, most: int = 1) -> None:
+        """Force the names in a folder and those above it out to the disk, `most` of them, if that is wanted."""
+        for _ in range(most if self._fsync else 0):
+            with self.folder(path) as folder:
+                os.fsync(folder)
+            path = path.rpartition(b"/")[0]
 
     def remove_empty(self, path: bytes, most: int) -> None:
         """Remove a folder and those above it, as long as they are empty, `most` of them."""
@@ -244,6 +283,23 @@ class Root:
             except OSError:
                 return
             path, most = above, most - 1
+
+
+def _mark(outer: int, name: bytes) -> None:
+    """Mark a folder as made by a store. Without marks, on file systems that have none, it is not replaced by a file."""
+    with suppress(OSError):
+        folder = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=outer)
+        try:
+            os.setxattr(folder, MARK, b"1")
+        finally:
+            os.close(folder)
+
+
+def is_marked(folder: int) -> bool:
+    """Tell whether a store has made a folder."""
+    with suppress(OSError):
+        return bool(os.getxattr(folder, MARK))
+    return False
 
 
 def split(key: str) -> tuple[bytes, bytes]:

@@ -85,6 +85,7 @@ class WebDav(Server):
         yield from self._check_mode(key, options)
         exchange = yield from self.put_many([(key, source)], options, most_in_flight=1)
         yield from exchange.finish()
+        source.check()
         return self.put_result(exchange.reply())
 
     def put_many(
