@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from objstore import exceptions
+from objstore.disk import part_files
 from objstore.operations import downloads
-from objstore.providers import part_files
 from objstore.store import LocalStore, MemoryStore
 
 MIB = 1 << 20

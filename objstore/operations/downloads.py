@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from objstore.disk.descriptors import read_into, write_all
 from objstore.exceptions import ObjectChangedError
 from objstore.interface.values import ANY, Conditions, Range, Reads
 from objstore.operations.arguments import check_at_least
@@ -22,8 +23,7 @@ from objstore.operations.naming import key_of
 from objstore.operations.results import changed, check_version, strong
 from objstore.operations.targets import Target
 from objstore.plans.effects import Call, Plan
-from objstore.providers.descriptors import read_into, write_all
-from objstore.providers.sequential import at_once
+from objstore.plans.work import at_once
 
 if TYPE_CHECKING:
     from objstore._core import Bytes

@@ -16,9 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from objstore.providers.descriptors import copy, write_all
-from objstore.providers.part_files import claim
-from objstore.providers.sequential import at_once
+from objstore.disk.descriptors import copy, write_all
+from objstore.disk.part_files import claim
+from objstore.plans.work import at_once
 
 if TYPE_CHECKING:
     from objstore._core import Bytes

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakValueDictionary
 
 from objstore._core import Buffer, Bytes, Listing
+from objstore.disk.descriptors import cut_short, read_into
 from objstore.exceptions import BaseError, NotFoundError, NotSupportedError
 from objstore.interface.values import (
     ANY,
@@ -27,17 +28,17 @@ from objstore.interface.values import (
     Source,
     WriteOptions,
 )
-from objstore.providers.descriptors import cut_short, read_into
+from objstore.plans.work import at_once, in_steps
 from objstore.providers.pages import OneByOne
 from objstore.providers.preconditions import check_conditions, check_mode, resolve
-from objstore.providers.sequential import Sequential, at_once, in_steps
+from objstore.providers.sequential import Sequential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from objstore.interface.provider import Provider
     from objstore.plans.effects import Plan
-    from objstore.providers.sequential import Work
+    from objstore.plans.work import Work
     from objstore.types import ObjectMeta, PutResult
 
 PAGE = 1000

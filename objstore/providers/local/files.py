@@ -16,8 +16,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from objstore._core import rename_new
+from objstore.disk.descriptors import copy, write_all
+from objstore.disk.part_files import NAME, create, hold, make, name_of, remove_left
 from objstore.exceptions import BaseError, NotFoundError, NotSupportedError
-from objstore.providers.descriptors import copy, write_all
 from objstore.providers.local.root import (
     FOLDER,
     STORE,
@@ -33,14 +34,13 @@ from objstore.providers.local.root import (
     tries,
     version_of,
 )
-from objstore.providers.part_files import NAME, create, hold, make, name_of, remove_left
 from objstore.providers.preconditions import check_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from objstore.interface.values import Source
-    from objstore.providers.sequential import Work
+    from objstore.plans.work import Work
     from objstore.types import PutMode, PutResult
 
 ATTRIBUTES = "user.objstore.attributes"

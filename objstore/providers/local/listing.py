@@ -21,10 +21,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import Listing
+from objstore.disk.part_files import NAME
 from objstore.exceptions import BaseError
 from objstore.interface.values import ListQuery, Page
 from objstore.providers.local.root import Root, Version, as_error, version_of
-from objstore.providers.part_files import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -15,6 +15,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Bytes
+from objstore.disk.descriptors import read_into
+from objstore.disk.part_files import name_of, remove_left
 from objstore.exceptions import BaseError, NotFoundError, NotSupportedError
 from objstore.interface.values import (
     ANY,
@@ -29,7 +31,7 @@ from objstore.interface.values import (
     WriteOptions,
 )
 from objstore.plans.effects import Call, Plan
-from objstore.providers.descriptors import read_into
+from objstore.plans.work import Work, at_once, in_steps
 from objstore.providers.local.files import (
     Staging,
     move,
@@ -52,9 +54,8 @@ from objstore.providers.local.root import (
     version_of,
 )
 from objstore.providers.pages import OneByOne
-from objstore.providers.part_files import name_of, remove_left
 from objstore.providers.preconditions import check_conditions, resolve
-from objstore.providers.sequential import Sequential, Work, at_once, in_steps
+from objstore.providers.sequential import Sequential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

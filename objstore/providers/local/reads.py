@@ -15,9 +15,9 @@ from objstore._core import Bytes, FileReads
 from objstore.exceptions import BaseError
 from objstore.interface.values import ANY, Conditions, Range, Read, Reads
 from objstore.plans.effects import Call, Plan
+from objstore.plans.work import AT_A_TIME
 from objstore.providers.local.root import READ, STORE, Root, Version, as_error, check_key, reported
 from objstore.providers.preconditions import begins_after_the_end, check_conditions, does_not_fit
-from objstore.providers.sequential import AT_A_TIME
 
 if TYPE_CHECKING:
     from objstore.types import ObjectMeta

@@ -18,6 +18,7 @@ from random import random
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import open_beneath
+from objstore.disk.part_files import NAME
 from objstore.exceptions import (
     AlreadyExistsError,
     BaseError,
@@ -28,7 +29,6 @@ from objstore.exceptions import (
     ObjectChangedError,
     PermissionDeniedError,
 )
-from objstore.providers.part_files import NAME
 from objstore.settings.paths import check_path
 
 if TYPE_CHECKING:

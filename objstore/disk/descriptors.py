@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from objstore.exceptions import SourceChangedError
 
 if TYPE_CHECKING:
-    from objstore.providers.sequential import Work
+    from objstore.plans.work import Work
 
 PIECE = 16 << 20
 """How many bytes are read or written at a time."""
