@@ -71,11 +71,20 @@ cdef uint64_t hash_text(const char* text, size_t size) noexcept nogil:
     return value | 1
 
 
+cdef bint is_visible(const char* text, size_t size) noexcept nogil:
+    """Tell whether a text is of visible ASCII alone: what has other characters is never sent back."""
+    cdef size_t i
+    for i in range(size):
+        if not 0x21 <= <uint8_t>text[i] <= 0x7e:
+            return False
+    return True
+
+
 cdef void copy_tag(Slot* slot, const char* text, size_t size) noexcept nogil:
     """Note a strong ETag; a weak one does not say that the bytes are the same (RFC 9110, section 8.8.1)."""
     while size and text[size - 1] in (c"\r", c"\n", c" "):
         size -= 1
-    if 0 < size < TAG_LINE and text[0] == c'"':
+    if 1 < size < TAG_LINE and text[0] == c'"' and text[size - 1] == c'"' and is_visible(text, size):
         memcpy(slot.tag, text, size)
         slot.tag[size] = 0
         slot.item.tag = hash_text(text, size)

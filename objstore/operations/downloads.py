@@ -3,7 +3,8 @@
 The parts are written in place into a hidden file beside the target, which is renamed to it when whole. The hidden file
 is named after the version of the object, and has behind the object's bytes one byte for each part: 1 once it is
 written. So a later download of the same version goes on where an earlier one ended, and one of another version begins
-anew.
+anew. Only a strong ETag tells that it is the same: without one, nothing is kept for later, and without any validator
+all comes by one request, into memory.
 
 Its one invariant: the target is the whole object of one version, or it is untouched.
 """
@@ -18,9 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from objstore.exceptions import ObjectChangedError
-from objstore.interface.values import ANY, Conditions, Range, Reads
+from objstore.interface.values import ANY, Range, Reads
+from objstore.interface.versions import has_validator, pinned, strong
 from objstore.operations.arguments import check_at_least
-from objstore.operations.results import changed, check_version, strong
+from objstore.operations.results import changed, check_version
 from objstore.plans.effects import Call, Plan
 
 if TYPE_CHECKING:
@@ -65,16 +67,15 @@ def download(
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
     key, target = store.key(path), Path(file)
-    fetched = yield from store.provider.head(key, ANY)
+    fetched = yield from store.provider.look(key, ANY)
     meta = store.named(fetched.meta)
-    part_file = _PartFile(target, meta, chunk_size)
+    part_file = _PartFile(target, meta, chunk_size if has_validator(meta) else max(meta["size"], 1))
     try:
         yield Call(part_file.open, settle=True)
-        conditions = Conditions(if_match=strong(meta["e_tag"]), version=fetched.meta["version"])
         reads = Reads.of(key, [part_file.span(index) for index in part_file.missing])
         fetch = yield from store.provider.fetch(
             reads,
-            conditions=conditions,
+            conditions=pinned(meta),
             most_in_flight=max_concurrency,
             each=True,
             window=chunk_size * max_concurrency,
@@ -119,10 +120,10 @@ class _PartFile:
         self._part = part
         self._target = target
         version = f"{meta['path']}\0{meta['e_tag']}\0{meta['last_modified']}\0{self.size}\0{part}"
-        digest = hashlib.sha256(version.encode()).hexdigest()[:16]
-        self._path = target.with_name(f".{target.name}.{digest}.part")
+        self._shared = strong(meta["e_tag"]) is not None  # with later downloads of the same version
+        name = hashlib.sha256(version.encode()).hexdigest()[:16] if self._shared else os.urandom(8).hex()
+        self._path = target.with_name(f".{target.name}.{name}.part")
         self._descriptor = -1
-        self._shared = True
 
     def open(self) -> None:
         """Open or create the file, see what it has, and make sure that the disk has room for the rest."""

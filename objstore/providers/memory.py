@@ -101,6 +101,8 @@ class Memory:
         return self.read(key, WHOLE, conditions)._replace(body=Bytes())
         yield
 
+    look = head
+
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[Works]:
         """Read what is known about many objects."""
         return Works([lambda key=key: self.read(key, WHOLE, ANY).meta for key in keys], quick=True)  # type: ignore[misc]

@@ -67,7 +67,7 @@ class Works:
         quick: Whether they do not block.
     """
 
-    mixed = False
+    mixed = unversioned = False
 
     def __init__(
         self, works: Sequence[Callable[[], object]], sizes: Sequence[int] = (), *, quick: bool = False

@@ -24,6 +24,7 @@ from objstore.settings.value_types import (
     PEM,
     PROXY_URL,
     TEXT,
+    URL,
     Kind,
     Plain,
     number,
@@ -158,7 +159,8 @@ class _Given:
         try:
             return self.option.kind.read(self.value)
         except (TypeError, ValueError, OverflowError):
-            shown = _MASK if self.option.secret else repr(self.value)
+            has_user = self.option.kind is URL and "@" in str(self.value)
+            shown = _MASK if self.option.secret or has_user else repr(self.value)
         raise ConfigurationError(
             f"{self.spelling} = {shown} ({self.source}) is not a value of this setting",
             hint=f"Give {self.option.kind.name}.",
