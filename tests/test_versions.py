@@ -15,7 +15,7 @@ from objstore.exceptions import ObjectChangedError, PreconditionError
 from objstore.fsspec import FsspecStore
 from objstore.interface.values import EPOCH
 from objstore.interface.versions import has_validator, is_same, strong
-from objstore.operations import reader, results
+from objstore.operations import objects, reader, results
 from objstore.store import HTTPStore, MemoryStore, S3Store
 from objstore.types import ObjectMeta
 from tests.shelf import Shelf, serving
@@ -29,8 +29,8 @@ LARGE = 5 * PART + 1000
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have objects read in many parts that are not large."""
-    monkeypatch.setattr(results, "PART", PART)
-    monkeypatch.setattr(reader, "PART", PART)
+    for module in (objects, results, reader):
+        monkeypatch.setattr(module, "PART", PART)
 
 
 @pytest.fixture
@@ -365,7 +365,6 @@ def test_a_condition_of_the_callers_that_is_refused_is_looked_at_here(shelf: She
 
 
 def test_another_refusal_is_not_taken_for_one_of_the_condition(shelf: Shelf) -> None:
-    """A 400 that says why is what it says, and the condition stays."""
     store = shelf.s3()
     shelf.size, shelf.refuses = LARGE, 403
     with pytest.raises(PermissionError):
@@ -373,7 +372,7 @@ def test_another_refusal_is_not_taken_for_one_of_the_condition(shelf: Shelf) -> 
     shelf.refuses = 0
     shelf.heads.clear()
     assert store.get("a").bytes() == shelf.version(1)
-    assert [sent["if-match"] for _, sent in shelf.heads if "if-match" in sent] == ['"v1"']
+    assert {sent["if-match"] for _, sent in shelf.heads if "if-match" in sent} == {'"v1"'}
 
 
 # --- ETags that cannot be sent
@@ -393,6 +392,6 @@ def test_an_etag_that_is_none_is_never_sent_back(shelf: Shelf, store: Either, e_
 
 def test_a_callers_etag_with_a_control_character_is_refused(shelf: Shelf, store: Either) -> None:
     for e_tag in ('"a\x01b"', '"a\r\nX: y"', '"a\x7f"'):
-        with pytest.raises(ValueError, match="control character"):
+        with pytest.raises(ValueError, match=r"control character|line break"):
             store.get("a", options={"if_match": e_tag})
     assert shelf.heads == []
