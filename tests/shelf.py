@@ -34,6 +34,7 @@ class Shelf:
         chunked: Whether bodies come in chunks, without a length.
         refuses: With which status it refuses If-Match; 0: it takes no notice of it.
         etag: The ETag, in the place of what `validators` say.
+        cuts: How many of the next bodies break off in the middle.
     """
 
     size: int = 5000
@@ -46,6 +47,7 @@ class Shelf:
     chunked: bool = False
     refuses: int = 0
     etag: str | None = None
+    cuts: int = 0
     origin: str = ""
     heads: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     gets: int = 0
@@ -132,6 +134,10 @@ class Handler(BaseHTTPRequestHandler):
             if self.shelf.chunked:
                 body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        if body and self.shelf.cuts:
+            self.shelf.cuts -= 1
+            self.close_connection = True
+            body = body[: len(body) // 2]
         self.wfile.write(f"HTTP/1.1 {status} Said\r\n{lines}\r\n".encode("latin-1") + (body or b""))
 
     def log_message(self, *_: object) -> None:

@@ -351,6 +351,25 @@ def test_without_the_condition_versions_are_compared(
     assert found in (shelf.version(1), shelf.version(2))
 
 
+def test_a_body_that_broke_off_begins_anew_where_the_condition_is_refused(shelf: Shelf, store: Either) -> None:
+    shelf.size, shelf.refuses, shelf.cuts = LARGE, 501, 1
+    assert store.get_many(["a"]) == [shelf.version(1)]
+    assert [("range" in sent, "if-match" in sent) for _, sent in shelf.heads] == [
+        (False, False),
+        (True, True),
+        (False, False),
+    ]
+
+
+@ways
+@pytest.mark.parametrize("validators", VALIDATORS.values(), ids=VALIDATORS)
+def test_bodies_that_break_off_are_read_again(
+    shelf: Shelf, store: Either, validators: tuple[str, ...], way: Callable[[Either, Path], bytes], tmp_path: Path
+) -> None:
+    shelf.size, shelf.validators, shelf.cuts = LARGE, validators, 2
+    assert way(store, tmp_path) == shelf.version(1)
+
+
 def test_a_condition_of_the_callers_that_is_refused_is_looked_at_here(shelf: Shelf, store: Either) -> None:
     shelf.refuses = 501
     assert store.get("a", options={"if_match": '"v1"'}).bytes() == shelf.version(1)
