@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from objstore._arrow.columns import MARK, Layout, ReadAhead, Span, metadata_start, read_layout
 from objstore.exceptions import PreconditionError
-from objstore.interface.values import Range
-from objstore.interface.versions import has_validator
-from objstore.operations.objects import ranges_of
 from objstore.operations.results import changed
-from objstore.plans.run import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,12 +51,7 @@ class ObjectInputFile(io.RawIOBase):
         self._size = self._file.size
         self._metadata_start: int | None = None
         self._mark = b""
-        conditions = self._file.raw.conditions
-        assert conditions is not None
-        assert conditions.expected is not None
-        self._conditions = conditions
-        self._in_pieces = has_validator(conditions.expected)  # else all of it is in memory after the first read
-        layout = layouts.get((path, self._file.e_tag)) if self._in_pieces else None
+        layout = layouts.get((path, self._file.e_tag)) if self._file.e_tag is not None else None
         self._ahead = ReadAhead(layout, self._fetch) if layout is not None else None
 
     def readable(self) -> bool:
@@ -92,7 +83,7 @@ class ObjectInputFile(io.RawIOBase):
             self._file.seek(end)
             return piece
         data = self._file.read(size)
-        if self._ahead is None and self._in_pieces:
+        if self._ahead is None and self._file.e_tag is not None:  # only that keeps what is read ahead to the version
             self._look_for_metadata(start, data)
         return data
 
@@ -126,9 +117,9 @@ class ObjectInputFile(io.RawIOBase):
         self._layouts[self._path, self._file.e_tag] = layout
 
     def _fetch(self, spans: Sequence[Span]) -> list[memoryview]:
-        ranges = [Range(*span) for span in spans]
+        starts, ends = zip(*spans, strict=True)
         try:
-            found = run(ranges_of(self._store, self._path, ranges, self._conditions))
+            found = self._store.get_ranges(self._path, starts=starts, ends=ends, if_match=self._file.e_tag)
         except PreconditionError as error:
             raise changed(self._path) from error
         return [memoryview(part) for part in found]

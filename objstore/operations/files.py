@@ -23,7 +23,6 @@ from objstore.plans.run import run
 
 if TYPE_CHECKING:
     from objstore.interface.store import BaseStore
-    from objstore.interface.values import Conditions
     from objstore.types import Attributes, PutMode
     from objstore.types import Buffer as BufferLike
 
@@ -74,11 +73,6 @@ class RawObjectReader(io.RawIOBase):
         """Return the place where the next read begins."""
         self._reader.check_open()
         return self._reader.at
-
-    @property
-    def conditions(self) -> Conditions | None:
-        """What pins the version that is read; None before the first read, where the size was given."""
-        return self._reader.pinned.conditions
 
     def close(self) -> None:
         """Close the file and let go of what has been fetched."""
