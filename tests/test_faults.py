@@ -10,6 +10,8 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -234,3 +236,87 @@ def test_a_look_that_fails_is_no_answer(fault_server: FaultServer) -> None:
     with pytest.raises(CorruptResponseError):
         store.put("list-html/a/", b"1")
     assert fault_server.requests("list-html/a") == []
+
+
+# --- a 200 that is none
+
+
+@pytest.fixture
+def quick(fault_server: FaultServer) -> S3Store:
+    """A store that does not wait long before it tries again."""
+    return S3Store(
+        fault_server.bucket,
+        endpoint=fault_server.endpoint,
+        region=fault_server.region,
+        access_key_id=fault_server.access_key_id,
+        secret_access_key=fault_server.secret_access_key,
+        client_options={"allow_http": True},
+        retry_config={"max_retries": 4, "backoff": {"max_backoff": timedelta(milliseconds=50)}},
+    )
+
+
+def operations(server: FaultServer, name: str) -> list[str]:
+    return [request["operation"] for request in server.requests() if request["operation"] == name]
+
+
+LISTS: dict[str, Callable[[S3Store, str], list[str]]] = {
+    "list": lambda store, prefix: [meta["path"] for meta in store.list(prefix, by="string").collect()],
+    "side by side": lambda store, prefix: [
+        meta["path"] for meta in store.list(prefix, by="string", max_concurrency=8).collect()
+    ],
+    "level": lambda store, prefix: [meta["path"] for meta in store.list_with_delimiter(prefix)["objects"]],
+}
+
+
+@pytest.mark.parametrize("scenario", ["error-in-list", "list-cut-once"])
+@pytest.mark.parametrize("way", LISTS.values(), ids=LISTS)
+def test_a_page_that_holds_an_error_or_is_cut_is_asked_for_again(
+    fault_server: FaultServer, quick: S3Store, scenario: str, way: Callable[[S3Store, str], list[str]]
+) -> None:
+    quick.put_many({f"{scenario}/a": b"1", f"{scenario}/b": b"2"})
+    assert way(quick, f"{scenario}/" if way is not LISTS["level"] else scenario) == [f"{scenario}/a", f"{scenario}/b"]
+    assert len(operations(fault_server, "list")) >= 3
+
+
+def test_a_page_that_is_denied_is_not_asked_for_again(fault_server: FaultServer, quick: S3Store) -> None:
+    for options in ({}, {"max_concurrency": 4}):
+        with pytest.raises(PermissionDeniedError):
+            quick.list("denied-list", **options).collect()  # type: ignore[arg-type]
+    assert len(operations(fault_server, "list")) == 2
+
+
+def test_a_page_that_stays_cut_is_an_error(fault_server: FaultServer, quick: S3Store) -> None:
+    for options in ({}, {"max_concurrency": 4}):
+        fault_server.forget()
+        with pytest.raises(CorruptResponseError, match="cut short"):
+            quick.list("list-cut", **options).collect()  # type: ignore[arg-type]
+        assert len(operations(fault_server, "list")) == 5
+
+
+@pytest.mark.parametrize(("scenario", "requests"), [("error-in-200", 2), ("delete-cut-once", 2), ("delete-slowly", 3)])
+def test_a_delete_that_was_put_off_is_sent_again(
+    fault_server: FaultServer, quick: S3Store, scenario: str, requests: int
+) -> None:
+    paths = [f"{scenario}/{name}" for name in ("b", "a", "c")]
+    quick.put_many(dict.fromkeys(paths, b"1"))
+    quick.delete(paths)
+    sent = [request for request in fault_server.requests() if request["operation"] == "delete-many"]
+    assert len(sent) == requests
+    assert sent[-1]["size"] < sent[0]["size"] or scenario != "delete-slowly"  # only what was refused
+    if scenario != "delete-slowly":
+        assert list(quick.list(scenario).collect()) == []
+
+
+def test_of_a_delete_what_is_refused_for_good_is_an_error(fault_server: FaultServer, quick: S3Store) -> None:
+    with pytest.raises(PermissionDeniedError, match="delete-denied/a"):
+        quick.delete(["delete-denied/b", "delete-denied/a"])
+    assert len(operations(fault_server, "delete-many")) == 2
+
+
+def test_a_cut_answer_to_complete_and_copy_is_asked_for_again(fault_server: FaultServer, quick: S3Store) -> None:
+    body = content(0, 12 << 20)
+    quick.put("complete-cut/a", body)
+    assert quick.get("complete-cut/a").bytes() == body
+    quick.copy("complete-cut/a", "complete-cut/b")
+    assert quick.head("complete-cut/b")["size"] == len(body)
+    assert (len(operations(fault_server, "complete")), len(operations(fault_server, "copy"))) == (2, 2)

@@ -376,6 +376,7 @@ def test_a_store_refuses_such_pages(fault_server: FaultServer, scenario: str, re
         access_key_id=fault_server.access_key_id,
         secret_access_key=fault_server.secret_access_key,
         client_options={"allow_http": True},
+        retry_config={"max_retries": 1},
     )
     with pytest.raises(CorruptResponseError, match=reason):
         store.list(scenario).collect()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import ClassVar
@@ -17,9 +17,10 @@ from objstore.http.client import client_settings
 from objstore.http.retry import Policy
 from objstore.providers.cloud import s3
 from objstore.providers.cloud.bucket import Bucket
-from objstore.providers.cloud.region import ServiceToFind
+from objstore.providers.cloud.region import RegionalService, ServiceToFind
 from objstore.settings.options import RetryOptions
 from objstore.store import S3Store
+from tests.shelf import Server
 
 REGION = "eu-west-9"
 MALFORMED = (
@@ -114,6 +115,154 @@ def test_a_service_that_names_the_region_it_was_asked_for(amazon: str, monkeypat
     with pytest.raises(BaseError, match="signed for another region"):
         store.get("a")
     assert len(Amazon.seen) == 2
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """A service whose bucket is in another region than most think: it says so in the header, in the body, or in both.
+
+    What comes to the right host, signed for the right region or by nobody, is served.
+    """
+
+    protocol_version = "HTTP/1.1"
+    status = 301
+    named: ClassVar[dict[str, str]] = {}
+    body = b""
+    right_host = "127.0.0.1"
+    seen: ClassVar[list[tuple[str, str]]] = []
+    objects: ClassVar[dict[str, bytes]] = {}
+
+    def do_GET(self) -> None:
+        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        host = self.headers["Host"].partition(":")[0]
+        signed_for = re.search(r"Credential=[^/]+/\d+/([^/]+)/", self.headers.get("Authorization", ""))
+        self.seen.append((self.command, host))
+        if host != self.right_host or (signed_for is not None and signed_for[1] != REGION):
+            self.send(self.status, HEADER if self.command == "HEAD" else self.named, self.body)  # HEAD has no body
+        elif self.command == "PUT":
+            self.objects[self.path] = sent
+            self.send(200, {"ETag": '"put"'}, b"")
+        else:
+            self.send(200, {"ETag": '"e"'}, self.objects.get(self.path, b"body"))
+
+    do_HEAD = do_PUT = do_DELETE = do_GET  # noqa: N815
+
+    def send(self, status: int, fields: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in {**fields, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def error(code: str) -> bytes:
+    return f"<Error><Code>{code}</Code><Message>Elsewhere.</Message><Region>{REGION}</Region></Error>".encode()
+
+
+HEADER = {"x-amz-bucket-region": REGION}
+ANSWERS = {
+    "301, header": (301, HEADER, b""),
+    "301, both": (301, HEADER, error("PermanentRedirect")),
+    "301, body": (301, {}, error("PermanentRedirect")),
+    "400, header": (400, HEADER, b""),
+    "400, body": (400, {}, error("AuthorizationHeaderMalformed")),
+    "400, body of another code": (400, {}, error("IllegalLocationConstraintException")),
+}
+
+
+@pytest.fixture(params=ANSWERS.values(), ids=ANSWERS)
+def elsewhere(request: pytest.FixtureRequest) -> Iterator[tuple[type[Elsewhere], str]]:
+    status, named, body = request.param
+    fields = {"status": status, "named": named, "body": body, "seen": [], "objects": {}}
+    handler = type("Handler", (Elsewhere,), fields)
+    with Server(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, args=(0.01,)).start()
+        yield handler, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def at_an_endpoint(address: str) -> S3Store:
+    """Return a store with a region and an endpoint."""
+    keys = {"access_key_id": "key", "secret_access_key": "secret"}
+    return S3Store("bucket", endpoint=address, region="us-east-1", client_options={"allow_http": True}, **keys)  # type: ignore[arg-type]
+
+
+def in_a_region(address: str, *, anonymous: bool = False) -> S3Store:
+    """Return a store with a region, and a service that has a host in each."""
+    store = S3Store("bucket", region="us-east-1", access_key_id="key", secret_access_key="secret")
+    assert isinstance(store.provider, Bucket)
+    assert isinstance(store.provider.service, RegionalService)
+    store.provider.service = RegionalService(
+        dialect=s3.DIALECT,
+        settings=client_settings(store._settings.values, "http", "test"),
+        policy=Policy(RetryOptions(max_retries=0)),
+        identity=SigV4(None if anonymous else Credential("key", "secret"), None, "us-east-1"),
+        address=lambda region: address if region == "us-east-1" else address.replace("127.0.0.1", "localhost"),
+        region="us-east-1",
+    )
+    return store
+
+
+def test_a_wrong_region_is_mended_once_and_remembered(elsewhere: tuple[type[Elsewhere], str]) -> None:
+    handler, address = elsewhere
+    store = at_an_endpoint(address)
+    assert store.get("a").bytes() == b"body"
+    assert store.head("b")["size"] == 4
+    store.put("c", b"new")
+    assert store.get_many(["a", "b", "c"]) == [b"body", b"body", b"new"]
+    assert [method for method, _ in handler.seen[:4]] == ["GET", "GET", "HEAD", "PUT"]
+    assert len(handler.seen) == 7
+
+
+@pytest.mark.parametrize("anonymous", [False, True])
+def test_a_wrong_region_moves_the_store_to_another_host(
+    elsewhere: tuple[type[Elsewhere], str], anonymous: bool
+) -> None:
+    handler, address = elsewhere
+    handler.right_host = "localhost"
+    store = in_a_region(address, anonymous=anonymous)
+    store.put("c", b"new")
+    assert handler.seen == [("PUT", "127.0.0.1"), ("PUT", "localhost")]
+    assert store.get_many(["a", "b", "c"]) == [b"body", b"body", b"new"]
+    assert {host for _, host in handler.seen[1:]} == {"localhost"}
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda store: store.get("a").bytes(),
+        lambda store: store.head("a"),
+        lambda store: store.get_many([f"k{n}" for n in range(200)]),
+        lambda store: dict(store.iter_many([f"k{n}" for n in range(200)])),
+        lambda store: store.head_many(["a", "b", "c"]),
+        lambda store: store.put_many({f"k{n}": b"%d" % n for n in range(100)}),
+        lambda store: store.put("a", b"new", mode="create"),
+        lambda store: store.delete("a"),
+        lambda store: store.get_ranges("a", starts=[0, 3], lengths=[1, 1], coalesce=0),
+    ],
+)
+def test_every_operation_moves(elsewhere: tuple[type[Elsewhere], str], act: Callable[[S3Store], object]) -> None:
+    handler, address = elsewhere
+    handler.right_host = "localhost"
+    store = in_a_region(address)
+    act(store)
+    before = len(handler.seen)
+    act(store)
+    assert {host for _, host in handler.seen[before:]} == {"localhost"}
+
+
+@pytest.mark.parametrize("region", ["evil.example.com/", "a@b", "", "eu west", "x" * 64])
+def test_a_region_that_is_none_is_not_gone_to(region: str) -> None:
+    handler = type("Handler", (Elsewhere,), {"seen": [], "named": {"x-amz-bucket-region": region}})
+    with Server(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, args=(0.01,)).start()
+        with pytest.raises(BaseError, match="elsewhere"):
+            at_an_endpoint(f"http://127.0.0.1:{server.server_port}").get("a")
+        assert len(handler.seen) == 1  # type: ignore[attr-defined]
+        server.shutdown()
 
 
 @pytest.mark.parametrize("given", [{"region": "eu-west-1"}, {"default_region": "eu-west-1"}, {"endpoint": "https://a"}])

@@ -151,6 +151,37 @@ def test_a_credential_given_by_hand_is_stronger_than_the_environment(monkeypatch
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "https://u:S3CRET@h",
+        "http://u:S3CRET@h:9",
+        "https://S3CRET@h",
+        "https://u:S3CRET@",
+        "https://u:S3CRET@h:port",
+        "https://u:S3CRET@h/ x",
+        "ftp://u:S3CRET@h",
+        "http//u:S3CRET@h",
+        "u:S3CRET@h",
+    ],
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda url: S3Store("b", endpoint=url, client_options={"allow_http": True}),
+        lambda url: S3Store("b", endpoint=url),
+        lambda url: S3Store("b", endpoint_url_s3=url),
+        lambda url: gcs(base_url=url),
+        lambda url: gcs(emulator_host=url),
+        lambda url: azure(endpoint=url),
+    ],
+)
+def test_an_endpoint_with_a_user_is_refused_and_not_shown(make: Callable[[str], object], url: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        make(url)
+    assert "S3CRET" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("make", "said"),
     [
         (lambda: GCSStore(), "GCSStore needs a bucket"),

@@ -51,7 +51,7 @@ class ObjectInputFile(io.RawIOBase):
         self._size = self._file.size
         self._metadata_start: int | None = None
         self._mark = b""
-        layout = layouts.get((path, self._file.e_tag))
+        layout = layouts.get((path, self._file.e_tag)) if self._file.e_tag is not None else None
         self._ahead = ReadAhead(layout, self._fetch) if layout is not None else None
 
     def readable(self) -> bool:
@@ -83,7 +83,7 @@ class ObjectInputFile(io.RawIOBase):
             self._file.seek(end)
             return piece
         data = self._file.read(size)
-        if self._ahead is None:
+        if self._ahead is None and self._file.e_tag is not None:  # only that keeps what is read ahead to the version
             self._look_for_metadata(start, data)
         return data
 

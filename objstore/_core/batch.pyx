@@ -473,6 +473,11 @@ cdef class Batch:
         return self.c.tags_differ
 
     @property
+    def unsure(self):
+        """Whether a strong ETag and a size in every reply do not suffice to tell that all are of one object."""
+        return self.c.unsure
+
+    @property
     def needs_driver(self):
         """Whether no thread but one that waits for it drives it (there are no helper threads)."""
         return self.loop != NULL

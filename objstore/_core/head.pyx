@@ -243,7 +243,7 @@ cdef bint is_strong_tag(const Text* value) noexcept nogil:
     if value.length < 2 or value.data[0] != c'"' or value.data[value.length - 1] != c'"':
         return False
     for i in range(1, value.length - 1):
-        if value.data[i] == c'"' or is_blank(value.data[i]):
+        if value.data[i] == c'"' or not 0x21 <= <uint8_t>value.data[i] <= 0x7e:     # else it is never sent back
             return False
     return True
 

@@ -139,6 +139,8 @@ cdef struct BatchC:
     int64_t replies
     uint64_t tag            # of the ETag that all replies should have, or the first had
     bint tags_differ
+    int64_t size            # one more than the last reply said that the object has; 0 where none did
+    bint unsure             # a reply had no strong ETag, or did not name the size that those before it had
     bint sealed             # no more items will be added
     int cancelled           # written under the mutex, read without it too
     Arena* arena            # the one being filled
@@ -333,6 +335,16 @@ cdef Item* batch_claim(BatchC* batch, int64_t now, int64_t* due) noexcept nogil:
     return item
 
 
+cdef void batch_compare(BatchC* batch, Item* item) noexcept nogil:
+    """Compare a reply with those before it, as far as a strong ETag and the object's size tell its version."""
+    cdef int64_t size = item.total if item.range_start >= 0 else item.content_length
+    batch.unsure |= item.tag == 0 or size < 0 or (batch.size > 0 and size != batch.size - 1)
+    batch.size = size + 1
+    if item.tag and item.tag != batch.tag:
+        batch.tags_differ |= batch.tag != 0
+        batch.tag = item.tag
+
+
 cdef void batch_settle(Item* item, bint success) noexcept nogil:
     """Record how an item in flight ended and tell those who wait."""
     cdef BatchC* batch = item.batch
@@ -349,9 +361,7 @@ cdef void batch_settle(Item* item, bint success) noexcept nogil:
         if item.body_length <= 0:
             batch.waited_ns += item.waited_ns
             batch.replies += 1
-        if item.tag and item.tag != batch.tag:
-            batch.tags_differ |= batch.tag != 0
-            batch.tag = item.tag
+        batch_compare(batch, item)
         item.state = DONE
         batch.settled += 1
         batch_grow_limit(batch)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from objstore._fsspec.listing import Info, by_bucket, is_folder, is_mark, missing
 from objstore._fsspec.patterns import expand
 from objstore.exceptions import BaseError, InvalidRangeError
-from objstore.interface.values import Range
+from objstore.interface.values import ANY, Range
 from objstore.operations import bulk, objects
 from objstore.operations.coalesce import coalesce
+from objstore.operations.results import changed
 
 if TYPE_CHECKING:
     import os
@@ -48,9 +49,10 @@ def cat_file(fs: FileSystem, path: str, start: Bound = None, end: Bound = None) 
     """
     bucket, key = fs._split_path(path)
     store = fs._construct_store(bucket)
+    size = -1
     if end is not None and ((start or 0) < 0 or end < 0):
-        meta = yield from objects.head(store, key)
-        start, end, _ = slice(start, end).indices(meta["size"])
+        size = (yield from store.provider.look(store.key(key), ANY)).meta["size"]
+        start, end, _ = slice(start, end).indices(size)
     if end is not None and end <= (start or 0):
         yield from objects.head(store, key)
         return b""
@@ -58,6 +60,8 @@ def cat_file(fs: FileSystem, path: str, start: Bound = None, end: Bound = None) 
         result = yield from objects.get(store, key, options=_only(start or 0, end))
     except InvalidRangeError:
         return b""
+    if size not in (-1, result.meta["size"]):
+        raise changed(path)
     return bytes((yield from result._bytes()))
 
 

@@ -16,14 +16,19 @@ from typing import TYPE_CHECKING, Any
 from fsspec.asyn import AbstractAsyncStreamedFile
 from fsspec.spec import AbstractBufferedFile
 
-from objstore.exceptions import AlreadyExistsError, PreconditionError
-from objstore.operations.results import changed, strong
+from objstore._core import Buffer
+from objstore._fsspec.listing import info, is_folder
+from objstore.exceptions import AlreadyExistsError, NotFoundError
+from objstore.interface.values import ANY
+from objstore.interface.versions import pinned
+from objstore.operations.reader import Pinned
 from objstore.operations.writer import PARTS_IN_FLIGHT, WRITE_BUFFER, Writer, writer
 from objstore.plans.run import arun, run
 
 if TYPE_CHECKING:
     from objstore._fsspec.filesystem import FileSystem
-    from objstore.types import Attributes, GetOptions, PutMode
+    from objstore.plans.effects import Plan
+    from objstore.types import Attributes, PutMode
 
 READ_SIZE = 5 << 20
 LINE = 8 << 10
@@ -75,34 +80,15 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         if mode == "xb" and fs.exists(path):
             raise AlreadyExistsError(f"{path!r} exists already", path=path)
         self._writer = None if mode == "rb" else _writer(fs, path, mode, buffer_size, attributes, tags)
-        self._e_tag: str | None = None
-        if mode == "rb" and size is None:
-            size = self._ask(fs, path)
+        if mode == "rb":
+            self._pinned = run(_pinned(fs, path, size))
+            size = self._pinned.size
         block = buffer_size or (block_size if isinstance(block_size, int) else None) or READ_SIZE
         super().__init__(fs, path, mode, block, autocommit, cache_type, cache_options, size=size, **kwargs)
 
-    def _ask(self, fs: FileSystem, path: str) -> int:
-        """Ask what there is to be read; return its size."""
-        details = fs.info(path)
-        if details["type"] == "directory":
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        self._details = details
-        self._e_tag = strong(details["e_tag"])
-        size: int = details["size"]
-        return size
-
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Read a range of the version of the file that was opened."""
-        if end <= start:
-            return b""
-        bucket, key = self.fs._split_path(self.path)
-        options: GetOptions = {"range": (start, end), "if_match": self._e_tag}
-        try:
-            result = self.fs._construct_store(bucket).get(key, options=options)
-        except PreconditionError as error:
-            raise changed(self.path, error.status) from error
-        self._e_tag = strong(result.meta["e_tag"])
-        return bytes(result.bytes())
+        return run(_read(self._pinned, start, end))
 
     def readline(self, size: int | None = -1) -> bytes:
         """Return what is left of the line, with its end."""
@@ -163,14 +149,15 @@ class StreamedFile(AbstractAsyncStreamedFile):  # type: ignore[misc]
 
     closed: bool
     _writer: Writer | None = None
+    _pinned: Pinned | None = None
 
     @classmethod
     async def open(cls, fs: FileSystem, path: str, mode: str, size: int | None = None) -> StreamedFile:
         """Open a file."""
         _check_mode(mode)
-        if mode == "rb" and size is None:
-            size = await fs._size(path)
-        file = cls(fs, path, mode, cache_type="none", size=size)
+        pinned = await arun(_pinned(fs, path, size)) if mode == "rb" else None
+        file = cls(fs, path, mode, cache_type="none", size=None if pinned is None else pinned.size)
+        file._pinned = pinned
         file._writer = None if mode == "rb" else _writer(fs, path, mode)
         return file
 
@@ -180,7 +167,8 @@ class StreamedFile(AbstractAsyncStreamedFile):  # type: ignore[misc]
             self._writer.abandon(self)
 
     async def _fetch_range(self, start: int, end: int) -> bytes:
-        return await self.fs._cat_file(self.path, start, end)  # type: ignore[no-any-return]
+        assert self._pinned is not None
+        return await arun(_read(self._pinned, start, end))
 
     async def write(self, data: Any) -> int:
         """Write bytes; they are sent when they fill a part."""
@@ -212,6 +200,32 @@ class StreamedFile(AbstractAsyncStreamedFile):  # type: ignore[misc]
 def _check_mode(mode: str) -> None:
     if mode not in MODES:
         raise ValueError(f"mode = {mode!r}: give one of {', '.join(MODES)}; an object cannot be changed in place")
+
+
+def _pinned(fs: FileSystem, path: str, size: int | None) -> Plan[Pinned]:
+    """Begin to read a file; a request asks for its size and version, unless the size is known."""
+    bucket, name = fs._split_path(path)
+    store = fs._construct_store(bucket)
+    provider, key = store.provider, store.key(name)
+    if size is not None:
+        return Pinned(provider, key, path, size, None)
+    try:
+        meta = (yield from provider.look(key, ANY)).meta
+    except NotFoundError:
+        details = yield from info(fs, path)
+        if is_folder(details):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path) from None
+        raise
+    return Pinned(provider, key, path, meta["size"], pinned(meta))
+
+
+def _read(source: Pinned, start: int, end: int) -> Plan[bytes]:
+    """Read a range of the version of a file that was opened."""
+    size = max(min(end, source.size) - start, 0)
+    buffer, content = Buffer.of_bytes(size)
+    if size:
+        yield from source.fetch(start, buffer)
+    return content
 
 
 def _writer(

@@ -73,7 +73,7 @@ class SigV4:
         if failure.row.again == "clock" and failure.server_time is not None:
             self._skew = failure.server_time - datetime.now(UTC)
             return True
-        if failure.row.again == "region" and failure.region is not None:
+        if failure.row.again == "region" and failure.region is not None and self._credential is not None:
             self.region = failure.region
             return True
         if failure.row.again != "credential" or self._credentials is None or self._credential is None:

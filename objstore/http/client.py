@@ -7,7 +7,7 @@ built it had. Here they are looked up once, in Python, and given to it.
 What is rarely needed of the standard library is imported where it is used: urllib.request, email and ssl take longer to
 import than all of this library.
 
-Its one invariant: no header line that leaves here has a line break or a NUL in it.
+Its one invariant: no header line that leaves here has a control character in it, but tabs.
 """
 
 from __future__ import annotations
@@ -35,16 +35,22 @@ _CA_FILES = (
     "/usr/local/share/certs/ca-root-nss.crt",
 )
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_BREAKS = frozenset("\r\n\0")
+_CONTROLS = frozenset(map(chr, (*range(9), *range(10, 32), 127)))
 
 
 def split_endpoint(endpoint: str, allow_http: bool) -> tuple[str, str]:
     """Return scheme and host of an endpoint, and the path behind them without a slash at its end.
 
     Raises:
-        ConfigurationError: It is plain http, and that was not asked for.
+        ConfigurationError: It is plain http, and that was not asked for; or it names a user.
     """
     parts = urlsplit(endpoint)
+    if "@" in parts.netloc:
+        place = parts.netloc.rpartition("@")[2]
+        raise ConfigurationError(
+            f"The endpoint at {place!r} has a user or a password in it, which requests cannot carry",
+            hint="Leave it out of the URL, and give the credential in its own settings.",
+        )
     if parts.scheme == "http" and not allow_http:
         raise ConfigurationError(
             f"The endpoint {endpoint!r} is plain http", hint="Give client_options={'allow_http': True} if you mean it."
@@ -165,12 +171,12 @@ def header_line(name: str, value: str) -> bytes:
     """Return a header line, in Latin-1.
 
     Raises:
-        ValueError: A line break or NUL in it, or a character that a header cannot carry.
+        ValueError: A line break or another control character in it, or one that a header cannot carry.
     """
-    if not name or not name.isascii() or not _BREAKS.isdisjoint(name) or ":" in name or " " in name:
+    if not name or not name.isascii() or not _CONTROLS.isdisjoint(name) or ":" in name or " " in name:
         raise ValueError(f"{name!r} cannot be the name of a header: give ASCII letters, digits and dashes")
-    if not _BREAKS.isdisjoint(value):
-        raise ValueError(f"The value of {name} has a line break or a NUL in it: {value!r}")
+    if not _CONTROLS.isdisjoint(value):
+        raise ValueError(f"The value of {name} has a line break or another control character in it: {value!r}")
     try:
         # libcurl takes "name:" for a header to leave out, "name;" for one to send empty
         return f"{name}: {value}".encode("latin-1") if value else f"{name};".encode()

@@ -30,6 +30,7 @@ class Dialect:
         tags: The request header with tags, form-encoded.
         copy_source: The request header of a copy.
         request_id: The reply header that identifies a request in the service's logs.
+        region: The reply header that names the region of the bucket.
         codes: What the service's error codes mean, where the status does not say enough.
         statuses: What a status means in reply to a method, where that is not what it usually means.
         hints: What to do about an error code, or a status where there is none.
@@ -46,6 +47,7 @@ class Dialect:
     tags: str = ""
     copy_source: str = ""
     request_id: str = ""
+    region: str = ""
     codes: Mapping[str, Row] = field(default_factory=dict)
     statuses: Mapping[tuple[str, int], Row] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)

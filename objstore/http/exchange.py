@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import Batch, Buffer, Bytes, Reply, Signer
 from objstore.http.retry import REPLACED
-from objstore.interface.values import WHOLE, Range, Target
+from objstore.interface.values import WHOLE, Range, Reads, Target
 from objstore.plans.effects import Background, Plan
 
 if TYPE_CHECKING:
@@ -81,29 +81,44 @@ class Exchange:
         self._detail = detail
         self._safe = safe
         self._most_in_flight = most_in_flight
+        self._background = background
+        self._patient = patient
+        self._most_body = most_body
+        self._keep_head = keep_head
+        self._each = each
+        self._window = window
+        self._adds: list[Callable[[], None]] | None = []  # until something has succeeded
+        self._sealed = self._anew = False
         self._own: dict[int, Shape] = {}
         self._progress: dict[int, _Progress] = {}
         self._refreshed: set[int] = set()
         self._left_open: set[int] = set()
         self._counted = 0
         self._signed = service.policy.clock()
-        lines, signer = service.prepare(shape)
-        if service.most_in_flight is not None:
-            most_in_flight = min(most_in_flight, service.most_in_flight)
-        self.batch = Batch(
+        self.batch = self._open_batch()
+
+    def _open_batch(self) -> Batch:
+        service = self._service
+        lines, signer = service.prepare(self._shape)
+        self._origin = service.origin
+        most = self._most_in_flight
+        return Batch(
             service.origin,
-            shape.method,
-            service.patient_settings if patient else service.settings,
+            self._shape.method,
+            service.patient_settings if self._patient else service.settings,
             headers=lines,
             signer=signer,
-            keep_head=keep_head,
-            each=each,
-            safe=safe,
-            most_in_flight=most_in_flight,
-            window=window,
-            most_body=_largest_reply(shape.method) if most_body is None else most_body,
+            keep_head=self._keep_head,
+            each=self._each,
+            safe=self._safe,
+            most_in_flight=most if service.most_in_flight is None else min(most, service.most_in_flight),
+            window=self._window,
+            most_body=_largest_reply(self._shape.method) if self._most_body is None else self._most_body,
         )
-        self._effect = Background(self.batch) if background else self.batch
+
+    @property
+    def _effect(self) -> Background | Batch:
+        return Background(self.batch) if self._background else self.batch
 
     @property
     def total(self) -> int:
@@ -140,6 +155,26 @@ class Exchange:
         out: Target | None = None,
     ) -> None:
         """Add a request, with headers of its own where `shape` is given."""
+        self._do(lambda: self._add(target, range, shape, body, out))
+
+    def add_reads(self, base: bytes, reads: Reads, tail: bytes) -> None:
+        """Add many reads: of the keys below a path, with the same query."""
+        self._do(lambda: self.batch.add_reads(base, reads.keys, reads.ranges, tail, reads.targets))
+
+    def _do(self, add: Callable[[], None]) -> None:
+        """Add requests, and remember them as long as they may all have to be sent anew."""
+        if self._adds is not None:
+            self._adds.append(add)
+        add()
+
+    def _add(
+        self,
+        target: bytes,
+        range: Range,
+        shape: Shape | None,
+        body: Buffer | tuple[int, int, int] | None,
+        out: Target | None,
+    ) -> None:
         lines, signer = None, None
         if shape is not None:
             self._own[self.batch.total] = shape
@@ -154,7 +189,29 @@ class Exchange:
 
     def seal(self) -> None:
         """Say that no more requests will be added."""
+        self._sealed = True
         self.batch.seal()
+
+    def begin_anew(self, shape: Shape) -> bool:
+        """Send all requests anew, elsewhere or with other headers, once the failures are dealt with; False where some
+        have succeeded already."""
+        if self._adds is not None:
+            self._shape = shape
+            self._anew = True
+        return self._anew
+
+    def _send_anew(self) -> None:
+        adds, self._adds = self._adds or [], None
+        self.batch.close()
+        self.errors.clear()
+        self._own.clear()
+        self._progress.clear()
+        self._anew = False
+        self.batch = self._open_batch()
+        for add in adds:
+            add()
+        if self._sealed:
+            self.batch.seal()
 
     def news(self, within: float | None = None) -> Plan[None]:
         """Wait until something has changed, or `within` seconds have passed; retry what failed and may be retried."""
@@ -168,8 +225,12 @@ class Exchange:
         succeeded = batch.settled - len(self.errors)
         policy.budget.note(max(succeeded - self._counted, 0), 0)
         self._counted = succeeded
+        if succeeded:
+            self._adds = None
         for reply in batch.failures():
             yield from self._decide(reply)
+        if self._anew:
+            self._send_anew()
 
     def finish(self, patience: float = 0) -> Plan[None]:
         """Add no more requests, and wait for all there are; interrupted or cancelled, `patience` seconds more."""
@@ -206,6 +267,7 @@ class Exchange:
 
     def close(self) -> None:
         """End what is still under way, and return when nothing touches the caller's memory any more."""
+        self._adds = None
         self.batch.close()
         latency = self.batch.latency
         if latency is not None:
@@ -231,6 +293,9 @@ class Exchange:
         replaced = reply.replaced or (reply.status == 412 and reply.kept > 0)
         if replaced:
             failure = replace(failure, row=REPLACED)
+        elif reply.kept and service.may_refuse_condition(reply, self._shape.method):
+            self.batch.retry(reply.index, anew=True)  # nobody can say whether it is another object now: begin it anew
+            return
         again = yield from self._with_fresh_credential(reply.index, failure)
         progress = self._progress_of(reply)
         tries = reply.attempts - progress.attempts
@@ -253,9 +318,13 @@ class Exchange:
         """Tell whether a request that was refused for its credential or clock is worth one more try at once."""
         if index in self._refreshed:
             return False
-        if not (yield from self._service.recover(failure)):
+        mended = yield from self._service.recover(failure)
+        moved = failure.row.again == "region" and self._service.origin != self._origin
+        if not (mended or moved):
             return False
         self._refreshed.add(index)
+        if moved:
+            return self.begin_anew(self._shape)
         _, signer = self._service.prepare(self._shape)
         if signer is not None:
             self.batch.renew(signer)
@@ -276,6 +345,8 @@ class Exchange:
         return None if shape is None else self._service.prepare(shape)[1]
 
     # --- what came
+
+    unversioned = False
 
     @property
     def mixed(self) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from objstore.exceptions import BaseError, CorruptResponseError
 from objstore.http.client import header_lines
-from objstore.http.retry import Failure, Policy, understand
+from objstore.http.retry import STATUS_ROWS, Failure, Policy, understand
 from objstore.http.xml import parse
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ SIGNER_SECONDS = 30.0
 
 FIRST_LATENCY = 0.001
 """How long a reply is taken to need before one was seen, in seconds: little, so that nothing is read in vain."""
+
+ELSEWHERE = (301, 400)
+"""How a service says that the bucket is in another region."""
+
+_REGION = re.compile("[A-Za-z0-9-]{1,63}")
 
 CURL_HINTS = {
     23: "If it was given a buffer in `out`, give a larger one.",
@@ -75,6 +81,7 @@ class Service:
         self._headers = dict(headers or {})
         self._prefix = prefix
         self.latency = FIRST_LATENCY
+        self.takes_if_match = True  # some servers refuse reads that name the version they mean
         self._signers: dict[tuple[str, str], tuple[float, tuple[list[bytes], Signer | None]]] = {}
 
     def move_to(self, origin: str) -> None:
@@ -136,11 +143,20 @@ class Service:
     def understand(self, reply: Reply, method: str) -> Failure:
         """Say what a failed reply means."""
         code, message, region = self._words(reply) if reply.error is None else (None, "", None)
-        failure = replace(understand(reply, self.dialect.codes, code, message), region=region)
+        failure = understand(reply, self.dialect.codes, code, message)
+        region = region_in(reply.headers.get(self.dialect.region)) or region_in(region)
+        if region is not None and reply.status in ELSEWHERE and failure.row.again in ("never", "region"):
+            failure = replace(failure, region=region, row=failure.row._replace(again="region"))
         special = self.dialect.statuses.get((method, reply.status))
         if special is None or reply.error is not None or code in self.dialect.codes:
             return failure
         return replace(failure, row=special)
+
+    def may_refuse_condition(self, reply: Reply, method: str) -> bool:
+        """Tell whether a read may have been refused because it names the version it means, and for nothing else."""
+        if reply.error is not None or reply.status not in (400, 501):
+            return False
+        return self.understand(reply, method).row is STATUS_ROWS[reply.status]
 
     def _words(self, reply: Reply) -> tuple[str | None, str, str | None]:
         """Return the service's error code, its message, and the region that it names, where the body has them."""
@@ -178,6 +194,11 @@ class Service:
         if reply.error is not None:
             return CURL_HINTS.get(reply.curl_code)
         return self.identity.hint(reply) or self.dialect.hints.get(failure.code or str(reply.status))
+
+
+def region_in(text: str | None) -> str | None:
+    """Return the region that a reply names, if it can be one: it becomes part of a host name."""
+    return text if text is not None and _REGION.fullmatch(text) else None
 
 
 def _name(line: bytes) -> bytes:

@@ -113,6 +113,20 @@ def parse(data: bytes, root: str | tuple[str, ...]) -> Element:
     return builder.root()
 
 
+def is_cut_short(data: bytes, roots: tuple[str, ...]) -> bool:
+    """Tell whether a document that could not be read is right as far as it goes, but ends too early."""
+    parser = _parser(_Builder(roots))
+    try:
+        parser.Parse(data[:_MAX_BYTES].lstrip(b" \t\r\n"), False)
+    except (_RefusedError, expat.ExpatError, ValueError, LookupError):
+        return False
+    try:
+        parser.Parse(b"", True)
+    except expat.ExpatError:
+        return True
+    return False
+
+
 def _parser(builder: _Builder) -> expat.XMLParserType:
     parser = expat.ParserCreate()
     parser.buffer_text = True

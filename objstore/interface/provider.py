@@ -56,6 +56,10 @@ class Fetch(Exchange, Protocol):
     def mixed(self) -> bool:
         """Whether replies were of different versions of an object, or of another than the one asked for."""
 
+    @property
+    def unversioned(self) -> bool:
+        """Whether replies had nothing that tells one version of an object from another (known after `mixed`)."""
+
     def finished(self) -> list[int]:
         """Return the indexes of the reads that ended well since the last call (where `each` was asked for)."""
 
@@ -129,6 +133,9 @@ class Provider(Protocol):
 
     def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
         """Read what is known about one object."""
+
+    def look(self, key: str, conditions: Conditions) -> Plan[Fetched]:
+        """Read what is known about one object that is going to be read: as the reads themselves will tell it."""
 
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
         """Begin to read what is known about many objects."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple, overload
 
@@ -14,8 +15,6 @@ from objstore._core import Buffer, Bytes, Listing
 from objstore.exceptions import GenericError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from objstore.types import ObjectMeta, PutMode
 
 RESERVED = (
@@ -27,6 +26,9 @@ RESERVED = (
     "Storage-Class",
 )
 """The attributes that services know; all others are the user's own metadata."""
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+"""The time in the metadata of an object of which nobody says when it was modified."""
 
 
 class Range(NamedTuple):
@@ -47,13 +49,17 @@ WHOLE = Range()
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What must hold for a read, and which version is meant."""
+    """What must hold for a read, and which version is meant.
+
+    With `expected`, every reply is compared with what an earlier one said of the object.
+    """
 
     if_match: str | None = None
     if_none_match: str | None = None
     if_modified_since: datetime | None = None
     if_unmodified_since: datetime | None = None
     version: str | None = None
+    expected: ObjectMeta | None = None
 
 
 ANY = Conditions()
@@ -146,21 +152,28 @@ class Reads(Sequence[Read]):
         keys: The key of each.
         ranges: The range of each.
         targets: Where the body of each is to go; None: all to memory of their own.
+        one_object: Whether they are of one object, and so are to be of one version of it.
     """
 
-    __slots__ = ("keys", "ranges", "targets")
+    __slots__ = ("keys", "one_object", "ranges", "targets")
 
     def __init__(
-        self, keys: Sequence[str], ranges: Sequence[Range], targets: Sequence[Target | None] | None = None
+        self,
+        keys: Sequence[str],
+        ranges: Sequence[Range],
+        targets: Sequence[Target | None] | None = None,
+        *,
+        one_object: bool = False,
     ) -> None:
         self.keys = keys
         self.ranges = ranges
         self.targets = targets
+        self.one_object = one_object
 
     @classmethod
     def of(cls, key: str, ranges: Sequence[Range], targets: Sequence[Target | None] | None = None) -> Reads:
         """Return reads of one object."""
-        return cls([key] * len(ranges), ranges, targets)
+        return cls([key] * len(ranges), ranges, targets, one_object=True)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -171,7 +184,8 @@ class Reads(Sequence[Read]):
     def __getitem__(self, index: slice) -> Reads: ...
     def __getitem__(self, index: int | slice) -> Read | Reads:
         if isinstance(index, slice):
-            return Reads(self.keys[index], self.ranges[index], self.targets and self.targets[index])
+            targets = self.targets and self.targets[index]
+            return Reads(self.keys[index], self.ranges[index], targets, one_object=self.one_object)
         return Read(self.keys[index], self.ranges[index], self.targets[index] if self.targets else None)
 
     def __iter__(self) -> Iterator[Read]:

@@ -3,7 +3,8 @@
 The parts are written in place into a part file beside the target, which is renamed to it when whole. Behind the
 object's bytes it has one byte for each part, 1 once that is written, and a hash of the version that they are of. So a
 later download of the same version goes on where an earlier one ended, and one of another version begins anew, in the
-same file.
+same file. Only a strong ETag tells that it is the same: without one, nothing is kept for later, and without any
+validator all comes by one request, into memory.
 
 Its one invariant: the target is the whole object of one version, or it is untouched.
 """
@@ -17,10 +18,11 @@ from typing import TYPE_CHECKING
 
 from objstore.disk.descriptors import read_into, write_all
 from objstore.exceptions import ObjectChangedError
-from objstore.interface.values import ANY, Conditions, Range, Reads
+from objstore.interface.values import ANY, Range, Reads
+from objstore.interface.versions import has_validator, pinned, strong
 from objstore.operations.arguments import check_at_least
 from objstore.operations.naming import key_of
-from objstore.operations.results import changed, check_version, strong
+from objstore.operations.results import changed, check_version
 from objstore.operations.targets import Target
 from objstore.plans.effects import Call, Plan
 from objstore.plans.work import at_once
@@ -73,16 +75,16 @@ def download(
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
     key = yield from key_of(store, path)
-    fetched = yield from store.provider.head(key, ANY)
+    fetched = yield from store.provider.look(key, ANY)
     meta = store.named(fetched.meta)
-    part_file = _PartFile(file, store, meta, chunk_size, fsync=fsync)
+    part_size = chunk_size if has_validator(meta) else max(meta["size"], 1)
+    part_file = _PartFile(file, store, meta, part_size, fsync=fsync)
     try:
         yield Call(part_file.open, settle=True)
-        conditions = Conditions(if_match=strong(meta["e_tag"]), version=fetched.meta["version"])
         reads = Reads.of(key, [part_file.span(index) for index in part_file.missing])
         fetch = yield from store.provider.fetch(
             reads,
-            conditions=conditions,
+            conditions=pinned(meta),
             most_in_flight=max_concurrency,
             each=True,
             window=chunk_size * max_concurrency,

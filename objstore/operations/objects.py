@@ -171,7 +171,19 @@ def get_ranges(
     """
     conditions = read_get_options({"if_match": if_match})[1]
     ranges = spans(starts, ends, lengths)
-    gap = min(check_at_least("coalesce", coalesce, 0), cheap_gap(store.provider.latency, RANGES_IN_FLIGHT))
+    return (yield from ranges_of(store, path, ranges, conditions, check_at_least("coalesce", coalesce, 0), progress))
+
+
+def ranges_of(
+    store: BaseStore,
+    path: str,
+    ranges: Sequence[Range],
+    conditions: Conditions,
+    coalesce: int = 1 << 20,
+    progress: Progress | None = None,
+) -> Plan[list[Bytes]]:
+    """Get ranges of the version of an object that the conditions mean."""
+    gap = min(coalesce, cheap_gap(store.provider.latency, RANGES_IN_FLIGHT))
     merged = coalesce_ranges(ranges, gap)
     reads = Reads.of((yield from key_of(store, path)), merged.requests)
     parts = merged.cut((yield from _bodies(store.provider, reads, RANGES_IN_FLIGHT, conditions, progress)))
@@ -202,9 +214,19 @@ def _bodies(
             raise error
         if fetch.mixed:
             raise changed(reads.keys[0])
-        return fetch.bodies()
+        if len(reads) == 1 or not fetch.unversioned:
+            return fetch.bodies()
     finally:
         fetch.close()
+    return (yield from _bodies_of_one(provider, reads, conditions))
+
+
+def _bodies_of_one(provider: Provider, reads: Reads, conditions: Conditions) -> Plan[list[Bytes | None]]:
+    """Read ranges of one object by one request: nothing tells whether several are of the same version of it."""
+    first, last = min(range.start for range in reads.ranges), max(range.end for range in reads.ranges)
+    one = Reads.of(reads.keys[0], [Range(first, last)])
+    body = (yield from _bodies(provider, one, 1, conditions, None))[0] or Bytes()
+    return [body[range.start - first : range.end - first] for range in reads.ranges]
 
 
 def head(store: BaseStore, path: str) -> Plan[ObjectMeta]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Bytes
-from objstore.interface.values import ANY, Conditions, Fetched, Range
+from objstore.interface.values import ANY, Conditions, Range
+from objstore.interface.versions import has_validator, is_same, pinned
 from objstore.operations.arguments import check_at_least
 from objstore.operations.naming import key_of
-from objstore.operations.results import changed, read_into, strong
+from objstore.operations.results import changed, read_into
 from objstore.plans.effects import Plan, alone
 from objstore.plans.run import arun, both, run
 
@@ -33,6 +35,80 @@ MOST_AHEAD = 32 << 20
 
 PART = 4 << 20
 """What one request of a large read brings."""
+
+
+class Pinned:
+    """One version of an object, to be read in ranges, by several threads if need be.
+
+    Where the server names neither ETag nor time, nothing tells one version from another: then the first read that does
+    not bring all of it brings it again, as a whole, and the others are served from that.
+
+    Args:
+        provider: Where the object is.
+        key: Its key.
+        path: Its path, for errors.
+        size: The size of the object.
+        conditions: Which version is meant; None until the first read says.
+    """
+
+    def __init__(self, provider: Provider, key: str, path: str, size: int, conditions: Conditions | None) -> None:
+        self.size = size
+        self.conditions = conditions
+        self._provider = provider
+        self._key = key
+        self._path = path
+        self._lock = Lock()
+        self._whole: Bytes | None = None
+
+    @property
+    def e_tag(self) -> str | None:
+        """The ETag that pins the version, once it is known, if it is strong."""
+        return None if self.conditions is None else self.conditions.if_match
+
+    def close(self) -> None:
+        """Let go of what is in memory."""
+        self._whole = None
+
+    def fetch(self, at: int, buffer: Buffer) -> Plan[None]:
+        """Fetch what is at this place into the whole of a buffer.
+
+        Raises:
+            ObjectChangedError: The object has been replaced.
+        """
+        filled = (yield from self._pin(at, buffer)) if self.conditions is None else 0
+        assert self.conditions is not None
+        assert self.conditions.expected is not None
+        if not has_validator(self.conditions.expected) and filled < self.size:
+            memoryview(buffer)[:] = memoryview((yield from self._all()))[at : at + len(buffer)]
+        elif filled < len(buffer):
+            yield from read_into(self._provider, self._key, at, buffer, filled, PART, self.conditions, self._path)
+
+    def _pin(self, at: int, buffer: Buffer) -> Plan[int]:
+        """Read the beginning of a buffer, and stay with the version of the object that it came from."""
+        size = min(len(buffer), PART)
+        fetched = yield from self._provider.fetch_one(self._key, Range(at, at + size), ANY)
+        if len(fetched.body) < size:
+            raise changed(self._path)
+        memoryview(buffer)[:size] = fetched.body[:size]
+        with self._lock:
+            if self.conditions is None:
+                self.conditions = pinned(fetched.meta)
+                self._whole = fetched.body[:size] if size == self.size and not has_validator(fetched.meta) else None
+        assert self.conditions.expected is not None
+        if not is_same(fetched.meta, self.conditions.expected):
+            raise changed(self._path)
+        return size
+
+    def _all(self) -> Plan[Bytes]:
+        """Return the whole object, read by one request."""
+        if (here := self._whole) is not None:
+            return here
+        buffer, whole = Buffer.allocate(self.size)
+        assert self.conditions is not None
+        yield from read_into(self._provider, self._key, 0, buffer, 0, self.size, self.conditions, self._path)
+        with self._lock:
+            self._whole = self._whole or whole
+            return self._whole
 
 
 class Reader:
@@ -54,9 +130,7 @@ class Reader:
         self.size = size
         self.at = 0
         self.closed = False
-        self._provider = provider
-        self._key = key
-        self._conditions = conditions
+        self.pinned = Pinned(provider, key, path, size, conditions)
         self._buffer_size = buffer_size
         self._window = 0
         self._block = bytearray()  # used again for the next one: fresh memory costs more than the copy out of it
@@ -66,7 +140,7 @@ class Reader:
     @property
     def e_tag(self) -> str | None:
         """The ETag that pins the version that is read, once that is known."""
-        return None if self._conditions is None else self._conditions.if_match
+        return self.pinned.e_tag
 
     def check_open(self) -> None:
         """Raise ValueError if the file has been closed."""
@@ -76,6 +150,7 @@ class Reader:
     def close(self) -> None:
         """Close the file and let go of what has been fetched."""
         self.closed = True
+        self.pinned.close()
         self._block, self._block_at, self._block_end = bytearray(), 0, 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -176,28 +251,9 @@ class Reader:
 
     def _fetch(self, at: int, buffer: Buffer) -> Plan[None]:
         """Fetch what is at this place into the whole of a buffer."""
-        window, filled = self._next_window(at), 0
-        if self._conditions is None:
-            filled = yield from self._pin(at, buffer)
-        if filled < len(buffer):
-            assert self._conditions is not None
-            yield from read_into(self._provider, self._key, at, buffer, filled, PART, self._conditions, self.path)
+        window = self._next_window(at)
+        yield from self.pinned.fetch(at, buffer)
         self._window, self._end = window, at + len(buffer)
-
-    def _pin(self, at: int, buffer: Buffer) -> Plan[int]:
-        """Read the beginning of a buffer, and stay with the version of the object that it came from."""
-        size = min(len(buffer), PART)
-        fetched = yield from self._provider.fetch_one(self._key, Range(at, at + size), ANY)
-        if len(fetched.body) != size:
-            raise changed(self.path)
-        memoryview(buffer)[:size] = fetched.body
-        self._conditions = version_of(fetched)
-        return size
-
-
-def version_of(fetched: Fetched) -> Conditions:
-    """Return the conditions that pin what was fetched."""
-    return Conditions(if_match=strong(fetched.meta["e_tag"]), version=fetched.meta["version"])
 
 
 def open_object(store: BaseStore, path: str, buffer_size: int = READ_BUFFER, size: int | None = None) -> Plan[Reader]:
@@ -206,8 +262,8 @@ def open_object(store: BaseStore, path: str, buffer_size: int = READ_BUFFER, siz
     key = yield from key_of(store, path)
     if size is not None:
         return Reader(store.provider, key, path, buffer_size, check_at_least("size", size, 0), None)
-    fetched = yield from store.provider.head(key, ANY)
-    return Reader(store.provider, key, path, buffer_size, fetched.meta["size"], version_of(fetched))
+    meta = (yield from store.provider.look(key, ANY)).meta
+    return Reader(store.provider, key, path, buffer_size, meta["size"], pinned(meta))
 
 
 # --- the two faces, in obstore's shape

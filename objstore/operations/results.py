@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from objstore._core import Buffer, Bytes, Listing
 from objstore.exceptions import InvalidRangeError, ObjectChangedError, PreconditionError
 from objstore.interface.values import Conditions, Fetched, Range, Reads, Target
+from objstore.interface.versions import has_validator, pinned
 from objstore.operations.arguments import check_at_least
 from objstore.operations.progress import Found, news, onward, settle, tell
 from objstore.plans.run import arun, both, run
@@ -43,7 +44,8 @@ class GetResult:
     """The answer to a `get`: metadata, and a body that can be read once.
 
     A body of up to 10 MiB is here already. The rest of a larger one is fetched when it is read, as parallel ranges of
-    the same version of the object: if it has been replaced meanwhile, reading raises ObjectChangedError.
+    the same version of the object: if it has been replaced meanwhile, reading raises ObjectChangedError. Where a server
+    names neither ETag nor time, nothing would show that: then all of it is read again, by one request.
 
     Attributes:
         meta: Path, size, time and ETag of the whole object.
@@ -66,11 +68,15 @@ class GetResult:
         self.range = range
         self._provider = provider
         self._key = key
-        self._first: Bytes | None = first.body
-        self._conditions = Conditions(if_match=strong(meta["e_tag"]), version=version)
-        self._progress = onward(progress, 1, len(first.body))
+        self._conditions = pinned(meta, version)
+        size = range[1] - range[0]
+        in_parts = has_validator(meta)
+        self._part_size = PART if in_parts else max(size, 1)
+        self._first: Bytes | None = first.body if in_parts or len(first.body) >= size else Bytes()
+        here = len(self._first)
+        self._progress = onward(progress, 1, here)
         if self._progress is not None:
-            self._progress(0, len(parts_of(range[0] + len(first.body), range[1], PART)), 0)
+            self._progress(0, len(parts_of(range[0] + here, range[1], self._part_size)), 0)
 
     def __repr__(self) -> str:
         """Return the path, the size and the range."""
@@ -97,7 +103,7 @@ class GetResult:
             start,
             buffer,
             len(first),
-            PART,
+            self._part_size,
             self._conditions,
             self.meta["path"],
             self._progress,
@@ -179,11 +185,6 @@ def read_into(
         fetch.close()
 
 
-def strong(e_tag: str | None) -> str | None:
-    """Return an ETag that can pin a version; a weak one cannot (RFC 9110, section 13.1.1)."""
-    return None if e_tag is None or e_tag.startswith("W/") else e_tag
-
-
 def check_version(fetch: Fetch, path: str) -> None:
     """Raise the first error of the parts of one object, or that they are not all of the version they should be."""
     for error in fetch.errors.values():
@@ -195,8 +196,7 @@ def check_version(fetch: Fetch, path: str) -> None:
 
 
 def changed(path: str, status: int | None = None) -> ObjectChangedError:
-    """Return the error for an object that is not what it was: another ETag, or, where a service ignores it, a shorter
-    one."""
+    """Return the error for an object that is not what it was: by its ETag, its time or its size."""
     return ObjectChangedError(
         f"{path!r} was replaced while it was being read", hint="Get it again.", path=path, status=status
     )
@@ -241,7 +241,7 @@ class BytesStream(Stream[bytes]):
     def __init__(self, result: GetResult, first: Bytes, least: int) -> None:
         self._result = result
         self._least = least
-        self._part_size = max(PART, least)
+        self._part_size = max(result._part_size, least)
         self._pieces = [first] if len(first) else []
         self._at = result.range[0] + len(first)
         self._fetch: Fetch | None = None
@@ -274,8 +274,8 @@ class BytesStream(Stream[bytes]):
         while self._given not in self._arrived:
             yield from news(self._fetch, self._result._progress)
             tell(self._fetch, self._result._progress)
-            check_version(self._fetch, self._result.meta["path"])
             self._arrived.update(self._fetch.finished())
+            check_version(self._fetch, self._result.meta["path"])  # of all that has arrived, before any of it is given
         self._given += 1
         part = self._fetch.take(self._given - 1)
         if len(part) != min(self._part_size, self._result.range[1] - self._at):

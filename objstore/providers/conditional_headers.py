@@ -11,6 +11,7 @@ from objstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, No
 from objstore.http.client import http_date
 
 if TYPE_CHECKING:
+    from objstore.http.shape import Shape
     from objstore.interface.values import Conditions, Fetched, WriteOptions
     from objstore.plans.effects import Plan
     from objstore.types import ObjectMeta
@@ -18,10 +19,19 @@ if TYPE_CHECKING:
 IT_MAY_BE_OURS = "What is there now may be what was written, or another's: read it to find out."
 
 
+IF_MATCH = "If-Match"
+"""The header that keeps reads to one version; some servers refuse it."""
+
+
+def unconditional(shape: Shape) -> Shape:
+    """Return the shape of the same requests without the header that keeps them to one version."""
+    return shape._replace(headers={name: value for name, value in shape.headers.items() if name != IF_MATCH})
+
+
 def read_headers(conditions: Conditions) -> dict[str, str]:
     """Return the headers that make a read conditional."""
     headers = {
-        "If-Match": conditions.if_match,
+        IF_MATCH: conditions.if_match,
         "If-None-Match": conditions.if_none_match,
         "If-Modified-Since": conditions.if_modified_since and http_date(conditions.if_modified_since),
         "If-Unmodified-Since": conditions.if_unmodified_since and http_date(conditions.if_unmodified_since),
@@ -37,7 +47,7 @@ def write_headers(options: WriteOptions) -> dict[str, str]:
     if mode == "create":
         return {"If-None-Match": "*"}
     if not isinstance(mode, str) and mode.get("e_tag"):
-        return {"If-Match": str(mode["e_tag"])}
+        return {IF_MATCH: str(mode["e_tag"])}
     raise NotSupportedError("An update needs the ETag it replaces", hint="Give mode={'e_tag': ...}.")
 
 

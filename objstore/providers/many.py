@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from objstore.exceptions import BaseError
 from objstore.http.exchange import Exchange
+from objstore.interface.values import ANY
 from objstore.providers.conditional_headers import look_after, write_error
 
 if TYPE_CHECKING:
@@ -15,19 +16,25 @@ if TYPE_CHECKING:
     from objstore.http.retry import Failure
     from objstore.http.service import Service
     from objstore.http.shape import Shape
-    from objstore.interface.values import Fetched, Source, WriteOptions
+    from objstore.interface.values import Conditions, Fetched, Source, WriteOptions
     from objstore.plans.effects import Plan
     from objstore.types import ObjectMeta, PutResult
 
 
+def tells_size(reply: Reply) -> bool:
+    """Tell whether the reply to a HEAD tells the size of the object: not of a range of it, as some say."""
+    return reply.content_length >= 0 and reply.start < 0 and reply.status != 206
+
+
 class HeadMany(Exchange):
-    """Many HEAD requests under way.
+    """Many HEAD requests under way, and a GET for each that did not tell enough.
 
     Args:
         service: Where they go.
         shape: What they share.
         keys: The keys that are asked about.
-        meta: Reads the metadata of a key out of a reply.
+        meta: Reads the metadata of a key out of a reply, given the size of the object.
+        look: Reads what is known about a key by a GET.
         most_in_flight: How many are in flight.
     """
 
@@ -36,18 +43,49 @@ class HeadMany(Exchange):
         service: Service,
         shape: Shape,
         keys: Sequence[str],
-        meta: Callable[[str, Reply], ObjectMeta],
+        meta: Callable[[str, Reply, int], ObjectMeta],
+        look: Callable[[str, Conditions], Plan[Fetched]],
         most_in_flight: int,
     ) -> None:
         super().__init__(service, shape, lambda index: keys[index], keep_head=True, most_in_flight=most_in_flight)
         self._keys = keys
         self._meta = meta
+        self._look = look
+        self._metas: list[ObjectMeta | None] | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether all are answered."""
+        return self._metas is not None
+
+    def news(self, within: float | None = None) -> Plan[None]:
+        """Wait until something has changed; once all are answered, ask again for what is missing."""
+        if not self.batch.over:
+            yield from super().news(within)
+        if self.batch.over:
+            self._metas = yield from self.ask_again()
+
+    def ask_again(self) -> Plan[list[ObjectMeta | None]]:
+        """Return what HEAD told of each object, and what it did not tell, asked by GET."""
+        metas = [self._told(index) for index in range(self.total)]
+        for index, meta in enumerate(metas):
+            if meta is None and index not in self.errors:
+                try:
+                    metas[index] = (yield from self._look(self._keys[index], ANY)).meta
+                except BaseError as error:
+                    self.errors[index] = error
+        return metas
+
+    def _told(self, index: int) -> ObjectMeta | None:
+        """Return what HEAD told of an object, where it told enough."""
+        if not self.batch.succeeded(index):
+            return None
+        reply = self.batch.reply(index)
+        return self._meta(self._keys[index], reply, reply.content_length) if tells_size(reply) else None
 
     def metas(self) -> list[ObjectMeta | None]:
         """Return what is known about each object, in order; None where the question failed."""
-        return [
-            None if index in self.errors else self._meta(key, self.reply(index)) for index, key in enumerate(self._keys)
-        ]
+        return self._metas or []
 
 
 class PutMany(Exchange):

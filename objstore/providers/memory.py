@@ -104,6 +104,8 @@ class Memory:
         return self.read(key, WHOLE, conditions)._replace(body=Bytes())
         yield
 
+    look = head
+
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[Sequential]:
         """Read what is known about many objects."""
         return Sequential([lambda key=key: self.read(key, WHOLE, ANY).meta for key in keys], quick=True)  # type: ignore[misc]

@@ -29,20 +29,21 @@ def check_conditions(store: str, key: str, e_tag: str, modified: datetime, condi
         raise NotSupportedError(f"A {store} keeps no versions, {conditions.version!r} cannot be read", path=key)
     modified = modified.replace(microsecond=0)
     if conditions.if_match is not None:
-        refused = not _matches(e_tag, conditions.if_match)
+        refused = not matches(e_tag, conditions.if_match)
     else:
         refused = conditions.if_unmodified_since is not None and modified > conditions.if_unmodified_since
     if refused:
         raise PreconditionError(f"{key!r} is not what was expected", store=store, path=key)
     if conditions.if_none_match is not None:
-        same = _matches(e_tag, conditions.if_none_match)
+        same = matches(e_tag, conditions.if_none_match)
     else:
         same = conditions.if_modified_since is not None and modified <= conditions.if_modified_since
     if same:
         raise NotModifiedError(f"{key!r} has not been modified", store=store, path=key)
 
 
-def _matches(e_tag: str, wanted: str) -> bool:
+def matches(e_tag: str | None, wanted: str) -> bool:
+    """Tell whether an ETag is one of a list."""
     return wanted.strip() == "*" or e_tag in [each.strip() for each in wanted.split(",")]
 
 

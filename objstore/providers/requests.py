@@ -6,18 +6,30 @@ that make requests to an object store.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from objstore._core import Reply, encode_path
-from objstore.exceptions import BaseError, NotFoundError
+from objstore._core import Bytes, Reply, encode_path
+from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError, PreconditionError
 from objstore.http.client import parse_http_date
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
-from objstore.interface.values import ANY, RESERVED, WHOLE, Conditions, Fetched, Range, Reads, Source, WriteOptions
-from objstore.providers.conditional_headers import read_headers, write_headers
-from objstore.providers.many import HeadMany, PutMany
+from objstore.interface.values import (
+    ANY,
+    EPOCH,
+    RESERVED,
+    WHOLE,
+    Conditions,
+    Fetched,
+    Range,
+    Reads,
+    Source,
+    WriteOptions,
+)
+from objstore.providers.conditional_headers import IF_MATCH, read_headers, unconditional, write_headers
+from objstore.providers.many import HeadMany, PutMany, tells_size
+from objstore.providers.one_version import OneVersion
+from objstore.providers.preconditions import matches
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
 
 if TYPE_CHECKING:
@@ -31,7 +43,7 @@ if TYPE_CHECKING:
 ADDED_AT_ONCE = 4096
 """How many reads are added before the first are sent: of more, the rest is added while those are under way."""
 
-EPOCH = datetime.fromtimestamp(0, UTC)
+FIRST_BYTE = Range(0, 1)
 
 
 class Requests:
@@ -87,21 +99,54 @@ class Requests:
         return Fetched(self.meta(key, reply, size), self._attributes(reply), range.within(size), body)
 
     def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
-        """Read what is known about one object."""
-        return self.fetched_head(key, (yield from self.read_one("HEAD", key, WHOLE, conditions)))
+        """Read what is known about one object; by a GET, where HEAD does not tell the size."""
+        reply = yield from self.read_one("HEAD", key, WHOLE, conditions)
+        if not tells_size(reply):
+            return (yield from self.look(key, conditions))
+        return self.fetched_head(key, reply)
 
     def fetched_head(self, key: str, reply: Reply) -> Fetched:
-        """Return what the reply to a HEAD says."""
-        meta = self.meta(key, reply)
+        """Return what the reply to a HEAD tells, which names the size."""
+        meta = self.meta(key, reply, reply.content_length)
         return Fetched(meta, self._attributes(reply), (0, meta["size"]), reply.body)
 
+    def look(self, key: str, conditions: Conditions) -> Plan[Fetched]:
+        """Read what is known about one object by a GET: HEAD may tell another size, where bodies are encoded."""
+        try:
+            fetched = yield from self.fetch_one(key, FIRST_BYTE, conditions)
+        except InvalidRangeError:
+            fetched = yield from self.fetch_one(key, WHOLE, conditions)
+        return fetched._replace(range=(0, fetched.meta["size"]), body=Bytes())
+
     def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
-        """Send one request that reads."""
-        yield from self.service.refresh()
+        """Send one request that reads; where the server refuses its condition, send it without, and look instead."""
         shape, tail = self._reading(method, conditions)
+        try:
+            reply = yield from self._send_read(shape, tail, key, range)
+        except BaseError as error:
+            if IF_MATCH not in shape.headers or not self._may_refuse_condition(error):
+                raise
+            reply = yield from self._send_read(unconditional(shape), tail, key, range)
+            self.service.takes_if_match = False
+        if not self.service.takes_if_match:
+            self._check_match(key, reply, conditions)
+        return reply
+
+    def _may_refuse_condition(self, error: BaseError) -> bool:
+        return error.status in (400, 501) and error.code not in self.service.dialect.codes
+
+    def _send_read(self, shape: Shape, tail: bytes, key: str, range: Range) -> Plan[Reply]:
+        yield from self.service.refresh()
         exchange = Exchange(self.service, shape, lambda _: key, keep_head=True)
         exchange.add(self.path(key) + tail, range)
         return (yield from exchange.only())
+
+    def _check_match(self, key: str, reply: Reply, conditions: Conditions) -> None:
+        """Raise if a reply is not of the version that is meant, as a server that takes conditions would have said."""
+        wanted = conditions.if_match
+        if wanted is not None and not matches(reply.headers.get("etag"), wanted):
+            path = self.service.path(key)
+            raise PreconditionError(f"{key!r} is not what was expected", store=self.service.dialect.store, path=path)
 
     def fetch(
         self,
@@ -115,17 +160,7 @@ class Requests:
         """Begin many reads."""
         yield from self.service.refresh()
         shape, tail = self._reading("GET", conditions)
-        exchange = Exchange(
-            self.service,
-            shape,
-            reads.keys.__getitem__,
-            background=each,
-            each=each,
-            most_in_flight=most_in_flight,
-            window=window,
-        )
-        if conditions.if_match is not None:
-            exchange.batch.pin(conditions.if_match)
+        exchange = self._exchange(shape, reads, conditions, each=each, most_in_flight=most_in_flight, window=window)
         first = max(2 * most_in_flight, ADDED_AT_ONCE)
         try:
             if len(reads) > first:
@@ -139,33 +174,63 @@ class Requests:
         exchange.seal()
         return exchange
 
+    def _exchange(
+        self, shape: Shape, reads: Reads, conditions: Conditions, *, each: bool, most_in_flight: int, window: int
+    ) -> Exchange:
+        """Return the requests of many reads, whose replies are compared where they are to be of one version."""
+        if reads.one_object and (len(reads) > 1 or conditions.expected is not None):
+            return OneVersion(
+                self.service,
+                shape,
+                reads,
+                conditions,
+                self.meta,
+                each=each,
+                most_in_flight=most_in_flight,
+                window=window,
+            )
+        return Exchange(
+            self.service,
+            shape,
+            reads.keys.__getitem__,
+            background=each,
+            each=each,
+            most_in_flight=most_in_flight,
+            window=window,
+        )
+
     def _add_reads(self, exchange: Exchange, reads: Reads, tail: bytes) -> None:
-        exchange.batch.add_reads(self.base + b"/", reads.keys, reads.ranges, tail, reads.targets)
+        exchange.add_reads(self.base + b"/", reads, tail)
 
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
         """Begin to read what is known about many objects."""
         yield from self.service.refresh()
-        exchange = HeadMany(self.service, Shape("HEAD", self.read_headers), keys, self.meta, most_in_flight)
+        exchange = self._head_many(keys, most_in_flight)
         for key in keys:
             exchange.add(self.target(key))
         exchange.seal()
         return exchange
+
+    def _head_many(self, keys: Sequence[str], most_in_flight: int) -> HeadMany:
+        shape = Shape("HEAD", self.read_headers)
+        return HeadMany(self.service, shape, keys, self.meta, self.look, most_in_flight)
 
     def _reading(self, method: str, conditions: Conditions) -> tuple[Shape, bytes]:
         """Return the shape of requests that read, and the query of their targets."""
         if conditions is ANY:
             return self._plain_reads[method]
         version = [(self.service.dialect.version_query, conditions.version)] if conditions.version else []
-        return Shape(method, {**self.read_headers, **read_headers(conditions)}), self._tail(version)
+        shape = Shape(method, {**self.read_headers, **read_headers(conditions)})
+        return shape if self.service.takes_if_match else unconditional(shape), self._tail(version)
 
-    def meta(self, key: str, reply: Reply, size: int = -1) -> ObjectMeta:
-        """Return the metadata of an object; its size is that of the reply, where none is given."""
+    def meta(self, key: str, reply: Reply, size: int) -> ObjectMeta:
+        """Return the metadata of an object of a size."""
         headers = reply.headers
         return {
             "path": key,
             "last_modified": parse_http_date(headers.get("last-modified", "")) or EPOCH,
-            "size": size if size >= 0 else max(reply.content_length, 0),
-            "e_tag": headers.get("etag"),
+            "size": size,
+            "e_tag": headers.get("etag") or None,
             "version": headers.get(self.service.dialect.version_header),
         }
 

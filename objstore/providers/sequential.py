@@ -28,7 +28,7 @@ class Sequential:
         quick: Whether they do not block.
     """
 
-    mixed = False
+    mixed = unversioned = False
 
     def __init__(
         self, works: Sequence[Callable[[], object]], sizes: Sequence[int] = (), *, quick: bool = False

@@ -149,6 +149,12 @@ CLIENT_OPTIONS = (
 _CLIENT_NAMES = frozenset(option.name for option in CLIENT_OPTIONS)
 
 
+def _has_user(value: object) -> bool:
+    """Tell whether a value may be a URL with a user and a password in it."""
+    before, mark, _ = value.partition("@") if isinstance(value, str) else ("", "", "")
+    return bool(mark) and not {":", "/"}.isdisjoint(before)
+
+
 @dataclass(frozen=True, slots=True)
 class _Given:
     """Hold one setting as it was given, and where."""
@@ -165,7 +171,7 @@ class _Given:
         try:
             return self.option.kind.read(self.value)
         except (TypeError, ValueError, OverflowError):
-            shown = _MASK if self.option.secret else repr(self.value)
+            shown = _MASK if self.option.secret or _has_user(self.value) else repr(self.value)
         raise ConfigurationError(
             f"{self.spelling} = {shown} ({self.source}) is not a value of this setting",
             hint=f"Give {self.option.kind.name}.",

@@ -29,8 +29,12 @@ class FaultServer:
     secret_access_key: str = field(default="any-secret-key", repr=False)
 
     def requests(self, key: str = "") -> list[dict[str, Any]]:
-        """Return the requests seen for keys that start with `key`, oldest first; README.md names the fields."""
-        with urlopen(f"{self.endpoint}/-/requests?prefix={quote(f'/{self.bucket}/{key}')}", timeout=10) as reply:
+        """Return the requests seen for keys that start with `key`, or for the bucket and all keys, oldest first.
+
+        README.md names the fields.
+        """
+        prefix = f"/{self.bucket}/{key}" if key else f"/{self.bucket}"
+        with urlopen(f"{self.endpoint}/-/requests?prefix={quote(prefix)}", timeout=10) as reply:
             seen: list[dict[str, Any]] = json.load(reply)
         return seen
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from objstore._core import Buffer, Bytes, Listing, Reply
 from objstore.exceptions import BaseError, CorruptResponseError, GenericError
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
-from objstore.http.retry import Row
+from objstore.http.retry import Failure, Row
 from objstore.http.shape import Shape
 from objstore.http.xml import build, can_hold, parse
 from objstore.interface.values import ListQuery, Page, Source
+from objstore.plans.effects import Sleep
+from objstore.providers.cloud.documents import Tries
 from objstore.providers.cloud.upload import CHECKSUM, NAMESPACE
 from objstore.providers.cloud.writes import Guard, Writes
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
@@ -27,6 +29,16 @@ if TYPE_CHECKING:
 
     from objstore.http.service import Service
     from objstore.plans.effects import Plan
+
+
+NOT_DELETED = Row(GenericError, "the server did not delete it")
+
+
+class Undeleted(NamedTuple):
+    """Why an object was not deleted: the error, and the failure in the reply, where that said so."""
+
+    error: BaseError
+    failure: Failure | None = None
 
 
 class Bucket(Writes):
@@ -99,6 +111,27 @@ class Bucket(Writes):
         return failed
 
     def _delete_in_bulk(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, BaseError]]:
+        """Delete many objects by few requests; those that a reply says to try again, again."""
+        tries = Tries(self.service.policy)
+        errors: dict[str, BaseError] = {}
+        left = keys
+        while True:
+            failed = yield from self._delete_groups(left, most_in_flight)
+            errors |= {key: each.error for key, each in failed.items()}
+            again = {
+                key: each.failure for key, each in failed.items() if each.failure and each.failure.row.again != "never"
+            }
+            wait = (
+                tries.wait(max(again.values(), key=lambda failure: failure.row.throttled), safe=True) if again else None
+            )
+            if wait is None:
+                return errors
+            for key in again:
+                del errors[key]
+            left = [*again]
+            yield Sleep(wait)
+
+    def _delete_groups(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, Undeleted]]:
         yield from self.service.refresh()
         size = self.service.dialect.delete_batch
         groups = [keys[i : i + size] for i in range(0, len(keys), size)]
@@ -116,27 +149,26 @@ class Bucket(Writes):
             shape = Shape("POST", headers, hashlib.sha256(body).hexdigest())
             exchange.add(self.target("", [("delete", "")]), shape=shape, body=Buffer(body))
         yield from exchange.finish()
-        failed = {key: error for index, error in exchange.errors.items() for key in groups[index]}
-        for index in range(len(groups)):
+        failed = {key: Undeleted(error) for index, error in exchange.errors.items() for key in groups[index]}
+        for index, group in enumerate(groups):
             if index not in exchange.errors:
-                failed |= self._undeleted(exchange.reply(index))
+                failed |= self._undeleted(exchange.reply(index), group)
         return failed
 
-    def _undeleted(self, reply: Reply) -> dict[str, BaseError]:
-        """Return the errors in a DeleteObjects result, by key."""
-        root = parse(bytes(reply.body), "DeleteResult")
-        failed = {}
-        for item in root.find_all("Error"):
-            key, code = item.find_text("Key"), item.find_text("Code")
-            row = self.service.dialect.codes.get(code, Row(GenericError, "the server did not delete it"))
-            failed[key] = row.error(
-                f"DELETE {key!r} failed: {row.words} ({code}: {item.find_text('Message')})",
-                store=self.service.dialect.store,
-                path=self.service.path(key),
-                status=reply.status,
-                code=code,
-            )
-        return failed
+    def _undeleted(self, reply: Reply, keys: Sequence[str]) -> dict[str, Undeleted]:
+        """Return what a DeleteObjects result says that was not deleted: all, where it is none."""
+        try:
+            root = parse(bytes(reply.body), "DeleteResult")
+        except CorruptResponseError as error:
+            failure = self.failure_in(reply, "DeleteResult")
+            if failure is None:
+                return dict.fromkeys(keys, Undeleted(error))
+            return {key: Undeleted(self.service.error(reply, failure, "DELETE", key), failure) for key in keys}
+        failures = {item.find_text("Key"): self.failure_of(item, NOT_DELETED) for item in root.find_all("Error")}
+        return {
+            key: Undeleted(self.service.error(reply, failure, "DELETE", key), failure)
+            for key, failure in failures.items()
+        }
 
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
         """Copy an object and delete the old one: the service cannot rename."""
@@ -152,13 +184,19 @@ class Bucket(Writes):
         query = [(f"response-{name.lower()}", value) for name, value in response_headers.items()]
         return [self.service.signed_url(method, self.path(key).decode(), query, expires_in) for key in keys]
 
-    def list_page(self, query: ListQuery) -> Plan[Page]:
-        """Read one page of a listing (ListObjectsV2)."""
-        yield from self.service.refresh()
-        exchange = Exchange(self.service, Shape("GET", {}), lambda _: query.prefix, most_body=LARGEST_DOCUMENT)
-        exchange.add(self.list_target(query))
-        reply = yield from exchange.only()
-        return _page(reply.body, query)
+    def list_page(self, query: ListQuery, first: Reply | None = None) -> Plan[Page]:
+        """Read one page of a listing (ListObjectsV2), the first answer to which may be here."""
+
+        def send() -> Plan[Reply]:
+            yield from self.service.refresh()
+            exchange = Exchange(self.service, Shape("GET", {}), lambda _: query.prefix, most_body=LARGEST_DOCUMENT)
+            exchange.add(self.list_target(query))
+            return (yield from exchange.only())
+
+        def read(reply: Reply) -> Page:
+            return _page(reply.body, query)
+
+        return (yield from self.answer(send, read, ("ListBucketResult",), "GET", query.prefix, safe=True, first=first))
 
     def list_many(self, *, most_in_flight: int) -> Plan[ListMany]:
         """Begin to read pages of listings, asked for one by one."""
@@ -188,6 +226,8 @@ class ListMany(Exchange):
         )
         self._bucket = bucket
         self._queries: list[ListQuery] = []
+        self._pages: dict[int, Page] = {}
+        self._untold: list[int] = []
 
     def ask(self, query: ListQuery) -> int:
         """Ask for one more page; return its index."""
@@ -195,9 +235,27 @@ class ListMany(Exchange):
         self.add(self._bucket.list_target(query))
         return self.total - 1
 
+    def news(self, within: float | None = None) -> Plan[None]:
+        """Wait until something has changed, and read the pages that came."""
+        yield from super().news(within)
+        for index in super().finished():
+            reply = self.reply(index)
+            self.take(index)
+            try:
+                self._pages[index] = yield from self._bucket.list_page(self._queries[index], reply)
+            except BaseError as error:
+                self.errors[index] = error
+            else:
+                self._untold.append(index)
+
+    def finished(self) -> list[int]:
+        """Return the indexes of the pages that came since the last call."""
+        indexes, self._untold = self._untold, []
+        return indexes
+
     def page(self, index: int) -> Page:
         """Return a page that came, and let go of it."""
-        return _page(self.take(index), self._queries[index])
+        return self._pages.pop(index)
 
 
 def _sha256(source: Source) -> str:

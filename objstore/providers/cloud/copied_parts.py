@@ -56,13 +56,13 @@ class CopiedParts(Upload):
     def add_range(self, start: int, end: int) -> None:
         """Copy a range of the object as the next part."""
         name = self._bucket.service.dialect.copy_source
-        self._add({f"{name}-range": f"bytes={start}-{end - 1}"})
+        self._copy({f"{name}-range": f"bytes={start}-{end - 1}"})
 
     def add_whole(self) -> None:
         """Copy all of the object as the one part."""
-        self._add({})
+        self._copy({})
 
-    def _add(self, headers: Mapping[str, str]) -> None:
+    def _copy(self, headers: Mapping[str, str]) -> None:
         shape = Shape("PUT", {**self._bucket.read_headers, **self._headers, **headers})
         self._shapes.append(shape)
         self.add(self.part_target(self.total), shape=shape, body=Buffer(b""))

@@ -1,15 +1,15 @@
-"""Requests in S3's dialect that answer with an XML document, which may be an error although the status is 200."""
+"""Requests that answer with an XML document of S3's dialect: it may be an error, or cut, although the status is 200."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from objstore._core import Buffer, Reply
 from objstore.exceptions import BaseError, CorruptResponseError, GenericError
 from objstore.http.exchange import Exchange
-from objstore.http.retry import Failure, Row
-from objstore.http.xml import Element, can_hold, parse
+from objstore.http.retry import Failure, Policy, Row
+from objstore.http.xml import Element, can_hold, is_cut_short, parse
 from objstore.plans.effects import Plan, Sleep
 from objstore.providers.requests import Requests
 
@@ -18,8 +18,47 @@ if TYPE_CHECKING:
 
     from objstore.http.shape import Shape
 
+T = TypeVar("T")
+
 PATIENCE = 2.0
 """How long an interrupted caller waits for the reply that makes it possible to clean up, in seconds."""
+
+UNKNOWN = Row(GenericError, "the server failed")
+CUT_SHORT = Row(CorruptResponseError, "the document is empty or cut short", "safe")
+
+
+class Tries:
+    """How often something was sent that was answered by a failure in a 200, and whether to send it again."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._begun = policy.clock()
+        self._count = self._sent = 0
+        self._left_open = False
+
+    def wait(self, failure: Failure, *, safe: bool) -> float | None:
+        """Count one more failure; return how many seconds to wait before the next try, None to give up."""
+        self._count += 1
+        return self._policy.delay(failure, self._count, self._begun, safe=safe)
+
+    def send(self, request: Plan[Reply]) -> Plan[Reply]:
+        """Send it once more; an error is that of all tries."""
+        try:
+            return (yield from request)
+        except BaseError as error:
+            self.settle(error)
+            raise
+
+    def note(self, reply: Reply, failure: Failure) -> None:
+        """Remember what a try that failed was: how often it was sent, and whether it may have been carried out."""
+        self._sent += reply.attempts
+        self._left_open |= failure.row.leaves_open
+
+    def settle(self, error: BaseError) -> BaseError:
+        """Return the error of the last try, as that of them all."""
+        error.attempts = self._sent + (error.attempts or 0)
+        error.maybe_applied |= self._left_open
+        return error
 
 
 class Documents(Requests):
@@ -38,50 +77,83 @@ class Documents(Requests):
         body: bytes = b"",
         undo: Callable[[bytes], Plan[None]] | None = None,
     ) -> Plan[tuple[Element, Reply]]:
-        """Send a request and return the document and the reply it came in; an error in a 200 is one like any other.
+        """Send a request and return the document and the reply it came in.
 
         Where there is an `undo`, an interrupted or cancelled caller waits a little for the reply, and undoes what it
         tells of: nobody else would ever know. So does one that cannot read it.
         """
-        policy = self.service.policy
-        begun, tries, sent, left_open = policy.clock(), 0, 0, False
         if body:
             shape = shape._replace(payload_hash=hashlib.sha256(body).hexdigest())
-        while True:
+
+        def send() -> Plan[Reply]:
             yield from self.service.refresh()
             exchange = Exchange(
                 self.service, shape, lambda _: key, detail=lambda _: detail, safe=safe, patient=patient, keep_head=True
             )
             exchange.add(target, body=Buffer(body))
             try:
-                reply = yield from exchange.only(0 if undo is None else PATIENCE)
-                document = self._read(reply, roots, shape.method, key, detail)
+                return (yield from exchange.only(0 if undo is None else PATIENCE))
             except GeneratorExit:
                 raise
-            except BaseException as error:
+            except BaseException:
                 if undo is not None and exchange.batch.succeeded(0):
                     yield from undo(bytes(exchange.reply().body))
-                if isinstance(error, BaseError):
-                    error.maybe_applied |= left_open
-                    error.attempts = sent + (error.attempts or 0)
                 raise
-            if document.tag != "Error":
-                return document, reply
-            tries += 1
-            sent += reply.attempts
-            failure = self._failure_in(document)
-            left_open |= failure.row.leaves_open
-            wait = policy.delay(failure, tries, begun, safe=safe)
+
+        def read(reply: Reply) -> tuple[Element, Reply]:
+            return self._read(reply, roots, shape.method, key, detail), reply
+
+        return (yield from self.answer(send, read, roots, shape.method, key, safe=safe, detail=detail, undo=undo))
+
+    def answer(
+        self,
+        send: Callable[[], Plan[Reply]],
+        read: Callable[[Reply], T],
+        roots: tuple[str, ...],
+        method: str,
+        key: str,
+        *,
+        safe: bool,
+        detail: str = "",
+        first: Reply | None = None,
+        undo: Callable[[bytes], Plan[None]] | None = None,
+    ) -> Plan[T]:
+        """Send a request until it is answered by a document: an error in a 200, or a cut one, is a failure like others.
+
+        Args:
+            send: Sends it.
+            read: Reads the document.
+            roots: The names that its root may have.
+            method: The method, for errors.
+            key: The key, for errors.
+            safe: Whether it may be sent twice without harm.
+            detail: What more to say about it, behind its key.
+            first: The reply that came to it already, if one did.
+            undo: Undoes what a reply tells of that cannot be read.
+        """
+        tries = Tries(self.service.policy)
+        while True:
+            reply, first = first or (yield from tries.send(send())), None
+            try:
+                return read(reply)
+            except CorruptResponseError as error:
+                unread = tries.settle(error)
+            if undo is not None:
+                yield from undo(bytes(reply.body))
+            failure = self.failure_in(reply, *roots)
+            if failure is None:
+                raise unread
+            wait = tries.wait(failure, safe=safe)
             if wait is None:
-                refused = self.service.error(reply, failure, shape.method, key, detail, maybe_applied=left_open)
-                refused.attempts = sent
-                raise refused
+                left = failure.row.leaves_open
+                raise tries.settle(self.service.error(reply, failure, method, key, detail, maybe_applied=left))
+            tries.note(reply, failure)
             yield Sleep(wait)
 
     def _read(self, reply: Reply, roots: tuple[str, ...], method: str, key: str, detail: str) -> Element:
         """Read the document of a reply; what is none leaves open whether the request was carried out."""
         try:
-            return parse(bytes(reply.body), (*roots, "Error"))
+            return parse(bytes(reply.body), roots)
         except CorruptResponseError as error:
             raise CorruptResponseError(
                 f"{method} {key!r}{detail} failed: the reply cannot be read. {error}",
@@ -93,7 +165,15 @@ class Documents(Requests):
                 maybe_applied=True,
             ) from None
 
-    def _failure_in(self, document: Element) -> Failure:
+    def failure_in(self, reply: Reply, *roots: str) -> Failure | None:
+        """Return what is wrong with a 200 that holds an error, or a document that is cut; None where it is neither."""
+        body = bytes(reply.body)
+        try:
+            return self.failure_of(parse(body, "Error"), UNKNOWN)
+        except CorruptResponseError:
+            return Failure(CUT_SHORT, None, "") if is_cut_short(body, (*roots, "Error")) else None
+
+    def failure_of(self, document: Element, row: Row) -> Failure:
+        """Return what an error says; the row is for codes that nobody knows."""
         code = document.find_text("Code")
-        row = self.service.dialect.codes.get(code, Row(GenericError, "the server failed"))
-        return Failure(row, code, document.find_text("Message"))
+        return Failure(self.service.dialect.codes.get(code, row), code, document.find_text("Message"))

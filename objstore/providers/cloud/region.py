@@ -1,4 +1,5 @@
-"""Where a bucket of Amazon's is, when nobody said: the service is asked, once, before the first request.
+"""Where a bucket of Amazon's is: when nobody said, the service is asked, once, before the first request; when what was
+said is wrong, its refusal says where, and all goes there from then on.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
 """
@@ -9,19 +10,41 @@ from typing import TYPE_CHECKING, Any
 
 from objstore.credentials.sigv4 import SigV4
 from objstore.http.exchange import Exchange
-from objstore.http.service import Service
+from objstore.http.service import Service, region_in
 from objstore.http.shape import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from objstore.http.retry import Failure
     from objstore.plans.effects import Plan
 
 FIRST = "us-east-1"
 """The region that is asked: it knows all buckets."""
 
 
-class ServiceToFind(Service):
+class RegionalService(Service):
+    """A service that has an origin in every region.
+
+    Args:
+        address: The origin of the service in a region.
+        region: The region where the bucket is said to be.
+    """
+
+    def __init__(self, *, address: Callable[[str], str], region: str, **options: Any) -> None:
+        super().__init__(origin=address(region), **options)
+        self._address = address
+
+    def recover(self, failure: Failure) -> Plan[bool]:
+        """Mend what a refused request shows to be wrong; go to the region that it names."""
+        mended = yield from super().recover(failure)
+        if failure.row.again == "region" and failure.region is not None:
+            mended |= self._address(failure.region) != self.origin
+            self.move_to(self._address(failure.region))
+        return mended
+
+
+class ServiceToFind(RegionalService):
     """A service in a region that is not known yet.
 
     Args:
@@ -31,8 +54,7 @@ class ServiceToFind(Service):
     """
 
     def __init__(self, *, address: Callable[[str], str], bucket: str, identity: SigV4, **options: Any) -> None:
-        super().__init__(origin=address(FIRST), identity=identity, **options)
-        self._address = address
+        super().__init__(address=address, region=FIRST, identity=identity, **options)
         self._bucket = bucket or "/"
         self._key = identity
         self._found = False
@@ -52,7 +74,7 @@ class ServiceToFind(Service):
         reply = exchange.batch.reply(0)
         if reply.error is not None:
             raise exchange.errors[0]
-        region = reply.headers.get("x-amz-bucket-region", FIRST)
+        region = region_in(reply.headers.get(self.dialect.region)) or FIRST
         self._key.region = region
         self.move_to(self._address(region))
         self._found = True

@@ -33,7 +33,7 @@ from objstore.http.retry import FAILED, Policy, Row
 from objstore.http.service import Service
 from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.kind import BucketKind
-from objstore.providers.cloud.region import FIRST, ServiceToFind
+from objstore.providers.cloud.region import FIRST, RegionalService, ServiceToFind
 from objstore.providers.cloud.s3_options import S3_OPTIONS
 from objstore.providers.cloud.writes import Guard
 from objstore.settings.options import RetryOptions, Settings, Table
@@ -57,6 +57,7 @@ DIALECT = Dialect(
     tags="x-amz-tagging",
     copy_source="x-amz-copy-source",
     request_id="x-amz-request-id",
+    region="x-amz-bucket-region",
     codes={
         "AccessDenied": Row(PermissionDeniedError, "access is denied"),
         "AuthorizationHeaderMalformed": Row(GenericError, "it was signed for another region", "region"),
@@ -142,9 +143,12 @@ def _service(values: Any, retry: RetryOptions, identity: SigV4, user_agent: str,
         "prefix": prefix,
         "most_in_flight": values["max_connections"],
     }
-    if endpoint is None and not (values["region"] or values["default_region"]):
-        return ServiceToFind(address=partial(_amazon, values), bucket=base, **options), base
-    return Service(origin=origin, **options), base
+    if endpoint is not None:
+        return Service(origin=origin, **options), base
+    address = partial(_amazon, values)
+    if not (values["region"] or values["default_region"]):
+        return ServiceToFind(address=address, bucket=base, **options), base
+    return RegionalService(address=address, region=identity.region, **options), base
 
 
 def _endpoint(values: Any) -> str | None:

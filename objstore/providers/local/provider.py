@@ -95,6 +95,8 @@ class Local:
         """Read what is known about one object."""
         return (yield from in_steps(self._read(key, None, conditions)))
 
+    look = head
+
     def _read(self, key: str, range: Range | None, conditions: Conditions) -> Work[Fetched]:
         """Read a range, or nothing."""
         with self.root.file(key) as (descriptor, version):

@@ -42,6 +42,8 @@ class Reading:
         window: How many bytes a step may read, beyond those of one read for each thread; 0 for any number.
     """
 
+    unversioned = False
+
     def __init__(self, root: Root, reads: Reads, conditions: Conditions, most_in_flight: int, window: int) -> None:
         self.errors: dict[int, BaseError] = {}
         self.total = len(reads)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from objstore._core import Bytes, Reply
-from objstore.exceptions import BaseError, CorruptResponseError, InvalidRangeError, NotSupportedError
+from objstore._core import Reply
+from objstore.exceptions import BaseError, CorruptResponseError, NotSupportedError
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, WriteOptions
 from objstore.providers.many import HeadMany
-from objstore.providers.requests import Requests
+from objstore.providers.requests import FIRST_BYTE, Requests
 from objstore.providers.web.shared_replies import SharedReplies
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from objstore.http.service import Service
     from objstore.interface.provider import Fetch
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta
 
 NO_HEAD = (405, 501)
 """How servers say that they do not answer HEAD."""
@@ -30,7 +29,6 @@ NO_HEAD = (405, 501)
 STORED = ("Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Cache-Control")
 """The attributes that a PUT of HTTP can carry."""
 
-FIRST_BYTE = Range(0, 1)
 MOST_KNOWN = 10_000
 
 
@@ -75,27 +73,14 @@ class Server(Requests):
     def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
         """Read what is known about one object; by a GET, where HEAD is refused or does not tell the size."""
         try:
-            reply = yield from self.read_one("HEAD", key, WHOLE, conditions)
+            return (yield from super().head(key, conditions))
         except BaseError as error:
             if error.status not in NO_HEAD:
                 raise
-        else:
-            if reply.content_length >= 0:
-                return self.fetched_head(key, reply)
         return (yield from self.look(key, conditions))
 
-    def look(self, key: str, conditions: Conditions) -> Plan[Fetched]:
-        """Read what is known about one object by a GET."""
-        try:
-            fetched = yield from self.fetch_one(key, FIRST_BYTE, conditions)
-        except InvalidRangeError:
-            fetched = yield from self.fetch_one(key, WHOLE, conditions)
-        return fetched._replace(range=(0, fetched.meta["size"]), body=Bytes())
-
-    def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
-        """Begin to read what is known about many objects."""
-        yield from self.service.refresh()
-        return ServerHeads(self, keys, most_in_flight)
+    def _head_many(self, keys: Sequence[str], most_in_flight: int) -> HeadMany:
+        return ServerHeads(self.service, Shape("HEAD", self.read_headers), keys, self.meta, self.look, most_in_flight)
 
     # --- many reads
 
@@ -162,59 +147,14 @@ def _shared(reads: Reads, whole: set[str]) -> tuple[Reads, list[tuple[int, Range
             sources.append((len(keys), WHOLE))
         keys.append(key)
         ranges.append(range)
-    return Reads(keys, ranges), sources
+    return Reads(keys, ranges, one_object=reads.one_object), sources
 
 
 class ServerHeads(HeadMany):
-    """Many HEAD requests under way, and a GET for each that did not tell enough."""
-
-    def __init__(self, server: Server, keys: Sequence[str], most_in_flight: int) -> None:
-        super().__init__(server.service, Shape("HEAD", server.read_headers), keys, server.meta, most_in_flight)
-        self._server = server
-        self._refused: set[int] = set()
-        self._by_get: dict[int, ObjectMeta] = {}
-        self._all_told = False
-        for key in keys:
-            self.add(server.target(key))
-        self.seal()
-
-    @property
-    def over(self) -> bool:
-        """Whether all are answered."""
-        return self._all_told
-
-    def news(self, within: float | None = None) -> Plan[None]:
-        """Wait until something has changed; once all are answered, ask again for what is missing."""
-        if not self.batch.over:
-            yield from super().news(within)
-        if self.batch.over:
-            yield from self.ask_again()
-            self._all_told = True
+    """Many HEAD requests under way, and a GET for each that was refused or did not tell enough."""
 
     def _decide(self, reply: Reply) -> Plan[None]:
-        if reply.status not in NO_HEAD:
+        if reply.status in NO_HEAD:
+            self.batch.give_up(reply.index)
+        else:
             yield from super()._decide(reply)
-            return
-        self._refused.add(reply.index)
-        self.batch.give_up(reply.index)
-
-    def ask_again(self) -> Plan[None]:
-        """Ask by GET what HEAD did not tell."""
-        for index, key in enumerate(self._keys):
-            told = index not in self._refused and self.batch.reply(index).content_length >= 0
-            if told or index in self.errors:
-                continue
-            try:
-                self._by_get[index] = (yield from self._server.look(key, ANY)).meta
-            except BaseError as error:
-                self.errors[index] = error
-
-    def metas(self) -> list[ObjectMeta | None]:
-        """Return what is known about each object, in order; None where the question failed."""
-        told = set(range(self.total)) - self._refused
-        return [
-            None
-            if index in self.errors
-            else self._by_get.get(index) or (self._meta(key, self.reply(index)) if index in told else None)
-            for index, key in enumerate(self._keys)
-        ]

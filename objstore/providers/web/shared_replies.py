@@ -63,6 +63,11 @@ class SharedReplies:
         """Whether replies were of different versions of an object."""
         return self._replies.mixed
 
+    @property
+    def unversioned(self) -> bool:
+        """Whether nothing tells one version of an object from another."""
+        return self._replies.unversioned
+
     def news(self, within: float | None = None) -> Plan[None]:
         """Wait until something has changed."""
         yield from self._replies.news(within)

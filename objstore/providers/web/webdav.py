@@ -22,11 +22,10 @@ from objstore.exceptions import (
 )
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
-from objstore.interface.values import ANY, Conditions, ListQuery, Page, Range, Source, WriteOptions
+from objstore.interface.values import ANY, EPOCH, Conditions, ListQuery, Page, Range, Source, WriteOptions
 from objstore.providers.conditional_headers import as_kind, look_after, what_is_there, write_headers
 from objstore.providers.many import HeadMany, PutMany
 from objstore.providers.pages import OneByOne
-from objstore.providers.requests import EPOCH
 from objstore.providers.web.multistatus import QUESTION, Entry, read_multistatus
 from objstore.providers.web.server import Server, ServerHeads
 
@@ -67,9 +66,7 @@ class WebDav(Server):
         except PermissionDeniedError as error:
             raise (yield from self.folders_among([key])).get(key, error) from None
 
-    def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
-        """Begin to read what is known about many objects."""
-        yield from self.service.refresh()
+    def _head_many(self, keys: Sequence[str], most_in_flight: int) -> HeadMany:
         return _HeadMany(self, keys, most_in_flight)
 
     def folders_among(self, keys: Sequence[str]) -> Plan[dict[str, BaseError]]:
@@ -376,15 +373,16 @@ class _HeadMany(ServerHeads):
     """Many HEAD requests under way; of what is forbidden it is asked whether it is a folder."""
 
     def __init__(self, dav: WebDav, keys: Sequence[str], most_in_flight: int) -> None:
-        super().__init__(dav, keys, most_in_flight)
+        super().__init__(dav.service, Shape("HEAD", dav.read_headers), keys, dav.meta, dav.look, most_in_flight)
         self._dav = dav
 
-    def ask_again(self) -> Plan[None]:
+    def ask_again(self) -> Plan[list[ObjectMeta | None]]:
         """Ask by GET what HEAD did not tell, and by PROPFIND what is forbidden."""
-        yield from super().ask_again()
+        metas = yield from super().ask_again()
         forbidden = [index for index, error in self.errors.items() if isinstance(error, PermissionDeniedError)]
         folders = yield from self._dav.folders_among([self._keys[index] for index in forbidden])
         self.errors.update((index, folders.get(self._keys[index], self.errors[index])) for index in forbidden)
+        return metas
 
 
 class _PutMany(PutMany):

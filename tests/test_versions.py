@@ -1,0 +1,416 @@
+"""One read is of one version of an object, and of all of it, whatever a server tells of it, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from objstore.exceptions import ObjectChangedError, PreconditionError
+from objstore.fsspec import FsspecStore
+from objstore.interface.values import EPOCH
+from objstore.interface.versions import has_validator, is_same, strong
+from objstore.operations import objects, reader, results
+from objstore.store import HTTPStore, MemoryStore, S3Store
+from objstore.types import ObjectMeta
+from tests.shelf import Shelf, serving
+
+Either = HTTPStore | S3Store
+
+PART = 64 << 10
+LARGE = 5 * PART + 1000
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have objects read in many parts that are not large."""
+    for module in (objects, results, reader):
+        monkeypatch.setattr(module, "PART", PART)
+
+
+@pytest.fixture
+def shelf() -> Iterator[Shelf]:
+    with serving(Shelf()) as served:
+        yield served
+
+
+@pytest.fixture(params=["http", "s3"])
+def store(request: pytest.FixtureRequest, shelf: Shelf) -> Either:
+    opened: Either = getattr(shelf, request.param)()
+    return opened
+
+
+# --- every way to read an object
+
+
+def downloaded(store: Either, folder: Path) -> bytes:
+    store.download("a", folder / "file", chunk_size=PART, max_concurrency=3)
+    return (folder / "file").read_bytes()
+
+
+def copied(store: Either, folder: Path) -> bytes:
+    other = MemoryStore()
+    store.copy("a", "b", to_store=other)
+    return bytes(other.get("b").bytes())
+
+
+def read_in_pieces(store: Either, folder: Path) -> bytes:
+    pieces = []
+    with store.open("a", "rb", buffer_size=PART) as file:
+        while piece := file.read(20_000):
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def read_as_lines(store: Either, folder: Path) -> bytes:
+    return b"".join(bytes(line) for line in store.open_reader("a"))
+
+
+def read_async(store: Either, folder: Path) -> bytes:
+    async def read() -> bytes:
+        return bytes(await (await store.open_reader_async("a")).read())
+
+    return asyncio.run(read())
+
+
+def file_system(store: Either) -> tuple[Any, str]:
+    if isinstance(store, HTTPStore):
+        return FsspecStore("http", client_options={"allow_http": True}), f"{store.url}/a"
+    config = {"endpoint": store.config["endpoint"], "region": "us-east-1"}
+    keys = {"access_key_id": "key", "secret_access_key": "secret"}
+    return FsspecStore(
+        "s3", client_options={"allow_http": True}, skip_instance_cache=True, **config, **keys
+    ), "bucket/a"
+
+
+def fsspec_file(store: Either, folder: Path) -> bytes:
+    fs, path = file_system(store)
+    with fs.open(path, "rb", block_size=PART) as file:
+        return b"".join(iter(lambda: file.read(50_000), b""))
+
+
+def fsspec_stream(store: Either, folder: Path) -> bytes:
+    fs, path = file_system(store)
+
+    async def read() -> bytes:
+        file = await fs.open_async(path, "rb")
+        pieces = []
+        while piece := await file.read(100_000):
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    return asyncio.run(read())
+
+
+WAYS: dict[str, Callable[[Either, Path], bytes]] = {
+    "get": lambda store, _: bytes(store.get("a").bytes()),
+    "stream": lambda store, _: b"".join(store.get("a").stream()),
+    "download": downloaded,
+    "copy": copied,
+    "open": lambda store, _: store.open("a", "rb").read(),
+    "open in pieces": read_in_pieces,
+    "open_reader": lambda store, _: bytes(store.open_reader("a").read()),
+    "lines": read_as_lines,
+    "open_reader_async": read_async,
+    "fsspec": fsspec_file,
+    "fsspec, async": fsspec_stream,
+}
+
+ways = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+
+
+# --- sizes
+
+
+@ways
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"head_length": None},
+        {"head_length": 5},
+        {"head_length": 0},
+        {"head_length": 9999},
+        {"head_length": 1000, "head_fields": {"Content-Range": "bytes 0-999/5000"}},
+        {"head_length": None, "chunked": True, "ranges": False},
+        {"head_length": 5, "chunked": True, "ranges": False},
+        {"head_length": None, "chunked": True},
+        {"head_length": 5, "ranges": False},
+    ],
+    ids=str,
+)
+def test_all_of_an_object_whatever_head_says(
+    shelf: Shelf, store: Either, told: dict[str, Any], way: Callable[[Either, Path], bytes], tmp_path: Path
+) -> None:
+    vars(shelf).update(told)
+    assert way(store, tmp_path) == shelf.version(1)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"head_length": None},
+        {"head_length": None, "chunked": True, "ranges": False},
+        {"head_length": 1000, "head_fields": {"Content-Range": "bytes 0-999/5000"}},
+    ],
+    ids=str,
+)
+def test_a_size_that_head_does_not_tell_is_found_out(shelf: Shelf, store: Either, told: dict[str, Any]) -> None:
+    vars(shelf).update(told)
+    assert store.head("a")["size"] == shelf.size
+    assert [meta["size"] for meta in store.head_many(["a", "b"])] == [shelf.size] * 2
+
+
+def test_a_range_counted_from_the_end_needs_the_size_of_what_is_read(shelf: Shelf, store: Either) -> None:
+    shelf.head_length = 20
+    fs, path = file_system(store)
+    assert fs.cat_file(path, -7, -2) == shelf.version(1)[-7:-2]
+
+
+# --- versions
+
+VALIDATORS = {
+    "strong": ("strong",),
+    "weak": ("weak",),
+    "weak and time": ("weak", "time"),
+    "time": ("time",),
+    "none": (),
+}
+
+
+@ways
+@pytest.mark.parametrize("replaced_after", [1, 2])
+@pytest.mark.parametrize("validators", VALIDATORS.values(), ids=VALIDATORS)
+def test_two_versions_are_never_mixed(
+    shelf: Shelf,
+    store: Either,
+    validators: tuple[str, ...],
+    replaced_after: int,
+    way: Callable[[Either, Path], bytes],
+    tmp_path: Path,
+) -> None:
+    """The server takes no notice of If-Match, so that only the replies show it."""
+    shelf.size, shelf.validators, shelf.replaced_after = LARGE, validators, replaced_after
+    try:
+        found = way(store, tmp_path)
+    except ObjectChangedError:
+        assert validators
+        return
+    assert found in (shelf.version(1), shelf.version(2))
+
+
+@pytest.mark.parametrize("validators", VALIDATORS.values(), ids=VALIDATORS)
+def test_ranges_of_two_versions_are_never_mixed(shelf: Shelf, store: Either, validators: tuple[str, ...]) -> None:
+    shelf.validators, shelf.replaced_after = validators, 2
+    starts = range(0, 5000, 1000)
+    try:
+        found = store.get_ranges("a", starts=starts, lengths=[100] * 5, coalesce=0)
+    except ObjectChangedError:
+        assert validators
+        return
+    assert found in [[shelf.version(number)[start : start + 100] for start in starts] for number in (1, 2)]
+
+
+@ways
+def test_a_size_that_changes_is_another_version(
+    shelf: Shelf, store: Either, way: Callable[[Either, Path], bytes], tmp_path: Path
+) -> None:
+    """Though the ETag, which a proxy may have kept, is the same."""
+    shelf.size, shelf.new_size, shelf.etag, shelf.replaced_after = LARGE, LARGE + 20, '"same"', 2
+    try:
+        found = way(store, tmp_path)
+    except ObjectChangedError:
+        return
+    assert found in (shelf.version(1), shelf.version(2))
+
+
+@ways
+def test_without_any_validator_one_request_reads_it_all(
+    shelf: Shelf, store: Either, way: Callable[[Either, Path], bytes], tmp_path: Path
+) -> None:
+    shelf.size, shelf.validators = LARGE, ()
+    assert way(store, tmp_path) == shelf.version(1)
+    assert len(shelf.heads) == 2
+
+
+@pytest.mark.parametrize("validators", [("weak",), ("time",), ()], ids=str)
+def test_a_download_that_broke_off_goes_on_only_by_a_strong_etag(
+    shelf: Shelf, store: Either, validators: tuple[str, ...], tmp_path: Path
+) -> None:
+    shelf.size, shelf.validators = LARGE, validators
+
+    class StopError(Exception):
+        pass
+
+    def stop(*_: int) -> None:
+        raise StopError
+
+    with pytest.raises(StopError):
+        store.download("a", tmp_path / "file", chunk_size=PART, progress=stop)
+    assert [*tmp_path.iterdir()] == []
+    first, shelf.version = shelf.version(1), partial(Shelf.version, shelf)  # type: ignore[method-assign]
+    assert downloaded(store, tmp_path) == first
+
+
+def test_parquet_of_a_server_that_tells_no_version(shelf: Shelf, store: Either, tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    from objstore.arrow import ArrowFileSystemHandler
+    from objstore.parquet import open_parquet
+
+    tables = [pyarrow.table({"n": range(start, start + 60_000), "m": range(60_000)}) for start in (0, 9)]
+    files = []
+    for index, table in enumerate(tables):
+        pq.write_table(table, tmp_path / str(index), row_group_size=10_000, compression="none", use_dictionary=False)
+        files.append((tmp_path / str(index)).read_bytes())
+    assert len(files[0]) == len(files[1])
+    shelf.version = lambda number: files[number - 1]  # type: ignore[method-assign]
+    for validators in VALIDATORS.values():
+        for replaced_after in (1, 2, 3, 4):
+            shelf.validators, shelf.replaced_after, shelf.gets = validators, replaced_after, 0
+            for read in (
+                lambda: open_parquet(store, "a").read(),
+                lambda: pq.read_table("a", filesystem=pyarrow.fs.PyFileSystem(ArrowFileSystemHandler(store))),
+            ):
+                try:
+                    assert read() in tables
+                except (ObjectChangedError, OSError):
+                    assert validators
+
+
+def meta(e_tag: str | None = None, time: int | None = None, size: int = 5) -> ObjectMeta:
+    moment = EPOCH if time is None else EPOCH + timedelta(seconds=time)
+    return {"path": "a", "last_modified": moment, "size": size, "e_tag": e_tag, "version": None}
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "same"),
+    [
+        (meta('"a"'), meta('"a"'), True),
+        (meta('"a"'), meta('"b"'), False),
+        (meta('"a"', 1), meta('"a"', 2), True),
+        (meta('"a"', size=6), meta('"a"'), False),
+        (meta('"a"', size=-1), meta('"a"'), True),
+        (meta('W/"a"'), meta('W/"a"'), True),
+        (meta('W/"a"', 1), meta('W/"a"', 2), False),
+        (meta('W/"a"', 1), meta('W/"a"'), True),
+        (meta('"a"'), meta('W/"a"'), False),
+        (meta(None, 1), meta(None, 1), True),
+        (meta(None, 1), meta(None, 2), False),
+        (meta(None, 1), meta('"a"', 1), True),
+        (meta(None), meta('"a"', 1), False),
+        (meta('"a"'), meta(None, 1), False),
+        (meta(None, 1), meta(None), False),
+        (meta(), meta(), True),
+        (meta(size=6), meta(), False),
+    ],
+)
+def test_what_tells_versions_apart(found: ObjectMeta, expected: ObjectMeta, same: bool) -> None:
+    assert is_same(found, expected) is same
+    assert has_validator(meta()) is False
+
+
+# --- a server that refuses If-Match
+
+
+@ways
+@pytest.mark.parametrize("status", [400, 501])
+def test_reads_go_on_without_a_condition_that_is_refused(
+    shelf: Shelf, store: Either, status: int, way: Callable[[Either, Path], bytes], tmp_path: Path
+) -> None:
+    shelf.size, shelf.refuses = LARGE, status
+    assert way(store, tmp_path) == shelf.version(1)
+    conditional = [sent for _, sent in shelf.heads if "if-match" in sent]
+    assert way(store, tmp_path) == shelf.version(1)
+    if "fsspec" not in str(way):
+        assert [sent for _, sent in shelf.heads if "if-match" in sent][: len(conditional)] == conditional
+
+
+def test_a_condition_that_was_refused_is_not_sent_again(shelf: Shelf, store: Either) -> None:
+    shelf.size, shelf.refuses = LARGE, 501
+    assert store.get("a").bytes() == shelf.version(1)
+    shelf.heads.clear()
+    assert store.get("a").bytes() == shelf.version(1)
+    assert [sent for _, sent in shelf.heads if "if-match" in sent] == []
+
+
+@ways
+def test_without_the_condition_versions_are_compared(
+    shelf: Shelf, store: Either, way: Callable[[Either, Path], bytes], tmp_path: Path
+) -> None:
+    shelf.size, shelf.refuses, shelf.replaced_after = LARGE, 501, 3
+    try:
+        found = way(store, tmp_path)
+    except ObjectChangedError:
+        return
+    assert found in (shelf.version(1), shelf.version(2))
+
+
+def test_a_body_that_broke_off_begins_anew_where_the_condition_is_refused(shelf: Shelf, store: Either) -> None:
+    shelf.size, shelf.refuses, shelf.cuts = LARGE, 501, 1
+    assert store.get_many(["a"]) == [shelf.version(1)]
+    assert [("range" in sent, "if-match" in sent) for _, sent in shelf.heads] == [
+        (False, False),
+        (True, True),
+        (False, False),
+    ]
+
+
+@ways
+@pytest.mark.parametrize("validators", VALIDATORS.values(), ids=VALIDATORS)
+def test_bodies_that_break_off_are_read_again(
+    shelf: Shelf, store: Either, validators: tuple[str, ...], way: Callable[[Either, Path], bytes], tmp_path: Path
+) -> None:
+    shelf.size, shelf.validators, shelf.cuts = LARGE, validators, 2
+    assert way(store, tmp_path) == shelf.version(1)
+
+
+def test_a_condition_of_the_callers_that_is_refused_is_looked_at_here(shelf: Shelf, store: Either) -> None:
+    shelf.refuses = 501
+    assert store.get("a", options={"if_match": '"v1"'}).bytes() == shelf.version(1)
+    assert store.get("a", options={"if_match": '"v0", "v1"'}).bytes() == shelf.version(1)
+    with pytest.raises(PreconditionError):
+        store.get("a", options={"if_match": '"other"'})
+    starts = [0, 2000]
+    wanted = [shelf.version(1)[start : start + 9] for start in starts]
+    assert store.get_ranges("a", starts=starts, lengths=[9, 9], coalesce=0, if_match='"v1"') == wanted
+    with pytest.raises((PreconditionError, ObjectChangedError)):
+        store.get_ranges("a", starts=starts, lengths=[9, 9], coalesce=0, if_match='"other"')
+
+
+def test_another_refusal_is_not_taken_for_one_of_the_condition(shelf: Shelf) -> None:
+    store = shelf.s3()
+    shelf.size, shelf.refuses = LARGE, 403
+    with pytest.raises(PermissionError):
+        store.get("a").bytes()
+    shelf.refuses = 0
+    shelf.heads.clear()
+    assert store.get("a").bytes() == shelf.version(1)
+    assert {sent["if-match"] for _, sent in shelf.heads if "if-match" in sent} == {'"v1"'}
+
+
+# --- ETags that cannot be sent
+
+
+@pytest.mark.parametrize(
+    "e_tag",
+    ['"a\x01b"', '"a\x7fb"', '"a\tb"', '"a b"', '"a\x80b"', '"\xe9"', "bare", '"a"b"', '"open', 'W/"a\x01"', '"'],
+)
+def test_an_etag_that_is_none_is_never_sent_back(shelf: Shelf, store: Either, e_tag: str, tmp_path: Path) -> None:
+    shelf.size, shelf.etag = LARGE, e_tag
+    assert strong(e_tag) is None
+    for way in WAYS.values():
+        assert way(store, tmp_path) == shelf.version(1)
+    assert [sent for _, sent in shelf.heads if "if-match" in sent] == []
+
+
+def test_a_callers_etag_with_a_control_character_is_refused(shelf: Shelf, store: Either) -> None:
+    for e_tag in ('"a\x01b"', '"a\r\nX: y"', '"a\x7f"'):
+        with pytest.raises(ValueError, match=r"control character|line break"):
+            store.get("a", options={"if_match": e_tag})
+    assert shelf.heads == []
