@@ -18,6 +18,7 @@ cdef struct EngineC:
 cdef EngineC engine
 cdef int generation = 0             # of this process: a fork begins a new one
 cdef int io_threads = 1
+cdef int by_curl = False            # libcurl's HTTP carries everything
 cdef int SHUTDOWN_SECONDS = 2
 
 
@@ -130,14 +131,25 @@ cdef void rouse_helpers() noexcept nogil:
     pthread_mutex_unlock(&engine.mutex)
 
 
-def configure(*, threads):
-    """Set how many helper threads the engine uses, before the first one is needed.
+def configure(*, threads=None, http=None):
+    """Set how many helper threads the engine uses, before the first one is needed, and what speaks HTTP/1.1.
 
     :param threads: 0 to 32. 0: no helper thread ever exists; the calling thread, or the asyncio event loop, drives the
         transfers itself (MPI ranks, pinned cores). 2 or more: large batches are spread over the threads.
-    :raises ValueError: the number is out of range.
+    :param http: ``"engine"``, or ``"curl"`` for libcurl's own HTTP, of which a request costs twice as much; requests
+        that are sent from now on.
+    :raises ValueError: the number is out of range, or nothing is called that.
     :raises RuntimeError: helper threads are running already, and as many as that are not.
     """
+    if http not in (None, "engine", "curl"):
+        raise ValueError(f"http must be 'engine' or 'curl', not {http!r}")
+    if threads is not None:
+        set_threads(threads)
+    if http is not None:
+        atomic_store(&by_curl, http == "curl")
+
+
+cdef set_threads(threads):
     global io_threads
     if not 0 <= threads <= MAX_LOOPS:
         raise ValueError(f"io_threads must be between 0 and {MAX_LOOPS}, not {threads}")
@@ -149,7 +161,8 @@ def configure(*, threads):
 def engine_info():
     """Return what the engine runs on and what it does now, as a dict.
 
-    Keys: ``libcurl`` (version), ``libcurl_path``, ``tls`` (library), ``io_threads`` (allowed), ``threads`` (running),
+    Keys: ``libcurl`` (version), ``libcurl_path``, ``tls`` (library), ``http`` (what speaks HTTP/1.1),
+    ``io_threads`` (allowed), ``threads`` (running),
     ``loops``, ``in_flight`` (transfers), ``requests`` and ``connections`` (made since the start of this process),
     ``idle_memory`` (bytes kept for reuse), ``setopt_failures`` (0, or a fault of this library).
     """
@@ -174,6 +187,7 @@ def engine_info():
         "libcurl": info.version.decode(),
         "libcurl_path": os.fsdecode(libcurl_path),
         "tls": info.ssl_version.decode(),
+        "http": "curl" if atomic_load(&by_curl) else "engine",
         "io_threads": io_threads,
         "threads": engine.helper_count,
         "loops": loops,
@@ -258,3 +272,5 @@ if pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0:
     raise MemoryError
 if os.environ.get("OBJSTORE_IO_THREADS"):
     configure(threads=int(os.environ["OBJSTORE_IO_THREADS"]))
+if os.environ.get("OBJSTORE_HTTP"):
+    configure(http=os.environ["OBJSTORE_HTTP"])

@@ -228,10 +228,10 @@ async def test_what_a_caller_sends_to_a_host_stays_with_it(
     assert {target for _, target in plain.seen()["requests"] if "hops=0" in target} != set()
 
 
-@pytest.mark.parametrize("location", ["ftp://localhost/a", "file:///etc/passwd", "http://", "http://a b/", "javascript:1"])
-async def test_a_redirect_to_what_is_no_place_is_not_followed(
-    open_at: Callable[..., Face], location: str
-) -> None:
+@pytest.mark.parametrize(
+    "location", ["ftp://localhost/a", "file:///etc/passwd", "http://", "http://a b/", "javascript:1"]
+)
+async def test_a_redirect_to_what_is_no_place_is_not_followed(open_at: Callable[..., Face], location: str) -> None:
     with pytest.raises(exceptions.GenericError, match="does not go to"):
         await open_at(SMALL, f"hops=1&to={quote(location + '?', safe='')}").get("a")
 

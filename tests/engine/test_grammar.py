@@ -1,4 +1,4 @@
-"""Heads and chunks that are not what RFC 9112 says are refused, and their connection is closed; what it allows is read."""
+"""Heads and chunks that are not what RFC 9112 says are refused and close their connection; what it allows is read."""
 
 from __future__ import annotations
 
@@ -171,7 +171,10 @@ RIGHT = {
     "extensions": OK + CHUNKED + b'\r\n5 ;a="b c";d\r\nhello\r\n000;x\r\n\r\n',
     "a blank behind the size": OK + CHUNKED + b"\r\n5  \r\nhello\r\n0\r\n\r\n",
     "a trailer": OK + CHUNKED + b'\r\n5\r\nhello\r\n0\r\nETag: "other"\r\nContent-Length: 9\r\nX:\r\n\r\n',
-    "many interim replies": 50 * b"HTTP/1.1 103 Early\r\nLink: </a>\r\nContent-Length: 9\r\n\r\n" + OK + FIVE + b"\r\nhello",
+    "many interim replies": 50 * b"HTTP/1.1 103 Early\r\nLink: </a>\r\nContent-Length: 9\r\n\r\n"
+    + OK
+    + FIVE
+    + b"\r\nhello",
     "120 header lines": OK + FIVE + b"X: 1\r\n" * 120 + b"\r\nhello",
     "HTTP/1.0": b"HTTP/1.0 200 OK\r\n" + FIVE + b"\r\nhello",
 }

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -120,9 +121,9 @@ def test_what_a_server_says_before_it_is_asked_is_no_reply() -> None:
 
         def greet() -> None:
             connection, _ = listener.accept()
-            connection.sendall(unasked)
-            connection.recv(1)
-            connection.close()
+            with connection, suppress(OSError):
+                connection.sendall(unasked)
+                connection.recv(1)
 
         greeting = threading.Thread(target=greet)
         greeting.start()
@@ -139,5 +140,3 @@ def test_asking_costs_no_connection(server: Server) -> None:
         made = batch(origin, [f"/5/{index}" for index in range(200)], most_in_flight=1, settings=SETTINGS)
         assert run(settle(made)) == {}
         assert engine_info()["connections"] - before <= 1
-
-

@@ -24,12 +24,15 @@ def whole(body: bytes, *lines: str) -> bytes:
 
 def rest(body: bytes, total: object, *lines: str) -> bytes:
     last = len(body) - 1
-    return head(
-        f"Content-Range: bytes {CUT}-{last}/{total}",
-        f"Content-Length: {len(body) - CUT}",
-        *lines,
-        status="206 Partial Content",
-    ) + body[CUT:]
+    return (
+        head(
+            f"Content-Range: bytes {CUT}-{last}/{total}",
+            f"Content-Length: {len(body) - CUT}",
+            *lines,
+            status="206 Partial Content",
+        )
+        + body[CUT:]
+    )
 
 
 def cut(reply: bytes, size: int = CUT) -> bytes:

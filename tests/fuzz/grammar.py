@@ -95,7 +95,17 @@ class Reply:
             made += self._end() + self._random.choice((b" ", b"\t")) + self._text(20)
         if self._wrong(0.05):
             made = self._random.choice(
-                (b"no colon", b"", b"X", b": x", b"X y: z", b"X : z", b"HTTP/1.1 200 OK", b"HTTP/1.1 404 No: x", b" X: 1")
+                (
+                    b"no colon",
+                    b"",
+                    b"X",
+                    b": x",
+                    b"X y: z",
+                    b"X : z",
+                    b"HTTP/1.1 200 OK",
+                    b"HTTP/1.1 404 No: x",
+                    b" X: 1",
+                )
             )
         return made
 
@@ -122,11 +132,22 @@ class Reply:
             return self._chunks(), [length, chunked]
         if kind == "codings":
             coding = self._random.choice(
-                (b"gzip, chunked", b"chunked, gzip", b"identity", b"gzip", b"", b"chunked, chunked", b"Chunked", b"xchunked")
+                (
+                    b"gzip, chunked",
+                    b"chunked, gzip",
+                    b"identity",
+                    b"gzip",
+                    b"",
+                    b"chunked, chunked",
+                    b"Chunked",
+                    b"xchunked",
+                )
             )
             lines = [b"Transfer-Encoding: " + coding]
             if self._chance(0.4):
-                lines.insert(self._random.randint(0, 1), b"Transfer-Encoding: " + self._random.choice((b"identity", b"chunked")))
+                lines.insert(
+                    self._random.randint(0, 1), b"Transfer-Encoding: " + self._random.choice((b"identity", b"chunked"))
+                )
             return self._chunks(), lines
         return self._chunks(), [chunked]
 
@@ -147,8 +168,22 @@ class Reply:
         number = b"%d" % value
         if self._wrong(0.06):
             number = self._random.choice(
-                (b"+" + number, b"-" + number, number + b"x", b"0x%x" % value, b"00" + number, number + b" ", b"1_0",
-                 b"", number + b".0", b"%d" % (value + 2**64), b"%d" % (2**63 - 1), b"\xb2", number + b";", b'"' + number + b'"')
+                (
+                    b"+" + number,
+                    b"-" + number,
+                    number + b"x",
+                    b"0x%x" % value,
+                    b"00" + number,
+                    number + b" ",
+                    b"1_0",
+                    b"",
+                    number + b".0",
+                    b"%d" % (value + 2**64),
+                    b"%d" % (2**63 - 1),
+                    b"\xb2",
+                    number + b";",
+                    b'"' + number + b'"',
+                )
             )
         return number
 
@@ -179,7 +214,7 @@ class Reply:
     def _trailer(self) -> bytes:
         if self._chance(0.85):
             return b""
-        wrong = (b"no colon", b"X Y: 1", b"X: \0", b"Content-Length: 3", b"ETag: \"t\"", b"HTTP/1.1 200 OK: x")
+        wrong = (b"no colon", b"X Y: 1", b"X: \0", b"Content-Length: 3", b'ETag: "t"', b"HTTP/1.1 200 OK: x")
         lines = [self._random.choice(wrong) if self._wrong(0.3) else self._field() for _ in range(self._few(3))]
         return b"".join(line + self._chunk_end() for line in lines)
 
