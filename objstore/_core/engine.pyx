@@ -18,6 +18,7 @@ cdef struct EngineC:
 cdef EngineC engine
 cdef int generation = 0             # of this process: a fork begins a new one
 cdef int io_threads = 1
+cdef int by_curl = False            # libcurl's HTTP carries everything
 cdef int SHUTDOWN_SECONDS = 2
 
 
@@ -138,7 +139,7 @@ def configure_http(carrier):
     """
     if carrier not in ("engine", "curl"):
         raise ValueError(f"http = {carrier!r}: give 'engine' or 'curl'")
-    atomic_store(&all_by_curl, carrier == "curl")
+    atomic_store(&by_curl, carrier == "curl")
 
 
 def configure_threads(threads):
@@ -160,8 +161,9 @@ def configure_threads(threads):
 def engine_info():
     """Return what the engine runs on and what it does now, as a dict.
 
-    Keys: ``libcurl`` (version), ``libcurl_path``, ``tls`` (library), ``http`` ("engine", or "curl" where that carries
-    all), ``io_threads`` (allowed), ``threads`` (running), ``loops``, ``in_flight`` (transfers), ``requests`` and ``connections`` (made since the start of this process),
+    Keys: ``libcurl`` (version), ``libcurl_path``, ``tls`` (library), ``http`` (what speaks HTTP/1.1),
+    ``io_threads`` (allowed), ``threads`` (running), ``loops``, ``in_flight`` (transfers), ``requests`` and
+    ``connections`` (made since the start of this process),
     ``idle_memory`` (bytes kept for reuse), ``setopt_failures`` (0, or a fault of this library).
     """
     cdef curl.version_info* info = lib.curl_version_info(curl.CURLVERSION_FIRST)
@@ -185,7 +187,7 @@ def engine_info():
         "libcurl": info.version.decode(),
         "libcurl_path": os.fsdecode(libcurl_path),
         "tls": info.ssl_version.decode(),
-        "http": "curl" if atomic_load(&all_by_curl) else "engine",
+        "http": "curl" if atomic_load(&by_curl) else "engine",
         "io_threads": io_threads,
         "threads": engine.helper_count,
         "loops": loops,

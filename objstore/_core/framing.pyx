@@ -37,7 +37,7 @@ cdef inline bint has_no_body(Item* item) noexcept nogil:
 
 
 cdef const char* decide_framing(Slot* slot, Item* item) noexcept nogil:
-    """Decide by the head how the end is known; say what is wrong where the head contradicts itself, NULL for nothing."""
+    """Decide by the head how the end is known; say what is wrong where it contradicts itself, NULL for nothing."""
     if slot.chunked and item.content_length >= 0:
         return b"the reply has both a length and chunks"
     if slot.chunked and slot.old:

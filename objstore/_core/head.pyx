@@ -228,17 +228,17 @@ cdef const char* read_tag(Slot* slot, Item* item, const Text* value) noexcept no
     if slot.any_tag not in (0, hash):
         return b"the reply has two different ETags"
     slot.any_tag = hash
-    if value.length >= 2 and memcmp(value.data, b"W/", 2) == 0:
+    if not is_strong_tag(value):
         return NULL
     item.tag = hash
-    if value.length < TAG_LINE and is_strong_tag(value):
+    if value.length < TAG_LINE:
         memcpy(slot.tag, value.data, value.length)
         slot.tag[value.length] = 0
     return NULL
 
 
 cdef bint is_strong_tag(const Text* value) noexcept nogil:
-    """Tell whether a text is an opaque-tag (RFC 9110, section 8.8.3)."""
+    """Tell whether a text is an opaque-tag (RFC 9110, section 8.8.3), of ASCII alone: so it can be sent back."""
     cdef size_t i
     if value.length < 2 or value.data[0] != c'"' or value.data[value.length - 1] != c'"':
         return False

@@ -1,9 +1,6 @@
 # Requests in flight: how a loop starts what its batches have to send, on a wire or with libcurl, and how each ends,
 # with a verdict or put back as if it had not been tried.
 
-cdef int all_by_curl = 0        # whether libcurl is to speak HTTP everywhere
-
-
 
 cdef Slot* loop_slot(LoopC* loop) noexcept nogil:
     cdef Slot* slot = loop.free_slots
@@ -51,9 +48,9 @@ cdef void start_item(LoopC* loop, BatchRef* share, Item* item) noexcept nogil:
 cdef inline bint goes_by_wire(Item* item) noexcept nogil:
     """Tell whether we speak to the server ourselves: HTTP/1.1, without a proxy, and not all by libcurl."""
     cdef SettingsC* settings = item.batch.settings
-    if atomic_load(&all_by_curl):
+    if atomic_load(&by_curl) or settings.http_version != curl.CURL_HTTP_VERSION_1_1:
         return False
-    return settings.http_version == curl.CURL_HTTP_VERSION_1_1 and (settings.proxy == NULL or not settings.proxy[0])
+    return settings.proxy == NULL or not settings.proxy[0]
 
 
 cdef Route* borrow_route(LoopC* loop, Slot* slot) noexcept nogil:
@@ -93,6 +90,7 @@ cdef void start_on_libcurl(LoopC* loop, Slot* slot) noexcept nogil:
         return
     slot.shard = shard
     shard.active += 1
+    loop.carried = True
     if lib.curl_multi_add_handle(shard.multi, slot.easy) != curl.CURLE_OK:
         slot_stop(slot)
         conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
@@ -230,10 +228,20 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
             continue
         slot = <Slot*>owner
         lib.curl_easy_getinfo(easy, curl.CURLINFO_NUM_CONNECTS, <void*>&connects)
+        hush_behind(loop, slot)
         atomic_store_64(&loop.requests, loop.requests + 1)
         atomic_store_64(&loop.connections, loop.connections + connects)
         slot_stop(slot)
         conclude(loop, slot, libcurl_result(slot, result), connects == 0)
+
+
+cdef void hush_behind(LoopC* loop, Slot* slot) noexcept nogil:
+    """See to it that what stands behind a reply that libcurl has read is not taken for the next one."""
+    cdef int fd = -1
+    lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_ACTIVESOCKET, <void*>&fd)
+    if 0 <= fd < loop.fd_capacity:
+        loop.fds[fd].streamed |= slot.streamed
+        hush(&loop.fds[fd], fd)
 
 
 cdef int libcurl_result(Slot* slot, int result) noexcept nogil:

@@ -24,6 +24,7 @@ cdef struct FdState:
     uint32_t registered             # what epoll watches: kept when libcurl lets go, since it mostly comes back
     Wire* wire                      # that it is the socket of
     bint connection                 # libcurl tells of its end; of that of its other descriptors it does not
+    bint streamed                   # it speaks HTTP/2, where the server may say something at any time
 
 cdef struct LoopC:
     int epoll_fd
@@ -41,6 +42,7 @@ cdef struct LoopC:
     Slot* free_slots
     Slot* active_slots
     int active
+    bint carried                    # libcurl has carried requests here
     int most_active                 # what the descriptors suffice for now, at most most_allowed
     int most_allowed
     int naps                        # how many short waits for a lone reply to sleep through before one spent awake
@@ -294,6 +296,8 @@ cdef void loop_work(LoopC* loop) noexcept nogil:
     loop.now_ns = now_ns()
     take_inbox(loop)
     promote_delayed(loop)
+    if loop.ready != NULL and loop.carried:
+        take_events(loop, 0)        # what libcurl's idle connections have to say is nobody's reply
     fill(loop)
     run_timers(loop)
     if loop.ready != NULL and loop.active < loop.most_active:
@@ -325,6 +329,16 @@ cdef int next_wait_ms(LoopC* loop, int64_t until_ns) noexcept nogil:
     return <int>min(max((until + MILLISECOND - 1) // MILLISECOND, <int64_t>0), <int64_t>60_000)
 
 
+cdef void hush(FdState* state, int fd) noexcept nogil:
+    """End a connection of libcurl's that speaks while nobody has asked: libcurl looks once a second at the most."""
+    cdef char said[4096]
+    cdef bint ended = False
+    while state.connection and not state.streamed and recv(fd, said, sizeof(said), MSG_DONTWAIT) > 0:
+        ended = True
+    if ended:
+        shutdown(fd, SHUT_RDWR)
+
+
 cdef void dispatch(LoopC* loop, epoll_event* event) noexcept nogil:
     """Give one event to libcurl."""
     cdef int fd = event.data.fd
@@ -340,6 +354,7 @@ cdef void dispatch(LoopC* loop, epoll_event* event) noexcept nogil:
         wire_event(state.wire, event.events)
         return
     if not state.wanted:
+        hush(state, fd)
         loop_unwatch(loop, fd, state)
         return
     if event.events & EPOLLIN:
@@ -351,30 +366,32 @@ cdef void dispatch(LoopC* loop, epoll_event* event) noexcept nogil:
     lib.curl_multi_socket_action(state.shard.multi, fd, mask, &running)
 
 
+cdef int take_events(LoopC* loop, int timeout) noexcept nogil:
+    """Handle the events of the epoll, after so many milliseconds at the most; -1 when a signal came first."""
+    cdef epoll_event events[MOST_EVENTS]
+    cdef int count = epoll_wait(loop.epoll_fd, events, MOST_EVENTS, timeout)
+    cdef int i
+    cdef Shard* shard = loop.shards
+    if timeout != 0:
+        pthread_mutex_lock(&loop.mutex)
+        loop.asleep = False
+        pthread_mutex_unlock(&loop.mutex)
+    loop.now_ns = now_ns()
+    for i in range(count):
+        dispatch(loop, &events[i])
+    while count >= 0 and shard != NULL:
+        harvest(loop, shard)
+        shard = shard.next
+    return count
+
+
 cdef bint loop_wait(LoopC* loop, int64_t until_ns) noexcept nogil:
     """Wait for events, at most until `until_ns`, and handle them; False when a signal came first."""
-    cdef epoll_event events[MOST_EVENTS]
     cdef int timeout = next_wait_ms(loop, until_ns)
-    cdef int i, count
-    cdef Shard* shard
     if timeout != 0:
         pthread_mutex_lock(&loop.mutex)
         loop.asleep = loop.inbox == NULL
         if not loop.asleep:
             timeout = 0
         pthread_mutex_unlock(&loop.mutex)
-    count = epoll_wait(loop.epoll_fd, events, MOST_EVENTS, timeout)
-    if timeout != 0:
-        pthread_mutex_lock(&loop.mutex)
-        loop.asleep = False
-        pthread_mutex_unlock(&loop.mutex)
-    loop.now_ns = now_ns()
-    if count < 0:
-        return False
-    for i in range(count):
-        dispatch(loop, &events[i])
-    shard = loop.shards
-    while shard != NULL:
-        harvest(loop, shard)
-        shard = shard.next
-    return True
+    return take_events(loop, timeout) >= 0

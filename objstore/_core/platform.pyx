@@ -55,7 +55,8 @@ cdef extern from "<unistd.h>" nogil:
 
 cdef extern from "<sys/socket.h>" nogil:
     enum: MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL
-    enum: SOL_SOCKET, SO_RCVLOWAT
+    enum: SOL_SOCKET, SO_RCVLOWAT, SHUT_RDWR
+    int shutdown(int fd, int how)
     ssize_t recv(int fd, void* buffer, size_t size, int flags)
     ssize_t send(int fd, const void* buffer, size_t size, int flags)
     int setsockopt(int fd, int level, int name, const void* value, unsigned int size)

@@ -1,8 +1,8 @@
 # Redirects of GET and HEAD (RFC 9110, section 15.4): where a reply sends a request, and which fields may travel there.
 #
-# Whatever carries the requests, each hop is one of its own, decided here: a store that was led elsewhere once goes on as
-# before. What the caller sends to the store's server is no other's business: beside what the engine itself writes, only
-# the fields that say what is to be read go there.
+# Whatever carries the requests, each hop is one of its own, decided here: a store that was led elsewhere once goes on
+# as before. What the caller sends to the store's server is no other's business: beside what the engine itself writes,
+# only the fields that say what is to be read go there.
 
 cdef enum:
     MOST_REDIRECTS = 10

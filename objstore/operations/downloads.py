@@ -183,8 +183,11 @@ class _PartFile:
         self._target.discard()
 
     def close(self) -> None:
-        """Close the file; what it has stays for the next time."""
-        self._target.close()
+        """Close the file; what it has stays for the next time, where a strong ETag will tell that it is the same."""
+        if self._can_go_on:
+            self._target.close()
+        else:
+            self._target.discard()
 
 
 def _fingerprint(store: BaseStore, meta: ObjectMeta, part: int, boot: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -64,18 +65,22 @@ def store_at(origin: str) -> S3Store:
     )
 
 
-@pytest.mark.parametrize("operation", ["list", "put", "delete one", "delete many"])
+OPERATIONS: dict[str, Callable[[S3Store], object]] = {
+    "list": lambda store: store.list().collect(),
+    "put": lambda store: store.put("a", b""),
+    "delete one": lambda store: store.delete("a"),
+    "delete many": lambda store: store.delete(["a", "b"]),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_no_operation_takes_in_a_reply_without_end(operation: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with answering(pours(head(CHUNKED), 16 * CHUNK)) as raw:
-        store = store_at(raw.origin)
-        with pytest.raises(CorruptResponseError, match="larger than such a reply can be") as failure:
-            if operation == "list":
-                store.list().collect()
-            elif operation == "put":
-                store.put("a", b"")
-            else:
-                store.delete(["a"] if operation == "delete one" else ["a", "b"])
+    with (
+        answering(pours(head(CHUNKED), 16 * CHUNK)) as raw,
+        pytest.raises(CorruptResponseError, match="larger than such a reply can be") as failure,
+    ):
+        OPERATIONS[operation](store_at(raw.origin))
     assert failure.value.attempts == 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 << 10  # KiB
 

@@ -1,4 +1,4 @@
-"""Heads and chunks that are not what RFC 9112 says are refused, and their connection is closed; what it allows is read."""
+"""Heads and chunks that are not what RFC 9112 says are refused and close their connection; what it allows is read."""
 
 from __future__ import annotations
 

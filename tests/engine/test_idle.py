@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -120,9 +121,9 @@ def test_what_a_server_says_before_it_is_asked_is_no_reply() -> None:
 
         def greet() -> None:
             connection, _ = listener.accept()
-            connection.sendall(unasked)
-            connection.recv(1)
-            connection.close()
+            with connection, suppress(OSError):
+                connection.sendall(unasked)
+                connection.recv(1)
 
         greeting = threading.Thread(target=greet)
         greeting.start()

@@ -65,11 +65,11 @@ class Engine:
         with suppress(OSError):
             while True:
                 plain, _ = self._listener.accept()
-                plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 threading.Thread(target=self._serve, args=(plain,), daemon=True).start()
 
     def _serve(self, plain: socket.socket) -> None:
         with suppress(OSError):
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = plain if self._tls is None else self._tls.wrap_socket(plain, server_side=True)
             with connection:
                 while (head := self._head(connection)) and self._answer(connection, head):
@@ -93,9 +93,9 @@ class Engine:
         try:
             for piece in self._pieces:
                 connection.sendall(piece)
-        finally:
             if not goes_on:
                 connection.shutdown(socket.SHUT_WR)
+        finally:
             self._sent.set()
         if goes_on and not select.select([connection], [], [], PATIENCE)[0]:
             connection.shutdown(socket.SHUT_WR)

@@ -14,7 +14,7 @@ from tests.fuzz.judges import Read
 REFUSED = {
     "the reply does not begin as HTTP/1.1 does": "RFC 9112, section 2.3: HTTP-version; others are spoken otherwise",
     "the status of the reply is none": "RFC 9112, section 4: status-line",
-    "a line of the head has a control character in it": "RFC 9110, section 5.5: field-content; RFC 9112, section 2.2: bare CR",
+    "a line of the head has a control character in it": "RFC 9110, section 5.5: field-content; RFC 9112, section 2.2",
     "a header line is not a name, a colon and a value": "RFC 9112, section 5: field-line",
     "the length of the reply is none": "RFC 9112, section 6.3, rule 5: Content-Length",
     "the reply is in a coding that nobody asked for": "RFC 9112, section 6.1: chunked alone, once",
