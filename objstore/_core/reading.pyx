@@ -38,11 +38,9 @@ cdef char* line_end(char* line, char* end, bint foldable) noexcept nogil:
             return at + 1               # a status line, or the blank one
         if at + 1 == end:
             return NULL
-        if not is_blank(at[1]):
-            return at + 1
-        at[0] = c" "
-        if (at - 1)[0] == c"\r":
-            (at - 1)[0] = c" "
+        if not is_blank(at[1]) or (at - 1)[0] != c"\r":
+            return at + 1               # behind a bare LF a blank folds nothing: it begins a line that is none
+        at[0] = (at - 1)[0] = c" "
 
 
 cdef bint starts_unlike_http(const char* data, size_t length) noexcept nogil:
