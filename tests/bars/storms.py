@@ -1,0 +1,85 @@
+"""Faults that pass: many reads through resets and 503, an outage, and a server that says how long to wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, NamedTuple
+
+from tests.bars.figures import Figures
+from tests.bars.library import Library
+from tests.faults.client import FaultServer
+from tests.faults.content import content
+
+AT_ONCE = 64
+EACH = 1 << 16  # bytes of an object of the storms
+MILD, HEAVY, CALM, OUTAGE = 4000, 1000, 1000, 200  # reads
+
+
+class Read(NamedTuple):
+    """How one read ended: its bytes, or None, and the seconds it took."""
+
+    body: bytes | None
+    seconds: float
+
+
+def mild_storm(library: Library, server: FaultServer) -> Figures:
+    return storm(library, server, "storm", MILD)
+
+
+def heavy_storm(library: Library, server: FaultServer) -> Figures:
+    return storm(library, server, "heavy-storm", HEAVY)
+
+
+def storm(library: Library, server: FaultServer, scenario: str, count: int) -> Figures:
+    """Read through faults. Slow servers and machines are taken out of the p99 by that of a calm time just before."""
+    store = library.store(server)
+    calm = read_many(library, store, "calm", CALM)
+    reads = read_many(library, store, scenario, count)
+    return {
+        "lost": sum(read.body is None for read in reads),
+        "wrong": sum(read.body not in (None, content(0, EACH)) for read in reads),
+        "more requests": len(server.requests(f"{scenario}/")) / count - 1,
+        "p99 above calm": max(0.0, p99(reads) - p99(calm)),
+    }
+
+
+def outage(library: Library, server: FaultServer) -> Figures:
+    """Read while every reply is 503, and then when none is."""
+    store = library.store(server)
+    read_many(library, store, "busy-always", OUTAGE)
+    recovered = read_many(library, store, "calm", OUTAGE)
+    return {
+        "requests a read": len(server.requests("busy-always/")) / OUTAGE,
+        "well 2 s after it": sum(read.body is not None and read.seconds < 2 for read in recovered) / OUTAGE,
+    }
+
+
+def retry_after(library: Library, server: FaultServer) -> Figures:
+    """Read from a server that asks to wait for two seconds."""
+    library.whole(library.store(server), "busy-for-two-seconds/a")
+    first, second = (request["time"] for request in server.requests("busy-for-two-seconds/"))
+    return {"waited": second - first}
+
+
+def read_many(library: Library, store: Any, scenario: str, count: int) -> list[Read]:
+    """Read so many keys of a scenario, 64 at once."""
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def read(key: str) -> Read:
+        async with free:
+            begun = time.monotonic()
+            try:
+                body = await library.whole_async(store, key)
+            except Exception:
+                return Read(None, time.monotonic() - begun)
+            return Read(body, time.monotonic() - begun)
+
+    async def main() -> list[Read]:
+        return await asyncio.gather(*(read(f"{scenario}/{number}") for number in range(count)))
+
+    return asyncio.run(main())
+
+
+def p99(reads: list[Read]) -> float:
+    return sorted(read.seconds for read in reads)[int(len(reads) * 0.99)]
