@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from importlib.metadata import version
@@ -20,13 +21,15 @@ def main() -> int:
     rows = [row for row in ROWS if row.number in asked.rows]
     begun = time.monotonic()
     results = run(rows)
-    print(f"{SUBJECT} and obstore {version('obstore')}; * is short of the bar")
+    print(f"{SUBJECT} and obstore {version('obstore')}, load average {os.getloadavg()[0]:.1f}; * is short of the bar")
     for row in rows:
         print_row(row, results)
     for number, reason in LEFT_OUT.items():
         print(f"{number:>3}  left out: {reason}")
-    short = [row.number for row in rows if shortcomings(row, results[row.number, SUBJECT])]
-    print(f"{len(rows) - len(short)} of {len(rows)} rows reach their bars, in {time.monotonic() - begun:.0f} s.", end=" ")
+    short = [row.number for row in rows if row.shortcomings(results[row.number, SUBJECT].figures)]
+    print(
+        f"{len(rows) - len(short)} of {len(rows)} rows reach their bars, in {time.monotonic() - begun:.0f} s.", end=" "
+    )
     print(f"Short: {short}" if short else "")
     return bool(short)
 
@@ -53,9 +56,8 @@ def print_row(row: Row, results: Results) -> None:
         columns = [column(row, name, results[row.number, library]) for library in NAMES]
         print(f"     {name:<20} {bar!s:>12} {columns[0]:>16} {columns[1]:>16}")
     for library in NAMES:
-        outcome = results[row.number, library]
-        for line in outcome.said.strip().splitlines()[-6:]:
-            print(f"       {library}: {line}")
+        if said := results[row.number, library].said.strip():
+            print(f"       {library}: {said.splitlines()[-1]}")
 
 
 def column(row: Row, name: str, outcome: Outcome) -> str:
@@ -64,11 +66,6 @@ def column(row: Row, name: str, outcome: Outcome) -> str:
         return f"{outcome.failure}*"
     bar, figure = row.bars[name], outcome.figures[name]
     return bar.form.format(figure) + ("" if bar.met(figure) else "*")
-
-
-def shortcomings(row: Row, outcome: Outcome) -> list[str]:
-    """Return the names of the figures that are short of their bars; of all, if there are none."""
-    return [name for name, bar in row.bars.items() if outcome.failure or not bar.met(outcome.figures[name])]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from tests.faults.client import FaultServer
 
 EXITS, FORKS, FORKS_IN_FLIGHT = 100, 100, 20
 AT_ONCE = 4
-LIMIT = 10.0  # seconds of a child's life
+LIMIT = 6.0  # seconds of a child's life
 
 
 def exits(library: Library, server: FaultServer) -> Figures:

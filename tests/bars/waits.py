@@ -37,13 +37,13 @@ def stalls(library: Library, server: FaultServer) -> Figures:
 
 
 def gap(server: FaultServer, scenario: str) -> float:
-    """Return the seconds between the first two requests."""
+    """Return the seconds between the first two requests; whole ones, as the bar has them."""
     first, second = (request["time"] for request in server.requests(scenario)[:2])
-    return float(second - first)
+    return round(second - first)
 
 
 def slow_link(library: Library, server: FaultServer) -> Figures:
-    """Read a body that takes 45 s and never stalls: longer than obstore's limit for a request, as 260 s is than all its tries."""
+    """Read a body that takes 45 s and never stalls: longer than obstore's limit for a whole request."""
     read = library.whole(library.store(server), "slow-link/a")
     return {"right": read == content(0, 450_000), "requests": len(server.requests("slow-link/"))}
 
@@ -104,7 +104,7 @@ def interrupted(library: Library, server: FaultServer, number: int) -> float:
     until(lambda: bool(server.requests(f"stall-first/{number}")))
     begun = time.monotonic()
     os.kill(pid, signal.SIGINT)
-    while look(pid, time.monotonic() - begun > LONGEST) is None:
+    while look(pid, "hang" if time.monotonic() - begun > LONGEST else "") is None:
         time.sleep(0.005)
     return time.monotonic() - begun
 
@@ -131,7 +131,9 @@ def cancels(library: Library, server: FaultServer) -> Figures:
         return connections(server)
 
     async def upload() -> None:
-        put = library.functions.put_async(store, "part-stalls/a", bytes(12 << 20), use_multipart=True, chunk_size=5 << 20)
+        put = library.functions.put_async(
+            store, "part-stalls/a", bytes(12 << 20), use_multipart=True, chunk_size=5 << 20
+        )
         task = asyncio.ensure_future(put)
         while not count(server, "part-stalls/", "part"):
             await asyncio.sleep(0.05)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import zlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 OPERATIONS = ("get", "head", "put", "list", "create", "part", "complete", "abort", "delete", "delete-many", "copy")
@@ -89,4 +89,4 @@ class Script:
 
 def chance(*what: object) -> float:
     """Return a number in [0, 1) that is always the same for the same request."""
-    return zlib.crc32(repr(what).encode()) / (1 << 32)
+    return Random(repr(what)).random()

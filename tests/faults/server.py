@@ -102,8 +102,11 @@ class Handler(BaseHTTPRequestHandler):
             if request.path.startswith("/-/"):
                 self.send(self.control(request), Reply())
                 return
-            self.log_entry(request)
-            self.send(*self.service.answer(request))
+            entry = self.log_entry(request)
+            try:
+                self.send(*self.service.answer(request))
+            finally:
+                entry["ended"] = time.monotonic()
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_request  # noqa: N815
 
@@ -117,8 +120,8 @@ class Handler(BaseHTTPRequestHandler):
         meaning = operation(self.command, key_of(path), query, headers)
         return Request(meaning, path, query, headers, body)
 
-    def log_entry(self, request: Request) -> None:
-        """Remember the request for the test that asks."""
+    def log_entry(self, request: Request) -> dict[str, Any]:
+        """Remember the request for the test that asks, and return what is remembered."""
         entry = {
             "method": self.command,
             "target": self.path,
@@ -131,6 +134,7 @@ class Handler(BaseHTTPRequestHandler):
         }
         with self.service.lock:
             self.service.requests.append(entry)
+        return entry
 
     def control(self, request: Request) -> Response:
         """Serve the control address."""
