@@ -280,6 +280,6 @@ class Policy:
         return random.uniform(0, min(bound, max(first, self._most_for(row, attempts))))
 
     def _most_for(self, row: Row, attempts: int) -> float:
-        """Return how far the bound grows: not far where others succeed, except for the last tries: a part may be down."""
+        """Return how far the bound grows: not far where others succeed, but for the last tries: a part may be down."""
         patient = attempts > self.options.max_retries - self.PATIENT_TRIES
         return self.options.max_backoff if patient or row.throttled or not self.budget.well else self.WELL_BACKOFF
