@@ -68,10 +68,26 @@ def test_backoff_is_any_part_of_a_bound_that_doubles(row: Row, attempts: int, bo
     assert 0.4 * bound < sum(seen) / len(seen) < 0.6 * bound
 
 
+@pytest.mark.parametrize(("attempts", "bound"), [(5, 0.8), (6, 0.8), (8, 0.8), (9, 12.8), (10, 20)])
+def test_where_others_succeed_only_the_last_tries_wait_for_long(attempts: int, bound: float) -> None:
+    seen = delays(policy(), SAFE, attempts)
+    assert 0.9 * bound < max(seen) <= bound
+
+
+@pytest.mark.parametrize(("attempts", "bound"), [(6, 1.6), (8, 6.4)])
+def test_where_nobody_succeeds_every_try_waits_for_longer(attempts: int, bound: float) -> None:
+    chosen = policy()
+    chosen.budget.note(0, 1000)
+    chosen.budget._tokens = 10**9
+    seen = [chosen.delay(failure(SAFE), attempts, chosen.clock(), safe=True) for _ in range(2000)]
+    assert 0.9 * bound < max(delay for delay in seen if delay is not None) <= bound
+
+
 def test_backoff_follows_the_options() -> None:
     chosen = policy(init_backoff=2, base=3, max_backoff=10)
-    assert 5.4 < max(delays(chosen, SAFE, 2)) <= 6
-    assert 9 < max(delays(chosen, SAFE, 7)) <= 10
+    assert 1.8 < max(delays(chosen, SAFE, 1)) <= 2
+    assert 0.14 < max(delays(policy(base=3), SAFE, 2)) <= 0.15
+    assert 9 < max(delays(chosen, SAFE, 9)) <= 10
 
 
 # --- what the server asks for
@@ -145,7 +161,7 @@ def test_a_code_of_the_service_counts_more_than_the_status() -> None:
         ("429 Busy", "always", True),
         ("500 Oops", "safe", False),
         ("502 Gate", "safe", False),
-        ("503 Busy", "always", True),
+        ("503 Down", "always", False),
         ("504 Gate", "safe", False),
         ("599 Strange", "safe", False),
     ],

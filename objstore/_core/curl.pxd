@@ -32,7 +32,10 @@ cdef extern from *:
 ctypedef void CURL
 ctypedef void CURLM
 
-ctypedef int (*global_init_t)(long) noexcept nogil
+ctypedef int (*global_init_mem_t)(
+    long, void* (*)(size_t) noexcept nogil, void (*)(void*) noexcept nogil, void* (*)(void*, size_t) noexcept nogil,
+    char* (*)(const char*) noexcept nogil, void* (*)(size_t, size_t) noexcept nogil
+) noexcept nogil
 ctypedef version_info* (*version_info_t)(int) noexcept nogil
 ctypedef CURL* (*easy_init_t)() noexcept nogil
 ctypedef int (*easy_setopt_t)(CURL*, int, ...) noexcept nogil
@@ -52,7 +55,7 @@ ctypedef int (*easy_recv_t)(CURL*, void*, size_t, size_t*) noexcept nogil
 ctypedef int (*easy_send_t)(CURL*, const void*, size_t, size_t*) noexcept nogil
 
 cdef struct Functions:
-    global_init_t curl_global_init
+    global_init_mem_t curl_global_init_mem
     version_info_t curl_version_info
     easy_init_t curl_easy_init
     easy_setopt_t curl_easy_setopt

@@ -261,6 +261,21 @@ def _shutdown():
     pthread_mutex_unlock(&engine.mutex)
 
 
+def _fail_allocation(int64_t after):
+    """Let the allocation fail that comes after so many more, of the engine's and libcurl's; none if negative.
+
+    Return how many were left of those that the last call gave, negative if one has failed; None where the build cannot.
+    """
+    cdef int64_t left = atomic_load_64(&allocations_left)
+    atomic_store_64(&allocations_left, after)
+    return None if live_allocations < 0 else left
+
+
+def _live_allocations():
+    """Return how many allocations are not freed; negative where the build does not count."""
+    return atomic_load_64(&live_allocations)
+
+
 cdef void engine_init() noexcept nogil:
     memset(&engine, 0, sizeof(engine))
     pthread_mutex_init(&engine.mutex, NULL)

@@ -84,7 +84,7 @@ cdef _check_version(curl.version_info* info):
 
 
 cdef _fill_curl(void* handle):
-    lib.curl_global_init = <curl.global_init_t>_symbol(handle, b"curl_global_init")
+    lib.curl_global_init_mem = <curl.global_init_mem_t>_symbol(handle, b"curl_global_init_mem")
     lib.curl_version_info = <curl.version_info_t>_symbol(handle, b"curl_version_info")
     lib.curl_easy_init = <curl.easy_init_t>_symbol(handle, b"curl_easy_init")
     lib.curl_easy_setopt = <curl.easy_setopt_t>_symbol(handle, b"curl_easy_setopt")
@@ -135,8 +135,8 @@ cdef _load_from(str path):
     openssl_init = dlsym(handle, b"OPENSSL_init_crypto")
     if openssl_init != NULL:
         (<openssl_init_t>openssl_init)(OPENSSL_INIT_NO_ATEXIT, NULL)
-    if lib.curl_global_init(curl.CURL_GLOBAL_DEFAULT) != curl.CURLE_OK:
-        raise ImportError("curl_global_init failed")
+    if lib.curl_global_init_mem(curl.CURL_GLOBAL_DEFAULT, malloc, free, realloc, strdup, calloc) != curl.CURLE_OK:
+        raise ImportError("curl_global_init_mem failed")
     libcurl_path = where.dli_fname if dladdr(<void*>lib.curl_easy_init, &where) else os.fsencode(path)
 
 

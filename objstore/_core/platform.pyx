@@ -4,7 +4,6 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyB
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EISDIR, EMSGSIZE, ENOMEM, EPIPE, ERANGE, ESTALE, errno
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strcmp, strlen
 
 from objstore._core cimport curl
@@ -26,13 +25,77 @@ cdef extern from * nogil:
     int64_t atomic_add_64 "_objstore_add"(int64_t* p, int64_t value) noexcept
 
 
+# Memory. In builds that ci/sanitize and OBJSTORE_DEBUG=1 make, one allocation may be told to fail, and what is live is
+# counted; in all others these are the C library's own functions.
+cdef extern from * nogil:
+    """
+    #include <errno.h>
+    #include <stdlib.h>
+    #include <string.h>
+    #include <sys/mman.h>
+    #ifdef OBJSTORE_FAILING
+    static int64_t _objstore_left = -1, _objstore_live = 0;
+
+    static int _objstore_refused(void) {
+        if (__atomic_fetch_sub(&_objstore_left, 1, __ATOMIC_RELAXED) != 0)
+            return 0;
+        errno = ENOMEM;
+        return 1;
+    }
+    static void* _objstore_counted(void* memory) {
+        if (memory)
+            __atomic_add_fetch(&_objstore_live, 1, __ATOMIC_RELAXED);
+        return memory;
+    }
+    static void* _objstore_malloc(size_t size) {
+        return _objstore_refused() ? NULL : _objstore_counted(malloc(size));
+    }
+    static void* _objstore_calloc(size_t count, size_t size) {
+        return _objstore_refused() ? NULL : _objstore_counted(calloc(count, size));
+    }
+    static char* _objstore_strdup(const char* text) {
+        return _objstore_refused() ? NULL : (char*)_objstore_counted(strdup(text));
+    }
+    static char* _objstore_strndup(const char* text, size_t size) {
+        return _objstore_refused() ? NULL : (char*)_objstore_counted(strndup(text, size));
+    }
+    static void* _objstore_realloc(void* memory, size_t size) {
+        if (_objstore_refused())
+            return NULL;
+        return memory ? realloc(memory, size) : _objstore_counted(realloc(NULL, size));
+    }
+    static void _objstore_free(void* memory) {
+        if (memory)
+            __atomic_sub_fetch(&_objstore_live, 1, __ATOMIC_RELAXED);
+        free(memory);
+    }
+    static void* _objstore_mmap(void* address, size_t length, int protection, int flags, int fd, int64_t offset) {
+        return _objstore_refused() ? MAP_FAILED : mmap(address, length, protection, flags, fd, offset);
+    }
+    #else
+    static int64_t _objstore_left = -1, _objstore_live = -1;
+    #define _objstore_malloc malloc
+    #define _objstore_calloc calloc
+    #define _objstore_strdup strdup
+    #define _objstore_strndup strndup
+    #define _objstore_realloc realloc
+    #define _objstore_free free
+    #define _objstore_mmap mmap
+    #endif
+    """
+    int64_t allocations_left "_objstore_left"
+    int64_t live_allocations "_objstore_live"
+    void* malloc "_objstore_malloc"(size_t size) noexcept
+    void* calloc "_objstore_calloc"(size_t count, size_t size) noexcept
+    char* strdup "_objstore_strdup"(const char* text) noexcept
+    char* strndup "_objstore_strndup"(const char* text, size_t size) noexcept
+    void* realloc "_objstore_realloc"(void* memory, size_t size) noexcept
+    void free "_objstore_free"(void* memory) noexcept
+    void* mmap "_objstore_mmap"(void* address, size_t length, int protection, int flags, int fd, int64_t offset) noexcept
+
 cdef extern from "<strings.h>" nogil:
     int strcasecmp(const char* a, const char* b)
     int strncasecmp(const char* a, const char* b, size_t n)
-
-cdef extern from "<string.h>" nogil:
-    char* strdup(const char* text)
-    char* strndup(const char* text, size_t size)
 
 cdef extern from "<stdio.h>" nogil:
     int snprintf(char* buffer, size_t size, const char* template, ...)
@@ -97,7 +160,6 @@ cdef extern from "<sys/timerfd.h>" nogil:
 cdef extern from "<sys/mman.h>" nogil:
     enum: PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MADV_HUGEPAGE
     void* MAP_FAILED
-    void* mmap(void* address, size_t length, int protection, int flags, int fd, int64_t offset)
     int munmap(void* address, size_t length)
     int madvise(void* address, size_t length, int advice)
 

@@ -154,6 +154,7 @@ cdef void open_wire(LoopC* loop, Route* route, Slot* slot) noexcept nogil:
     """Connect for an item: its request is sent when the connection is there."""
     cdef Wire* wire = loop_wire(loop)
     cdef Shard* shard = loop_shard(loop, True)
+    cdef int failures = atomic_load(&setopt_failures)
     if wire == NULL or shard == NULL:
         if wire != NULL:
             wire.next = loop.unused_wires
@@ -176,7 +177,9 @@ cdef void open_wire(LoopC* loop, Route* route, Slot* slot) noexcept nogil:
     set_pointer(wire.easy, curl.CURLOPT_ERRORBUFFER, wire.error)
     set_pointer(wire.easy, curl.CURLOPT_URL, route.origin.data)
     set_long(wire.easy, curl.CURLOPT_CONNECT_ONLY, 1)
-    if lib.curl_multi_add_handle(shard.multi, wire.easy) != curl.CURLE_OK:
+    # A setting that is lost, say whom to trust, must not be made up for by libcurl's own.
+    if (atomic_load(&setopt_failures) != failures
+            or lib.curl_multi_add_handle(shard.multi, wire.easy) != curl.CURLE_OK):
         fail_wire(wire, curl.CURLE_OUT_OF_MEMORY, NULL)
 
 

@@ -107,10 +107,13 @@ STATUS_ROWS: dict[int, Row] = {
     500: Row(GenericError, "the server failed", "safe"),
     501: Row(NotSupportedError, "the server does not support it"),
     502: Row(GenericError, "the gateway failed", "safe"),
-    503: Row(GenericError, "the server is unavailable or asks for fewer requests", "always", True),
+    503: Row(GenericError, "the server is unavailable", "always"),
     504: Row(RequestTimeoutError, "the gateway gave up waiting for the server", "safe"),
 }
 """By status (RFC 9110, section 15)."""
+
+UNAVAILABLE = STATUS_ROWS[503]
+"""It is down, or a part of it; not as with a server that asks for fewer requests."""
 
 UNCONNECTED = Row(RequestTimeoutError, "no connection could be made in time", "always", throttled=True)
 """A time limit ran out before the request was sent, as with a server that has more connections than it can take."""
@@ -221,9 +224,14 @@ class Budget:
             self._failures /= crowd
         self._tokens = min(self.FULL, self._tokens + successes)
 
+    @property
+    def well(self) -> bool:
+        """Whether at least a tenth of what was answered lately succeeded."""
+        return self._successes >= 0.1 * (self._successes + self._failures)
+
     def spend(self, throttled: bool) -> bool:
         """Pay for a retry; False when the budget does not allow it."""
-        if self._successes >= 0.1 * (self._successes + self._failures):
+        if self.well:
             return True
         cost = self.COST_THROTTLED if throttled else self.COST
         if self._tokens < cost:
@@ -242,6 +250,8 @@ class Policy:
     """
 
     THROTTLED_BACKOFF = 1.0
+    WELL_BACKOFF = 0.8
+    PATIENT_TRIES = 2
 
     def __init__(
         self, options: RetryOptions, budget: Budget | None = None, clock: Callable[[], float] = time.monotonic
@@ -275,4 +285,9 @@ class Policy:
         """Return a random part of a bound that grows with every try (full jitter)."""
         first = max(self.options.init_backoff, self.THROTTLED_BACKOFF if row.throttled else 0)
         bound = min(self.options.max_backoff, first * self.options.base ** (attempts - 1))
-        return random.uniform(0, bound)
+        return random.uniform(0, min(bound, max(first, self._most_for(row, attempts))))
+
+    def _most_for(self, row: Row, attempts: int) -> float:
+        """Return how far the bound grows: not far where others succeed, but for the last tries: a part may be down."""
+        patient = attempts > self.options.max_retries - self.PATIENT_TRIES
+        return self.options.max_backoff if patient or row.throttled or not self.budget.well else self.WELL_BACKOFF

@@ -50,7 +50,7 @@ def test_forks_and_exits_on_every_libcurl(server: Server, env: dict[str, str]) -
     ("path", "words"),
     [
         ("/nonexistent/libcurl.so", "cannot open shared object file"),
-        (ctypes.util.find_library("c"), "no curl_global_init in it"),
+        (ctypes.util.find_library("c"), "no curl_global_init_mem in it"),
     ],
 )
 def test_a_library_that_is_none_is_refused_with_the_remedy(path: str, words: str) -> None:

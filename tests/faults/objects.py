@@ -6,12 +6,14 @@ Nothing is signed or authorised here; the real servers check that. A key that no
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import md5
 from itertools import accumulate, count
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
+from zlib import crc32
 
 from tests.faults.content import content
 from tests.faults.scenario import Reply
@@ -76,6 +78,11 @@ def generated(reply: Reply) -> Object:
     return Object(size, f'"generated-v{version}"', lambda start, end: content(start, end, version))
 
 
+def checksum(found: Object) -> dict[str, str]:
+    """Return the header with the checksum of the whole object."""
+    return {"x-amz-checksum-crc32": b64encode(crc32(found.read(0, found.size)).to_bytes(4, "big")).decode()}
+
+
 def asked_range(header: str | None, size: int) -> tuple[int, int] | None:
     """Return [start, end) of a Range header, cut to `size`; None where there is no header. Empty when unsatisfiable."""
     found = re.fullmatch(r"bytes=(\d*)-(\d*)", header or "")
@@ -131,7 +138,7 @@ class Objects:
             return Response(304, headers)
         asked = None if reply.ignore_range else asked_range(request.headers.get("range"), found.size)
         if asked is None:
-            return Response(200, headers, found.size, found.read)
+            return Response(200, headers | checksum(found) if reply.checksum else headers, found.size, found.read)
         return self.part_of(found, asked, headers, reply)
 
     def part_of(self, found: Object, asked: tuple[int, int], headers: dict[str, str], reply: Reply) -> Response:

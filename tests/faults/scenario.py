@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 OPERATIONS = (
@@ -23,16 +24,23 @@ class Reply:
 
     on: str | None = None
     times: float = 1
+    share: float = 1.0
+    unless: Mapping[str, str] = field(default_factory=dict)
     status: int | None = None
     headers: Mapping[str, str | None] = field(default_factory=dict)
     body: str | None = None
     raw: str | None = None
+    endless: str | None = None
+    keep: bool = False
     size: int | None = None
     version: int | None = None
     ignore_range: bool = False
     widen: int = 0
     shorten: int = 0
+    flip: int | None = None
+    checksum: bool = False
     delay: float = 0.0
+    rate: float = 0.0
     fault: str | None = None
     at: int | None = None
 
@@ -51,6 +59,10 @@ class Reply:
         """Whether this reply stands in place of the operation, which is then not carried out."""
         return self.status is not None or self.body is not None
 
+    def spares(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request has what the reply is not for."""
+        return any(text in headers.get(name, "") for name, text in self.unless.items())
+
 
 def load(folder: Path) -> dict[str, list[Reply]]:
     """Return the scenarios of `folder` by name: NAME.json is scenario NAME."""
@@ -64,11 +76,20 @@ class Script:
     def __init__(self, scenarios: Mapping[str, list[Reply]]) -> None:
         self.scenarios = scenarios
         self.used: Counter[tuple[str, int]] = Counter()
+        self.seen: Counter[str] = Counter()
 
-    def next_reply(self, operation: str, target: str) -> Reply:
-        """Return the first reply for `operation` that is not used up for `target`, which is SCENARIO/REST-OF-KEY."""
+    def next_reply(self, operation: str, target: str, headers: Mapping[str, str]) -> Reply:
+        """Return the first reply for such a request that is not used up for `target`, which is SCENARIO/REST-OF-KEY."""
+        self.seen[target] += 1
         for number, reply in enumerate(self.scenarios.get(target.split("/", 1)[0], [])):
-            if reply.on in (None, operation) and self.used[target, number] < reply.times:
+            if reply.on not in (None, operation) or reply.spares(headers):
+                continue
+            if self.used[target, number] < reply.times and chance(target, self.seen[target], number) < reply.share:
                 self.used[target, number] += 1
                 return reply
         return Reply()
+
+
+def chance(*what: object) -> float:
+    """Return a number in [0, 1) that is always the same for the same request."""
+    return Random(repr(what)).random()

@@ -28,6 +28,7 @@ from tests.faults.objects import Objects, Request, Response, text
 from tests.faults.scenario import Reply, Script, load
 
 CHUNK = 1 << 18  # bytes written at once
+PAUSE = 0.1  # seconds between the pieces of a body that has a rate
 STALL = 120.0  # seconds until a stalled connection is closed if the client does not close it
 SCENARIOS = Path(__file__).with_name("scenarios")
 BODILESS = {204, 304}
@@ -52,6 +53,15 @@ def operation(method: str, key: str, query: dict[str, str], headers: dict[str, s
     return "list" if method == "GET" and not key else method.lower()
 
 
+def flipped(piece: bytes, position: int | None, start: int) -> bytes:
+    """Return the bytes from `start` on, with one bit of that at `position` flipped."""
+    if position is None or not start <= position < start + len(piece):
+        return piece
+    changed = bytearray(piece)
+    changed[position - start] ^= 1
+    return bytes(changed)
+
+
 class Service:
     """All that the server remembers: the objects, the use of the scenarios, and the requests it saw."""
 
@@ -68,7 +78,7 @@ class Service:
     def answer(self, request: Request) -> tuple[Response, Reply]:
         """Return the true response and what to do to it."""
         with self.lock:
-            reply = self.script.next_reply(request.operation, scenario_target(request))
+            reply = self.script.next_reply(request.operation, scenario_target(request), request.headers)
             if reply.replaces:
                 return text(reply.status or 200, reply.body or ""), reply
             return self.objects.answer(request, reply), reply
@@ -95,8 +105,11 @@ class Handler(BaseHTTPRequestHandler):
             if request.path.startswith("/-/"):
                 self.send(self.control(request), Reply())
                 return
-            self.log_entry(request)
-            self.send(*self.service.answer(request))
+            entry = self.log_entry(request)
+            try:
+                self.send(*self.service.answer(request))
+            finally:
+                entry["ended"] = time.monotonic()
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_request  # noqa: N815
 
@@ -110,8 +123,8 @@ class Handler(BaseHTTPRequestHandler):
         meaning = operation(self.command, key_of(path), query, headers)
         return Request(meaning, path, query, headers, body)
 
-    def log_entry(self, request: Request) -> None:
-        """Remember the request for the test that asks."""
+    def log_entry(self, request: Request) -> dict[str, Any]:
+        """Remember the request for the test that asks, and return what is remembered."""
         entry = {
             "method": self.command,
             "target": self.path,
@@ -124,6 +137,7 @@ class Handler(BaseHTTPRequestHandler):
         }
         with self.service.lock:
             self.service.requests.append(entry)
+        return entry
 
     def control(self, request: Request) -> Response:
         """Serve the control address."""
@@ -140,12 +154,19 @@ class Handler(BaseHTTPRequestHandler):
         if reply.fault and reply.at is None:
             return self.break_off(reply.fault)
         if reply.raw is not None:
-            self.wfile.write(reply.raw.encode("latin-1"))
-            return self.break_off("fin")
+            return self.send_raw(reply.raw.encode("latin-1"), reply)
         self.wfile.write(self.head(response, reply))
         end = 0 if self.command == "HEAD" else response.length
-        self.send_body(response, end if reply.at is None else min(reply.at, end))
+        self.send_body(response, end if reply.at is None else min(reply.at, end), reply)
         return self.break_off(reply.fault) if reply.fault else None
+
+    def send_raw(self, raw: bytes, reply: Reply) -> None:
+        """Send these very bytes, then others for ever, or FIN, or go on."""
+        self.wfile.write(raw)
+        while reply.endless:
+            self.wfile.write(reply.endless.encode("latin-1") * (1 + CHUNK // len(reply.endless)))
+        if not reply.keep:
+            self.break_off("fin")
 
     def head(self, response: Response, reply: Reply) -> bytes:
         """Return the status line and the headers; the reply's own headers win, and null removes one."""
@@ -157,10 +178,12 @@ class Handler(BaseHTTPRequestHandler):
         status_line = f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"
         return "\r\n".join([status_line, *lines, "", ""]).encode("latin-1")
 
-    def send_body(self, response: Response, end: int) -> None:
-        """Send the first `end` bytes of the body."""
-        for start in range(0, end, CHUNK):
-            self.wfile.write(response.read(start, min(start + CHUNK, end)))
+    def send_body(self, response: Response, end: int, reply: Reply) -> None:
+        """Send the first `end` bytes of the body, at the rate that was asked for."""
+        step = int(reply.rate * PAUSE) or CHUNK
+        for start in range(0, end, step):
+            self.wfile.write(flipped(response.read(start, min(start + step, end)), reply.flip, start))
+            time.sleep(PAUSE if reply.rate else 0)
 
     def break_off(self, fault: str) -> None:
         """End the connection: by FIN, by RST, or by silence until the client gives up."""

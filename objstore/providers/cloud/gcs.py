@@ -22,7 +22,7 @@ from objstore.exceptions import (
 )
 from objstore.http.client import split_endpoint
 from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
-from objstore.http.retry import FAILED, Row
+from objstore.http.retry import FAILED, UNAVAILABLE, Row
 from objstore.providers.cloud.gcs_options import GCS_OPTIONS
 from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.settings_only import SettingsOnly, Source
@@ -57,7 +57,7 @@ DIALECT = Dialect(
         "RequestTimeTooSkewed": Row(PermissionDeniedError, "this machine's clock is wrong", "clock"),
         "RequestTimeout": Row(RequestTimeoutError, "the server gave up waiting for the request", "always"),
         "RetentionPolicyNotMet": Row(PermissionDeniedError, "the bucket must keep the object for longer"),
-        "ServiceUnavailable": THROTTLED,
+        "ServiceUnavailable": UNAVAILABLE,
         "SignatureDoesNotMatch": Row(PermissionDeniedError, "the signature is wrong"),
         "SlowDown": THROTTLED,
         "TokenRefreshRequired": EXPIRED,

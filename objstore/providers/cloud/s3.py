@@ -29,7 +29,7 @@ from objstore.exceptions import (
 )
 from objstore.http.client import client_settings, split_endpoint, text_headers
 from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
-from objstore.http.retry import FAILED, Policy, Row
+from objstore.http.retry import FAILED, UNAVAILABLE, Policy, Row
 from objstore.http.service import Service
 from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.kind import BucketKind
@@ -78,7 +78,7 @@ DIALECT = Dialect(
         "RequestTimeout": Row(RequestTimeoutError, "the server gave up waiting for the request", "always"),
         "SignatureDoesNotMatch": Row(PermissionDeniedError, "the signature is wrong"),
         "SlowDown": THROTTLED,
-        "ServiceUnavailable": THROTTLED,
+        "ServiceUnavailable": UNAVAILABLE,
         "TokenRefreshRequired": EXPIRED,
     },
     hints={
