@@ -98,7 +98,7 @@ def _measure(site: Site, plan: Plan, row: Row, entry: Entry, door: str, into: li
     try:
         done = subprocess.run(
             [sys.executable, "-m", "bench.worker"], input=json.dumps(asdict(job)), cwd=HERE.parent,
-            env=_environment(site), capture_output=True, text=True, timeout=WORKER_SECONDS,
+            env=environment(site), capture_output=True, text=True, timeout=WORKER_SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         entry.failure = f"not done in {WORKER_SECONDS} s"
@@ -109,6 +109,6 @@ def _measure(site: Site, plan: Plan, row: Row, entry: Entry, door: str, into: li
         entry.failure = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
 
 
-def _environment(site: Site) -> dict[str, str]:
+def environment(site: Site) -> dict[str, str]:
     env = {name: value for name, value in os.environ.items() if name.lower() not in PROXIES}
     return env | {"TENSORSTORE_CA_BUNDLE": str(site.certificate)}
