@@ -155,17 +155,15 @@ class Exchange:
         out: Target | None = None,
     ) -> None:
         """Add a request, with headers of its own where `shape` is given."""
-        self._do(lambda: self._add(target, range, shape, body, out))
+        if self._adds is not None:
+            self._adds.append(lambda: self._add(target, range, shape, body, out))
+        self._add(target, range, shape, body, out)
 
     def add_reads(self, base: bytes, reads: Reads, tail: bytes) -> None:
         """Add many reads: of the keys below a path, with the same query."""
-        self._do(lambda: self.batch.add_reads(base, reads.keys, reads.ranges, tail, reads.targets))
-
-    def _do(self, add: Callable[[], None]) -> None:
-        """Add requests, and remember them as long as they may all have to be sent anew."""
         if self._adds is not None:
-            self._adds.append(add)
-        add()
+            self._adds.append(lambda: self.batch.add_reads(base, reads.keys, reads.ranges, tail, reads.targets))
+        self.batch.add_reads(base, reads.keys, reads.ranges, tail, reads.targets)
 
     def _add(
         self,

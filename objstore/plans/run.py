@@ -52,7 +52,8 @@ def awaitable(plan: Callable[P, Plan[T]]) -> Callable[P, CoroutineType[Any, Any,
 
     @wraps(plan)
     async def function(*args: P.args, **kwargs: P.kwargs) -> T:
-        return await arun(plan(*args, **kwargs))
+        result: T = await _event_loop().drive(plan(*args, **kwargs))
+        return result
 
     function.__name__ += "_async"
     function.__qualname__ += "_async"
