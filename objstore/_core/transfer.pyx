@@ -408,7 +408,8 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
 
 
 cdef bint slot_prepare(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
-    """Set the handle up for an item; False when there is no memory."""
+    """Set the handle up for an item; False when there is no memory, or a setting, say whom to trust, was lost."""
+    cdef int failures = atomic_load(&setopt_failures)
     cdef SettingsC* settings = item.batch.settings
     cdef bint plain_get = item.body_length < 0 and item.batch.is_get
     cdef curl.slist* lines = NULL
@@ -429,7 +430,10 @@ cdef bint slot_prepare(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
         return False
     set_pointer(slot.easy, curl.CURLOPT_URL, slot.url)
     set_pointer(slot.easy, curl.CURLOPT_HTTPHEADER, lines)
-    return True
+    if atomic_load(&setopt_failures) == failures:
+        return True
+    settings_keep(&slot.configured, NULL)
+    return False
 
 
 cdef void settings_keep(SettingsC** kept, SettingsC* settings) noexcept nogil:
