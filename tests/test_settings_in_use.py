@@ -95,7 +95,6 @@ REFUSED = {
 }
 """What this version does not do, and says so."""
 
-PENDING = {"copy_if_not_exists": "copies that must not overwrite are being written"}
 NO_REQUESTS = (GCS, AZURE)
 HTTP = "HTTPStore"
 Maker = BucketKind | str
@@ -187,8 +186,6 @@ def test_a_setting_is_used_or_refused(maker: Maker, option: Option) -> None:
     elif makes_no_difference(maker, option):
         if maker in NO_REQUESTS:
             pytest.skip(f"{table_of(maker).store} sends no requests yet")
-        if option.name in PENDING:
-            pytest.skip(PENDING[option.name])
         pytest.fail(f"nothing reads {option.name}")
 
 
