@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from objstore.credentials.aws import Credential
-from objstore.credentials.cache import CredentialCache
+from objstore.credentials.cache import JITTER, CredentialCache
 from objstore.exceptions import UnauthenticatedError
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -26,12 +26,8 @@ HOUR = timedelta(hours=1)
 GOOD: dict[str, object] = {"access_key_id": "AKIA", "secret_access_key": "planted/+=", "expires_at": None}
 
 
-def never_asked() -> object:
-    raise AssertionError("the cache itself asks nobody")
-
-
 def cache(threshold: timedelta = 5 * MINUTE) -> CredentialCache[Credential]:
-    return CredentialCache(never_asked, threshold)
+    return CredentialCache(threshold)
 
 
 def key(name: str = "A", *, life: timedelta | None = HOUR) -> Credential:
@@ -119,8 +115,24 @@ def test_the_first_caller_refreshes_and_the_others_wait_for_it() -> None:
 )
 def test_a_credential_is_replaced_before_it_ends(life: timedelta, threshold: timedelta, due: timedelta) -> None:
     kept = filled(life, threshold)
-    assert not kept.needs_refresh(NOW + due - SECOND)
+    assert not kept.needs_refresh(NOW + due - JITTER * (life - due) - SECOND)
     assert kept.needs_refresh(NOW + due)
+
+
+def test_credentials_of_many_processes_are_not_replaced_at_once() -> None:
+    many = [filled(HOUR) for _ in range(64)]
+    due = [one.needs_refresh(NOW + 55 * MINUTE - JITTER * 5 * MINUTE / 2) for one in many]
+    assert 0 < sum(due) < len(many)
+
+
+def test_shortly_before_its_end_a_credential_is_waited_for() -> None:
+    kept = filled(HOUR)
+    first, second = kept.decide(NOW + HOUR - 30 * SECOND), kept.decide(NOW + HOUR - 30 * SECOND)
+    assert (first.credential, first.refresh) == (None, True)
+    assert second.credential is None
+    assert second.flight is not None
+    assert kept.fail(OSError("down"), NOW + HOUR - 30 * SECOND) == key()
+    assert second.flight.result(0) == key()
 
 
 def test_a_credential_without_end_is_kept() -> None:

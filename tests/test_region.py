@@ -11,6 +11,7 @@ from typing import ClassVar
 import pytest
 
 from objstore.credentials.aws import Credential
+from objstore.credentials.current import Credentials
 from objstore.credentials.sigv4 import SigV4
 from objstore.exceptions import BaseError, ConnectionFailedError
 from objstore.http.client import client_settings
@@ -74,7 +75,7 @@ def store_in_no_region(address: str) -> S3Store:
         dialect=s3.DIALECT,
         settings=client_settings(store._settings.values, "http", "test"),
         policy=Policy(RetryOptions(max_retries=0)),
-        identity=SigV4(Credential("key", "secret"), None, "us-east-1"),
+        identity=SigV4(Credentials(Credential("key", "secret")), "us-east-1"),
         address=lambda region: address if region == "us-east-1" else address.replace("127.0.0.1", "localhost"),
         bucket="/bucket",
     )
@@ -199,7 +200,7 @@ def in_a_region(address: str, *, anonymous: bool = False) -> S3Store:
         dialect=s3.DIALECT,
         settings=client_settings(store._settings.values, "http", "test"),
         policy=Policy(RetryOptions(max_retries=0)),
-        identity=SigV4(None if anonymous else Credential("key", "secret"), None, "us-east-1"),
+        identity=SigV4(Credentials(None if anonymous else Credential("key", "secret")), "us-east-1"),
         address=lambda region: address if region == "us-east-1" else address.replace("127.0.0.1", "localhost"),
         region="us-east-1",
     )

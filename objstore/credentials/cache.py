@@ -1,8 +1,8 @@
 """A cache that holds one credential and decides when the next is asked for.
 
 It decides and remembers; it calls nobody and reads no clock. Whoever needs a credential calls `decide` and does what
-that says: take the credential, or ask the provider (one caller at a time, of all threads and event loops together), or
-wait for the one who asks. A plan does this, so that both ways of waiting share it.
+that says: take the credential, or ask its source (one caller at a time, of all threads and event loops together), or
+wait for the one who asks. `current.Credentials` does this, as a plan, so that both ways of waiting share it.
 
 Its one invariant: at most one caller is refreshing at any moment, and when that one fails, gives up or is lost in a
 fork, nobody waits for it any longer.
@@ -11,6 +11,7 @@ fork, nobody waits for it any longer.
 from __future__ import annotations
 
 import os
+import random
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,10 +19,16 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from concurrent.futures import Future
 
 _SECOND = timedelta(seconds=1)
+
+LAST_MINUTE = timedelta(minutes=1)
+"""How long before its end, at the most, a credential is no longer used without having asked for another one."""
+
+JITTER = 0.1
+"""By which part of the time before its end, at the most, a credential is replaced earlier: many processes that began
+together must not ask together."""
 
 
 class Expiring(Protocol):
@@ -40,8 +47,9 @@ class Decision(Generic[CredentialT]):
     """Say what a caller is to do.
 
     Args:
-        credential: The credential to use, if one is good now.
-        refresh: Whether this caller is the one to ask the provider; it then owes the cache a `store` or a `fail`.
+        credential: The credential to use, if one is good for a while.
+        refresh: Whether this caller is the one to ask the source, beside its work where it has a credential; it then owes
+            the cache a `store` or a `fail`.
         flight: What to wait for where there is neither. It gives the new credential, or raises the error of the one who
             asked, or gives None if that one gave up: then decide again.
     """
@@ -55,17 +63,16 @@ class CredentialCache(Generic[CredentialT]):
     """Keep a credential until shortly before it ends. All times are aware.
 
     Args:
-        provider: The user's function that returns a credential, or a coroutine that does; kept for the caller.
         refresh_threshold: How long before its end a credential is replaced. One that lives less than twice as long is
             replaced halfway.
     """
 
-    def __init__(self, provider: Callable[[], object], refresh_threshold: timedelta = timedelta(minutes=5)) -> None:
-        self.provider = provider
+    def __init__(self, refresh_threshold: timedelta = timedelta(minutes=5)) -> None:
         self._threshold = refresh_threshold
         self._credential: CredentialT | None = None
         self._ends: datetime | None = None
         self._due: datetime | None = None
+        self._urgent: datetime | None = None
         self._invalidated: datetime | None = None
         self._reset_flight()
         _caches.add(self)
@@ -79,7 +86,7 @@ class CredentialCache(Generic[CredentialT]):
         return None if self._ends is not None and now >= self._ends else self._credential
 
     def needs_refresh(self, now: datetime) -> bool:
-        """Return whether it is time to ask the provider."""
+        """Return whether it is time to ask for another one."""
         return self.current(now) is None or (self._due is not None and now >= self._due)
 
     def decide(self, now: datetime) -> Decision[CredentialT]:
@@ -88,6 +95,8 @@ class CredentialCache(Generic[CredentialT]):
             credential = self.current(now)
             if not self.needs_refresh(now):
                 return Decision(credential)
+            if self._urgent is not None and now >= self._urgent:
+                credential = None
             if self._flight is not None:
                 return Decision(credential, flight=self._flight)
             from concurrent.futures import Future  # with logging, it takes longer to import than this package
@@ -107,7 +116,12 @@ class CredentialCache(Generic[CredentialT]):
                 ends = now + 10 * _SECOND
             self._credential = credential
             self._ends = ends
-            self._due = None if ends is None else max(ends - self._threshold, now + (ends - now) / 2)
+            self._due = self._urgent = None
+            if ends is not None:
+                life = ends - now
+                before = min(self._threshold, life / 2)
+                self._due = ends - before * (1 + JITTER * random.random())
+                self._urgent = ends - min(LAST_MINUTE, life / 10)
             flight, self._flight = self._flight, None
         if flight is not None:
             flight.set_result(credential)
@@ -133,7 +147,7 @@ class CredentialCache(Generic[CredentialT]):
         """Drop a credential that the service refused, and return whether it is worth asking again with another one.
 
         A credential is dropped at most once in ten seconds, so that a service that refuses everybody does not make
-        every request ask the provider.
+        every request ask.
         """
         with self._lock:
             if self._credential != used:

@@ -60,7 +60,18 @@ class Wait:
     future: Future[Any]
 
 
-Effect: TypeAlias = Batch | Background | Sleep | Call | Wait
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Come back at once, while another plan is driven to its end: in a thread, or as a task of the event loop.
+
+    Args:
+        begin: Makes the plan. Nobody learns of its end.
+    """
+
+    begin: Callable[[], Plan[None]]
+
+
+Effect: TypeAlias = Batch | Background | Sleep | Call | Wait | Beside
 Plan: TypeAlias = Generator[Effect, Any, T]
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from weakref import WeakKeyDictionary, ref
 
 from objstore._core import Batch, Channel
-from objstore.plans.effects import Background, Call, Effect, Plan, Sleep, Wait, is_over
+from objstore.plans.effects import Background, Beside, Call, Effect, Plan, Sleep, Wait, is_over
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -60,6 +60,14 @@ async def _perform_async(effect: Effect) -> Any:
             return await result if isinstance(result, Awaitable) else result
         case Wait(future):
             return await asyncio.wrap_future(future)
+        case Beside(begin):
+            task = asyncio.get_running_loop().create_task(drive(begin()))
+            _beside.add(task)  # the loop itself keeps tasks by weak references
+            task.add_done_callback(_beside.discard)
+            return None
+
+
+_beside: set[asyncio.Task[None]] = set()
 
 
 async def _settled(function: Callable[[], T]) -> T:

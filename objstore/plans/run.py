@@ -8,13 +8,14 @@ runs.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from objstore._core import Batch
-from objstore.plans.effects import Background, Call, Effect, Plan, Sleep, Wait, is_over
+from objstore._core import Batch, engine_info
+from objstore.plans.effects import Background, Beside, Call, Effect, Plan, Sleep, Wait, is_over
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -126,6 +127,16 @@ def _perform(effect: Effect) -> Any:
             return _await_here(result) if isinstance(result, Awaitable) else result
         case Wait(future):
             return _result(future)
+        case Beside(begin):
+            return _run_beside(begin())
+
+
+def _run_beside(plan: Plan[None]) -> None:
+    """Drive a plan in a thread of its own; at once, where there are to be no threads."""
+    if engine_info()["io_threads"] == 0:
+        run(plan)
+    else:
+        threading.Thread(target=run, args=[plan], name="objstore-beside", daemon=True).start()
 
 
 def _await_here(awaitable: Awaitable[T]) -> T:

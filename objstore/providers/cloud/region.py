@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from objstore.credentials.current import Credentials
 from objstore.credentials.sigv4 import SigV4
 from objstore.http.exchange import Exchange
 from objstore.http.service import Service, region_in
@@ -67,7 +68,7 @@ class ServiceToFind(RegionalService):
 
     def _find(self) -> Plan[None]:
         """Ask where the bucket is: the reply says so, even where it refuses."""
-        nobody = Service(self.dialect, self.origin, self.settings, self.policy, SigV4(None, None, FIRST))
+        nobody = Service(self.dialect, self.origin, self.settings, self.policy, SigV4(Credentials(), FIRST))
         exchange = Exchange(nobody, Shape("HEAD", {}), lambda _: self._bucket, keep_head=True)
         exchange.add(self._bucket.encode())
         yield from exchange.finish()

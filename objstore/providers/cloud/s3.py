@@ -8,14 +8,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from objstore._core import encode_path
 from objstore.credentials.aws import Credential
-from objstore.credentials.cache import CredentialCache
+from objstore.credentials.current import Credentials, Provided
 from objstore.credentials.sigv4 import SigV4
 from objstore.exceptions import (
     ConfigurationError,
@@ -110,7 +109,7 @@ def open_s3(
     bucket = values["bucket"]
     if not bucket:
         raise ConfigurationError("S3Store needs a bucket", hint="Give its name as the first argument.")
-    service, base = _service(values, retry, SigV4(*_credentials(values, provider), _region(values)), user_agent, prefix)
+    service, base = _service(values, retry, SigV4(_credentials(values, provider), _region(values)), user_agent, prefix)
     payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}
     return Bucket(
         service,
@@ -186,22 +185,19 @@ def _amazon(values: Any, region: str) -> str:
     return f"https://{values['bucket']}.{host}" if values["virtual_hosted_style_request"] else f"https://{host}"
 
 
-def _credentials(
-    values: Any, provider: Callable[[], object] | None
-) -> tuple[Credential | None, CredentialCache[Credential] | None]:
-    """Return the fixed credential, or the cache of the provider's; neither for anonymous requests."""
+def _credentials(values: Any, provider: Callable[[], object] | None) -> Credentials[Credential]:
+    """Return the credential that was given, or who is asked for one; neither for anonymous requests."""
     if values["skip_signature"]:
-        return None, None
+        return Credentials()
     if provider is not None:
-        threshold = getattr(provider, "refresh_threshold", timedelta(minutes=5))
-        return None, CredentialCache(provider, threshold)
+        return Credentials(source=Provided(provider, Credential.from_mapping))
     key, secret = values["access_key_id"], values["secret_access_key"]
     if bool(key) != bool(secret):
         missing = "secret_access_key" if key else "access_key_id"
         raise ConfigurationError(f"S3Store has half a credential: {missing} is missing", hint=f"Give {missing} too.")
     if key:
-        return Credential(key, secret, values["session_token"] or None), None
-    return None, CredentialCache(_no_credential)
+        return Credentials(Credential(key, secret, values["session_token"] or None))
+    return Credentials(source=Provided(_no_credential, Credential.from_mapping))
 
 
 def _no_credential() -> object:

@@ -1,0 +1,63 @@
+"""Who we are to services that take access tokens (RFC 6750)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from objstore.exceptions import NotSupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from objstore._core import Reply, Signer
+    from objstore.credentials.current import Credentials
+    from objstore.credentials.token import AccessToken
+    from objstore.http.identity import Identity
+    from objstore.http.retry import Failure
+    from objstore.http.shape import Shape
+    from objstore.plans.effects import Plan
+
+
+class Bearer:
+    """An access token in every request, or nobody.
+
+    Args:
+        credentials: The token.
+        more: What else says in whose name requests are sent (such as the project that pays).
+    """
+
+    def __init__(self, credentials: Credentials[AccessToken], more: Mapping[str, str] | None = None) -> None:
+        self.credentials = credentials
+        self._more = dict(more or {})
+
+    def refresh(self) -> Plan[bool]:
+        """Have a token that is good for a while."""
+        return (yield from self.credentials.refresh())
+
+    def recover(self, failure: Failure) -> Plan[bool]:
+        """Have another token, where this one was refused."""
+        return (yield from self.credentials.recover(failure))
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the token's header, and what else there is."""
+        token = self.credentials.current
+        return self._more if token is None else {**self._more, "Authorization": f"Bearer {token.token}"}
+
+    def signer(self, shape: Shape, host: str, headers: Mapping[str, str]) -> Signer | None:
+        """Sign nothing."""
+        return None
+
+    def signed_url(
+        self, method: str, scheme: str, host: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta
+    ) -> str:
+        """Refuse: a token signs nothing."""
+        raise NotSupportedError("A URL cannot be signed by an access token", hint="Give a key.")
+
+    def is_same_as(self, other: Identity) -> bool:
+        """Tell whether the other has the same token."""
+        return isinstance(other, Bearer) and self.credentials.is_same_as(other.credentials)
+
+    def hint(self, reply: Reply) -> str | None:
+        """There is nothing to say."""
+        return None

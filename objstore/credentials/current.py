@@ -1,0 +1,139 @@
+"""The credential of now, and how another one is had: what all ways to say who we are have in common.
+
+Its one invariant: at most one request for a credential is under way at a time, however many operations wait for it; and
+nobody waits for one while the old credential is good for a while.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from objstore.credentials.cache import CredentialCache, CredentialT
+from objstore.exceptions import BaseError, UnauthenticatedError
+from objstore.plans.effects import Beside, Call, Plan, Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from objstore.credentials.cache import Expiring
+    from objstore.http.retry import Failure
+
+FetchedT = TypeVar("FetchedT", bound="Expiring", covariant=True)
+
+
+class Source(Protocol[FetchedT]):
+    """Where credentials come from: a file, a service, a function of the user's.
+
+    Attributes:
+        name: What it is called where a store tells of itself.
+        refresh_threshold: How long before its end a credential is replaced.
+    """
+
+    name: str
+    refresh_threshold: timedelta
+
+    def fetch(self) -> Plan[FetchedT]:
+        """Get a credential, anew.
+
+        Raises:
+            UnauthenticatedError: There is none; the message says what was tried.
+        """
+
+
+class Credentials(Generic[CredentialT]):
+    """A credential that is replaced in time.
+
+    Args:
+        current: The credential of now; None for none yet, or anonymous requests.
+        source: Where others come from; None where there is no other.
+    """
+
+    def __init__(self, current: CredentialT | None = None, source: Source[CredentialT] | None = None) -> None:
+        self.current = current
+        self._source = source
+        self._cache = None if source is None else CredentialCache[CredentialT](source.refresh_threshold)
+
+    @property
+    def source(self) -> str:
+        """What the source is called."""
+        return self._source.name if self._source is not None else "given" if self.current is not None else "none"
+
+    def refresh(self) -> Plan[bool]:
+        """Have a credential that is good for a while; tell whether it is another one than before."""
+        cache, source = self._cache, self._source
+        while cache is not None and source is not None:
+            decision = cache.decide(datetime.now(UTC))
+            if decision.refresh and decision.credential is not None:
+                yield Beside(partial(_fetch_quietly, source, cache))
+            elif decision.refresh:
+                yield from _fetch(source, cache)
+            elif decision.credential is None and decision.flight is not None:
+                yield Wait(decision.flight)
+            credential = cache.current(datetime.now(UTC))
+            if credential is not None:
+                before, self.current = self.current, credential
+                return credential != before
+        return False
+
+    def recover(self, failure: Failure) -> Plan[bool]:
+        """Have another credential, where this one was refused; tell whether to try again."""
+        if failure.row.again != "credential" or self._cache is None or self.current is None:
+            return False
+        if not self._cache.invalidate(self.current, datetime.now(UTC)):
+            return False
+        yield from self.refresh()
+        return True
+
+    def is_same_as(self, other: Credentials[CredentialT]) -> bool:
+        """Tell whether both are known to be the same credential."""
+        return self.current is not None and self.current == other.current
+
+
+class Provided(Generic[CredentialT]):
+    """A function of the user's that returns credentials.
+
+    Args:
+        provider: Returns one, or an awaitable of one.
+        read: Checks what it returned, and takes it over.
+    """
+
+    name = "credential_provider"
+
+    def __init__(self, provider: Callable[[], object], read: Callable[[object], CredentialT]) -> None:
+        self._provider = provider
+        self._read = read
+        self.refresh_threshold = getattr(provider, "refresh_threshold", timedelta(minutes=5))
+
+    def fetch(self) -> Plan[CredentialT]:
+        """Call the function."""
+        try:
+            answer = yield Call(self._provider)
+        except BaseError:
+            raise
+        except Exception as error:
+            raise UnauthenticatedError(
+                f"The credential provider failed with {type(error).__name__}: {error}",
+                hint="Call it by itself to see why.",
+            ) from error
+        return self._read(answer)
+
+
+def _fetch(source: Source[CredentialT], cache: CredentialCache[CredentialT]) -> Plan[None]:
+    """Ask a source; an error is the caller's, unless the old credential is still good."""
+    try:
+        credential = yield from source.fetch()
+        cache.store(credential, datetime.now(UTC))
+    except BaseException as error:
+        still_good = cache.fail(error, datetime.now(UTC))
+        if still_good is None or not isinstance(error, Exception):
+            raise
+
+
+def _fetch_quietly(source: Source[CredentialT], cache: CredentialCache[CredentialT]) -> Plan[None]:
+    """Ask a source while nobody waits: an error comes up again when the old credential has ended."""
+    try:
+        yield from _fetch(source, cache)
+    except Exception:
+        return
