@@ -30,8 +30,9 @@ from objstore.interface.values import (
 )
 from objstore.plans.work import at_once, in_steps
 from objstore.providers.pages import OneByOne
-from objstore.providers.preconditions import check_conditions, check_mode, resolve
+from objstore.providers.preconditions import changed_part, check_conditions, check_mode, ended_upload, resolve
 from objstore.providers.sequential import Sequential
+from objstore.types import UploadPart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,6 +68,7 @@ class Memory:
         self._lock = threading.Lock()
         self._objects: dict[str, _Object] = {}
         self._written = 0
+        self.uploads: dict[str, dict[int, tuple[str, Bytes]]] = {}
         self.name = secrets.token_hex(16)
         _memories[self.name] = self
 
@@ -166,6 +168,11 @@ class Memory:
         """Begin to write an object in parts."""
         return _Parts(self, key, options)
         yield
+
+    @property
+    def shared_uploads(self) -> _SharedUploads:
+        """The uploads by many hands."""
+        return _SharedUploads(self)
 
     # --- the rest
 
@@ -322,3 +329,55 @@ class _Parts:
 
     def close(self) -> None:
         """Nothing is under way."""
+
+
+class _SharedUploads:
+    """The uploads by many hands: of threads, as memory has no other."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def start(self, key: str, options: WriteOptions) -> Plan[str]:
+        """Begin an upload."""
+        upload_id = secrets.token_hex(8)
+        self._memory.uploads[upload_id] = {}
+        return upload_id
+        yield
+
+    def put_part(self, key: str, upload_id: str, number: int, part: Source) -> Plan[UploadPart]:
+        """Take a part."""
+        body = yield from in_steps(_read(part))
+        part.check()
+        tag = f'"{secrets.token_hex(8)}"'
+        self._of(key, upload_id)[number] = (tag, body)
+        return UploadPart(number, tag, part.size)
+
+    def parts(self, key: str, upload_id: str) -> Plan[list[UploadPart]]:
+        """Return the parts that are there."""
+        there = sorted(self._of(key, upload_id).items())
+        return [UploadPart(number, tag, len(body)) for number, (tag, body) in there]
+        yield
+
+    def complete(self, key: str, upload_id: str, parts: Sequence[UploadPart], options: WriteOptions) -> Plan[PutResult]:
+        """Make an object of parts."""
+        there = self._of(key, upload_id)
+        for part in parts:
+            if there.get(part.number, ("",))[0] != part.e_tag:
+                raise changed_part(STORE, key, part.number)
+        body = b"".join(there[part.number][1] for part in parts)
+        result = self._memory.write(key, Bytes(body), options)
+        self._memory.uploads.pop(upload_id, None)
+        return result
+        yield
+
+    def abort(self, key: str, upload_id: str) -> Plan[None]:
+        """Drop an upload."""
+        self._memory.uploads.pop(upload_id, None)
+        return
+        yield
+
+    def _of(self, key: str, upload_id: str) -> dict[int, tuple[str, Bytes]]:
+        try:
+            return self._memory.uploads[upload_id]
+        except KeyError:
+            raise ended_upload(STORE, key) from None
