@@ -32,6 +32,7 @@ from objstore.plans.work import at_once, in_steps
 from objstore.providers.pages import OneByOne
 from objstore.providers.preconditions import changed_part, check_conditions, check_mode, ended_upload, resolve
 from objstore.providers.sequential import Sequential
+from objstore.providers.sorted_keys import SortedKeys, first_behind
 from objstore.types import UploadPart
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Memory:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._objects: dict[str, _Object] = {}
+        self._keys = SortedKeys()
         self._written = 0
         self.uploads: dict[str, dict[int, tuple[str, Bytes]]] = {}
         self.name = secrets.token_hex(16)
@@ -160,6 +162,8 @@ class Memory:
         found = self._objects.get(key)
         check_mode(STORE, key, found and found.e_tag, options.mode)
         self._written += 1
+        if found is None:
+            self._keys.add(key)
         e_tag = f'"{self._written - 1}"'
         self._objects[key] = _Object(body, e_tag, datetime.now(UTC), dict(options.attributes))
         return {"e_tag": e_tag, "version": None}
@@ -180,7 +184,8 @@ class Memory:
         """Delete objects; one that does not exist counts as deleted."""
         with self._lock:
             for key in keys:
-                self._objects.pop(key, None)
+                if self._objects.pop(key, None) is not None:
+                    self._keys.remove(key)
         return {}
         yield
 
@@ -202,6 +207,7 @@ class Memory:
             found = self._find(source, ANY)
             self._store(target, found.body, _like(found, overwrite))
             del self._objects[source]
+            self._keys.remove(source)
         return
         yield
 
@@ -215,10 +221,7 @@ class Memory:
     def list_page(self, query: ListQuery) -> Plan[Page]:
         """Read one page of a listing."""
         with self._lock:
-            keys = sorted(key for key in self._objects if key.startswith(query.prefix))
-        after = max(query.offset, query.token)
-        keys = keys[bisect_left(keys, after + "\0") :] if after else keys
-        return self._page(keys, query)
+            return self._page(self._keys.in_order(), query)
         yield
 
     def list_many(self, *, most_in_flight: int) -> Plan[OneByOne]:
@@ -228,17 +231,22 @@ class Memory:
 
     def _page(self, keys: list[str], query: ListQuery) -> Page:
         objects: list[ObjectMeta] = []
-        prefixes: dict[str, None] = {}
+        prefixes: list[str] = []
         skip = len(query.prefix)
-        for index, key in enumerate(keys):
+        after = max(query.offset, query.token)
+        at = max(bisect_left(keys, query.prefix), bisect_left(keys, after + "\0") if after else 0)
+        while at < len(keys) and keys[at].startswith(query.prefix):
+            key = keys[at]
+            if len(objects) == PAGE:
+                return Page(Listing.of(objects), prefixes, keys[at - 1])
             below = key.find(query.delimiter, skip) if query.delimiter else -1
             if below >= 0:
-                prefixes[key[: below + 1]] = None
-            elif (found := self._objects.get(key)) is not None:
-                objects.append(self._meta(key, found))
-            if len(objects) == PAGE and index + 1 < len(keys):
-                return Page(Listing.of(objects), [*prefixes], key)
-        return Page(Listing.of(objects), [*prefixes], "")
+                prefixes.append(key[: below + 1])
+                at = first_behind(keys, prefixes[-1], at)
+            else:
+                objects.append(self._meta(key, self._objects[key]))
+                at += 1
+        return Page(Listing.of(objects), prefixes, "")
 
 
 _memories: WeakValueDictionary[str, Memory] = WeakValueDictionary()
