@@ -91,7 +91,8 @@ class Upload(Exchange):
         """Make an object of the parts (CompleteMultipartUpload)."""
         tags = self.part_tags()
         parts = [("Part", self._described(index, tag)) for index, tag in enumerate(tags)]
-        shape = Shape("POST", {**write_headers(self._options), "Content-Type": "application/xml"})
+        headers = {**self._bucket.read_headers, **write_headers(self._options), "Content-Type": "application/xml"}
+        shape = Shape("POST", headers)
         try:
             root, reply = yield from self._bucket.document(
                 shape,
