@@ -27,7 +27,7 @@ from objstore.interface.values import (
     WriteOptions,
 )
 from objstore.providers.conditional_headers import IF_MATCH, read_headers, unconditional, write_headers
-from objstore.providers.many import HeadMany, PutMany, tells_size
+from objstore.providers.many import HeadMany, LookMany, PutMany, tells_size
 from objstore.providers.one_version import Conditional, OneVersion
 from objstore.providers.preconditions import matches
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
@@ -194,6 +194,16 @@ class Requests:
         exchange = self._head_many(keys, most_in_flight)
         for key in keys:
             exchange.add(self.target(key))
+        exchange.seal()
+        return exchange
+
+    def look_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
+        """Begin to read what is known about many objects by GETs."""
+        yield from self.service.refresh()
+        shape, tail = self._plain_reads["GET"]
+        exchange = LookMany(self.service, shape, keys, self.meta, self.look, most_in_flight)
+        for key in keys:
+            exchange.add(self.path(key) + tail, FIRST_BYTE)
         exchange.seal()
         return exchange
 
