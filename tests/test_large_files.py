@@ -1,7 +1,7 @@
 """A file of 3 GiB through every way in and out: more than Linux reads or writes at a time (read(2): 2,147,479,552
 bytes), and more than 32 bits with a sign can count.
 
-`OBJSTORE_LARGE=1` has those run too that write all of it to the disk.
+`OBJSTORE_LARGE=1` has those run too that fill as much memory or disk once more.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ SIZE = (3 << 30) + 10
 MARKS = {0: b"begin", (2 << 30) - 3: b"middle", SIZE - 3: b"end"}
 """What is in the file between zeros: at its ends, and where one read ends."""
 
-written = pytest.mark.skipif(
-    not os.environ.get("OBJSTORE_LARGE"), reason="3 GiB on the disk take their time: OBJSTORE_LARGE=1 has them written"
+costly = pytest.mark.skipif(
+    not os.environ.get("OBJSTORE_LARGE"), reason="3 GiB take their time: OBJSTORE_LARGE=1 has them written"
 )
 
 
@@ -128,7 +128,7 @@ def check_object(store: Store, path: str = "a") -> None:
     "put",
     [
         lambda store, file: store.put("a", file, use_multipart=False),
-        lambda store, file: store.put_many({"a": file}),
+        pytest.param(lambda store, file: store.put_many({"a": file}), marks=costly),
     ],
 )
 def test_into_memory(large: Path, put: Callable[[MemoryStore, Path], object]) -> None:
@@ -137,7 +137,7 @@ def test_into_memory(large: Path, put: Callable[[MemoryStore, Path], object]) ->
     check_object(store)
 
 
-@written
+@costly
 def test_out_of_memory(large: Path, tmp_path: Path) -> None:
     store = MemoryStore()
     store.put("a", large)
@@ -145,7 +145,7 @@ def test_out_of_memory(large: Path, tmp_path: Path) -> None:
     check(tmp_path / "down")
 
 
-@written
+@costly
 def test_into_a_folder_and_out(large: Path, tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "root", mkdir=True)
     store.put("a", large)
@@ -180,7 +180,7 @@ def test_out_of_a_server(store: Store) -> None:
     check_object(store)
 
 
-@written
+@costly
 def test_out_of_a_server_onto_the_disk(store: Store, tmp_path: Path) -> None:
     store.download("a", tmp_path / "down")
     check(tmp_path / "down")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from objstore.exceptions import CorruptResponseError, ObjectChangedError, PreconditionError
+from objstore.exceptions import CorruptResponseError, InvalidRangeError, ObjectChangedError, PreconditionError
 from objstore.fsspec import FsspecStore
 from objstore.interface.values import EPOCH
 from objstore.interface.versions import has_validator, is_same, strong
@@ -278,6 +278,21 @@ def test_ranges_of_two_versions_are_never_mixed(shelf: Shelf, store: Either, val
         assert validators
         return
     assert found in [[shelf.version(number)[start : start + 100] for start in starts] for number in (1, 2)]
+
+
+def test_the_error_names_the_path_where_a_store_has_a_prefix(shelf: Shelf) -> None:
+    shelf.replaced_after = 2
+    store = S3Store("bucket", prefix="some/prefix", endpoint=shelf.origin, skip_signature=True, allow_http=True)
+    with pytest.raises(ObjectChangedError, match="'a' was replaced") as error:
+        store.get_ranges("a", starts=range(0, 5000, 1000), lengths=[100] * 5, coalesce=0)
+    assert error.value.path == "a"
+
+
+def test_a_read_that_is_refused_with_its_condition_and_without_counts_both(shelf: Shelf, store: Either) -> None:
+    shelf.refuses = 501
+    with pytest.raises(InvalidRangeError) as error:
+        store.get("a", options={"if_match": '"v1"', "range": (9000, 9010)})
+    assert error.value.attempts == shelf.gets == 2
 
 
 @ways

@@ -148,7 +148,7 @@ def test_memory_that_was_freed_last_is_kept() -> None:
 
 @pytest.mark.skipif(
     _core._live_allocations() >= 0,  # type: ignore[attr-defined]
-    reason="in this build test_allocations.py lets each allocation fail, and a sanitizer needs address space of its own",
+    reason="in this build test_allocations.py lets each allocation fail, and sanitizers need address space",
 )
 def test_a_listing_without_memory_is_not_taken_for_a_corrupt_one() -> None:
     ended = run_program("memory.no_room_for_a_listing")
