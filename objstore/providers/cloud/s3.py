@@ -45,6 +45,12 @@ PATIENCE = 20
 
 _AMAZON = re.compile(r"(^|\.)amazonaws\.com(\.cn)?$", re.IGNORECASE)
 
+CUSTOMER = "server-side-encryption-customer-"
+"""The headers with a caller's own key for an object begin with this behind ``x-amz-``, with one for the source of a
+copy behind ``x-amz-copy-source-`` (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html)."""
+
+CUSTOMER_HEADERS = ("algorithm", "key", "key-MD5")
+
 TABLE = Table("S3Store", ("aws_",), S3_OPTIONS)
 
 DIALECT = Dialect(
@@ -55,6 +61,7 @@ DIALECT = Dialect(
     storage_class="x-amz-storage-class",
     tags="x-amz-tagging",
     copy_source="x-amz-copy-source",
+    source_headers={f"x-amz-{CUSTOMER}{name}": f"x-amz-copy-source-{CUSTOMER}{name}" for name in CUSTOMER_HEADERS},
     request_id="x-amz-request-id",
     region="x-amz-bucket-region",
     codes={
@@ -110,6 +117,7 @@ def open_s3(
     if not bucket:
         raise ConfigurationError("S3Store needs a bucket", hint="Give its name as the first argument.")
     service, base = _service(values, retry, SigV4(_credentials(values, provider), _region(values)), user_agent, prefix)
+    _check_customer_key(values, service.origin)
     payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}
     return Bucket(
         service,
@@ -248,17 +256,26 @@ def _check_encryption(values: Any, algorithm: str | None) -> None:
         )
 
 
+def _check_customer_key(values: Any, origin: str) -> None:
+    """Raise if the caller's own key would travel in the clear, on loopback too: S3 refuses it only once it has come.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html
+    """
+    if values["sse_customer_key_base64"] and not origin.startswith("https:"):
+        raise ConfigurationError(
+            f"sse_customer_key_base64 would be sent in the clear to {origin}",
+            hint="Give an endpoint with https: S3 takes such keys over TLS alone.",
+        )
+
+
 def _customer_key(values: Any) -> dict[str, str]:
     """Return the headers with the caller's own key (SSE-C)."""
     key = values["sse_customer_key_base64"]
     if not key:
         return {}
     digest = hashlib.md5(base64.b64decode(key), usedforsecurity=False).digest()
-    return {
-        "x-amz-server-side-encryption-customer-algorithm": "AES256",
-        "x-amz-server-side-encryption-customer-key": key,
-        "x-amz-server-side-encryption-customer-key-MD5": base64.b64encode(digest).decode(),
-    }
+    told = ("AES256", key, base64.b64encode(digest).decode())
+    return {f"x-amz-{CUSTOMER}{name}": value for name, value in zip(CUSTOMER_HEADERS, told, strict=True)}
 
 
 S3 = BucketKind(

@@ -105,7 +105,8 @@ class Upload(Exchange):
     def complete_of(self, parts: Sequence[UploadPart]) -> Plan[PutResult]:
         """Make an object of parts, whoever sent them (CompleteMultipartUpload)."""
         told = [("Part", _described(part)) for part in parts]
-        shape = Shape("POST", {**write_headers(self._options), "Content-Type": "application/xml"})
+        headers = {**self._bucket.read_headers, **write_headers(self._options), "Content-Type": "application/xml"}
+        shape = Shape("POST", headers)
         try:
             root, reply = yield from self._bucket.document(
                 shape,

@@ -216,8 +216,11 @@ class Writes(Documents):
             raise
 
     def _copy_source(self, origin: Writes, source: str) -> dict[str, str]:
-        """Return the header that names the object to be copied."""
-        return {self.service.dialect.copy_source: "/" + encode_path(f"{origin.bucket}/{source}").decode()}
+        """Return the headers that name the object to be copied, and the key that it is encrypted with."""
+        dialect = self.service.dialect
+        named = {dialect.copy_source: "/" + encode_path(f"{origin.bucket}/{source}").decode()}
+        read = {dialect.source_headers.get(name): value for name, value in origin.read_headers.items()}
+        return named | {name: value for name, value in read.items() if name is not None}
 
 
 def _cut(size: int, most_parts: int) -> list[tuple[int, int]]:
