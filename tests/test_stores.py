@@ -432,4 +432,4 @@ def test_unknown_settings_have_their_own_error() -> None:
 )
 def test_certificates_are_looked_at_before_anything_is_sent(pem: bytes) -> None:
     with pytest.raises(ConfigurationError, match="No certificates found"):
-        s3(client_options={"root_certificate": pem})
+        S3Store("bucket", client_options={"root_certificate": pem})
