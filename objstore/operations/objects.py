@@ -165,7 +165,7 @@ def get_ranges(
     Raises:
         ValueError: There are not as many ends or lengths as starts.
         NotFoundError: There is no such object.
-        InvalidRangeError: A range is reversed, or begins after the end of the object.
+        InvalidRangeError: A range is empty or reversed, or begins after the end of the object.
         PreconditionError: It is not the version that is meant.
         ObjectChangedError: The object was replaced meanwhile.
     """
