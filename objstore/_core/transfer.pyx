@@ -41,6 +41,8 @@ cdef struct Slot:
     bint headed             # the whole head of the reply has come
     bint old                # it is HTTP/1.0
     bint streamed           # it is HTTP/2 or later, where the end of a body is always told
+    int local_port          # of the connection that libcurl carries it on
+    bint too_soon           # it was to go on a connection that has not been looked behind
     bint chunked
     bint ranged             # it has a Content-Range
     bint persistent         # the connection outlives it, unless it
@@ -248,6 +250,8 @@ cdef void slot_configure(Slot* slot, LoopC* loop, SettingsC* settings) noexcept 
     set_pointer(easy, curl.CURLOPT_HEADERDATA, slot)
     set_pointer(easy, curl.CURLOPT_WRITEFUNCTION, <void*>on_body)
     set_pointer(easy, curl.CURLOPT_WRITEDATA, slot)
+    set_pointer(easy, curl.CURLOPT_PREREQFUNCTION, <void*>on_request)
+    set_pointer(easy, curl.CURLOPT_PREREQDATA, slot)
     # Not counted: libcurl before 8.7 refuses it while it still holds a buffer of a failed transfer, of this very size.
     lib.curl_easy_setopt(easy, curl.CURLOPT_BUFFERSIZE, <long>RECEIVE_BUFFER)
     set_long(easy, curl.CURLOPT_PATH_AS_IS, 1)
@@ -398,6 +402,8 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     slot.item = item
     slot.loop = loop
     slot.in_head = slot.headed = slot.streamed = slot.chunked = slot.closes = slot.begun = slot.cut = False
+    slot.too_soon = False
+    slot.local_port = 0
     slot.framing = NO_BODY
     slot.refused = curl.CURLE_OK
     slot.skip = slot.sent = slot.arrived = 0
