@@ -3,13 +3,14 @@
 
 
 cdef int on_request(void* userdata, char* remote, char* local, int remote_port, int local_port) noexcept nogil:
-    """Note which connection carries a transfer; do not let it have that of a reply which has not been looked behind yet.
+    """Note when a transfer's request is sent, and on which connection; do not let it have that of a reply which has not been looked behind yet.
 
     libcurl may end one transfer and begin another on the same connection before it returns.
     """
     cdef Slot* slot = <Slot*>userdata
     cdef Slot* other = slot.loop.active_slots
     slot.local_port = local_port
+    slot.asked_ns = slot.progress_ns = now_ns()
     while other != NULL:
         if other != slot and other.local_port == local_port and other.headed and not other.streamed:
             slot.too_soon = True

@@ -240,9 +240,11 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
 
 cdef int libcurl_result(Slot* slot, int result) noexcept nogil:
     """Return how a transfer of libcurl's ended that we may have ended ourselves."""
-    if slot.cut:
+    if slot.cut or (slot.headed and not worth_reading(slot)):
         return curl.CURLE_OK
     if slot.refused != curl.CURLE_OK:
         snprintf(slot.error, ERROR_TEXT, b"%s", slot.refusal)
         return slot.refused
+    if result == curl.CURLE_OK and slot.framing == BY_CHUNKS and not slot.streamed and not framing_over(&slot.chunks):
+        return curl.CURLE_PARTIAL_FILE
     return result
