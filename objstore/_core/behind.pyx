@@ -12,7 +12,7 @@ cdef int on_request(void* userdata, char* remote, char* local, int remote_port, 
     slot.local_port = local_port
     slot.asked_ns = slot.progress_ns = now_ns()
     while other != NULL:
-        if other != slot and other.local_port == local_port and other.headed and not other.streamed:
+        if other != slot and other.local_port == local_port and other.item.status and not other.streamed:
             slot.too_soon = True
             return curl.CURL_PREREQFUNC_ABORT
         other = other.next
@@ -34,11 +34,11 @@ cdef int kept_socket(Slot* slot) noexcept nogil:
 
 
 cdef void look_behind(LoopC* loop, Slot* slot) noexcept nogil:
-    """Have the connection of a finished transfer closed, as soon as its handle is removed, if there is more on it.
+    """Have the connection of a finished transfer closed, as soon as its handle is removed, if there is more on it, or its head has no end.
 
     What is made to connect only may be read from, and is closed with its handle.
     """
-    cdef int fd = kept_socket(slot) if slot.headed else -1
+    cdef int fd = kept_socket(slot) if slot.item.status else -1
     cdef size_t got
     cdef char byte
     if fd < 0:
@@ -47,7 +47,7 @@ cdef void look_behind(LoopC* loop, Slot* slot) noexcept nogil:
         loop.fds[fd].streamed = True
         return
     set_long(slot.easy, curl.CURLOPT_CONNECT_ONLY, 1)
-    if lib.curl_easy_recv(slot.easy, &byte, 1, &got) == curl.CURLE_AGAIN:
+    if slot.headed and lib.curl_easy_recv(slot.easy, &byte, 1, &got) == curl.CURLE_AGAIN:
         set_long(slot.easy, curl.CURLOPT_CONNECT_ONLY, 0)
     else:
         settings_keep(&slot.configured, NULL)

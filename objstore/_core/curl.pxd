@@ -61,6 +61,7 @@ cdef struct Functions:
     easy_setopt_t curl_easy_setopt
     easy_getinfo_t curl_easy_getinfo
     easy_void_t curl_easy_reset
+    easy_void_t curl_easy_cleanup
     easy_recv_t curl_easy_recv
     easy_send_t curl_easy_send
     strerror_t curl_easy_strerror

@@ -5,6 +5,9 @@
 
 cdef int64_t LARGEST = INT64_MAX // 2   # length or position that is believed: the sum of two still fits
 cdef const char* NO_MEMORY = b"there is no memory for the head of the reply"
+cdef enum:
+    LINE_LIMIT = 64 << 10
+
 cdef char IN_TOKEN[256]         # RFC 9110, section 5.6.2
 
 
@@ -317,6 +320,8 @@ cdef const char* end_head(Slot* slot) noexcept nogil:
 
 cdef const char* take_line(Slot* slot, const char* line, size_t size) noexcept nogil:
     """Take one line of a head with its end."""
+    if size > LINE_LIMIT:
+        return b"the head of the reply is too large"
     size = text_length(line, size)
     if not is_printable(line, size):
         return b"a line of the head has a control character in it"

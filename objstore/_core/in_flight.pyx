@@ -235,7 +235,16 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
         atomic_store_64(&loop.requests, loop.requests + 1)
         atomic_store_64(&loop.connections, loop.connections + connects)
         slot_stop(slot)
+        if slot.item.status and not slot.headed:
+            drop_handle(slot)
         conclude(loop, slot, libcurl_result(slot, result), connects == 0)
+
+
+cdef void drop_handle(Slot* slot) noexcept nogil:
+    """Let a handle go: libcurl puts what it holds of a head without an end before the next reply (8.23)."""
+    lib.curl_easy_cleanup(slot.easy)
+    slot.easy = NULL
+    settings_keep(&slot.configured, NULL)
 
 
 cdef int libcurl_result(Slot* slot, int result) noexcept nogil:

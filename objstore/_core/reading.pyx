@@ -4,7 +4,6 @@
 cdef enum:
     HEAD_READ = 16 << 10        # read at a time until the head is there
     HEAD_LIMIT = 300 << 10      # of all heads of one reply, interim ones included
-    LINE_LIMIT = 64 << 10
 
 
 # --- the head
@@ -62,7 +61,7 @@ cdef char* take_head(Wire* wire, char* data, char* end) noexcept nogil:
             return NULL
         wire.head_bytes += following - data
         wrong = take_line(slot, data, following - data)
-        if wrong == NULL and (wire.head_bytes > HEAD_LIMIT or following - data > LINE_LIMIT):
+        if wrong == NULL and wire.head_bytes > HEAD_LIMIT:
             wrong = b"the head of the reply is too large"
         if wrong != NULL:
             refuse(wire, curl.CURLE_WEIRD_SERVER_REPLY, wrong)
