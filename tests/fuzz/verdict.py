@@ -79,7 +79,7 @@ def fault(reply: Reply, ours: Read, curl: Read, python: Read, *, carried: bool) 
 
 def is_the_part(reply: Reply, body: bytes) -> bool:
     """Tell whether a reply names the very range that was asked for, and has as many bytes."""
-    labels = PART.findall(reply.data.rpartition(b"\r\n\r\n" + body[:10])[0] or reply.data)
+    labels = PART.findall(reply.data)
     if reply.range is None or len(labels) != 1:
         return False
     first, last, total = (int(number) if number != b"*" else -1 for number in labels[0])
