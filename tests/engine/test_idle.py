@@ -48,7 +48,9 @@ def too_much(raws: list[Raw], excess: dict[str, Callable[[socket.socket], None]]
 
 def one_by_one(raw: Raw, count: int, method: str = "GET", settings: ClientSettings = SETTINGS) -> None:
     """Read so many keys by one connection at a time, and see that each gets its own bytes."""
-    made = batch(raw.origin, [f"/k{index}" for index in range(count)], method=method, settings=settings, most_in_flight=1)
+    made = batch(
+        raw.origin, [f"/k{index}" for index in range(count)], method=method, settings=settings, most_in_flight=1
+    )
     failed = run(settle(made))
     for index, body in enumerate(made.bodies()):
         if index not in failed:

@@ -50,7 +50,7 @@ CARRIED = {
 }
 """What http.client reads otherwise, and libcurl makes good before the engine sees it: a pattern of the reply."""
 
-PART = re.compile(rb"(?im)^content-range:[ \t]*bytes (\d+)-(\d+)/(\d+|\*)[ \t]*\r?$")
+PART = re.compile(rb"(?im)^content-range:\s*bytes\s+(\d+)-(\d+)/(\d+|\*)[ \t]*\r?$")
 
 
 def fault(reply: Reply, ours: Read, curl: Read, python: Read, *, carried: bool) -> str | None:
