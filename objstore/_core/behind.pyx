@@ -1,9 +1,9 @@
-# What stands behind a reply that libcurl has read: it would be taken for the next one. Where libcurl carries HTTP/1.1, such a
-# connection is closed before the next request, wherever the bytes are: in the kernel, in TLS or in libcurl.
+# What stands behind a reply that libcurl has read: it would be taken for the next one. Where libcurl carries HTTP/1.1,
+# such a connection is closed before the next request, wherever the bytes are: in the kernel, in TLS or in libcurl.
 
 
 cdef int on_request(void* userdata, char* remote, char* local, int remote_port, int local_port) noexcept nogil:
-    """Note when a transfer's request is sent, and on which connection; do not let it have that of a reply which has not been looked behind yet.
+    """Note when a request is sent, and on which connection: not on that of a reply that has not been looked behind.
 
     libcurl may end one transfer and begin another on the same connection before it returns.
     """
@@ -34,7 +34,7 @@ cdef int kept_socket(Slot* slot) noexcept nogil:
 
 
 cdef void look_behind(LoopC* loop, Slot* slot) noexcept nogil:
-    """Have the connection of a finished transfer closed, as soon as its handle is removed, if there is more on it, or its head has no end.
+    """Have libcurl close the connection of a finished transfer, with its handle, if there is more on it.
 
     What is made to connect only may be read from, and is closed with its handle.
     """

@@ -161,9 +161,8 @@ cdef void put_back(LoopC* loop, Slot* slot) noexcept nogil:
 cdef bint never_arrived(LoopC* loop, Slot* slot, int* result, bint reused) noexcept nogil:
     """Tell whether a request may at once be sent again: the server does not know of it, or it does no harm twice.
 
-    Either the idle connections that libcurl tried, up to six, had all died, or we have not let it use one, or descriptors
-    are short and there will be some when another transfer ends. Where none is under way that is an error, which is named
-    here.
+    Either the idle connections that libcurl tried, up to six, had all died, or it may not use one, or descriptors are
+    short and there will be some when another transfer ends. Where none is under way that is an error, named here.
     """
     cdef int fd
     if result[0] in (curl.CURLE_GOT_NOTHING, curl.CURLE_SEND_ERROR, curl.CURLE_RECV_ERROR):
