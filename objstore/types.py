@@ -225,6 +225,7 @@ class S3Keywords(TypedDict, total=False):
     metadata_endpoint: str
     region: str
     request_payer: bool | str
+    response_checksum_validation: Literal["when_supported", "when_required"] | str
     role_arn: str
     role_session_name: str
     s3_express: bool | str

@@ -50,6 +50,7 @@ class Bucket(Writes):
         bucket: The bucket's name.
         guard: How a copy is kept from replacing an object; None: the service has no way.
         read_headers: Headers of every request that reads an object.
+        get_headers: More headers of those that read its bytes.
         write_headers: Headers of every request that creates an object (encryption and the like).
         sign_payload: Whether to sign the bodies of objects: it takes a hash of every byte.
         tagging: Whether the service takes tags.
@@ -70,6 +71,7 @@ class Bucket(Writes):
         guard: Guard | None,
         write_headers: Mapping[str, str],
         read_headers: Mapping[str, str],
+        get_headers: Mapping[str, str],
         sign_payload: bool,
         tagging: bool,
         bulk_delete: bool,
@@ -82,6 +84,7 @@ class Bucket(Writes):
             bucket,
             guard=guard,
             read_headers=read_headers,
+            get_headers=get_headers,
             write_headers=write_headers,
             tagging=tagging,
             checksum=checksum,

@@ -57,6 +57,7 @@ class Writes(Documents):
         bucket: The bucket's name.
         guard: How a copy is kept from replacing an object; None: the service has no way.
         read_headers: Headers of every request that reads an object.
+        get_headers: More headers of those that read its bytes.
         write_headers: Headers of every request that creates an object (encryption and the like).
         tagging: Whether the service takes tags.
         checksum: Whether to send the SHA-256 of what is written as its checksum.
@@ -72,11 +73,19 @@ class Writes(Documents):
         guard: Guard | None,
         write_headers: Mapping[str, str],
         read_headers: Mapping[str, str],
+        get_headers: Mapping[str, str],
         tagging: bool,
         checksum: bool,
         conditional_writes: bool,
     ) -> None:
-        super().__init__(service, base, read_headers=read_headers, write_headers=write_headers, tagging=tagging)
+        super().__init__(
+            service,
+            base,
+            read_headers=read_headers,
+            get_headers=get_headers,
+            write_headers=write_headers,
+            tagging=tagging,
+        )
         self.bucket = bucket
         self._guard = guard
         self._checksum = checksum
