@@ -1,4 +1,4 @@
-"""Bodies are compared with the checksum of the whole object, where a reply tells one: wherever they are received, on both
+"""Bodies are compared with the checksum of the whole object, where a reply tells one: wherever received, by both
 carriers."""
 
 from __future__ import annotations
