@@ -32,6 +32,7 @@ from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
 from objstore.http.retry import FAILED, UNAVAILABLE, Policy, Row
 from objstore.http.service import Service
 from objstore.providers.cloud.bucket import Bucket
+from objstore.providers.cloud.checksums import ALGORITHMS
 from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.region import FIRST, RegionalService, ServiceToFind
 from objstore.providers.cloud.s3_options import S3_OPTIONS
@@ -123,7 +124,7 @@ def open_s3(
         sign_payload=values["unsigned_payload"] is False,
         tagging=not values["disable_tagging"],
         bulk_delete=not values["disable_bulk_delete"],
-        checksum=values["checksum_algorithm"] == "sha256",
+        checksum=ALGORITHMS.get(values["checksum_algorithm"]),
         conditional_writes=values["conditional_put"] != "disabled",
     )
 

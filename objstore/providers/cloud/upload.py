@@ -19,10 +19,9 @@ from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
 
 if TYPE_CHECKING:
     from objstore.plans.effects import Plan
+    from objstore.providers.cloud.checksums import Algorithm
     from objstore.providers.cloud.documents import Documents
     from objstore.types import PutResult
-
-CHECKSUM = "x-amz-checksum-sha256"
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
@@ -49,6 +48,7 @@ class Upload(Exchange):
         most_in_flight: int,
         *,
         patient: bool = False,
+        algorithm: Algorithm | None = None,
     ) -> None:
         super().__init__(
             bucket.service,
@@ -65,13 +65,15 @@ class Upload(Exchange):
         self._key = key
         self._upload_id = upload_id
         self._options = options
-        self._sums: dict[int, str | None] = {}
+        self._algorithm = algorithm
+        self._sums: list[str] = []  # of the parts
 
     def add_part(self, part: Source) -> None:
         """Send one more part."""
         bucket = self._bucket
         shape = bucket.shape_with(bucket.read_headers, part)
-        self._sums[self.batch.total] = shape.headers.get(CHECKSUM)
+        if self._algorithm is not None:
+            self._sums.append(shape.headers[self._algorithm.header])
         self.add(self.part_target(self.batch.total), shape=shape, body=part.data)
 
     def part_target(self, index: int) -> bytes:
@@ -111,8 +113,7 @@ class Upload(Exchange):
     def _described(self, index: int, tag: str) -> list[tuple[str, Any]]:
         """Return what the service is told of a part."""
         told = [("PartNumber", str(index + 1)), ("ETag", tag)]
-        checksum = self._sums.get(index)
-        return told if checksum is None else [*told, ("ChecksumSHA256", checksum)]
+        return told if self._algorithm is None else [*told, (self._algorithm.element, self._sums[index])]
 
     def _target(self, query: list[tuple[str, str]]) -> bytes:
         return self._bucket.target(self._key, [("uploadId", self._upload_id), *query])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from objstore.http.service import Service
     from objstore.interface.provider import Provider
     from objstore.plans.effects import Plan
+    from objstore.providers.cloud.checksums import Algorithm
 
 COPY_AT_ONCE = 5 << 30
 """The most that one request copies, in bytes (CopyObject, and each UploadPartCopy)."""
@@ -60,7 +61,7 @@ class Writes(Documents):
         get_headers: More headers of those that read its bytes.
         write_headers: Headers of every request that creates an object (encryption and the like).
         tagging: Whether the service takes tags.
-        checksum: Whether to send the SHA-256 of what is written as its checksum.
+        checksum: Which checksum of what is written to send with it.
         conditional_writes: Whether the service has conditional writes.
     """
 
@@ -75,7 +76,7 @@ class Writes(Documents):
         read_headers: Mapping[str, str],
         get_headers: Mapping[str, str],
         tagging: bool,
-        checksum: bool,
+        checksum: Algorithm | None,
         conditional_writes: bool,
     ) -> None:
         super().__init__(
@@ -110,9 +111,9 @@ class Writes(Documents):
 
     def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
         """Begin a multipart upload (CreateMultipartUpload)."""
-        algorithm = {"x-amz-checksum-algorithm": "SHA256"} if self._checksum else {}
-        upload_id = yield from self._begin(key, options, algorithm)
-        return Upload(self, key, upload_id, options, most_in_flight)
+        algorithm = self._checksum
+        upload_id = yield from self._begin(key, options, {} if algorithm is None else algorithm.announcement())
+        return Upload(self, key, upload_id, options, most_in_flight, algorithm=algorithm)
 
     def _begin(self, key: str, options: WriteOptions, headers: Mapping[str, str]) -> Plan[str]:
         """Begin a multipart upload, and return its id."""
