@@ -155,6 +155,7 @@ cdef const char* begin_head(Slot* slot, const char* line, size_t size) noexcept 
     item.head.length = 0
     item.tag = item.modified = slot.any_tag = 0
     slot.tag[0] = 0
+    memset(&slot.told, 0, sizeof(Told))
     slot.chunked = slot.ranged = False
     slot.streamed = version == 6
     slot.old = version == 8 and line[7] == c"0"
@@ -266,7 +267,7 @@ cdef const char* read_field(Slot* slot, const Text* name, const Text* value) noe
         return read_tag(slot, item, value)
     if says(name, b"last-modified", 13):
         item.modified = hash_text(value.data, value.length)
-    return NULL
+    return read_integrity(slot, name, value)
 
 
 cdef bint keep_line(Item* item, const char* line, size_t size) noexcept nogil:
@@ -315,6 +316,7 @@ cdef const char* end_head(Slot* slot) noexcept nogil:
     slot.headed = True
     slot.progress_ns = slot.loop.now_ns
     item.waited_ns = slot.progress_ns - slot.asked_ns
+    begin_check(slot, item)
     return decide_framing(slot, item)
 
 

@@ -49,6 +49,7 @@ cdef struct Slot:
     bint closes
     int framing             # how the end of its body is known
     Framing chunks          # of a body that libcurl carries
+    Told told               # about the object's checksum
     uint64_t any_tag        # a hash of its ETag, weak or strong, 0 for none
     bint begun              # the first byte of the body has come
     int64_t skip            # bytes of a whole object still to drop before the range that was asked for
@@ -178,6 +179,7 @@ cdef size_t on_body(char* data, size_t unit, size_t size, void* userdata) noexce
         return 0
     memcpy(item.data + item.received, data, length)
     item.received += length
+    sum_arrived(item)
     slot.cut |= item.status >= 300 and item.received >= ERROR_BODY_LIMIT
     return 0 if slot.cut else size
 

@@ -115,6 +115,8 @@ cdef void slot_conclude(Slot* slot, int result) noexcept nogil:
     if result == curl.CURLE_OK and not slot.headed:
         result = curl.CURLE_GOT_NOTHING
         words = b"the reply broke off in its head"
+    if result == curl.CURLE_OK and 200 <= item.status < 300 and is_damaged(slot, item):
+        slot.refused = result = DAMAGED
     item.result = result
     if result != curl.CURLE_OK:
         item.lost |= item.whole

@@ -54,6 +54,7 @@ class Requests:
         base: The path in front of their keys, percent-encoded, without a trailing slash.
         query: What every request has as its query, percent-encoded.
         read_headers: Headers of every request that reads an object.
+        get_headers: More headers of those that read its bytes.
         write_headers: Headers of every request that creates one (encryption and the like).
         tagging: Whether the service takes tags; else they are left out.
     """
@@ -68,6 +69,7 @@ class Requests:
         *,
         query: str = "",
         read_headers: Mapping[str, str] | None = None,
+        get_headers: Mapping[str, str] | None = None,
         write_headers: Mapping[str, str] | None = None,
         tagging: bool = False,
     ) -> None:
@@ -76,6 +78,7 @@ class Requests:
         self.smallest_part = service.dialect.smallest_part
         self.base = base.encode()
         self.read_headers = dict(read_headers or {})
+        self._more_headers = {"GET": dict(get_headers or {}), "HEAD": {}}
         self.write_headers = dict(write_headers or {})
         self._query = query
         self._tagging = tagging
@@ -216,7 +219,7 @@ class Requests:
         if conditions is ANY:
             return self._plain_reads[method]
         version = [(self.service.dialect.version_query, conditions.version)] if conditions.version else []
-        shape = Shape(method, {**self.read_headers, **read_headers(conditions)})
+        shape = Shape(method, {**self.read_headers, **self._more_headers[method], **read_headers(conditions)})
         return shape if self.service.takes_if_match else unconditional(shape), self._tail(version)
 
     def meta(self, key: str, reply: Reply, size: int) -> ObjectMeta:

@@ -31,6 +31,7 @@ from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
 from objstore.http.retry import FAILED, UNAVAILABLE, Policy, Row
 from objstore.http.service import Service
 from objstore.providers.cloud.bucket import Bucket
+from objstore.providers.cloud.checksums import ALGORITHMS
 from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.region import FIRST, RegionalService, ServiceToFind
 from objstore.providers.cloud.s3_options import S3_OPTIONS
@@ -125,11 +126,12 @@ def open_s3(
         bucket,
         guard=_guard(values),
         read_headers={**payer, **_customer_key(values)},
+        get_headers=_checksum_mode(values),
         write_headers={**payer, **_encryption(values), **_default_type(values)},
         sign_payload=values["unsigned_payload"] is False,
         tagging=not values["disable_tagging"],
         bulk_delete=not values["disable_bulk_delete"],
-        checksum=values["checksum_algorithm"] == "sha256",
+        checksum=ALGORITHMS.get(values["checksum_algorithm"]),
         conditional_writes=values["conditional_put"] != "disabled",
     )
 
@@ -174,8 +176,20 @@ def _guard(values: Any) -> Guard | None:
     if kind == "header-with-status":
         header, _, status = rest.rpartition(":")
         return Guard(_header(header), int(status))
+    return Guard({"If-None-Match": "*"}) if _is_amazon(values) else None
+
+
+def _is_amazon(values: Any) -> bool:
+    """Tell whether the service is at one of Amazon's own hosts."""
     host = urlsplit(_endpoint(values) or "https://amazonaws.com").hostname or ""
-    return Guard({"If-None-Match": "*"}) if _AMAZON.search(host) else None
+    return _AMAZON.search(host) is not None
+
+
+def _checksum_mode(values: Any) -> dict[str, str]:
+    """Return the header that asks for the checksum of what is read: as the setting says, or where Amazon answers."""
+    wanted = values["response_checksum_validation"]
+    asks = _is_amazon(values) if wanted is None else wanted == "when_supported"
+    return {"x-amz-checksum-mode": "ENABLED"} if asks else {}
 
 
 def _header(text: str) -> dict[str, str]:

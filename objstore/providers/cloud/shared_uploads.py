@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from objstore.http.xml import Element
     from objstore.interface.values import Source
     from objstore.plans.effects import Plan
+    from objstore.providers.cloud.checksums import Algorithm
     from objstore.providers.cloud.documents import Documents
     from objstore.types import PutResult
 
@@ -25,11 +26,18 @@ class SharedUploads:
     Args:
         bucket: The bucket.
         start: Begins an upload there, and returns its id.
+        algorithm: How parts are summed, if they are.
     """
 
-    def __init__(self, bucket: Documents, start: Callable[[str, WriteOptions], Plan[str]]) -> None:
+    def __init__(
+        self, bucket: Documents, start: Callable[[str, WriteOptions], Plan[str]], algorithm: Algorithm | None
+    ) -> None:
         self._bucket = bucket
         self._start = start
+        self._algorithm = algorithm
+
+    def _upload(self, key: str, upload_id: str, options: WriteOptions, first: int = 1) -> Upload:
+        return Upload(self._bucket, key, upload_id, options, 1, first=first, algorithm=self._algorithm)
 
     def start(self, key: str, options: WriteOptions) -> Plan[str]:
         """Begin an upload (CreateMultipartUpload)."""
@@ -37,7 +45,7 @@ class SharedUploads:
 
     def put_part(self, key: str, upload_id: str, number: int, part: Source) -> Plan[UploadPart]:
         """Send a part (UploadPart)."""
-        upload = Upload(self._bucket, key, upload_id, WriteOptions(), 1, first=number)
+        upload = self._upload(key, upload_id, WriteOptions(), number)
         upload.add_part(part)
         yield from upload.finish()
         (sent,) = upload.parts()
@@ -65,11 +73,11 @@ class SharedUploads:
 
     def complete(self, key: str, upload_id: str, parts: Sequence[UploadPart], options: WriteOptions) -> Plan[PutResult]:
         """Make an object of parts (CompleteMultipartUpload)."""
-        return (yield from Upload(self._bucket, key, upload_id, options, 1).complete_of(parts))
+        return (yield from self._upload(key, upload_id, options).complete_of(parts))
 
     def abort(self, key: str, upload_id: str) -> Plan[None]:
         """Drop an upload and its parts (AbortMultipartUpload)."""
-        yield from Upload(self._bucket, key, upload_id, WriteOptions(), 1).abort()
+        yield from self._upload(key, upload_id, WriteOptions()).abort()
 
 
 def _part_of(element: Element) -> UploadPart:
