@@ -26,6 +26,10 @@ _SECOND = timedelta(seconds=1)
 LAST_MINUTE = timedelta(minutes=1)
 """How long before its end, at the most, a credential is no longer used without having asked for another one."""
 
+REST = (1.0, 2.0, 4.0)
+"""For how many seconds the error of a failed fetch is everybody's answer, the first time, the second, and from then on:
+a source that is down must not be asked by each request."""
+
 JITTER = 0.1
 """By which part of the time before its end, at the most, a credential is replaced earlier: many processes that began
 together must not ask together."""
@@ -48,8 +52,8 @@ class Decision(Generic[CredentialT]):
 
     Args:
         credential: The credential to use, if one is good for a while.
-        refresh: Whether this caller is the one to ask the source, beside its work where it has a credential; it then owes
-            the cache a `store` or a `fail`.
+        refresh: Whether this caller is the one to ask the source, beside its work where it has a credential; it then
+            owes the cache a `store` or a `fail`.
         flight: What to wait for where there is neither. It gives the new credential, or raises the error of the one who
             asked, or gives None if that one gave up: then decide again.
     """
@@ -74,12 +78,14 @@ class CredentialCache(Generic[CredentialT]):
         self._due: datetime | None = None
         self._urgent: datetime | None = None
         self._invalidated: datetime | None = None
+        self._failures = 0
         self._reset_flight()
         _caches.add(self)
 
     def _reset_flight(self) -> None:
         self._lock = threading.Lock()
         self._flight: Future[CredentialT | None] | None = None
+        self._failed: tuple[datetime, Future[CredentialT | None]] | None = None
 
     def current(self, now: datetime) -> CredentialT | None:
         """Return the credential, or None if there is none that is good now."""
@@ -99,6 +105,8 @@ class CredentialCache(Generic[CredentialT]):
                 credential = None
             if self._flight is not None:
                 return Decision(credential, flight=self._flight)
+            if credential is None and self._failed is not None and now < self._failed[0]:
+                return Decision(None, flight=self._failed[1])
             from concurrent.futures import Future  # with logging, it takes longer to import than this package
 
             self._flight = Future()
@@ -116,7 +124,8 @@ class CredentialCache(Generic[CredentialT]):
                 ends = now + 10 * _SECOND
             self._credential = credential
             self._ends = ends
-            self._due = self._urgent = None
+            self._due = self._urgent = self._failed = None
+            self._failures = 0
             if ends is not None:
                 life = ends - now
                 before = min(self._threshold, life / 2)
@@ -129,18 +138,23 @@ class CredentialCache(Generic[CredentialT]):
     def fail(self, error: BaseException, now: datetime) -> CredentialT | None:
         """Note that the refresh failed, and return the old credential if it is still good.
 
-        All who wait get the same credential; without one, the error. When the caller itself was stopped (cancelled,
-        interrupted), they are told to decide again.
+        All who wait get the same credential; without one, the error, as do all who come soon after. When the caller
+        itself was stopped (cancelled, interrupted), they are told to decide again.
         """
         with self._lock:
             credential = self.current(now)
             if self._ends is not None:
                 self._due = now + min(10 * _SECOND, max(_SECOND, (self._ends - now) / 2))
             flight, self._flight = self._flight, None
-        if flight is not None and (credential is not None or not isinstance(error, Exception)):
-            flight.set_result(credential)
-        elif flight is not None:
+            refused = credential is None and isinstance(error, Exception)
+            if flight is not None and refused:
+                rest = REST[min(self._failures, len(REST) - 1)] * _SECOND
+                self._failed = (now + rest, flight)
+                self._failures += 1
+        if flight is not None and refused:
             flight.set_exception(error)
+        elif flight is not None:
+            flight.set_result(credential)
         return credential
 
     def invalidate(self, used: CredentialT, now: datetime) -> bool:

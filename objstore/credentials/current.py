@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from objstore.credentials.cache import Expiring
     from objstore.http.retry import Failure
+    from objstore.types import CredentialInfo
 
 FetchedT = TypeVar("FetchedT", bound="Expiring", covariant=True)
 
@@ -54,11 +55,17 @@ class Credentials(Generic[CredentialT]):
         self.current = current
         self._source = source
         self._cache = None if source is None else CredentialCache[CredentialT](source.refresh_threshold)
+        if self._cache is not None and current is not None:
+            self._cache.store(current, datetime.now(UTC))
 
     @property
     def source(self) -> str:
         """What the source is called."""
         return self._source.name if self._source is not None else "given" if self.current is not None else "none"
+
+    def info(self) -> CredentialInfo:
+        """Return where the credential of now came from, and when it ends."""
+        return {"source": self.source, "expires_at": None if self.current is None else self.current.expires_at}
 
     def refresh(self) -> Plan[bool]:
         """Have a credential that is good for a while; tell whether it is another one than before."""
