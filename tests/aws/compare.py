@@ -18,8 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import botocore.session
-
 from objstore.plans.run import run
 from objstore.store import S3Store
 from tests.aws.environments import ENVIRONMENTS, Environment
@@ -62,6 +60,8 @@ def ours(environment: Environment) -> dict[str, Any]:
 
 
 def theirs(environment: Environment) -> dict[str, Any]:
+    import botocore.session  # after there are addresses: it looks once whether there is IPv6
+
     session = botocore.session.Session(profile=environment.profile)
     session.get_scoped_config()  # as whoever makes a client does
     credentials = session.get_credentials()
