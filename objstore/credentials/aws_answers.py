@@ -53,11 +53,7 @@ def ask(
     Raises:
         UnauthenticatedError: There was no reply.
     """
-    parts = urlsplit(url)
-    origin, target = (
-        f"{parts.scheme}://{parts.netloc}",
-        (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
-    )
+    origin, target = split_url(url, what)
     for attempt in range(1, tries + 1):
         reply = yield from send(method, origin, target, settings, headers=headers, body=body, signer=signer)
         again = reply.error is not None or reply.status == 429 or reply.status >= 500
@@ -67,6 +63,18 @@ def ask(
     if reply.error is not None:
         raise UnauthenticatedError(f"{what} at {origin} could not be asked: {reply.error}", attempts=attempt)
     return reply
+
+
+def split_url(url: str, what: str) -> tuple[str, str]:
+    """Return scheme, host and port of a URL, and its path and query.
+
+    Raises:
+        UnauthenticatedError: It names a user, which no request can carry and messages would show.
+    """
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise UnauthenticatedError(f"{what} cannot be at a URL that names a user or a password")
+    return f"{parts.scheme}://{parts.netloc}", (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def origin_of(url: str, allow_http: bool, what: str) -> str:

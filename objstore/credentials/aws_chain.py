@@ -15,7 +15,7 @@ from objstore.credentials.aws_metadata import container, instance
 from objstore.credentials.aws_places import OF_PROFILE, Fixed, environment, nowhere
 from objstore.credentials.aws_roles import assume_role
 from objstore.credentials.aws_sts import WINDOW
-from objstore.credentials.current import Credentials
+from objstore.credentials.current import Credentials, spread
 from objstore.exceptions import UnauthenticatedError
 from objstore.plans.effects import Call
 
@@ -51,6 +51,8 @@ class AwsChain:
         """
         source, passed = choose((yield Call(self._read)))
         try:
+            if not isinstance(source, Fixed):
+                yield from spread()
             credential = yield from source.fetch()
         except UnauthenticatedError as error:
             if source.name != "instance":

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from objstore._core import ClientSettings
-from objstore.credentials.aws_answers import ask, can_be_sent, credential, json_object, refused
+from objstore.credentials.aws_answers import ask, can_be_sent, credential, json_object, refused, split_url
 from objstore.credentials.aws_sts import WINDOW, read_secret_file
 from objstore.exceptions import ConfigurationError, UnauthenticatedError
 from objstore.http.single import send
@@ -140,15 +140,16 @@ class Instance:
     def _token(self) -> Plan[dict[str, str]]:
         """Return the header that later requests need; none, if the service knows no tokens and may do without."""
         ttl = {"x-aws-ec2-metadata-token-ttl-seconds": _TOKEN_SECONDS}
+        origin, target = split_url(f"{self._origin}/latest/api/token", _INSTANCE)
         for _ in range(self._tries):
-            reply = yield from send("PUT", self._origin, "/latest/api/token", self._settings, headers=ttl, body=b"")
+            reply = yield from send("PUT", origin, target, self._settings, headers=ttl, body=b"")
             if reply.status == 200 and reply.error is None:
                 return {"x-aws-ec2-metadata-token": _sendable(bytes(reply.body))}
             if reply.status in _NO_TOKENS or (reply.curl_code == 28 and reply.sent):
                 return self._without_token()
             if reply.status == 400:
                 break
-        raise _refusal(reply, self._origin)
+        raise _refusal(reply, origin)
 
     def _without_token(self) -> dict[str, str]:
         if self._first_version:

@@ -6,13 +6,16 @@ nobody waits for one while the old credential is good for a while.
 
 from __future__ import annotations
 
+import os
+import random
+import sys
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from objstore.credentials.cache import CredentialCache, CredentialT
 from objstore.exceptions import BaseError, UnauthenticatedError
-from objstore.plans.effects import Beside, Call, Plan, Wait
+from objstore.plans.effects import Beside, Call, Plan, Sleep, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,6 +128,17 @@ class Provided(Generic[CredentialT]):
                 hint="Call it by itself to see why.",
             ) from error
         return self._read(answer)
+
+
+def spread() -> Plan[None]:
+    """Wait for a part of a second before the first fetch of a worker of multiprocessing: all of them begin together."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None and os.getpid() not in _spread:
+        _spread.add(os.getpid())
+        yield Sleep(random.random())
+
+
+_spread: set[int] = set()
 
 
 def _fetch(source: Source[CredentialT], cache: CredentialCache[CredentialT]) -> Plan[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
 import os
 import pickle
@@ -13,21 +14,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from objstore.credentials import current
 from objstore.exceptions import BaseError, ConfigurationError, NotSupportedError, UnauthenticatedError
 from objstore.http.dialect import EXPIRED
 from objstore.http.retry import Failure
+from objstore.plans.effects import Sleep
 from objstore.plans.run import arun, run
 from objstore.store import S3Store
 from tests.aws.services import ENDS, Behaviour, named, services
-from tests.servers import S3Server
+from tests.servers import POLICY, S3Server
 
 ROLE = "arn:aws:iam::123456789012:role/r"
+TRUST = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
+)
 REFUSED = Failure(EXPIRED, "ExpiredToken", "")
 
 
@@ -343,6 +350,32 @@ def test_a_process_runs_once_at_a_time(home: Path, monkeypatch: pytest.MonkeyPat
     assert [child.communicate()[0] for child in children] == [b"A\n"] * 4
 
 
+def test_workers_that_begin_together_do_not_ask_together(
+    aws: Services, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CONTAINER, f"{aws[1]}/container/x")
+    monkeypatch.setattr("multiprocessing.process.parent_process", lambda: "a parent")
+    monkeypatch.setattr(current, "_spread", set())
+    waits = []
+    for _ in range(2):
+        identity = S3Store("b", region="eu-west-1").provider.service.identity
+        plan = identity.credentials._source.fetch()
+        read = next(plan)
+        effect = plan.send(read.function())
+        waits.append(effect.seconds if isinstance(effect, Sleep) else None)
+        plan.close()
+    assert waits[0] is not None
+    assert 0 <= waits[0] < 1
+    assert waits[1] is None
+
+
+def test_an_endpoint_that_names_a_user_is_refused_unseen(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CONTAINER, "https://user:pass@localhost/container/x")
+    with pytest.raises(UnauthenticatedError, match="names a user") as failed:
+        refreshed(S3Store("b", region="eu-west-1"))
+    assert "pass@" not in str(failed.value)
+
+
 # --- signatures, checked by real servers
 
 
@@ -359,6 +392,30 @@ def test_a_role_is_assumed_by_a_real_service(moto: S3Server, home: Path, monkeyp
     (home / ".aws" / "credentials").write_text(f"[user]\n{keys.rstrip()}wrong\n")
     with pytest.raises(UnauthenticatedError, match=r"gave no credential \(HTTP 403"):
         refreshed(S3Store("b"))
+
+
+def test_a_bucket_is_used_by_a_role(ministack: S3Server, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All by files: the key, the role, the region and both endpoints."""
+    ministack.client("s3").create_bucket(Bucket="of-role")
+    iam = replace(ministack, access_key_id="test", secret_access_key="test").client("iam")
+    role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    iam.put_role_policy(RoleName="r", PolicyName="s3", PolicyDocument=POLICY)
+    config(
+        home,
+        f"[profile p]\nrole_arn = {role}\nsource_profile = user\nregion = {ministack.region}\nservices = here\n"
+        f"[services here]\ns3 =\n  endpoint_url = {ministack.endpoint}\nsts =\n  endpoint_url = {ministack.endpoint}\n"
+        f"[profile user]\naws_access_key_id = {ministack.access_key_id}\n"
+        f"aws_secret_access_key = {ministack.secret_access_key}\n",
+    )
+    monkeypatch.setenv("AWS_PROFILE", "p")
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    store = S3Store("of-role")
+    store.put("a", b"1")
+    assert store.get("a").bytes() == b"1"
+    assert asyncio.run(store.get_async("a")).bytes() == b"1"
+    info = store.credential_info()
+    assert info["source"] == "assume-role"
+    assert info["expires_at"] is not None
 
 
 # --- secrets
