@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from objstore.plans.effects import Plan
 
 TRIES = 3
+
+WINDOW = timedelta(minutes=15)
+"""How long before its end a credential is replaced, as botocore does."""
 
 
 def ask(

@@ -11,10 +11,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from objstore.credentials.aws_metadata import container, instance
-from objstore.credentials.aws_places import OF_PROFILE, Fixed, environment, nowhere
-from objstore.credentials.aws_roles import assume_role
-from objstore.credentials.aws_sts import WINDOW
+from objstore.credentials.aws_answers import WINDOW
+from objstore.credentials.aws_keys import Fixed, environment, nowhere
 from objstore.credentials.current import Credentials, spread
 from objstore.exceptions import UnauthenticatedError
 from objstore.plans.effects import Call
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
 
     from objstore.credentials.aws import Credential
     from objstore.credentials.aws_config import AwsConfig
-    from objstore.credentials.aws_places import Found
-    from objstore.credentials.current import Source
     from objstore.plans.effects import Plan
 
 
@@ -49,6 +45,8 @@ class AwsChain:
             UnauthenticatedError: There is none, or the place that has it fails.
             ConfigurationError: A file cannot be understood.
         """
+        from objstore.credentials.aws_order import choose  # all that asks for credentials, some 10 modules
+
         source, passed = choose((yield Call(self._read)))
         try:
             if not isinstance(source, Fixed):
@@ -70,43 +68,8 @@ def aws_credentials(read: Callable[[], AwsConfig], config: AwsConfig) -> Credent
         config: What they say now.
     """
     chain = AwsChain(read)
-    first, find = _in_order(config)[0]
-    found = find(config) if first == "environment" else ""
+    found = environment(config) if not config.named else None
     if not isinstance(found, Fixed):
         return Credentials(source=chain)
     chain.name = found.name
     return Credentials(found.credential, chain)
-
-
-def choose(config: AwsConfig) -> tuple[Source[Credential], list[tuple[str, str]]]:
-    """Return the source that counts, and those before it with the reason why each does not.
-
-    Raises:
-        UnauthenticatedError: None does, or the one that does is malformed.
-    """
-    passed: list[tuple[str, str]] = []
-    for name, find in _in_order(config):
-        found = find(config)
-        if not isinstance(found, str):
-            return found, passed
-        passed.append((name, found))
-    raise nowhere(passed)
-
-
-_ALL = (
-    ("environment", environment),
-    ("assume-role", assume_role),
-    *OF_PROFILE,
-    ("container", container),
-    ("instance", instance),
-)
-
-
-def _in_order(config: AwsConfig) -> list[tuple[str, Callable[[AwsConfig], Found]]]:
-    """Return all places: those first that the caller named, for what is given counts more than what is found."""
-    named = set()
-    if "web_identity_token_file" in config.given:
-        named.add("web-identity")
-    if not config.given.isdisjoint(("container_credentials_relative_uri", "container_credentials_full_uri")):
-        named.add("container")
-    return sorted(_ALL, key=lambda place: place[0] not in named)

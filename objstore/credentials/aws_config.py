@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
     from objstore._core import ClientSettings
 
+_NAMED_BY = {
+    "web-identity": ("web_identity_token_file",),
+    "container": ("container_credentials_full_uri", "container_credentials_relative_uri"),
+}
+"""Which settings name a place of credentials."""
+
 _DOMAINS = (
     ("cn-", "amazonaws.com.cn"),
     ("eusc-", "amazonaws.eu"),
@@ -60,6 +66,11 @@ class AwsConfig:
     def setting(self, name: str) -> Any:
         """Return a setting that the caller gave, or the environment where no profile was chosen."""
         return self.values[name] if name in self.given or not self.chosen else None
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The places of credentials that the caller named: they come before all others."""
+        return frozenset(place for place, names in _NAMED_BY.items() if not self.given.isdisjoint(names))
 
     def said(self, variable: str, name: str) -> str | None:
         """Return what a variable says, or else the profile; blanks are absent."""

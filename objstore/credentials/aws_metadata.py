@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from objstore._core import ClientSettings
-from objstore.credentials.aws_answers import ask, can_be_sent, credential, json_object, refused, split_url
-from objstore.credentials.aws_sts import WINDOW, read_secret_file
+from objstore.credentials.aws_answers import WINDOW, ask, can_be_sent, credential, json_object, refused, split_url
+from objstore.credentials.aws_sts import read_secret_file
 from objstore.exceptions import ConfigurationError, UnauthenticatedError
 from objstore.http.single import send
 from objstore.plans.effects import Call

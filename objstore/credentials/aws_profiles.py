@@ -13,7 +13,6 @@ message quotes a line of it.
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -104,6 +103,8 @@ def _of_kind(kind: str, sections: Mapping[str, Section]) -> dict[str, Section]:
 
 
 def _words(title: str) -> list[str]:
+    import shlex
+
     try:
         return shlex.split(title)
     except ValueError:

@@ -17,10 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
-from objstore.credentials.aws_answers import ask, can_be_sent, credential, json_object, moment, origin_of, refused
+from objstore.credentials.aws_answers import (
+    WINDOW,
+    ask,
+    can_be_sent,
+    credential,
+    json_object,
+    moment,
+    origin_of,
+    refused,
+)
 from objstore.credentials.aws_config import service_url
 from objstore.credentials.aws_profiles import text
-from objstore.credentials.aws_sts import WINDOW
 from objstore.exceptions import UnauthenticatedError
 from objstore.plans.effects import Call
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from objstore.credentials.aws import Credential
-from objstore.credentials.aws_answers import ask, credential, origin_of, refused
+from objstore.credentials.aws_answers import WINDOW, ask, credential, origin_of, refused
 from objstore.credentials.aws_config import service_url
 from objstore.exceptions import CorruptResponseError, UnauthenticatedError
 from objstore.http.xml import Element, parse
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from objstore.credentials.aws_config import AwsConfig
     from objstore.credentials.current import Source
     from objstore.plans.effects import Plan
-
-WINDOW = timedelta(minutes=15)
-"""How long before its end a credential is replaced, as botocore does."""
 
 FIRST_REGION = "us-east-1"
 _FORM = "application/x-www-form-urlencoded; charset=utf-8"
