@@ -9,6 +9,7 @@ import logging
 import os
 import pickle
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -35,6 +36,7 @@ ROLE = "arn:aws:iam::123456789012:role/r"
 TRUST = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
 )
+SOON = 10.0
 REFUSED = Failure(EXPIRED, "ExpiredToken", "")
 
 
@@ -235,6 +237,17 @@ def test_with_nothing_all_that_was_tried_is_named(home: Path, monkeypatch: pytes
     assert store.credential_info() == {"source": "AWS credential chain", "expires_at": None}
 
 
+def test_an_instance_service_that_keeps_silent_is_soon_given_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes connections, and never answers: one second for each version of it, and no second try of either."""
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        began = time.monotonic()
+        with pytest.raises(UnauthenticatedError, match=r"instance: .* could not be asked"):
+            S3Store("b").get("a")
+    assert time.monotonic() - began < SOON
+
+
 def test_nothing_is_asked_before_a_malformed_credential_is_refused(home: Path) -> None:
     """Without a region the service would be asked for it; there is none that could be."""
     store = S3Store("bucket", credential_provider=lambda: {"access_key_id": "k"})
@@ -416,6 +429,25 @@ def test_a_bucket_is_used_by_a_role(ministack: S3Server, home: Path, monkeypatch
     info = store.credential_info()
     assert info["source"] == "assume-role"
     assert info["expires_at"] is not None
+
+
+@pytest.mark.parametrize("server", ["ministack", "moto"])
+def test_an_instance_is_told_who_it_is_by_a_real_service(
+    server: str, request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MiniStack wants the token of the second version."""
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", request.getfixturevalue(server).endpoint)
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    store = S3Store("b", region="us-east-1")
+    assert refreshed(store).token
+    assert store.credential_info()["source"] == "instance"
+    assert store.credential_info()["expires_at"] > datetime.now(UTC)
+
+
+def test_a_container_is_told_who_it_is_by_a_real_service(ministack: S3Server, home: Path) -> None:
+    store = S3Store("b", region="us-east-1", container_credentials_full_uri=f"{ministack.endpoint}/v2/credentials/x")
+    assert refreshed(store).token
+    assert store.credential_info()["source"] == "container"
 
 
 # --- secrets
