@@ -78,6 +78,7 @@ class CredentialCache(Generic[CredentialT]):
         self._due: datetime | None = None
         self._urgent: datetime | None = None
         self._invalidated: datetime | None = None
+        self._dropped: CredentialT | None = None
         self._failures = 0
         self._reset_flight()
         _caches.add(self)
@@ -161,14 +162,15 @@ class CredentialCache(Generic[CredentialT]):
         """Drop a credential that the service refused, and return whether it is worth asking again with another one.
 
         A credential is dropped at most once in ten seconds, so that a service that refuses everybody does not make
-        every request ask.
+        every request ask. Until then, what is refused was most likely signed by the one before: many requests are under
+        way when a credential ends.
         """
         with self._lock:
             if self._credential != used:
                 return True
             if self._invalidated is not None and now - self._invalidated < 10 * _SECOND:
-                return False
-            self._credential = None
+                return self._credential != self._dropped
+            self._dropped, self._credential = self._credential, None
             self._invalidated = now
             return True
 

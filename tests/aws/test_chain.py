@@ -17,7 +17,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -314,7 +316,6 @@ def test_a_refused_key_of_a_file_is_read_again(home: Path) -> None:
     credentials = store.provider.service.identity.credentials
     assert run(credentials.recover(REFUSED))
     assert credentials.current.access_key_id == "NEW"
-    assert not run(credentials.recover(REFUSED))
 
 
 def test_a_refused_key_of_the_environment_is_read_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,6 +329,41 @@ def test_a_refused_key_of_the_environment_is_read_again(home: Path, monkeypatch:
     credentials = store.provider.service.identity.credentials
     assert run(credentials.recover(REFUSED))
     assert credentials.current.access_key_id == "NEW"
+
+
+class OnlyNew(BaseHTTPRequestHandler):
+    """A bucket whose service takes the old key for one that has ended."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        new = "Credential=NEW/" in self.headers.get("Authorization", "")
+        body = b"body" if new else b"<Error><Code>ExpiredToken</Code><Message>ended</Message></Error>"
+        self.send_response(200 if new else 400)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", '"e"')
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_all_that_are_under_way_when_a_key_ends_are_signed_anew(home: Path) -> None:
+    keys = home / ".aws" / "credentials"
+    keys.write_text("[default]\naws_access_key_id = OLD\naws_secret_access_key = s\n")
+    with ThreadingHTTPServer(("127.0.0.1", 0), OnlyNew) as server:
+        thread = Thread(target=server.serve_forever, args=[0.02])
+        thread.start()
+        endpoint = f"http://127.0.0.1:{server.server_port}"
+        store = S3Store("b", region="us-east-1", endpoint=endpoint, allow_http=True, max_connections=16)
+        assert refreshed(store).access_key_id == "OLD"
+        keys.write_text("[default]\naws_access_key_id = NEW\naws_secret_access_key = s\n")
+        try:
+            assert store.get_many([str(number) for number in range(100)]) == [b"body"] * 100
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_tokens_in_files_are_read_each_time(aws: Services, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
