@@ -48,6 +48,7 @@ __all__ = [
     "BackoffConfig",
     "Buffer",
     "ClientConfig",
+    "CredentialInfo",
     "GCSConfig",
     "GCSCredential",
     "GCSCredentialProvider",
@@ -250,8 +251,10 @@ class S3Keywords(TypedDict, total=False):
     endpoint: str
     endpoint_url_s3: str
     endpoint_url_sts: str
+    ignore_configured_endpoint_urls: bool | str
     imdsv1_fallback: bool | str
     metadata_endpoint: str
+    profile: str
     region: str
     request_payer: bool | str
     response_checksum_validation: Literal["when_supported", "when_required"] | str
@@ -282,6 +285,13 @@ class S3Credential(TypedDict):
     access_key_id: str
     secret_access_key: str
     token: NotRequired[str | None]
+    expires_at: datetime | None
+
+
+class CredentialInfo(TypedDict):
+    """Where a store's credential came from, and when it ends; ``None`` for never, or for none yet."""
+
+    source: str
     expires_at: datetime | None
 
 

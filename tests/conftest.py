@@ -6,6 +6,7 @@ seconds, and no test waits for what another worker asks of a server, or sees it.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -120,4 +121,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Tests interrupt themselves and their programs. What a shell runs in the background inherits that it is ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "own_http(reason): only the engine's own HTTP does it; why libcurl's does not")
+    # What the machine says of who we are on AWS is none of the tests' business.
+    os.environ |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     config.pluginmanager.register(Summary([*S3_SERVERS, *WEBDAV_SERVERS, "fault server"]), "summary")

@@ -140,7 +140,8 @@ def ministack() -> Iterator[S3Server]:
         "AUTH": "true",
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
-        "SERVICES": "s3,iam,sts",
+        "SERVICES": "s3,iam,sts,imds",
+        "MINISTACK_IMDS_V2_REQUIRED": "1",
         "IOT_MTLS_ENABLED": "0",
         "DOCKER_HOST": "unix:///nonexistent",  # else it removes containers that it takes for its own
         "LOG_LEVEL": "WARNING",

@@ -57,9 +57,12 @@ SAMPLES: dict[str, object] = {
 
 BESIDE: dict[str, dict[str, object]] = {
     "allow_http": {"endpoint": "http://e.example", "base_url": "http://e.example", "url": "http://e.example"},
+    "container_authorization_token_file": {"container_credentials_full_uri": "https://h.example"},
     "client_id": {"client_secret": "s", "tenant_id": "t"},
     "client_secret": {"client_id": "c", "tenant_id": "t"},
     "emulator_url": {"use_emulator": True},
+    "role_arn": {"web_identity_token_file": "/token"},
+    "role_session_name": {"web_identity_token_file": "/token"},
     "secret_access_key": {"access_key_id": "k"},
     "session_token": {"access_key_id": "k", "secret_access_key": "s"},
     "skip_signature": {"access_key_id": "k", "secret_access_key": "s", "bearer_token": "t", "token": "t"},
@@ -72,18 +75,7 @@ BESIDE: dict[str, dict[str, object]] = {
 """What a setting goes with, where it is nothing by itself."""
 
 REFUSED = {
-    "S3Store": {
-        "container_authorization_token_file",
-        "container_credentials_full_uri",
-        "container_credentials_relative_uri",
-        "endpoint_url_sts",
-        "imdsv1_fallback",
-        "metadata_endpoint",
-        "role_arn",
-        "role_session_name",
-        "s3_express",
-        "web_identity_token_file",
-    },
+    "S3Store": {"s3_express"},
     "client": {
         "http2_keep_alive_interval",
         "http2_keep_alive_timeout",
@@ -115,7 +107,7 @@ def made(maker: Maker, given: dict[str, object]) -> object:
     fit = {name: value for name, value in {**needed(maker), **given}.items() if name in names}
     settings = parse(table_of(maker), keywords=fit)
     try:
-        refuse_unsupported(table_of(maker), settings, has_credential=True)
+        refuse_unsupported(table_of(maker), settings)
         return parts(opened(maker, settings), {id(settings.values)})  # to keep them all is not to use one
     except BaseError as error:
         return str(error)
@@ -229,29 +221,6 @@ def test_client_options_without_effect_are_refused(name: str) -> None:
     for make in (partial(HTTPStore, "https://h.example"), partial(S3Store, "bucket")):
         with pytest.raises(NotSupportedError, match=name):
             make(client_options={name: sample(option)})
-
-
-@pytest.mark.parametrize(
-    "variable",
-    [
-        "AWS_ROLE_ARN",
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    ],
-)
-def test_a_machine_says_who_we_are_only_where_nothing_else_does(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(variable, "text")
-    with pytest.raises(NotSupportedError, match=f"{variable[4:].lower()} yet, which the environment sets"):
-        S3Store("bucket")
-    S3Store("bucket", **KEYS)
-    S3Store("bucket", skip_signature=True)
-    S3Store("bucket", credential_provider=lambda: {**KEYS, "expires_at": None})
-    for name, value in KEYS.items():
-        monkeypatch.setenv(f"AWS_{name.upper()}", value)
-    S3Store("bucket")
 
 
 def test_what_the_environment_asks_of_requests_counts_whoever_we_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from objstore.http.retry import Failure
     from objstore.http.shape import Shape
     from objstore.plans.effects import Plan
+    from objstore.types import CredentialInfo
 
 
 class Bearer:
@@ -53,6 +54,10 @@ class Bearer:
     ) -> str:
         """Refuse: a token signs nothing."""
         raise NotSupportedError("A URL cannot be signed by an access token", hint="Give a key.")
+
+    def credential_info(self) -> CredentialInfo:
+        """Return where the credential came from, and when it ends."""
+        return self.credentials.info()
 
     def is_same_as(self, other: Identity) -> bool:
         """Tell whether the other has the same token."""

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from objstore._core import encode_path
-from objstore.credentials.aws import Credential
-from objstore.credentials.current import Credentials, Provided
 from objstore.credentials.sigv4 import SigV4
 from objstore.exceptions import (
     ConfigurationError,
@@ -24,7 +22,6 @@ from objstore.exceptions import (
     PermissionDeniedError,
     PreconditionError,
     RequestTimeoutError,
-    UnauthenticatedError,
 )
 from objstore.http.client import client_settings, split_endpoint, text_headers
 from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
@@ -34,6 +31,7 @@ from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.checksums import ALGORITHMS
 from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.region import FIRST, RegionalService, ServiceToFind
+from objstore.providers.cloud.s3_account import Account
 from objstore.providers.cloud.s3_options import S3_OPTIONS
 from objstore.providers.cloud.writes import Guard
 from objstore.settings.options import RetryOptions, Settings, Table
@@ -113,11 +111,12 @@ def open_s3(
     Raises:
         ConfigurationError: The settings contradict each other, or one is missing.
     """
-    values = settings.values
+    account = Account(settings, provider, user_agent)
+    values = account.values()
     bucket = values["bucket"]
     if not bucket:
         raise ConfigurationError("S3Store needs a bucket", hint="Give its name as the first argument.")
-    service, base = _service(values, retry, SigV4(_credentials(values, provider), _region(values)), user_agent, prefix)
+    service, base = _service(values, retry, SigV4(account.credentials(), _region(values)), user_agent, prefix)
     _check_customer_key(values, service.origin)
     payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}
     return Bucket(
@@ -140,7 +139,8 @@ def _service(values: Any, retry: RetryOptions, identity: SigV4, user_agent: str,
     """Return the service, and the path of the bucket below its origin."""
     bucket, virtual = values["bucket"], values["virtual_hosted_style_request"]
     endpoint = _endpoint(values)
-    origin, above = split_endpoint(endpoint or _amazon(values, identity.region), values["allow_http"])
+    address = partial(_amazon, bucket, virtual)
+    origin, above = split_endpoint(endpoint or address(identity.region), values["allow_http"])
     base = above if virtual else f"{above}/{encode_path(bucket).decode()}"
     options: dict[str, Any] = {
         "dialect": DIALECT,
@@ -154,7 +154,6 @@ def _service(values: Any, retry: RetryOptions, identity: SigV4, user_agent: str,
     }
     if endpoint is not None:
         return Service(origin=origin, **options), base
-    address = partial(_amazon, values)
     if not (values["region"] or values["default_region"]):
         return ServiceToFind(address=address, bucket=base, **options), base
     return RegionalService(address=address, region=identity.region, **options), base
@@ -201,32 +200,10 @@ def _region(values: Any) -> str:
     return str(values["region"] or values["default_region"] or FIRST)
 
 
-def _amazon(values: Any, region: str) -> str:
+def _amazon(bucket: str, virtual: bool, region: str) -> str:
     """Return the origin of the bucket in a region of Amazon's."""
     host = f"s3.{region}.amazonaws.com"
-    return f"https://{values['bucket']}.{host}" if values["virtual_hosted_style_request"] else f"https://{host}"
-
-
-def _credentials(values: Any, provider: Callable[[], object] | None) -> Credentials[Credential]:
-    """Return the credential that was given, or who is asked for one; neither for anonymous requests."""
-    if values["skip_signature"]:
-        return Credentials()
-    if provider is not None:
-        return Credentials(source=Provided(provider, Credential.from_mapping))
-    key, secret = values["access_key_id"], values["secret_access_key"]
-    if bool(key) != bool(secret):
-        missing = "secret_access_key" if key else "access_key_id"
-        raise ConfigurationError(f"S3Store has half a credential: {missing} is missing", hint=f"Give {missing} too.")
-    if key:
-        return Credentials(Credential(key, secret, values["session_token"] or None))
-    return Credentials(source=Provided(_no_credential, Credential.from_mapping))
-
-
-def _no_credential() -> object:
-    raise UnauthenticatedError(
-        "There is no credential",
-        hint="Give access_key_id and secret_access_key, or a credential_provider, or skip_signature=True.",
-    )
+    return f"https://{bucket}.{host}" if virtual else f"https://{host}"
 
 
 def _default_type(values: Any) -> dict[str, str]:
@@ -292,7 +269,5 @@ def _customer_key(values: Any) -> dict[str, str]:
     return {f"x-amz-{CUSTOMER}{name}": value for name, value in zip(CUSTOMER_HEADERS, told, strict=True)}
 
 
-S3 = BucketKind(
-    TABLE, "bucket", ("bucket",), open_s3, "s3", credentials=("access_key_id", "secret_access_key", "skip_signature")
-)
+S3 = BucketKind(TABLE, "bucket", ("bucket",), open_s3, "s3")
 """What `S3Store` is made of."""

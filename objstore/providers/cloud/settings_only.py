@@ -12,6 +12,7 @@ from objstore.exceptions import NotSupportedError
 if TYPE_CHECKING:
     from objstore.http.dialect import Dialect
     from objstore.interface.provider import Provider
+    from objstore.types import CredentialInfo
 
 
 class Source(NamedTuple):
@@ -46,6 +47,10 @@ class SettingsOnly:
     def can_copy_from(self, origin: Provider) -> bool:
         """Return that it cannot."""
         return False
+
+    def credential_info(self) -> CredentialInfo:
+        """Return where the credential comes from."""
+        return {"source": self.source.name, "expires_at": getattr(self.source.credential, "expires_at", None)}
 
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise NotSupportedError(
