@@ -1,0 +1,267 @@
+"""Questions to the services that give out Google's tokens.
+
+Its one invariant: what was sent or received comes up in no message, but the service's own error code and words, and
+those only where they repeat nothing that is secret.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from objstore.credentials.token import AccessToken
+from objstore.exceptions import ConfigurationError, UnauthenticatedError
+from objstore.http.client import client_settings
+from objstore.http.retry import understand
+from objstore.http.single import send
+from objstore.plans.effects import Sleep
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from objstore._core import ClientSettings, Reply
+    from objstore.exceptions import BaseError
+    from objstore.plans.effects import Plan
+
+_NEAR = tuple(map(ip_network, ("127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10", "fd00:ec2::/64")))
+_PATIENCE = 4.0
+"""For how many seconds after the first try another one may begin."""
+
+_BUSY = frozenset((408, 429, 500, 502, 503, 504))
+
+
+class Limits(NamedTuple):
+    """How long to wait, and how often to try.
+
+    Args:
+        seconds: The most for a whole try.
+        tries: The most of them.
+    """
+
+    seconds: float
+    tries: int
+
+
+SERVICE = Limits(10, 4)
+"""For services in the network."""
+
+NEARBY = Limits(3, 5)
+"""For a metadata server that is known to be there: https://cloud.google.com/compute/docs/metadata/querying-metadata"""
+
+
+class Web:
+    """Requests to token services, which all connect alike.
+
+    Args:
+        values: The typed values of ``client_options``.
+        user_agent: The User-Agent where the caller set none.
+    """
+
+    def __init__(self, values: Mapping[str, Any], user_agent: str) -> None:
+        self._values = values
+        self._user_agent = user_agent
+        self.allow_http = bool(values["allow_http"])
+
+    def ask(
+        self,
+        what: str,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        limits: Limits = SERVICE,
+    ) -> Plan[Reply]:
+        """Send a request until it is answered with 200.
+
+        Args:
+            what: Who is asked, for messages.
+            method: The method.
+            url: A URL that `check_url` has seen.
+            headers: Its headers.
+            body: Its body.
+            limits: How long to wait.
+
+        Raises:
+            UnauthenticatedError: The service refuses.
+            BaseError: It cannot be reached, or fails.
+        """
+        reply = yield from self.try_to_ask(method, url, headers=headers, body=body, limits=limits)
+        if reply.error is not None or reply.status != 200:
+            raise failure(what, url, reply, [*(headers or {}).values(), (body or b"").decode()])
+        return reply
+
+    def try_to_ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        limits: Limits = SERVICE,
+    ) -> Plan[Reply]:
+        """Send a request until it is answered, other than that the service is busy; return the last reply."""
+        parts = urlsplit(url)
+        target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+        origin, settings = f"{parts.scheme}://{parts.netloc}", self._settings(url, limits)
+        began, tried = time.monotonic(), 0
+        while True:
+            reply = yield from send(method, origin, target, settings, headers=headers, body=body)
+            tried += 1
+            answered = reply.error is None and reply.status not in _BUSY
+            if answered or tried == limits.tries or time.monotonic() - began > _PATIENCE:
+                return reply
+            yield Sleep(random.uniform(0.5, 1) * 0.2 * 2**tried)
+
+    def _settings(self, url: str, limits: Limits) -> ClientSettings:
+        """Return how to connect: to the machine's own neighbours without a proxy, and to all in HTTP/1.1."""
+        seconds = limits.seconds
+        proxy = {"proxy_url": ""} if is_near(urlsplit(url).hostname or "") else {}
+        connect = min(self._values["connect_timeout"] or seconds, seconds)
+        times = {"connect_timeout": connect, "first_byte_timeout": seconds, "timeout": seconds}
+        values = {**self._values, **proxy, **times, "http1_only": True, "http2_only": False}
+        return client_settings(values, urlsplit(url).scheme, self._user_agent)
+
+    def post_form(
+        self, what: str, url: str, fields: Mapping[str, str | None], headers: Mapping[str, str] | None = None
+    ) -> Plan[Mapping[str, Any]]:
+        """Send a form without its empty fields, and return the JSON object of the answer."""
+        form = urlencode({name: value for name, value in fields.items() if value}).encode()
+        sent = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
+        return json_object(what, (yield from self.ask(what, "POST", url, headers=sent, body=form)))
+
+    def post_json(
+        self, what: str, url: str, fields: Mapping[str, object], headers: Mapping[str, str]
+    ) -> Plan[Mapping[str, Any]]:
+        """Send a JSON object, and return that of the answer."""
+        sent = {"Content-Type": "application/json", **headers}
+        body = json.dumps(fields).encode()
+        return json_object(what, (yield from self.ask(what, "POST", url, headers=sent, body=body)))
+
+
+def check_url(url: str, where: str, *, allow_http: bool, near: bool = False) -> str:
+    """Return a URL that a secret may be sent to, or asked of.
+
+    Args:
+        url: The URL.
+        where: What it is, for messages.
+        allow_http: Whether plain http to this machine will do.
+        near: Whether plain http to this machine or its metadata server will do without that.
+
+    Raises:
+        ConfigurationError: It is another one.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or not url.isascii() or not url.isprintable() or " " in url or "@" in parts.netloc or "#" in url:
+        raise ConfigurationError(f"{where} is no URL that can be asked", hint="Give https://, a host and a path.")
+    if parts.scheme == "https" or (parts.scheme == "http" and (near or allow_http) and is_near(host)):
+        return url
+    raise ConfigurationError(
+        f"{where} is a URL of {parts.scheme}://{host}, where a secret can be overheard", hint="Give an https URL."
+    )
+
+
+def is_near(host: str) -> bool:
+    """Tell whether a host is this machine, or its metadata server."""
+    if host in ("localhost", "metadata.google.internal", "metadata"):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in _NEAR)
+
+
+def failure(what: str, url: str, reply: Reply, secrets: list[str]) -> BaseError:
+    """Return the error for a request that was not answered with 200.
+
+    Args:
+        what: Who was asked.
+        url: Where; its query is kept to ourselves.
+        reply: The reply.
+        secrets: What was sent.
+    """
+    parts = urlsplit(url)
+    place = f"{what} ({parts.scheme}://{parts.netloc}{parts.path})"
+    code, words = _words(reply, secrets)
+    row = understand(reply, {}, code, words).row
+    refused = reply.error is None and 400 <= reply.status < 500 and reply.status not in _BUSY
+    kind = UnauthenticatedError if refused else row.error
+    told = ", ".join(filter(None, (code, words)))
+    fault = reply.error or f"HTTP {reply.status}{': ' if told else ''}{told}"
+    return kind(f"{place} gave no token: {fault}", status=reply.status or None, code=code)
+
+
+def _words(reply: Reply, secrets: list[str]) -> tuple[str | None, str]:
+    """Return the service's error code and words (RFC 6749, section 5.2; https://google.aip.dev/193)."""
+    try:
+        fields = json.loads(bytes(reply.body)) if reply.error is None else {}
+    except (ValueError, RecursionError):
+        fields = {}
+    error = fields.get("error") if isinstance(fields, dict) else None
+    if isinstance(error, dict):
+        code, words = error.get("status"), error.get("message")
+    else:
+        code, words = error, fields.get("error_description") if isinstance(fields, dict) else None
+    return _told(code, secrets) or None, _told(words, secrets)
+
+
+def _told(words: object, secrets: list[str]) -> str:
+    """Return words that may be repeated: short, printable, and none of what was sent."""
+    if not isinstance(words, str) or len(words) > 300 or not words.isprintable():
+        return ""
+    sent = "\n".join(secrets)
+    return "" if any(len(word) > 15 and (word in sent or _escaped(word) in sent) for word in words.split()) else words
+
+
+def _escaped(word: str) -> str:
+    return urlencode({"": word})[1:]
+
+
+def json_object(what: str, reply: Reply) -> Mapping[str, Any]:
+    """Return the JSON object of an answer.
+
+    Raises:
+        UnauthenticatedError: It is none.
+    """
+    try:
+        fields = json.loads(bytes(reply.body))
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise UnauthenticatedError(f"{what} answered with something that is no JSON object")
+    return fields
+
+
+def access_token(what: str, answer: Mapping[str, Any]) -> AccessToken:
+    """Return the token of an answer (RFC 6749, section 5.1).
+
+    Raises:
+        UnauthenticatedError: There is none, or it does not say how long it is good.
+    """
+    seconds = answer.get("expires_in")
+    if isinstance(seconds, str) and seconds.isascii() and seconds.isdecimal():  # some servers write it as a text
+        seconds = int(seconds)
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 <= seconds < 1e9:
+        raise UnauthenticatedError(f"{what} gave a token without saying how long it is good")
+    return AccessToken(sendable(what, answer.get("access_token")), datetime.now(UTC) + timedelta(seconds=seconds))
+
+
+def sendable(what: str, token: object) -> str:
+    """Return a token that can be sent in a header.
+
+    Raises:
+        UnauthenticatedError: It is none.
+    """
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable() or " " in token or not token:
+        raise UnauthenticatedError(f"{what} gave no token, or one that cannot be sent")
+    return token
