@@ -44,6 +44,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("AZURE_", "GOOGLE_")) or name in ("SERVICE_ACCOUNT", "STORAGE_EMULATOR_HOST"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", "/nowhere")
 
 
 def never() -> Any:

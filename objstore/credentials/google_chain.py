@@ -56,25 +56,18 @@ class GoogleAccess:
     base_url: str | None = None
 
 
-def google_access(
-    values: Mapping[str, Any],
-    provider: Callable[[], object] | None,
-    user_agent: str,
-    environment: Mapping[str, str] | None = None,
-) -> GoogleAccess:
+def google_access(values: Mapping[str, Any], provider: Callable[[], object] | None, user_agent: str) -> GoogleAccess:
     """Return who we are, as settings and environment say; nobody is asked yet.
 
     Args:
         values: The typed values of the store's settings and of its ``client_options``.
         provider: The caller's own source of credentials.
         user_agent: The User-Agent where the caller set none.
-        environment: The environment variables; the process's own if not given.
 
     Raises:
         ConfigurationError: A setting, or the file that counts, cannot be used.
     """
-    variables = os.environ if environment is None else environment
-    universe = variables.get("GOOGLE_CLOUD_UNIVERSE_DOMAIN") or UNIVERSE
+    universe = os.environ.get("GOOGLE_CLOUD_UNIVERSE_DOMAIN") or UNIVERSE
     if values["skip_signature"]:
         return GoogleAccess(Credentials(), universe_domain=universe)
     if provider is not None:
@@ -83,7 +76,7 @@ def google_access(
         return GoogleAccess(Credentials(AccessToken(values["bearer_token"])), universe_domain=universe)
     if values["emulator_host"] and not values["base_url"]:
         return GoogleAccess(Credentials())  # a real credential is nothing for it
-    return _of_key(values, Web(values, user_agent), universe) or _default(values, Web(values, user_agent), variables)
+    return _of_key(values, Web(values, user_agent), universe) or _default(values, Web(values, user_agent), os.environ)
 
 
 def _of_key(values: Mapping[str, Any], web: Web, universe: str) -> GoogleAccess | None:
