@@ -178,6 +178,6 @@ class MachineAccount(MetadataAccount):
         return UnauthenticatedError(
             "There is no credential of Google's: service_account, service_account_key, bearer_token and "
             "application_credentials (GOOGLE_APPLICATION_CREDENTIALS) are not set; "
-            f"gcloud has left no file {self._gcloud!r}; {error}",
+            f"gcloud has left no file {self._gcloud!r}; and there is no metadata server: {error}",
             hint=_REMEDY,
         )

@@ -82,12 +82,12 @@ class MetadataAccount:
     def _find(self) -> Plan[None]:
         """Look whether there is a metadata server: whether it answers, else whether the machine is Google's."""
         if os.environ.get("NO_GCE_CHECK") == "true":
-            raise UnauthenticatedError("The metadata server was not looked for: NO_GCE_CHECK says so")
+            raise UnauthenticatedError("NO_GCE_CHECK says not to look for it")
         url = f"http://{os.environ.get('GCE_METADATA_IP') or _host(os.environ)}/"
         reply = yield from self._web.try_to_ask("GET", url, headers=_HEADERS, limits=_limits(os.environ))
         if not _is_google(reply) and not (yield Call(_is_of_google)):
             if reply.error is None and reply.status == 200:
-                raise UnauthenticatedError(f"What answers at {url} is no metadata server of Google's")
+                raise UnauthenticatedError(f"what answers at {url} is none of Google's")
             raise failure(_WHAT, url, reply, [])
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
+from base64 import b64decode
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, quote_plus, unquote, urlencode, urlsplit
 
 from objstore.credentials.token import AccessToken
 from objstore.exceptions import ConfigurationError, UnauthenticatedError
@@ -22,7 +24,7 @@ from objstore.http.single import send
 from objstore.plans.effects import Sleep
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from objstore._core import ClientSettings, Reply
     from objstore.exceptions import BaseError
@@ -32,6 +34,15 @@ _NEAR = tuple(map(ip_network, ("127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80
 _PATIENCE = 4.0
 """For how many seconds after the first try another one may begin."""
 
+_PUBLIC = frozenset(
+    (
+        *("content-type", "metadata-flavor", "x-aws-ec2-metadata-token-ttl-seconds", "x-goog-user-project"),
+        *("audience", "client_id", "grant_type", "requested_token_type", "scope", "subject_token_type"),
+    )
+)
+"""Headers, and fields of forms, that hold no secret."""
+
+_PART = re.compile(r"[\w.~+/=%-]{6,}")
 _BUSY = frozenset((408, 429, 500, 502, 503, 504))
 
 
@@ -93,7 +104,7 @@ class Web:
         """
         reply = yield from self.try_to_ask(method, url, headers=headers, body=body, limits=limits)
         if reply.error is not None or reply.status != 200:
-            raise failure(what, url, reply, [*(headers or {}).values(), (body or b"").decode()])
+            raise failure(what, url, reply, [*_secrets(headers or {}, body)])
         return reply
 
     def try_to_ask(
@@ -116,7 +127,7 @@ class Web:
             answered = reply.error is None and reply.status not in _BUSY
             if answered or tried == limits.tries or time.monotonic() - began > _PATIENCE:
                 return reply
-            yield Sleep(random.uniform(0.5, 1) * 0.2 * 2**tried)
+            yield Sleep(random.uniform(0.05, 0.1) * 2**tried)
 
     def _settings(self, url: str, limits: Limits) -> ClientSettings:
         """Return how to connect: to the machine's own neighbours without a proxy, and to all in HTTP/1.1."""
@@ -181,7 +192,7 @@ def is_near(host: str) -> bool:
     return any(address in network for network in _NEAR)
 
 
-def failure(what: str, url: str, reply: Reply, secrets: list[str]) -> BaseError:
+def failure(what: str, url: str, reply: Reply, secrets: Sequence[str]) -> BaseError:
     """Return the error for a request that was not answered with 200.
 
     Args:
@@ -198,10 +209,11 @@ def failure(what: str, url: str, reply: Reply, secrets: list[str]) -> BaseError:
     kind = UnauthenticatedError if refused else row.error
     told = ", ".join(filter(None, (code, words)))
     fault = reply.error or f"HTTP {reply.status}{': ' if told else ''}{told}"
-    return kind(f"{place} gave no token: {fault}", status=reply.status or None, code=code)
+    hint = "Sign in again, or give another file of credentials." if code == "invalid_grant" else None
+    return kind(f"{place} gave no answer to use: {fault}", hint=hint, status=reply.status or None, code=code)
 
 
-def _words(reply: Reply, secrets: list[str]) -> tuple[str | None, str]:
+def _words(reply: Reply, secrets: Sequence[str]) -> tuple[str | None, str]:
     """Return the service's error code and words (RFC 6749, section 5.2; https://google.aip.dev/193)."""
     try:
         fields = json.loads(bytes(reply.body)) if reply.error is None else {}
@@ -215,16 +227,23 @@ def _words(reply: Reply, secrets: list[str]) -> tuple[str | None, str]:
     return _told(code, secrets) or None, _told(words, secrets)
 
 
-def _told(words: object, secrets: list[str]) -> str:
-    """Return words that may be repeated: short, printable, and none of what was sent."""
+def _told(words: object, secrets: Sequence[str]) -> str:
+    """Return words that may be repeated: short, printable, and without any part of a secret."""
     if not isinstance(words, str) or len(words) > 300 or not words.isprintable():
         return ""
-    sent = "\n".join(secrets)
-    return "" if any(len(word) > 15 and (word in sent or _escaped(word) in sent) for word in words.split()) else words
+    return "" if any(part in words for secret in secrets for part in _PART.findall(secret)) else words
 
 
-def _escaped(word: str) -> str:
-    return urlencode({"": word})[1:]
+def _secrets(headers: Mapping[str, str], body: bytes | None) -> Iterator[str]:
+    """Return what was sent that nobody else may see: values of headers and of a form, plain and as they are sent."""
+    for name, value in headers.items():
+        if name.lower() not in _PUBLIC:
+            yield value
+            if value.startswith("Basic "):
+                yield b64decode(value[6:]).decode()
+    for name, value in parse_qsl((body or b"").decode()):
+        if name not in _PUBLIC:
+            yield from (value, quote_plus(value), unquote(value))
 
 
 def json_object(what: str, reply: Reply) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Google's token services, its metadata server and AWS's, in this process: each takes only what its documentation allows.
+"""Google's token services, and the metadata servers of Google and AWS: each takes only what its documentation allows.
 
 A token tells whose it is, so that two clients that were given the same one are known to be the same.
 """
@@ -62,6 +62,14 @@ class Request:
     headers: dict[str, str]
     body: bytes
 
+    def told(self) -> str:
+        """Return the one secret in it, or a part of that; a service says back no more than some words."""
+        form = dict(parse_qs(self.body.decode()))
+        fields = ("subject_token", "refresh_token", "assertion")
+        secret = next((form[name][0] for name in fields if name in form), "")
+        secret = secret or self.headers.get("authorization") or self.headers.get("x-proof") or "nothing"
+        return f"no: {secret[:280]!r}"
+
     def form(self, *names: str) -> dict[str, str]:
         """Return the form, which has these fields at the most."""
         _require(self.method == "POST" and self.headers["content-type"] == "application/x-www-form-urlencoded", "form")
@@ -78,13 +86,22 @@ class Cloud:
         url: Where they are, in plain http on loopback.
         fails: How many of the next requests are answered with 503.
         life: For how many seconds tokens are good.
+        echoes: Whether every request is refused, with all that was sent in the message.
+        renews: Whether an external user's refresh token is good for one time only.
         seen: The requests.
     """
 
     url: str = ""
     fails: int = 0
     life: int = 3600
+    echoes: bool = False
+    renews: bool = False
+    refresh_token: str = REFRESH_TOKEN
     seen: list[Request] = field(default_factory=list)
+
+    def forget(self) -> None:
+        """Be as in the beginning."""
+        self.__dict__.update(Cloud(self.url).__dict__)
 
     def answer(self, request: Request) -> tuple[int, dict[str, str], bytes]:
         """Answer a request, or say why not."""
@@ -92,6 +109,8 @@ class Cloud:
         if self.fails:
             self.fails -= 1
             return 503, {}, b""
+        if self.echoes:
+            return 400, {}, json.dumps({"error": "echoed", "error_description": request.told()}).encode()
         try:
             status, headers, reply = self.service(request)(request)
         except (RefusedError, KeyError, ValueError) as error:
@@ -133,8 +152,9 @@ class Cloud:
         _require(request.path == "/v1/token", request.path)
         if "refresh_token" in parse_qs(request.body.decode()):
             fields = request.form("grant_type", "refresh_token")
-            _require(fields == {"grant_type": "refresh_token", "refresh_token": REFRESH_TOKEN}, "refresh token")
-            return self.token(f"external-user:{_client(request)}", refresh_token=REFRESH_TOKEN)
+            _require(fields == {"grant_type": "refresh_token", "refresh_token": self.refresh_token}, "refresh token")
+            self.refresh_token += "+" if self.renews else ""
+            return self.token(f"external-user:{_client(request)}", refresh_token=self.refresh_token)
         names = ("audience", "scope", "subject_token", "subject_token_type", "requested_token_type", "grant_type")
         fields = request.form(*names, "options")
         _require(fields["grant_type"] == "urn:ietf:params:oauth:grant-type:token-exchange", "grant type")
@@ -191,7 +211,9 @@ class Cloud:
 
     def aws(self, request: Request) -> tuple[int, dict[str, str], Any]:
         if request.path == "/latest/api/token":
-            _require(request.method == "PUT" and int(request.headers["x-aws-ec2-metadata-token-ttl-seconds"]) > 0, "ttl")
+            _require(
+                request.method == "PUT" and int(request.headers["x-aws-ec2-metadata-token-ttl-seconds"]) > 0, "ttl"
+            )
             return 200, {}, b"session"
         _require(request.headers.get("x-aws-ec2-metadata-token") == "session", "session")
         found: dict[str, Any] = {
@@ -273,12 +295,16 @@ def running() -> Iterator[Cloud]:
             request = Request(self.command, headers["host"], parts.path, query, headers, body)
             status, fields, reply = cloud.answer(request)
             self.send_response(status)
-            for name, value in {"Content-Type": "application/json", "Content-Length": str(len(reply)), **fields}.items():
+            for name, value in {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(reply)),
+                **fields,
+            }.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(reply)
 
-        do_GET = do_POST = do_PUT = do_any
+        do_GET = do_POST = do_PUT = do_any  # noqa: N815  # the names are http.server's
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
