@@ -1,6 +1,7 @@
 """Tell who a library says that we are to Google, in one environment after another: each in a process of its own.
 
-Usage: python -m tests.google.asked google-auth|objstore; a line of JSON with variables in, one with the answer out.
+Usage: python -m tests.google.asked google-auth|objstore [HOST...]; a line of JSON with variables in, one with the answer
+out. Google's library goes nowhere but to loopback and these hosts.
 """
 
 from __future__ import annotations
@@ -42,12 +43,13 @@ def by_objstore() -> dict[str, Any]:
     return {"token": token.token, "seconds": seconds, "quota": access.headers.get("x-goog-user-project")}
 
 
-def stay_here() -> None:
+def stay_here(*also: str) -> None:
     """Fail every connection to elsewhere that Python makes."""
+    here = ("127.0.0.1", "::1", "localhost", *also)
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: Any) -> None:
-        assert self.family == socket.AF_UNIX or address[0] in ("127.0.0.1", "::1", "localhost"), f"went to {address}"
+        assert self.family == socket.AF_UNIX or address[0] in here, f"went to {address}"
         connect(self, address)
 
     socket.socket.connect = guarded  # type: ignore[method-assign]
@@ -66,12 +68,12 @@ def answer(ask: Any, variables: dict[str, str]) -> str:
     return json.dumps(found)
 
 
-def main(library: str) -> None:
+def main(library: str, *also: str) -> None:
     """Answer until there is nothing more to answer."""
     warnings.simplefilter("ignore")
     os.environ["TZ"] = "UTC"
     time.tzset()
-    stay_here()
+    stay_here(*also)
     ask = {"google-auth": by_google_auth, "objstore": by_objstore}[library]
     for line in sys.stdin:
         if os.fork() == 0:
@@ -83,4 +85,4 @@ def main(library: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

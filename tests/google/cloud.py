@@ -32,6 +32,7 @@ HOSTS = (
     "cloudresourcemanager.googleapis.com",
     "tokens.example",
 )
+MACHINE = ("127.0.0.1", "169.254.169.254", "metadata.google.internal")
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 IAM_SCOPE = "https://www.googleapis.com/auth/iam"
 EMAIL = "me@project.iam.gserviceaccount.com"
@@ -128,7 +129,7 @@ class Cloud:
         }
         if request.host in services:
             return services[request.host]
-        return self.machine if request.host.startswith("127.0.0.1") else self.nothing
+        return self.machine if request.host.startswith(MACHINE) else self.nothing
 
     def nothing(self, request: Request) -> tuple[int, dict[str, str], Any]:
         return 403, {}, {"error": {"status": "PERMISSION_DENIED", "message": "no"}}
@@ -280,7 +281,7 @@ def _subject(fields: dict[str, str]) -> str:
 
 
 @contextmanager
-def running() -> Iterator[Cloud]:
+def running(address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[Cloud]:
     """Run all services until the block is left."""
     cloud = Cloud()
 
@@ -309,9 +310,9 @@ def running() -> Iterator[Cloud]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(address, Handler) as server:
         server.daemon_threads = True
         Thread(target=server.serve_forever, daemon=True).start()
-        cloud.url = f"http://127.0.0.1:{server.server_port}"
+        cloud.url = f"http://{address[0]}:{server.server_port}"
         yield cloud
         server.shutdown()

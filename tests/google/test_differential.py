@@ -6,56 +6,45 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.google.asking import Library, library
 from tests.google.cloud import Cloud, identity_of_jwt
 from tests.google.environments import BROKEN, ENVIRONMENTS
 from tests.tls_proxy import Proxy
-
-
-class Library:
-    """A process that asks one of the libraries."""
-
-    def __init__(self, process: subprocess.Popen[str], proxy: Proxy) -> None:
-        self.process = process
-        self.proxy = proxy
-
-    def ask(self, variables: dict[str, str], home: Path) -> dict[str, Any]:
-        """Return what it finds in an environment."""
-        everywhere = {
-            "HOME": str(home),
-            "HTTPS_PROXY": self.proxy.url,
-            "HTTP_PROXY": self.proxy.url,
-            "NO_PROXY": "127.0.0.1",
-            "REQUESTS_CA_BUNDLE": str(self.proxy.certificates),
-            "NO_GCE_CHECK": "true",
-            "GCE_METADATA_IP": "127.0.0.1:9",
-            "GCE_METADATA_HOST": "127.0.0.1:9",
-        }
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        print(json.dumps({**everywhere, **variables}), file=self.process.stdin, flush=True)
-        found: dict[str, Any] = json.loads(self.process.stdout.readline())
-        return found
-
-
-@contextmanager
-def library(name: str, proxy: Proxy) -> Iterator[Library]:
-    command = [sys.executable, "-m", "tests.google.asked", name]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield Library(process, proxy)
-        assert process.stdin is not None
-        process.stdin.close()
 
 
 @pytest.fixture(scope="module")
 def libraries(proxy: Proxy) -> Iterator[tuple[Library, Library]]:
     with library("google-auth", proxy) as theirs, library("objstore", proxy) as ours:
         yield theirs, ours
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict[str, Any]:
+    """What both find where the real addresses of metadata servers are fakes, and there is nothing else."""
+    here = Path(__file__).parent
+    command = ["unshare", "--net", "--mount", "sh", str(here / "alone.sh"), sys.executable]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no unshare here")
+    if done.returncode == 77 or "unshare:" in done.stderr:
+        pytest.skip(f"no network of its own can be made here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("name", ["machine", "external AWS machine"])
+def test_both_find_the_metadata_servers_by_themselves(name: str, alone: dict[str, Any]) -> None:
+    theirs, ours = alone[name]
+    assert "error" not in theirs, theirs["error"]
+    assert "error" not in ours, ours["error"]
+    assert ours["token"] == theirs["token"]
 
 
 def identity(token: str) -> str:
