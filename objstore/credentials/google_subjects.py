@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from objstore.credentials.google_document import read_file
-from objstore.exceptions import UnauthenticatedError
+from objstore.exceptions import ConfigurationError, UnauthenticatedError
 from objstore.plans.effects import Call
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _ALLOW = "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES"
 _ID_TOKENS = ("urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token")
+_OUTPUT = "credential_source.executable.output_file"
 _SAML = "urn:ietf:params:oauth:token-type:saml2"
 _GOOGLE_AUTH = "Give credential_provider=objstore.auth.google.GoogleCredentialProvider(): google-auth can do it."
 
@@ -119,9 +120,10 @@ class ExecutableSubject:
 
     def _kept(self) -> str | None:
         """Return the token of the file that the program writes, if it is good for a while."""
-        if self._output is None or not os.path.exists(self._output):
+        try:
+            answer = _read_answer(read_file(self._output or "", _OUTPUT))
+        except ConfigurationError:  # it has not been written yet
             return None
-        answer = _read_answer(read_file(self._output, "credential_source.executable.output_file"))
         if answer is None or not answer.get("success") or "expiration_time" not in answer or _is_over(answer):
             return None
         return _subject_token(answer)
@@ -152,7 +154,7 @@ class ExecutableSubject:
     def _told(self, text: str) -> str:
         """Return the token that the program has printed, or written where it had nothing to print."""
         if not text.strip() and self._output is not None:
-            text = read_file(self._output, "credential_source.executable.output_file")
+            text = read_file(self._output, _OUTPUT)
         answer = _read_answer(text)
         if answer is None:
             raise _refusal("printed no JSON object of version 1")

@@ -12,7 +12,6 @@ import re
 import time
 from base64 import b64decode
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, quote_plus, unquote, urlencode, urlsplit
 
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
     from objstore.exceptions import BaseError
     from objstore.plans.effects import Plan
 
-_NEAR = tuple(map(ip_network, ("127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10", "fd00:ec2::/64")))
+_NEAR = ("127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10", "fd00:ec2::/64")
+_NOT_IN_URLS = frozenset(' #\\"<>^`')
 _PATIENCE = 4.0
 """For how many seconds after the first try another one may begin."""
 
@@ -58,7 +58,7 @@ class Limits(NamedTuple):
     tries: int
 
 
-SERVICE = Limits(10, 4)
+SERVICE = Limits(8, 4)
 """For services in the network."""
 
 NEARBY = Limits(3, 5)
@@ -172,7 +172,13 @@ def check_url(url: str, where: str, *, allow_http: bool, near: bool = False) -> 
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
-    if not host or not url.isascii() or not url.isprintable() or " " in url or "@" in parts.netloc or "#" in url:
+    if (
+        not host
+        or not url.isascii()
+        or not url.isprintable()
+        or not _NOT_IN_URLS.isdisjoint(url)
+        or "@" in parts.netloc
+    ):
         raise ConfigurationError(f"{where} is no URL that can be asked", hint="Give https://, a host and a path.")
     if parts.scheme == "https" or (parts.scheme == "http" and (near or allow_http) and is_near(host)):
         return url
@@ -183,13 +189,15 @@ def check_url(url: str, where: str, *, allow_http: bool, near: bool = False) -> 
 
 def is_near(host: str) -> bool:
     """Tell whether a host is this machine, or its metadata server."""
-    if host in ("localhost", "metadata.google.internal", "metadata"):
+    from ipaddress import ip_address, ip_network
+
+    if host in ("localhost", "metadata.google.internal"):
         return True
     try:
         address = ip_address(host)
     except ValueError:
         return False
-    return any(address in network for network in _NEAR)
+    return any(address in ip_network(network) for network in _NEAR)
 
 
 def failure(what: str, url: str, reply: Reply, secrets: Sequence[str]) -> BaseError:

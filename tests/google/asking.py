@@ -43,7 +43,7 @@ class Library:
 
 @contextmanager
 def library(name: str, proxy: Proxy, *also: str) -> Iterator[Library]:
-    """Run google-auth or objstore until the block is left; it goes nowhere but to loopback and the other hosts given."""
+    """Run google-auth or objstore until the block is left; it goes nowhere but to loopback and to other hosts given."""
     command = [sys.executable, "-m", "tests.google.asked", name, *also]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Library(process, proxy)
