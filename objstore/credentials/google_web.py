@@ -172,13 +172,8 @@ def check_url(url: str, where: str, *, allow_http: bool, near: bool = False) -> 
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
-    if (
-        not host
-        or not url.isascii()
-        or not url.isprintable()
-        or not _NOT_IN_URLS.isdisjoint(url)
-        or "@" in parts.netloc
-    ):
+    whole = url.isascii() and url.isprintable() and _NOT_IN_URLS.isdisjoint(url)
+    if not host or not whole or "@" in parts.netloc:
         raise ConfigurationError(f"{where} is no URL that can be asked", hint="Give https://, a host and a path.")
     if parts.scheme == "https" or (parts.scheme == "http" and (near or allow_http) and is_near(host)):
         return url

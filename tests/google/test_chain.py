@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from objstore.credentials.google_chain import GoogleAccess, google_access
+from objstore.credentials.google_document import Document
+from objstore.credentials.google_subjects import ExecutableSubject
 from objstore.exceptions import BaseError, ConfigurationError, ConnectionFailedError, UnauthenticatedError
 from objstore.plans.run import arun, run
 from objstore.providers.cloud.gcs import TABLE
@@ -318,6 +320,8 @@ def test_no_proxy_sees_what_the_metadata_server_says(services: Cloud, monkeypatc
         ({"token_url": "http://127.0.0.1/v1/token"}, "where a secret can be overheard"),
         ({"token_url": "https://me:planted@sts.googleapis.com/"}, "token_url is no URL that can be asked"),
         ({"token_url": "https://sts.googleapis.com/\nplanted"}, "token_url is no URL that can be asked"),
+        ({"token_url": "https://sts.googleapis.com\\.example/planted"}, "token_url is no URL that can be asked"),
+        ({"token_url": "https://[planted/"}, "token_url is no URL that can be asked"),
         ({"token_url": "file:///etc/passwd"}, "token_url is no URL that can be asked"),
         ({"token_url": 5}, "has a token_url that is a int, not a text"),
         ({"audience": None}, "has no audience"),
@@ -387,6 +391,14 @@ def test_no_shell_reads_the_command(services: Cloud, tmp_path: Path, monkeypatch
     source["executable"]["command"] = "/missing/program"
     with pytest.raises(UnauthenticatedError, match="could not be run: No such file"):
         token_of(access(service_account_key=json.dumps(external(source))))
+
+
+def test_a_program_that_does_not_end_is_ended() -> None:
+    command = f"{sys.executable} -c 'import time; time.sleep(600)'"
+    slow = ExecutableSubject(Document({"executable": {"command": command}}, "The file"), {})
+    slow._seconds = 0.1
+    with pytest.raises(UnauthenticatedError, match=r"did not end within 0\.1 seconds"):
+        slow._run()
 
 
 # --- secrets
