@@ -16,9 +16,11 @@ from objstore.credentials.google_accounts import REFRESH_THRESHOLD, SCOPE
 from objstore.credentials.google_web import sendable
 from objstore.credentials.token import AccessToken
 from objstore.exceptions import UnauthenticatedError
+from objstore.http.dialect import EXPIRED
+from objstore.http.retry import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from objstore.credentials.google_accounts import Account
     from objstore.credentials.google_document import Document
@@ -69,12 +71,22 @@ class Iam:
         except ValueError:
             raise UnauthenticatedError(f"{_WHAT} gave no signature") from None
 
-    def _ask(self, action: str, fields: dict[str, object]) -> Plan[dict[str, object]]:
+    def _ask(self, action: str, fields: Mapping[str, object]) -> Plan[Mapping[str, object]]:
+        """Ask with our token; where it is refused, once more with another one."""
         yield from self._ours.refresh()
+        try:
+            return (yield from self._ask_once(action, fields))
+        except UnauthenticatedError as error:
+            refused = error.status == 401 and (yield from self._ours.recover(Failure(EXPIRED, error.code, "")))
+            if not refused:
+                raise
+        return (yield from self._ask_once(action, fields))
+
+    def _ask_once(self, action: str, fields: Mapping[str, object]) -> Plan[Mapping[str, object]]:
         token = self._ours.current
         headers = {**self._more, **({"Authorization": f"Bearer {token.token}"} if token else {})}
         more = {"delegates": self._delegates} if self._delegates else {}
-        return dict((yield from self._web.post_json(_WHAT, f"{self._base}:{action}", {**fields, **more}, headers)))
+        return (yield from self._web.post_json(_WHAT, f"{self._base}:{action}", {**fields, **more}, headers))
 
 
 def _time(text: object) -> datetime:

@@ -243,6 +243,19 @@ def test_many_wait_for_one_token(services: Cloud) -> None:
     assert len(services.seen) == 1
 
 
+def test_iam_is_asked_with_another_token_where_ours_is_refused(
+    services: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam, refused = services.iam, (401, {}, {"error": {"status": "UNAUTHENTICATED", "message": "no"}})
+    monkeypatch.setattr(services, "iam", lambda request: refused if len(services.seen) == 2 else iam(request))
+    assert token_of(access(service_account_key=json.dumps(impersonated(USER)))).startswith("as(user:application")
+    assert [request.host.partition(".")[0] for request in services.seen] == ["oauth2", "iamcredentials"] * 2
+    monkeypatch.setattr(services, "iam", lambda request: refused)
+    with pytest.raises(UnauthenticatedError, match="HTTP 401: UNAUTHENTICATED, no"):
+        token_of(access(service_account_key=json.dumps(impersonated(USER))))
+    assert len(services.seen) == 8
+
+
 # --- the metadata server
 
 
