@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.google.asking import Library, library
-from tests.google.cloud import Cloud, identity_of_jwt
-from tests.google.environments import BROKEN, ENVIRONMENTS
+from tests.google_credentials.asking import Library, library
+from tests.google_credentials.cloud import Cloud, identity_of_jwt
+from tests.google_credentials.environments import BROKEN, ENVIRONMENTS
 from tests.tls_proxy import Proxy
 
 

@@ -44,7 +44,7 @@ class Library:
 @contextmanager
 def library(name: str, proxy: Proxy, *also: str) -> Iterator[Library]:
     """Run google-auth or objstore until the block is left; it goes nowhere but to loopback and to other hosts given."""
-    command = [sys.executable, "-m", "tests.google.asked", name, *also]
+    command = [sys.executable, "-m", "tests.google_credentials.asked", name, *also]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Library(process, proxy)
         assert process.stdin is not None

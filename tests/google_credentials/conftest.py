@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.google import cloud
-from tests.google.cloud import HOSTS, Cloud
+from tests.google_credentials import cloud
+from tests.google_credentials.cloud import HOSTS, Cloud
 from tests.tls_proxy import Proxy, standing_in
 
 

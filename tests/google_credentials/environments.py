@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.google.cloud import (
+from tests.google_credentials.cloud import (
     AWS_KEY,
     AWS_SECRET,
     AWS_TOKEN,

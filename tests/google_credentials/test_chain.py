@@ -29,8 +29,8 @@ from objstore.plans.run import arun, run
 from objstore.providers.cloud.gcs import TABLE
 from objstore.settings.options import parse
 from objstore.store import GCSStore
-from tests.google.cloud import EMAIL, KEY, PEM, SCOPE, SUBJECT, TARGET, Cloud, identity_of_jwt
-from tests.google.environments import (
+from tests.google_credentials.cloud import EMAIL, KEY, PEM, SCOPE, SUBJECT, TARGET, Cloud, identity_of_jwt
+from tests.google_credentials.environments import (
     ALLOWED,
     ENVIRONMENTS,
     EXTERNAL_USER,

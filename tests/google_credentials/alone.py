@@ -6,10 +6,10 @@ import json
 import tempfile
 from pathlib import Path
 
-from tests.google import cloud
-from tests.google.asking import library
-from tests.google.cloud import HOSTS
-from tests.google.environments import aws, named
+from tests.google_credentials import cloud
+from tests.google_credentials.asking import library
+from tests.google_credentials.cloud import HOSTS
+from tests.google_credentials.environments import aws, named
 from tests.tls_proxy import standing_in
 
 ADDRESS = ("169.254.169.254", 80)
