@@ -1,7 +1,7 @@
 """Tell who a library says that we are to Google, in one environment after another: each in a process of its own.
 
-Usage: python -m tests.google_credentials.asked google-auth|objstore [HOST...]; a line of JSON with variables in, one with the
-answer out. Google's library goes nowhere but to loopback and these hosts.
+Usage: python -m tests.google_credentials.asked google-auth|objstore [HOST...]; a line of JSON with variables in, one
+with the answer out. Google's library goes nowhere but to loopback and these hosts.
 """
 
 from __future__ import annotations
