@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from objstore._core import Buffer, Bytes, Listing, Reply
@@ -18,8 +17,9 @@ from objstore.http.shape import Shape
 from objstore.http.xml import build, can_hold, parse
 from objstore.interface.values import ListQuery, Page, Source
 from objstore.plans.effects import Sleep
+from objstore.providers.cloud.checksums import Algorithm, sha256
 from objstore.providers.cloud.documents import Tries
-from objstore.providers.cloud.upload import CHECKSUM, NAMESPACE
+from objstore.providers.cloud.upload import NAMESPACE
 from objstore.providers.cloud.writes import Guard, Writes
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
 
@@ -50,11 +50,12 @@ class Bucket(Writes):
         bucket: The bucket's name.
         guard: How a copy is kept from replacing an object; None: the service has no way.
         read_headers: Headers of every request that reads an object.
+        get_headers: More headers of those that read its bytes.
         write_headers: Headers of every request that creates an object (encryption and the like).
         sign_payload: Whether to sign the bodies of objects: it takes a hash of every byte.
         tagging: Whether the service takes tags.
         bulk_delete: Whether the service deletes many objects by one request.
-        checksum: Whether to send the SHA-256 of every body, for the service to check.
+        checksum: Which checksum of every body to send, for the service to check.
         conditional_writes: Whether the service takes writes with a condition.
     """
 
@@ -70,10 +71,11 @@ class Bucket(Writes):
         guard: Guard | None,
         write_headers: Mapping[str, str],
         read_headers: Mapping[str, str],
+        get_headers: Mapping[str, str],
         sign_payload: bool,
         tagging: bool,
         bulk_delete: bool,
-        checksum: bool,
+        checksum: Algorithm | None,
         conditional_writes: bool,
     ) -> None:
         super().__init__(
@@ -82,6 +84,7 @@ class Bucket(Writes):
             bucket,
             guard=guard,
             read_headers=read_headers,
+            get_headers=get_headers,
             write_headers=write_headers,
             tagging=tagging,
             checksum=checksum,
@@ -92,12 +95,9 @@ class Bucket(Writes):
 
     def shape_with(self, headers: Mapping[str, str], source: Source) -> Shape:
         """Return the shape of a PUT with a body: its hash is signed, and told as its checksum, where that is wanted."""
-        if not (self._sign_payload or self._checksum):
-            return super().shape_with(headers, source)
-        digest = _sha256(source)
-        if self._checksum:
-            headers = {**headers, CHECKSUM: base64.b64encode(bytes.fromhex(digest)).decode()}
-        return Shape("PUT", headers, digest if self._sign_payload else UNSIGNED_PAYLOAD)
+        if self._checksum is not None:
+            headers = {**headers, **self._checksum.told(source)}
+        return Shape("PUT", headers, sha256(source) if self._sign_payload else UNSIGNED_PAYLOAD)
 
     # --- the rest
 
@@ -256,25 +256,6 @@ class ListMany(Exchange):
     def page(self, index: int) -> Page:
         """Return a page that came, and let go of it."""
         return self._pages.pop(index)
-
-
-def _sha256(source: Source) -> str:
-    if isinstance(source.data, tuple):
-        descriptor, offset, length = source.data
-        return _sha256_of_file(descriptor, offset, length)
-    return hashlib.sha256(memoryview(source.data)).hexdigest()
-
-
-def _sha256_of_file(descriptor: int, offset: int, length: int) -> str:
-    digest = hashlib.sha256()
-    while length > 0:
-        piece = os.pread(descriptor, min(length, 1 << 20), offset)
-        if not piece:
-            break
-        digest.update(piece)
-        offset += len(piece)
-        length -= len(piece)
-    return digest.hexdigest()
 
 
 def _objects(keys: Sequence[str]) -> list[tuple[str, Any]]:

@@ -41,6 +41,7 @@ class SettingsOnly:
         self.lists_from_anywhere = False
         self.has_outer_slashes = True
         self.latency = 0.0
+        self.shared_uploads = None
 
     def can_copy_from(self, origin: Provider) -> bool:
         """Return that it cannot."""
@@ -53,6 +54,6 @@ class SettingsOnly:
             store=self.dialect.store,
         )
 
-    fetch_one = head = look = head_many = fetch = _refuse
+    fetch_one = head = look = head_many = look_many = fetch = _refuse
     put = put_many = begin_upload = _refuse
     delete = copy = rename = sign = list_page = list_many = _refuse

@@ -16,13 +16,15 @@ from objstore.http.xml import build, can_hold
 from objstore.interface.values import ANY, Source, WriteOptions
 from objstore.providers.conditional_headers import after_all, as_kind, what_is_there, write_error, write_headers
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
+from objstore.types import UploadPart
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from objstore.plans.effects import Plan
+    from objstore.providers.cloud.checksums import Algorithm
     from objstore.providers.cloud.documents import Documents
     from objstore.types import PutResult
-
-CHECKSUM = "x-amz-checksum-sha256"
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
@@ -49,12 +51,14 @@ class Upload(Exchange):
         most_in_flight: int,
         *,
         patient: bool = False,
+        first: int = 1,
+        algorithm: Algorithm | None = None,
     ) -> None:
         super().__init__(
             bucket.service,
             Shape("PUT", bucket.read_headers, UNSIGNED_PAYLOAD),
             lambda _: key,
-            detail=lambda index: f" part {index + 1}",
+            detail=lambda index: f" part {first + index}",
             keep_head=True,
             background=True,
             each=True,
@@ -65,18 +69,21 @@ class Upload(Exchange):
         self._key = key
         self._upload_id = upload_id
         self._options = options
-        self._sums: dict[int, str | None] = {}
+        self._first = first
+        self._algorithm = algorithm
+        self._sums: list[str] = []  # of the parts
 
     def add_part(self, part: Source) -> None:
         """Send one more part."""
         bucket = self._bucket
         shape = bucket.shape_with(bucket.read_headers, part)
-        self._sums[self.batch.total] = shape.headers.get(CHECKSUM)
+        if self._algorithm is not None:
+            self._sums.append(shape.headers[self._algorithm.header])
         self.add(self.part_target(self.batch.total), shape=shape, body=part.data)
 
     def part_target(self, index: int) -> bytes:
         """Return path and query of a part."""
-        return self._bucket.target(self._key, [("partNumber", str(index + 1)), ("uploadId", self._upload_id)])
+        return self._bucket.target(self._key, [("partNumber", str(self._first + index)), ("uploadId", self._upload_id)])
 
     @property
     def unsettled(self) -> int:
@@ -87,11 +94,22 @@ class Upload(Exchange):
         """Return the ETags of the parts, which are all there."""
         return [self.reply(index).headers.get("etag", "") for index in range(self.total)]
 
+    def parts(self) -> list[UploadPart]:
+        """Return the parts, which are all there; whoever sent them knows their sizes."""
+        return [
+            UploadPart(self._first + index, tag, 0, self._sums[index] if self._sums else None)
+            for index, tag in enumerate(self.part_tags())
+        ]
+
     def complete(self) -> Plan[PutResult]:
-        """Make an object of the parts (CompleteMultipartUpload)."""
-        tags = self.part_tags()
-        parts = [("Part", self._described(index, tag)) for index, tag in enumerate(tags)]
-        shape = Shape("POST", {**write_headers(self._options), "Content-Type": "application/xml"})
+        """Make an object of the parts."""
+        return (yield from self.complete_of(self.parts()))
+
+    def complete_of(self, parts: Sequence[UploadPart]) -> Plan[PutResult]:
+        """Make an object of parts, whoever sent them (CompleteMultipartUpload)."""
+        told = [("Part", self._described(part)) for part in parts]
+        headers = {**self._bucket.read_headers, **write_headers(self._options), "Content-Type": "application/xml"}
+        shape = Shape("POST", headers)
         try:
             root, reply = yield from self._bucket.document(
                 shape,
@@ -100,19 +118,20 @@ class Upload(Exchange):
                 ("CompleteMultipartUploadResult",),
                 safe=True,
                 patient=True,
-                body=build("CompleteMultipartUpload", parts, namespace=NAMESPACE),
+                body=build("CompleteMultipartUpload", told, namespace=NAMESPACE),
             )
         except BaseError as error:
             if not (_names_no_upload(error) or error.maybe_applied):
                 raise write_error(error, self._options) from None
-            return (yield from self._look(error, tags))
+            return (yield from self._look(error, [part.e_tag for part in parts]))
         return {**self._bucket.put_result(reply), "e_tag": root.find_text("ETag") or None}
 
-    def _described(self, index: int, tag: str) -> list[tuple[str, Any]]:
+    def _described(self, part: UploadPart) -> list[tuple[str, Any]]:
         """Return what the service is told of a part."""
-        told = [("PartNumber", str(index + 1)), ("ETag", tag)]
-        checksum = self._sums.get(index)
-        return told if checksum is None else [*told, ("ChecksumSHA256", checksum)]
+        told = [("PartNumber", str(part.number)), ("ETag", part.e_tag)]
+        if self._algorithm is None or part.checksum is None:
+            return told
+        return [*told, (self._algorithm.element, part.checksum)]
 
     def _target(self, query: list[tuple[str, str]]) -> bytes:
         return self._bucket.target(self._key, [("uploadId", self._upload_id), *query])

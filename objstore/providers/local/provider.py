@@ -53,6 +53,7 @@ from objstore.providers.local.root import (
     split,
     version_of,
 )
+from objstore.providers.local.shared_uploads import SharedUploads
 from objstore.providers.pages import OneByOne
 from objstore.providers.preconditions import check_conditions, resolve
 from objstore.providers.sequential import Sequential
@@ -118,6 +119,8 @@ class Local:
         return Reading(self.root, Reads(keys, [LOOK] * len(keys)), ANY, most_in_flight, 0)
         yield
 
+    look_many = head_many
+
     def fetch(
         self,
         reads: Reads,
@@ -165,6 +168,11 @@ class Local:
             staging.close()
             raise
         return Parts(staging)
+
+    @property
+    def shared_uploads(self) -> SharedUploads:
+        """The uploads by many hands."""
+        return SharedUploads(self.root)
 
     # --- the rest
 
