@@ -37,7 +37,13 @@ _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 class Signer(Protocol):
-    """Who signs in the name of a service account, as signed URLs need it."""
+    """Who signs in the name of a service account, as signed URLs need it.
+
+    Attributes:
+        longest: For how long its signatures are good, at the most.
+    """
+
+    longest: timedelta
 
     def email(self) -> Plan[str]:
         """Return the account."""
@@ -84,6 +90,7 @@ class ServiceAccount:
 
     name = "service_account"
     refresh_threshold = REFRESH_THRESHOLD
+    longest = timedelta(days=7)
 
     def __init__(self, document: Document, web: Web, scope: str = SCOPE) -> None:
         self._email = document.text("client_email")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _TARGET = re.compile(r"/serviceAccounts/([^/:]+):generateAccessToken")
 _WHAT = "IAM, asked for the service account"
+SIGNED_BY_IAM = timedelta(hours=12)
+"""For how long a signature is good at the least: then Google may have replaced the key."""
+
 LONGEST = 3600
 """For how many seconds a token is good, and the most without a policy of the organisation's."""
 
@@ -43,6 +46,8 @@ class Iam:
         quota_project: The project that the question counts for.
         web: How to ask.
     """
+
+    longest = SIGNED_BY_IAM
 
     def __init__(
         self, url: str, ours: Credentials[AccessToken], delegates: Sequence[str], quota_project: str | None, web: Web

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from objstore.credentials.google_accounts import REFRESH_THRESHOLD, SCOPE
-from objstore.credentials.google_impersonation import Iam
+from objstore.credentials.google_impersonation import SIGNED_BY_IAM, Iam
 from objstore.credentials.google_web import NEARBY, Limits, access_token, failure, json_object, sendable
 from objstore.exceptions import UnauthenticatedError
 from objstore.plans.effects import Call
@@ -130,6 +130,8 @@ class MetadataSigner:
         web: How to ask.
         universe: The domain that IAM is in.
     """
+
+    longest = SIGNED_BY_IAM
 
     def __init__(
         self, account: MetadataAccount, credentials: Credentials[AccessToken], web: Web, universe: str

@@ -43,6 +43,10 @@ _PUBLIC = frozenset(
 """Headers, and fields of forms, that hold no secret."""
 
 _PART = re.compile(r"[\w.~+/=%-]{6,}")
+_HINTS = {
+    "PERMISSION_DENIED": "Give who asks the role roles/iam.serviceAccountTokenCreator on that account.",
+    "invalid_grant": "Sign in again, or give another file of credentials.",
+}
 _BUSY = frozenset((408, 429, 500, 502, 503, 504))
 
 
@@ -212,8 +216,9 @@ def failure(what: str, url: str, reply: Reply, secrets: Sequence[str]) -> BaseEr
     kind = UnauthenticatedError if refused else row.error
     told = ", ".join(filter(None, (code, words)))
     fault = reply.error or f"HTTP {reply.status}{': ' if told else ''}{told}"
-    hint = "Sign in again, or give another file of credentials." if code == "invalid_grant" else None
-    return kind(f"{place} gave no answer to use: {fault}", hint=hint, status=reply.status or None, code=code)
+    return kind(
+        f"{place} gave no answer to use: {fault}", hint=_HINTS.get(code or ""), status=reply.status or None, code=code
+    )
 
 
 def _words(reply: Reply, secrets: Sequence[str]) -> tuple[str | None, str]:

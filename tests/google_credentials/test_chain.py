@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,7 @@ def test_iam_signs_for_who_has_no_key(
     signer = access(service_account_key=json.dumps(fields)).signer
     assert signer is not None
     assert run(signer.email()) == email
+    assert signer.longest == timedelta(hours=12)
     assert run(signer.sign(b"data")) == hashlib.sha256(who.encode() + b"data").digest()
 
 
@@ -201,6 +203,7 @@ def test_a_key_signs_by_itself(services: Cloud) -> None:
     signer = access(service_account_key=json.dumps(SERVICE_ACCOUNT)).signer
     assert signer is not None
     assert run(signer.email()) == EMAIL
+    assert signer.longest == timedelta(days=7)
     KEY.public_key().verify(run(signer.sign(b"data")), b"data", padding.PKCS1v15(), SHA256())
     assert services.seen == []
 
@@ -250,10 +253,14 @@ def test_iam_is_asked_with_another_token_where_ours_is_refused(
     monkeypatch.setattr(services, "iam", lambda request: refused if len(services.seen) == 2 else iam(request))
     assert token_of(access(service_account_key=json.dumps(impersonated(USER)))).startswith("as(user:application")
     assert [request.host.partition(".")[0] for request in services.seen] == ["oauth2", "iamcredentials"] * 2
+    forbidden = (403, {}, {"error": {"status": "PERMISSION_DENIED", "message": "not allowed"}})
+    monkeypatch.setattr(services, "iam", lambda request: forbidden)
+    with pytest.raises(UnauthenticatedError, match=r"not allowed\. Give who asks the role"):
+        token_of(access(service_account_key=json.dumps(impersonated(USER))))
     monkeypatch.setattr(services, "iam", lambda request: refused)
     with pytest.raises(UnauthenticatedError, match="HTTP 401: UNAUTHENTICATED, no"):
         token_of(access(service_account_key=json.dumps(impersonated(USER))))
-    assert len(services.seen) == 8
+    assert len(services.seen) == 10
 
 
 # --- the metadata server
