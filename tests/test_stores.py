@@ -17,7 +17,6 @@ import objstore
 from objstore.credentials import azure as azure_credentials
 from objstore.credentials import google as google_credentials
 from objstore.credentials.azure import AccountKey, SharedAccess
-from objstore.credentials.google import AuthorizedUser, ServiceAccount
 from objstore.credentials.token import AccessToken
 from objstore.exceptions import (
     ConfigurationError,
@@ -45,6 +44,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("AZURE_", "GOOGLE_")) or name in ("SERVICE_ACCOUNT", "STORAGE_EMULATOR_HOST"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", "/nowhere")
 
 
 def never() -> Any:
@@ -143,8 +143,8 @@ def test_a_credential_given_by_hand_is_stronger_than_the_environment(monkeypatch
     monkeypatch.setenv("GOOGLE_BEARER_TOKEN", "t")
     assert of(azure()).source.name == "access_key"
     assert of(azure(sas_token="sig=x")).source.name == "sas_token"
-    assert of(gcs()).source.name == "bearer_token"
-    assert of(gcs(service_account_key=json.dumps(USER))).source.name == "key"
+    assert of(gcs()).source.name == "given"
+    assert of(gcs(service_account_key=json.dumps(USER))).source.name == "authorized_user"
 
 
 # --- what is checked
@@ -211,7 +211,9 @@ def test_an_endpoint_with_a_user_is_refused_and_not_shown(make: Callable[[str], 
         (lambda: gcs(service_account_key="planted"), "service_account_key is not a JSON object"),
         (lambda: gcs(service_account_key="[]"), "service_account_key is not a JSON object"),
         (lambda: gcs(service_account_key="{}"), "service_account_key has no client_email"),
-        (lambda: gcs(service_account_key='{"type": "external_account"}'), "GoogleCredentialProvider()"),
+        (lambda: gcs(service_account_key='{"type": "gdch_service_account"}'), "GoogleCredentialProvider()"),
+        (lambda: gcs(service_account_key='{"type": "external_account"}'), "has no audience"),
+        (lambda: gcs(service_account_key=json.dumps(SERVICE_ACCOUNT)), "has a private_key that cannot be used"),
         (lambda: gcs(service_account_key='{"type": "authorized_user"}'), "has no client_id"),
     ],
 )
@@ -246,18 +248,18 @@ def test_half_a_credential_does_no_harm_where_none_is_needed(means: dict[str, An
 
 
 def test_the_credential_of_a_google_store(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(json.dumps(SERVICE_ACCOUNT))
-    (tmp_path / "user").write_text(json.dumps(USER))
-    account = ServiceAccount(SERVICE_ACCOUNT["client_email"], SERVICE_ACCOUNT["private_key"], "1")
-    user = AuthorizedUser("i", "planted", "planted")
+    for name, fields in (("key", SERVICE_ACCOUNT), ("user", USER)):
+        (tmp_path / name).write_text(json.dumps(fields))
     key, adc = tmp_path / "key", tmp_path / "user"
-    assert of(gcs()).source == ("default", None)
-    assert of(gcs(application_credentials=adc)).source == ("key", user)
-    assert of(gcs(application_credentials=adc, service_account=key)).source == ("key", account)
-    assert of(gcs(application_credentials=adc, service_account_key=json.dumps(USER))).source == ("key", user)
-    assert of(gcs(service_account=key, bearer_token="t")).source == ("bearer_token", AccessToken("t"))
-    assert of(gcs(bearer_token="t", credential_provider=never)).source == ("provider", never)
-    assert of(gcs(bearer_token="t", skip_signature=True)).source == ("anonymous", None)
+    assert of(gcs()).source.name == "metadata server"
+    assert of(gcs(application_credentials=adc)).source.name == "authorized_user, of application_credentials"
+    assert (
+        of(gcs(application_credentials=adc, service_account=adc)).source.name == "authorized_user, of service_account"
+    )
+    assert of(gcs(application_credentials=key, service_account_key=json.dumps(USER))).source.name == "authorized_user"
+    assert of(gcs(service_account=key, bearer_token="t")).source.name == "given"
+    assert of(gcs(bearer_token="t", credential_provider=never)).source.name == "credential_provider"
+    assert of(gcs(bearer_token="t", skip_signature=True)).source.name == "none"
 
 
 def test_the_credential_of_an_azure_store() -> None:
@@ -318,8 +320,8 @@ def test_the_address_of_a_store(store: Callable[[], Store], address: tuple[str, 
 
 def test_emulators_need_no_credential() -> None:
     for settings in ({}, {"application_credentials": "/nowhere"}):
-        assert of(gcs(emulator_host="localhost:9000", **settings)).source == ("anonymous", None)
-    assert of(gcs(service_account_key='{"disable_oauth": true}')).source.name == "anonymous"
+        assert of(gcs(emulator_host="localhost:9000", **settings)).source.name == "none"
+    assert of(gcs(service_account_key='{"disable_oauth": true}')).source.name == "none"
     assert of(AzureStore("c", use_emulator=True)).source == ("access_key", AccountKey(EMULATOR_KEY))
 
 
@@ -408,8 +410,6 @@ def test_credentials_do_not_show_themselves() -> None:
         AccessToken("planted", NOON),
         AccountKey("planted"),
         SharedAccess((("sig", "planted"),)),
-        ServiceAccount("me", "planted"),
-        AuthorizedUser("i", "planted", "planted"),
     ):
         assert "planted" not in repr(credential)
     assert "2026" in repr(AccessToken("planted", NOON))

@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from objstore._core import encode_path
-from objstore.credentials.google import AuthorizedUser, ServiceAccount, read_key, read_key_file
-from objstore.credentials.token import AccessToken
+from objstore.credentials.google_chain import GoogleAccess, google_access
 from objstore.exceptions import (
     ConfigurationError,
     GenericError,
@@ -92,52 +91,20 @@ def open_gcs(
     bucket = values["bucket"]
     if not bucket:
         raise ConfigurationError("GCSStore needs a bucket", hint="Give its name as the first argument.")
-    source = _source(values, provider)
-    origin, base = _address(values, source)
-    return SettingsOnly(DIALECT, origin, f"{base}/{encode_path(bucket).decode()}", source)
+    access = google_access(values, provider, user_agent)
+    origin, base = _address(values, access)
+    name = access.credentials.source
+    return SettingsOnly(DIALECT, origin, f"{base}/{encode_path(bucket).decode()}", Source(name))
 
 
-def _source(values: Any, provider: Callable[[], object] | None) -> Source:
-    """Return who we are; a file is read only where nothing else says so."""
-    if values["skip_signature"]:
-        return Source("anonymous")
-    if provider is not None:
-        return Source("provider", provider)
-    if values["bearer_token"]:
-        return Source("bearer_token", AccessToken(values["bearer_token"]))
-    if values["emulator_host"] and not values["base_url"]:
-        return Source("anonymous")  # a real credential is nothing for it
-    key = _key(values)
-    if key is not None:
-        return Source("anonymous" if isinstance(key, ServiceAccount) and key.anonymous else "key", key)
-    return Source("default")
-
-
-def _key(values: Any) -> ServiceAccount | AuthorizedUser | None:
-    path, text = values["service_account"], values["service_account_key"]
-    if path and text:
-        raise ConfigurationError(
-            "GCSStore has two keys, service_account and service_account_key",
-            hint="Give the file, or its content, not both.",
-        )
-    if text:
-        return read_key(text, "service_account_key")
-    if path:
-        return read_key_file(path, "service_account")
-    if values["application_credentials"]:
-        return read_key_file(values["application_credentials"], "application_credentials")
-    return None
-
-
-def _address(values: Any, source: Source) -> tuple[str, str]:
+def _address(values: Any, access: GoogleAccess) -> tuple[str, str]:
     """Return the origin, and the path of the service below it."""
-    named = source.credential.base_url if isinstance(source.credential, ServiceAccount) else None
     emulator = values["emulator_host"]
     if values["base_url"]:
         return split_endpoint(values["base_url"], values["allow_http"])
     if emulator:
         return split_endpoint(emulator if "://" in emulator else f"http://{emulator}", True)
-    return split_endpoint(named or "https://storage.googleapis.com", values["allow_http"])
+    return split_endpoint(access.base_url or f"https://storage.{access.universe_domain}", values["allow_http"])
 
 
 GCS = BucketKind(TABLE, "bucket", ("bucket",), open_gcs, "gcs")
