@@ -147,7 +147,7 @@ def test_gclouds_file_is_looked_for_again(services: Cloud, tmp_path: Path, monke
     with pytest.raises(UnauthenticatedError):
         token_of(found)
     left_by_gcloud(tmp_path, USER)
-    assert token_of(found) == "user:application"
+    assert run(_anew(found)) == "user:application"
 
 
 def test_a_refresh_token_that_is_replaced_is_kept(services: Cloud, tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_a_metadata_server_that_did_not_answer_is_asked_again(services: Cloud, m
     with pytest.raises(UnauthenticatedError, match=r"127\.0\.0\.1:9"):
         token_of(found)
     enter(monkeypatch, metadata(services))
-    assert token_of(found) == f"machine:{SCOPE}"
+    assert run(_anew(found)) == f"machine:{SCOPE}"
     assert all(request.headers["metadata-flavor"] == "Google" for request in services.seen)
 
 
