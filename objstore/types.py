@@ -302,8 +302,12 @@ class AzureKeywords(TypedDict, total=False):
     account_key: str
     account_name: str
     authority_host: str
+    client_certificate_password: str
+    client_certificate_path: str | PathLike[str]
     client_id: str
     client_secret: str
+    client_send_certificate_chain: bool | str
+    connection_string: str
     credential_type: str
     disable_tagging: bool | str
     emulator_url: str

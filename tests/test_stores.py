@@ -259,14 +259,22 @@ def test_the_credential_of_a_google_store(tmp_path: Path) -> None:
     assert of(gcs(bearer_token="t", skip_signature=True)).source.name == "none"
 
 
+def source_of(store: Store) -> tuple[str, object]:
+    """Return where the credential comes from, and the credential where it is known at once."""
+    name, credential = of(store).source
+    return name, credential if isinstance(credential, (AccessToken, AccountKey, SharedAccess)) else None
+
+
 def test_the_credential_of_an_azure_store() -> None:
     client = {"client_id": "i", "tenant_id": "t"}
     signature = SharedAccess((("sv", "1"), ("sig", "a+b=")))
     sources: list[tuple[dict[str, Any], str, object]] = [
-        ({}, "managed_identity", None),
-        ({"client_id": "i"}, "managed_identity", None),
+        ({}, "default", None),
+        ({"client_id": "i"}, "default", None),
+        ({"object_id": "i"}, "managed_identity", None),
         ({"use_azure_cli": True}, "azure_cli", None),
         ({"sas_token": "?sv=1&sig=a+b%3D"}, "sas_token", signature),
+        ({**client, "client_certificate_path": "/f"}, "client_certificate", None),
         ({**client, "client_secret": "s"}, "client_secret", None),
         ({**client, "federated_token_file": "/f"}, "workload_identity", None),
         ({"account_key": ACCOUNT_KEY}, "access_key", AccountKey(ACCOUNT_KEY)),
@@ -285,11 +293,12 @@ def test_the_credential_of_an_azure_store() -> None:
     given: dict[str, Any] = {}
     for settings, name, credential in sources:  # each is stronger than the one before
         given |= settings
-        assert of(azure(**settings)).source == (name, credential)
-        assert of(azure(**given)).source == (name, credential)
+        assert source_of(azure(**settings)) == (name, credential)
+        assert source_of(azure(**given)) == (name, credential)
     for name, credential in (("access_key", AccountKey(ACCOUNT_KEY)), ("sas_token", signature), ("azure_cli", None)):
-        assert of(azure(**given, credential_type=name)).source == (name, credential)
-    assert of(azure(credential_type="azure_cli")).source == ("azure_cli", None)
+        assert source_of(azure(**given, credential_type=name)) == (name, credential)
+    assert source_of(azure(credential_type="azure_cli")) == ("azure_cli", None)
+    assert source_of(azure(**given, credential_type="anonymous")) == ("anonymous", None)
     assert of(azure(**given, skip_signature=True)).source == ("anonymous", None)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from objstore._core import encode_path
 from objstore.credentials.azure import AccountKey, SharedAccess, read_signature
+from objstore.credentials.azure_chain import azure_source, chosen_source
+from objstore.credentials.azure_connection_string import with_connection_string
 from objstore.credentials.token import AccessToken
 from objstore.exceptions import (
     ConfigurationError,
@@ -28,7 +30,7 @@ from objstore.providers.cloud.settings_only import SettingsOnly, Source
 from objstore.settings.options import RetryOptions, Settings, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 TABLE = Table("AzureStore", ("azure_storage_", "azure_"), AZURE_OPTIONS)
 
@@ -85,22 +87,6 @@ DIALECT = Dialect(
 )
 """Source: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes"""
 
-_SOURCES: dict[str, tuple[str, ...]] = {
-    "fabric": (
-        "fabric_session_token",
-        "fabric_token_service_url",
-        "fabric_workload_host",
-        "fabric_cluster_identifier",
-    ),
-    "bearer_token": ("token",),
-    "access_key": ("account_key",),
-    "workload_identity": ("federated_token_file", "client_id", "tenant_id"),
-    "client_secret": ("client_secret", "client_id", "tenant_id"),
-    "sas_token": ("sas_key",),
-    "azure_cli": ("use_azure_cli",),
-}
-"""Where credentials come from, the first choice first, and the settings each needs; the first of them asks for it."""
-
 
 def open_azure(
     settings: Settings, retry: RetryOptions, provider: Callable[[], object] | None, user_agent: str, prefix: str
@@ -117,12 +103,14 @@ def open_azure(
     Raises:
         ConfigurationError: The settings contradict each other, or one is missing.
     """
-    values = settings.values
+    given = settings.config.keys()
+    known = settings["skip_signature"] or provider is not None or settings["credential_type"] != "auto"
+    values = with_connection_string(settings.values, given, known=known)
     container = values["container_name"]
     if not container:
         raise ConfigurationError("AzureStore needs a container", hint="Give its name as the first argument.")
     origin, base = _address(values)
-    source = _source(values, provider)
+    source = _source(values, given, provider, user_agent)
     return SettingsOnly(DIALECT, origin, f"{base}/{encode_path(container).decode()}", source)
 
 
@@ -140,44 +128,20 @@ def _address(values: Any) -> tuple[str, str]:
     return f"https://{account}.blob.{domain}", ""
 
 
-def _source(values: Any, provider: Callable[[], object] | None) -> Source:
+def _source(values: Any, given: Collection[str], provider: Callable[[], object] | None, user_agent: str) -> Source:
     """Return who we are."""
-    if values["skip_signature"]:
+    if values["skip_signature"] or values["credential_type"] == "anonymous":
         return Source("anonymous")
     if provider is not None:
         return Source("provider", provider)
-    name = _chosen(values) if values["credential_type"] == "auto" else _wanted(values, values["credential_type"])
+    name = chosen_source(values, given)
     if name == "bearer_token":
         return Source(name, AccessToken(values["token"]))
     if name == "access_key":
         return Source(name, AccountKey(values["account_key"] or EMULATOR_KEY))
     if name == "sas_token":
         return Source(name, SharedAccess(_signature(values["sas_key"])))
-    return Source(name)
-
-
-def _chosen(values: Any) -> str:
-    """Return the first source whose settings are all there; one that is asked for must have all."""
-    for name, needed in _SOURCES.items():
-        if all(values[setting] for setting in needed):
-            return name
-    if values["use_emulator"]:
-        return "access_key"
-    for name, needed in _SOURCES.items():
-        if values[needed[0]]:
-            return _wanted(values, name)
-    return "managed_identity"
-
-
-def _wanted(values: Any, name: str) -> str:
-    """Return the source that was asked for."""
-    missing = [setting for setting in _SOURCES.get(name, ()) if not values[setting]]
-    if missing and name != "azure_cli":
-        raise ConfigurationError(
-            f"AzureStore has half a credential: for {name}, {' and '.join(missing)} is missing",
-            hint=f"Give {' and '.join(missing)} too.",
-        )
-    return name
+    return Source(name, azure_source(name, values, given, user_agent))
 
 
 def _signature(text: str) -> tuple[tuple[str, str], ...]:
