@@ -104,8 +104,9 @@ def with_connection_string(values: Mapping[str, Any], given: Collection[str], *,
     if not text or (known and "connection_string" not in given):
         return values
     said = _settings(read_connection_string(text))
+    strong = given if "connection_string" in given else {*said} - {"emulator_url"} | {*given}
     for name, value in said.items():
-        if values[name] and values[name] != value:
+        if values[name] and values[name] != value and name in strong:
             raise ConfigurationError(f"connection_string and {name} contradict each other", hint="Give one of them.")
     others = [name for name in _CREDENTIALS if values[name] and name not in said]
     if others and {"account_key", "sas_key"} & said.keys():
