@@ -39,6 +39,7 @@ SAMPLES: dict[str, object] = {
     "checksum_algorithm": "sha256",
     "conditional_put": "disabled",
     "copy_if_not_exists": "multipart",
+    "connection_string": "AccountName=account;AccountKey=cGxhbnRlZA==",
     "credential_type": "azure_cli",
     "default_headers": {"X-A": "b"},
     "encryption_key": PLANTED,
@@ -59,8 +60,12 @@ SAMPLES: dict[str, object] = {
 
 BESIDE: dict[str, dict[str, object]] = {
     "allow_http": {"endpoint": "http://e.example", "base_url": "http://e.example", "url": "http://e.example"},
+    "authority_host": {"client_id": "c", "client_secret": "s", "tenant_id": "t"},
+    "client_certificate_password": {"client_certificate_path": "/f", "client_id": "c", "tenant_id": "t"},
+    "client_certificate_path": {"client_id": "c", "tenant_id": "t"},
     "client_id": {"client_secret": "s", "tenant_id": "t"},
     "client_secret": {"client_id": "c", "tenant_id": "t"},
+    "client_send_certificate_chain": {"client_certificate_path": "/f", "client_id": "c", "tenant_id": "t"},
     "emulator_url": {"use_emulator": True},
     "secret_access_key": {"access_key_id": "k"},
     "session_token": {"access_key_id": "k", "secret_access_key": "s"},

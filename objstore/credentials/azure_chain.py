@@ -119,7 +119,35 @@ def azure_source(
         "azure_developer_cli": lambda: CommandLine(AZD, tenant),
         "default": lambda: DefaultChain(values, web),
     }
-    return makers[name]() if name in makers else None
+    if name not in makers:
+        return None
+    return makers[name]() if name == "default" else Single(makers[name]())
+
+
+class Single:
+    """A source that is the only one to be asked: that it has nothing is an error.
+
+    Args:
+        source: The source.
+    """
+
+    refresh_threshold = REFRESH_THRESHOLD
+
+    def __init__(self, source: Source[AccessToken]) -> None:
+        self.name = source.name
+        self._source = source
+
+    def fetch(self) -> Plan[AccessToken]:
+        """Ask it.
+
+        Raises:
+            BaseError: It has no token, or fails.
+        """
+        try:
+            return (yield from self._source.fetch())
+        except AbsentError as error:
+            text = f"The credential {self.name} gave no token: {error}"
+            raise UnauthenticatedError(text, status=error.status, code=error.code) from None
 
 
 def _fabric(values: Mapping[str, Any], web: Web) -> FabricSession:
@@ -181,7 +209,7 @@ class DefaultChain:
     def __init__(self, values: Mapping[str, Any], web: Web) -> None:
         self._values = values
         self._web = web
-        self._found: Source[AccessToken] | None = None
+        self._found: Single | None = None
         self.name = "default"
 
     def fetch(self) -> Plan[AccessToken]:
@@ -201,7 +229,7 @@ class DefaultChain:
             except AbsentError as error:
                 reasons.append(f"{link.name}: {error}")
             else:
-                self._found, self.name = source, source.name
+                self._found, self.name = Single(source), source.name
                 return token
         raise UnauthenticatedError(
             f"There is no credential of Azure's. account_key, sas_token and token are not set; {'; '.join(reasons)}",

@@ -25,7 +25,7 @@ from objstore.credentials.azure_answers import (
 )
 from objstore.credentials.azure_pinned import send_pinned
 from objstore.credentials.google_web import Limits
-from objstore.exceptions import ConfigurationError, UnauthenticatedError
+from objstore.exceptions import BaseError, ConfigurationError, UnauthenticatedError
 from objstore.plans.effects import Call, Sleep
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from objstore.credentials.azure_answers import Said
     from objstore.credentials.google_web import Web
     from objstore.credentials.token import AccessToken
-    from objstore.exceptions import BaseError
     from objstore.plans.effects import Plan
 
 _IMDS = "http://169.254.169.254"
@@ -208,8 +207,12 @@ class MachineIdentity:
             probed = yield from self._web.try_to_ask("GET", url, limits=_PROBE)
             if probed.error is not None:
                 raise AbsentError(f"the metadata service {url} does not answer: {probed.error}")
-        reply = yield from self._ask_patiently(_joined(url, self._query("2018-02-01", resource_id="msi_res_id")))
-        return token_of("The metadata service", _answered("The metadata service", url, said(reply), []))
+        url = _joined(url, self._query("2018-02-01", resource_id="msi_res_id"))
+        answer = said((yield from self._ask_patiently(url)))
+        try:
+            return token_of("The metadata service", read("The metadata service", url, answer, []))
+        except BaseError as error:  # whatever it is, this may be no machine of Azure's
+            raise _absent(error) from None
 
     def _ask_patiently(self, url: str) -> Plan[Reply]:
         """Ask as often as the service may fail while it is being set up or updated."""

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from objstore.credentials import azure_commands
-from objstore.credentials.azure_answers import AbsentError, moment, token_of
+from objstore.credentials.azure_answers import moment, token_of
 from objstore.credentials.azure_chain import azure_source, chosen_source
 from objstore.credentials.azure_connection_string import read_connection_string
 from objstore.credentials.azure_fabric import token_end
@@ -275,7 +275,7 @@ def program(folder: Path, name: str, script: str) -> None:
 def test_a_program_is_ended_with_what_it_has_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(azure_commands, "SECONDS", 0.5)
     program(tmp_path, "az", f"sleep 1000 & echo $! > {tmp_path}/pid; wait")
-    with pytest.raises(AbsentError, match="took more than"):
+    with pytest.raises(UnauthenticatedError, match="azure_cli gave no token: az took more than"):
         fetched(credential_type="azure_cli")
     pid = int((tmp_path / "pid").read_text())
     until = time.monotonic() + 60
@@ -286,7 +286,7 @@ def test_a_program_is_ended_with_what_it_has_started(tmp_path: Path, monkeypatch
 
 def test_a_program_is_no_shell_command(tmp_path: Path) -> None:
     program(tmp_path, "az", f'printf "%s\\n" "$@" > {tmp_path}/arguments; pwd > {tmp_path}/folder; exit 1')
-    with pytest.raises(AbsentError, match="ended with status 1"):
+    with pytest.raises(UnauthenticatedError, match="ended with status 1"):
         fetched(credential_type="azure_cli", tenant_id="a; touch b")
     assert (tmp_path / "arguments").read_text().splitlines()[-2:] == ["--tenant", "a; touch b"]
     assert (tmp_path / "folder").read_text() == "/\n"
