@@ -58,6 +58,13 @@ SAMPLES: dict[str, object] = {
 }
 """A value other than the default, where the kind of the setting does not give one."""
 
+FABRIC = (
+    "fabric_cluster_identifier",
+    "fabric_session_token",
+    "fabric_token_service_url",
+    "fabric_workload_host",
+)
+
 BESIDE: dict[str, dict[str, object]] = {
     "allow_http": {"endpoint": "http://e.example", "base_url": "http://e.example", "url": "http://e.example"},
     "authority_host": {"client_id": "c", "client_secret": "s", "tenant_id": "t"},
@@ -67,6 +74,7 @@ BESIDE: dict[str, dict[str, object]] = {
     "client_secret": {"client_id": "c", "tenant_id": "t"},
     "client_send_certificate_chain": {"client_certificate_path": "/f", "client_id": "c", "tenant_id": "t"},
     "emulator_url": {"use_emulator": True},
+    **{name: {each: "https://h" for each in FABRIC if each != name} for name in FABRIC},
     "secret_access_key": {"access_key_id": "k"},
     "session_token": {"access_key_id": "k", "secret_access_key": "s"},
     "skip_signature": {"access_key_id": "k", "secret_access_key": "s", "bearer_token": "t", "token": "t"},

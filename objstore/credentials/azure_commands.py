@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -157,25 +157,23 @@ def _run(command: list[str], program: Program) -> tuple[int, bytes, bytes]:
         )
     except OSError as error:
         raise AbsentError(f"{program.name} cannot be run: {error.strerror}") from None
-    try:
-        out, told = process.communicate(timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        raise AbsentError(f"{program.name} took more than {SECONDS:g} seconds") from None
-    finally:
-        _end_all(process)
+    with process:
+        try:
+            out, told = process.communicate(timeout=SECONDS)
+        except BaseException as error:
+            _end_all(process)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise AbsentError(f"{program.name} took more than {SECONDS:g} seconds") from None
+            raise
     return process.returncode, out, told
 
 
 def _end_all(process: subprocess.Popen[bytes]) -> None:
-    """End a program that has not ended, and what it has started."""
-    if process.poll() is None:
-        if hasattr(os, "killpg"):
+    """End a program and what it has started, which may go on where it has ended."""
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.kill()
-        process.wait()
-    for pipe in (process.stdout, process.stderr):
-        if pipe is not None:
-            pipe.close()
+    process.kill()
 
 
 def _why(program: Program, status: int, told: bytes) -> str:

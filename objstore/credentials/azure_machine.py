@@ -115,10 +115,12 @@ class MachineIdentity:
         endpoint, header = self._endpoint, environment.get("IDENTITY_HEADER")
         if endpoint and header and environment.get("IDENTITY_SERVER_THUMBPRINT"):
             return (yield from self._service_fabric(endpoint, header, environment["IDENTITY_SERVER_THUMBPRINT"]))
-        if endpoint and (header or endpoint != environment.get("IDENTITY_ENDPOINT")):
+        if endpoint and header:
             return (yield from self._app_service(endpoint, header))
         if endpoint and environment.get("IMDS_ENDPOINT"):
             return (yield from self._arc(endpoint))
+        if endpoint and not environment.get("IDENTITY_ENDPOINT"):  # it was given
+            return (yield from self._app_service(endpoint, None))
         if endpoint:
             raise AbsentError("IDENTITY_ENDPOINT is set, and neither IDENTITY_HEADER nor IMDS_ENDPOINT is")
         if environment.get("MSI_ENDPOINT"):

@@ -200,7 +200,8 @@ class Cloud:
         return token(f"machine:{chosen(request.query, 'client_id', 'object_id', 'msi_res_id')}")
 
     def app_service(self, request: Request) -> Answer:
-        require(request.headers.get("x-identity-header") == IDENTITY_HEADER, "header")
+        require(request.headers.get("metadata") == "true", "metadata")
+        require(request.headers.get("x-identity-header", IDENTITY_HEADER) == IDENTITY_HEADER, "header")
         require(request.query["api-version"] == "2019-08-01" and request.query["resource"] == RESOURCE, "query")
         status, headers, fields = token(f"app:{chosen(request.query, 'client_id', 'object_id', 'mi_res_id')}")
         del fields["expires_in"]

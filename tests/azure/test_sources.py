@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import pickle
 import stat
 import subprocess
 import sys
@@ -20,8 +22,9 @@ from objstore.credentials.azure_answers import moment, token_of
 from objstore.credentials.azure_chain import azure_source, chosen_source
 from objstore.credentials.azure_connection_string import read_connection_string
 from objstore.credentials.azure_fabric import token_end
+from objstore.credentials.current import Credentials
 from objstore.exceptions import BaseError, ConfigurationError, NotSupportedError, UnauthenticatedError
-from objstore.plans.run import run
+from objstore.plans.run import arun, run
 from objstore.providers.cloud.azure import TABLE, open_azure
 from objstore.settings.options import RetryOptions, parse
 from objstore.store import AzureStore
@@ -200,6 +203,8 @@ def test_app_service_is_told_which_identity(
     monkeypatch.setenv("IDENTITY_HEADER", IDENTITY_HEADER)
     token = fetched(credential_type="managed_identity", msi_endpoint=f"{plain}/app", **chosen)
     assert token.token == f"planted-token:app:{told}"
+    monkeypatch.delenv("IDENTITY_HEADER")
+    assert fetched(msi_endpoint=f"{plain}/app", **chosen).token == token.token
 
 
 @pytest.mark.parametrize(("name", "told"), [("object_id", "object_id"), ("msi_resource_id", "msi_res_id")])
@@ -272,9 +277,10 @@ def program(folder: Path, name: str, script: str) -> None:
     file.chmod(file.stat().st_mode | stat.S_IXUSR)
 
 
-def test_a_program_is_ended_with_what_it_has_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(azure_commands, "SECONDS", 0.5)
-    program(tmp_path, "az", f"sleep 1000 & echo $! > {tmp_path}/pid; wait")
+@pytest.mark.parametrize("end", ["wait", "exit 0"])
+def test_a_program_is_ended_with_what_it_has_started(end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(azure_commands, "SECONDS", 3.0)
+    program(tmp_path, "az", f"sleep 1000 & echo $! > {tmp_path}/pid; {end}")
     with pytest.raises(UnauthenticatedError, match="azure_cli gave no token: az took more than"):
         fetched(credential_type="azure_cli")
     pid = int((tmp_path / "pid").read_text())
@@ -406,3 +412,45 @@ def test_nothing_contradicts_a_connection_string(monkeypatch: pytest.MonkeyPatch
     assert provider(account_name="b", skip_signature=True).source.name == "anonymous"
     assert provider(account_name="b", credential_type="azure_cli").source.name == "azure_cli"
     assert "planted" not in repr(AzureStore("c", account_name="b", account_key=KEY))
+
+
+# --- secrets
+
+
+def test_no_secret_is_shown_or_kept(
+    entra: Proxy, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level("DEBUG")
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", SECRET)
+    monkeypatch.setenv("AZURE_CLIENT_ID", APP)
+    monkeypatch.setenv("AZURE_TENANT_ID", TENANT)
+    settings = parse(TABLE, keywords={"container_name": "c", **by(entra)}, environment=os.environ)
+    source = azure_source("default", settings.values, settings.config.keys(), "us")
+    credentials = Credentials(source=source)
+    assert run(credentials.refresh())
+    assert credentials.source == "client_secret"
+    assert credentials.current is not None
+    assert "planted" in credentials.current.token
+    shown = [repr(each) for each in (source, credentials, credentials.current, settings)]
+    assert "planted" not in "".join(shown) + caplog.text
+    store = AzureStore("c", account_name="a", connection_string=f"AccountName=a;AccountKey={KEY}")
+    assert KEY not in repr(store)
+    assert b"planted" not in pickle.dumps(AzureStore("c", account_name="a"))
+
+
+def test_tasks_share_a_token(entra: Proxy, cloud: Cloud) -> None:
+    settings = parse(TABLE, keywords={**APPLICATION, "client_secret": SECRET, **by(entra)})
+    credentials = Credentials(source=azure_source("client_secret", settings.values, settings.config.keys(), "us"))
+
+    async def together() -> None:
+        await asyncio.gather(*(arun(credentials.refresh()) for _ in range(20)))
+
+    asyncio.run(together())
+    assert credentials.current is not None
+    assert len(cloud.seen) == 1
+
+
+def test_half_a_platform_is_no_machine(plain: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{plain}/app")
+    with pytest.raises(UnauthenticatedError, match="neither IDENTITY_HEADER nor IMDS_ENDPOINT"):
+        fetched(credential_type="managed_identity")
