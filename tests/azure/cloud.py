@@ -118,11 +118,13 @@ class Cloud:
     Args:
         machine: What the metadata service does: ``good``, ``none`` (no identity), ``slow`` (404 twice, then good).
         arc: The file that Arc names.
+        old_agent: Whether Arc's agent knows the machine's own identity only.
         seen: The requests.
     """
 
     machine: str = "good"
     arc: str = ""
+    old_agent: bool = False
     seen: list[Request] = field(default_factory=list)
     tried: int = 0
 
@@ -212,7 +214,7 @@ class Cloud:
         require(request.query["api-version"] == "2020-06-01" and request.query["resource"] == RESOURCE, "query")
         if request.headers.get("authorization") != f"Basic {ARC_KEY}":
             return 401, {"WWW-Authenticate": f"Basic realm={self.arc}"}, {}
-        client = request.query.get("client_id")
+        client = None if self.old_agent else request.query.get("client_id")
         return token(f"arc:{client}", **({"client_id": client.upper()} if client else {}))
 
     def cloud_shell(self, request: Request) -> Answer:

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from objstore.credentials import azure_commands
-from objstore.credentials.azure_answers import moment, token_of
+from objstore.credentials import azure_commands, azure_machine
+from objstore.credentials.azure_answers import masked, moment, token_of
 from objstore.credentials.azure_chain import azure_source, chosen_source
 from objstore.credentials.azure_connection_string import read_connection_string
 from objstore.credentials.azure_fabric import token_end
@@ -30,6 +30,7 @@ from objstore.settings.options import RetryOptions, parse
 from objstore.store import AzureStore
 from tests.azure.cloud import (
     APP,
+    ARC_KEY,
     HOSTS,
     IDENTITY_HEADER,
     LIFE,
@@ -215,6 +216,54 @@ def test_the_metadata_service_is_told_which_identity(
     assert fetched(**{name: "i"}).token == f"planted-token:machine:{told}=i"
     with pytest.raises(ConfigurationError, match="each name an identity"):
         fetched(object_id="o", msi_resource_id="r")
+
+
+@pytest.fixture
+def arc(plain: str, cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make this a machine of Arc's; return the folder of its keys."""
+    folder = tmp_path / "tokens"
+    folder.mkdir()
+    monkeypatch.setattr(azure_machine, "ARC_FOLDER", str(folder))
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{plain}/arc")
+    monkeypatch.setenv("IMDS_ENDPOINT", plain)
+    cloud.arc = str(folder / "a.key")
+    (folder / "a.key").write_text(ARC_KEY)
+    return folder
+
+
+def test_arc_is_to_say_whose_its_token_is(arc: Path, cloud: Cloud) -> None:
+    assert fetched().token == "planted-token:arc:None"
+    assert fetched(credential_type="managed_identity", client_id=APP).token == f"planted-token:arc:{APP}"
+    cloud.old_agent = True
+    with pytest.raises(UnauthenticatedError, match="did not say that its token is of the client_id"):
+        fetched(credential_type="managed_identity", client_id=APP)
+
+
+def test_arc_is_shown_only_its_own_files(arc: Path, cloud: Cloud) -> None:
+    for name in ("../b.key", "deeper/b.key", "b.txt", ".key"):
+        file = arc / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(ARC_KEY)
+        cloud.arc = str(file)
+        with pytest.raises(UnauthenticatedError, match="is not one of"):
+            fetched()
+    assert not [request for request in cloud.seen if "authorization" in request.headers]
+    cloud.arc = str(arc / "large.key")
+    Path(cloud.arc).write_text("planted" * 600)
+    with pytest.raises(UnauthenticatedError, match="more than 4096 bytes") as caught:
+        fetched()
+    assert "planted" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["http://login.example", "http://127.0.0.1:1", "https://u:p@h", "https://h/?a", "a b"])
+def test_secrets_go_to_https_only(host: str) -> None:
+    with pytest.raises(ConfigurationError, match="authority_host"):
+        fetched(**APPLICATION, client_secret=SECRET, authority_host=host, allow_http=True)
+
+
+def test_tokens_in_what_others_say_are_masked() -> None:
+    text = masked(f"no {jwt({'a': 1}).replace('e30', 'eyJ9')} and a+b%2Bc", ["a+b+c", "+b%2Bc"])
+    assert text == "no *** and a***"
 
 
 def fabric(url: str, **more: object) -> dict[str, object]:
