@@ -301,6 +301,7 @@ class AzureKeywords(TypedDict, total=False):
 
     account_key: str
     account_name: str
+    api_version: str
     authority_host: str
     client_id: str
     client_secret: str

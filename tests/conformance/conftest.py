@@ -39,6 +39,13 @@ NO_BUCKET = {
 
 CANNOT = {
     "azurite": {
+        "an end to signed URLs": "what the key of an account signs may be good for years",
+        "backslashes": "Azure takes a backslash for a slash: such keys are refused",
+        "conditions on what is gone": "Azurite answers a read with If-Match by 412 where there is nothing",
+        "counted parts": "the ETags of Azure do not tell of how many parts an object is",
+        "dashes in the names of metadata": "Azure takes letters, digits and underscores alone",
+        "listings of what no document can hold": "Azurite fails to list keys with control characters",
+        "ranges that begin at the end": "Azurite answers a range that begins behind the last byte by 206",
         "versions": "Azurite keeps no versions",
     },
     "local": {

@@ -108,6 +108,7 @@ def open_azure(
         encode_path(container).decode(),
         identity,
         key_headers=_customer_key(values, origin),
+        default_type=values["default_content_type"],
         tagging=not values["disable_tagging"],
         lists_from=_ACCOUNT_HOST.fullmatch(urlsplit(origin).hostname or "") is not None,
     )

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from objstore.credentials.azure import SharedAccess
-from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError, PreconditionError
+from objstore.exceptions import BaseError, InvalidPathError, InvalidRangeError, NotFoundError, PreconditionError
 from objstore.http.shape import Shape
-from objstore.interface.values import WHOLE, Conditions, Fetched, Range, WriteOptions
+from objstore.interface.values import WHOLE, Conditions, Fetched, Range, Reads, WriteOptions
 from objstore.interface.versions import pinned
 from objstore.providers.cloud.azure_documents import FOLDER
 from objstore.providers.cloud.documents import Documents
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from objstore._core import Reply
     from objstore.credentials.storage_account import StorageAccount
+    from objstore.http.exchange import Exchange
     from objstore.http.service import Service
     from objstore.plans.effects import Plan
     from objstore.types import ObjectMeta
@@ -39,15 +40,26 @@ class Blobs(Documents):
         base: The path of the container, percent-encoded.
         identity: Who we are, as the service knows it.
         key_headers: The headers with the caller's own encryption key.
+        default_type: The Content-Type of what is written without one.
         tagging: Whether the account takes tags.
     """
 
     has_outer_slashes = True
 
     def __init__(
-        self, service: Service, base: str, identity: StorageAccount, *, key_headers: Mapping[str, str], tagging: bool
+        self,
+        service: Service,
+        base: str,
+        identity: StorageAccount,
+        *,
+        key_headers: Mapping[str, str],
+        default_type: str | None,
+        tagging: bool,
     ) -> None:
-        super().__init__(service, base, read_headers=key_headers, write_headers=key_headers, tagging=tagging)
+        named = {service.dialect.written["Content-Type"]: default_type} if default_type else {}
+        super().__init__(
+            service, base, read_headers=key_headers, write_headers={**key_headers, **named}, tagging=tagging
+        )
         self.identity = identity
         self.takes_batches = True  # some accounts refuse them
 
@@ -82,6 +94,31 @@ class Blobs(Documents):
             )
         return super().meta(key, reply, size)
 
+    def _attributes(self, reply: Reply) -> dict[str, str]:
+        """Return the attributes that a reply tells; a tier that nobody has set, and that a GET does not tell, is none."""
+        found = super()._attributes(reply)
+        if reply.headers.get("x-ms-access-tier-inferred") == "true":
+            found.pop("Storage-Class", None)
+        return found
+
+    def _attributes(self, reply: Reply) -> dict[str, str]:
+        """Return the attributes that a reply tells; a tier that nobody has set is none, as a GET does not tell it."""
+        found = super()._attributes(reply)
+        if reply.headers.get("x-ms-access-tier-inferred") == "true":
+            found.pop("Storage-Class", None)
+        return found
+
+    def _add_reads(self, exchange: Exchange, reads: Reads, tail: bytes) -> None:
+        if any("\\" in key for key in reads.keys):
+            for key in reads.keys:
+                _check(key)
+        super()._add_reads(exchange, reads, tail)
+
+    def path(self, key: str) -> bytes:
+        """Return the path of a key, percent-encoded; of the container itself, where there is none."""
+        _check(key)
+        return super().path(key)
+
     # --- writing
 
     def put_headers(self, options: WriteOptions) -> dict[str, str]:
@@ -99,3 +136,9 @@ class Blobs(Documents):
         signer = self.identity.signer(Shape("GET", {}), self.service.host, {})
         shared = isinstance(self.identity.credentials.current, SharedAccess)
         return f"{url}?{signer.query.decode()}" if signer is not None and shared else url
+
+
+def _check(key: str) -> None:
+    """Raise if the service would take a key for another."""
+    if "\\" in key:
+        raise InvalidPathError(f"{key!r} has a backslash, which Azure takes for a slash", hint="Use another character.")

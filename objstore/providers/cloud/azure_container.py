@@ -44,6 +44,7 @@ class Container(Blobs):
         name: The container's name, percent-encoded.
         identity: Who we are, as the service knows it.
         key_headers: The headers with the caller's own encryption key.
+        default_type: The Content-Type of what is written without one.
         tagging: Whether the account takes tags.
         lists_from: Whether the service is known to begin a listing where it is told to.
     """
@@ -56,10 +57,12 @@ class Container(Blobs):
         identity: StorageAccount,
         *,
         key_headers: Mapping[str, str],
+        default_type: str | None,
         tagging: bool,
         lists_from: bool,
     ) -> None:
-        super().__init__(service, f"{above}/{name}", identity, key_headers=key_headers, tagging=tagging)
+        base = f"{above}/{name}"
+        super().__init__(service, base, identity, key_headers=key_headers, default_type=default_type, tagging=tagging)
         self._lists_from = lists_from
         self._delegation = DelegationKeys(service, above)
 

@@ -48,7 +48,6 @@ DIALECT = Dialect(
         "BlobNotFound": Row(NotFoundError, "there is no such object"),
         "BlobImmutableDueToPolicy": Row(PermissionDeniedError, "a policy keeps the blob from being changed"),
         "CannotVerifyCopySource": Row(GenericError, "the service cannot read what is to be copied"),
-        "ConditionNotMet": Row(PreconditionError, "a precondition does not hold"),
         "ContainerBeingDeleted": Row(NotFoundError, "the container is being deleted"),
         "ContainerDisabled": Row(PermissionDeniedError, "the container is disabled"),
         "ContainerNotFound": Row(NotFoundError, "there is no such container"),

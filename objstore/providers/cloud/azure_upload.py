@@ -54,7 +54,9 @@ class BlockUpload(Exchange):
         self._unique = os.urandom(16)
 
     def add_part(self, part: Source) -> None:
-        """Send one more block."""
+        """Send one more block; the service takes no empty ones, and an object may be of none."""
+        if not part.size:
+            return
         query = [("comp", "block"), ("blockid", self._id(self.total))]
         self.add(self._blobs.target(self._key, query), body=part.data)
 
