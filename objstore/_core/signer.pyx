@@ -185,7 +185,7 @@ cdef void finish_hmac(SignerC* signer, uint8_t* state, uint8_t* digest) noexcept
 
 
 cdef void feed_query(uint8_t* state, const char* at, const char* end) noexcept nogil:
-    """Hash a sorted query as a canonicalized resource has it: a line for each name, its values decoded."""
+    """Hash a sorted query as a canonicalized resource has it: a line for each name, small, its values decoded."""
     cdef const char* before = NULL
     cdef size_t length = 0
     cdef const char* stop
@@ -201,13 +201,22 @@ cdef void feed_query(uint8_t* state, const char* at, const char* end) noexcept n
             crypto.SHA256_Update(state, b",", 1)
         else:
             crypto.SHA256_Update(state, b"\n", 1)
-            feed_decoded(state, at, equals)
+            feed_name(state, at, equals)
             crypto.SHA256_Update(state, b":", 1)
         before = at
         length = equals - at
         if equals < stop:
             feed_decoded(state, equals + 1, stop)
         at = stop + 1
+
+
+cdef void feed_name(uint8_t* state, const char* at, const char* end) noexcept nogil:
+    """Hash the name of a parameter in small letters."""
+    cdef char letter
+    while at < end:
+        letter = at[0] | 0x20 if c"A" <= at[0] <= c"Z" else at[0]
+        crypto.SHA256_Update(state, &letter, 1)
+        at += 1
 
 
 cdef void feed_decoded(uint8_t* state, const char* at, const char* end) noexcept nogil:

@@ -95,13 +95,6 @@ class Blobs(Documents):
         return super().meta(key, reply, size)
 
     def _attributes(self, reply: Reply) -> dict[str, str]:
-        """Return the attributes that a reply tells; a tier that nobody has set, and that a GET does not tell, is none."""
-        found = super()._attributes(reply)
-        if reply.headers.get("x-ms-access-tier-inferred") == "true":
-            found.pop("Storage-Class", None)
-        return found
-
-    def _attributes(self, reply: Reply) -> dict[str, str]:
         """Return the attributes that a reply tells; a tier that nobody has set is none, as a GET does not tell it."""
         found = super()._attributes(reply)
         if reply.headers.get("x-ms-access-tier-inferred") == "true":
