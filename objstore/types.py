@@ -301,6 +301,7 @@ class AzureKeywords(TypedDict, total=False):
 
     account_key: str
     account_name: str
+    api_version: str
     authority_host: str
     client_certificate_password: str
     client_certificate_path: str | PathLike[str]

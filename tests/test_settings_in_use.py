@@ -34,6 +34,7 @@ PLANTED = base64.b64encode(bytes(32)).decode()
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 SAMPLES: dict[str, object] = {
+    "api_version": "2025-01-05",
     "authority_host": "https://login.example",
     "account_key": PLANTED,
     "checksum_algorithm": "sha256",
@@ -108,7 +109,18 @@ REFUSED = {
 }
 """What this version does not do, and says so."""
 
-NO_REQUESTS = (GCS, AZURE)
+NOBODY_ASKS = {
+    "authority_host",
+    "fabric_cluster_identifier",
+    "fabric_token_service_url",
+    "fabric_workload_host",
+    "msi_endpoint",
+    "msi_resource_id",
+    "object_id",
+}
+"""What sources of Azure's credentials will read, none of which is asked yet: a store without another one says so."""
+
+NO_REQUESTS = (GCS,)
 HTTP = "HTTPStore"
 Maker = BucketKind | str
 
@@ -199,6 +211,8 @@ def test_a_setting_is_used_or_refused(maker: Maker, option: Option) -> None:
     elif makes_no_difference(maker, option):
         if maker in NO_REQUESTS:
             pytest.skip(f"{table_of(maker).store} sends no requests yet")
+        if maker is AZURE and option.name in NOBODY_ASKS:
+            pytest.xfail("the source that reads it is not asked yet")
         pytest.fail(f"nothing reads {option.name}")
 
 

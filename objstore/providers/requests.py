@@ -286,7 +286,8 @@ class Requests:
         for name, value in options.attributes.items():
             if not value.isascii():
                 raise ValueError(f"the attribute {name!r} = {value!r} is not ASCII, and services mangle it: encode it")
-            headers[self._header(name) if name in RESERVED else dialect.metadata + name] = value
+            set_by = dialect.written.get(name) or self._header(name)
+            headers[set_by if name in RESERVED else dialect.metadata + name] = value
         if options.tags and self._tagging:
             headers[dialect.tags] = urlencode(options.tags, quote_via=quote)
         return headers

@@ -9,7 +9,7 @@ https://learn.microsoft.com/python/api/azure-identity/azure.identity.environment
 from __future__ import annotations
 
 from objstore.settings.options import Option
-from objstore.settings.value_types import BASE64, BASE64_OF_32_BYTES, BOOL, URL, choice
+from objstore.settings.value_types import BASE64, BASE64_OF_32_BYTES, BOOL, URL, choice, matching
 
 _CREDENTIALS = (
     "account_key",
@@ -98,6 +98,12 @@ AZURE_OPTIONS = (
     ),
     Option("skip_signature", "Send requests without a credential, for public containers.", BOOL, False),
     Option("endpoint", "The URL of the account's blob service, if it is not the usual one.", URL),
+    Option(
+        "api_version",
+        "The version of the service that requests are written for, as a date.",
+        matching("a date such as 2023-11-03", r"20\d\d-\d\d-\d\d"),
+        "2023-11-03",
+    ),
     Option("use_fabric_endpoint", "The account is a workspace of Microsoft Fabric (OneLake).", BOOL, False),
     Option("use_emulator", "Use the emulator Azurite on this machine.", BOOL, False),
     Option(
