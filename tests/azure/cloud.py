@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 HOSTS = ("login.microsoftonline.com", "login.microsoftonline.us")
+BLOBS = "account.blob.core.windows.net"
 TENANT = "11111111-2222-3333-4444-555555555555"
 APP = "66666666-7777-8888-9999-000000000000"
 SECRET = "planted~client/secret+with&signs"
@@ -136,12 +137,15 @@ class Cloud:
         except (RefusedError, KeyError, ValueError) as error:
             words = f"AADSTS1: {type(error).__name__} {error} {request.body.decode()} Trace ID: 1"
             status, headers, reply = 400, {}, {"error": "invalid_request", "error_description": words}
-        return status, headers, json.dumps(reply).encode()
+        return status, headers, reply if isinstance(reply, bytes) else json.dumps(reply).encode()
 
     def service(self, request: Request) -> Answer:
         """Find the service that a request is for."""
         if request.host.partition(":")[0] in HOSTS:
             return self.entra(request)
+        if request.host == BLOBS:
+            require(request.headers["authorization"].startswith("Bearer planted-token:"), "token")
+            return 200, {"ETag": '"1"', "Last-Modified": "Wed, 01 Jan 2025 00:00:00 GMT"}, b"content"
         if request.path.startswith("/proxy/"):
             request.path = request.path.removeprefix("/proxy")
             return self.entra(request, f"https://{HOSTS[0]}")

@@ -31,6 +31,7 @@ from objstore.store import AzureStore
 from tests.azure.cloud import (
     APP,
     ARC_KEY,
+    BLOBS,
     HOSTS,
     IDENTITY_HEADER,
     LIFE,
@@ -74,7 +75,7 @@ def plain(cloud: Cloud) -> Iterator[str]:
 
 @pytest.fixture
 def entra(plain: str, tmp_path: Path) -> Iterator[Proxy]:
-    with standing_in(dict.fromkeys(HOSTS, plain), tmp_path) as proxy:
+    with standing_in(dict.fromkeys((*HOSTS, BLOBS), plain), tmp_path) as proxy:
         yield proxy
 
 
@@ -490,6 +491,24 @@ def test_no_secret_is_shown_or_kept(
     store = AzureStore("c", account_name="a", connection_string=f"AccountName=a;AccountKey={KEY}")
     assert KEY not in repr(store)
     assert b"planted" not in pickle.dumps(AzureStore("c", account_name="a"))
+
+
+def test_a_store_asks_for_a_token_once(entra: Proxy, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", SECRET)
+    monkeypatch.setenv("AZURE_CLIENT_ID", APP)
+    monkeypatch.setenv("AZURE_TENANT_ID", TENANT)
+    store = AzureStore("c", account_name="account", client_options=by(entra))
+    for _ in range(3):
+        assert bytes(store.get("a").bytes()) == b"content"
+    assert [request.host for request in cloud.seen] == [HOSTS[0], BLOBS, BLOBS, BLOBS]
+
+
+def test_a_store_that_is_nobody_sends_nothing(entra: Proxy, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "dev")
+    store = AzureStore("c", account_name="account", client_options=by(entra))
+    with pytest.raises(UnauthenticatedError, match=r"AzureCliCredential: there is no program az on PATH; .*az login"):
+        store.get("a")
+    assert cloud.seen == []
 
 
 def test_tasks_share_a_token(entra: Proxy, cloud: Cloud) -> None:
