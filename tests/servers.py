@@ -27,6 +27,11 @@ ACTIONS = '["iam:*", "s3:*", "sts:*"]'
 POLICY = f'{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": {ACTIONS}, "Resource": "*"}}]}}'
 
 
+AZURE_VERSION = "2023-11-03"
+AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+"""The key of every Azurite."""
+
+
 class UnavailableError(Exception):
     """A server cannot run here. The message says why."""
 
@@ -77,6 +82,22 @@ class WebDavServer:
     url: str
     username: str
     password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AzureServer:
+    """A running Azurite, and the one account that it has."""
+
+    name: str
+    endpoint: str
+    account_name: str
+    account_key: str = field(repr=False)
+
+    def client(self) -> Any:
+        """Return the vendor's client of the account, without retries."""
+        from azure.storage.blob import BlobServiceClient
+
+        return BlobServiceClient(self.endpoint, self.account_key, retry_total=0, api_version=AZURE_VERSION)
 
 
 def free_port() -> int:
@@ -212,3 +233,25 @@ def wsgidav() -> Iterator[WebDavServer]:
         arguments = [str(port), folder, server.username, server.password]
         with running([sys.executable, program, *arguments], port):
             yield server
+
+
+@cache
+def azurite_program() -> str:
+    """Return the path of Azurite's program, installed if it is not there yet, or raise UnavailableError."""
+    if shutil.which("node") is None:
+        raise UnavailableError("node is not installed, which Azurite needs: install Node.js 20 or later with npm")
+    installing = subprocess.run([Path(__file__).parents[1] / "ci" / "azurite"], capture_output=True, text=True)
+    if installing.returncode != 0:
+        raise UnavailableError(f"Azurite cannot be installed by ci/azurite: {installing.stderr.strip()[-500:]}")
+    return installing.stdout.strip()
+
+
+@contextmanager
+def azurite(*options: str, scheme: str = "http") -> Iterator[AzureServer]:
+    """Azurite over memory: an independent verifier of Shared Key and of signed URLs."""
+    program, port = azurite_program(), free_port()
+    required("azure.storage.blob", "azure-storage-blob")
+    command = ["node", program, "--blobPort", str(port), "--inMemoryPersistence", "--silent", "--disableTelemetry"]
+    with running([*command, *options], port):
+        account = "devstoreaccount1"
+        yield AzureServer("azurite", f"{scheme}://127.0.0.1:{port}/{account}", account, AZURE_KEY)

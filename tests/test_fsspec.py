@@ -305,7 +305,7 @@ def test_paths(protocol: str, url: str, path: str, split: tuple[str, str] | None
 
 
 def test_the_url_of_another_service_is_refused(fs: FsspecStore) -> None:
-    with pytest.raises(ValueError, match="Expected protocol to be memory. Got s3: give a URL of"):
+    with pytest.raises(ValueError, match=r"Expected protocol to be memory\. Got s3: give a URL of"):
         fs.cat_file("s3://bucket/x")
 
 

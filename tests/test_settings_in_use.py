@@ -31,11 +31,13 @@ PLANTED = base64.b64encode(bytes(32)).decode()
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 SAMPLES: dict[str, object] = {
+    "api_version": "2025-01-05",
     "authority_host": "https://login.example",
     "account_key": PLANTED,
     "checksum_algorithm": "sha256",
     "conditional_put": "disabled",
     "copy_if_not_exists": "multipart",
+    "connection_string": "AccountName=account;AccountKey=cGxhbnRlZA==",
     "credential_type": "azure_cli",
     "default_headers": {"X-A": "b"},
     "encryption_key": PLANTED,
@@ -55,14 +57,26 @@ SAMPLES: dict[str, object] = {
 }
 """A value other than the default, where the kind of the setting does not give one."""
 
+FABRIC = (
+    "fabric_cluster_identifier",
+    "fabric_session_token",
+    "fabric_token_service_url",
+    "fabric_workload_host",
+)
+
 BESIDE: dict[str, dict[str, object]] = {
     "allow_http": {"endpoint": "http://e.example", "base_url": "http://e.example", "url": "http://e.example"},
     "container_authorization_token_file": {"container_credentials_full_uri": "https://h.example"},
+    "authority_host": {"client_id": "c", "client_secret": "s", "tenant_id": "t"},
+    "client_certificate_password": {"client_certificate_path": "/f", "client_id": "c", "tenant_id": "t"},
+    "client_certificate_path": {"client_id": "c", "tenant_id": "t"},
     "client_id": {"client_secret": "s", "tenant_id": "t"},
     "client_secret": {"client_id": "c", "tenant_id": "t"},
+    "client_send_certificate_chain": {"client_certificate_path": "/f", "client_id": "c", "tenant_id": "t"},
     "emulator_url": {"use_emulator": True},
     "role_arn": {"web_identity_token_file": "/token"},
     "role_session_name": {"web_identity_token_file": "/token"},
+    **{name: {each: "https://h" for each in FABRIC if each != name} for name in FABRIC},
     "secret_access_key": {"access_key_id": "k"},
     "session_token": {"access_key_id": "k", "secret_access_key": "s"},
     "skip_signature": {"access_key_id": "k", "secret_access_key": "s", "bearer_token": "t", "token": "t"},
@@ -85,7 +99,18 @@ REFUSED = {
 }
 """What this version does not do, and says so."""
 
-NO_REQUESTS = (GCS, AZURE)
+NOBODY_ASKS = {
+    "authority_host",
+    "fabric_cluster_identifier",
+    "fabric_token_service_url",
+    "fabric_workload_host",
+    "msi_endpoint",
+    "msi_resource_id",
+    "object_id",
+}
+"""What sources of Azure's credentials will read, none of which is asked yet: a store without another one says so."""
+
+NO_REQUESTS = (GCS,)
 HTTP = "HTTPStore"
 Maker = BucketKind | str
 
@@ -176,6 +201,8 @@ def test_a_setting_is_used_or_refused(maker: Maker, option: Option) -> None:
     elif makes_no_difference(maker, option):
         if maker in NO_REQUESTS:
             pytest.skip(f"{table_of(maker).store} sends no requests yet")
+        if maker is AZURE and option.name in NOBODY_ASKS:
+            pytest.xfail("the source that reads it is not asked yet")
         pytest.fail(f"nothing reads {option.name}")
 
 

@@ -25,6 +25,7 @@ from objstore.exceptions import (
     UnknownConfigurationKeyError,
 )
 from objstore.providers.cloud.azure import EMULATOR_KEY
+from objstore.providers.cloud.azure_container import Container
 from objstore.providers.cloud.settings_only import SettingsOnly
 from objstore.store import AzureStore, GCSStore, MemoryStore, S3Store, Store
 
@@ -57,6 +58,24 @@ def gcs(**changes: Any) -> GCSStore:
 
 def azure(**changes: Any) -> AzureStore:
     return AzureStore(**{"container_name": "c", "account_name": "a", **changes})
+
+
+def container(store: Store) -> Container:
+    assert isinstance(store.provider, Container)
+    return store.provider
+
+
+def known(store: Store) -> tuple[str, object]:
+    """Return where the credential of a store comes from, and what is known of it."""
+    credentials = container(store).identity.credentials
+    return credentials.source, credentials.current
+
+
+def made_of(store: Store) -> object:
+    """Return what a store is made of, to be compared and shown."""
+    if isinstance(store, AzureStore):
+        return container(store).service.origin, container(store).base, known(store)
+    return of(store).__dict__
 
 
 def of(store: Store) -> SettingsOnly:
@@ -97,13 +116,13 @@ def test_a_store_is_equal_to_its_copies(make: Callable[[], Any], carry: Callable
     assert hash(other) == hash(store)
     assert (other.prefix, other.config, other.client_options) == (store.prefix, store.config, store.client_options)
     assert other.retry_config == store.retry_config
-    assert other.provider.__dict__ == store.provider.__dict__
+    assert made_of(other) == made_of(store)
 
 
 @pytest.mark.parametrize("make", FULL)
 def test_no_store_shows_a_secret(make: Callable[[], Any]) -> None:
     store = make()
-    shown = repr(store) + str(store) + repr(store._settings) + repr(store.provider.source)
+    shown = repr(store) + str(store) + repr(store._settings) + repr(made_of(store))
     assert "planted" not in shown
     assert ACCOUNT_KEY not in shown
     assert 'prefix="p/q"' in repr(store)
@@ -134,15 +153,15 @@ def test_the_environment_is_read_and_not_shown(monkeypatch: pytest.MonkeyPatch) 
     assert GCSStore().config == AzureStore().config == {}
     assert repr(GCSStore()) == 'GCSStore(bucket="b")'
     assert repr(AzureStore()) == 'AzureStore(container_name="c", account_name="a")'
-    assert of(AzureStore()).source == ("access_key", AccountKey(ACCOUNT_KEY))
+    assert known(AzureStore()) == ("given", AccountKey(ACCOUNT_KEY))
     assert ACCOUNT_KEY.encode() not in pickle.dumps(AzureStore())
 
 
 def test_a_credential_given_by_hand_is_stronger_than_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_STORAGE_KEY", ACCOUNT_KEY)
     monkeypatch.setenv("GOOGLE_BEARER_TOKEN", "t")
-    assert of(azure()).source.name == "access_key"
-    assert of(azure(sas_token="sig=x")).source.name == "sas_token"
+    assert known(azure()) == ("given", AccountKey(ACCOUNT_KEY))
+    assert known(azure(sas_token="sig=x")) == ("given", SharedAccess((("sig", "x"),)))
     assert of(gcs()).source.name == "given"
     assert of(gcs(service_account_key=json.dumps(USER))).source.name == "authorized_user"
 
@@ -241,7 +260,7 @@ def test_a_file_that_is_not_needed_is_not_read(means: dict[str, Any], tmp_path: 
 
 @pytest.mark.parametrize("means", [{"skip_signature": True}, {"credential_provider": never}])
 def test_half_a_credential_does_no_harm_where_none_is_needed(means: dict[str, Any]) -> None:
-    assert of(azure(client_secret="x", sas_token="no signature", **means)).source.name in ("anonymous", "provider")
+    assert known(azure(client_secret="x", sas_token="no signature", **means))[1] is None
 
 
 # --- where a credential comes from
@@ -266,10 +285,12 @@ def test_the_credential_of_an_azure_store() -> None:
     client = {"client_id": "i", "tenant_id": "t"}
     signature = SharedAccess((("sv", "1"), ("sig", "a+b=")))
     sources: list[tuple[dict[str, Any], str, object]] = [
-        ({}, "managed_identity", None),
-        ({"client_id": "i"}, "managed_identity", None),
+        ({}, "default", None),
+        ({"client_id": "i"}, "default", None),
+        ({"object_id": "i"}, "managed_identity", None),
         ({"use_azure_cli": True}, "azure_cli", None),
         ({"sas_token": "?sv=1&sig=a+b%3D"}, "sas_token", signature),
+        ({**client, "client_certificate_path": "/f"}, "client_certificate", None),
         ({**client, "client_secret": "s"}, "client_secret", None),
         ({**client, "federated_token_file": "/f"}, "workload_identity", None),
         ({"account_key": ACCOUNT_KEY}, "access_key", AccountKey(ACCOUNT_KEY)),
@@ -288,12 +309,15 @@ def test_the_credential_of_an_azure_store() -> None:
     given: dict[str, Any] = {}
     for settings, name, credential in sources:  # each is stronger than the one before
         given |= settings
-        assert of(azure(**settings)).source == (name, credential)
-        assert of(azure(**given)).source == (name, credential)
-    for name, credential in (("access_key", AccountKey(ACCOUNT_KEY)), ("sas_token", signature), ("azure_cli", None)):
-        assert of(azure(**given, credential_type=name)).source == (name, credential)
-    assert of(azure(credential_type="azure_cli")).source == ("azure_cli", None)
-    assert of(azure(**given, skip_signature=True)).source == ("anonymous", None)
+        wanted = (name if credential is None else "given", credential)
+        assert known(azure(**settings)) == wanted
+        assert known(azure(**given)) == wanted
+    for name, credential in (("access_key", AccountKey(ACCOUNT_KEY)), ("sas_token", signature)):
+        assert known(azure(**given, credential_type=name)) == ("given", credential)
+    for settings in (given, {}):
+        assert known(azure(**settings, credential_type="azure_cli")) == ("azure_cli", None)
+    assert known(azure(**given, credential_type="anonymous")) == ("none", None)
+    assert known(azure(**given, skip_signature=True)) == ("none", None)
 
 
 @pytest.mark.parametrize(
@@ -307,6 +331,16 @@ def test_the_credential_of_an_azure_store() -> None:
         (lambda: gcs(service_account_key='{"disable_oauth": true, "gcs_base_url": "https://h"}'), ("https://h", "/b")),
         (lambda: azure(), ("https://a.blob.core.windows.net", "/c")),
         (lambda: azure(container_name="my space"), ("https://a.blob.core.windows.net", "/my%20space")),
+        (lambda: azure(endpoint="https://a.dfs.core.chinacloudapi.cn"), ("https://a.blob.core.chinacloudapi.cn", "/c")),
+        (
+            lambda: azure(endpoint="https://a.privatelink.dfs.core.windows.net/"),
+            ("https://a.privatelink.blob.core.windows.net", "/c"),
+        ),
+        (
+            lambda: azure(endpoint="https://onelake.dfs.fabric.microsoft.com"),
+            ("https://onelake.blob.fabric.microsoft.com", "/c"),
+        ),
+        (lambda: azure(endpoint="https://a.dfs.core.windows.net.evil"), ("https://a.dfs.core.windows.net.evil", "/c")),
         (lambda: azure(use_fabric_endpoint=True), ("https://a.blob.fabric.microsoft.com", "/c")),
         (lambda: azure(endpoint="https://h:1/x/", use_emulator=True), ("https://h:1", "/x/c")),
         (lambda: AzureStore("c", use_emulator=True), ("http://127.0.0.1:10000", "/devstoreaccount1/c")),
@@ -314,15 +348,19 @@ def test_the_credential_of_an_azure_store() -> None:
     ],
 )
 def test_the_address_of_a_store(store: Callable[[], Store], address: tuple[str, str]) -> None:
-    provider = of(store())
-    assert (provider.origin, provider.base) == address
+    made = store()
+    if isinstance(made, AzureStore):
+        provider = container(made)
+        assert (provider.service.origin, provider.base.decode()) == address
+    else:
+        assert (of(made).origin, of(made).base) == address
 
 
 def test_emulators_need_no_credential() -> None:
     for settings in ({}, {"application_credentials": "/nowhere"}):
         assert of(gcs(emulator_host="localhost:9000", **settings)).source.name == "none"
     assert of(gcs(service_account_key='{"disable_oauth": true}')).source.name == "none"
-    assert of(AzureStore("c", use_emulator=True)).source == ("access_key", AccountKey(EMULATOR_KEY))
+    assert known(AzureStore("c", use_emulator=True)) == ("given", AccountKey(EMULATOR_KEY))
 
 
 def test_what_cannot_send_says_so() -> None:
@@ -340,7 +378,7 @@ def test_what_cannot_send_says_so() -> None:
         lambda store: store.list().collect(),
         lambda store: objstore.sign(store, "GET", "a", timedelta(seconds=60)),
     ]
-    for store in (gcs(), azure()):
+    for store in (gcs(),):
         for operation in operations:
             with pytest.raises(NotSupportedError, match=f"{type(store).__name__} cannot send requests yet"):
                 operation(store)

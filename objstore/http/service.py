@@ -163,7 +163,7 @@ class Service:
         try:
             document = parse(bytes(reply.body), "Error")
         except CorruptResponseError:
-            return None, "", None
+            return reply.headers.get(self.dialect.error_code), "", None
         return document.find_text("Code") or None, document.find_text("Message"), document.find_text("Region") or None
 
     def path(self, key: str) -> str:

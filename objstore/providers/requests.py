@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from objstore.http.service import Service
     from objstore.interface.provider import Fetch
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta, PutResult
+    from objstore.types import CredentialInfo, ObjectMeta, PutResult
 
 ADDED_AT_ONCE = 4096
 """How many reads are added before the first are sent: of more, the rest is added while those are under way."""
@@ -88,6 +88,10 @@ class Requests:
     def latency(self) -> float:
         """How long a reply has lately taken to begin, in seconds."""
         return self.service.latency
+
+    def credential_info(self) -> CredentialInfo:
+        """Return where the credential came from, and when it ends."""
+        return self.service.identity.credential_info()
 
     # --- reading
 
@@ -285,7 +289,8 @@ class Requests:
         for name, value in options.attributes.items():
             if not value.isascii():
                 raise ValueError(f"the attribute {name!r} = {value!r} is not ASCII, and services mangle it: encode it")
-            headers[self._header(name) if name in RESERVED else dialect.metadata + name] = value
+            set_by = dialect.written.get(name) or self._header(name)
+            headers[set_by if name in RESERVED else dialect.metadata + name] = value
         if options.tags and self._tagging:
             headers[dialect.tags] = urlencode(options.tags, quote_via=quote)
         return headers

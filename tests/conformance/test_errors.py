@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from objstore import engine_info, exceptions
-from objstore.store import S3Store
+from objstore.store import AzureStore, S3Store
 from tests.conformance.conftest import SMALL, Bucket, Face, Mode
 
 # --- what is missing
@@ -55,7 +55,8 @@ async def test_an_error_says_what_came(library: Face) -> None:
     with pytest.raises(exceptions.NotFoundError) as missing:
         await library.get("missing")
     error = missing.value
-    code = "NoSuchKey" if isinstance(library.target, S3Store) else None
+    codes: dict[type, str] = {S3Store: "NoSuchKey", AzureStore: "BlobNotFound"}
+    code = codes.get(type(library.target))
     assert (error.store, error.path, error.status, error.code) == (type(library.target).__name__, "missing", 404, code)
     assert error.attempts == 1
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from objstore._core import Buffer, Bytes, Listing, Reply
 from objstore.exceptions import BaseError, CorruptResponseError, GenericError
@@ -211,10 +211,22 @@ class Bucket(Writes):
         return self.target("", parameters)
 
 
+class Listed(Protocol):
+    """What lists objects by requests of its own."""
+
+    service: Service
+
+    def list_target(self, query: ListQuery) -> bytes:
+        """Return path and query of a page."""
+
+    def list_page(self, query: ListQuery, first: Reply | None = None) -> Plan[Page]:
+        """Read a page, the first answer to which may be here."""
+
+
 class ListMany(Exchange):
     """Pages of listings under way."""
 
-    def __init__(self, bucket: Bucket, most_in_flight: int) -> None:
+    def __init__(self, bucket: Listed, most_in_flight: int) -> None:
         super().__init__(
             bucket.service,
             Shape("GET", {}),

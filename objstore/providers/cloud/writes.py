@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Provider
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.checksums import Algorithm
-    from objstore.types import CredentialInfo
 
 COPY_AT_ONCE = 5 << 30
 """The most that one request copies, in bytes (CopyObject, and each UploadPartCopy)."""
@@ -141,10 +140,6 @@ class Writes(Documents):
         upload_id = _UPLOAD_ID.search(begun)
         if upload_id:
             yield from Upload(self, key, upload_id[1].decode(), WriteOptions(), 1).abort()
-
-    def credential_info(self) -> CredentialInfo:
-        """Return where the credential came from, and when it ends."""
-        return self.service.identity.credential_info()
 
     # --- copies
 
