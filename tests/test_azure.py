@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import urllib.request
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,6 +25,7 @@ from objstore.store import AzureStore
 from tests.azure_fake import Asked, Fake, Reply, fake_azure
 from tests.conformance.conftest import open_container
 from tests.servers import AzureServer
+from tests.tls_proxy import standing_in
 
 HOUR = timedelta(hours=1)
 ODD = ["a b", "ü/日本", "per%cent%20", "a+b&c=d", "q?#[]@!$'()*,;:", "dot.", "x" * 300, "e\u0301"]
@@ -280,3 +283,58 @@ def test_a_customers_key_is_not_sent_in_the_open() -> None:
     with pytest.raises(ConfigurationError, match="encryption_key") as refused:
         AzureStore("c", account_name="a", endpoint="http://h", encryption_key=key, client_options=http).head("a")
     assert key not in str(refused.value)
+
+
+def test_a_customers_key_is_on_every_call_that_needs_it(tmp_path: Path) -> None:
+    key = base64.b64encode(bytes(32)).decode()
+    digest = base64.b64encode(hashlib.sha256(bytes(32)).digest()).decode()
+
+    with (
+        fake_azure(lambda asked: Reply(200, TAG, b"1") if asked.method == "GET" else Reply(201, TAG)) as fake,
+        standing_in({"a.blob.core.windows.net": fake.url}, tmp_path) as proxy,
+    ):
+        http = {"proxy_url": proxy.url, "root_certificate": proxy.certificates.read_bytes()}
+        account_key = base64.b64encode(b"k").decode()
+        store = AzureStore("c", account_name="a", account_key=account_key, encryption_key=key, client_options=http)
+        store.put("a", b"1")
+        store.put("a", bytes(1 << 20), use_multipart=True)
+        store.head("a")
+        store.get("a")
+        store.get_many(["a"])
+        store.copy("a", "b", overwrite=False)
+    assert len(fake.asked) >= 7
+    for asked in fake.asked:
+        assert asked.headers["x-ms-encryption-key"] == key
+        assert asked.headers["x-ms-encryption-key-sha256"] == digest
+        assert asked.headers["x-ms-encryption-algorithm"] == "AES256"
+    copy = fake.asked[-1].headers
+    assert (copy["x-ms-source-encryption-key"], copy["x-ms-version"]) == (key, "2026-02-06")
+    assert (copy["x-ms-blob-type"], copy["if-none-match"]) == ("BlockBlob", "*")
+    assert re.fullmatch(r"https://a\.blob\.core\.windows\.net/c/a\?.*sig=.*", copy["x-ms-copy-source"])
+
+
+def test_a_token_signs_urls_by_a_key_that_is_asked_for_once() -> None:
+    def answers(asked: Asked) -> Reply:
+        times = dict(re.findall("<(Start|Expiry)>(.*?)<", asked.body.decode()))
+        fields = {
+            "SignedOid": "o",
+            "SignedTid": "t",
+            "SignedStart": times["Start"],
+            "SignedExpiry": times["Expiry"],
+            "SignedService": "b",
+            "SignedVersion": "2023-11-03",
+            "Value": base64.b64encode(b"delegated").decode(),
+        }
+        body = "".join(f"<{name}>{value}</{name}>" for name, value in fields.items())
+        return Reply(200, {}, f"<UserDelegationKey>{body}</UserDelegationKey>".encode())
+
+    with fake_azure(answers) as fake:
+        store = on(fake, token="t", account_key=None)
+        urls = [store.sign("GET", "a b", HOUR), *store.sign("PUT", ["c"], HOUR)]
+        assert [asked.target for asked in fake.asked] == ["/?comp=userdelegationkey&restype=service"]
+        store.sign("GET", "a", timedelta(days=2))
+        assert len(fake.asked) == 2
+        with pytest.raises(ValueError, match=r"would be good until .* ends at .* at the latest"):
+            store.sign("GET", "a", timedelta(days=7))
+    assert all("skoid=o&" in url and "sig=" in url and "sktid=t" in url for url in urls)
+    assert urls[0].startswith(f"{fake.url}/c/a%20b?")

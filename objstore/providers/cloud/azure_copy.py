@@ -1,6 +1,7 @@
 """Copies that Azure makes itself (Copy Blob): waited for, where the service takes its time.
 
-https://learn.microsoft.com/rest/api/storageservices/copy-blob
+https://learn.microsoft.com/rest/api/storageservices/copy-blob,
+https://learn.microsoft.com/rest/api/storageservices/put-blob-from-url
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from objstore._core import Reply
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.azure_blobs import Blobs
+
+KEYS_OF_SOURCES = "2026-02-06"
+"""The version of the service that takes the key of what is copied."""
 
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 5.0
@@ -41,8 +45,8 @@ def copy(blobs: Blobs, source: str, target: str, *, overwrite: bool, origin: Blo
 
 def _begin(blobs: Blobs, source: str, target: str, options: WriteOptions, origin: Blobs) -> Plan[Reply]:
     yield from blobs.service.refresh()
-    named = {blobs.service.dialect.copy_source: origin.authorized(source)}
-    shape = Shape("PUT", {**named, **write_headers(options)})
+    headers = {**_source(blobs, source, origin), **write_headers(options)}
+    shape = Shape("PUT", headers)
     exchange = Exchange(
         blobs.service,
         shape,
@@ -54,6 +58,24 @@ def _begin(blobs: Blobs, source: str, target: str, options: WriteOptions, origin
     )
     exchange.add(blobs.target(target), body=Buffer(b""))
     return (yield from exchange.only())
+
+
+def _source(blobs: Blobs, source: str, origin: Blobs) -> dict[str, str]:
+    """Return the headers that name what is copied.
+
+    Copy Blob knows no keys of customers: with one, the service reads the object from its URL (Put Blob From URL).
+    """
+    name = blobs.service.dialect.copy_source
+    if not (blobs.read_headers or origin.read_headers):
+        return {name: origin.authorized(source)}
+    key = {header.replace("x-ms-", "x-ms-source-", 1): value for header, value in origin.read_headers.items()}
+    return {
+        **blobs.write_headers,
+        **key,
+        **origin.readable(source),
+        "x-ms-blob-type": "BlockBlob",
+        "x-ms-version": KEYS_OF_SOURCES,
+    }
 
 
 def _wait(blobs: Blobs, source: str, target: str, reply: Reply) -> Plan[None]:
