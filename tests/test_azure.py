@@ -82,6 +82,8 @@ def test_blocks_are_the_vendors(azurite: AzureServer, store: AzureStore) -> None
     assert (len(committed), uncommitted) == (3, [])
     assert blob.download_blob().readall() == body
     assert blob.get_blob_tags() == {"t": "1 2"}
+    store.copy("a", "copy")
+    assert vendor(azurite, store).get_blob_client("copy").get_blob_tags() == {"t": "1 2"}
     blob.upload_blob(body[:5], overwrite=True)
     assert store.get("a", options={"range": {"suffix": 3}}).bytes() == body[2:5]
 
@@ -151,7 +153,7 @@ def on(fake: Fake, **settings: Any) -> AzureStore:
 
 
 def test_a_pending_copy_is_waited_for() -> None:
-    states = iter(["pending", "pending", "success"])
+    states = iter(["success", "pending", "pending", "success"])
 
     def answers(asked: Asked) -> Reply:
         state = next(states)
@@ -159,9 +161,9 @@ def test_a_pending_copy_is_waited_for() -> None:
 
     with fake_azure(answers) as fake:
         on(fake).copy("a", "b", overwrite=False)
-    assert [asked.method for asked in fake.asked] == ["PUT", "HEAD", "HEAD"]
-    assert fake.asked[0].headers["if-none-match"] == "*"
-    assert fake.asked[0].headers["x-ms-copy-source"] == f"{fake.url}/c/a"
+    assert [asked.method for asked in fake.asked] == ["HEAD", "PUT", "HEAD", "HEAD"]
+    assert fake.asked[1].headers["if-none-match"] == "*"
+    assert fake.asked[1].headers["x-ms-copy-source"] == f"{fake.url}/c/a"
 
 
 @pytest.mark.parametrize(
