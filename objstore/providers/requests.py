@@ -291,9 +291,13 @@ class Requests:
                 raise ValueError(f"the attribute {name!r} = {value!r} is not ASCII, and services mangle it: encode it")
             set_by = dialect.written.get(name) or self._header(name)
             headers[set_by if name in RESERVED else dialect.metadata + name] = value
-        if options.tags and self._tagging:
-            headers[dialect.tags] = urlencode(options.tags, quote_via=quote)
-        return headers
+        return {**headers, **self.tag_headers(options)}
+
+    def tag_headers(self, options: WriteOptions) -> dict[str, str]:
+        """Return the header with the tags of what is written, where there are some."""
+        if not (options.tags and self._tagging):
+            return {}
+        return {self.service.dialect.tags: urlencode(options.tags, quote_via=quote)}
 
     def shape_with(self, headers: Mapping[str, str], source: Source) -> Shape:
         """Return the shape of a PUT with a body: what of the body is signed, and what tells its checksum."""

@@ -6,9 +6,11 @@ and directories, which some accounts have, are not objects.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from objstore.credentials.azure import SharedAccess
+from objstore.credentials.azure import AccountKey, SharedAccess
+from objstore.credentials.token import AccessToken
 from objstore.exceptions import BaseError, InvalidPathError, InvalidRangeError, NotFoundError, PreconditionError
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, WriteOptions
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from objstore.types import ObjectMeta
 
 GONE = "BlobNotFound"
+
+COPY_LIFE = timedelta(hours=1)
+"""For how long the service may read what it is to copy."""
 
 PINNED_TRIES = 3
 """How often the last bytes of an object are asked for that is replaced between the question for its size and that."""
@@ -141,6 +146,16 @@ class Blobs(Documents):
         signer = self.identity.signer(Shape("GET", {}), self.service.host, {})
         shared = isinstance(self.identity.credentials.current, SharedAccess)
         return f"{url}?{signer.query.decode()}" if signer is not None and shared else url
+
+    def readable(self, key: str) -> dict[str, str]:
+        """Return the headers that name a blob for the service to read as anybody would, and let it do so."""
+        name, credential = self.service.dialect.copy_source, self.identity.credentials.current
+        if isinstance(credential, AccountKey):
+            return {name: self.service.signed_url("GET", self.path(key).decode(), [], COPY_LIFE)}
+        url = {name: self.authorized(key)}
+        if isinstance(credential, AccessToken):
+            return {**url, f"{name}-authorization": f"Bearer {credential.token}"}
+        return url
 
 
 def _check(key: str) -> None:

@@ -1,6 +1,7 @@
 """Copies that Azure makes itself (Copy Blob): waited for, where the service takes its time.
 
-https://learn.microsoft.com/rest/api/storageservices/copy-blob
+https://learn.microsoft.com/rest/api/storageservices/copy-blob,
+https://learn.microsoft.com/rest/api/storageservices/put-blob-from-url
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from objstore._core import Buffer
 from objstore.exceptions import BaseError, GenericError, NotFoundError
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
+from objstore.http.xml import parse
 from objstore.interface.values import ANY, WHOLE, WriteOptions
 from objstore.plans.effects import Sleep
 from objstore.providers.conditional_headers import look_after, write_error, write_headers
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.azure_blobs import Blobs
 
+KEYS_OF_SOURCES = "2026-02-06"
+"""The version of the service that takes the key of what is copied."""
+
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 5.0
 """How long to wait before the next question how far a copy is, in seconds."""
@@ -27,7 +32,8 @@ LONGEST_WAIT = 5.0
 
 def copy(blobs: Blobs, source: str, target: str, *, overwrite: bool, origin: Blobs) -> Plan[None]:
     """Copy an object, with what is stored beside it, and wait until the copy is whole."""
-    options = WriteOptions(mode="overwrite" if overwrite else "create")
+    tags = yield from _tags(origin, source)
+    options = WriteOptions(mode="overwrite" if overwrite else "create", tags=tags)
     try:
         reply = yield from _begin(blobs, source, target, options, origin)
     except NotFoundError as error:
@@ -41,8 +47,8 @@ def copy(blobs: Blobs, source: str, target: str, *, overwrite: bool, origin: Blo
 
 def _begin(blobs: Blobs, source: str, target: str, options: WriteOptions, origin: Blobs) -> Plan[Reply]:
     yield from blobs.service.refresh()
-    named = {blobs.service.dialect.copy_source: origin.authorized(source)}
-    shape = Shape("PUT", {**named, **write_headers(options)})
+    headers = {**_source(blobs, source, origin), **blobs.tag_headers(options), **write_headers(options)}
+    shape = Shape("PUT", headers)
     exchange = Exchange(
         blobs.service,
         shape,
@@ -54,6 +60,37 @@ def _begin(blobs: Blobs, source: str, target: str, options: WriteOptions, origin
     )
     exchange.add(blobs.target(target), body=Buffer(b""))
     return (yield from exchange.only())
+
+
+def _tags(origin: Blobs, source: str) -> Plan[dict[str, str]]:
+    """Return the tags of an object, which a copy would leave behind (Get Blob Tags)."""
+    head = yield from origin.read_one("HEAD", source, WHOLE, ANY)
+    origin.fetched_head(source, head)  # a directory is nothing to be copied
+    if head.headers.get("x-ms-tag-count", "0") == "0":
+        return {}
+    exchange = Exchange(origin.service, Shape("GET", {}), lambda _: source, detail=lambda _: " tags")
+    exchange.add(origin.target(source, [("comp", "tags")]))
+    root = parse(bytes((yield from exchange.only()).body), "Tags")
+    rows = [tag for tags in root.find_all("TagSet") for tag in tags.find_all("Tag")]
+    return {tag.find_text("Key"): tag.find_text("Value") for tag in rows}
+
+
+def _source(blobs: Blobs, source: str, origin: Blobs) -> dict[str, str]:
+    """Return the headers that name what is copied.
+
+    Copy Blob knows no keys of customers: with one, the service reads the object from its URL (Put Blob From URL).
+    """
+    name = blobs.service.dialect.copy_source
+    if not (blobs.read_headers or origin.read_headers):
+        return {name: origin.authorized(source)}
+    key = {header.replace("x-ms-", "x-ms-source-", 1): value for header, value in origin.read_headers.items()}
+    return {
+        **blobs.write_headers,
+        **key,
+        **origin.readable(source),
+        "x-ms-blob-type": "BlockBlob",
+        "x-ms-version": KEYS_OF_SOURCES,
+    }
 
 
 def _wait(blobs: Blobs, source: str, target: str, reply: Reply) -> Plan[None]:
