@@ -60,6 +60,7 @@ class Requests:
 
     lists_from_anywhere = False
     has_outer_slashes = False
+    one_version = OneVersion
 
     def __init__(
         self,
@@ -144,7 +145,7 @@ class Requests:
     def _check_match(self, key: str, reply: Reply, conditions: Conditions) -> None:
         """Raise if a reply is not of the version that is meant, as a server that takes conditions would have said."""
         wanted = conditions.if_match
-        if wanted is not None and not matches(reply.headers.get("etag"), wanted):
+        if wanted is not None and not matches(self.meta(key, reply, -1)["e_tag"], wanted):
             path = self.service.path(key)
             raise PreconditionError(f"{key!r} is not what was expected", store=self.service.dialect.store, path=path)
 
@@ -179,7 +180,7 @@ class Requests:
     ) -> Exchange:
         """Return the requests of many reads, whose replies are compared where they are to be of one version."""
         if reads.one_object and (len(reads) > 1 or conditions.expected is not None):
-            return OneVersion(
+            return self.one_version(
                 self.service,
                 shape,
                 reads,

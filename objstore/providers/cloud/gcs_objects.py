@@ -1,0 +1,242 @@
+"""Objects of Google Cloud Storage: read by its XML API, written in one request by its JSON API.
+
+Reads name every condition and version in headers and the query, and their replies tell all there is to know. Bodies
+come as they are stored: a request that does not take gzip would have them unpacked, of another size than the object's.
+
+https://cloud.google.com/storage/docs/xml-api/get-object-download
+https://cloud.google.com/storage/docs/json_api/v1/objects/insert
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+from objstore._core import Buffer, Reply
+from objstore.disk.descriptors import cut_short
+from objstore.exceptions import CorruptResponseError, NotFoundError, NotSupportedError, ObjectChangedError
+from objstore.http.client import header_lines
+from objstore.http.exchange import Exchange
+from objstore.http.retry import REPLACED
+from objstore.http.shape import Shape
+from objstore.plans.effects import Call
+from objstore.providers.cloud.documents import Documents
+from objstore.providers.cloud.gcs_resource import (
+    condition_headers,
+    e_tag,
+    generation_match,
+    put_result_of,
+    read_document,
+    resource,
+    with_generation,
+)
+from objstore.providers.conditional_headers import as_kind
+from objstore.providers.many import PutMany
+from objstore.providers.one_version import OneVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from objstore._core import Batch
+    from objstore.exceptions import BaseError
+    from objstore.http.retry import Failure
+    from objstore.http.service import Service
+    from objstore.interface.values import Conditions, Fetched, Range, Source, WriteOptions
+    from objstore.plans.effects import Plan
+    from objstore.types import ObjectMeta, PutResult
+
+ACCEPT = {"Accept-Encoding": "gzip"}
+"""What every read says: bodies as they are stored (https://cloud.google.com/storage/docs/transcoding)."""
+
+_STORED = "x-goog-stored-content-length"
+
+
+class Pinned(OneVersion):
+    """Many reads of one object: its generation keeps them to one version, and is gone where another took its place."""
+
+    def _open_batch(self) -> Batch:
+        return Exchange._open_batch(self)  # the ETags of replies are not those that are known here
+
+    def _error(self, reply: Reply, failure: Failure) -> BaseError:
+        if reply.error is None and reply.status == 404:
+            failure = replace(failure, row=REPLACED)
+        return super()._error(reply, failure)
+
+
+class Insert(NamedTuple):
+    """One request that writes an object."""
+
+    target: bytes
+    shape: Shape
+    body: Buffer | tuple[int, int, int]
+
+
+class Objects(Documents):
+    """The objects of a bucket.
+
+    Args:
+        service: Where they are, and how requests for them are signed and judged.
+        api: The path of the service below its origin, percent-encoded, without a trailing slash.
+        bucket: The bucket's name.
+        content_type: The Content-Type of objects that are written without one; empty for none.
+    """
+
+    one_version = Pinned
+
+    def __init__(self, service: Service, api: str, bucket: str, content_type: str = "") -> None:
+        self.bucket = bucket
+        self.api = api
+        self._content_type = {"Content-Type": content_type} if content_type else {}
+        base = f"{api}/{quote(bucket, safe='')}"
+        super().__init__(service, base, read_headers=ACCEPT, write_headers=self._content_type)
+
+    def object_target(self, key: str, query: Sequence[tuple[str, str]] = (), tail: str = "") -> bytes:
+        """Return path and query of an object in the JSON API; of all objects, where there is no key."""
+        objects = f"{self.api}/storage/v1/b/{quote(self.bucket, safe='')}/o"
+        path = f"{objects}/{quote(key, safe='')}{tail}" if key else objects
+        return path.encode() + self._tail(query)
+
+    def upload_target(self, query: Sequence[tuple[str, str]]) -> bytes:
+        """Return path and query of an upload."""
+        return f"{self.api}/upload/storage/v1/b/{quote(self.bucket, safe='')}/o".encode() + self._tail(query)
+
+    # --- reading
+
+    def _reading(self, method: str, conditions: Conditions) -> tuple[Shape, bytes]:
+        """Return the shape of requests that read, and the query of their targets.
+
+        One that names no version has a query that no other has: what everybody may read comes out of a cache, an hour
+        old, whatever the request says (https://cloud.google.com/storage/docs/caching).
+        """
+        shape = Shape(method, {**self.read_headers, **condition_headers(conditions)})
+        name = self.service.dialect.version_query
+        query = (name, conditions.version) if conditions.version else ("objstore", secrets.token_hex(8))
+        return shape, self._tail([query])
+
+    def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
+        """Send one request that reads; a generation that was there before and is no more has been replaced."""
+        try:
+            return (yield from super().read_one(method, key, range, conditions))
+        except NotFoundError as error:
+            if conditions.expected is None:
+                raise
+            raise as_kind(ObjectChangedError, error) from None
+
+    def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
+        """Read what is known about one object; by a GET, where the server has no HEAD."""
+        try:
+            return (yield from super().head(key, conditions))
+        except NotSupportedError as error:
+            if error.status != 501:
+                raise
+            return (yield from self.look(key, conditions))
+
+    def meta(self, key: str, reply: Reply, size: int) -> ObjectMeta:
+        """Return the metadata of an object of a size, which must be that of what is stored."""
+        stored = reply.headers.get(_STORED, "")
+        if size >= 0 and stored.isdecimal() and int(stored) != size:
+            raise CorruptResponseError(
+                f"GET {key!r} failed: the service sent {size} bytes, and {stored} are stored: it has unpacked them",
+                hint="Store the object without the Content-Encoding that its type contradicts.",
+                store=self.service.dialect.store,
+                path=self.service.path(key),
+            )
+        meta = super().meta(key, reply, size)
+        return {**meta, "e_tag": e_tag(meta["version"])} if meta["version"] else meta
+
+    # --- writing in one request
+
+    def put_many(
+        self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
+    ) -> Plan[PutMany]:
+        """Begin to write many objects, each in one request."""
+        options = with_generation(options)
+        self.check(options.attributes)
+        yield from self.service.refresh()
+        shared = Shape("POST", {})
+        exchange = PutMany(self.service, shared, items, options, self.put_result, self.now_at, most_in_flight)
+        try:
+            for key, source in items:
+                insert = yield from self._insert(key, source, options)
+                exchange.add(insert.target, shape=insert.shape, body=insert.body)
+        except BaseException:
+            exchange.close()
+            raise
+        exchange.seal()
+        return exchange
+
+    def check(self, attributes: Mapping[str, str]) -> None:
+        """Raise if an attribute could not be read again: it comes back as a header.
+
+        Raises:
+            ValueError: It is not ASCII, or has a character that no header can have.
+        """
+        [*header_lines({self._header(name): value for name, value in attributes.items()})]
+        for name, value in attributes.items():
+            if not value.isascii():
+                raise ValueError(f"the attribute {name!r} = {value!r} is not ASCII, and services mangle it: encode it")
+
+    def described(self, options: WriteOptions) -> dict[str, Any]:
+        """Return the description of an object to be written."""
+        return resource({**self._content_type, **options.attributes})
+
+    def _insert(self, key: str, source: Source, options: WriteOptions) -> Plan[Insert]:
+        """Return the request that writes an object: its bytes alone, where there is no more to say of it."""
+        described = self.described(options)
+        content_type = described.get("contentType", "")
+        query = [("name", key), ("fields", "etag,generation"), *generation_match(options)]
+        if described.keys() <= {"contentType"}:
+            shape = Shape("POST", {"Content-Type": content_type} if content_type else {})
+            return Insert(self.upload_target([("uploadType", "media"), *query]), shape, source.data)
+        boundary = secrets.token_hex(16)
+        content = yield from bytes_of(source)
+        body = Buffer(_related(boundary, described, content_type, content))
+        shape = Shape("POST", {"Content-Type": f"multipart/related; boundary={boundary}"})
+        return Insert(self.upload_target([("uploadType", "multipart"), *query]), shape, body)
+
+    def put_result(self, reply: Reply) -> PutResult:
+        """Return the result of a write."""
+        return put_result_of(read_document(bytes(reply.body), "the description of an object"))
+
+    def ask(
+        self, method: str, target: bytes, key: str, *, body: bytes = b"", safe: bool = True, detail: str = ""
+    ) -> Plan[dict[str, Any]]:
+        """Send a request of the JSON API, and return the document that answers it."""
+        yield from self.service.refresh()
+        shape = Shape(method, {"Content-Type": "application/json"})
+        exchange = Exchange(
+            self.service, shape, lambda _: key, detail=lambda _: detail, safe=safe, patient=True, keep_head=True
+        )
+        exchange.add(target, body=Buffer(body))
+        return read_document(bytes((yield from exchange.only()).body), "a description")
+
+
+def bytes_of(source: Source) -> Plan[Any]:
+    """Return the bytes of a source; those of a file are read by a thread that may wait for them."""
+    if not isinstance(source.data, tuple):
+        return source.data
+    return (yield Call(partial(_read, *source.data)))
+
+
+def _read(descriptor: int, offset: int, length: int) -> bytes:
+    content = bytearray()
+    while len(content) < length:
+        piece = os.pread(descriptor, length - len(content), offset + len(content))
+        if not piece:
+            raise cut_short()
+        content += piece
+    return bytes(content)
+
+
+def _related(boundary: str, described: Mapping[str, Any], content_type: str, content: Any) -> bytes:
+    """Return the body of a request with the description of an object and its bytes (RFC 2387)."""
+    head = (
+        f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(described)}\r\n"
+        f"--{boundary}\r\nContent-Type: {content_type or 'application/octet-stream'}\r\n\r\n"
+    )
+    return b"".join([head.encode(), content, f"\r\n--{boundary}--\r\n".encode()])
