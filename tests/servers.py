@@ -6,6 +6,7 @@ signatures, so a request that is signed wrongly fails here as it would against t
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from importlib.util import find_spec
 from os import environ
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 START_TIMEOUT = 60.0  # seconds; a cold import of moto takes ten on a busy machine
 REGION = "us-east-1"
@@ -77,6 +79,21 @@ class WebDavServer:
     url: str
     username: str
     password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleServer:
+    """A running emulator of Google Cloud Storage: anybody may use it."""
+
+    name: str
+    endpoint: str
+
+    def make_bucket(self, bucket: str) -> str:
+        """Create a bucket, and return its name."""
+        body = json.dumps({"name": bucket}).encode()
+        headers = {"Content-Type": "application/json"}
+        urlopen(Request(f"{self.endpoint}/storage/v1/b?project=tests", body, headers), timeout=30).close()
+        return bucket
 
 
 def free_port() -> int:
@@ -211,3 +228,21 @@ def wsgidav() -> Iterator[WebDavServer]:
         arguments = [str(port), folder, server.username, server.password]
         with running([sys.executable, program, *arguments], port):
             yield server
+
+
+def go_program(name: str) -> str:
+    """Return the path of a server that is written in Go, or raise UnavailableError with the remedy."""
+    program = Path(__file__).parent.parent / "build" / "servers" / name
+    if not program.exists():
+        raise UnavailableError(f"{name} is not built: ci/servers builds it, with Go")
+    return str(program)
+
+
+@contextmanager
+def fake_gcs() -> Iterator[GoogleServer]:
+    """fake-gcs-server over memory: the JSON API, with conditions of writes and batches, and reads by the XML API."""
+    port = free_port()
+    place = f"127.0.0.1:{port}"
+    command = [go_program("fake-gcs-server"), "-backend=memory", "-scheme=http", "-host=127.0.0.1", f"-port={port}"]
+    with running([*command, f"-public-host={place}"], port):
+        yield GoogleServer("fakegcs", f"http://{place}")

@@ -33,7 +33,7 @@ from objstore.providers.preconditions import matches
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from objstore.http.service import Service
     from objstore.interface.provider import Fetch
@@ -60,7 +60,7 @@ class Requests:
 
     lists_from_anywhere = False
     has_outer_slashes = False
-    one_version = OneVersion
+    one_version: Callable[..., OneVersion] = OneVersion
 
     def __init__(
         self,

@@ -18,11 +18,11 @@ from typing import Any, Literal, TypeAlias
 import pytest
 
 from objstore.operations.results import PART
-from objstore.store import HTTPStore, LocalStore, MemoryStore, S3Store, Store
-from tests.conftest import S3_SERVERS, WEBDAV_SERVERS
-from tests.servers import S3Server, WebDavServer
+from objstore.store import GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store, Store
+from tests.conftest import GOOGLE_SERVERS, S3_SERVERS, WEBDAV_SERVERS
+from tests.servers import GoogleServer, S3Server, WebDavServer
 
-Server: TypeAlias = S3Server | WebDavServer | Path | None
+Server: TypeAlias = S3Server | GoogleServer | WebDavServer | Path | None
 """Where a store is: on a server, in a directory of local files, or in memory (None)."""
 
 NO_BUCKET = {
@@ -38,6 +38,12 @@ NO_BUCKET = {
 }
 
 CANNOT = {
+    "fakegcs": {
+        "conditions of reads": "fake-gcs-server ignores every condition of a read",
+        "copies that replace nothing": "fake-gcs-server ignores every condition of a rewrite",
+        "signed URLs": "there is no key to sign with",
+        "tags": "Google Cloud Storage has no tags",
+    },
     "local": {
         "raw keys": "files have no such names",
         "signed URLs": "local files have no URLs",
@@ -67,6 +73,7 @@ CANNOT = {
     },
     "rclone": {
         "conditions": "rclone ignores If-Match, If-None-Match and the like",
+        "conditions of reads": "rclone ignores If-Match, If-None-Match and the like",
         "copies that replace nothing": "rclone ignores every condition on a copy, and on the end of an upload in parts",
         "ETags of uploads in parts": "rclone answers CompleteMultipartUpload with an ETag that it then forgets",
         "keys below keys": "rclone keeps keys as files in folders, and none can be both",
@@ -204,7 +211,7 @@ def mode(request: pytest.FixtureRequest) -> Mode:
     return Mode(request.param)
 
 
-@pytest.fixture(scope="session", params=["memory", "local", *S3_SERVERS, *WEBDAV_SERVERS])
+@pytest.fixture(scope="session", params=["memory", "local", *S3_SERVERS, *GOOGLE_SERVERS, *WEBDAV_SERVERS])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Server:
     """Each server in turn; a directory for local files, None for the memory."""
     if request.param == "memory":
@@ -261,7 +268,18 @@ def new_store(server: Server, **options: Any) -> Store:
         return LocalStore(server / f"conformance-{next(numbers):04}", mkdir=True, **options)
     if isinstance(server, WebDavServer):
         return open_folder(server, **options)
+    if isinstance(server, GoogleServer):
+        return open_google(server, server.make_bucket(f"conformance-{next(numbers):04}"), **options)
     return MemoryStore(**options) if server is None else Bucket(server).open(**options)
+
+
+def open_google(server: GoogleServer, bucket: str, **changes: Any) -> GCSStore:
+    """Return a store on a bucket of an emulator of Google Cloud Storage."""
+    usual = {
+        "emulator_host": server.endpoint,
+        "retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
+    }
+    return GCSStore(bucket, **{**usual, **changes})
 
 
 def open_folder(server: WebDavServer, **changes: Any) -> HTTPStore:

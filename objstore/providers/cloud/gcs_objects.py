@@ -12,17 +12,15 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from objstore._core import Buffer, Reply
 from objstore.disk.descriptors import cut_short
-from objstore.exceptions import CorruptResponseError, NotFoundError, NotSupportedError, ObjectChangedError
+from objstore.exceptions import BaseError, CorruptResponseError, NotFoundError, NotSupportedError, ObjectChangedError
 from objstore.http.client import header_lines
 from objstore.http.exchange import Exchange
-from objstore.http.retry import REPLACED
 from objstore.http.shape import Shape
 from objstore.plans.effects import Call
 from objstore.providers.cloud.documents import Documents
@@ -40,11 +38,9 @@ from objstore.providers.many import PutMany
 from objstore.providers.one_version import OneVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from objstore._core import Batch
-    from objstore.exceptions import BaseError
-    from objstore.http.retry import Failure
     from objstore.http.service import Service
     from objstore.interface.values import Conditions, Fetched, Range, Source, WriteOptions
     from objstore.plans.effects import Plan
@@ -57,15 +53,26 @@ _STORED = "x-goog-stored-content-length"
 
 
 class Pinned(OneVersion):
-    """Many reads of one object: its generation keeps them to one version, and is gone where another took its place."""
+    """Many reads of one object: its generation keeps them to one version, and is gone where another took its place.
+
+    Args:
+        now_at: Asks what is there now.
+        *arguments: As for the class.
+        **options: As for the class.
+    """
+
+    def __init__(self, now_at: Callable[[str], Plan[Fetched]], *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._now_at = now_at
 
     def _open_batch(self) -> Batch:
         return Exchange._open_batch(self)  # the ETags of replies are not those that are known here
 
-    def _error(self, reply: Reply, failure: Failure) -> BaseError:
-        if reply.error is None and reply.status == 404:
-            failure = replace(failure, row=REPLACED)
-        return super()._error(reply, failure)
+    def _decide(self, reply: Reply) -> Plan[None]:
+        yield from super()._decide(reply)
+        error = self.errors.get(reply.index)
+        if isinstance(error, NotFoundError):
+            self.errors[reply.index] = yield from replaced_or_gone(error, self._now_at(self._reads.keys[reply.index]))
 
 
 class Insert(NamedTuple):
@@ -86,14 +93,13 @@ class Objects(Documents):
         content_type: The Content-Type of objects that are written without one; empty for none.
     """
 
-    one_version = Pinned
-
     def __init__(self, service: Service, api: str, bucket: str, content_type: str = "") -> None:
         self.bucket = bucket
         self.api = api
         self._content_type = {"Content-Type": content_type} if content_type else {}
         base = f"{api}/{quote(bucket, safe='')}"
         super().__init__(service, base, read_headers=ACCEPT, write_headers=self._content_type)
+        self.one_version = partial(Pinned, self.now_at)
 
     def object_target(self, key: str, query: Sequence[tuple[str, str]] = (), tail: str = "") -> bytes:
         """Return path and query of an object in the JSON API; of all objects, where there is no key."""
@@ -119,13 +125,13 @@ class Objects(Documents):
         return shape, self._tail([query])
 
     def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
-        """Send one request that reads; a generation that was there before and is no more has been replaced."""
+        """Send one request that reads; a generation that was there before may have been replaced."""
         try:
             return (yield from super().read_one(method, key, range, conditions))
         except NotFoundError as error:
             if conditions.expected is None:
                 raise
-            raise as_kind(ObjectChangedError, error) from None
+            raise (yield from replaced_or_gone(error, self.now_at(key))) from None
 
     def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
         """Read what is known about one object; by a GET, where the server has no HEAD."""
@@ -214,6 +220,15 @@ class Objects(Documents):
         )
         exchange.add(target, body=Buffer(body))
         return read_document(bytes((yield from exchange.only()).body), "a description")
+
+
+def replaced_or_gone(error: NotFoundError, now: Plan[Fetched]) -> Plan[BaseError]:
+    """Say why there is no such generation any more: by what is there now."""
+    try:
+        yield from now
+    except BaseError:
+        return error
+    return as_kind(ObjectChangedError, error)
 
 
 def bytes_of(source: Source) -> Plan[Any]:
