@@ -41,6 +41,7 @@ SAMPLES: dict[str, object] = {
     "copy_if_not_exists": "multipart",
     "credential_type": "azure_cli",
     "default_headers": {"X-A": "b"},
+    "emulator_host": "localhost:9000",
     "encryption_key": PLANTED,
     "http2_max_frame_size": 20_000,
     "max_connections": 3,
@@ -53,6 +54,7 @@ SAMPLES: dict[str, object] = {
     "service_account": "/nowhere.json",
     "application_credentials": "/nowhere.json",
     "sse_customer_key_base64": PLANTED,
+    "universe_domain": "cloud.example",
     "unsigned_payload": False,
 }
 """A value other than the default, where the kind of the setting does not give one."""
@@ -95,7 +97,7 @@ REFUSED = {
 }
 """What this version does not do, and says so."""
 
-NO_REQUESTS = (GCS, AZURE)
+NO_REQUESTS = (AZURE,)
 HTTP = "HTTPStore"
 Maker = BucketKind | str
 

@@ -80,7 +80,7 @@ class Requests:
         self.write_headers = dict(write_headers or {})
         self._query = query
         self._tagging = tagging
-        self._plain_reads = {method: self._reading(method, Conditions()) for method in ("GET", "HEAD")}
+        self._plain_reads: dict[str, tuple[Shape, bytes]] = {}
 
     @property
     def latency(self) -> float:
@@ -218,8 +218,14 @@ class Requests:
 
     def _reading(self, method: str, conditions: Conditions) -> tuple[Shape, bytes]:
         """Return the shape of requests that read, and the query of their targets."""
-        if conditions is ANY:
-            return self._plain_reads[method]
+        if conditions is not ANY:
+            return self._conditional(method, conditions)
+        if method not in self._plain_reads:
+            self._plain_reads[method] = self._conditional(method, ANY)
+        return self._plain_reads[method]
+
+    def _conditional(self, method: str, conditions: Conditions) -> tuple[Shape, bytes]:
+        """Return the same, made anew."""
         version = [(self.service.dialect.version_query, conditions.version)] if conditions.version else []
         shape = Shape(method, {**self.read_headers, **read_headers(conditions)})
         return shape if self.service.takes_if_match else unconditional(shape), self._tail(version)

@@ -5,7 +5,7 @@ https://cloud.google.com/storage/docs/apis
 
 from __future__ import annotations
 
-from functools import partial
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from objstore.credentials.bearer import Bearer
@@ -33,6 +33,8 @@ from objstore.settings.options import RetryOptions, Settings, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from objstore.plans.effects import Plan
 
 PATIENCE = 20
 """How many times as long as for other replies it is waited for those to requests that are much work."""
@@ -172,17 +174,29 @@ def _credentials(
         return Credentials(AccessToken(values["bearer_token"]))
     if values["emulator_host"] and not values["base_url"]:
         return Credentials()  # a real credential is nothing for it
-    return Credentials(source=Provided(partial(_no_token, key), from_mapping))
+    return Credentials(source=NoToken(key))
 
 
-def _no_token(key: ServiceAccount | AuthorizedUser | None) -> object:
-    """Refuse: this version buys no tokens with a key."""
-    found = "There is no credential" if key is None else "The key buys no access token yet"
-    raise UnauthenticatedError(
-        found,
-        hint="Give credential_provider=objstore.auth.google.GoogleCredentialProvider(), a bearer_token, or "
-        "skip_signature=True.",
-    )
+class NoToken:
+    """Where a token would come from: a key, or what the machine says; neither is asked yet.
+
+    Args:
+        key: The key, where there is one.
+    """
+
+    refresh_threshold = timedelta(minutes=5)
+
+    def __init__(self, key: ServiceAccount | AuthorizedUser | None) -> None:
+        self.name = "default" if key is None else "key"
+
+    def fetch(self) -> Plan[AccessToken]:
+        """Refuse."""
+        raise UnauthenticatedError(
+            "There is no credential" if self.name == "default" else "The key buys no access token yet",
+            hint="Give credential_provider=objstore.auth.google.GoogleCredentialProvider(), a bearer_token, or "
+            "skip_signature=True.",
+        )
+        yield
 
 
 def _key(values: Any) -> ServiceAccount | AuthorizedUser | None:

@@ -99,7 +99,6 @@ class Objects(Documents):
         self._content_type = {"Content-Type": content_type} if content_type else {}
         base = f"{api}/{quote(bucket, safe='')}"
         super().__init__(service, base, read_headers=ACCEPT, write_headers=self._content_type)
-        self.one_version = partial(Pinned, self.now_at)
 
     def object_target(self, key: str, query: Sequence[tuple[str, str]] = (), tail: str = "") -> bytes:
         """Return path and query of an object in the JSON API; of all objects, where there is no key."""
@@ -112,6 +111,10 @@ class Objects(Documents):
         return f"{self.api}/upload/storage/v1/b/{quote(self.bucket, safe='')}/o".encode() + self._tail(query)
 
     # --- reading
+
+    def one_version(self, *arguments: Any, **options: Any) -> OneVersion:
+        """Return many reads of one object."""
+        return Pinned(self.now_at, *arguments, **options)
 
     def _reading(self, method: str, conditions: Conditions) -> tuple[Shape, bytes]:
         """Return the shape of requests that read, and the query of their targets.

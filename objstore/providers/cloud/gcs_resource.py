@@ -79,7 +79,9 @@ def with_generation(options: WriteOptions) -> WriteOptions:
         return options
     version, tag = mode.get("version"), mode.get("e_tag")
     if not (version or tag):
-        raise NotSupportedError("An update needs the version it replaces", hint="Give mode={'version': ...}.")
+        raise NotSupportedError(
+            "An update needs the ETag or the version it replaces", hint="Give mode={'version': ...}."
+        )
     wanted = tag or e_tag(str(version))
     if not _GENERATION.fullmatch(wanted) or (version and wanted != e_tag(version)):
         raise NotSupportedError(

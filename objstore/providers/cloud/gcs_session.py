@@ -140,8 +140,8 @@ class Session:
 
     @property
     def bytes_sent(self) -> int:
-        """How many bytes the service has."""
-        return self._at
+        """How many bytes of parts are there."""
+        return self._ends[self.settled - 1] if self.settled else 0
 
     @property
     def settled(self) -> int:
