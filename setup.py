@@ -26,7 +26,8 @@ else:
 core = Extension(
     "objstore._core",
     sources=["objstore/_core.pyx"],
-    depends=sorted(glob("objstore/_core/*.p[yx][xd]")),
+    depends=sorted(glob("objstore/_core/*.p[yx][xd]") + glob("objstore/_core/*.h")),
+    include_dirs=["objstore/_core"],
     define_macros=[(name, "1") for name, wanted in MACROS.items() if wanted],
     extra_compile_args=["-pthread", "-fvisibility=hidden", *optimize, *sanitize],
     extra_link_args=["-pthread", "-ldl", *sanitize],

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from objstore.compat.object_store import ObjectStore
     from objstore.operations.files import ObjectReader, ObjectWriter
     from objstore.operations.functions import (
+        begin_upload,
+        begin_upload_async,
         copy,
         copy_async,
         delete,
@@ -111,6 +113,8 @@ __all__ = [
     "UpdateVersion",
     "WritableFile",
     "__version__",
+    "begin_upload",
+    "begin_upload_async",
     "configure",
     "copy",
     "copy_async",

@@ -1,5 +1,6 @@
 """What reads and listings give back."""
 
 from objstore.operations.results import ArrowListStream, BytesStream, GetResult, ListStream, Stream
+from objstore.operations.shared_upload import MultipartUpload
 
-__all__ = ["ArrowListStream", "BytesStream", "GetResult", "ListStream", "Stream"]
+__all__ = ["ArrowListStream", "BytesStream", "GetResult", "ListStream", "MultipartUpload", "Stream"]

@@ -10,7 +10,19 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Generic, Literal, NotRequired, Protocol, TypeAlias, TypedDict, TypeVar
+from typing import (
+    IO,
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    NotRequired,
+    Protocol,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -57,6 +69,7 @@ __all__ = [
     "S3Keywords",
     "SuffixRange",
     "UpdateVersion",
+    "UploadPart",
 ]
 
 HTTP_METHOD: TypeAlias = Literal["GET", "PUT", "POST", "HEAD", "PATCH", "TRACE", "DELETE", "OPTIONS", "CONNECT"]
@@ -98,6 +111,22 @@ class PutResult(TypedDict):
 
 ListChunkType = TypeVar("ListChunkType", covariant=True)
 """The type of a page of a listing: ``Sequence[ObjectMeta]``, or an Arrow table or record batch."""
+
+
+class UploadPart(NamedTuple):
+    """A part of an upload that has arrived, by whoever sent it.
+
+    Args:
+        number: Which it is, from 1 on.
+        e_tag: What the store calls these bytes.
+        size: How many there are.
+        checksum: Their checksum, in Base64, where the store was sent one.
+    """
+
+    number: int
+    e_tag: str
+    size: int
+    checksum: str | None = None
 
 
 class ListResult(TypedDict, Generic[ListChunkType]):

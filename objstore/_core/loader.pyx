@@ -18,6 +18,7 @@ cdef struct Crypto:
 
 cdef curl.Functions lib
 cdef Crypto crypto
+cdef void* crypto_handle
 cdef bytes libcurl_path
 
 # The first with a thread-safe curl_global_init; versions with faults that break an event loop or close foreign
@@ -116,8 +117,10 @@ cdef void* _open(str path) except NULL:
 
 cdef _fill_crypto(void* handle):
     """Take SHA-256 from the libcrypto behind libcurl, else from the system's (libcurl may use another TLS library)."""
+    global crypto_handle
     if dlsym(handle, b"SHA256_Init") == NULL:
         handle = _open(_system_library("crypto") or "libcrypto.so.3")
+    crypto_handle = handle
     crypto.SHA256_Init = <sha256_init_t>_symbol(handle, b"SHA256_Init")
     crypto.SHA256_Update = <sha256_update_t>_symbol(handle, b"SHA256_Update")
     crypto.SHA256_Final = <sha256_final_t>_symbol(handle, b"SHA256_Final")

@@ -48,8 +48,8 @@ class Decision(Generic[CredentialT]):
 
     Args:
         credential: The credential to use, if one is good for a while.
-        refresh: Whether this caller is the one to ask the source, beside its work where it has a credential; it then owes
-            the cache a `store` or a `fail`.
+        refresh: Whether this caller is the one to ask the source, beside its work where it has a credential; it then
+            owes the cache a `store` or a `fail`.
         flight: What to wait for where there is neither. It gives the new credential, or raises the error of the one who
             asked, or gives None if that one gave up: then decide again.
     """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from objstore._core import Bytes
     from objstore.exceptions import BaseError
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta, PutResult
+    from objstore.types import ObjectMeta, PutResult, UploadPart
 
 
 class Exchange(Protocol):
@@ -96,6 +96,28 @@ class Upload(Exchange, Protocol):
         """Drop the parts that the service has."""
 
 
+class SharedUploads(Protocol):
+    """Uploads whose parts come from many hands: all that these share is the key and the upload's id.
+
+    Parts count from 1 here.
+    """
+
+    def start(self, key: str, options: WriteOptions) -> Plan[str]:
+        """Begin an upload; return its id."""
+
+    def put_part(self, key: str, upload_id: str, number: int, part: Source) -> Plan[UploadPart]:
+        """Send a part."""
+
+    def parts(self, key: str, upload_id: str) -> Plan[list[UploadPart]]:
+        """Return the parts that are there, by number."""
+
+    def complete(self, key: str, upload_id: str, parts: Sequence[UploadPart], options: WriteOptions) -> Plan[PutResult]:
+        """Make an object of parts that are in order."""
+
+    def abort(self, key: str, upload_id: str) -> Plan[None]:
+        """Drop an upload and its parts."""
+
+
 class ListMany(Exchange, Protocol):
     """Pages of listings under way."""
 
@@ -127,6 +149,10 @@ class Provider(Protocol):
     @property
     def latency(self) -> float:
         """How long a reply has lately taken to begin, in seconds."""
+
+    @property
+    def shared_uploads(self) -> SharedUploads | None:
+        """The uploads by many hands; None where there are no uploads in parts."""
 
     def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
         """Read one object, or a range of it; the body may go on behind the range, to the end of the object."""

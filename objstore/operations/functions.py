@@ -6,7 +6,7 @@ store is always the first argument.
 
 from __future__ import annotations
 
-from objstore.operations import bulk, copying, downloads, files, listing, objects, reader, writer
+from objstore.operations import bulk, copying, downloads, files, listing, objects, reader, shared_upload, writer
 from objstore.plans.run import awaitable, blocking, both
 
 get, get_async = both(objects.get)
@@ -15,6 +15,7 @@ get_ranges, get_ranges_async = both(objects.get_ranges)
 head, head_async = both(objects.head)
 put, put_async = both(objects.put)
 delete, delete_async = both(objects.delete)
+begin_upload, begin_upload_async = both(shared_upload.begin_upload)
 copy, copy_async = both(copying.copy)
 rename, rename_async = both(copying.rename)
 delete_prefix, delete_prefix_async = both(listing.delete_prefix)

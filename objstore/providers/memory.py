@@ -30,8 +30,10 @@ from objstore.interface.values import (
 )
 from objstore.plans.work import at_once, in_steps
 from objstore.providers.pages import OneByOne
-from objstore.providers.preconditions import check_conditions, check_mode, resolve
+from objstore.providers.preconditions import changed_part, check_conditions, check_mode, ended_upload, resolve
 from objstore.providers.sequential import Sequential
+from objstore.providers.sorted_keys import SortedKeys, first_behind
+from objstore.types import UploadPart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,7 +68,9 @@ class Memory:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._objects: dict[str, _Object] = {}
+        self._keys = SortedKeys()
         self._written = 0
+        self.uploads: dict[str, dict[int, tuple[str, Bytes]]] = {}
         self.name = secrets.token_hex(16)
         _memories[self.name] = self
 
@@ -158,6 +162,8 @@ class Memory:
         found = self._objects.get(key)
         check_mode(STORE, key, found and found.e_tag, options.mode)
         self._written += 1
+        if found is None:
+            self._keys.add(key)
         e_tag = f'"{self._written - 1}"'
         self._objects[key] = _Object(body, e_tag, datetime.now(UTC), dict(options.attributes))
         return {"e_tag": e_tag, "version": None}
@@ -167,13 +173,19 @@ class Memory:
         return _Parts(self, key, options)
         yield
 
+    @property
+    def shared_uploads(self) -> _SharedUploads:
+        """The uploads by many hands."""
+        return _SharedUploads(self)
+
     # --- the rest
 
     def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
         """Delete objects; one that does not exist counts as deleted."""
         with self._lock:
             for key in keys:
-                self._objects.pop(key, None)
+                if self._objects.pop(key, None) is not None:
+                    self._keys.remove(key)
         return {}
         yield
 
@@ -195,6 +207,7 @@ class Memory:
             found = self._find(source, ANY)
             self._store(target, found.body, _like(found, overwrite))
             del self._objects[source]
+            self._keys.remove(source)
         return
         yield
 
@@ -208,10 +221,7 @@ class Memory:
     def list_page(self, query: ListQuery) -> Plan[Page]:
         """Read one page of a listing."""
         with self._lock:
-            keys = sorted(key for key in self._objects if key.startswith(query.prefix))
-        after = max(query.offset, query.token)
-        keys = keys[bisect_left(keys, after + "\0") :] if after else keys
-        return self._page(keys, query)
+            return self._page(self._keys.in_order(), query)
         yield
 
     def list_many(self, *, most_in_flight: int) -> Plan[OneByOne]:
@@ -221,17 +231,22 @@ class Memory:
 
     def _page(self, keys: list[str], query: ListQuery) -> Page:
         objects: list[ObjectMeta] = []
-        prefixes: dict[str, None] = {}
+        prefixes: list[str] = []
         skip = len(query.prefix)
-        for index, key in enumerate(keys):
+        after = max(query.offset, query.token)
+        at = max(bisect_left(keys, query.prefix), bisect_left(keys, after + "\0") if after else 0)
+        while at < len(keys) and keys[at].startswith(query.prefix):
+            key = keys[at]
+            if len(objects) == PAGE:
+                return Page(Listing.of(objects), prefixes, keys[at - 1])
             below = key.find(query.delimiter, skip) if query.delimiter else -1
             if below >= 0:
-                prefixes[key[: below + 1]] = None
-            elif (found := self._objects.get(key)) is not None:
-                objects.append(self._meta(key, found))
-            if len(objects) == PAGE and index + 1 < len(keys):
-                return Page(Listing.of(objects), [*prefixes], key)
-        return Page(Listing.of(objects), [*prefixes], "")
+                prefixes.append(key[: below + 1])
+                at = first_behind(keys, prefixes[-1], at)
+            else:
+                objects.append(self._meta(key, self._objects[key]))
+                at += 1
+        return Page(Listing.of(objects), prefixes, "")
 
 
 _memories: WeakValueDictionary[str, Memory] = WeakValueDictionary()
@@ -322,3 +337,55 @@ class _Parts:
 
     def close(self) -> None:
         """Nothing is under way."""
+
+
+class _SharedUploads:
+    """The uploads by many hands: of threads, as memory has no other."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def start(self, key: str, options: WriteOptions) -> Plan[str]:
+        """Begin an upload."""
+        upload_id = secrets.token_hex(8)
+        self._memory.uploads[upload_id] = {}
+        return upload_id
+        yield
+
+    def put_part(self, key: str, upload_id: str, number: int, part: Source) -> Plan[UploadPart]:
+        """Take a part."""
+        body = yield from in_steps(_read(part))
+        part.check()
+        tag = f'"{secrets.token_hex(8)}"'
+        self._of(key, upload_id)[number] = (tag, body)
+        return UploadPart(number, tag, part.size)
+
+    def parts(self, key: str, upload_id: str) -> Plan[list[UploadPart]]:
+        """Return the parts that are there."""
+        there = sorted(self._of(key, upload_id).items())
+        return [UploadPart(number, tag, len(body)) for number, (tag, body) in there]
+        yield
+
+    def complete(self, key: str, upload_id: str, parts: Sequence[UploadPart], options: WriteOptions) -> Plan[PutResult]:
+        """Make an object of parts."""
+        there = self._of(key, upload_id)
+        for part in parts:
+            if there.get(part.number, ("",))[0] != part.e_tag:
+                raise changed_part(STORE, key, part.number)
+        body = b"".join(there[part.number][1] for part in parts)
+        result = self._memory.write(key, Bytes(body), options)
+        self._memory.uploads.pop(upload_id, None)
+        return result
+        yield
+
+    def abort(self, key: str, upload_id: str) -> Plan[None]:
+        """Drop an upload."""
+        self._memory.uploads.pop(upload_id, None)
+        return
+        yield
+
+    def _of(self, key: str, upload_id: str) -> dict[int, tuple[str, Bytes]]:
+        try:
+            return self._memory.uploads[upload_id]
+        except KeyError:
+            raise ended_upload(STORE, key) from None

@@ -11,6 +11,7 @@ from objstore.exceptions import (
     AlreadyExistsError,
     GenericError,
     InvalidRangeError,
+    NotFoundError,
     NotModifiedError,
     NotSupportedError,
     PreconditionError,
@@ -88,3 +89,20 @@ def check_mode(store: str, key: str, e_tag: str | None, mode: PutMode) -> None:
     if e_tag != mode.get("e_tag"):
         now = "does not exist" if e_tag is None else f"has the ETag {e_tag}"
         raise PreconditionError(f"{key!r} {now}, not {mode.get('e_tag')}", store=store, path=key)
+
+
+def ended_upload(store: str, key: str) -> NotFoundError:
+    """Return the error for an upload that there is not."""
+    return NotFoundError(
+        f"There is no such upload of {key!r}", hint="It has been completed or aborted.", store=store, path=key
+    )
+
+
+def changed_part(store: str, key: str, number: int) -> GenericError:
+    """Return the error for a part that is not there, or no longer as it was sent."""
+    return GenericError(
+        f"Part {number} of {key!r} is not there as it is told",
+        hint="Give the parts that put_part returned last, or none for all there are.",
+        store=store,
+        path=key,
+    )

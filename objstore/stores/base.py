@@ -71,6 +71,7 @@ class Store(BaseStore):
     head, head_async = functions.head, functions.head_async
     put, put_async = functions.put, functions.put_async
     delete, delete_async = functions.delete, functions.delete_async
+    begin_upload, begin_upload_async = functions.begin_upload, functions.begin_upload_async
     copy, copy_async = functions.copy, functions.copy_async
     rename, rename_async = functions.rename, functions.rename_async
     sign, sign_async = functions.sign, functions.sign_async

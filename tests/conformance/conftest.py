@@ -69,6 +69,7 @@ CANNOT = {
         "the end of an empty object": "ministack sends an impossible Content-Range for it",
     },
     "moto": {
+        "the end of uploads": "moto answers a part of an upload that has ended by 500",
         "If-Match of an upload in parts": "moto ignores If-Match of CompleteMultipartUpload",
         "signed URLs": "moto fails at requests without an Authorization header",
         "unsigned requests": "moto fails at unsigned requests",
@@ -78,6 +79,7 @@ CANNOT = {
         "conditions of reads": "rclone ignores If-Match, If-None-Match and the like",
         "copies that replace nothing": "rclone ignores every condition on a copy, and on the end of an upload in parts",
         "ETags of uploads in parts": "rclone answers CompleteMultipartUpload with an ETag that it then forgets",
+        "parts in any order": "rclone writes parts as they come, and takes none twice",
         "keys below keys": "rclone keeps keys as files in folders, and none can be both",
         "quotes in listings": "rclone lists ETags without their quotes",
         "raw keys": "rclone keeps keys as files in folders",

@@ -24,6 +24,7 @@ from objstore.providers.cloud.gcs_resource import FIELDS, generation_match, meta
 from objstore.providers.cloud.gcs_session import Session
 from objstore.providers.cloud.gcs_xml_upload import XmlUpload
 from objstore.providers.cloud.list_many import ListMany
+from objstore.providers.cloud.shared_uploads import SharedUploads
 from objstore.providers.cloud.upload import begin
 from objstore.providers.conditional_headers import look_after, write_error
 
@@ -204,6 +205,26 @@ class GoogleBucket(Objects):
         session = Session(self, key, options)
         yield from session.begin()
         return session
+
+    @property
+    def shared_uploads(self) -> SharedUploads:
+        """The uploads by many hands."""
+        return SharedUploads(self, self._start_upload, XmlUpload)
+
+    def _start_upload(self, key: str, options: WriteOptions) -> Plan[str]:
+        """Begin an upload whose parts come from many hands.
+
+        Raises:
+            NotSupportedError: Something must hold of the object.
+        """
+        if options.mode != "overwrite":
+            raise NotSupportedError(
+                f"mode = {options.mode!r} does not go with an upload by many hands: the service has no conditions there",
+                hint="Leave the mode out, or put the object from one place.",
+                store=self.service.dialect.store,
+            )
+        self.check(options.attributes)
+        return (yield from begin(self, key, self.object_headers(options)))
 
     def sign(
         self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]

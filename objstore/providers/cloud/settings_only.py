@@ -41,6 +41,7 @@ class SettingsOnly:
         self.lists_from_anywhere = False
         self.has_outer_slashes = True
         self.latency = 0.0
+        self.shared_uploads = None
 
     def can_copy_from(self, origin: Provider) -> bool:
         """Return that it cannot."""

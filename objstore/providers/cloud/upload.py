@@ -17,9 +17,10 @@ from objstore.http.xml import build, can_hold
 from objstore.interface.values import ANY, Source, WriteOptions
 from objstore.providers.conditional_headers import after_all, as_kind, what_is_there, write_error, write_headers
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
+from objstore.types import UploadPart
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from objstore._core import Reply
     from objstore.plans.effects import Plan
@@ -80,12 +81,13 @@ class Upload(Exchange):
         most_in_flight: int,
         *,
         patient: bool = False,
+        first: int = 1,
     ) -> None:
         super().__init__(
             bucket.service,
             Shape("PUT", bucket.read_headers, UNSIGNED_PAYLOAD),
             lambda _: key,
-            detail=lambda index: f" part {index + 1}",
+            detail=lambda index: f" part {first + index}",
             keep_head=True,
             background=True,
             each=True,
@@ -96,6 +98,7 @@ class Upload(Exchange):
         self._key = key
         self._upload_id = upload_id
         self._options = options
+        self._first = first
         self._sums: dict[int, str | None] = {}
 
     def add_part(self, part: Source) -> None:
@@ -107,7 +110,7 @@ class Upload(Exchange):
 
     def part_target(self, index: int) -> bytes:
         """Return path and query of a part."""
-        return self._bucket.target(self._key, [("partNumber", str(index + 1)), ("uploadId", self._upload_id)])
+        return self._bucket.target(self._key, [("partNumber", str(self._first + index)), ("uploadId", self._upload_id)])
 
     @property
     def unsettled(self) -> int:
@@ -118,10 +121,19 @@ class Upload(Exchange):
         """Return the ETags of the parts, which are all there."""
         return [self.reply(index).headers.get("etag", "") for index in range(self.total)]
 
+    def parts(self) -> list[UploadPart]:
+        """Return the parts, which are all there; whoever sent them knows their sizes."""
+        return [
+            UploadPart(self._first + index, tag, 0, self._sums.get(index)) for index, tag in enumerate(self.part_tags())
+        ]
+
     def complete(self) -> Plan[PutResult]:
-        """Make an object of the parts (CompleteMultipartUpload)."""
-        tags = self.part_tags()
-        parts = [("Part", self._described(index, tag)) for index, tag in enumerate(tags)]
+        """Make an object of the parts."""
+        return (yield from self.complete_of(self.parts()))
+
+    def complete_of(self, parts: Sequence[UploadPart]) -> Plan[PutResult]:
+        """Make an object of parts, whoever sent them (CompleteMultipartUpload)."""
+        told = [("Part", _described(part)) for part in parts]
         shape = Shape("POST", {**write_headers(self._options), "Content-Type": "application/xml"})
         try:
             root, reply = yield from self._bucket.document(
@@ -131,24 +143,18 @@ class Upload(Exchange):
                 ("CompleteMultipartUploadResult",),
                 safe=True,
                 patient=True,
-                body=build("CompleteMultipartUpload", parts, namespace=NAMESPACE),
+                body=build("CompleteMultipartUpload", told, namespace=NAMESPACE),
             )
         except BaseError as error:
             if not (_names_no_upload(error) or error.maybe_applied):
                 raise write_error(error, self._options) from None
-            return (yield from self._look(error, tags))
+            return (yield from self._look(error, [part.e_tag for part in parts]))
         return (yield from self._made(reply, root.find_text("ETag") or None))
 
     def _made(self, reply: Reply, tag: str | None) -> Plan[PutResult]:
         """Return the object that the service says that it has made."""
         return {**self._bucket.put_result(reply), "e_tag": tag}
         yield
-
-    def _described(self, index: int, tag: str) -> list[tuple[str, Any]]:
-        """Return what the service is told of a part."""
-        told = [("PartNumber", str(index + 1)), ("ETag", tag)]
-        checksum = self._sums.get(index)
-        return told if checksum is None else [*told, ("ChecksumSHA256", checksum)]
 
     def _target(self, query: list[tuple[str, str]]) -> bytes:
         return self._bucket.target(self._key, [("uploadId", self._upload_id), *query])
@@ -193,6 +199,12 @@ class Upload(Exchange):
         exchange = Exchange(self._bucket.service, Shape("DELETE", {}), lambda _: self._key)
         exchange.add(self._target([]))
         yield from exchange.finish_within(ABORT_SECONDS)
+
+
+def _described(part: UploadPart) -> list[tuple[str, Any]]:
+    """Return what the service is told of a part."""
+    told = [("PartNumber", str(part.number)), ("ETag", part.e_tag)]
+    return told if part.checksum is None else [*told, ("ChecksumSHA256", part.checksum)]
 
 
 def _names_no_upload(error: BaseError) -> bool:

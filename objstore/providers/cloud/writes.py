@@ -14,6 +14,7 @@ from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions
 from objstore.providers.cloud.copied_parts import CopiedParts
 from objstore.providers.cloud.documents import Documents
+from objstore.providers.cloud.shared_uploads import SharedUploads
 from objstore.providers.cloud.upload import Upload, begin
 from objstore.providers.conditional_headers import as_kind, look_after, write_error, write_headers
 
@@ -97,9 +98,18 @@ class Writes(Documents):
 
     def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
         """Begin a multipart upload (CreateMultipartUpload)."""
-        algorithm = {"x-amz-checksum-algorithm": "SHA256"} if self._checksum else {}
-        upload_id = yield from self._begin(key, options, algorithm)
+        upload_id = yield from self.start_upload(key, options)
         return Upload(self, key, upload_id, options, most_in_flight)
+
+    def start_upload(self, key: str, options: WriteOptions) -> Plan[str]:
+        """Begin a multipart upload, and return its id."""
+        algorithm = {"x-amz-checksum-algorithm": "SHA256"} if self._checksum else {}
+        return (yield from self._begin(key, options, algorithm))
+
+    @property
+    def shared_uploads(self) -> SharedUploads:
+        """The uploads by many hands."""
+        return SharedUploads(self, self.start_upload)
 
     def _begin(self, key: str, options: WriteOptions, headers: Mapping[str, str]) -> Plan[str]:
         """Begin a multipart upload, and return its id."""

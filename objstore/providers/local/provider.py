@@ -53,6 +53,7 @@ from objstore.providers.local.root import (
     split,
     version_of,
 )
+from objstore.providers.local.shared_uploads import SharedUploads
 from objstore.providers.pages import OneByOne
 from objstore.providers.preconditions import check_conditions, resolve
 from objstore.providers.sequential import Sequential
@@ -165,6 +166,11 @@ class Local:
             staging.close()
             raise
         return Parts(staging)
+
+    @property
+    def shared_uploads(self) -> SharedUploads:
+        """The uploads by many hands."""
+        return SharedUploads(self.root)
 
     # --- the rest
 

@@ -114,6 +114,8 @@ class WebDav(Server):
         raise NotSupportedError("An HTTP server takes no object in parts", hint="Leave use_multipart out.")
         yield
 
+    shared_uploads = None
+
     # --- folders
 
     def make_folders(self, target: bytes) -> Plan[None]:
