@@ -146,6 +146,13 @@ cdef class Signer:
         self.c.headers = header_list(self.headers)
         self.c.header_count = len(self.headers)
 
+    @staticmethod
+    def bearing(headers):
+        """Return one that signs nothing: requests carry header lines, such as a token's, which may be renewed."""
+        cdef Signer self = Signer.__new__(Signer, method=b"", tail=b"", scope=b"", key=bytes(32), authorization=b"",
+                                          headers=headers)
+        return self
+
     def __dealloc__(self):
         signer_release(self.c)
 

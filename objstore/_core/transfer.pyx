@@ -352,7 +352,8 @@ cdef bint chain_headers(Slot* slot, Item* item, curl.slist** chain) noexcept nog
     cdef int i, most = 4 + (signer.header_count if signer != NULL else 0) + (MOST_TRAVELLING if strange else 0)
     if not room_for(<void**>&slot.nodes, &slot.nodes_capacity, most * sizeof(curl.slist)):
         return False
-    if signer != NULL and not write_authorization(slot, item):
+    cdef bint signs = signer != NULL and signer.authorization.length > 0
+    if signs and not write_authorization(slot, item):
         return False
     if strange:
         add_travelling(slot, &used, rest)
@@ -365,8 +366,9 @@ cdef bint chain_headers(Slot* slot, Item* item, curl.slist** chain) noexcept nog
         add_node(slot, &used, slot.if_match)
     if item.body_length >= 0:
         add_node(slot, &used, NO_EXPECT)
-    if signer != NULL:
+    if signs:
         add_node(slot, &used, slot.authorization)
+    if signer != NULL:
         for i in range(signer.header_count):
             add_node(slot, &used, signer.headers[i].data)
     if used:
