@@ -17,7 +17,6 @@ import pytest
 from tests import servers
 from tests.faults import client
 from tests.faults.client import FaultServer
-from tests.google.server import strict_server
 from tests.servers import GoogleServer, S3Server, UnavailableError, WebDavServer
 from tests.summary import Summary
 
@@ -59,8 +58,7 @@ def fakegcs() -> Iterator[GoogleServer]:
 
 @pytest.fixture(scope="session")
 def strictgcs() -> Iterator[GoogleServer]:
-    with strict_server() as server:
-        yield GoogleServer(server.name, server.endpoint)
+    yield from started(servers.strict_gcs())
 
 
 @pytest.fixture(scope="session", params=GOOGLE_SERVERS)

@@ -246,3 +246,13 @@ def fake_gcs() -> Iterator[GoogleServer]:
     command = [go_program("fake-gcs-server"), "-backend=memory", "-scheme=http", "-host=127.0.0.1", f"-port={port}"]
     with running([*command, f"-public-host={place}"], port):
         yield GoogleServer("fakegcs", f"http://{place}")
+
+
+@contextmanager
+def strict_gcs() -> Iterator[GoogleServer]:
+    """The fake of tests.google, in this process: all that fake-gcs-server has not."""
+    required("google_crc32c", "google-crc32c")
+    from tests.google.server import strict_server
+
+    with strict_server() as server:
+        yield GoogleServer(server.name, server.endpoint)

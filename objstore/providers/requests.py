@@ -261,9 +261,12 @@ class Requests:
         """Write one object in one request."""
         exchange = yield from self.put_many([(key, source)], options, most_in_flight=1)
         yield from exchange.finish()
-        reply = exchange.reply()
+        exchange.reply()
         source.check()
-        return self.put_result(reply)
+        (result,) = exchange.results()
+        if result is None:
+            raise exchange.errors[0]
+        return result
 
     def put_many(
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
+from google_crc32c import Checksum
+
 PAGE = 1000
 GRAIN = 256 << 10
 SMALLEST_PART = 5 << 20
@@ -34,6 +36,17 @@ XML_CODES = {
     "requestedRangeNotSatisfiable": "InvalidRange",
 }
 NO_BUCKET = "The specified bucket does not exist."
+
+
+def crc32c(data: bytes) -> str:
+    """Return a checksum as the service writes it."""
+    return base64.b64encode(Checksum(data).digest()).decode()
+
+
+def check_sum(data: bytes, told: str | None) -> None:
+    """Raise if data is not what a checksum says."""
+    if told is not None and told.removeprefix("crc32c=") != crc32c(data):
+        raise RefusedError(400, "invalid", "Provided CRC32C doesn't match calculated CRC32C")
 
 
 class RefusedError(Exception):
@@ -67,7 +80,7 @@ class Stored:
 
     def resource(self) -> dict[str, Any]:
         """Return what the JSON API says of it."""
-        sums = {"md5Hash": base64.b64encode(hashlib.md5(self.data).digest()).decode()}
+        sums = {"md5Hash": base64.b64encode(hashlib.md5(self.data).digest()).decode(), "crc32c": crc32c(self.data)}
         etag = base64.b64encode(b"%d/1" % self.generation).decode()
         named = {"name": self.name, "generation": str(self.generation), "metageneration": "1", "etag": etag}
         time = self.updated.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -90,6 +103,7 @@ class Stored:
             "Last-Modified": self.updated.strftime("%a, %d %b %Y %H:%M:%S GMT"),
             "x-goog-generation": str(self.generation),
             "x-goog-metageneration": "1",
+            "x-goog-hash": f"crc32c={crc32c(self.data)}",
             "x-goog-stored-content-length": str(len(self.data)),
             "x-goog-stored-content-encoding": headers.get("Content-Encoding", "identity"),
         }
@@ -211,6 +225,7 @@ class Service:
     def write(self, bucket: str, name: str, data: bytes, described: dict[str, Any], match: str | None) -> Stored:
         """Make an object."""
         place = self.bucket(bucket)
+        check_sum(data, described.get("crc32c"))
         place.check(name, match)
         kept = {key: value for key, value in described.items() if value and key not in ("name", "crc32c", "md5Hash")}
         return place.write(Stored(name, data, kept, next(self._generations)))

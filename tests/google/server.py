@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 import threading
@@ -28,6 +29,7 @@ from tests.google.objects import (
     Service,
     Session,
     Stored,
+    check_sum,
 )
 
 
@@ -186,6 +188,7 @@ def _insert(service: Service, call: Call, bucket: str) -> Answer:
     place, kind = service.bucket(bucket), call.query.get("uploadType")
     if kind == "media":
         described, data = {"contentType": call.headers["Content-Type"]}, call.body
+        check_sum(data, call.headers["x-goog-hash"])
     elif kind == "multipart":
         described, data = _related(call)
     elif kind == "resumable":
@@ -237,6 +240,7 @@ def _resumable(service: Service, call: Call, endpoint: str, bucket: str) -> Answ
         session.data += call.body
     if total == str(len(session.data)):
         data, match = bytes(session.data), session.if_generation_match
+        check_sum(data, call.headers["x-goog-hash"])
         session.made = service.write(session.bucket, session.name, data, session.described, match)
         return _told(session.made.resource())
     return Answer(308, b"", {"Range": f"bytes=0-{len(session.data) - 1}"} if session.data else {})
@@ -295,7 +299,7 @@ def _xml(service: Service, call: Call) -> Answer:
     bucket, _, name = call.path[1:].partition("/")
     bucket, name = unquote(bucket), unquote(name)
     place = service.bucket(bucket)
-    if call.method in ("GET", "HEAD"):
+    if call.method in ("GET", "HEAD") and "uploadId" not in call.query:
         return _read(place.find(name, call.query.get("generation")), call)
     if call.method == "POST" and "uploads" in call.query:
         id = service.new_id()
@@ -306,12 +310,31 @@ def _xml(service: Service, call: Call) -> Answer:
     if upload is None:
         raise RefusedError(404, "NoSuchUpload", "The requested upload was not found.")
     if call.method == "PUT":
+        check_sum(call.body, call.headers["x-goog-hash"])
         upload.parts[int(call.query["partNumber"])] = call.body
-        return Answer(200, b"", {"ETag": f'"{hash(call.body) & 0xFFFFFFFF:x}"'})
+        return Answer(200, b"", {"ETag": _tag(call.body)})
+    if call.method == "GET":
+        return _parts(upload, int(call.query.get("part-number-marker", 0)))
     if call.method == "DELETE":
         del service.multiparts[call.query["uploadId"]]
         return Answer(204)
     return _complete(service, call, upload)
+
+
+def _tag(part: bytes) -> str:
+    return f'"{hashlib.md5(part).hexdigest()}"'
+
+
+def _parts(upload: Multipart, marker: int) -> Answer:
+    """Tell which parts there are, two at a time."""
+    numbers = [number for number in sorted(upload.parts) if number > marker]
+    rows = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><ETag>{_tag(upload.parts[number])}</ETag>"
+        f"<Size>{len(upload.parts[number])}</Size></Part>"
+        for number in numbers[:2]
+    )
+    more = str(len(numbers) > 2).lower()
+    return _document(f"<ListPartsResult><IsTruncated>{more}</IsTruncated>{rows}</ListPartsResult>")
 
 
 def _complete(service: Service, call: Call, upload: Multipart) -> Answer:
@@ -319,7 +342,10 @@ def _complete(service: Service, call: Call, upload: Multipart) -> Answer:
         raise RefusedError(400, "InvalidArgument", "Preconditions are not supported.")
     if b"&quot;" in call.body:
         raise RefusedError(400, "MalformedCompleteMultipartUploadRequest", "ETags are quoted as they are.")
+    told = [e.text for e in ElementTree.fromstring(call.body).iter() if e.tag.endswith("ETag")]
     numbers = [int(e.text or 0) for e in ElementTree.fromstring(call.body).iter() if e.tag.endswith("PartNumber")]
+    if told != [_tag(upload.parts[number]) if number in upload.parts else None for number in numbers]:
+        raise RefusedError(400, "InvalidPart", "One of the parts was not found.")
     data = [upload.parts[number] for number in numbers]
     if any(len(part) < SMALLEST_PART for part in data[:-1]):
         raise RefusedError(400, "EntityTooSmall", "A part is too small.")

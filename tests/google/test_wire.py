@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("google_crc32c", reason="google-crc32c is not installed")
 
 import objstore
 from objstore.exceptions import (
@@ -26,6 +28,7 @@ from objstore.exceptions import (
 )
 from objstore.providers.cloud import gcs_bucket
 from objstore.store import GCSStore
+from tests.google.objects import Service, Stored
 from tests.google.server import Fault, StrictServer, error, strict_server
 
 MIB = 1 << 20
@@ -195,6 +198,37 @@ def test_a_lost_answer_to_a_create_is_told(store: GCSStore, server: StrictServer
     with pytest.raises(AlreadyExistsError) as failed:
         store.put("a", b"1", mode="create")
     assert failed.value.maybe_applied
+
+
+@pytest.mark.parametrize("options", [{}, {"attributes": {"a": "b"}}, {"mode": "create", "use_multipart": True}])
+def test_what_is_stored_damaged_is_an_error(store: GCSStore, monkeypatch: pytest.MonkeyPatch, options: Any) -> None:
+    monkeypatch.setattr("tests.google.objects.Service.write", damaged(Service.write))
+    for call in (lambda: store.put("a", b"123", **options), lambda: store.put_many({"b": b"123"})):
+        with pytest.raises(CorruptResponseError, match="damaged"):
+            call()
+
+
+def damaged(write: Callable[..., Stored]) -> Callable[..., Stored]:
+    """Return a way to write that stores one byte wrongly, and finds nothing wrong with it."""
+
+    def wrongly(service: Service, bucket: str, name: str, data: bytes, described: Any, match: str | None) -> Stored:
+        return write(service, bucket, name, b"!" + data[1:], {**described, "crc32c": None}, match)
+
+    return wrongly
+
+
+def test_every_write_tells_its_checksum(store: GCSStore, server: StrictServer, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(6 * MIB))
+    for source in (bytes(6 * MIB), tmp_path / "file"):
+        store.put("a", source, use_multipart=False)
+        store.put("a", source, use_multipart=False, attributes={"a": "b"})
+        store.put("a", source, chunk_size=5 * MIB)
+        store.put("b", source, mode="create", use_multipart=True)
+        store.delete("b")
+    bodies = [call for call in server.calls if call.method in ("PUT", "POST") and len(call.body) > 999]
+    told = [call for call in bodies if call.headers["x-goog-hash"] or b'"crc32c"' in call.body[:999]]
+    streamed = [call for call in bodies if "/*" in str(call.headers["Content-Range"])]
+    assert len(told) == len(bodies) - len(streamed)
 
 
 # --- uploads in parts

@@ -219,7 +219,7 @@ class GoogleBucket(Objects):
         """
         if options.mode != "overwrite":
             raise NotSupportedError(
-                f"mode = {options.mode!r} does not go with an upload by many hands: the service has no way to see to it",
+                f"mode = {options.mode!r} does not go with an upload by many hands: the service cannot see to it",
                 hint="Leave the mode out, or put the object from one place.",
                 store=self.service.dialect.store,
             )

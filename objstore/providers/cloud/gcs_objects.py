@@ -33,8 +33,8 @@ from objstore.providers.cloud.gcs_resource import (
     resource,
     with_generation,
 )
+from objstore.providers.cloud.gcs_sums import CheckedPuts, crc_behind, hash_header, text_of
 from objstore.providers.conditional_headers import as_kind
-from objstore.providers.many import PutMany
 from objstore.providers.one_version import OneVersion
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from objstore.http.service import Service
     from objstore.interface.values import Conditions, Fetched, Range, Source, WriteOptions
     from objstore.plans.effects import Plan
+    from objstore.providers.many import PutMany
     from objstore.types import ObjectMeta, PutResult
 
 ACCEPT = {"Accept-Encoding": "gzip"}
@@ -168,10 +169,12 @@ class Objects(Documents):
         self.check(options.attributes)
         yield from self.service.refresh()
         shared = Shape("POST", {})
-        exchange = PutMany(self.service, shared, items, options, self.put_result, self.now_at, most_in_flight)
+        exchange = CheckedPuts(self.service, shared, items, options, self.put_result, self.now_at, most_in_flight)
+        exchange.sums = []
         try:
             for key, source in items:
-                insert = yield from self._insert(key, source, options)
+                exchange.sums.append(crc_behind(source))
+                insert = yield from self._insert(key, source, options, exchange.sums[-1])
                 exchange.add(insert.target, shape=insert.shape, body=insert.body)
         except BaseException:
             exchange.close()
@@ -194,19 +197,23 @@ class Objects(Documents):
         """Return the description of an object to be written."""
         return resource({**self._content_type, **options.attributes})
 
-    def _insert(self, key: str, source: Source, options: WriteOptions) -> Plan[Insert]:
+    def _insert(self, key: str, source: Source, options: WriteOptions, crc: bytes) -> Plan[Insert]:
         """Return the request that writes an object: its bytes alone, where there is no more to say of it."""
         described = self.described(options)
         content_type = described.get("contentType", "")
-        query = [("name", key), ("fields", "etag,generation"), *generation_match(options)]
+        query = [("name", key), ("fields", "crc32c,etag,generation"), *generation_match(options)]
         if described.keys() <= {"contentType"}:
-            shape = Shape("POST", {"Content-Type": content_type} if content_type else {})
+            shape = Shape("POST", {**({"Content-Type": content_type} if content_type else {}), **hash_header(crc)})
             return Insert(self.upload_target([("uploadType", "media"), *query]), shape, source.data)
         boundary = secrets.token_hex(16)
         content = yield from bytes_of(source)
-        body = Buffer(_related(boundary, described, content_type, content))
+        body = Buffer(_related(boundary, {**described, "crc32c": text_of(crc)}, content_type, content))
         shape = Shape("POST", {"Content-Type": f"multipart/related; boundary={boundary}"})
         return Insert(self.upload_target([("uploadType", "multipart"), *query]), shape, body)
+
+    def shape_with(self, headers: Mapping[str, str], source: Source) -> Shape:
+        """Return the shape of a PUT with a body, whose checksum is told."""
+        return super().shape_with({**headers, **hash_header(crc_behind(source))}, source)
 
     def put_result(self, reply: Reply) -> PutResult:
         """Return the result of a write."""

@@ -23,7 +23,8 @@ from objstore.http.shape import Shape
 from objstore.interface.values import Source, WriteOptions
 from objstore.plans.effects import Sleep
 from objstore.providers.cloud.gcs_objects import bytes_of
-from objstore.providers.cloud.gcs_resource import generation_match
+from objstore.providers.cloud.gcs_resource import generation_match, put_result_of, read_document
+from objstore.providers.cloud.gcs_sums import NOTHING, corrupted, crc_behind, hash_header, text_of
 from objstore.providers.cloud.upload import ABORT_SECONDS
 from objstore.providers.conditional_headers import as_kind, look_after, write_error
 
@@ -133,6 +134,7 @@ class Session:
         self._parts: list[Source] = []  # as long as all of them can be read again
         self._ends: list[int] = []
         self._at = 0  # what the service has
+        self._crc = NOTHING
         self._sealed = False
         self._anew = True
 
@@ -191,6 +193,7 @@ class Session:
         """Take one more part."""
         self.total += 1
         self._pieces.add(part)
+        self._crc = crc_behind(part, self._crc)
         self._ends.append((self._ends[-1] if self._ends else 0) + part.size)
         self._anew = self._anew and isinstance(part.data, tuple)
         self._parts = [*self._parts, part] if self._anew else []
@@ -217,7 +220,10 @@ class Session:
             reply = yield from self._finish()
         except BaseError as error:
             raise (yield from self._what_became(error)) from None
-        return self._bucket.put_result(reply)
+        stored = read_document(bytes(reply.body), "the description of an object")
+        if stored.get("crc32c") not in (None, text_of(self._crc)):
+            raise corrupted(self._bucket.service.path(self._key), self._crc, stored["crc32c"])
+        return put_result_of(stored)
 
     def abort(self) -> Plan[None]:
         """Drop the session, and what the service has."""
@@ -303,7 +309,8 @@ class Session:
         yield from service.refresh()
         size = 0 if stretch is None else stretch.size
         there = f"{self._at}-{self._at + size - 1}" if size else "*"
-        shape = Shape("PUT", {"Content-Range": f"bytes {there}/{'*' if total is None else total}"})
+        told = {} if total is None else hash_header(self._crc)
+        shape = Shape("PUT", {"Content-Range": f"bytes {there}/{'*' if total is None else total}", **told})
         step = Step(service, shape, lambda _: self._key, safe=stretch is None, patient=True, keep_head=True)
         step.add(self._target, body=Buffer(b"") if stretch is None else stretch.data)
         yield from step.finish()
