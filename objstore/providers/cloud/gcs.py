@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from objstore.credentials.bearer import Bearer
 from objstore.credentials.current import Credentials, Provided
 from objstore.credentials.google import AuthorizedUser, ServiceAccount, from_mapping, read_key, read_key_file
+from objstore.credentials.google_signers import KeySigner
 from objstore.credentials.token import AccessToken
 from objstore.exceptions import (
     ConfigurationError,
@@ -147,7 +148,10 @@ def open_gcs(
         prefix=prefix,
         patient_settings=client_settings(values, origin.partition(":")[0], user_agent, patience=PATIENCE),
     )
-    return GoogleBucket(service, api, bucket, values["default_content_type"] or "")
+    made = GoogleBucket(service, api, bucket, values["default_content_type"] or "")
+    if isinstance(key, ServiceAccount) and not key.anonymous:
+        made.signer = KeySigner(key)
+    return made
 
 
 def _needs_no_key(values: Any, provider: Callable[[], object] | None) -> bool:

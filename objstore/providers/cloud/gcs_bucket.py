@@ -6,12 +6,13 @@ https://cloud.google.com/storage/docs/json_api/v1
 from __future__ import annotations
 
 import secrets
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from objstore._core import Buffer, Listing, Reply
-from objstore.exceptions import BaseError, CorruptResponseError, NotFoundError, NotSupportedError
+from objstore.exceptions import BaseError, CorruptResponseError, NotFoundError, NotSupportedError, UnauthenticatedError
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.retry import Failure, by_status
 from objstore.http.shape import Shape
@@ -27,11 +28,13 @@ from objstore.providers.cloud.list_many import ListMany
 from objstore.providers.cloud.shared_uploads import SharedUploads
 from objstore.providers.cloud.upload import begin
 from objstore.providers.conditional_headers import look_after, write_error
+from objstore.signing.goog4 import unsigned_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
+    from objstore.credentials.google_signers import UrlSigner
     from objstore.interface.provider import Provider, Upload
     from objstore.plans.effects import Plan
 
@@ -46,6 +49,8 @@ class GoogleBucket(Objects):
     has_outer_slashes = True
     _takes_xml_uploads = True  # until the server says that it knows none, as emulators do
     _takes_batches = True
+    signer: UrlSigner | None = None
+    """Who signs URLs."""
 
     # --- listing
 
@@ -230,9 +235,39 @@ class GoogleBucket(Objects):
         self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
     ) -> Plan[list[str]]:
         """Return a URL for each key that carries its own signature."""
-        yield from self.service.refresh()
+        signer = self._signer_for(expires_in)
+        service = self.service
         query = [(f"response-{name.lower()}", value) for name, value in response_headers.items()]
-        return [self.service.signed_url(method, self.path(key).decode(), query, expires_in) for key in keys]
+        urls = []
+        for key in keys:
+            unsigned = unsigned_url(
+                method,
+                service.origin.partition(":")[0],
+                service.host,
+                self.path(key).decode(),
+                query,
+                account=signer.account,
+                now=datetime.now(UTC),
+                expires=int(expires_in.total_seconds()),
+                headers={},
+            )
+            urls.append(unsigned.signed((yield from signer.sign(unsigned.text))))
+        return urls
+
+    def _signer_for(self, expires_in: timedelta) -> UrlSigner:
+        """Return who signs URLs that are good for so long."""
+        if self.signer is None:
+            raise UnauthenticatedError(
+                "A URL cannot be signed without the key of a service account",
+                hint="Give service_account or service_account_key.",
+                store=self.service.dialect.store,
+            )
+        if expires_in > self.signer.longest:
+            raise ValueError(
+                f"expires_in is {expires_in}, and what {self.signer.account} signs here is good for "
+                f"{self.signer.longest} at the most: give less"
+            )
+        return self.signer
 
 
 def _page(document: Mapping[str, Any], query: ListQuery) -> Page:

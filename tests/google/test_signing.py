@@ -1,0 +1,190 @@
+"""URLs that carry their own signature: exact on Google's published vectors, and as Google's own client makes them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from objstore._core import ClientSettings, sign_rs256
+from objstore.credentials.current import Credentials
+from objstore.credentials.google_signers import BlobSigner
+from objstore.credentials.token import AccessToken
+from objstore.exceptions import ConfigurationError, PermissionDeniedError, UnauthenticatedError
+from objstore.providers.cloud.gcs_bucket import GoogleBucket
+from objstore.signing.goog4 import unsigned_url
+from objstore.store import GCSStore
+
+VECTORS = json.loads(Path(__file__).with_name("v4_signatures.json").read_text())
+ACCOUNT, PEM = VECTORS["account"], VECTORS["private_key"].encode()
+KEY = json.dumps({"type": "service_account", "client_email": ACCOUNT, "private_key": PEM.decode()})
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: case["description"])
+def test_published_vectors(case: dict[str, Any]) -> None:
+    wanted = urlsplit(case["url"])
+    host = wanted.netloc
+    unsigned = unsigned_url(
+        case["method"],
+        wanted.scheme,
+        host,
+        wanted.path,
+        case.get("queryParameters", {}).items(),
+        account=ACCOUNT,
+        now=datetime.fromisoformat(case["timestamp"]),
+        expires=case["expiration"],
+        headers=case.get("headers", {}),
+    )
+    assert unsigned.signed(sign_rs256(PEM, unsigned.text)) == case["url"]
+    assert unquote(wanted.path).endswith(case["object"])
+
+
+@pytest.mark.parametrize("expires", [0, 604_801])
+def test_how_long_a_url_may_be_good(expires: int) -> None:
+    with pytest.raises(ValueError, match=r"7 days|one second"):
+        GCSStore("bucket", service_account_key=KEY).sign("GET", "a", timedelta(seconds=expires))
+
+
+KEYS = ["a", "a b/ü+%?#&=.txt", "/path//with/slashes/", "./a/../b", "%2F~'()*!"]
+
+
+def by_google(store_time: datetime, method: str, key: str, query: dict[str, str]) -> str:
+    """Return the URL that Google's own client makes."""
+    pytest.importorskip("google.cloud.storage", reason="google-cloud-storage is not installed")
+    from google.cloud.storage._signing import generate_signed_url_v4
+    from google.oauth2.service_account import Credentials as ServiceAccount
+
+    who = ServiceAccount.from_service_account_info({**json.loads(KEY), "token_uri": "https://unused.example"})
+    url: str = generate_signed_url_v4(
+        who,
+        resource=f"/bucket/{quote(key, safe='/~')}",
+        expiration=3600,
+        api_access_endpoint="https://storage.googleapis.com",
+        method=method,
+        query_parameters=query,
+        _request_timestamp=store_time.strftime("%Y%m%dT%H%M%SZ"),
+    )
+    return url
+
+
+@given(
+    key=st.one_of(st.sampled_from(KEYS), st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)),
+    value=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20),
+    method=st.sampled_from(["GET", "PUT", "DELETE", "HEAD"]),
+)
+def test_google_makes_the_same_urls(key: str, value: str, method: str) -> None:
+    store = GCSStore("bucket", service_account_key=KEY, raw_keys=True)
+    headers = {"Content-Type": value} if value.strip() else {}
+    url = store.sign(method, key, HOUR, response_headers=headers)
+    time = datetime.strptime(url.partition("X-Goog-Date=")[2][:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    ours, theirs = (
+        urlsplit(url),
+        urlsplit(by_google(time, method, key, {"response-content-type": value} if headers else {})),
+    )
+    assert (ours.netloc, ours.path) == (theirs.netloc, theirs.path)
+    assert sorted(ours.query.split("&")) == sorted(theirs.query.split("&"))
+
+
+def test_urls_name_the_host_of_the_store() -> None:
+    for given_, host in (
+        ({"base_url": "https://private.example:8443"}, "private.example:8443"),
+        ({"universe_domain": "cloud.example"}, "storage.cloud.example"),
+    ):
+        url = GCSStore("bucket", service_account_key=KEY, **given_).sign("GET", "a", HOUR)
+        assert url.startswith(f"https://{host}/bucket/a?")
+
+
+def test_without_a_key() -> None:
+    for who in ({"bearer_token": "t"}, {"skip_signature": True}):
+        with pytest.raises(UnauthenticatedError, match="service_account"):
+            GCSStore("bucket", **who).sign("GET", "a", HOUR)
+
+
+def test_a_key_that_is_none() -> None:
+    broken = json.dumps({"client_email": ACCOUNT, "private_key": "-----BEGIN PRIVATE KEY-----\nplanted"})
+    with pytest.raises(ConfigurationError) as refused:
+        GCSStore("bucket", service_account_key=broken).sign("GET", "a", HOUR)
+    assert "planted" not in str(refused.value)
+
+
+# --- signBlob
+
+
+@pytest.fixture
+def iam() -> Iterator[tuple[str, list[str]]]:
+    """A service that signs as signBlob does, for one token; and what it was asked."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append(self.path)
+            allowed = self.headers["Authorization"] == "Bearer good"
+            signed = base64.b64encode(sign_rs256(PEM, base64.b64decode(body["payload"]))).decode()
+            self.send_response(200 if allowed else 403)
+            self.end_headers()
+            self.wfile.write(json.dumps({"keyId": "1", "signedBlob": signed} if allowed else {}).encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    setattr(Handler, "do_POST", Handler.answer)  # noqa: B010
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join()
+
+
+def with_blob_signer(origin: str, token: str) -> GCSStore:
+    store = GCSStore("bucket", bearer_token=token)
+    assert isinstance(store.provider, GoogleBucket)
+    store.provider.signer = BlobSigner(ACCOUNT, Credentials(AccessToken(token)), origin, ClientSettings(user_agent="t"))
+    return store
+
+
+def test_sign_blob(iam: tuple[str, list[str]]) -> None:
+    origin, asked = iam
+    store, keyed = with_blob_signer(origin, "good"), GCSStore("bucket", service_account_key=KEY)
+    for _ in range(3):  # until both are signed in one second
+        ours, theirs = store.sign("GET", ["a", "b"], HOUR), keyed.sign("GET", ["a", "b"], HOUR)
+        if ours == theirs:
+            break
+    assert ours == theirs
+    assert {*asked} == {f"/v1/projects/-/serviceAccounts/{ACCOUNT}:signBlob"}
+    with pytest.raises(ValueError, match="12:00:00 at the most"):
+        store.sign("GET", "a", timedelta(hours=13))
+
+
+def test_sign_blob_is_refused(iam: tuple[str, list[str]]) -> None:
+    with pytest.raises(PermissionDeniedError, match="serviceAccountTokenCreator") as refused:
+        with_blob_signer(iam[0], "bad-token").sign("GET", "a", HOUR)
+    assert "bad-token" not in str(refused.value)
+
+
+def test_a_url_is_used(tmp_path: Path) -> None:
+    pytest.importorskip("google_crc32c", reason="google-crc32c is not installed")
+    from tests.google.server import strict_server
+
+    with strict_server() as server:
+        server.make_bucket("bucket")
+        store = GCSStore("bucket", emulator_host=server.endpoint)
+        store.put("a b/ü?#", b"body")
+        signing = GCSStore(
+            "bucket", base_url=server.endpoint, client_options={"allow_http": True}, service_account_key=KEY
+        )
+        with urllib.request.urlopen(signing.sign("GET", "a b/ü?#", HOUR)) as reply:
+            assert reply.read() == b"body"
