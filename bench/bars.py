@@ -69,11 +69,20 @@ def of_floor(share: float) -> Bar:
 
 
 def cpu_within(other_row: str, factor: float) -> Bar:
+    text = f"CPU a request within {factor:g} x of {other_row}"
+    return Bar(text, factor, "x", True, _beside(other_row, lambda figure: figure.cpu))
+
+
+def within(other_row: str, factor: float) -> Bar:
+    return Bar(f"within {factor:g} x of {other_row}", factor, "x", True, _beside(other_row, lambda figure: figure.wall))
+
+
+def _beside(other_row: str, metric: Callable[[Figure], float]) -> Callable[[Figures, str], float | None]:
     def reached(figures: Figures, row: str) -> float | None:
         here, there = figures[row].get(SUBJECT), figures.get(other_row, {}).get(SUBJECT)
-        return here.cpu / there.cpu if here and there else None
+        return metric(here) / metric(there) if here and there else None
 
-    return Bar(f"CPU a request within {factor:g} x of {other_row}", factor, "x", True, reached)
+    return reached
 
 
 def _ratio(peer: str, metric: Callable[[Figure], float]) -> Callable[[Figures, str], float | None]:

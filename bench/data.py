@@ -13,6 +13,7 @@ import numpy as np
 
 BUCKET, REGION = "bench", "us-east-1"
 ACCESS_KEY_ID, SECRET_ACCESS_KEY = "benchbenchbenchbench", "not-a-secret-nginx-does-not-look"
+ACCOUNT, ACCOUNT_KEY = "benchaccount", "bm90LWEtc2VjcmV0LW5naW54LWRvZXMtbm90LWxvb2s="
 SMALL_COUNT, SMALL_BYTES = 2_000, 1024
 LARGE = {"big": 1 << 30, "medium": 1 << 28, "warm": 1 << 24}
 PIECES = "pieces/big"

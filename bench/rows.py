@@ -42,6 +42,8 @@ class Row:
     """Bytes that a library has to allocate for the result: made ready before the clock starts."""
     rounds: int | None = None
     """At most so many rounds, where one takes long."""
+    service: str = "s3"
+    """Whose dialect is spoken: s3, gcs or azure."""
     peers: tuple[str, ...] = ()
     """Only these; empty: all that can."""
     bars: tuple[Bar, ...] = ()
@@ -57,6 +59,9 @@ class Row:
             memory=self.memory // 4 if large else self.memory,
         )
 
+
+CLOUDS = {"gcs": "Google", "azure": "Azure"}
+CLOUD_PEERS = ("objstore", "obstore")
 
 ROWS = (
     Row(
@@ -132,5 +137,29 @@ ROWS = (
     Row(
         "tls_1gib", "TLS: get of 1 GiB", "whole", "tls", memory=LARGE["big"], rounds=3,
         bars=(bars.faster("obstore", 1),),
+    ),
+    *(
+        Row(
+            f"{service}_many", f"{name}: get_many, 20,000 x 1 KiB, 64 connections", "many", "plain", count=20_000,
+            memory=20 << 20, service=service, peers=CLOUD_PEERS,
+            bars=(bars.within("get_many", 1.1), bars.faster("obstore", 2.5)),
+        )
+        for service, name in CLOUDS.items()
+    ),
+    *(
+        Row(
+            f"{service}_sparse", f"{name}: get_ranges, 256 sparse x 4 KiB, repeated", "ranges", "plain", count=40,
+            each=4096, per_call=256, key=PIECES, variant="sparse", service=service, peers=CLOUD_PEERS,
+            bars=(bars.within("ranges_sparse", 1.1), bars.faster("obstore", 2)),
+        )
+        for service, name in CLOUDS.items()
+    ),
+    *(
+        Row(
+            f"{service}_1gib", f"{name}: get of 1 GiB", "whole", "plain", memory=LARGE["big"], rounds=3,
+            service=service, peers=CLOUD_PEERS,
+            bars=(bars.within("get_1gib", 1.1), bars.faster("obstore", 2)),
+        )
+        for service, name in CLOUDS.items()
     ),
 )  # fmt: skip

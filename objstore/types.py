@@ -238,7 +238,7 @@ class S3Keywords(TypedDict, total=False):
 
     access_key_id: str
     aws_endpoint_url_s3: str
-    checksum_algorithm: Literal["sha256"] | str
+    checksum_algorithm: Literal["crc32", "crc32c", "crc64nvme", "sha1", "sha256"] | str
     conditional_put: Literal["etag", "disabled"] | str
     container_authorization_token_file: str
     container_credentials_full_uri: str
@@ -254,6 +254,7 @@ class S3Keywords(TypedDict, total=False):
     metadata_endpoint: str
     region: str
     request_payer: bool | str
+    response_checksum_validation: Literal["when_supported", "when_required"] | str
     role_arn: str
     role_session_name: str
     s3_express: bool | str

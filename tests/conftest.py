@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import pytest
 
+from objstore._core import engine_info
 from tests import servers
 from tests.faults import client
 from tests.faults.client import FaultServer
@@ -113,6 +114,17 @@ def installed(package: str) -> str:
         return "not installed"
 
 
+BY_CURL = engine_info()["http"] == "curl"
+"""Whether libcurl's HTTP carries everything (OBJSTORE_HTTP=curl)."""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what only the engine's own HTTP does where libcurl's carries everything."""
+    for marker in item.iter_markers("own_http"):
+        if BY_CURL:
+            pytest.skip(f"by libcurl's HTTP: {marker.args[0]}")
+
+
 def pytest_report_header() -> str:
     found = [f"{name} {installed(package)}" for name, package in {**S3_SERVERS, **WEBDAV_SERVERS}.items()]
     return f"servers: {', '.join(found)}, fault server"
@@ -125,4 +137,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Tests interrupt themselves and their programs. What a shell runs in the background inherits that it is ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.addinivalue_line("markers", "own_http(reason): only the engine's own HTTP does it; why libcurl's does not")
     config.pluginmanager.register(Summary([*S3_SERVERS, *GOOGLE_SERVERS, *WEBDAV_SERVERS, "fault server"]), "summary")

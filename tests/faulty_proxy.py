@@ -19,6 +19,7 @@ Fault = Literal["refused", "busy", "broken", "lost", "hung up", "cut", "broken a
 of one does, or one that says that the server failed."""
 
 FAULTS: tuple[Fault, ...] = get_args(Fault)
+WRITES = {"PUT", "POST", "DELETE"}
 HOP = {"connection", "content-length", "transfer-encoding", "keep-alive"}
 
 
@@ -33,6 +34,7 @@ class Plan:
         """Let some requests pass, and break those after them."""
         with self._lock:
             self._fault, self._skip, self._times = fault, skip, times
+            self.lost = 0
 
     def disarm(self) -> None:
         """Break no more."""
@@ -49,6 +51,8 @@ class Plan:
             return self._fault if self._times >= 0 else None
 
     _fault: Fault | None
+    lost = 0
+    """How many writes the server has done since the plan was armed, of which the client was not told."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -91,6 +95,7 @@ class Handler(BaseHTTPRequestHandler):
         self.upstream.endheaders(body)
         reply = self.upstream.getresponse()
         content = reply.read()
+        self.plan.lost += fault is not None and self.command in WRITES and reply.status < 300
         if fault in ("lost", "hung up"):
             self.drop(reset=fault == "lost")
         elif fault == "broken after all":

@@ -642,3 +642,11 @@ def test_rsync_with_another_filesystem(fs: FsspecStore, tmp_path: Path) -> None:
     finally:
         _generic_fs.clear()
     assert (tmp_path / "a" / "c" / "d").read_bytes() == b"2"
+
+
+def test_a_bucket_in_the_settings_is_that_of_the_paths() -> None:
+    fs = FsspecStore("s3", config={"bucket": "b", "region": "eu-west-1", "skip_signature": True})
+    assert str(fs._construct_store("b")) == 'S3Store(bucket="b")'
+    assert str(FsspecStore("s3", bucket_name="b", skip_signature=True)._construct_store("b")) == 'S3Store(bucket="b")'
+    with pytest.raises(ConfigurationError, match="The path is in 'c', but bucket = 'b' was given"):
+        fs._construct_store("c")

@@ -48,6 +48,12 @@ PATHS = [
         ("[a-b]b", ["ab"]),
         ("[[]x[]]", ["[x]"]),
         ("a[*]b", ["a*b"]),
+        ("a[!*]b", ["a\nb"]),
+        ("[b-a]", []),
+        ("[!b-a]", ["a", "b"]),
+        ("[b-aa]", ["a"]),
+        ("[z-aa-b]", ["a", "b"]),
+        ("[!]", []),
         ("nothing/*", []),
     ],
 )
@@ -82,9 +88,10 @@ def test_a_pattern_is_a_text() -> None:
         Pattern.of(b"*")  # type: ignore[arg-type]
 
 
-LETTERS = st.text(st.sampled_from("ab-^!]\\&|.\n"), max_size=4)
+LETTERS = st.text(st.sampled_from("abc-^!]\\&|~.\n"), max_size=4)
+SETS = st.text(st.sampled_from("abc-^!\\&|~."), max_size=6).map("[{}]".format)
 WILD = st.lists(
-    st.one_of(LETTERS, st.sampled_from(["*", "?", "[ab]", "[!a]", "[a-]", "[]a]", "[!]]", "["])), max_size=4
+    st.one_of(LETTERS, SETS, st.sampled_from(["*", "?", "[ab]", "[!a]", "[a-]", "[]a]", "[!]]", "["])), max_size=4
 )
 
 

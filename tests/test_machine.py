@@ -1,7 +1,8 @@
 """Random operations on stores and on a dict, whose states must not come apart; before S3, with replies that are lost.
 
 One broken reply is no excuse for what may safely be sent again: reads, and writes without a condition. All else may end
-with an error; then the object is what it was, or what it was to be, and nothing else.
+with an error; then the object is what it was, or what it was to be, and nothing else. An error that does not say that
+the write may have been carried out (`.maybe_applied`) has changed nothing, and nothing was lost.
 
 `OBJSTORE_MACHINE=500` tries 500 random runs for each store, in the place of a few that are always the same.
 """
@@ -72,17 +73,23 @@ class Machine(RuleBasedStateMachine):
         except NotSupportedError:
             assert may_lack
             self.look(before, before)
-        except BaseError:
+        except BaseError as error:
             assert self.is_hopeless(trouble) or (self.is_troubled(trouble) and not safe)
-            self.look(before, after)
+            self.check_told(error)
+            self.look(before, after if error.maybe_applied else before)
         else:
             self.model = after
 
     def refused(self, trouble: Any, call: Callable[[], Any], error: Any) -> None:
         """Try what must not be done: it is refused, as it should be unless there was trouble."""
-        with pytest.raises(BaseError if self.is_troubled(trouble) else error):
+        with pytest.raises(BaseError if self.is_troubled(trouble) else error) as caught:
             self.call(trouble, call)
+        self.check_told(caught.value)
         self.look(self.model, self.model)
+
+    def check_told(self, error: BaseError) -> None:
+        """See that an error says so where the answer to a write was lost that the server has done."""
+        assert error.maybe_applied or self.plan is None or not self.plan.lost
 
     def is_troubled(self, trouble: Any) -> bool:
         """Tell whether replies were broken: only a service has any."""
@@ -95,6 +102,7 @@ class Machine(RuleBasedStateMachine):
     def call(self, trouble: Any, call: Callable[[], Any]) -> Any:
         if self.plan is None:
             return call()
+        self.plan.lost = 0
         try:
             if trouble is not None:
                 self.plan.arm(*trouble)
@@ -158,7 +166,12 @@ class Machine(RuleBasedStateMachine):
 
     @rule(items=st.dictionaries(KEYS, BODIES, max_size=4), trouble=TROUBLE)
     def put_many(self, items: State, trouble: Any) -> None:
-        self.write(trouble, lambda: self.store.put_many(items), {**self.model, **items})
+        found = self.call(trouble, lambda: self.store.put_many(items, on_error="return"))
+        failed = {key: each for key, each in zip(items, found, strict=True) if isinstance(each, BaseError)}
+        assert not failed or self.is_hopeless(trouble)
+        done = {**self.model, **{key: body for key, body in items.items() if key not in failed}}
+        told = {key: items[key] for key, error in failed.items() if error.maybe_applied}
+        self.look(done, {**done, **told})
 
     @rule(keys=st.lists(KEYS, max_size=3, unique=True), trouble=TROUBLE)
     def delete(self, keys: list[str], trouble: Any) -> None:

@@ -1,29 +1,14 @@
-"""The memory as a store: what is larger than one read brings, and two hands at once."""
+"""The memory as a store: two hands at once."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from objstore import exceptions
 from objstore.store import MemoryStore
-
-LARGE = (2 << 30) + 10
-"""More than Linux reads or writes at a time (read(2): 2,147,479,552 bytes)."""
-
-
-def test_a_file_larger_than_one_read_brings(tmp_path: Path) -> None:
-    with (tmp_path / "large").open("wb") as file:
-        file.truncate(LARGE)
-        os.pwrite(file.fileno(), b"end", LARGE - 3)
-    store = MemoryStore()
-    store.put("a", tmp_path / "large", use_multipart=False)
-    assert store.head("a")["size"] == LARGE
-    assert store.get_range("a", start=LARGE - 5, length=5) == b"\0\0end"
 
 
 class Interrupted:

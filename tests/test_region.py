@@ -271,3 +271,62 @@ def test_what_was_said_is_not_asked_for(given: dict[str, str]) -> None:
     store = S3Store("bucket", **given)  # type: ignore[arg-type]
     assert isinstance(store.provider, Bucket)
     assert not isinstance(store.provider.service, ServiceToFind)
+
+
+class Losing(Elsewhere):
+    """The same, but of what is sent to the wrong host one key is never answered."""
+
+    lost = ""
+    puts: ClassVar[list[tuple[str, str]]] = []
+
+    def do_PUT(self) -> None:
+        key, host = self.path.rpartition("/")[2], self.headers["Host"].partition(":")[0]
+        self.puts.append((key, host))
+        if (key, host) == (self.lost, "127.0.0.1"):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.close_connection = True
+        else:
+            self.do_GET()
+
+
+@pytest.fixture
+def losing() -> Iterator[tuple[type[Losing], S3Store]]:
+    handler = type("Handler", (Losing,), {"seen": [], "puts": [], "objects": {}, "named": HEADER})
+    handler.right_host = "localhost"
+    with Server(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, args=(0.01,)).start()
+        yield handler, in_a_region(f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+
+
+@pytest.mark.parametrize("lost", ["k0", "k1", "k5"])
+@pytest.mark.parametrize("at_once", [1, 3, 6])
+def test_a_lost_create_is_not_sent_to_the_right_region_as_well(
+    losing: tuple[type[Losing], S3Store], lost: str, at_once: int
+) -> None:
+    handler, store = losing
+    handler.lost = lost
+    keys = [f"k{n}" for n in range(6)]
+    found = store.put_many(dict.fromkeys(keys, b"1"), mode="create", max_concurrency=at_once, on_error="return")
+    errors = {key: each for key, each in zip(keys, found, strict=True) if isinstance(each, BaseError)}
+    assert [host for key, host in handler.puts if key == lost] == ["127.0.0.1"]
+    assert [key for key, each in errors.items() if each.maybe_applied] == [lost]
+    assert {key for key in keys if f"/bucket/{key}" in handler.objects} == set(keys) - set(errors)
+
+
+def test_creates_of_which_none_is_lost_all_go_to_the_right_region(losing: tuple[type[Losing], S3Store]) -> None:
+    handler, store = losing
+    store.put_many({f"k{n}": b"1" for n in range(6)}, mode="create", max_concurrency=3)
+    assert sorted(handler.objects) == [f"/bucket/k{n}" for n in range(6)]
+
+
+@pytest.mark.parametrize("act", [lambda store: store.get("a"), lambda store: store.put("a", b"1", mode="create")])
+def test_what_was_sent_to_a_wrong_region_counts_as_an_attempt(
+    act: Callable[[S3Store], object], losing: tuple[type[Losing], S3Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler, store = losing
+    monkeypatch.setattr(handler, "right_host", "nowhere")
+    with pytest.raises(BaseError) as error:
+        act(store)
+    assert error.value.attempts == len(handler.seen) == 2
+    assert not error.value.maybe_applied

@@ -7,7 +7,6 @@ of: a setting that nothing reads makes no difference.
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 from functools import partial
 from types import SimpleNamespace
@@ -25,9 +24,7 @@ from objstore.providers.web.http import HTTP_TABLE, open_http
 from objstore.settings.options import CLIENT_OPTIONS, Option, RetryOptions, Settings, Table, parse, refuse_unsupported
 from objstore.settings.value_types import BOOL, BOOL_OR_REQUESTER, DURATION, URL
 from objstore.store import HTTPStore, S3Store
-from tests.conformance.conftest import Bucket
 from tests.faults.client import FaultServer
-from tests.servers import S3Server
 from tests.test_faults import store_on
 
 PLANTED = base64.b64encode(bytes(32)).decode()
@@ -48,6 +45,7 @@ SAMPLES: dict[str, object] = {
     "pool_max_idle_per_host": 0,
     "proxy_ca_certificate": CERTIFICATE,
     "proxy_url": "http://proxy.example",
+    "response_checksum_validation": "when_required",
     "root_certificate": CERTIFICATE,
     "sas_key": "sv=1&sig=x",
     "server_side_encryption": "AES256",
@@ -297,46 +295,3 @@ def test_without_conditional_writes_none_is_sent(fault_server: FaultServer, mode
             write()
     assert fault_server.requests("a") == []
     assert store.put("a", b"1")["e_tag"]
-
-
-def checksum(body: bytes) -> str:
-    return base64.b64encode(hashlib.sha256(body).digest()).decode()
-
-
-@pytest.mark.parametrize("unsigned", [True, False])
-def test_a_checksum_goes_with_every_body(fault_server: FaultServer, tmp_path: Any, unsigned: bool) -> None:
-    config = store_on(fault_server).config | {"checksum_algorithm": "sha256", "unsigned_payload": unsigned}
-    store = S3Store(config=config, client_options={"allow_http": True})
-    body = os.urandom(6 << 20)
-    (tmp_path / "file").write_bytes(body)
-    store.put("one", body, use_multipart=False)
-    store.put_many({"many/a": b"1", "many/b": tmp_path / "file"})
-    store.put("parts", tmp_path / "file", use_multipart=True)
-    seen = {entry["target"].partition("?")[0]: entry for entry in fault_server.requests()}
-    assert seen["/bucket/one"]["headers"]["x-amz-checksum-sha256"] == checksum(body)
-    assert seen["/bucket/many/a"]["headers"]["x-amz-checksum-sha256"] == checksum(b"1")
-    assert seen["/bucket/many/b"]["headers"]["x-amz-checksum-sha256"] == checksum(body)
-    sent = [entry["headers"] for entry in fault_server.requests("parts") if entry["operation"] == "part"]
-    size = 5 << 20
-    assert [each["x-amz-checksum-sha256"] for each in sorted(sent, key=lambda each: -int(each["content-length"]))] == [
-        checksum(body[:size]),
-        checksum(body[size:]),
-    ]
-    begun = next(entry for entry in fault_server.requests("parts") if entry["operation"] == "create")
-    assert begun["headers"]["x-amz-checksum-algorithm"] == "SHA256"
-
-
-def test_services_take_the_checksums(s3_server: S3Server, tmp_path: Any) -> None:
-    store = Bucket(s3_server).open(checksum_algorithm="sha256")
-    body = os.urandom(11 << 20)
-    store.put("one", body[:1000])
-    store.put("parts", body, use_multipart=True)
-    assert store.get("one").bytes() == body[:1000]
-    assert store.get("parts").bytes() == body
-
-
-def test_a_service_checks_the_checksum(ministack: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Bucket(ministack).open(checksum_algorithm="sha256")
-    monkeypatch.setattr("objstore.providers.cloud.bucket._sha256", lambda source: hashlib.sha256(b"other").hexdigest())
-    with pytest.raises(BaseError):
-        store.put("a", b"1")

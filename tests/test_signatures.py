@@ -260,6 +260,10 @@ def test_a_slash_that_does_not_count_here_either() -> None:
         module.copy(store, "a", "/b")
         assert module.get(store, "a/").bytes() == module.get_range(store, "/b", start=0, end=1) == b"1"
         assert module.head(store, "/a")["path"] == "a"
+        module.put(store, "lead/x", b"1")
+        for prefix in ("/lead/", "/lead", "lead/"):
+            assert [meta["path"] for meta in module.list(store, prefix).collect()] == ["lead/x"]
+            assert [meta["path"] for meta in module.list_with_delimiter(store, prefix)["objects"]] == ["lead/x"]
 
 
 def test_keys_with_such_slashes(ministack: S3Server) -> None:

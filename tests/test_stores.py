@@ -201,8 +201,11 @@ def test_an_endpoint_with_a_user_is_refused_and_not_shown(make: Callable[[str], 
         (lambda: AzureStore("c"), "AzureStore needs an account. Give account_name."),
         (lambda: gcs(bukket="x"), "Did you mean 'bucket'?"),
         (lambda: azure(acount_name="x"), "Did you mean 'account_name'?"),
-        (lambda: gcs(bucket_name="c"), "The setting bucket is given twice"),
-        (lambda: azure(config={"AZURE_STORAGE_ACCOUNT_NAME": "a"}), "The setting account_name is given twice"),
+        (lambda: gcs(bucket_name="c"), "Duplicate key bucket: the setting is given twice"),
+        (
+            lambda: azure(config={"AZURE_STORAGE_ACCOUNT_NAME": "a"}),
+            "Duplicate key account_name: the setting",
+        ),
         (lambda: gcs(base_url="http://h"), "is plain http"),
         (lambda: azure(endpoint="http://h"), "is plain http"),
         (lambda: gcs(base_url="h:80"), "Give a URL"),
@@ -434,3 +437,18 @@ def test_credentials_do_not_show_themselves() -> None:
 def test_unknown_settings_have_their_own_error() -> None:
     with pytest.raises(UnknownConfigurationKeyError, match="GCSStore has no setting 'account_name'"):
         gcs(account_name="a")
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [
+        b"",
+        b"nonsense",
+        b"-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n",
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        b"-----BEGIN CERTIFICATE-----\nMAAA\n",
+    ],
+)
+def test_certificates_are_looked_at_before_anything_is_sent(pem: bytes) -> None:
+    with pytest.raises(ConfigurationError, match="No certificates found"):
+        S3Store("bucket", client_options={"root_certificate": pem})

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from objstore.exceptions import CorruptResponseError, ObjectChangedError, PreconditionError
+from objstore.exceptions import CorruptResponseError, InvalidRangeError, ObjectChangedError, PreconditionError
 from objstore.fsspec import FsspecStore
 from objstore.interface.values import EPOCH
 from objstore.interface.versions import has_validator, is_same, strong
@@ -171,6 +171,71 @@ def test_a_range_counted_from_the_end_needs_the_size_of_what_is_read(shelf: Shel
     assert fs.cat_file(path, -7, -2) == shelf.version(1)[-7:-2]
 
 
+WRONGLY_TOLD = pytest.mark.parametrize(
+    "told",
+    [
+        {"head_length": 5},
+        {"head_length": 0},
+        {"head_length": 9999},
+        {"head_length": None},
+        {"head_length": 5, "ranges": False},
+        {"head_length": 5, "chunked": True},
+        {"head_length": 5, "ranges": False, "chunked": True},
+        {"head_length": 5, "validators": ()},
+    ],
+    ids=str,
+)
+
+
+@WRONGLY_TOLD
+@pytest.mark.parametrize("size", [0, 6, 5000])
+def test_ranges_counted_from_the_end_whatever_head_says(
+    shelf: Shelf, store: Either, told: dict[str, Any], size: int
+) -> None:
+    vars(shelf).update({**told, "size": size})
+    fs, path = file_system(store)
+    bounds = [(-7, None), (-7, -2), (0, -1), (-4000, -3000), (2, -2), (-1, 3)]
+    starts, ends = zip(*bounds, strict=True)
+    body = shelf.version(1)
+    wanted = [body[start:end] for start, end in bounds]
+    assert fs.cat_ranges([path] * len(bounds), [*starts], [*ends], on_error="raise") == wanted
+    assert [fs.cat_file(path, start, end) for start, end in bounds] == wanted
+
+
+@WRONGLY_TOLD
+def test_the_end_of_a_file_whatever_head_says(shelf: Shelf, store: Either, told: dict[str, Any]) -> None:
+    vars(shelf).update(told)
+    fs, path = file_system(store)
+    for file in (store.open("a", "rb"), store.open_reader("a"), fs.open(path, "rb")):
+        file.seek(-10, 2)
+        assert bytes(file.read()) == shelf.version(1)[-10:]
+
+
+@pytest.mark.parametrize("told", [{}, {"ranges": False}, {"chunked": True}, {"validators": ()}], ids=str)
+@pytest.mark.parametrize("size", [1, 5, 4999, 5001, 9999])
+def test_a_wrong_size_that_the_caller_gives_is_an_error(
+    shelf: Shelf, store: Either, told: dict[str, Any], size: int
+) -> None:
+    vars(shelf).update(told)
+    fs, path = file_system(store)
+    for offset, whence in ((0, 0), (-1, 2)):
+        for file in (
+            store.open("a", "rb", size=size),
+            store.open_reader("a", size=size),
+            fs.open(path, "rb", size=size),
+        ):
+            file.seek(offset, whence)
+            with pytest.raises(ObjectChangedError):
+                file.read()
+
+
+def test_the_size_that_the_caller_gives_is_good_for_all_places(shelf: Shelf, store: Either) -> None:
+    fs, path = file_system(store)
+    for file in (store.open("a", size=5000), store.open_reader("a", size=5000), fs.open(path, size=5000)):
+        file.seek(-10, 2)
+        assert bytes(file.read()) == shelf.version(1)[-10:]
+
+
 # --- versions
 
 VALIDATORS = {
@@ -213,6 +278,21 @@ def test_ranges_of_two_versions_are_never_mixed(shelf: Shelf, store: Either, val
         assert validators
         return
     assert found in [[shelf.version(number)[start : start + 100] for start in starts] for number in (1, 2)]
+
+
+def test_the_error_names_the_path_where_a_store_has_a_prefix(shelf: Shelf) -> None:
+    shelf.replaced_after = 2
+    store = S3Store("bucket", prefix="some/prefix", endpoint=shelf.origin, skip_signature=True, allow_http=True)
+    with pytest.raises(ObjectChangedError, match="'a' was replaced") as error:
+        store.get_ranges("a", starts=range(0, 5000, 1000), lengths=[100] * 5, coalesce=0)
+    assert error.value.path == "a"
+
+
+def test_a_read_that_is_refused_with_its_condition_and_without_counts_both(shelf: Shelf, store: Either) -> None:
+    shelf.refuses = 501
+    with pytest.raises(InvalidRangeError) as error:
+        store.get("a", options={"if_match": '"v1"', "range": (9000, 9010)})
+    assert error.value.attempts == shelf.gets == 2
 
 
 @ways

@@ -6,16 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.data import ACCESS_KEY_ID, BUCKET, REGION, SECRET_ACCESS_KEY
+from bench.data import ACCESS_KEY_ID, ACCOUNT, ACCOUNT_KEY, BUCKET, REGION, SECRET_ACCESS_KEY
 from bench.peers import Target, Work
 from bench.peers.spread import in_tasks
-from objstore.store import S3Store
+from objstore.store import AzureStore, GCSStore, S3Store
 
 
-def store_for(target: Target) -> S3Store:
+def store_for(target: Target) -> S3Store | GCSStore | AzureStore:
     options: dict[str, Any] = {"allow_http": True}
     if target.url.startswith("https"):
         options = {"root_certificate": target.certificate.read_bytes()}
+    if target.row.service == "gcs":
+        return GCSStore(BUCKET, base_url=target.url, bearer_token=SECRET_ACCESS_KEY, client_options=options)
+    if target.row.service == "azure":
+        return AzureStore(
+            BUCKET, endpoint=target.url, account_name=ACCOUNT, account_key=ACCOUNT_KEY, client_options=options
+        )
     return S3Store(
         BUCKET,
         endpoint=target.url,

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import obstore
-from obstore.store import S3Store
+from obstore.store import AzureStore, GCSStore, S3Store
 
-from bench.data import ACCESS_KEY_ID, BUCKET, REGION, SECRET_ACCESS_KEY
+from bench.data import ACCESS_KEY_ID, ACCOUNT, ACCOUNT_KEY, BUCKET, REGION, SECRET_ACCESS_KEY
 from bench.peers import Target, Work
 from bench.peers.spread import in_tasks, in_threads
 
@@ -23,10 +23,17 @@ if TYPE_CHECKING:
 PARALLEL_GETS, PART_BYTES = 16, 8 << 20
 
 
-def store_for(target: Target) -> S3Store:
+def store_for(target: Target) -> S3Store | GCSStore | AzureStore:
     options: ClientConfig = {"allow_http": True}
     if target.url.startswith("https"):
         options = {"root_certificate": target.certificate.read_bytes()}
+    if target.row.service == "gcs":
+        config: Any = {"bearer_token": SECRET_ACCESS_KEY, "base_url": target.url}
+        return GCSStore(BUCKET, config=config, client_options=options)
+    if target.row.service == "azure":
+        return AzureStore(
+            BUCKET, endpoint=target.url, account_name=ACCOUNT, account_key=ACCOUNT_KEY, client_options=options
+        )
     return S3Store(
         BUCKET,
         endpoint=target.url,

@@ -53,6 +53,28 @@ cdef Arena* pool_take(size_t size) noexcept nogil:
     return found
 
 
+cdef Arena* pool_give(Arena* arena) noexcept nogil:
+    """Keep a freed block; return those that were freed first, as many as are above the limit: who asks for memory now
+    asks for blocks like the last."""
+    cdef Arena** link
+    cdef Arena* excess = NULL
+    cdef size_t kept = 0
+    pthread_mutex_lock(&pool.mutex)
+    arena.next = pool.idle
+    pool.idle = arena
+    pool.idle_bytes += arena.size
+    if pool.idle_bytes > POOL_LIMIT:
+        link = &pool.idle
+        while link[0] != NULL and kept + link[0].size <= POOL_LIMIT:
+            kept += link[0].size
+            link = &link[0].next
+        excess = link[0]
+        link[0] = NULL
+        pool.idle_bytes = kept
+    pthread_mutex_unlock(&pool.mutex)
+    return excess
+
+
 cdef char* map_pages(size_t size) noexcept nogil:
     """Map fresh zero pages, aligned for huge pages where the size is worth it; NULL when there is no memory."""
     cdef size_t spare = HUGE_PAGE if size >= HUGE_PAGE else 0
@@ -102,21 +124,20 @@ cdef inline Arena* arena_hold(Arena* arena) noexcept nogil:
 
 
 cdef void arena_release(Arena* arena) noexcept nogil:
+    cdef Arena* next
     if arena == NULL or atomic_add(&arena.references, -1) > 0:
         return
     if not arena.mapped:
         free(arena)
         return
-    pthread_mutex_lock(&pool.mutex)
-    if pool.idle_bytes + arena.size <= POOL_LIMIT:
-        pool.idle_bytes += arena.size
-        arena.next = pool.idle
-        pool.idle = arena
-        arena = NULL
-    pthread_mutex_unlock(&pool.mutex)
-    if arena != NULL:
+    arena.next = NULL
+    if arena.size <= POOL_LIMIT:
+        arena = pool_give(arena)
+    while arena != NULL:
+        next = arena.next
         munmap(arena.base, arena.size)
         free(arena)
+        arena = next
 
 
 pool_init()

@@ -14,6 +14,7 @@
 enum { CRC_STRIDE = 256 };     /* of 16 blocks side by side */
 
 typedef struct {
+    const char* name;           /* as S3 spells it in names of headers */
     int width;
     uint64_t polynomial;        /* reflected, without its highest coefficient */
     uint64_t table[8][256];     /* of a byte that i others come behind */
@@ -55,7 +56,8 @@ static void crc_fill_fold(const Crc* crc, uint64_t* constants, int distance) {
     constants[1] = crc_power(crc, distance - 1) << (64 - crc->width);
 }
 
-static void crc_fill(Crc* crc, int width, uint64_t polynomial) {
+static void crc_fill(Crc* crc, const char* name, int width, uint64_t polynomial) {
+    crc->name = name;
     crc->width = width;
     crc->polynomial = polynomial;
     for (int byte = 0; byte < 256; byte++) {

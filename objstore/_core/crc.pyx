@@ -3,8 +3,9 @@
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 cdef extern from "crc.h" nogil:
     ctypedef struct Crc:
+        const char* name
         int width
-    void crc_fill(Crc* crc, int width, uint64_t polynomial)
+    void crc_fill(Crc* crc, const char* name, int width, uint64_t polynomial)
     uint64_t crc_update(const Crc* crc, uint64_t value, const void* data, size_t length)
     uint64_t crc_combine(const Crc* crc, uint64_t first, uint64_t second, uint64_t length)
 
@@ -12,17 +13,27 @@ cdef enum:
     CRC32, CRC32C, CRC64NVME, CHECKSUMS
 
 cdef Crc checksums[CHECKSUMS]
-cdef tuple CHECKSUM_NAMES = ("crc32", "crc32c", "crc64nvme")
 
-crc_fill(&checksums[CRC32], 32, 0xEDB88320)
-crc_fill(&checksums[CRC32C], 32, 0x82F63B78)
-crc_fill(&checksums[CRC64NVME], 64, 0x9A6C9329AC4BC9B5ULL)
+crc_fill(&checksums[CRC32], b"crc32", 32, 0xEDB88320)
+crc_fill(&checksums[CRC32C], b"crc32c", 32, 0x82F63B78)
+crc_fill(&checksums[CRC64NVME], b"crc64nvme", 64, 0x9A6C9329AC4BC9B5ULL)
+
+
+cdef const Crc* find_checksum(const char* name, size_t length) noexcept nogil:
+    """Return the checksum of a name, in any case; NULL where none has it."""
+    cdef int i
+    for i in range(CHECKSUMS):
+        if strlen(checksums[i].name) == length and strncasecmp(checksums[i].name, name, length) == 0:
+            return &checksums[i]
+    return NULL
 
 
 cdef const Crc* checksum_named(str algorithm) except NULL:
-    if algorithm not in CHECKSUM_NAMES:
-        raise ValueError(f"no checksum {algorithm!r} is known here, but {', '.join(CHECKSUM_NAMES)}")
-    return &checksums[<int>CHECKSUM_NAMES.index(algorithm)]
+    cdef bytes name = algorithm.encode()
+    cdef const Crc* crc = find_checksum(PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
+    if crc == NULL:
+        raise ValueError(f"no checksum {algorithm!r} is known here, but crc32, crc32c and crc64nvme")
+    return crc
 
 
 cdef bytes write_checksum(const Crc* crc, uint64_t value):

@@ -61,6 +61,7 @@ cdef struct Functions:
     easy_setopt_t curl_easy_setopt
     easy_getinfo_t curl_easy_getinfo
     easy_void_t curl_easy_reset
+    easy_void_t curl_easy_cleanup
     easy_recv_t curl_easy_recv
     easy_send_t curl_easy_send
     strerror_t curl_easy_strerror
@@ -109,6 +110,8 @@ cdef enum:
     CURL_POLL_REMOVE = 4
     CURL_READFUNC_ABORT = 0x10000000
     CURL_SOCKOPT_OK = 0
+    CURL_PREREQFUNC_OK = 0
+    CURL_PREREQFUNC_ABORT = 1
     CURL_SEEKFUNC_OK = 0
     CURL_SEEKFUNC_FAIL = 1
 
@@ -149,6 +152,7 @@ cdef enum:
     CURLOPT_POSTFIELDSIZE_LARGE = 30120
     CURLOPT_CONNECT_ONLY = 141
     CURLOPT_CONNECTTIMEOUT_MS = 156
+    CURLOPT_HTTP_TRANSFER_DECODING = 157
     CURLOPT_SEEKFUNCTION = 20167
     CURLOPT_SEEKDATA = 10168
     CURLOPT_NOPROXY = 10177
@@ -164,6 +168,8 @@ cdef enum:
     CURLOPT_UPLOAD_BUFFERSIZE = 280
     CURLOPT_MAXAGE_CONN = 288
     CURLOPT_MAXLIFETIME_CONN = 314
+    CURLOPT_PREREQFUNCTION = 20312
+    CURLOPT_PREREQDATA = 10313
     CURLOPT_PROTOCOLS_STR = 10318
 
     CURLINFO_PRIVATE = 0x100000 + 21

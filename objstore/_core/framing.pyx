@@ -3,6 +3,7 @@
 cdef enum:
     CHUNK_DIGITS = 16
     CHUNK_LINE = 4 << 10
+    TRAILER_LIMIT = 300 << 10
 
 cdef enum:                      # how the end is known
     NO_BODY
@@ -29,6 +30,7 @@ cdef struct Framing:
     int kind
     int state
     int letters                 # of the line that begins a chunk
+    int trailer                 # bytes of the trailer
     int64_t left                # bytes of the body, or of the chunk, still to come
 
 
@@ -153,3 +155,25 @@ cdef bint read_chunk_mark(Framing* framing, char letter) noexcept nogil:
         return read_trailer(framing, letter)
     framing.state = TRAILER if state == TRAILER_LF else CHUNKS_OVER if state == LAST_LF else CHUNK_SIZE
     return letter == c"\n"
+
+
+cdef char* take_chunks(Slot* slot, Framing* framing, char* data, char* end) noexcept nogil:
+    """Read a chunked body; return what is behind what was read, NULL where the slot has enough of it, or refuses it."""
+    cdef int64_t length
+    while data < end and framing.state != CHUNKS_OVER:
+        if framing.state == CHUNK_DATA:
+            length = min(framing.left, <int64_t>(end - data))
+            if on_body(data, 1, length, slot) != <size_t>length:
+                return NULL
+            framing_advance(framing, length)
+            data += length
+        elif read_chunk_mark(framing, data[0]):
+            data += 1
+            framing.trailer += framing.state >= TRAILER
+        else:
+            slot_refuse(slot, curl.CURLE_RECV_ERROR, b"the chunks of the reply are malformed")
+            return NULL
+        if framing.trailer > TRAILER_LIMIT:
+            slot_refuse(slot, curl.CURLE_RECV_ERROR, b"the trailer of the reply is too large")
+            return NULL
+    return data

@@ -5,6 +5,9 @@
 
 cdef int64_t LARGEST = INT64_MAX // 2   # length or position that is believed: the sum of two still fits
 cdef const char* NO_MEMORY = b"there is no memory for the head of the reply"
+cdef enum:
+    LINE_LIMIT = 64 << 10
+
 cdef char IN_TOKEN[256]         # RFC 9110, section 5.6.2
 
 
@@ -117,11 +120,11 @@ cdef uint64_t hash_text(const char* text, size_t size) noexcept nogil:
 # --- the status line
 
 
-cdef size_t version_length(const char* line, size_t size, bint on_wire) noexcept nogil:
+cdef size_t version_length(const char* line, size_t size, bint one_alone) noexcept nogil:
     """Return the length of the version that begins a status line, 0 where it is none that is spoken here."""
     if size > 8 and memcmp(line, b"HTTP/1.", 7) == 0 and line[7] in (c"0", c"1"):
         return 8
-    if not on_wire and size > 6 and memcmp(line, b"HTTP/", 5) == 0 and line[5] in (c"2", c"3"):
+    if not one_alone and size > 6 and memcmp(line, b"HTTP/", 5) == 0 and line[5] in (c"2", c"3"):
         return 6        # as libcurl writes it
     return 0
 
@@ -142,7 +145,7 @@ cdef int parse_status(const char* line, size_t size) noexcept nogil:
 cdef const char* begin_head(Slot* slot, const char* line, size_t size) noexcept nogil:
     """Begin a head: an earlier one (1xx) counts no more, but for the end of the connection that it may have named."""
     cdef Item* item = slot.item
-    cdef size_t version = version_length(line, size, slot.wire != NULL)
+    cdef size_t version = version_length(line, size, item.batch.settings.http_version == curl.CURL_HTTP_VERSION_1_1)
     if version == 0:
         return b"the reply does not begin as HTTP/1.1 does"
     item.status = parse_status(line + version, size - version)
@@ -152,6 +155,7 @@ cdef const char* begin_head(Slot* slot, const char* line, size_t size) noexcept 
     item.head.length = 0
     item.tag = item.modified = slot.any_tag = 0
     slot.tag[0] = 0
+    memset(&slot.told, 0, sizeof(Told))
     slot.chunked = slot.ranged = False
     slot.streamed = version == 6
     slot.old = version == 8 and line[7] == c"0"
@@ -263,7 +267,7 @@ cdef const char* read_field(Slot* slot, const Text* name, const Text* value) noe
         return read_tag(slot, item, value)
     if says(name, b"last-modified", 13):
         item.modified = hash_text(value.data, value.length)
-    return NULL
+    return read_integrity(slot, name, value)
 
 
 cdef bint keep_line(Item* item, const char* line, size_t size) noexcept nogil:
@@ -312,13 +316,14 @@ cdef const char* end_head(Slot* slot) noexcept nogil:
     slot.headed = True
     slot.progress_ns = slot.loop.now_ns
     item.waited_ns = slot.progress_ns - slot.asked_ns
+    begin_check(slot, item)
     return decide_framing(slot, item)
 
 
 cdef const char* take_line(Slot* slot, const char* line, size_t size) noexcept nogil:
-    """Take one line of a head with its end. What libcurl has of a trailer, behind the head, nobody reads."""
-    if slot.headed:
-        return NULL
+    """Take one line of a head with its end."""
+    if size > LINE_LIMIT:
+        return b"the head of the reply is too large"
     size = text_length(line, size)
     if not is_printable(line, size):
         return b"a line of the head has a control character in it"
@@ -330,10 +335,14 @@ cdef const char* take_line(Slot* slot, const char* line, size_t size) noexcept n
 
 
 cdef size_t on_header(char* line, size_t unit, size_t size, void* userdata) noexcept nogil:
-    """Take a line of a head that libcurl carries."""
+    """Take a line of a head that libcurl carries; the last one says whether its body is worth reading."""
     cdef Slot* slot = <Slot*>userdata
-    cdef const char* wrong = take_line(slot, line, size)
-    if wrong == NULL:
-        return size
-    slot_refuse(slot, curl.CURLE_WEIRD_SERVER_REPLY, wrong)
-    return 0
+    cdef const char* wrong
+    if slot.headed:
+        return size                 # it is of a trailer, which is read with the chunks
+    wrong = take_line(slot, line, size)
+    if wrong != NULL:
+        slot_refuse(slot, curl.CURLE_WEIRD_SERVER_REPLY, wrong)
+        return 0
+    framing_begin(&slot.chunks, slot, slot.item)
+    return size if not slot.headed or worth_reading(slot) else 0

@@ -161,8 +161,8 @@ cdef void put_back(LoopC* loop, Slot* slot) noexcept nogil:
 cdef bint never_arrived(LoopC* loop, Slot* slot, int* result, bint reused) noexcept nogil:
     """Tell whether a request may at once be sent again: the server does not know of it, or it does no harm twice.
 
-    Either the idle connections that libcurl tried, up to six, had all died, or descriptors are short and there will be
-    some when another transfer ends. Where none is under way that is an error, which is named here.
+    Either the idle connections that libcurl tried, up to six, had all died, or it may not use one, or descriptors are
+    short and there will be some when another transfer ends. Where none is under way that is an error, named here.
     """
     cdef int fd
     if result[0] in (curl.CURLE_GOT_NOTHING, curl.CURLE_SEND_ERROR, curl.CURLE_RECV_ERROR):
@@ -170,6 +170,8 @@ cdef bint never_arrived(LoopC* loop, Slot* slot, int* result, bint reused) noexc
             return False
         slot.item.lost |= slot.item.whole
         slot.item.fresh = True
+        return True
+    if slot.too_soon:
         return True
     if result[0] != curl.CURLE_COULDNT_CONNECT:
         return False
@@ -228,27 +230,29 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
             continue
         slot = <Slot*>owner
         lib.curl_easy_getinfo(easy, curl.CURLINFO_NUM_CONNECTS, <void*>&connects)
-        hush_behind(loop, slot)
+        look_behind(loop, slot)
         atomic_store_64(&loop.requests, loop.requests + 1)
         atomic_store_64(&loop.connections, loop.connections + connects)
         slot_stop(slot)
+        if slot.item.status and not slot.headed:
+            drop_handle(slot)
         conclude(loop, slot, libcurl_result(slot, result), connects == 0)
 
 
-cdef void hush_behind(LoopC* loop, Slot* slot) noexcept nogil:
-    """See to it that what stands behind a reply that libcurl has read is not taken for the next one."""
-    cdef int fd = -1
-    lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_ACTIVESOCKET, <void*>&fd)
-    if 0 <= fd < loop.fd_capacity:
-        loop.fds[fd].streamed |= slot.streamed
-        hush(&loop.fds[fd], fd)
+cdef void drop_handle(Slot* slot) noexcept nogil:
+    """Let a handle go: libcurl puts what it holds of a head without an end before the next reply (8.23)."""
+    lib.curl_easy_cleanup(slot.easy)
+    slot.easy = NULL
+    settings_keep(&slot.configured, NULL)
 
 
 cdef int libcurl_result(Slot* slot, int result) noexcept nogil:
     """Return how a transfer of libcurl's ended that we may have ended ourselves."""
-    if slot.cut:
+    if slot.cut or (slot.headed and not worth_reading(slot)):
         return curl.CURLE_OK
     if slot.refused != curl.CURLE_OK:
         snprintf(slot.error, ERROR_TEXT, b"%s", slot.refusal)
         return slot.refused
+    if result == curl.CURLE_OK and slot.framing == BY_CHUNKS and not slot.streamed and not framing_over(&slot.chunks):
+        return curl.CURLE_PARTIAL_FILE
     return result

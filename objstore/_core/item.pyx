@@ -19,6 +19,10 @@ cdef enum:
 
 cdef int64_t MOST_EXPECTED = 1 << 40    # of one body: the sum of any number of them still fits
 
+cdef struct Check:          # a checksum
+    const Crc* crc          # which, NULL for none
+    uint64_t value
+
 cdef struct Kept:           # the beginning of a body, from a try that broke off
     Arena* arena
     char* data
@@ -27,6 +31,7 @@ cdef struct Kept:           # the beginning of a body, from a try that broke off
     char* tag               # the strong ETag of the object it is of
     uint64_t modified       # a hash of its Last-Modified, 0 where that is not known
     int64_t total           # its size, -1 where that is not known
+    Check check             # its checksum
 
 cdef struct Hop:            # where redirects have led a request
     char* origin
@@ -79,6 +84,9 @@ cdef struct Item:
     int64_t waited_ns       # for the reply to begin
     uint64_t tag            # of its ETag a hash, 0 where it has none that is strong
     uint64_t modified       # of its Last-Modified a hash, 0 where it has none
+    Check check             # what all of the body must have, where that was told
+    uint64_t sum            # what as much of it has as is summed up
+    int64_t summed
     bint replaced           # it is of another object than what an earlier try brought, which is forgotten
     char* error             # libcurl's words for a transport error, or NULL
 
@@ -188,6 +196,7 @@ cdef void item_keep(Item* item, const char* tag) noexcept nogil:
         return
     item.kept.modified = item.modified
     item.kept.total = item.total if item.status == 206 else item.content_length
+    item.kept.check = item.check
     item.kept.arena = item.arena
     item.kept.data = item.data
     item.kept.length = item.received
@@ -199,6 +208,7 @@ cdef void item_keep(Item* item, const char* tag) noexcept nogil:
 
 cdef void item_resume(Item* item) noexcept nogil:
     """Take up again what was put aside, now that the rest comes."""
+    item.check = item.kept.check
     item.arena = item.kept.arena
     item.data = item.kept.data
     item.received = item.resumed = item.kept.length

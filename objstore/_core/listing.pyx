@@ -118,7 +118,7 @@ cdef const char* read_object(Page* page, Row* row) noexcept nogil:
 cdef const char* add_object(Page* page) noexcept nogil:
     cdef Row* row = <Row*>room(<void**>&page.rows, page.count, &page.capacity, sizeof(Row))
     if row == NULL:
-        return b"there is no memory for it"
+        return NO_ROOM
     page.count += 1
     return read_object(page, row)
 
@@ -128,7 +128,7 @@ cdef const char* add_prefix(Page* page) noexcept nogil:
     cdef Span* prefix = <Span*>room(<void**>&page.prefixes, page.prefix_count, &page.prefix_capacity, sizeof(Span))
     cdef Field fields[2]
     if prefix == NULL:
-        return b"there is no memory for it"
+        return NO_ROOM
     page.prefix_count += 1
     fields[0] = field(b"Prefix", prefix)
     fields[1] = field(b"", NULL)
@@ -233,6 +233,7 @@ cdef class Listing:
 
     :param data: the body of a ListObjectsV2 reply.
     :raises ValueError: it is not such a document, or contradicts itself; the message says in what, and where.
+    :raises MemoryError: there is no memory for its rows.
     """
     cdef object owner           # of the memory that the rows point into, beside the scanner's
     cdef Page page
@@ -247,6 +248,8 @@ cdef class Listing:
             raise ValueError(f"it is longer than {LONGEST_PAGE} bytes")
         with nogil:
             fault = scan(&self.page, <const char*>body.view.buf, body.view.len)
+        if fault == NO_ROOM:
+            raise MemoryError(f"no memory for the rows of a listing of {body.view.len} bytes")
         if fault != NULL:
             raise ValueError(f"{fault.decode()} (near byte {self.page.scanner.at - <const char*>body.view.buf})")
 

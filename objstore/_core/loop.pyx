@@ -329,16 +329,6 @@ cdef int next_wait_ms(LoopC* loop, int64_t until_ns) noexcept nogil:
     return <int>min(max((until + MILLISECOND - 1) // MILLISECOND, <int64_t>0), <int64_t>60_000)
 
 
-cdef void hush(FdState* state, int fd) noexcept nogil:
-    """End a connection of libcurl's that speaks while nobody has asked: libcurl looks once a second at the most."""
-    cdef char said[4096]
-    cdef bint ended = False
-    while state.connection and not state.streamed and recv(fd, said, sizeof(said), MSG_DONTWAIT) > 0:
-        ended = True
-    if ended:
-        shutdown(fd, SHUT_RDWR)
-
-
 cdef void dispatch(LoopC* loop, epoll_event* event) noexcept nogil:
     """Give one event to libcurl."""
     cdef int fd = event.data.fd

@@ -3,7 +3,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EISDIR, EMSGSIZE, ENOMEM, EPIPE, ERANGE, ESTALE, errno
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strcmp, strlen
 
 from objstore._core cimport curl
@@ -120,9 +120,15 @@ cdef extern from "<sys/socket.h>" nogil:
     enum: MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL
     enum: SOL_SOCKET, SO_RCVLOWAT, SHUT_RDWR
     int shutdown(int fd, int how)
+    struct sockaddr:
+        pass
+    int getsockname(int fd, sockaddr* address, unsigned int* size)
     ssize_t recv(int fd, void* buffer, size_t size, int flags)
     ssize_t send(int fd, const void* buffer, size_t size, int flags)
     int setsockopt(int fd, int level, int name, const void* value, unsigned int size)
+
+cdef extern from "<arpa/inet.h>" nogil:
+    uint16_t ntohs(uint16_t number)
 
 cdef extern from "<sys/sendfile.h>" nogil:
     ssize_t sendfile(int to, int source, int64_t* offset, size_t size)

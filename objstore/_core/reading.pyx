@@ -3,8 +3,7 @@
 
 cdef enum:
     HEAD_READ = 16 << 10        # read at a time until the head is there
-    HEAD_LIMIT = 300 << 10      # of all heads of one reply, interim ones included, and the trailer
-    LINE_LIMIT = 64 << 10
+    HEAD_LIMIT = 300 << 10      # of all heads of one reply, interim ones included
 
 
 # --- the head
@@ -62,7 +61,7 @@ cdef char* take_head(Wire* wire, char* data, char* end) noexcept nogil:
             return NULL
         wire.head_bytes += following - data
         wrong = take_line(slot, data, following - data)
-        if wrong == NULL and (wire.head_bytes > HEAD_LIMIT or following - data > LINE_LIMIT):
+        if wrong == NULL and wire.head_bytes > HEAD_LIMIT:
             wrong = b"the head of the reply is too large"
         if wrong != NULL:
             refuse(wire, curl.CURLE_WEIRD_SERVER_REPLY, wrong)
@@ -92,53 +91,34 @@ cdef char* final_place(Wire* wire, size_t* size) noexcept nogil:
 
 cdef void refuse(Wire* wire, int result, const char* words) noexcept nogil:
     """Fail on a reply that the engine does not take."""
-    cdef Slot* slot = wire.slot
-    slot_refuse(slot, result, words)
-    fail_wire(wire, slot.refused, slot.refusal)
+    slot_refuse(wire.slot, result, words)
+    give_up(wire)
+
+
+cdef void give_up(Wire* wire) noexcept nogil:
+    """End an exchange whose reply is not read on: there is enough of it, or it is refused."""
+    wire.closing = True
+    if wire.slot.cut:
+        end_exchange(wire)
+    else:
+        fail_wire(wire, wire.slot.refused, wire.slot.refusal)
 
 
 cdef bint hand_on(Wire* wire, char* data, int64_t length) noexcept nogil:
     """Give bytes of the body to the item; False when the exchange is over."""
-    cdef Slot* slot = wire.slot
-    if on_body(data, 1, length, slot) == <size_t>length:
+    if on_body(data, 1, length, wire.slot) == <size_t>length:
         return True
-    wire.closing = True
-    if slot.cut:
-        end_exchange(wire)
-    else:
-        fail_wire(wire, slot.refused, slot.refusal)
+    give_up(wire)
     return False
-
-
-cdef char* take_chunks(Wire* wire, char* data, char* end) noexcept nogil:
-    """Read a chunked body; return what is behind what was read, NULL when the exchange is over."""
-    cdef Framing* framing = &wire.framing
-    cdef int64_t length
-    while data < end and framing.state != CHUNKS_OVER:
-        if framing.state == CHUNK_DATA:
-            length = min(framing.left, <int64_t>(end - data))
-            if not hand_on(wire, data, length):
-                return NULL
-            framing_advance(framing, length)
-            data += length
-        elif read_chunk_mark(framing, data[0]):
-            data += 1
-            wire.head_bytes += framing.state >= TRAILER
-        else:
-            refuse(wire, curl.CURLE_RECV_ERROR, b"the chunks of the reply are malformed")
-            return NULL
-        if wire.head_bytes > HEAD_LIMIT:
-            refuse(wire, curl.CURLE_RECV_ERROR, b"the trailer of the reply is too large")
-            return NULL
-    return data
 
 
 cdef bint take_body(Wire* wire, char* data, char* end) noexcept nogil:
     """Read what came of a body; False when the exchange is over."""
     cdef int64_t length = end - data
     if wire.framing.kind == BY_CHUNKS:
-        data = take_chunks(wire, data, end)
+        data = take_chunks(wire.slot, &wire.framing, data, end)
         if data == NULL:
+            give_up(wire)
             return False
     elif wire.framing.kind == BY_CLOSE:
         if not hand_on(wire, data, length):
@@ -183,12 +163,6 @@ cdef bint take_bytes(Wire* wire, char* data, char* end) noexcept nogil:
     return take_body(wire, data, end)
 
 
-cdef bint worth_reading(Slot* slot) noexcept nogil:
-    """Tell whether a body can come to anything: one whose end nobody tells could go on for ever, and is not trusted."""
-    cdef Item* item = slot.item
-    return item.status >= 300 or is_whole(slot, item) or (item.start >= 0 and item.end >= 0)
-
-
 cdef void read_reply(Wire* wire) noexcept nogil:
     """Read what has come of a reply, until there is no more, or it is another's turn."""
     cdef LoopC* loop = wire.loop
@@ -214,6 +188,7 @@ cdef void read_reply(Wire* wire) noexcept nogil:
         else:
             wire.slot.progress_ns = loop.now_ns
             wire.slot.item.received += got
+            sum_arrived(wire.slot.item)
             framing_advance(&wire.framing, got)
             if framing_over(&wire.framing):
                 end_exchange(wire)

@@ -380,6 +380,9 @@ cdef int skip_declaration(Scanner* s) noexcept nogil:
     return 0
 
 
+cdef const char* NO_ROOM = b"there is no memory for it"
+
+
 cdef const char* begin_scan(Scanner* s, const char* data, Py_ssize_t length) noexcept nogil:
     """Set the scanner to a document's start; return what is wrong with the document as a whole, or NULL."""
     cdef bint ascii = False
@@ -395,6 +398,6 @@ cdef const char* begin_scan(Scanner* s, const char* data, Py_ssize_t length) noe
         return b"it is not UTF-8"
     s.decoded = s.decoded_end = <char*>malloc(length)
     if s.decoded == NULL:
-        return b"there is no memory for it"
+        return NO_ROOM
     skip_declaration(s)
     return s.fault

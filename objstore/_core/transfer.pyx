@@ -41,11 +41,15 @@ cdef struct Slot:
     bint headed             # the whole head of the reply has come
     bint old                # it is HTTP/1.0
     bint streamed           # it is HTTP/2 or later, where the end of a body is always told
+    int local_port          # of the connection that libcurl carries it on
+    bint too_soon           # it was to go on a connection that has not been looked behind
     bint chunked
     bint ranged             # it has a Content-Range
     bint persistent         # the connection outlives it, unless it
     bint closes
     int framing             # how the end of its body is known
+    Framing chunks          # of a body that libcurl carries
+    Told told               # about the object's checksum
     uint64_t any_tag        # a hash of its ETag, weak or strong, 0 for none
     bint begun              # the first byte of the body has come
     int64_t skip            # bytes of a whole object still to drop before the range that was asked for
@@ -175,8 +179,22 @@ cdef size_t on_body(char* data, size_t unit, size_t size, void* userdata) noexce
         return 0
     memcpy(item.data + item.received, data, length)
     item.received += length
+    sum_arrived(item)
     slot.cut |= item.status >= 300 and item.received >= ERROR_BODY_LIMIT
     return 0 if slot.cut else size
+
+
+cdef size_t on_carried_body(char* data, size_t unit, size_t size, void* userdata) noexcept nogil:
+    """Take bytes of a body that libcurl carries: chunks as they came, so that we are the ones who read them."""
+    cdef Slot* slot = <Slot*>userdata
+    cdef char* end
+    if slot.framing != BY_CHUNKS or slot.streamed:
+        return on_body(data, unit, size, userdata)
+    end = take_chunks(slot, &slot.chunks, data, data + size)
+    if end == data + size:
+        return size
+    slot.cut |= end != NULL             # more than there should be: the connection is not to be used again
+    return 0
 
 
 # --- the request's body, from a file
@@ -246,11 +264,14 @@ cdef void slot_configure(Slot* slot, LoopC* loop, SettingsC* settings) noexcept 
     set_pointer(easy, curl.CURLOPT_ERRORBUFFER, slot.error)
     set_pointer(easy, curl.CURLOPT_HEADERFUNCTION, <void*>on_header)
     set_pointer(easy, curl.CURLOPT_HEADERDATA, slot)
-    set_pointer(easy, curl.CURLOPT_WRITEFUNCTION, <void*>on_body)
+    set_pointer(easy, curl.CURLOPT_WRITEFUNCTION, <void*>on_carried_body)
     set_pointer(easy, curl.CURLOPT_WRITEDATA, slot)
+    set_pointer(easy, curl.CURLOPT_PREREQFUNCTION, <void*>on_request)
+    set_pointer(easy, curl.CURLOPT_PREREQDATA, slot)
     # Not counted: libcurl before 8.7 refuses it while it still holds a buffer of a failed transfer, of this very size.
     lib.curl_easy_setopt(easy, curl.CURLOPT_BUFFERSIZE, <long>RECEIVE_BUFFER)
     set_long(easy, curl.CURLOPT_PATH_AS_IS, 1)
+    set_long(easy, curl.CURLOPT_HTTP_TRANSFER_DECODING, 0)
     set_pointer(easy, curl.CURLOPT_USERAGENT, settings.user_agent)
     set_long(easy, curl.CURLOPT_FORBID_REUSE, not settings.reuse)
     set_long(easy, curl.CURLOPT_MAXAGE_CONN, settings.max_idle_s)
@@ -400,6 +421,8 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     slot.item = item
     slot.loop = loop
     slot.in_head = slot.headed = slot.streamed = slot.chunked = slot.closes = slot.begun = slot.cut = False
+    slot.too_soon = False
+    slot.local_port = 0
     slot.framing = NO_BODY
     slot.refused = curl.CURLE_OK
     slot.skip = slot.sent = slot.arrived = 0

@@ -72,6 +72,12 @@ cdef bint is_whole(Slot* slot, Item* item) noexcept nogil:
     return slot.framing != BY_CLOSE or slot.streamed or not item.batch.is_get
 
 
+cdef bint worth_reading(Slot* slot) noexcept nogil:
+    """Tell whether a body can come to anything: one whose end nobody tells could go on for ever, and is not trusted."""
+    cdef Item* item = slot.item
+    return item.status >= 300 or is_whole(slot, item) or (item.start >= 0 and item.end >= 0)
+
+
 cdef bint rest_is_right(Item* item) noexcept nogil:
     """Tell whether what came goes on from an earlier try, to the end of what was asked for or of the object."""
     if item.received - item.resumed != item.range_end - item.range_start:
@@ -109,6 +115,8 @@ cdef void slot_conclude(Slot* slot, int result) noexcept nogil:
     if result == curl.CURLE_OK and not slot.headed:
         result = curl.CURLE_GOT_NOTHING
         words = b"the reply broke off in its head"
+    if result == curl.CURLE_OK and 200 <= item.status < 300 and is_damaged(slot, item):
+        slot.refused = result = DAMAGED
     item.result = result
     if result != curl.CURLE_OK:
         item.lost |= item.whole

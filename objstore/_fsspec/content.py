@@ -15,6 +15,7 @@ from objstore.exceptions import BaseError, InvalidRangeError
 from objstore.interface.values import ANY, Range
 from objstore.operations import bulk, objects
 from objstore.operations.coalesce import coalesce
+from objstore.operations.progress import settle
 from objstore.operations.results import changed
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from objstore._core import Bytes
     from objstore._fsspec.filesystem import FileSystem
     from objstore.plans.effects import Plan
+    from objstore.store import Store
     from objstore.types import Buffer, GetOptions, PutResult
 
 Mode: TypeAlias = Literal["overwrite", "create"]
@@ -137,20 +139,34 @@ def _one_each(name: str, bounds: Sequence[Bound] | Bound, count: int) -> Sequenc
 
 
 def _resolve(fs: FileSystem, files: dict[str, list[_Wanted]], answers: list[Any]) -> Plan[None]:
-    """Ask for the sizes of the files where a bound counts from the end; count such bounds from the beginning."""
+    """Look how large the files are where a bound counts from the end; count such bounds from the beginning.
+
+    HEAD will not do: it may tell another size than that of what is read.
+    """
     counted = [path for path, ranges in files.items() if any(_from_end(wanted) for wanted in ranges)]
     if not counted:
         return
     for bucket, items in by_bucket(fs, counted).items():
         store = fs._construct_store(bucket)
-        metas = yield from bulk.head_many(store, [key for _, key in items], on_error="return")
-        for (index, _), meta in zip(items, metas, strict=True):
+        sizes = yield from _sizes(store, [key for _, key in items])
+        for (index, _), size in zip(items, sizes, strict=True):
             path = counted[index]
-            if isinstance(meta, BaseError):
+            if isinstance(size, BaseError):
                 for wanted in files.pop(path):
-                    answers[wanted.place] = meta
+                    answers[wanted.place] = size
             else:
-                files[path] = [_within(wanted, meta["size"]) for wanted in files[path]]
+                files[path] = [_within(wanted, size) for wanted in files[path]]
+
+
+def _sizes(store: Store, keys: Sequence[str]) -> Plan[list[int | BaseError]]:
+    """Return the sizes of objects, as reads of them will tell them."""
+    looks = yield from store.provider.look_many(store.keys(keys), most_in_flight=bulk.IN_FLIGHT)
+    try:
+        yield from settle(looks, None, past_errors=True)
+        found = enumerate(looks.metas())
+        return [looks.errors[index] if meta is None else meta["size"] for index, meta in found]
+    finally:
+        looks.close()
 
 
 def _from_end(wanted: _Wanted) -> bool:

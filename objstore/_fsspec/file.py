@@ -50,7 +50,8 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
             parts, all of it is in memory until it is closed.
         attributes: What to store with a file that is written.
         tags: Tags to give it, where the store keeps tags.
-        size: The size of the file, if it is known: it need not be asked for.
+        size: The size of the file, if it is known: it need not be asked for. Of a file of another size, nothing is
+            read.
 
     Raises:
         FileNotFoundError: It is to be read, and does not exist.

@@ -78,7 +78,10 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
         if scheme is not None:
             known = services.schemes(cls.protocol)
             if scheme[1].lower() not in known:
-                raise ValueError(f"{text!r} is no URL of {cls.protocol!r}: give one of {', '.join(sorted(known))}")
+                raise ValueError(
+                    f"Expected protocol to be {cls.protocol}. Got {scheme[1]}: "
+                    f"give a URL of {', '.join(sorted(known))}, not {text!r}"
+                )
             text = text[scheme.end() :]
         return cls.root_marker + text.strip("/")
 

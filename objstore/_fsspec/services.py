@@ -6,14 +6,15 @@ root. Keys are taken as they are, so that objects named like folders (``a/``) ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from objstore._fsspec.options import AZURE_NAMES, FILE_NAMES, GCS_NAMES, LOCAL_NAMES, S3_NAMES, Given, Rule
+from objstore.exceptions import ConfigurationError
 from objstore.providers.cloud.azure import AZURE
 from objstore.providers.cloud.gcs import GCS
 from objstore.providers.cloud.s3 import S3
-from objstore.settings.options import parse
+from objstore.settings.options import parse, split_off
 from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store, Store
 
 if TYPE_CHECKING:
@@ -46,9 +47,25 @@ class Service:
     names: Mapping[str, Rule] = field(default_factory=dict)
 
 
-def _bucket(kind: Callable[..., Store]) -> Callable[[str, str, Given], Store]:
+def _bucket(store: Callable[..., Store], kind: BucketKind) -> Callable[[str, str, Given], Store]:
     """Return what makes a store of a bucket."""
-    return lambda protocol, bucket, given: kind(bucket, raw_keys=True, **given.arguments())
+    return lambda _, bucket, given: store(bucket, raw_keys=True, **_without_bucket(kind, bucket, given).arguments())
+
+
+def _without_bucket(kind: BucketKind, bucket: str, given: Given) -> Given:
+    """Return what was given without the bucket, which a path names: both must mean the same.
+
+    Raises:
+        ConfigurationError: They do not.
+    """
+    config, named = split_off(kind.table, kind.bucket, given.config or {})
+    settings, also = split_off(kind.table, kind.bucket, given.settings)
+    for other in (*named, *also):
+        if other != bucket.partition("@")[0]:
+            raise ConfigurationError(
+                f"The path is in {bucket!r}, but {kind.bucket} = {other!r} was given", hint=f"Leave {kind.bucket} out."
+            )
+    return replace(given, config=config or None, settings=settings)
 
 
 def _of(kind: BucketKind) -> Callable[[str, Given], object]:
@@ -69,6 +86,7 @@ def _memory(protocol: str, bucket: str, given: Given) -> Store:
 
 def _azure(protocol: str, container: str, given: Given) -> Store:
     """Open a container, which may be named with its account: ``container@account.dfs.core.windows.net``."""
+    given = _without_bucket(AZURE, container, given)
     return AzureStore.from_url(f"{protocol}://{container}", raw_keys=True, **given.arguments())
 
 
@@ -84,8 +102,8 @@ def _local(protocol: str, bucket: str, given: Given) -> Store:
 _WEB = _only("username", "password", "bearer_token")
 
 SERVICES = (
-    Service(("s3", "s3a"), _bucket(S3Store), _of(S3), names=S3_NAMES),
-    Service(("gs", "gcs"), _bucket(GCSStore), _of(GCS), names=GCS_NAMES),
+    Service(("s3", "s3a"), _bucket(S3Store, S3), _of(S3), names=S3_NAMES),
+    Service(("gs", "gcs"), _bucket(GCSStore, GCS), _of(GCS), names=GCS_NAMES),
     Service(("abfs", "abfss", "adl", "az", "azure"), _azure, _of(AZURE), names=AZURE_NAMES),
     Service(("http",), _http, _WEB, names=FILE_NAMES),
     Service(("https",), _http, _WEB, names=FILE_NAMES),

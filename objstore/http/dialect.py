@@ -29,6 +29,7 @@ class Dialect:
         storage_class: The header of the storage class.
         tags: The request header with tags, form-encoded.
         copy_source: The request header of a copy.
+        source_headers: What a copy calls the headers that a read of its source would have.
         request_id: The reply header that identifies a request in the service's logs.
         region: The reply header that names the region of the bucket.
         codes: What the service's error codes mean, where the status does not say enough.
@@ -46,6 +47,7 @@ class Dialect:
     storage_class: str = ""
     tags: str = ""
     copy_source: str = ""
+    source_headers: Mapping[str, str] = field(default_factory=dict)
     request_id: str = ""
     region: str = ""
     codes: Mapping[str, Row] = field(default_factory=dict)

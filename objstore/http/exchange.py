@@ -7,8 +7,8 @@ Its one invariant: an exchange that is over has, for every request, either a rep
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from objstore._core import Batch, Buffer, Bytes, Reply, Signer
 from objstore.http.retry import REPLACED
@@ -16,7 +16,7 @@ from objstore.interface.values import WHOLE, Range, Reads, Target
 from objstore.plans.effects import Background, Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from objstore.exceptions import BaseError
     from objstore.http.retry import Failure
@@ -29,6 +29,9 @@ LARGEST_DOCUMENT = 64 << 20
 LARGEST_WORD = 1 << 20
 """How large the reply to a request may be that only wants to know how it went."""
 
+LARGEST_REPLIES = {"GET": 0, "POST": LARGEST_DOCUMENT, "PROPFIND": LARGEST_DOCUMENT}
+"""How large the body of a success may be by its method, `LARGEST_WORD` for all others: an object has any size."""
+
 READS = ("GET", "HEAD", "PROPFIND")
 """The methods that change nothing."""
 
@@ -36,12 +39,23 @@ RENEW_SECONDS = 240.0
 """How long one signature is used: services take it for 15 minutes, retries and clocks need some of them."""
 
 
-class _Progress(NamedTuple):
-    """How far a failing request has come: when it last brought something, how much, and after how many tries."""
+@dataclass(slots=True)
+class _Trouble:
+    """What is remembered of a request that has failed.
+
+    Args:
+        at: When it last brought something, or failed first.
+        kept: How many bytes it had brought by then.
+        attempts: After how many tries.
+        mended: Whether it has been tried with another credential, by another clock or for another region.
+        left_open: Whether the server may have acted on it.
+    """
 
     at: float
-    kept: int
-    attempts: int
+    kept: int = 0
+    attempts: int = 0
+    mended: bool = False
+    left_open: bool = False
 
 
 class Exchange:
@@ -87,24 +101,25 @@ class Exchange:
         self._keep_head = keep_head
         self._each = each
         self._window = window
-        self._adds: list[Callable[[], None]] | None = []  # until something has succeeded
+        self._added: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = []  # until something has succeeded
         self._sealed = self._anew = False
+        self._refused: dict[int, BaseError] = {}  # to be sent anew
+        self._sent: dict[int, int] = {}  # how often, before they were sent anew
         self._own: dict[int, Shape] = {}
-        self._progress: dict[int, _Progress] = {}
-        self._refreshed: set[int] = set()
-        self._left_open: set[int] = set()
+        self._troubles: dict[int, _Trouble] = {}
         self._counted = 0
         self._signed = service.policy.clock()
-        self.batch = self._open_batch()
+        self._open_batch()
 
-    def _open_batch(self) -> Batch:
+    def _open_batch(self) -> None:
         service = self._service
         lines, signer = service.prepare(self._shape)
         self._origin = service.origin
         most = self._most_in_flight
-        return Batch(
+        method = self._shape.method
+        self.batch = Batch(
             service.origin,
-            self._shape.method,
+            method,
             service.patient_settings if self._patient else service.settings,
             headers=lines,
             signer=signer,
@@ -113,12 +128,9 @@ class Exchange:
             safe=self._safe,
             most_in_flight=most if service.most_in_flight is None else min(most, service.most_in_flight),
             window=self._window,
-            most_body=_largest_reply(self._shape.method) if self._most_body is None else self._most_body,
+            most_body=LARGEST_REPLIES.get(method, LARGEST_WORD) if self._most_body is None else self._most_body,
         )
-
-    @property
-    def _effect(self) -> Background | Batch:
-        return Background(self.batch) if self._background else self.batch
+        self._effect = Background(self.batch) if self._background else self.batch
 
     @property
     def total(self) -> int:
@@ -155,14 +167,14 @@ class Exchange:
         out: Target | None = None,
     ) -> None:
         """Add a request, with headers of its own where `shape` is given."""
-        if self._adds is not None:
-            self._adds.append(lambda: self._add(target, range, shape, body, out))
+        if self._added is not None:
+            self._added.append((self._add, (target, range, shape, body, out)))
         self._add(target, range, shape, body, out)
 
     def add_reads(self, base: bytes, reads: Reads, tail: bytes) -> None:
         """Add many reads: of the keys below a path, with the same query."""
-        if self._adds is not None:
-            self._adds.append(lambda: self.batch.add_reads(base, reads.keys, reads.ranges, tail, reads.targets))
+        if self._added is not None:
+            self._added.append((self.add_reads, (base, reads, tail)))
         self.batch.add_reads(base, reads.keys, reads.ranges, tail, reads.targets)
 
     def _add(
@@ -193,23 +205,36 @@ class Exchange:
     def begin_anew(self, shape: Shape) -> bool:
         """Send all requests anew, elsewhere or with other headers, once the failures are dealt with; False where some
         have succeeded already."""
-        if self._adds is not None:
+        if self._added is not None:
             self._shape = shape
             self._anew = True
         return self._anew
 
     def _send_anew(self) -> None:
-        adds, self._adds = self._adds or [], None
+        """Send all requests anew; or none, where one may have been carried out that must not be twice."""
+        added, self._added, self._anew = self._added, None, False
+        if added is None or not (self._safe or self._none_left_open):
+            self.errors |= self._refused
+        else:
+            self._open_anew(added)
+        self._refused.clear()
+
+    def _open_anew(self, added: Iterable[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
         self.batch.close()
+        self._sent = {index: self.batch.reply(index).attempts for index in range(self.batch.total)}
         self.errors.clear()
         self._own.clear()
-        self._progress.clear()
-        self._anew = False
-        self.batch = self._open_batch()
-        for add in adds:
-            add()
+        for trouble in self._troubles.values():
+            trouble.at, trouble.kept, trouble.attempts = self._service.policy.clock(), 0, 0
+        self._open_batch()
+        for add, arguments in added:
+            add(*arguments)
         if self._sealed:
             self.batch.seal()
+
+    @property
+    def _none_left_open(self) -> bool:
+        return not any(trouble.left_open for trouble in self._troubles.values())
 
     def news(self, within: float | None = None) -> Plan[None]:
         """Wait until something has changed, or `within` seconds have passed; retry what failed and may be retried."""
@@ -220,14 +245,14 @@ class Exchange:
         rounds = batch.total > self._most_in_flight
         batch.wake_after = within if within is not None or not rounds else RENEW_SECONDS / 4
         yield self._effect
-        succeeded = batch.settled - len(self.errors)
+        succeeded = batch.settled - len(self.errors) - len(self._refused)
         policy.budget.note(max(succeeded - self._counted, 0), 0)
         self._counted = succeeded
         if succeeded:
-            self._adds = None
+            self._added = None
         for reply in batch.failures():
             yield from self._decide(reply)
-        if self._anew:
+        if self._anew and (self._safe or batch.settled == batch.total):  # the answers of others may still come
             self._send_anew()
 
     def finish(self, patience: float = 0) -> Plan[None]:
@@ -265,7 +290,7 @@ class Exchange:
 
     def close(self) -> None:
         """End what is still under way, and return when nothing touches the caller's memory any more."""
-        self._adds = None
+        self._added = None
         self.batch.close()
         latency = self.batch.latency
         if latency is not None:
@@ -281,61 +306,75 @@ class Exchange:
 
     def _decide(self, reply: Reply) -> Plan[None]:
         """Send a failed request again, or let its error stand."""
-        service = self._service
+        index, service = reply.index, self._service
         failure = service.understand(reply, self._shape.method)
-        if reply.lost or (reply.error is None and failure.row.leaves_open):
-            self._left_open.add(reply.index)
+        trouble = self._trouble_with(reply, failure)
         service.policy.budget.note(0, 1)
         if failure.row.throttled:
-            self.batch.throttle(reply.index)
+            self.batch.throttle(index)
         replaced = reply.replaced or (reply.status == 412 and reply.kept > 0)
         if replaced:
             failure = replace(failure, row=REPLACED)
         elif reply.kept and service.may_refuse_condition(reply, self._shape.method):
-            self.batch.retry(reply.index, anew=True)  # nobody can say whether it is another object now: begin it anew
+            self.batch.retry(index, anew=True)  # nobody can say whether it is another object now: begin it anew
             return
-        again = yield from self._with_fresh_credential(reply.index, failure)
-        progress = self._progress_of(reply)
-        tries = reply.attempts - progress.attempts
-        unsafe = reply.lost and not self._safe
-        wait = 0.0 if again else None if unsafe else service.policy.delay(failure, tries, progress.at, safe=self._safe)
+        again = yield from self._is_mended(trouble, failure)
+        if again and self._anew:
+            self._refused[index] = self._error(reply, failure)
+            self.batch.give_up(index)
+            return
+        wait = 0.0 if again else self._delay(reply, failure, trouble)
         if wait is None:
-            self.errors[reply.index] = self._error(reply, failure)
-            self.batch.give_up(reply.index)
+            self.errors[index] = self._error(reply, failure)
+            self.batch.give_up(index)
         else:
-            self.batch.retry(reply.index, wait, self._signer_for(reply.index), anew=replaced)
+            self.batch.retry(index, wait, self._signer_for(index), anew=replaced)
+
+    def _trouble_with(self, reply: Reply, failure: Failure) -> _Trouble:
+        """Return what is known of a failed request; one that brought more than before has made progress."""
+        known = self._troubles.get(reply.index)
+        if known is None:
+            known = self._troubles[reply.index] = _Trouble(self._service.policy.clock(), reply.kept)
+        elif reply.kept > known.kept:
+            known.at, known.kept, known.attempts = self._service.policy.clock(), reply.kept, reply.attempts - 1
+        known.left_open |= reply.lost or (reply.error is None and failure.row.leaves_open)
+        return known
+
+    def _delay(self, reply: Reply, failure: Failure, trouble: _Trouble) -> float | None:
+        """Return how many seconds to wait before a failed request is sent again, None to let its error stand."""
+        if reply.lost and not self._safe:
+            return None
+        tries = reply.attempts - trouble.attempts
+        return self._service.policy.delay(failure, tries, trouble.at, safe=self._safe)
 
     def _error(self, reply: Reply, failure: Failure) -> BaseError:
         """Make the error of a request that failed for good."""
         index, method = reply.index, self._shape.method
-        maybe_applied = index in self._left_open and method not in READS
-        name, detail = self._name(index), self._detail(index)
-        return self._service.error(reply, failure, method, name, detail, maybe_applied=maybe_applied)
+        return self._service.error(
+            reply,
+            failure,
+            method,
+            self._name(index),
+            self._detail(index),
+            sent_before=self._sent.get(index, 0),
+            maybe_applied=self._troubles[index].left_open and method not in READS,
+        )
 
-    def _with_fresh_credential(self, index: int, failure: Failure) -> Plan[bool]:
-        """Tell whether a request that was refused for its credential or clock is worth one more try at once."""
-        if index in self._refreshed:
+    def _is_mended(self, trouble: _Trouble, failure: Failure) -> Plan[bool]:
+        """Tell whether a request that was refused for its credential, clock or region is worth one more try at once."""
+        if trouble.mended:
             return False
         mended = yield from self._service.recover(failure)
         moved = failure.row.again == "region" and self._service.origin != self._origin
         if not (mended or moved):
             return False
-        self._refreshed.add(index)
+        trouble.mended = True
         if moved:
             return self.begin_anew(self._shape)
         _, signer = self._service.prepare(self._shape)
         if signer is not None:
             self.batch.renew(signer)
         return True
-
-    def _progress_of(self, reply: Reply) -> _Progress:
-        """Return when a request last made progress: with its first failure, or when it brought more than before."""
-        known = self._progress.get(reply.index)
-        if known is None or reply.kept > known.kept:
-            tries_before = 0 if known is None else reply.attempts - 1
-            known = _Progress(self._service.policy.clock(), reply.kept, tries_before)
-            self._progress[reply.index] = known
-        return known
 
     def _signer_for(self, index: int) -> Signer | None:
         """Sign a request of its own shape afresh; the others follow the batch's signer."""
@@ -368,10 +407,3 @@ class Exchange:
         if index in self.errors:
             raise self.errors[index]
         return self.batch.reply(index)
-
-
-def _largest_reply(method: str) -> int:
-    """Return how large the body of a success may be: of an object any size, of a document what can be read of one."""
-    if method == "GET":
-        return 0
-    return LARGEST_DOCUMENT if method in ("POST", "PROPFIND") else LARGEST_WORD

@@ -90,8 +90,9 @@ CURL_ROWS: dict[int, Row] = {
     77: Row(ConfigurationError, "the file of trusted certificates cannot be read"),
     92: Row(ConnectionFailedError, "the HTTP/2 stream failed", "safe"),
     97: Row(ConnectionFailedError, "the proxy refused", "always"),
+    1000: Row(CorruptResponseError, "the body is damaged", "safe"),
 }
-"""By CURLcode (https://curl.se/libcurl/c/libcurl-errors.html)."""
+"""By CURLcode (https://curl.se/libcurl/c/libcurl-errors.html), and the engine's own beside them, from 1000 on."""
 
 STATUS_ROWS: dict[int, Row] = {
     304: Row(NotModifiedError, "the object has not been modified"),

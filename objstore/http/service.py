@@ -163,12 +163,21 @@ class Service:
         return key.removeprefix(self._prefix)
 
     def error(
-        self, reply: Reply, failure: Failure, method: str, key: str, detail: str = "", *, maybe_applied: bool = False
+        self,
+        reply: Reply,
+        failure: Failure,
+        method: str,
+        key: str,
+        detail: str = "",
+        *,
+        sent_before: int = 0,
+        maybe_applied: bool = False,
     ) -> BaseError:
         """Make the error of a request that failed for good."""
+        attempts = sent_before + reply.attempts
         reason = failure.code or (f"HTTP {reply.status}" if reply.status else "no reply")
         said = f": {failure.message}" if failure.message else ""
-        tries = f", after {reply.attempts} tries" if reply.attempts > 1 else ""
+        tries = f", after {attempts} tries" if attempts > 1 else ""
         where = f"{self.origin} " if reply.error is not None else ""
         return failure.row.error(
             f"{method} {key!r}{detail} failed: {failure.row.words} ({where}{reason}{said}{tries})",
@@ -178,7 +187,7 @@ class Service:
             status=reply.status or None,
             code=failure.code,
             request_id=reply.headers.get(self.dialect.request_id),
-            attempts=reply.attempts,
+            attempts=attempts,
             maybe_applied=maybe_applied,
         )
 

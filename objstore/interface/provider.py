@@ -166,6 +166,9 @@ class Provider(Protocol):
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
         """Begin to read what is known about many objects."""
 
+    def look_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
+        """Begin to read what is known about many objects that are going to be read."""
+
     def fetch(
         self,
         reads: Reads,

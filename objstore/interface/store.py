@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from objstore.settings.paths import Keys, has_outer_slash
+from objstore.settings.paths import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +32,10 @@ class BaseStore:
         """Return the keys of many paths, each as `exact_key` does."""
         return self._keys.many(paths)
 
-    def may_name_another(self, path: str) -> bool:
-        """Tell whether a path, as it stands, may be the key of another object than `key` takes it for."""
-        return has_outer_slash(path) and not self._keys.raw and self.provider.has_outer_slashes
+    @property
+    def leaves_out_slashes(self) -> bool:
+        """Whether a slash at an end of a path is left out, though a key may have one there."""
+        return not self._keys.raw and self.provider.has_outer_slashes
 
     def full_prefix(self, prefix: str | None, by: str = "segment") -> str:
         """Return the beginning of the keys below a prefix; by ``"string"``, of those that just begin with it."""

@@ -82,7 +82,7 @@ def span(start: int, *, end: int | None = None, length: int | None = None) -> Ra
     first = _whole_number("start", start)
     last = first + _whole_number("length", length) if end is None else _whole_number("end", end)
     if last <= first:
-        raise InvalidRangeError(f"the range from {first} to {last} is empty or reversed: end must be after start")
+        raise InvalidRangeError(f"Invalid range: from {first} to {last} is empty or reversed, end must be after start")
     return Range(first, last)
 
 
@@ -108,7 +108,7 @@ def spans(starts: Iterable[int], ends: Iterable[int] | None, lengths: Iterable[i
 
     Raises:
         ValueError: There are not as many ends or lengths as starts, or both or neither are given.
-        InvalidRangeError: One is reversed or negative.
+        InvalidRangeError: One is empty, reversed or negative.
     """
     others = ends if ends is not None else lengths
     if others is None or (ends is not None and lengths is not None):
@@ -119,8 +119,8 @@ def spans(starts: Iterable[int], ends: Iterable[int] | None, lengths: Iterable[i
         raise ValueError(f"there are {len(firsts)} starts but {len(seconds)} {name}")
     lasts = seconds if ends is not None else [*map(add, firsts, seconds)]
     for first, last in zip(firsts, lasts, strict=True):
-        if last < first:
-            raise InvalidRangeError(f"the range from {first} to {last} is reversed")
+        if last <= first:
+            raise InvalidRangeError(f"Invalid range: from {first} to {last} is empty or reversed")
     return [*map(Range, firsts, lasts)]
 
 

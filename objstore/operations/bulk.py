@@ -132,9 +132,9 @@ def _ranged(request: Any) -> tuple[str, Range]:
     except TypeError:
         raise TypeError(f"{request!r} is no request: give a path or (path, start, end) in whole bytes") from None
     if end is not None and last <= first:
-        raise InvalidRangeError(f"the range of {request!r} is empty or reversed: end must be after start")
+        raise InvalidRangeError(f"Invalid range: {request!r} is empty or reversed, end must be after start")
     if first < 0:
-        raise InvalidRangeError(f"the range of {request!r} begins before the object")
+        raise InvalidRangeError(f"Invalid range: {request!r} begins before the object")
     return path, Range(first, last)
 
 

@@ -292,7 +292,8 @@ def open(
         encoding: How text is encoded: UTF-8 unless given.
         errors: What to do about text that cannot be encoded or decoded, as for the builtin ``open``.
         newline: How lines end, as for the builtin ``open``.
-        size: The size of the object in bytes, to be read; if it is known, that saves a request.
+        size: The size of the object in bytes, to be read; if it is known, that saves a request. Of an object of another
+            size, nothing is read: ObjectChangedError.
         attributes: What to store with the object: Content-Type and the like, or metadata of your own.
         tags: Tags to give it, where the store keeps tags.
         max_concurrency: How many parts that are written are in flight.

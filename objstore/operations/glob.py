@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _WILD = re.compile(r"[*?\[]")
-_TOKEN = re.compile(r"\*+|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
+_RANGE = re.compile(r"(.)(?:-(.))?", re.DOTALL)
+_TOKEN = re.compile(r"\*+|\?|\[!?+\]?+[^\]]*\]|.", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,16 @@ def _token(token: str) -> str:
         return "[^/]*"
     if token == "?":
         return "[^/]"
-    if token[0] == "[" and len(token) > 2:
-        negated, letters = token[1] == "!", token[1:-1].removeprefix("!").replace("\\", "\\\\").replace("[", "\\[")
-        inside = letters.replace("^", "\\^").replace("]", "\\]").replace("&&", "&\\&").replace("||", "|\\|")
-        return f"(?!/)[{'^' if negated else ''}{inside}]"
+    if token[0] == "[" and token != "[":
+        return _letters(token[1:-1])
     return re.escape(token)
+
+
+def _letters(text: str) -> str:
+    """Return the regular expression of one letter of those between brackets: a range that ends before it begins is
+    empty, as in fnmatch (POSIX leaves it open)."""
+    ranges = [(first, last or first) for first, last in _RANGE.findall(text.removeprefix("!"))]
+    inside = "".join(f"{re.escape(first)}-{re.escape(last)}" for first, last in ranges if first <= last)
+    if text[0] == "!":
+        return f"[^/{inside}]"
+    return f"(?!/)[{inside}]" if inside else "(?!)"

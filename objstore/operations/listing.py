@@ -88,7 +88,8 @@ def list(
 
     Args:
         store: Where to look.
-        prefix: Where to begin; whole segments only: ``"a"`` finds ``a/b``, not ``ab``.
+        prefix: Where to begin; whole segments only: ``"a"`` finds ``a/b``, not ``ab``. A slash at either end is left
+            out, as of every path that is typed, unless keys are raw.
         offset: List only what comes after this path, taken as it stands.
         chunk_size: How many objects a page has at the most.
         return_arrow: Give the pages as record batches of arro3, and all that is collected as one.
@@ -249,7 +250,7 @@ def list_level(
 
     Args:
         store: Where to look.
-        prefix: The path of the level; whole segments only.
+        prefix: The path of the level; whole segments only. A slash at either end is left out, unless keys are raw.
         offset: List only what comes after this path, taken as it stands.
         return_arrow: Give the objects as record batches of arro3.
         by: ``"string"``: the prefix is any beginning of a path: ``"a/b"`` finds ``a/bc`` and the prefix ``a/bd/``.
@@ -297,7 +298,7 @@ def list_with_delimiter(
 
     Args:
         store: Where to look.
-        prefix: The path of the level; whole segments only.
+        prefix: The path of the level; whole segments only. A slash at either end is left out, unless keys are raw.
         return_arrow: Give the objects as an Arrow table.
         progress: Is called with how many objects have been found so far, the same number again, and 0.
 
@@ -374,7 +375,7 @@ def walk(store: BaseStore, prefix: str | None = None, *, progress: Progress | No
 
     Args:
         store: Where to look.
-        prefix: The path to begin at; whole segments only.
+        prefix: The path to begin at; whole segments only. A slash at either end is left out, unless keys are raw.
         progress: Is called with how many objects have been found so far, the same number again, and 0.
 
     Returns:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from objstore.exceptions import PermissionDeniedError, UnauthenticatedError
 from objstore.interface.values import ListQuery
-from objstore.settings.paths import names_another
+from objstore.settings.paths import has_outer_slash, names_another
 
 if TYPE_CHECKING:
     from objstore.interface.store import BaseStore
@@ -26,7 +26,7 @@ def key_of(store: BaseStore, path: str) -> Plan[str]:
         InvalidPathError: It is no path, or a listing would give it as that of another object.
     """
     key = store.key(path)
-    if store.may_name_another(path) and (yield from _is_listed(store, path)):
+    if has_outer_slash(path) and store.leaves_out_slashes and (yield from _is_listed(store, path)):
         raise names_another(path)
     return key
 

@@ -130,7 +130,7 @@ def get_range(
     """
     wanted = span(start, end=end, length=length)
     reads = Reads.of((yield from key_of(store, path)), [wanted])
-    return (yield from _bodies(store.provider, reads, 1, ANY, progress))[0] or Bytes()
+    return (yield from _bodies(store, reads, 1, ANY, progress))[0] or Bytes()
 
 
 def get_ranges(
@@ -165,7 +165,7 @@ def get_ranges(
     Raises:
         ValueError: There are not as many ends or lengths as starts.
         NotFoundError: There is no such object.
-        InvalidRangeError: A range is reversed, or begins after the end of the object.
+        InvalidRangeError: A range is empty or reversed, or begins after the end of the object.
         PreconditionError: It is not the version that is meant.
         ObjectChangedError: The object was replaced meanwhile.
     """
@@ -186,7 +186,7 @@ def ranges_of(
     gap = min(coalesce, cheap_gap(store.provider.latency, RANGES_IN_FLIGHT))
     merged = coalesce_ranges(ranges, gap)
     reads = Reads.of((yield from key_of(store, path)), merged.requests)
-    parts = merged.cut((yield from _bodies(store.provider, reads, RANGES_IN_FLIGHT, conditions, progress)))
+    parts = merged.cut((yield from _bodies(store, reads, RANGES_IN_FLIGHT, conditions, progress)))
     if not all(parts):
         _check_begun(path, ranges, parts)
     return parts
@@ -200,32 +200,32 @@ def _check_begun(path: str, ranges: Sequence[Range], parts: Sequence[Bytes]) -> 
 
 
 def _bodies(
-    provider: Provider,
+    store: BaseStore,
     reads: Reads,
     most_in_flight: int,
     conditions: Conditions,
     progress: Progress | None,
 ) -> Plan[list[Bytes | None]]:
     """Read ranges of one object and return them in order, or raise the first error."""
-    fetch = yield from provider.fetch(reads, conditions=conditions, most_in_flight=most_in_flight)
+    fetch = yield from store.provider.fetch(reads, conditions=conditions, most_in_flight=most_in_flight)
     try:
         yield from settle(fetch, progress)
         for error in fetch.errors.values():
             raise error
         if fetch.mixed:
-            raise changed(reads.keys[0])
-        if len(reads) == 1 or not fetch.unversioned:
+            raise changed(store.path(reads.keys[0]))
+        if not fetch.unversioned or len(reads) == 1:
             return fetch.bodies()
     finally:
         fetch.close()
-    return (yield from _bodies_of_one(provider, reads, conditions))
+    return (yield from _bodies_of_one(store, reads, conditions))
 
 
-def _bodies_of_one(provider: Provider, reads: Reads, conditions: Conditions) -> Plan[list[Bytes | None]]:
+def _bodies_of_one(store: BaseStore, reads: Reads, conditions: Conditions) -> Plan[list[Bytes | None]]:
     """Read ranges of one object by one request: nothing tells whether several are of the same version of it."""
     first, last = min(range.start for range in reads.ranges), max(range.end for range in reads.ranges)
     one = Reads.of(reads.keys[0], [Range(first, last)])
-    body = (yield from _bodies(provider, one, 1, conditions, None))[0] or Bytes()
+    body = (yield from _bodies(store, one, 1, conditions, None))[0] or Bytes()
     return [body[range.start - first : range.end - first] for range in reads.ranges]
 
 

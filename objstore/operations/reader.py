@@ -12,6 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Bytes
+from objstore.exceptions import InvalidRangeError
 from objstore.interface.values import ANY, Conditions, Range
 from objstore.interface.versions import has_validator, is_same, pinned
 from objstore.operations.arguments import check_at_least
@@ -47,7 +48,7 @@ class Pinned:
         provider: Where the object is.
         key: Its key.
         path: Its path, for errors.
-        size: The size of the object.
+        size: The size of the object: of a version that has another, nothing is read.
         conditions: Which version is meant; None until the first read says.
     """
 
@@ -86,8 +87,11 @@ class Pinned:
     def _pin(self, at: int, buffer: Buffer) -> Plan[int]:
         """Read the beginning of a buffer, and stay with the version of the object that it came from."""
         size = min(len(buffer), PART)
-        fetched = yield from self._provider.fetch_one(self._key, Range(at, at + size), ANY)
-        if len(fetched.body) < size:
+        try:
+            fetched = yield from self._provider.fetch_one(self._key, Range(at, at + size), ANY)
+        except InvalidRangeError as error:
+            raise changed(self._path, error.status) from error
+        if len(fetched.body) < size or fetched.meta["size"] != self.size:
             raise changed(self._path)
         memoryview(buffer)[:size] = fetched.body[:size]
         with self._lock:
@@ -423,7 +427,8 @@ def open_reader(
         store: Where it is.
         path: Its path.
         buffer_size: How much a small read fetches, in bytes.
-        size: The size of the object in bytes, if it is known: that saves a request.
+        size: The size of the object in bytes, if it is known: that saves a request. Of an object of another size,
+            nothing is read: ObjectChangedError.
 
     Raises:
         NotFoundError: There is no such object; with `size` given, the first read says so.
@@ -443,7 +448,8 @@ async def open_reader_async(
         store: Where it is.
         path: Its path.
         buffer_size: How much a small read fetches, in bytes.
-        size: The size of the object in bytes, if it is known: that saves a request.
+        size: The size of the object in bytes, if it is known: that saves a request. Of an object of another size,
+            nothing is read: ObjectChangedError.
 
     Raises:
         NotFoundError: There is no such object; with `size` given, the first read says so.

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from objstore.types import ObjectMeta, PutResult
 
 
+NO_FIRST_BYTE = 416
+"""How a server says that an object is empty, where its first byte is asked for (RFC 9110, section 15.5.17)."""
+
+
 def tells_size(reply: Reply) -> bool:
     """Tell whether the reply to a HEAD tells the size of the object: not of a range of it, as some say."""
     return reply.content_length >= 0 and reply.start < 0 and reply.status != 206
@@ -86,6 +90,23 @@ class HeadMany(Exchange):
     def metas(self) -> list[ObjectMeta | None]:
         """Return what is known about each object, in order; None where the question failed."""
         return self._metas or []
+
+
+class LookMany(HeadMany):
+    """Many GETs of the first byte under way, and a closer look at each object that has none or tells no size."""
+
+    def _decide(self, reply: Reply) -> Plan[None]:
+        if reply.status == NO_FIRST_BYTE:
+            self.batch.give_up(reply.index)
+        else:
+            yield from super()._decide(reply)
+
+    def _told(self, index: int) -> ObjectMeta | None:
+        if not self.batch.succeeded(index):
+            return None
+        reply = self.batch.reply(index)
+        size = reply.total if reply.start >= 0 else reply.content_length
+        return None if size < 0 else self._meta(self._keys[index], reply, size)
 
 
 class PutMany(Exchange):

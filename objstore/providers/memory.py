@@ -115,6 +115,8 @@ class Memory:
         return Sequential([lambda key=key: self.read(key, WHOLE, ANY).meta for key in keys], quick=True)  # type: ignore[misc]
         yield
 
+    look_many = head_many
+
     def fetch(
         self,
         reads: Reads,

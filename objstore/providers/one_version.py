@@ -1,4 +1,4 @@
-"""Many reads of one object under way: every reply is compared, and what is of another version is found out.
+"""Reads that are to be of one version of an object: every reply is compared, and what is of another is found out.
 
 Where a server refuses the condition that pins the version, the reads go on without it, and the comparison is all.
 """
@@ -15,7 +15,7 @@ from objstore.providers.preconditions import matches
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from objstore._core import Batch, Reply
+    from objstore._core import Reply
     from objstore.http.service import Service
     from objstore.http.shape import Shape
     from objstore.interface.values import Conditions, Reads
@@ -23,7 +23,26 @@ if TYPE_CHECKING:
     from objstore.types import ObjectMeta
 
 
-class OneVersion(Exchange):
+class Conditional(Exchange):
+    """Reads under way that name the version they mean, and do so no more where the server refuses that."""
+
+    _goes_on_without = False
+
+    def _decide(self, reply: Reply) -> Plan[None]:
+        refused = IF_MATCH in self._shape.headers and self._service.may_refuse_condition(reply, self._shape.method)
+        if refused and self.begin_anew(unconditional(self._shape)):
+            self._goes_on_without = True
+        else:
+            yield from super()._decide(reply)
+
+    def news(self, within: float | None = None) -> Plan[None]:
+        """Wait until something has changed; remember a server that refuses the condition and serves without it."""
+        yield from super().news(within)
+        if self._goes_on_without and self.batch.settled > len(self.errors):
+            self._service.takes_if_match = False
+
+
+class OneVersion(Conditional):
     """Many reads of one object under way.
 
     Args:
@@ -67,11 +86,10 @@ class OneVersion(Exchange):
             window=window,
         )
 
-    def _open_batch(self) -> Batch:
-        batch = super()._open_batch()
+    def _open_batch(self) -> None:
+        super()._open_batch()
         if (tag := strong(self._wanted)) is not None:
-            batch.pin(tag)
-        return batch
+            self.batch.pin(tag)
 
     # --- which version
 
@@ -102,19 +120,6 @@ class OneVersion(Exchange):
         """Tell whether a reply that no condition kept to the pinned ETag has another."""
         wanted = None if IF_MATCH in self._shape.headers else self._wanted
         return wanted is not None and not matches(found["e_tag"], wanted)
-
-    # --- a server that refuses the condition
-
-    def _decide(self, reply: Reply) -> Plan[None]:
-        refused = IF_MATCH in self._shape.headers and self._service.may_refuse_condition(reply, self._shape.method)
-        if not (refused and self.begin_anew(unconditional(self._shape))):
-            yield from super()._decide(reply)
-
-    def news(self, within: float | None = None) -> Plan[None]:
-        """Wait until something has changed; remember a server that refuses the condition and serves without it."""
-        yield from super().news(within)
-        if self._wanted is not None and IF_MATCH not in self._shape.headers and self.batch.settled > len(self.errors):
-            self._service.takes_if_match = False
 
 
 def _named_size(reply: Reply) -> int:

@@ -27,8 +27,8 @@ from objstore.interface.values import (
     WriteOptions,
 )
 from objstore.providers.conditional_headers import IF_MATCH, read_headers, unconditional, write_headers
-from objstore.providers.many import HeadMany, PutMany, tells_size
-from objstore.providers.one_version import OneVersion
+from objstore.providers.many import HeadMany, LookMany, PutMany, tells_size
+from objstore.providers.one_version import Conditional, OneVersion
 from objstore.providers.preconditions import matches
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
 
@@ -54,6 +54,7 @@ class Requests:
         base: The path in front of their keys, percent-encoded, without a trailing slash.
         query: What every request has as its query, percent-encoded.
         read_headers: Headers of every request that reads an object.
+        get_headers: More headers of those that read its bytes.
         write_headers: Headers of every request that creates one (encryption and the like).
         tagging: Whether the service takes tags; else they are left out.
     """
@@ -69,6 +70,7 @@ class Requests:
         *,
         query: str = "",
         read_headers: Mapping[str, str] | None = None,
+        get_headers: Mapping[str, str] | None = None,
         write_headers: Mapping[str, str] | None = None,
         tagging: bool = False,
     ) -> None:
@@ -77,6 +79,7 @@ class Requests:
         self.smallest_part = service.dialect.smallest_part
         self.base = base.encode()
         self.read_headers = dict(read_headers or {})
+        self._more_headers = {"GET": dict(get_headers or {}), "HEAD": {}}
         self.write_headers = dict(write_headers or {})
         self._query = query
         self._tagging = tagging
@@ -121,26 +124,15 @@ class Requests:
 
     def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
         """Send one request that reads; where the server refuses its condition, send it without, and look instead."""
+        yield from self.service.refresh()
         shape, tail = self._reading(method, conditions)
-        try:
-            reply = yield from self._send_read(shape, tail, key, range)
-        except BaseError as error:
-            if IF_MATCH not in shape.headers or not self._may_refuse_condition(error):
-                raise
-            reply = yield from self._send_read(unconditional(shape), tail, key, range)
-            self.service.takes_if_match = False
+        kind = Conditional if IF_MATCH in shape.headers else Exchange
+        exchange = kind(self.service, shape, lambda _: key, keep_head=True)
+        exchange.add(self.path(key) + tail, range)
+        reply = yield from exchange.only()
         if not self.service.takes_if_match:
             self._check_match(key, reply, conditions)
         return reply
-
-    def _may_refuse_condition(self, error: BaseError) -> bool:
-        return error.status in (400, 501) and error.code not in self.service.dialect.codes
-
-    def _send_read(self, shape: Shape, tail: bytes, key: str, range: Range) -> Plan[Reply]:
-        yield from self.service.refresh()
-        exchange = Exchange(self.service, shape, lambda _: key, keep_head=True)
-        exchange.add(self.path(key) + tail, range)
-        return (yield from exchange.only())
 
     def _check_match(self, key: str, reply: Reply, conditions: Conditions) -> None:
         """Raise if a reply is not of the version that is meant, as a server that takes conditions would have said."""
@@ -162,13 +154,13 @@ class Requests:
         yield from self.service.refresh()
         shape, tail = self._reading("GET", conditions)
         exchange = self._exchange(shape, reads, conditions, each=each, most_in_flight=most_in_flight, window=window)
-        first = max(2 * most_in_flight, ADDED_AT_ONCE)
+        base, first = self.base + b"/", max(2 * most_in_flight, ADDED_AT_ONCE)
         try:
-            if len(reads) > first:
-                self._add_reads(exchange, reads[:first], tail)
+            if len(reads.keys) > first:
+                exchange.add_reads(base, reads[:first], tail)
                 yield from exchange.begin()
                 reads = reads[first:]
-            self._add_reads(exchange, reads, tail)
+            exchange.add_reads(base, reads, tail)
         except BaseException:
             exchange.close()
             raise
@@ -179,7 +171,7 @@ class Requests:
         self, shape: Shape, reads: Reads, conditions: Conditions, *, each: bool, most_in_flight: int, window: int
     ) -> Exchange:
         """Return the requests of many reads, whose replies are compared where they are to be of one version."""
-        if reads.one_object and (len(reads) > 1 or conditions.expected is not None):
+        if reads.one_object and (len(reads.keys) > 1 or conditions.expected is not None):
             return self.one_version(
                 self.service,
                 shape,
@@ -200,15 +192,22 @@ class Requests:
             window=window,
         )
 
-    def _add_reads(self, exchange: Exchange, reads: Reads, tail: bytes) -> None:
-        exchange.add_reads(self.base + b"/", reads, tail)
-
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
         """Begin to read what is known about many objects."""
         yield from self.service.refresh()
         exchange = self._head_many(keys, most_in_flight)
         for key in keys:
             exchange.add(self.target(key))
+        exchange.seal()
+        return exchange
+
+    def look_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
+        """Begin to read what is known about many objects by GETs."""
+        yield from self.service.refresh()
+        shape, tail = self._plain_reads["GET"]
+        exchange = LookMany(self.service, shape, keys, self.meta, self.look, most_in_flight)
+        for key in keys:
+            exchange.add(self.path(key) + tail, FIRST_BYTE)
         exchange.seal()
         return exchange
 
@@ -227,7 +226,7 @@ class Requests:
     def _conditional(self, method: str, conditions: Conditions) -> tuple[Shape, bytes]:
         """Return the same, made anew."""
         version = [(self.service.dialect.version_query, conditions.version)] if conditions.version else []
-        shape = Shape(method, {**self.read_headers, **read_headers(conditions)})
+        shape = Shape(method, {**self.read_headers, **self._more_headers[method], **read_headers(conditions)})
         return shape if self.service.takes_if_match else unconditional(shape), self._tail(version)
 
     def meta(self, key: str, reply: Reply, size: int) -> ObjectMeta:

@@ -268,6 +268,13 @@ def _read_environment(environment: Mapping[str, str], table: Table) -> Iterator[
                 break
 
 
+def split_off(table: Table, name: str, given: Mapping[str, object]) -> tuple[dict[str, object], list[object]]:
+    """Return settings without one of them, whatever it is called there, and the values that it was given."""
+    named = {spelling for spelling in given if _look_up(spelling, _spellings(table), table.store).name == name}
+    rest = {spelling: value for spelling, value in given.items() if spelling not in named}
+    return rest, [given[spelling] for spelling in named if given[spelling] is not None]
+
+
 @cache
 def _spellings(table: Table) -> dict[str, Option]:
     options = table.options + CLIENT_OPTIONS
@@ -291,8 +298,8 @@ def _once(settings: Iterable[_Given]) -> dict[str, _Given]:
         other = found.setdefault(given.option.name, given)
         if other is not given:
             raise ConfigurationError(
-                f"The setting {given.option.name} is given twice, as {other.spelling!r} ({other.source}) "
-                f"and as {given.spelling!r} ({given.source})",
+                f"Duplicate key {given.option.name}: the setting is given twice, "
+                f"as {other.spelling!r} ({other.source}) and as {given.spelling!r} ({given.source})",
                 hint="Give it once.",
             )
     return found

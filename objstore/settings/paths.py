@@ -112,8 +112,7 @@ def check_path(path: str) -> str:
     """
     if not isinstance(path, str):
         raise TypeError(f"the path {path!r} is of the type {type(path).__name__}: give a str")
-    if has_outer_slash(path):
-        path = path.removeprefix("/").removesuffix("/")
+    path = path.removeprefix("/").removesuffix("/")
     if len(path) <= MOST_BYTES and _is_plain(f"/{path}/"):  # to look closely costs more than twice as much
         return path
     if _UNFIT.search(path):

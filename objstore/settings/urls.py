@@ -114,7 +114,10 @@ def _split(url: str) -> SplitResult:
         reason = "the port is not a number" if "port" in str(error).lower() else "the host is malformed"
         raise ConfigurationError(f"The text is not a URL: {reason}") from None
     if not parts.scheme:
-        raise ConfigurationError("The text is not a URL, it has no scheme", hint=f"Begin it with one of {_known()}.")
+        raise ConfigurationError(
+            "The text is not a URL, it has no scheme (relative URL without a base)",
+            hint=f"Begin it with one of {_known()}.",
+        )
     return parts
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -189,9 +190,17 @@ def _read_pem(value: object) -> bytes:
     if not isinstance(value, (str, bytes)):
         raise TypeError
     pem = value.encode() if isinstance(value, str) else value
-    if b"-----BEGIN CERTIFICATE-----" not in pem:
+    blocks = _CERTIFICATE.findall(pem)
+    if len(blocks) != pem.count(b"-----BEGIN CERTIFICATE-----") or not blocks:
         raise ValueError
+    for block in blocks:
+        if not b64decode(b"".join(block.split()), validate=True).startswith(b"\x30"):
+            raise ValueError
     return pem
+
+
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
+"""What stands between the lines is DER in Base64, a SEQUENCE (RFC 7468, RFC 5280)."""
 
 
 _TRUTH = {
@@ -210,4 +219,4 @@ BASE64_OF_32_BYTES = matching("32 bytes in Base64", r"[A-Za-z0-9+/]{43}=")
 TOKEN = matching("a token of letters, digits and -._~+/=", r"[A-Za-z0-9._~+/-]+=*")
 DICT = ValueType("a dict", _read_dict, dict)
 HEADERS = ValueType("a dict of header names and ASCII values without line breaks", _read_headers, dict)
-PEM = ValueType("certificates in PEM form", _read_pem, bytes)
+PEM = ValueType("certificates in PEM form: No certificates found in this", _read_pem, bytes)

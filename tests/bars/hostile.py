@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
@@ -38,6 +39,8 @@ DEADLY = (
 )  # fmt: skip
 DEADLY_LISTS = ("list-loop", "list-deep", "list-endless", *UNLISTABLE)
 ROUNDS = 6
+FEW_RETRIES = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
+"""What is no hang must end within the limit, and the tries of some scenarios take seconds each."""
 
 
 class Question(NamedTuple):
@@ -124,7 +127,7 @@ def deadly(library: Library, server: FaultServer) -> Figures:
 
     def asked(form: str, key: str) -> None:
         with suppress(BaseException):
-            getattr(library, form)(library.store(server), key)
+            getattr(library, form)(library.store(server, retry_config=FEW_RETRIES), key)
         os._exit(0)
 
     work = {scenario: partial(asked, "whole", f"{scenario}/a") for scenario in DEADLY}

@@ -198,11 +198,14 @@ async def test_an_object_replaced_while_it_is_read(
 
 
 async def test_a_reader_of_another_size(library: Face) -> None:
-    file = await reader(library, "small", size=10)
-    assert await file.read() == SMALL[:10]
-    file = await reader(library, "small", size=len(SMALL) + 1)
-    with pytest.raises(exceptions.ObjectChangedError, match="small"):
-        await file.read()
+    """What it names may have come from a listing, and be of another version, or of an encoded body."""
+    for size in (10, len(SMALL) - 1, len(SMALL) + 1, 3 * len(SMALL)):
+        file = await reader(library, "small", size=size)
+        with pytest.raises(exceptions.ObjectChangedError, match="small"):
+            await file.read()
+        assert await file.tell() == 0
+    file = await reader(library, "small", size=len(SMALL))
+    assert await file.read() == SMALL
 
 
 # --- writing

@@ -58,6 +58,8 @@ async def test_the_e_tag_is_that_of_head(store: Face) -> None:
         ("/", PATHS),
         ("a", ["a/b!", "a/b/c", "a/b/d", "a/e"]),
         ("a/", ["a/b!", "a/b/c", "a/b/d", "a/e"]),
+        ("/a/", ["a/b!", "a/b/c", "a/b/d", "a/e"]),
+        ("/a/b/", ["a/b/c", "a/b/d"]),
         ("/a", ["a/b!", "a/b/c", "a/b/d", "a/e"]),
         ("a/b", ["a/b/c", "a/b/d"]),
         ("a/b/c", []),
@@ -186,3 +188,11 @@ async def test_one_level(store: Face, prefix: str | None, prefixes: list[str], o
     assert level["common_prefixes"] == prefixes
     assert [meta["path"] for meta in level["objects"]] == objects
     assert [meta["size"] for meta in level["objects"]] == [len(path) for path in objects]
+
+
+@pytest.mark.parametrize("prefix", ["/a/b/", "/a/b", "a/b/"])
+async def test_a_slash_at_an_end_of_a_typed_prefix_is_left_out_everywhere(store: Face, mode: Mode, prefix: str) -> None:
+    await filled(store)
+    assert await store.list_with_delimiter(prefix) == await store.list_with_delimiter("a/b")
+    assert await mode.all(store.list_level(prefix)) == await mode.all(store.list_level("a/b"))
+    assert await mode.all(store.walk(prefix)) == await mode.all(store.walk("a/b"))

@@ -7,15 +7,17 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from objstore._core import engine_info
+from objstore._core import ClientSettings, engine_info
 from objstore.plans.run import run
 from tests.engine.client import SETTINGS, Server, batch, settle
 from tests.engine.raw import Answer, Raw, answering
 from tests.engine.server import certificate
 from tests.engine.test_replies import head
+from tests.tls_proxy import standing_in
 
 SIZE = 50_000
 
@@ -44,9 +46,11 @@ def too_much(raws: list[Raw], excess: dict[str, Callable[[socket.socket], None]]
     return answer
 
 
-def one_by_one(raw: Raw, count: int, method: str = "GET") -> None:
+def one_by_one(raw: Raw, count: int, method: str = "GET", settings: ClientSettings = SETTINGS) -> None:
     """Read so many keys by one connection at a time, and see that each gets its own bytes."""
-    made = batch(raw.origin, [f"/k{index}" for index in range(count)], method=method, most_in_flight=1)
+    made = batch(
+        raw.origin, [f"/k{index}" for index in range(count)], method=method, settings=settings, most_in_flight=1
+    )
     failed = run(settle(made))
     for index, body in enumerate(made.bodies()):
         if index not in failed:
@@ -72,6 +76,18 @@ def test_what_stands_behind_a_body_is_nobodys(name: str, tls: bool) -> None:
     with answering(answer, tls=certificate() if tls else None) as raw:
         raws.append(raw)
         one_by_one(raw, 20)
+
+
+@pytest.mark.parametrize("name", ["a whole reply", "a reply of the same size", "one byte"])
+def test_what_stands_behind_a_body_that_came_through_a_proxy_is_nobodys(name: str, tmp_path: Path) -> None:
+    raws: list[Raw] = []
+    answer = too_much(raws, {"/k7": lambda connection: connection.sendall(EXCESS[name])})
+    with answering(answer) as raw, standing_in({"example.com": raw.origin}, tmp_path) as proxy:
+        raws.append(raw)
+        settings = ClientSettings(user_agent="tests", verify=False, proxy=proxy.url)
+        before = engine_info()["connections"]
+        one_by_one(Raw("https://example.com"), 20, settings=settings)
+        assert engine_info()["connections"] - before <= 3  # one that goes on, or one more where it is not to
 
 
 @pytest.mark.parametrize("name", ["the body of a 304", "the body of a 204", "chunks"])

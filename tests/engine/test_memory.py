@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import pytest
 
+from objstore import _core
 from objstore._core import Batch, Buffer, engine_info
 from objstore.plans.run import run
 from tests.engine.client import SETTINGS, SOON, Server, batch, run_program, settle, wait_until
@@ -138,6 +139,20 @@ def test_a_batch_never_started_or_dropped_leaves_nothing(server: Server) -> None
 def test_memory_of_a_finished_batch_comes_back(server: Server) -> None:
     ended = run_program("memory.comes_back", server.origin)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_memory_that_was_freed_last_is_kept() -> None:
+    ended = run_program("memory.keeps_the_last")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(
+    _core._live_allocations() >= 0,  # type: ignore[attr-defined]
+    reason="in this build test_allocations.py lets each allocation fail, and sanitizers need address space",
+)
+def test_a_listing_without_memory_is_not_taken_for_a_corrupt_one() -> None:
+    ended = run_program("memory.no_room_for_a_listing")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
 def test_a_body_outlives_its_batch_and_its_slice_the_body(server: Server) -> None:

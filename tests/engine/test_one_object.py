@@ -46,8 +46,7 @@ def in_turn(raws: list[Raw], replies: list[bytes]) -> Answer:
     def answer(connection: socket.socket) -> None:
         reply = replies[min(len(raws[0].heads), len(replies)) - 1]
         connection.sendall(reply)
-        connection.shutdown(socket.SHUT_WR)
-        connection.recv(1)
+        connection.shutdown(socket.SHUT_RDWR)
 
     return answer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import resource
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from objstore._core import Batch, Buffer, ClientSettings, Reply
 from objstore.plans.run import run
+from tests.conftest import BY_CURL
 from tests.engine.client import SETTINGS, SOON, Server, batch, settle
 from tests.engine.raw import Answer, answering, drips, ends, pours, resets, sends
 from tests.faults.client import FaultServer
@@ -301,11 +303,13 @@ def test_a_connection_that_dies_when_idle_costs_no_failure(method: str, tmp_path
     file = tmp_path / "data"
     file.write_bytes(bytes(100_000))
     body_size = 100_000 if method == "PUT" else 0
+    closed = threading.Event()
 
     def answer(connection: socket.socket) -> None:
         connection.recv(body_size, socket.MSG_WAITALL)
         connection.sendall(head("Content-Length: 2") + b"ok")
         connection.shutdown(socket.SHUT_RDWR)
+        closed.set()
 
     with answering(answer) as raw, file.open("rb") as opened:
         for body in (Buffer(bytes(100_000)), (opened.fileno(), 0, 100_000)) * 5:
@@ -313,8 +317,9 @@ def test_a_connection_that_dies_when_idle_costs_no_failure(method: str, tmp_path
             made.add(b"/a", body=body if body_size else None)
             made.seal()
             assert run(settle(made)) == {}
-            assert made.reply(0).attempts <= 2
-            time.sleep(0.02)
+            assert made.reply(0).attempts == 1
+            assert closed.wait(SOON)
+            closed.clear()
 
 
 @pytest.mark.parametrize("close", [ends(b""), resets(b"")])
@@ -338,11 +343,12 @@ def test_what_a_used_connection_has_taken_is_sent_again_only_if_that_does_no_har
         failed = run(settle(made))
     assert (len(failed), len(raw.heads)) == (failures, sent)
     reply = made.reply(0)
-    silent = safe and proxied  # libcurl does not tell how often it has sent
+    silent = safe and (proxied or BY_CURL)  # libcurl does not tell how often it has sent
     assert reply.lost is not silent
     assert reply.attempts == (2 if safe and not silent else 1)
 
 
+@pytest.mark.own_http("how much of a request it has sent is not known")
 def test_what_a_used_connection_has_not_taken_whole_is_sent_again_in_any_case() -> None:
     def answer(connection: socket.socket) -> None:
         if len(raw.heads) != 2:

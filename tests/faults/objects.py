@@ -79,8 +79,14 @@ def generated(reply: Reply) -> Object:
 
 
 def checksum(found: Object) -> dict[str, str]:
-    """Return the header with the checksum of the whole object."""
-    return {"x-amz-checksum-crc32": b64encode(crc32(found.read(0, found.size)).to_bytes(4, "big")).decode()}
+    """Return the headers with the checksum of the whole object."""
+    told = b64encode(crc32(found.read(0, found.size)).to_bytes(4, "big")).decode()
+    return {"x-amz-checksum-crc32": told, "x-amz-checksum-type": "FULL_OBJECT"}
+
+
+def told(found: Object, span: tuple[int, int], reply: Reply) -> dict[str, str]:
+    """Return what a reply tells of the checksum: of a part of the object, nothing."""
+    return checksum(found) if reply.checksum and span == (0, found.size) else {}
 
 
 def asked_range(header: str | None, size: int) -> tuple[int, int] | None:
@@ -138,14 +144,14 @@ class Objects:
             return Response(304, headers)
         asked = None if reply.ignore_range else asked_range(request.headers.get("range"), found.size)
         if asked is None:
-            return Response(200, headers | checksum(found) if reply.checksum else headers, found.size, found.read)
+            return Response(200, headers | told(found, (0, found.size), reply), found.size, found.read)
         return self.part_of(found, asked, headers, reply)
 
     def part_of(self, found: Object, asked: tuple[int, int], headers: dict[str, str], reply: Reply) -> Response:
         start, end = max(0, asked[0] - reply.widen), min(found.size, asked[1] + reply.widen)
         if start >= end:
             return error(416, "InvalidRange")
-        headers["Content-Range"] = f"bytes {start}-{end - 1}/{found.size}"
+        headers |= {"Content-Range": f"bytes {start}-{end - 1}/{found.size}"} | told(found, (start, end), reply)
         return Response(206, headers, end - start - reply.shorten, lambda a, b: found.read(start + a, start + b))
 
     def refused(self, request: Request) -> Response | None:

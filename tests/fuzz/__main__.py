@@ -2,21 +2,26 @@
 
 import sys
 import time
+from itertools import chain
 
+from tests.fuzz import listings
 from tests.fuzz.hunt import hunt
 
 STEP = 10_000
 
 
 def main(count: int = 1_000_000, first: int = 0) -> int:
-    """Read so many replies; print what is found, and return 1 if that is anything."""
+    """Read so many replies, and as many listings; print what is found, and return 1 if that is anything."""
     found, begun = 0, time.monotonic()
     for start in range(first, first + count, STEP):
         end = min(start + STEP, first + count)
-        for one in hunt(range(start, end)):
+        for one in chain(hunt(range(start, end)), listings.hunt(range(start, end))):
             print(one, flush=True)
             found += 1
-        print(f"{end - first:,} replies in {time.monotonic() - begun:,.0f} s, {found} read wrongly", flush=True)
+        print(
+            f"{end - first:,} replies and listings in {time.monotonic() - begun:,.0f} s, {found} read wrongly",
+            flush=True,
+        )
     return found > 0
 
 

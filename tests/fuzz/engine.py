@@ -97,7 +97,7 @@ class Engine:
                 connection.shutdown(socket.SHUT_WR)
         finally:
             self._sent.set()
-        if goes_on and not select.select([connection], [], [], PATIENCE)[0]:
+        if goes_on and not _is_asked(connection):
             connection.shutdown(socket.SHUT_WR)
         return True
 
@@ -112,3 +112,10 @@ def engine(*, tls: bool = False) -> Iterator[Engine]:
         yield made
         listener.shutdown(socket.SHUT_RDWR)
         serving.join()
+
+
+def _is_asked(connection: socket.socket) -> bool:
+    """Tell whether something has come, after some patience."""
+    poll = select.poll()  # select knows no descriptor above 1,023
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(PATIENCE * 1000))

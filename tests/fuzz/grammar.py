@@ -156,7 +156,7 @@ class Reply:
         start = self._random.choice((0, 10, 2**40))
         end = start + len(self.body)
         total: object = self._random.choice((end, end + 1, end + 1000))
-        self.range = start, end if self._right or self._chance(0.8) else end + self._random.randint(-3, 3)
+        self.range = start, end if self._right or self._chance(0.8) else max(start, end + self._random.randint(-3, 3))
         if self._right or self._chance(0.7):
             return b"Content-Range: bytes %d-%d/%d" % (start, end - 1, total)
         start, end = (at + self._random.choice((0, 0, 1, -1, 2**63)) for at in (start, end))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,10 @@ from objstore.http.retry import Row
 from objstore.http.shape import Shape
 from objstore.http.xml import build, can_hold, parse
 from objstore.interface.values import ListQuery, Page, Source
+from objstore.providers.cloud.checksums import Algorithm, sha256
 from objstore.providers.cloud.deletes import Undeleted, delete_again
 from objstore.providers.cloud.list_many import ListMany
-from objstore.providers.cloud.upload import CHECKSUM, NAMESPACE
+from objstore.providers.cloud.upload import NAMESPACE
 from objstore.providers.cloud.writes import Guard, Writes
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
 
@@ -45,11 +45,12 @@ class Bucket(Writes):
         bucket: The bucket's name.
         guard: How a copy is kept from replacing an object; None: the service has no way.
         read_headers: Headers of every request that reads an object.
+        get_headers: More headers of those that read its bytes.
         write_headers: Headers of every request that creates an object (encryption and the like).
         sign_payload: Whether to sign the bodies of objects: it takes a hash of every byte.
         tagging: Whether the service takes tags.
         bulk_delete: Whether the service deletes many objects by one request.
-        checksum: Whether to send the SHA-256 of every body, for the service to check.
+        checksum: Which checksum of every body to send, for the service to check.
         conditional_writes: Whether the service takes writes with a condition.
     """
 
@@ -65,10 +66,11 @@ class Bucket(Writes):
         guard: Guard | None,
         write_headers: Mapping[str, str],
         read_headers: Mapping[str, str],
+        get_headers: Mapping[str, str],
         sign_payload: bool,
         tagging: bool,
         bulk_delete: bool,
-        checksum: bool,
+        checksum: Algorithm | None,
         conditional_writes: bool,
     ) -> None:
         super().__init__(
@@ -77,6 +79,7 @@ class Bucket(Writes):
             bucket,
             guard=guard,
             read_headers=read_headers,
+            get_headers=get_headers,
             write_headers=write_headers,
             tagging=tagging,
             checksum=checksum,
@@ -87,12 +90,9 @@ class Bucket(Writes):
 
     def shape_with(self, headers: Mapping[str, str], source: Source) -> Shape:
         """Return the shape of a PUT with a body: its hash is signed, and told as its checksum, where that is wanted."""
-        if not (self._sign_payload or self._checksum):
-            return super().shape_with(headers, source)
-        digest = _sha256(source)
-        if self._checksum:
-            headers = {**headers, CHECKSUM: base64.b64encode(bytes.fromhex(digest)).decode()}
-        return Shape("PUT", headers, digest if self._sign_payload else UNSIGNED_PAYLOAD)
+        if self._checksum is not None:
+            headers = {**headers, **self._checksum.told(source)}
+        return Shape("PUT", headers, sha256(source) if self._sign_payload else UNSIGNED_PAYLOAD)
 
     # --- the rest
 
@@ -184,25 +184,6 @@ class Bucket(Writes):
         named = {"delimiter": query.delimiter, "start-after": query.offset, "continuation-token": query.token}
         parameters += [(name, value) for name, value in named.items() if value]
         return self.target("", parameters)
-
-
-def _sha256(source: Source) -> str:
-    if isinstance(source.data, tuple):
-        descriptor, offset, length = source.data
-        return _sha256_of_file(descriptor, offset, length)
-    return hashlib.sha256(memoryview(source.data)).hexdigest()
-
-
-def _sha256_of_file(descriptor: int, offset: int, length: int) -> str:
-    digest = hashlib.sha256()
-    while length > 0:
-        piece = os.pread(descriptor, min(length, 1 << 20), offset)
-        if not piece:
-            break
-        digest.update(piece)
-        offset += len(piece)
-        length -= len(piece)
-    return digest.hexdigest()
 
 
 def _objects(keys: Sequence[str]) -> list[tuple[str, Any]]:

@@ -214,7 +214,7 @@ class GoogleBucket(Objects):
     @property
     def shared_uploads(self) -> SharedUploads:
         """The uploads by many hands."""
-        return SharedUploads(self, self._start_upload, XmlUpload)
+        return SharedUploads(self, self._start_upload, None, XmlUpload)
 
     def _start_upload(self, key: str, options: WriteOptions) -> Plan[str]:
         """Begin an upload whose parts come from many hands.

@@ -40,7 +40,6 @@ from objstore.providers.one_version import OneVersion
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from objstore._core import Batch
     from objstore.http.service import Service
     from objstore.interface.values import Conditions, Fetched, Range, Source, WriteOptions
     from objstore.plans.effects import Plan
@@ -66,8 +65,8 @@ class Pinned(OneVersion):
         super().__init__(*arguments, **options)
         self._now_at = now_at
 
-    def _open_batch(self) -> Batch:
-        return Exchange._open_batch(self)  # the ETags of replies are not those that are known here
+    def _open_batch(self) -> None:
+        Exchange._open_batch(self)  # the ETags of replies are not those that are known here
 
     def _decide(self, reply: Reply) -> Plan[None]:
         yield from super()._decide(reply)

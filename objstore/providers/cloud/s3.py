@@ -31,6 +31,7 @@ from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
 from objstore.http.retry import FAILED, UNAVAILABLE, Policy, Row
 from objstore.http.service import Service
 from objstore.providers.cloud.bucket import Bucket
+from objstore.providers.cloud.checksums import ALGORITHMS
 from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.region import FIRST, RegionalService, ServiceToFind
 from objstore.providers.cloud.s3_options import S3_OPTIONS
@@ -45,6 +46,12 @@ PATIENCE = 20
 
 _AMAZON = re.compile(r"(^|\.)amazonaws\.com(\.cn)?$", re.IGNORECASE)
 
+CUSTOMER = "server-side-encryption-customer-"
+"""The headers with a caller's own key for an object begin with this behind ``x-amz-``, with one for the source of a
+copy behind ``x-amz-copy-source-`` (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html)."""
+
+CUSTOMER_HEADERS = ("algorithm", "key", "key-MD5")
+
 TABLE = Table("S3Store", ("aws_",), S3_OPTIONS)
 
 DIALECT = Dialect(
@@ -55,6 +62,7 @@ DIALECT = Dialect(
     storage_class="x-amz-storage-class",
     tags="x-amz-tagging",
     copy_source="x-amz-copy-source",
+    source_headers={f"x-amz-{CUSTOMER}{name}": f"x-amz-copy-source-{CUSTOMER}{name}" for name in CUSTOMER_HEADERS},
     request_id="x-amz-request-id",
     region="x-amz-bucket-region",
     codes={
@@ -110,6 +118,7 @@ def open_s3(
     if not bucket:
         raise ConfigurationError("S3Store needs a bucket", hint="Give its name as the first argument.")
     service, base = _service(values, retry, SigV4(_credentials(values, provider), _region(values)), user_agent, prefix)
+    _check_customer_key(values, service.origin)
     payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}
     return Bucket(
         service,
@@ -117,11 +126,12 @@ def open_s3(
         bucket,
         guard=_guard(values),
         read_headers={**payer, **_customer_key(values)},
+        get_headers=_checksum_mode(values),
         write_headers={**payer, **_encryption(values), **_default_type(values)},
         sign_payload=values["unsigned_payload"] is False,
         tagging=not values["disable_tagging"],
         bulk_delete=not values["disable_bulk_delete"],
-        checksum=values["checksum_algorithm"] == "sha256",
+        checksum=ALGORITHMS.get(values["checksum_algorithm"]),
         conditional_writes=values["conditional_put"] != "disabled",
     )
 
@@ -166,8 +176,20 @@ def _guard(values: Any) -> Guard | None:
     if kind == "header-with-status":
         header, _, status = rest.rpartition(":")
         return Guard(_header(header), int(status))
+    return Guard({"If-None-Match": "*"}) if _is_amazon(values) else None
+
+
+def _is_amazon(values: Any) -> bool:
+    """Tell whether the service is at one of Amazon's own hosts."""
     host = urlsplit(_endpoint(values) or "https://amazonaws.com").hostname or ""
-    return Guard({"If-None-Match": "*"}) if _AMAZON.search(host) else None
+    return _AMAZON.search(host) is not None
+
+
+def _checksum_mode(values: Any) -> dict[str, str]:
+    """Return the header that asks for the checksum of what is read: as the setting says, or where Amazon answers."""
+    wanted = values["response_checksum_validation"]
+    asks = _is_amazon(values) if wanted is None else wanted == "when_supported"
+    return {"x-amz-checksum-mode": "ENABLED"} if asks else {}
 
 
 def _header(text: str) -> dict[str, str]:
@@ -248,17 +270,26 @@ def _check_encryption(values: Any, algorithm: str | None) -> None:
         )
 
 
+def _check_customer_key(values: Any, origin: str) -> None:
+    """Raise if the caller's own key would travel in the clear, on loopback too: S3 refuses it only once it has come.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html
+    """
+    if values["sse_customer_key_base64"] and not origin.startswith("https:"):
+        raise ConfigurationError(
+            f"sse_customer_key_base64 would be sent in the clear to {origin}",
+            hint="Give an endpoint with https: S3 takes such keys over TLS alone.",
+        )
+
+
 def _customer_key(values: Any) -> dict[str, str]:
     """Return the headers with the caller's own key (SSE-C)."""
     key = values["sse_customer_key_base64"]
     if not key:
         return {}
     digest = hashlib.md5(base64.b64decode(key), usedforsecurity=False).digest()
-    return {
-        "x-amz-server-side-encryption-customer-algorithm": "AES256",
-        "x-amz-server-side-encryption-customer-key": key,
-        "x-amz-server-side-encryption-customer-key-MD5": base64.b64encode(digest).decode(),
-    }
+    told = ("AES256", key, base64.b64encode(digest).decode())
+    return {f"x-amz-{CUSTOMER}{name}": value for name, value in zip(CUSTOMER_HEADERS, told, strict=True)}
 
 
 S3 = BucketKind(

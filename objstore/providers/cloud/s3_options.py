@@ -65,7 +65,17 @@ S3_OPTIONS = (
     Option("disable_tagging", "Leave out the tags of objects, for services that refuse them.", BOOL, False),
     Option("disable_bulk_delete", "Delete objects one by one, for services without DeleteObjects.", BOOL, False),
     _of_credential("metadata_endpoint", "The URL of the instance metadata service.", URL, "http://169.254.169.254"),
-    Option("checksum_algorithm", "The checksum sent with what is written.", choice("sha256")),
+    Option(
+        "checksum_algorithm",
+        "The checksum sent with what is written, for the service to compare.",
+        choice("crc32", "crc32c", "crc64nvme", "sha1", "sha256"),
+    ),
+    Option(
+        "response_checksum_validation",
+        "Ask for the checksum of what is read, to compare it: when_supported or when_required; without, only on "
+        "Amazon's own hosts. What comes unasked is always compared.",
+        choice("when_supported", "when_required"),
+    ),
     _of_credential(
         "container_credentials_relative_uri", "Where a container's credentials are, below http://169.254.170.2."
     ),

@@ -54,6 +54,6 @@ class SettingsOnly:
             store=self.dialect.store,
         )
 
-    fetch_one = head = look = head_many = fetch = _refuse
+    fetch_one = head = look = head_many = look_many = fetch = _refuse
     put = put_many = begin_upload = _refuse
     delete = copy = rename = sign = list_page = list_many = _refuse

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from objstore.http.xml import Element
     from objstore.interface.values import Source
     from objstore.plans.effects import Plan
+    from objstore.providers.cloud.checksums import Algorithm
     from objstore.providers.cloud.documents import Documents
     from objstore.types import PutResult
 
@@ -25,15 +26,24 @@ class SharedUploads:
     Args:
         bucket: The bucket.
         start: Begins an upload there, and returns its id.
+        algorithm: How parts are summed, if they are.
         kind: What sends the parts of one.
     """
 
     def __init__(
-        self, bucket: Documents, start: Callable[[str, WriteOptions], Plan[str]], kind: type[Upload] = Upload
+        self,
+        bucket: Documents,
+        start: Callable[[str, WriteOptions], Plan[str]],
+        algorithm: Algorithm | None,
+        kind: type[Upload] = Upload,
     ) -> None:
         self._bucket = bucket
         self._start = start
+        self._algorithm = algorithm
         self._kind = kind
+
+    def _upload(self, key: str, upload_id: str, options: WriteOptions, first: int = 1) -> Upload:
+        return self._kind(self._bucket, key, upload_id, options, 1, first=first, algorithm=self._algorithm)
 
     def start(self, key: str, options: WriteOptions) -> Plan[str]:
         """Begin an upload (CreateMultipartUpload)."""
@@ -41,7 +51,7 @@ class SharedUploads:
 
     def put_part(self, key: str, upload_id: str, number: int, part: Source) -> Plan[UploadPart]:
         """Send a part (UploadPart)."""
-        upload = self._kind(self._bucket, key, upload_id, WriteOptions(), 1, first=number)
+        upload = self._upload(key, upload_id, WriteOptions(), number)
         upload.add_part(part)
         yield from upload.finish()
         (sent,) = upload.parts()
@@ -69,11 +79,11 @@ class SharedUploads:
 
     def complete(self, key: str, upload_id: str, parts: Sequence[UploadPart], options: WriteOptions) -> Plan[PutResult]:
         """Make an object of parts (CompleteMultipartUpload)."""
-        return (yield from self._kind(self._bucket, key, upload_id, options, 1).complete_of(parts))
+        return (yield from self._upload(key, upload_id, options).complete_of(parts))
 
     def abort(self, key: str, upload_id: str) -> Plan[None]:
         """Drop an upload and its parts (AbortMultipartUpload)."""
-        yield from self._kind(self._bucket, key, upload_id, WriteOptions(), 1).abort()
+        yield from self._upload(key, upload_id, WriteOptions()).abort()
 
 
 def _part_of(element: Element) -> UploadPart:

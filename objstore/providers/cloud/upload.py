@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 
     from objstore._core import Reply
     from objstore.plans.effects import Plan
+    from objstore.providers.cloud.checksums import Algorithm
     from objstore.providers.cloud.documents import Documents
     from objstore.types import PutResult
-
-CHECKSUM = "x-amz-checksum-sha256"
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
@@ -82,6 +81,7 @@ class Upload(Exchange):
         *,
         patient: bool = False,
         first: int = 1,
+        algorithm: Algorithm | None = None,
     ) -> None:
         super().__init__(
             bucket.service,
@@ -99,13 +99,15 @@ class Upload(Exchange):
         self._upload_id = upload_id
         self._options = options
         self._first = first
-        self._sums: dict[int, str | None] = {}
+        self._algorithm = algorithm
+        self._sums: list[str] = []  # of the parts
 
     def add_part(self, part: Source) -> None:
         """Send one more part."""
         bucket = self._bucket
         shape = bucket.shape_with(bucket.read_headers, part)
-        self._sums[self.batch.total] = shape.headers.get(CHECKSUM)
+        if self._algorithm is not None:
+            self._sums.append(shape.headers[self._algorithm.header])
         self.add(self.part_target(self.batch.total), shape=shape, body=part.data)
 
     def part_target(self, index: int) -> bytes:
@@ -124,7 +126,8 @@ class Upload(Exchange):
     def parts(self) -> list[UploadPart]:
         """Return the parts, which are all there; whoever sent them knows their sizes."""
         return [
-            UploadPart(self._first + index, tag, 0, self._sums.get(index)) for index, tag in enumerate(self.part_tags())
+            UploadPart(self._first + index, tag, 0, self._sums[index] if self._sums else None)
+            for index, tag in enumerate(self.part_tags())
         ]
 
     def complete(self) -> Plan[PutResult]:
@@ -133,8 +136,9 @@ class Upload(Exchange):
 
     def complete_of(self, parts: Sequence[UploadPart]) -> Plan[PutResult]:
         """Make an object of parts, whoever sent them (CompleteMultipartUpload)."""
-        told = [("Part", _described(part)) for part in parts]
-        shape = Shape("POST", {**write_headers(self._options), "Content-Type": "application/xml"})
+        told = [("Part", self._described(part)) for part in parts]
+        headers = {**self._bucket.read_headers, **write_headers(self._options), "Content-Type": "application/xml"}
+        shape = Shape("POST", headers)
         try:
             root, reply = yield from self._bucket.document(
                 shape,
@@ -155,6 +159,13 @@ class Upload(Exchange):
         """Return the object that the service says that it has made."""
         return {**self._bucket.put_result(reply), "e_tag": tag}
         yield
+
+    def _described(self, part: UploadPart) -> list[tuple[str, Any]]:
+        """Return what the service is told of a part."""
+        told = [("PartNumber", str(part.number)), ("ETag", part.e_tag)]
+        if self._algorithm is None or part.checksum is None:
+            return told
+        return [*told, (self._algorithm.element, part.checksum)]
 
     def _target(self, query: list[tuple[str, str]]) -> bytes:
         return self._bucket.target(self._key, [("uploadId", self._upload_id), *query])
@@ -199,12 +210,6 @@ class Upload(Exchange):
         exchange = Exchange(self._bucket.service, Shape("DELETE", {}), lambda _: self._key)
         exchange.add(self._target([]))
         yield from exchange.finish_within(ABORT_SECONDS)
-
-
-def _described(part: UploadPart) -> list[tuple[str, Any]]:
-    """Return what the service is told of a part."""
-    told = [("PartNumber", str(part.number)), ("ETag", part.e_tag)]
-    return told if part.checksum is None else [*told, ("ChecksumSHA256", part.checksum)]
 
 
 def _names_no_upload(error: BaseError) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from objstore.http.service import Service
     from objstore.interface.provider import Provider
     from objstore.plans.effects import Plan
+    from objstore.providers.cloud.checksums import Algorithm
 
 COPY_AT_ONCE = 5 << 30
 """The most that one request copies, in bytes (CopyObject, and each UploadPartCopy)."""
@@ -54,9 +55,10 @@ class Writes(Documents):
         bucket: The bucket's name.
         guard: How a copy is kept from replacing an object; None: the service has no way.
         read_headers: Headers of every request that reads an object.
+        get_headers: More headers of those that read its bytes.
         write_headers: Headers of every request that creates an object (encryption and the like).
         tagging: Whether the service takes tags.
-        checksum: Whether to send the SHA-256 of what is written as its checksum.
+        checksum: Which checksum of what is written to send with it.
         conditional_writes: Whether the service has conditional writes.
     """
 
@@ -69,11 +71,19 @@ class Writes(Documents):
         guard: Guard | None,
         write_headers: Mapping[str, str],
         read_headers: Mapping[str, str],
+        get_headers: Mapping[str, str],
         tagging: bool,
-        checksum: bool,
+        checksum: Algorithm | None,
         conditional_writes: bool,
     ) -> None:
-        super().__init__(service, base, read_headers=read_headers, write_headers=write_headers, tagging=tagging)
+        super().__init__(
+            service,
+            base,
+            read_headers=read_headers,
+            get_headers=get_headers,
+            write_headers=write_headers,
+            tagging=tagging,
+        )
         self.bucket = bucket
         self._guard = guard
         self._checksum = checksum
@@ -99,17 +109,17 @@ class Writes(Documents):
     def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
         """Begin a multipart upload (CreateMultipartUpload)."""
         upload_id = yield from self.start_upload(key, options)
-        return Upload(self, key, upload_id, options, most_in_flight)
+        return Upload(self, key, upload_id, options, most_in_flight, algorithm=self._checksum)
 
     def start_upload(self, key: str, options: WriteOptions) -> Plan[str]:
         """Begin a multipart upload, and return its id."""
-        algorithm = {"x-amz-checksum-algorithm": "SHA256"} if self._checksum else {}
-        return (yield from self._begin(key, options, algorithm))
+        algorithm = self._checksum
+        return (yield from self._begin(key, options, {} if algorithm is None else algorithm.announcement()))
 
     @property
     def shared_uploads(self) -> SharedUploads:
         """The uploads by many hands."""
-        return SharedUploads(self, self.start_upload)
+        return SharedUploads(self, self.start_upload, self._checksum)
 
     def _begin(self, key: str, options: WriteOptions, headers: Mapping[str, str]) -> Plan[str]:
         """Begin a multipart upload, and return its id."""
@@ -201,8 +211,11 @@ class Writes(Documents):
             raise
 
     def _copy_source(self, origin: Writes, source: str) -> dict[str, str]:
-        """Return the header that names the object to be copied."""
-        return {self.service.dialect.copy_source: "/" + encode_path(f"{origin.bucket}/{source}").decode()}
+        """Return the headers that name the object to be copied, and the key that it is encrypted with."""
+        dialect = self.service.dialect
+        named = {dialect.copy_source: "/" + encode_path(f"{origin.bucket}/{source}").decode()}
+        read = {dialect.source_headers.get(name): value for name, value in origin.read_headers.items()}
+        return named | {name: value for name, value in read.items() if name is not None}
 
 
 def _cut(size: int, most_parts: int) -> list[tuple[int, int]]:

@@ -119,6 +119,8 @@ class Local:
         return Reading(self.root, Reads(keys, [LOOK] * len(keys)), ANY, most_in_flight, 0)
         yield
 
+    look_many = head_many
+
     def fetch(
         self,
         reads: Reads,

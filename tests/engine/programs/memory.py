@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 from contextlib import suppress
+from pathlib import Path
 
-from objstore._core import engine_info
+import pytest
+
+from objstore._core import Buffer, Listing, engine_info
 from objstore.plans.run import arun, run
 from tests.engine.client import batch, settle, wait_until
 
@@ -47,3 +51,26 @@ def comes_back_from_an_ended_loop(origin: str) -> None:
     made.clear()
     gc.collect()
     assert idle() >= 32 * MIB
+
+
+def keeps_the_last() -> None:
+    """Have more freed than is kept, and see that what is freed next is: that is what will be asked for again."""
+    blocks = [Buffer.allocate(2 * MIB) for _ in range(140)]
+    del blocks
+    full = idle()
+    assert full <= 256 * MIB < full + 3 * MIB
+    block, _ = Buffer.allocate(60 * MIB)
+    memoryview(block)[:4] = b"mark"
+    del block, _
+    assert full - 60 * MIB < idle() <= 256 * MIB
+    block, _ = Buffer.allocate(60 * MIB)
+    assert bytes(memoryview(block)[:4]) == b"mark"
+
+
+def no_room_for_a_listing() -> None:
+    """Read a page whose texts cannot be decoded, for there is not as much memory again as it has."""
+    page = b"<ListBucketResult>" + b" " * (48 * MIB) + b"</ListBucketResult>"
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 16 * MIB, resource.RLIM_INFINITY))
+    with pytest.raises(MemoryError, match="listing"):
+        Listing(page)

@@ -1,0 +1,63 @@
+# What stands behind a reply that libcurl has read: it would be taken for the next one. Where libcurl carries HTTP/1.1,
+# such a connection is closed before the next request, wherever the bytes are: in the kernel, in TLS or in libcurl.
+
+
+cdef int on_request(void* userdata, char* remote, char* local, int remote_port, int local_port) noexcept nogil:
+    """Note when a request is sent, and on which connection: not on that of a reply that has not been looked behind.
+
+    libcurl may end one transfer and begin another on the same connection before it returns.
+    """
+    cdef Slot* slot = <Slot*>userdata
+    cdef Slot* other = slot.loop.active_slots
+    slot.local_port = local_port
+    slot.asked_ns = slot.progress_ns = now_ns()
+    while other != NULL:
+        if other != slot and other.local_port == local_port and other.item.status and not other.streamed:
+            slot.too_soon = True
+            return curl.CURL_PREREQFUNC_ABORT
+        other = other.next
+    return curl.CURL_PREREQFUNC_OK
+
+
+cdef int kept_socket(Slot* slot) noexcept nogil:
+    """Return the socket of a finished transfer if its connection has been kept, else -1.
+
+    After one that was closed libcurl still names the one that the handle had before.
+    """
+    cdef uint16_t address[64]       # family, port, and what else there is
+    cdef unsigned int size = sizeof(address)
+    cdef int fd = -1
+    lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_ACTIVESOCKET, <void*>&fd)
+    if not 0 <= fd < slot.loop.fd_capacity or getsockname(fd, <sockaddr*>address, &size) != 0:
+        return -1
+    return fd if ntohs(address[1]) == slot.local_port else -1
+
+
+cdef void look_behind(LoopC* loop, Slot* slot) noexcept nogil:
+    """Have libcurl close the connection of a finished transfer, with its handle, if there is more on it.
+
+    What is made to connect only may be read from, and is closed with its handle.
+    """
+    cdef int fd = kept_socket(slot) if slot.item.status else -1
+    cdef size_t got
+    cdef char byte
+    if fd < 0:
+        return
+    if slot.streamed:
+        loop.fds[fd].streamed = True
+        return
+    set_long(slot.easy, curl.CURLOPT_CONNECT_ONLY, 1)
+    if slot.headed and lib.curl_easy_recv(slot.easy, &byte, 1, &got) == curl.CURLE_AGAIN:
+        set_long(slot.easy, curl.CURLOPT_CONNECT_ONLY, 0)
+    else:
+        settings_keep(&slot.configured, NULL)
+
+
+cdef void hush(FdState* state, int fd) noexcept nogil:
+    """End a connection of libcurl's that speaks while nobody has asked: libcurl looks once a second at the most."""
+    cdef char said[4096]
+    cdef bint ended = False
+    while state.connection and not state.streamed and recv(fd, said, sizeof(said), MSG_DONTWAIT) > 0:
+        ended = True
+    if ended:
+        shutdown(fd, SHUT_RDWR)

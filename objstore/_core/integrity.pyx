@@ -1,0 +1,173 @@
+# Integrity: whether a body has the checksum that its reply tells, of the object as it is stored.
+#
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+# https://docs.cloud.google.com/storage/docs/xml-api/reference-headers#xgooghash
+#
+# What is no checksum of the bytes that come is ignored: one of the checksums of parts, of a part alone, or of what the
+# service has decompressed. What is one, and damaged, is refused.
+
+cdef enum:
+    DAMAGED = 1000              # beside the CURLcodes: the body does not have the checksum that was told
+    SUMMED_AT_ONCE = 256 << 10  # bytes that come are summed while a cache has them
+
+cdef struct Told:               # what a head tells about the checksum of an object
+    Check check
+    bint full                   # it is of the object, not of the checksums of its parts
+    bint composite
+    bint is_stored              # it is of what is stored, which may be compressed
+    bint coded                  # what comes is compressed
+    bint stored_coded           # what is stored is
+
+
+# --- reading what is told
+
+
+cdef int base64_value(char letter) noexcept nogil:
+    """Return what a letter stands for (RFC 4648, section 4), -1 where it is none."""
+    if c"A" <= letter <= c"Z":
+        return letter - c"A"
+    if c"a" <= letter <= c"z":
+        return letter - c"a" + 26
+    if c"0" <= letter <= c"9":
+        return letter - c"0" + 52
+    return 62 if letter == c"+" else 63 if letter == c"/" else -1
+
+
+cdef bint read_base64(const Text* text, int width, uint64_t* value) noexcept nogil:
+    """Read a number of 32 or 64 bits; False where it is malformed."""
+    cdef size_t i, letters = (width + 5) // 6
+    cdef int digit, spare = 6 * letters - width
+    value[0] = 0
+    for i in range(letters):
+        digit = base64_value(text.data[i])
+        if digit < 0:
+            return False
+        if i + 1 == letters:
+            value[0] = value[0] << (6 - spare) | <uint64_t>(digit >> spare)
+            return digit & ((1 << spare) - 1) == 0
+        value[0] = value[0] << 6 | <uint64_t>digit
+    return False
+
+
+cdef bint looks_like_sum(const Text* text, int width) noexcept nogil:
+    """Tell whether a text has the length and the end that base64 of such a number has."""
+    cdef size_t letters = (width + 5) // 6
+    cdef size_t i
+    if text.length != (letters + 3) // 4 * 4:
+        return False
+    for i in range(letters, text.length):
+        if text.data[i] != c"=":
+            return False
+    return True
+
+
+cdef const char* take_sum(Slot* slot, const Crc* crc, const Text* value) noexcept nogil:
+    """Note a checksum that is told; of several kinds, the first."""
+    cdef Check* check = &slot.told.check
+    cdef uint64_t told
+    if crc == NULL or not looks_like_sum(value, crc.width):
+        return NULL
+    if not read_base64(value, crc.width, &told):
+        return b"the checksum of the reply is none"
+    if check.crc == NULL:
+        check.crc = crc
+        check.value = told
+    elif check.crc == crc and check.value != told:
+        return b"the reply has two different checksums"
+    return NULL
+
+
+cdef const char* read_goog_hash(Slot* slot, const Text* value) noexcept nogil:
+    """x-goog-hash: a list of ALGORITHM=BASE64."""
+    cdef const char* at = value.data
+    cdef const char* end = at + value.length
+    cdef const char* comma
+    cdef const char* wrong = NULL
+    cdef Text member, told
+    while at < end and wrong == NULL:
+        comma = <const char*>memchr(at, c",", end - at)
+        if comma == NULL:
+            comma = end
+        member = trimmed(at, comma - at)
+        if member.length > 7 and strncasecmp(member.data, b"crc32c=", 7) == 0:
+            told = trimmed(member.data + 7, member.length - 7)
+            slot.told.is_stored |= slot.told.check.crc == NULL
+            wrong = take_sum(slot, &checksums[CRC32C], &told)
+        at = comma + 1
+    return wrong
+
+
+cdef const char* read_integrity(Slot* slot, const Text* name, const Text* value) noexcept nogil:
+    """Note what a field tells about the checksum of the object."""
+    cdef Told* told = &slot.told
+    if says(name, b"x-amz-checksum-type", 19):
+        told.full = says(value, b"full_object", 11)
+        told.composite = not told.full
+    elif name.length > 15 and strncasecmp(name.data, b"x-amz-checksum-", 15) == 0:
+        return take_sum(slot, find_checksum(name.data + 15, name.length - 15), value)
+    elif says(name, b"x-goog-hash", 11):
+        return read_goog_hash(slot, value)
+    elif says(name, b"x-goog-stored-content-encoding", 30):
+        told.stored_coded = not says(value, b"identity", 8)
+    elif says(name, b"content-encoding", 16):
+        told.coded = not says(value, b"identity", 8)
+    return NULL
+
+
+# --- what it is of
+
+
+cdef bint is_told_of_all(Slot* slot, Item* item) noexcept nogil:
+    """Tell whether the checksum is one of the bytes that the reply has, which are the whole object.
+
+    Asked for a range that is all of an object in parts, Amazon tells the checksum of the checksums of its parts, and
+    the type alone says so.
+    """
+    cdef Told* told = &slot.told
+    if told.is_stored:
+        if told.stored_coded and not told.coded:
+            return False
+    elif told.composite or (item.status == 206 and not told.full):
+        return False
+    return item.batch.is_get and (item.status == 200 or item.status == 206) and says_whole(item)
+
+
+cdef void begin_check(Slot* slot, Item* item) noexcept nogil:
+    """Decide, at the end of a head, what the body is to be compared with."""
+    item.summed = 0
+    item.sum = 0
+    item.check.crc = NULL
+    if slot.told.check.crc != NULL and is_told_of_all(slot, item):
+        item.check = slot.told.check
+
+
+# --- the sum of what came
+
+
+cdef inline void sum_up(Item* item) noexcept nogil:
+    item.sum = crc_update(item.check.crc, item.sum, item.data + item.summed, item.received - item.summed)
+    item.summed = item.received
+
+
+cdef inline void sum_arrived(Item* item) noexcept nogil:
+    """Take what has come into the sum, where it is enough to be worth the call."""
+    if item.check.crc != NULL and item.received - item.summed >= SUMMED_AT_ONCE:
+        sum_up(item)
+
+
+cdef bint came_whole(Slot* slot, Item* item) noexcept nogil:
+    """Tell whether what came is the whole object, from its first byte to its last."""
+    if item.range_start >= 0:
+        return item.range_end == item.total and item.received == item.total
+    return item.start <= 0 and (not slot.cut or item.received == item.content_length)
+
+
+cdef bint is_damaged(Slot* slot, Item* item) noexcept nogil:
+    """Tell whether a whole body has another checksum than the one that was told, and put it into words."""
+    if item.check.crc == NULL or not came_whole(slot, item):
+        return False
+    sum_up(item)
+    if item.sum == item.check.value:
+        return False
+    snprintf(slot.error, ERROR_TEXT, b"the body does not have the checksum that came with it (%s)", item.check.crc.name)
+    return True

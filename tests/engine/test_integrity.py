@@ -1,0 +1,203 @@
+"""Bodies are compared with the checksum of the whole object, where a reply tells one: wherever received, by both
+carriers."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+
+from objstore._core import Batch, Buffer, Reply, checksum, configure_http
+from objstore.plans.run import run
+from tests.engine.client import SETTINGS, settle
+from tests.engine.raw import answering, sends
+from tests.engine.test_replies import WEIRD, ask, head
+
+ALGORITHMS = ("crc32", "crc32c", "crc64nvme")
+DAMAGED = 1000
+SMALL, LARGE = Random(1).randbytes(1000), Random(2).randbytes(1_000_003)
+FULL = "x-amz-checksum-type: FULL_OBJECT"
+OK = b"some object"
+
+
+@pytest.fixture(params=["engine", "curl"])
+def carrier(request: pytest.FixtureRequest) -> Iterator[str]:
+    configure_http(request.param)
+    yield request.param
+    configure_http(os.environ.get("OBJSTORE_HTTP") or "engine")
+
+
+def told(algorithm: str, body: bytes) -> str:
+    return f"x-amz-checksum-{algorithm}: {b64encode(checksum(algorithm, body)).decode()}"
+
+
+def damaged(body: bytes, place: int | None = None) -> bytes:
+    changed = bytearray(body)
+    changed[len(body) // 2 if place is None else place] ^= 0x10
+    return bytes(changed)
+
+
+def whole(body: bytes, *lines: str) -> bytes:
+    return head(f"Content-Length: {len(body)}", *lines) + body
+
+
+def chunked(body: bytes, *lines: str) -> bytes:
+    size = 100_000
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    framed = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in [*pieces, b""])
+    return head("Transfer-Encoding: chunked", *lines) + framed
+
+
+def ranged(body: bytes, start: int, end: int, *lines: str) -> bytes:
+    span = f"Content-Range: bytes {start}-{end - 1}/{len(body)}"
+    return head(f"Content-Length: {end - start}", span, *lines, status="206 Partial") + body[start:end]
+
+
+def goog(body: bytes) -> str:
+    return f"x-goog-hash: md5=CY9rzUYh03PK3k6DJie09g==, crc32c={b64encode(checksum('crc32c', body)).decode()}"
+
+
+def read(answer: bytes, start: int = -1, end: int = -1) -> bytes | None:
+    body, reply = ask(sends(answer), start, end)
+    if body is None:
+        check_words(reply)
+    return body
+
+
+def check_words(reply: Reply) -> None:
+    assert reply.curl_code == DAMAGED
+    assert reply.kept == 0
+    assert "checksum" in (reply.error or "")
+
+
+# --- where it is compared
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("framed", [whole, chunked])
+@pytest.mark.parametrize("body", [SMALL, LARGE], ids=["small", "large"])
+def test_one_bit_is_found(carrier: str, algorithm: str, framed: object, body: bytes) -> None:
+    assert callable(framed)
+    assert read(framed(body, told(algorithm, body))) == body
+    for place in (0, len(body) // 2, -1):
+        assert read(framed(damaged(body, place), told(algorithm, body))) is None
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_error_names_the_algorithm(algorithm: str) -> None:
+    _, reply = ask(sends(whole(damaged(SMALL), told(algorithm, SMALL))))
+    assert f"({algorithm})" in (reply.error or "")
+
+
+def test_an_empty_object() -> None:
+    assert read(whole(b"", told("crc32", b""))) == b""
+    assert read(whole(b"", told("crc32", b"other"))) is None
+
+
+@pytest.mark.parametrize("body", [SMALL, LARGE], ids=["small", "large"])
+def test_in_the_callers_memory(carrier: str, body: bytes) -> None:
+    for sent in (body, damaged(body)):
+        out = bytearray(len(body))
+        got = read_into(out, whole(sent, told("crc64nvme", body)))
+        assert got == (sent == body)
+
+
+def read_into(out: bytearray, answer: bytes) -> bool:
+    with answering(sends(answer)) as raw:
+        batch = Batch(raw.origin, "GET", SETTINGS)
+        batch.add(b"/a", out=Buffer(out, writable=True))
+        batch.seal()
+        failed = run(settle(batch))
+    for reply in failed.values():
+        check_words(reply)
+    return not failed
+
+
+@pytest.mark.parametrize("range", [(0, 2000), (-1, 2000), (0, -1)])
+def test_a_range_that_is_the_whole_object(carrier: str, range: tuple[int, int]) -> None:
+    for reply in (whole(SMALL, told("crc32", SMALL)), ranged(SMALL, 0, 1000, told("crc32", SMALL), FULL)):
+        assert read(reply, *range) == SMALL
+    for reply in (
+        whole(damaged(SMALL), told("crc32", SMALL)),
+        ranged(damaged(SMALL), 0, 1000, told("crc32", SMALL), FULL),
+        ranged(damaged(SMALL), 0, 1000, goog(SMALL)),
+    ):
+        assert read(reply, *range) is None
+
+
+# --- what is no checksum of what comes
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x-amz-checksum-crc32: AAAAAA==-3",
+        "x-amz-checksum-crc32: cbf43926",
+        "x-amz-checksum-crc32: ",
+        "x-amz-checksum-crc64nvme: AAAAAA==",
+        "x-amz-checksum-crc31: AAAAAA==",
+        "x-amz-checksum-sha256: 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+        "x-goog-hash: md5=CY9rzUYh03PK3k6DJie09g==",
+        "x-goog-hash: crc32c=,",
+    ],
+)
+def test_other_texts_are_ignored(line: str) -> None:
+    assert read(whole(OK, line)) == OK
+
+
+def test_a_checksum_of_those_of_parts_is_ignored() -> None:
+    assert read(whole(OK, told("crc32", b"other"), "x-amz-checksum-type: COMPOSITE")) == OK
+    assert read(whole(OK, "x-amz-checksum-type: COMPOSITE", told("crc32", b"other"))) == OK
+    # of a range that is all of it, the text does not say what it is of: Amazon leaves out how many parts there are
+    assert read(ranged(OK, 0, len(OK), told("crc32", b"other")), 0, 100) == OK
+
+
+def test_a_part_is_not_compared(carrier: str) -> None:
+    """Neither by the checksum of the object, as Google tells it, nor by one of whatever Amazon may tell of a part."""
+    assert read(ranged(SMALL, 10, 20, told("crc32", SMALL), FULL), 10, 20) == SMALL[10:20]
+    assert read(ranged(SMALL, 0, 20, goog(SMALL)), 0, 20) == SMALL[:20]
+    assert read(whole(SMALL, told("crc32", SMALL)), 10, 20) == SMALL[10:20]
+    assert read(whole(SMALL, told("crc32", b"other")), 0, 20) == SMALL[:20]
+
+
+def test_what_is_stored_compressed() -> None:
+    """Google's checksum is of what is stored: of what it has decompressed, it is none."""
+    stored = "x-goog-stored-content-encoding: gzip"
+    assert read(whole(OK, goog(b"compressed"), stored)) == OK
+    assert read(whole(OK, goog(OK), stored, "Content-Encoding: gzip")) == OK
+    assert read(whole(OK, goog(b"other"), stored, "Content-Encoding: gzip")) is None
+    assert read(whole(OK, goog(b"other"), "x-goog-stored-content-encoding: identity")) is None
+
+
+def test_only_bodies_of_objects_are_compared() -> None:
+    body, reply = ask(sends(head("Content-Length: 5", told("crc32", b"other"), status="404 None") + b"there"))
+    assert (body, reply.status, reply.error) == (None, 404, None)
+
+
+# --- heads that contradict themselves
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("x-amz-checksum-crc32: AAAA!A==",),
+        ("x-amz-checksum-crc32: AAAAAB==",),
+        ("x-amz-checksum-crc64nvme: AAAAAAAAAA*=",),
+        ("x-goog-hash: crc32c=AAAAA-==",),
+        (told("crc32", b"1"), told("crc32", b"2")),
+        ("x-goog-hash: crc32c=AAAAAA==", "x-amz-checksum-crc32c: AAAAAQ=="),
+    ],
+)
+def test_a_damaged_checksum_is_refused(lines: tuple[str, ...]) -> None:
+    body, reply = ask(sends(whole(OK, *lines)))
+    assert body is None
+    assert reply.curl_code == WEIRD
+    assert "checksum" in (reply.error or "")
+
+
+def test_the_first_of_several_kinds_is_compared() -> None:
+    assert read(whole(OK, told("crc32c", OK), told("crc32", OK), goog(OK))) == OK
+    assert read(whole(OK, told("crc32c", b"other"), told("crc32", OK))) is None
