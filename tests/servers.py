@@ -250,9 +250,9 @@ def fake_gcs() -> Iterator[GoogleServer]:
 
 @contextmanager
 def strict_gcs() -> Iterator[GoogleServer]:
-    """The fake of tests.google, in this process: all that fake-gcs-server has not."""
+    """The fake of tests.gcs, in this process: all that fake-gcs-server has not."""
     required("google_crc32c", "google-crc32c")
-    from tests.google.server import strict_server
+    from tests.gcs.server import strict_server
 
     with strict_server() as server:
         yield GoogleServer(server.name, server.endpoint)

@@ -28,8 +28,8 @@ from objstore.exceptions import (
 )
 from objstore.providers.cloud import gcs_bucket
 from objstore.store import GCSStore
-from tests.google.objects import Service, Stored
-from tests.google.server import Fault, StrictServer, error, strict_server
+from tests.gcs.objects import Service, Stored
+from tests.gcs.server import Fault, StrictServer, error, strict_server
 
 MIB = 1 << 20
 KEYS = ["a b/ü+%?#&=.txt", "a//b", "./a/../b", "%2F%252F", "new\tline", "é" * 300]
@@ -202,7 +202,7 @@ def test_a_lost_answer_to_a_create_is_told(store: GCSStore, server: StrictServer
 
 @pytest.mark.parametrize("options", [{}, {"attributes": {"a": "b"}}, {"mode": "create", "use_multipart": True}])
 def test_what_is_stored_damaged_is_an_error(store: GCSStore, monkeypatch: pytest.MonkeyPatch, options: Any) -> None:
-    monkeypatch.setattr("tests.google.objects.Service.write", damaged(Service.write))
+    monkeypatch.setattr("tests.gcs.objects.Service.write", damaged(Service.write))
     for call in (lambda: store.put("a", b"123", **options), lambda: store.put_many({"b": b"123"})):
         with pytest.raises(CorruptResponseError, match="damaged"):
             call()
@@ -215,6 +215,16 @@ def damaged(write: Callable[..., Stored]) -> Callable[..., Stored]:
         return write(service, bucket, name, b"!" + data[1:], {**described, "crc32c": None}, match)
 
     return wrongly
+
+
+def test_what_is_read_damaged_is_an_error(store: GCSStore, server: StrictServer) -> None:
+    store.put("a", bytes(1000))
+    stored = server.service.buckets["bucket"].find("a", None)
+    headers = stored.headers()
+    stored.headers = lambda: {**headers, "x-goog-hash": "crc32c=AAAAAA=="}  # type: ignore[method-assign]
+    for call in (lambda: store.get("a"), lambda: store.get_many(["a"])):
+        with pytest.raises(CorruptResponseError):
+            call()
 
 
 def test_every_write_tells_its_checksum(store: GCSStore, server: StrictServer, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from objstore._core import ClientSettings, sign_rs256
@@ -79,6 +79,7 @@ def by_google(store_time: datetime, method: str, key: str, query: dict[str, str]
     return url
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     key=st.one_of(st.sampled_from(KEYS), st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)),
     value=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20),
@@ -177,7 +178,7 @@ def test_sign_blob_is_refused(iam: tuple[str, list[str]]) -> None:
 
 def test_a_url_is_used(tmp_path: Path) -> None:
     pytest.importorskip("google_crc32c", reason="google-crc32c is not installed")
-    from tests.google.server import strict_server
+    from tests.gcs.server import strict_server
 
     with strict_server() as server:
         server.make_bucket("bucket")

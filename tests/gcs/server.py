@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, unquote
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from tests.google.objects import (
+from tests.gcs.objects import (
     GRAIN,
     SMALLEST_PART,
     STANDARD,
@@ -119,7 +119,7 @@ class StrictServer:
         return fault.answer
 
     def _act(self, call: Call) -> Answer:
-        xml = not call.path.startswith(("/storage/", "/upload/", "/batch/"))
+        xml = not call.path.startswith(("/storage/", "/upload/", "/batch/", "/download/"))
         try:
             if self.token is not None and call.headers["Authorization"] != f"Bearer {self.token}":
                 raise RefusedError(401, "authError", "Invalid Credentials")
@@ -159,7 +159,7 @@ def _list(service: Service, call: Call, bucket: str) -> Answer:
 
 def _get(service: Service, call: Call, bucket: str, name: str) -> Answer:
     stored = service.bucket(bucket).find(name, call.query.get("generation"))
-    return Answer(200, stored.data) if call.query.get("alt") == "media" else _told(stored.resource())
+    return _read(stored, call) if call.query.get("alt") == "media" else _told(stored.resource())
 
 
 def _delete(service: Service, call: Call, bucket: str, name: str) -> Answer:
@@ -283,6 +283,7 @@ ROUTES: list[tuple[str, Callable[..., Answer]]] = [
     ("POST /storage/v1/b", _make_bucket),
     (f"GET {_B}", _list),
     (f"GET {_B}{_O}", _get),
+    (f"GET /download{_B}{_O}", _get),
     (f"DELETE {_B}{_O}", _delete),
     (f"POST {_B}{_O}/rewriteTo/b/([^/]+)/o/([^/]+)", _rewrite),
     (f"POST /upload{_B}", _insert),
