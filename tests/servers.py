@@ -6,6 +6,7 @@ signatures, so a request that is signed wrongly fails here as it would against t
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from importlib.util import find_spec
 from os import environ
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 START_TIMEOUT = 60.0  # seconds; a cold import of moto takes ten on a busy machine
 REGION = "us-east-1"
@@ -98,6 +100,21 @@ class AzureServer:
         from azure.storage.blob import BlobServiceClient
 
         return BlobServiceClient(self.endpoint, self.account_key, retry_total=0, api_version=AZURE_VERSION)
+
+
+@dataclass(frozen=True)
+class GoogleServer:
+    """A running emulator of Google Cloud Storage: anybody may use it."""
+
+    name: str
+    endpoint: str
+
+    def make_bucket(self, bucket: str) -> str:
+        """Create a bucket, and return its name."""
+        body = json.dumps({"name": bucket}).encode()
+        headers = {"Content-Type": "application/json"}
+        urlopen(Request(f"{self.endpoint}/storage/v1/b?project=tests", body, headers), timeout=30).close()
+        return bucket
 
 
 def free_port() -> int:
@@ -255,3 +272,31 @@ def azurite(*options: str, scheme: str = "http") -> Iterator[AzureServer]:
     with running([*command, *options], port):
         account = "devstoreaccount1"
         yield AzureServer("azurite", f"{scheme}://127.0.0.1:{port}/{account}", account, AZURE_KEY)
+
+
+def go_program(name: str) -> str:
+    """Return the path of a server that is written in Go, or raise UnavailableError with the remedy."""
+    program = Path(__file__).parent.parent / "build" / "servers" / name
+    if not program.exists():
+        raise UnavailableError(f"{name} is not built: ci/servers builds it, with Go")
+    return str(program)
+
+
+@contextmanager
+def fake_gcs() -> Iterator[GoogleServer]:
+    """fake-gcs-server over memory: the JSON API, with conditions of writes and batches, and reads by the XML API."""
+    port = free_port()
+    place = f"127.0.0.1:{port}"
+    command = [go_program("fake-gcs-server"), "-backend=memory", "-scheme=http", "-host=127.0.0.1", f"-port={port}"]
+    with running([*command, f"-public-host={place}"], port):
+        yield GoogleServer("fakegcs", f"http://{place}")
+
+
+@contextmanager
+def strict_gcs() -> Iterator[GoogleServer]:
+    """The fake of tests.gcs, in this process: all that fake-gcs-server has not."""
+    required("google_crc32c", "google-crc32c")
+    from tests.gcs.server import strict_server
+
+    with strict_server() as server:
+        yield GoogleServer(server.name, server.endpoint)

@@ -67,7 +67,7 @@ def google_access(values: Mapping[str, Any], provider: Callable[[], object] | No
     Raises:
         ConfigurationError: A setting, or the file that counts, cannot be used.
     """
-    universe = os.environ.get("GOOGLE_CLOUD_UNIVERSE_DOMAIN") or UNIVERSE
+    universe = values["universe_domain"] or UNIVERSE
     if values["skip_signature"]:
         return GoogleAccess(Credentials(), universe_domain=universe)
     if provider is not None:
@@ -97,8 +97,8 @@ def _of_key(values: Mapping[str, Any], web: Web, universe: str) -> GoogleAccess 
 
 def _default(values: Mapping[str, Any], web: Web, environment: Mapping[str, str]) -> GoogleAccess:
     """Return who the application default credentials are of."""
-    named = environment.get("GOOGLE_CLOUD_UNIVERSE_DOMAIN")
-    access = _of_default_file(values["application_credentials"], web, environment)
+    named = values["universe_domain"]
+    access = _of_default_file(values["application_credentials"], web, environment, named or UNIVERSE)
     if access is None:
         account = MachineAccount(gcloud_file(environment), web, named or UNIVERSE)
         credentials = Credentials(source=account)
@@ -106,16 +106,15 @@ def _default(values: Mapping[str, Any], web: Web, environment: Mapping[str, str]
     if named and named != access.universe_domain:
         raise ConfigurationError(
             f"The file of credentials is of the universe {access.universe_domain}, "
-            f"and GOOGLE_CLOUD_UNIVERSE_DOMAIN says {named}",
-            hint="Take the variable away, or give a file of that universe.",
+            f"and universe_domain (GOOGLE_CLOUD_UNIVERSE_DOMAIN) is {named}",
+            hint="Leave it out, or give a file of that universe.",
         )
     quota = environment.get("GOOGLE_CLOUD_QUOTA_PROJECT")
     return replace(access, headers=_quota(quota)) if quota else access
 
 
-def _of_default_file(path: str | None, web: Web, environment: Mapping[str, str]) -> GoogleAccess | None:
+def _of_default_file(path: str | None, web: Web, environment: Mapping[str, str], universe: str) -> GoogleAccess | None:
     """Return who the file is of that is named, or that gcloud has left; None if there is none."""
-    universe = environment.get("GOOGLE_CLOUD_UNIVERSE_DOMAIN") or UNIVERSE
     if path:
         return _of_file(path, "application_credentials", web, universe)
     gcloud = gcloud_file(environment)

@@ -33,7 +33,7 @@ from objstore.providers.preconditions import matches
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from objstore.http.service import Service
     from objstore.interface.provider import Fetch
@@ -61,6 +61,7 @@ class Requests:
 
     lists_from_anywhere = False
     has_outer_slashes = False
+    one_version: Callable[..., OneVersion] = OneVersion
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class Requests:
         self.write_headers = dict(write_headers or {})
         self._query = query
         self._tagging = tagging
-        self._plain_reads = {method: self._reading(method, Conditions()) for method in ("GET", "HEAD")}
+        self._plain_reads: dict[str, tuple[Shape, bytes]] = {}
 
     @property
     def latency(self) -> float:
@@ -140,7 +141,7 @@ class Requests:
     def _check_match(self, key: str, reply: Reply, conditions: Conditions) -> None:
         """Raise if a reply is not of the version that is meant, as a server that takes conditions would have said."""
         wanted = conditions.if_match
-        if wanted is not None and not matches(reply.headers.get("etag"), wanted):
+        if wanted is not None and not matches(self.meta(key, reply, -1)["e_tag"], wanted):
             path = self.service.path(key)
             raise PreconditionError(f"{key!r} is not what was expected", store=self.service.dialect.store, path=path)
 
@@ -175,7 +176,7 @@ class Requests:
     ) -> Exchange:
         """Return the requests of many reads, whose replies are compared where they are to be of one version."""
         if reads.one_object and (len(reads.keys) > 1 or conditions.expected is not None):
-            return OneVersion(
+            return self.one_version(
                 self.service,
                 shape,
                 reads,
@@ -220,8 +221,14 @@ class Requests:
 
     def _reading(self, method: str, conditions: Conditions) -> tuple[Shape, bytes]:
         """Return the shape of requests that read, and the query of their targets."""
-        if conditions is ANY:
-            return self._plain_reads[method]
+        if conditions is not ANY:
+            return self._conditional(method, conditions)
+        if method not in self._plain_reads:
+            self._plain_reads[method] = self._conditional(method, ANY)
+        return self._plain_reads[method]
+
+    def _conditional(self, method: str, conditions: Conditions) -> tuple[Shape, bytes]:
+        """Return the same, made anew."""
         version = [(self.service.dialect.version_query, conditions.version)] if conditions.version else []
         shape = Shape(method, {**self.read_headers, **self._more_headers[method], **read_headers(conditions)})
         return shape if self.service.takes_if_match else unconditional(shape), self._tail(version)
@@ -257,9 +264,12 @@ class Requests:
         """Write one object in one request."""
         exchange = yield from self.put_many([(key, source)], options, most_in_flight=1)
         yield from exchange.finish()
-        reply = exchange.reply()
+        exchange.reply()
         source.check()
-        return self.put_result(reply)
+        (result,) = exchange.results()
+        if result is None:
+            raise exchange.errors[0]
+        return result
 
     def put_many(
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int

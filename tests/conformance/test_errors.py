@@ -55,9 +55,12 @@ async def test_an_error_says_what_came(library: Face) -> None:
     with pytest.raises(exceptions.NotFoundError) as missing:
         await library.get("missing")
     error = missing.value
-    codes: dict[type, str] = {S3Store: "NoSuchKey", AzureStore: "BlobNotFound"}
-    code = codes.get(type(library.target))
-    assert (error.store, error.path, error.status, error.code) == (type(library.target).__name__, "missing", 404, code)
+    code = error.code
+    assert (error.store, error.path, error.status) == (type(library.target).__name__, "missing", 404)
+    if isinstance(library.target, S3Store | AzureStore):
+        assert code == ("NoSuchKey" if isinstance(library.target, S3Store) else "BlobNotFound")
+    else:
+        assert code in ("NoSuchKey", None)
     assert error.attempts == 1
 
 

@@ -119,7 +119,7 @@ async def test_an_option_of_none_is_no_option(library: Face, mode: Mode, name: s
 HOUR = timedelta(hours=1)
 
 
-@pytest.mark.needs("conditions")
+@pytest.mark.needs("conditions of reads")
 @pytest.mark.parametrize("head", [False, True])
 async def test_conditions_that_hold(library: Face, head: bool) -> None:
     meta = await library.head("small")
@@ -132,7 +132,7 @@ async def test_conditions_that_hold(library: Face, head: bool) -> None:
         assert (await library.get("small", options={**condition, "head": head})).meta == meta
 
 
-@pytest.mark.needs("conditions")
+@pytest.mark.needs("conditions of reads")
 @pytest.mark.parametrize("head", [False, True])
 async def test_conditions_that_do_not_hold(library: Face, head: bool) -> None:
     meta = await library.head("small")
@@ -266,7 +266,7 @@ async def test_a_large_range(library: Face, mode: Mode, large: bytes, given_rang
 
 @pytest.mark.parametrize(
     "shorter_by",
-    [pytest.param(0, marks=pytest.mark.needs("conditions", "ETags within a second")), 100, PART + 20_000],
+    [pytest.param(0, marks=pytest.mark.needs("conditions of reads", "ETags within a second")), 100, PART + 20_000],
 )
 async def test_an_object_replaced_while_it_is_read(store: Face, mode: Mode, large: bytes, shorter_by: int) -> None:
     await store.put("object", large)
@@ -336,7 +336,7 @@ async def test_get_ranges_of_nothing(library: Face) -> None:
         await library.get_ranges("small", starts=[3, 0], ends=[3, 1])
 
 
-@pytest.mark.needs("conditions")
+@pytest.mark.needs("conditions of reads")
 async def test_get_ranges_of_one_version(library: Face) -> None:
     e_tag = (await library.head("small"))["e_tag"]
     assert await library.get_ranges("small", starts=[0, 9], lengths=[1, 2], if_match=e_tag) == [SMALL[:1], SMALL[9:11]]

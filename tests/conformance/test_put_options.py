@@ -155,8 +155,9 @@ async def test_update(store: Face, mode: Mode, use_multipart: bool | None) -> No
 
 @pytest.mark.needs("conditions")
 async def test_update_of_what_does_not_exist(store: Face) -> None:
+    e_tag = (await store.put("other", b"1"))["e_tag"]
     with pytest.raises(exceptions.PreconditionError, match="missing"):
-        await store.put("missing", b"1", mode={"e_tag": '"etag"'})
+        await store.put("missing", b"1", mode={"e_tag": e_tag})
 
 
 async def test_update_needs_an_e_tag(store: Face) -> None:

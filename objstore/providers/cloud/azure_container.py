@@ -22,7 +22,7 @@ from objstore.providers.cloud.azure_delegation import DelegationKeys
 from objstore.providers.cloud.azure_documents import read_page
 from objstore.providers.cloud.azure_shared_uploads import SharedUploads
 from objstore.providers.cloud.azure_upload import BlockUpload
-from objstore.providers.cloud.bucket import ListMany
+from objstore.providers.cloud.list_many import ListMany
 from objstore.providers.conditional_headers import write_headers
 
 if TYPE_CHECKING:
