@@ -41,6 +41,7 @@ CANNOT = {
     "azurite": {
         "an end to signed URLs": "what the key of an account signs may be good for years",
         "backslashes": "Azure takes a backslash for a slash: such keys are refused",
+        "the end of uploads": "Azure knows blocks, but no uploads that could have ended",
         "conditions on what is gone": "Azurite answers a read with If-Match by 412 where there is nothing",
         "ETags that count parts": "the ETags of Azure do not tell of how many parts an object is",
         "dashes in the names of metadata": "Azure takes letters, digits and underscores alone",

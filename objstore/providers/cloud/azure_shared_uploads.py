@@ -71,8 +71,9 @@ class SharedUploads:
 
     def complete(self, key: str, upload_id: str, parts: Sequence[UploadPart], options: WriteOptions) -> Plan[PutResult]:
         """Make an object of parts (Put Block List); there are no empty blocks."""
-        upload = BlockUpload(self._blobs, key, options, 1, unique=bytes.fromhex(upload_id))
-        return (yield from upload.complete_of([part.e_tag for part in parts if part.size]))
+        unique = bytes.fromhex(upload_id)
+        upload = BlockUpload(self._blobs, key, options, 1, unique=unique)
+        return (yield from upload.complete_of([block_id(unique, part.number) for part in parts if part.size]))
 
     def abort(self, key: str, upload_id: str) -> Plan[None]:
         """Leave the blocks to the service: there is no request that drops them."""
