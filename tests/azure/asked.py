@@ -28,7 +28,7 @@ def by_azure_identity() -> dict[str, Any]:
 
 def by_objstore() -> dict[str, Any]:
     """Ask ours."""
-    from objstore.credentials.azure_chain import azure_source, chosen_source
+    from objstore.credentials.chains.azure.chain import azure_source, chosen_source
     from objstore.credentials.current import Credentials
     from objstore.plans.run import run
     from objstore.providers.cloud.azure import TABLE

@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from objstore.credentials import azure_commands, azure_machine
-from objstore.credentials.azure_answers import masked, moment, token_of
-from objstore.credentials.azure_chain import azure_source, chosen_source
-from objstore.credentials.azure_connection_string import read_connection_string
-from objstore.credentials.azure_fabric import token_end
+from objstore.credentials.chains.azure import commands as azure_commands
+from objstore.credentials.chains.azure import machine as azure_machine
+from objstore.credentials.chains.azure.answers import masked, moment, token_of
+from objstore.credentials.chains.azure.chain import azure_source, chosen_source
+from objstore.credentials.chains.azure.connection_string import read_connection_string
+from objstore.credentials.chains.azure.fabric import token_end
 from objstore.credentials.current import Credentials
 from objstore.exceptions import BaseError, ConfigurationError, NotSupportedError, UnauthenticatedError
 from objstore.plans.run import arun, run

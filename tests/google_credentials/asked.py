@@ -28,7 +28,7 @@ def by_google_auth() -> dict[str, Any]:
 
 def by_objstore() -> dict[str, Any]:
     """Ask ours."""
-    from objstore.credentials.google_chain import google_access
+    from objstore.credentials.chains.google.chain import google_access
     from objstore.plans.run import run
     from objstore.providers.cloud.gcs import TABLE
     from objstore.settings.options import parse

@@ -22,9 +22,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from objstore.credentials.google_chain import GoogleAccess, google_access
-from objstore.credentials.google_document import Document
-from objstore.credentials.google_subjects import ExecutableSubject
+from objstore.credentials.chains.google.chain import GoogleAccess, google_access
+from objstore.credentials.chains.google.document import Document
+from objstore.credentials.chains.google.subjects import ExecutableSubject
 from objstore.exceptions import BaseError, ConfigurationError, ConnectionFailedError, UnauthenticatedError
 from objstore.plans.run import arun, run
 from objstore.providers.cloud.gcs import TABLE
@@ -122,7 +122,7 @@ def test_the_universe_is_that_of_the_file_or_of_the_environment(
     assert access(service_account_key=json.dumps(SERVICE_ACCOUNT)).universe_domain == "googleapis.com"
     assert identity_of_jwt(token_of(access())) == f"account:{EMAIL}:{SCOPE}"
     monkeypatch.setenv("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "example.net")
-    with pytest.raises(ConfigurationError, match=r"universe example\.org, and GOOGLE_CLOUD_UNIVERSE_DOMAIN says"):
+    with pytest.raises(ConfigurationError, match=r"universe example\.org, and universe_domain"):
         access()
 
 

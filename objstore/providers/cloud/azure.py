@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from objstore._core import encode_path
 from objstore.credentials.azure import AccountKey, AzureCredential, SharedAccess, from_mapping, read_signature
-from objstore.credentials.azure_chain import azure_source, chosen_source
-from objstore.credentials.azure_connection_string import with_connection_string
+from objstore.credentials.chains.azure.chain import azure_source, chosen_source
+from objstore.credentials.chains.azure.connection_string import with_connection_string
 from objstore.credentials.current import Credentials, Provided
 from objstore.credentials.storage_account import StorageAccount
 from objstore.credentials.token import AccessToken

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from objstore.credentials.bearer import Bearer
-from objstore.credentials.google_chain import GoogleAccess, google_access
+from objstore.credentials.chains.google.chain import GoogleAccess, google_access
 from objstore.exceptions import (
     ConfigurationError,
     GenericError,

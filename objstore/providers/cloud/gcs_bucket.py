@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
-    from objstore.credentials.google_accounts import Signer
+    from objstore.credentials.chains.google.accounts import Signer
     from objstore.interface.provider import Provider, Upload
     from objstore.plans.effects import Plan
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from objstore.credentials.aws import Credential
-from objstore.credentials.aws_chain import aws_credentials
-from objstore.credentials.aws_config import AwsConfig, read_config
-from objstore.credentials.aws_profiles import inner
+from objstore.credentials.chains.aws.chain import aws_credentials
+from objstore.credentials.chains.aws.config import AwsConfig, read_config
+from objstore.credentials.chains.aws.profiles import inner
 from objstore.credentials.current import Credentials, Provided
 from objstore.exceptions import ConfigurationError, NotSupportedError
 from objstore.http.client import client_settings

@@ -11,15 +11,15 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from objstore.credentials.google_document import read_file
+from objstore.credentials.chains.google.document import read_file
 from objstore.exceptions import ConfigurationError, UnauthenticatedError
 from objstore.plans.effects import Call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from objstore.credentials.google_document import Document
-    from objstore.credentials.google_web import Web
+    from objstore.credentials.chains.google.document import Document
+    from objstore.credentials.web import Web
     from objstore.plans.effects import Plan
 
 _ALLOW = "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES"

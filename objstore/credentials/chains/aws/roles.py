@@ -8,19 +8,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from objstore.credentials.aws_keys import environment, nowhere
-from objstore.credentials.aws_metadata import container, instance
-from objstore.credentials.aws_places import BOTO3, OF_PROFILE
-from objstore.credentials.aws_profiles import Section, text
-from objstore.credentials.aws_sts import AssumedRole, session_name
+from objstore.credentials.chains.aws.keys import environment, nowhere
+from objstore.credentials.chains.aws.metadata import container, instance
+from objstore.credentials.chains.aws.places import BOTO3, OF_PROFILE
+from objstore.credentials.chains.aws.profiles import Section, text
+from objstore.credentials.chains.aws.sts import AssumedRole, session_name
 from objstore.exceptions import UnauthenticatedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from objstore.credentials.aws import Credential
-    from objstore.credentials.aws_config import AwsConfig
-    from objstore.credentials.aws_keys import Found
+    from objstore.credentials.chains.aws.config import AwsConfig
+    from objstore.credentials.chains.aws.keys import Found
     from objstore.credentials.current import Source
 
 _SOURCES: Mapping[str, Callable[[AwsConfig], Found]] = {

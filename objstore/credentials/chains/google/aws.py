@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from objstore.credentials.aws import Credential
-from objstore.credentials.google_web import NEARBY, json_object, sendable
+from objstore.credentials.web import NEARBY, json_object, sendable
 from objstore.exceptions import UnauthenticatedError
 from objstore.signing.sigv4 import EMPTY_PAYLOAD, authorization, canonical_query
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from objstore.credentials.google_document import Document
-    from objstore.credentials.google_web import Web
+    from objstore.credentials.chains.google.document import Document
+    from objstore.credentials.web import Web
     from objstore.plans.effects import Plan
 
 _WHAT = "The metadata server of AWS"

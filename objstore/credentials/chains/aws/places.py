@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from objstore.credentials.aws_keys import config_key, shared_key
-from objstore.credentials.aws_process import Process
-from objstore.credentials.aws_profiles import text
-from objstore.credentials.aws_sso import single_sign_on
-from objstore.credentials.aws_sts import WebIdentity, session_name
+from objstore.credentials.chains.aws.keys import config_key, shared_key
+from objstore.credentials.chains.aws.process import Process
+from objstore.credentials.chains.aws.profiles import text
+from objstore.credentials.chains.aws.sso import single_sign_on
+from objstore.credentials.chains.aws.sts import WebIdentity, session_name
 from objstore.exceptions import UnauthenticatedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from objstore.credentials.aws_config import AwsConfig
-    from objstore.credentials.aws_keys import Found
+    from objstore.credentials.chains.aws.config import AwsConfig
+    from objstore.credentials.chains.aws.keys import Found
 
 BOTO3 = "Give credential_provider=objstore.auth.boto3.Boto3CredentialProvider(): boto3 can do this."
 

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from objstore.credentials.chains.google.accounts import REFRESH_THRESHOLD, SCOPE
 from objstore.credentials.current import Credentials
-from objstore.credentials.google_accounts import REFRESH_THRESHOLD, SCOPE
-from objstore.credentials.google_web import sendable
 from objstore.credentials.token import AccessToken
+from objstore.credentials.web import sendable
 from objstore.exceptions import UnauthenticatedError
 from objstore.http.dialect import EXPIRED
 from objstore.http.retry import Failure
@@ -22,9 +22,9 @@ from objstore.http.retry import Failure
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from objstore.credentials.google_accounts import Account
-    from objstore.credentials.google_document import Document
-    from objstore.credentials.google_web import Web
+    from objstore.credentials.chains.google.accounts import Account
+    from objstore.credentials.chains.google.document import Document
+    from objstore.credentials.web import Web
     from objstore.plans.effects import Plan
 
 _TARGET = re.compile(r"/serviceAccounts/([^/:]+):generateAccessToken")

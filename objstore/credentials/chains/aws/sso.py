@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
-from objstore.credentials.aws_answers import (
+from objstore.credentials.chains.aws.answers import (
     WINDOW,
     ask,
     can_be_sent,
@@ -27,14 +27,14 @@ from objstore.credentials.aws_answers import (
     origin_of,
     refused,
 )
-from objstore.credentials.aws_config import service_url
-from objstore.credentials.aws_profiles import text
+from objstore.credentials.chains.aws.config import service_url
+from objstore.credentials.chains.aws.profiles import text
 from objstore.exceptions import UnauthenticatedError
 from objstore.plans.effects import Call
 
 if TYPE_CHECKING:
     from objstore.credentials.aws import Credential
-    from objstore.credentials.aws_config import AwsConfig
+    from objstore.credentials.chains.aws.config import AwsConfig
     from objstore.plans.effects import Plan
 
 _WHAT = "IAM Identity Center"

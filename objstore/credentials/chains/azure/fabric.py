@@ -10,7 +10,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from objstore.credentials.azure_answers import (
+from objstore.credentials.chains.azure.answers import (
     REFRESH_THRESHOLD,
     RESOURCE,
     Said,
@@ -18,13 +18,13 @@ from objstore.credentials.azure_answers import (
     moment,
     said,
 )
-from objstore.credentials.google_web import check_url, sendable
 from objstore.credentials.token import AccessToken
+from objstore.credentials.web import check_url, sendable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from objstore.credentials.google_web import Web
+    from objstore.credentials.web import Web
     from objstore.plans.effects import Plan
 
 _WHAT = "Fabric's token service"

@@ -12,15 +12,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, quote_plus, urlsplit
 
-from objstore.credentials.google_web import SERVICE, sendable
 from objstore.credentials.token import AccessToken
+from objstore.credentials.web import SERVICE, sendable
 from objstore.exceptions import ConnectionFailedError, GenericError, UnauthenticatedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from objstore._core import Reply
-    from objstore.credentials.google_web import Limits, Web
+    from objstore.credentials.web import Limits, Web
     from objstore.exceptions import BaseError
     from objstore.plans.effects import Plan
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from objstore.credentials.azure_answers import Said
+from objstore.credentials.chains.azure.answers import Said
 from objstore.exceptions import ConfigurationError
 
 if TYPE_CHECKING:

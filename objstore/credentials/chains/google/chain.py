@@ -13,22 +13,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from objstore.credentials.chains.google.accounts import UNIVERSE
+from objstore.credentials.chains.google.document import read_document, read_file
+from objstore.credentials.chains.google.files import FileAccount, account_of
+from objstore.credentials.chains.google.metadata import MetadataAccount
 from objstore.credentials.current import Credentials, Provided
 from objstore.credentials.google import from_mapping
-from objstore.credentials.google_accounts import UNIVERSE
-from objstore.credentials.google_document import read_document, read_file
-from objstore.credentials.google_files import FileAccount, account_of
-from objstore.credentials.google_metadata import MetadataAccount
-from objstore.credentials.google_web import Web
 from objstore.credentials.token import AccessToken
+from objstore.credentials.web import Web
 from objstore.exceptions import BaseError, ConfigurationError, UnauthenticatedError
 from objstore.plans.effects import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from objstore.credentials.google_accounts import Account, Signer
-    from objstore.credentials.google_document import Document
+    from objstore.credentials.chains.google.accounts import Account, Signer
+    from objstore.credentials.chains.google.document import Document
     from objstore.plans.effects import Plan
 
 _GCLOUD = "gcloud's file"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from objstore.credentials.google_accounts import (
+from objstore.credentials.chains.google.accounts import (
     IAM_SCOPE,
     REFRESH_THRESHOLD,
     SCOPE,
@@ -15,17 +15,17 @@ from objstore.credentials.google_accounts import (
     ExternalUser,
     ServiceAccount,
 )
-from objstore.credentials.google_document import read_document, read_file
-from objstore.credentials.google_external import external_account
-from objstore.credentials.google_impersonation import Impersonated
+from objstore.credentials.chains.google.document import read_document, read_file
+from objstore.credentials.chains.google.external import external_account
+from objstore.credentials.chains.google.impersonation import Impersonated
 from objstore.plans.effects import Call
 
 if TYPE_CHECKING:
+    from objstore.credentials.chains.google.accounts import Account, Signer
+    from objstore.credentials.chains.google.document import Document
     from objstore.credentials.current import Credentials
-    from objstore.credentials.google_accounts import Account, Signer
-    from objstore.credentials.google_document import Document
-    from objstore.credentials.google_web import Web
     from objstore.credentials.token import AccessToken
+    from objstore.credentials.web import Web
     from objstore.plans.effects import Plan
 
 GOOGLE_AUTH = "Give credential_provider=objstore.auth.google.GoogleCredentialProvider(): google-auth knows all types."

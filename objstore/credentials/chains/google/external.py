@@ -10,19 +10,19 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from objstore.credentials.google_accounts import IAM_SCOPE, REFRESH_THRESHOLD, SCOPE, UNIVERSE, basic
-from objstore.credentials.google_aws import AwsSubject
-from objstore.credentials.google_impersonation import LONGEST, Impersonated
-from objstore.credentials.google_subjects import subject_of
-from objstore.credentials.google_web import access_token
+from objstore.credentials.chains.google.accounts import IAM_SCOPE, REFRESH_THRESHOLD, SCOPE, UNIVERSE, basic
+from objstore.credentials.chains.google.aws import AwsSubject
+from objstore.credentials.chains.google.impersonation import LONGEST, Impersonated
+from objstore.credentials.chains.google.subjects import subject_of
+from objstore.credentials.web import access_token
 
 if TYPE_CHECKING:
+    from objstore.credentials.chains.google.accounts import Account
+    from objstore.credentials.chains.google.document import Document
+    from objstore.credentials.chains.google.subjects import Subject
     from objstore.credentials.current import Credentials
-    from objstore.credentials.google_accounts import Account
-    from objstore.credentials.google_document import Document
-    from objstore.credentials.google_subjects import Subject
-    from objstore.credentials.google_web import Web
     from objstore.credentials.token import AccessToken
+    from objstore.credentials.web import Web
     from objstore.plans.effects import Plan
 
 _AWS = "urn:ietf:params:aws:token-type:aws4_request"

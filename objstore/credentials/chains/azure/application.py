@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlencode, urlsplit
 
-from objstore.credentials.azure_answers import REFRESH_THRESHOLD, SCOPE, ask, read, token_of
+from objstore.credentials.chains.azure.answers import REFRESH_THRESHOLD, SCOPE, ask, read, token_of
 from objstore.exceptions import ConfigurationError, UnauthenticatedError
 from objstore.plans.effects import Call
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from os import PathLike
 
-    from objstore.credentials.azure_pinned import TokenProxy
-    from objstore.credentials.google_web import Web
+    from objstore.credentials.chains.azure.pinned import TokenProxy
     from objstore.credentials.token import AccessToken
+    from objstore.credentials.web import Web
     from objstore.plans.effects import Plan
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

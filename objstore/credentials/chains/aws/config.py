@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from objstore.credentials.aws_profiles import Files, Section, config_path, inner, read_files, shared_path, text
+from objstore.credentials.chains.aws.profiles import Files, Section, config_path, inner, read_files, shared_path, text
 from objstore.exceptions import ConfigurationError
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from objstore.credentials.google_accounts import REFRESH_THRESHOLD, SCOPE
-from objstore.credentials.google_impersonation import SIGNED_BY_IAM, Iam
-from objstore.credentials.google_web import NEARBY, Limits, access_token, failure, json_object, sendable
+from objstore.credentials.chains.google.accounts import REFRESH_THRESHOLD, SCOPE
+from objstore.credentials.chains.google.impersonation import SIGNED_BY_IAM, Iam
+from objstore.credentials.web import NEARBY, Limits, access_token, failure, json_object, sendable
 from objstore.exceptions import UnauthenticatedError
 from objstore.plans.effects import Call
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from objstore._core import Reply
     from objstore.credentials.current import Credentials
-    from objstore.credentials.google_web import Web
     from objstore.credentials.token import AccessToken
+    from objstore.credentials.web import Web
     from objstore.plans.effects import Plan
 
 _ADDRESS = "169.254.169.254"

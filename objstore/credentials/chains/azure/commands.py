@@ -19,9 +19,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from objstore.credentials.azure_answers import REFRESH_THRESHOLD, RESOURCE, SCOPE, AbsentError, moment
-from objstore.credentials.google_web import sendable
+from objstore.credentials.chains.azure.answers import REFRESH_THRESHOLD, RESOURCE, SCOPE, AbsentError, moment
 from objstore.credentials.token import AccessToken
+from objstore.credentials.web import sendable
 from objstore.exceptions import UnauthenticatedError
 from objstore.plans.effects import Call
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from objstore.credentials.azure_answers import (
+from objstore.credentials.chains.azure.answers import (
     REFRESH_THRESHOLD,
     RESOURCE,
     AbsentError,
@@ -23,8 +23,8 @@ from objstore.credentials.azure_answers import (
     said,
     token_of,
 )
-from objstore.credentials.azure_pinned import send_pinned
-from objstore.credentials.google_web import Limits
+from objstore.credentials.chains.azure.pinned import send_pinned
+from objstore.credentials.web import Limits
 from objstore.exceptions import BaseError, ConfigurationError, UnauthenticatedError
 from objstore.plans.effects import Call, Sleep
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from objstore._core import Reply
-    from objstore.credentials.azure_answers import Said
-    from objstore.credentials.google_web import Web
+    from objstore.credentials.chains.azure.answers import Said
     from objstore.credentials.token import AccessToken
+    from objstore.credentials.web import Web
     from objstore.plans.effects import Plan
 
 _IMDS = "http://169.254.169.254"

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from objstore.credentials.aws import Credential
-from objstore.credentials.aws_answers import WINDOW, can_be_sent, moment
-from objstore.credentials.aws_config import AwsConfig
-from objstore.credentials.aws_profiles import Section, config_path, shared_path, text
+from objstore.credentials.chains.aws.answers import WINDOW, can_be_sent, moment
+from objstore.credentials.chains.aws.config import AwsConfig
+from objstore.credentials.chains.aws.profiles import Section, config_path, shared_path, text
 from objstore.credentials.current import Source
 from objstore.exceptions import ConfigurationError, UnauthenticatedError
 

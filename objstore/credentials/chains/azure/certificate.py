@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import read_pfx, sign_ps256, sign_rs256
-from objstore.credentials.azure_application import ASSERTION_TYPE
+from objstore.credentials.chains.azure.application import ASSERTION_TYPE
 from objstore.exceptions import ConfigurationError
 from objstore.plans.effects import Call
 

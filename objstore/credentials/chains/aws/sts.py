@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from objstore.credentials.aws import Credential
-from objstore.credentials.aws_answers import WINDOW, ask, credential, origin_of, refused
-from objstore.credentials.aws_config import service_url
+from objstore.credentials.chains.aws.answers import WINDOW, ask, credential, origin_of, refused
+from objstore.credentials.chains.aws.config import service_url
 from objstore.exceptions import CorruptResponseError, UnauthenticatedError
 from objstore.http.xml import Element, parse
 from objstore.plans.effects import Call
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from objstore._core import Reply, Signer
-    from objstore.credentials.aws_config import AwsConfig
+    from objstore.credentials.chains.aws.config import AwsConfig
     from objstore.credentials.current import Source
     from objstore.plans.effects import Plan
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from objstore._core import sign_rs256
-from objstore.credentials.google_web import access_token
 from objstore.credentials.token import AccessToken
+from objstore.credentials.web import access_token
 from objstore.exceptions import UnauthenticatedError
 
 if TYPE_CHECKING:
+    from objstore.credentials.chains.google.document import Document
     from objstore.credentials.current import Credentials
-    from objstore.credentials.google_document import Document
-    from objstore.credentials.google_web import Web
+    from objstore.credentials.web import Web
     from objstore.plans.effects import Plan
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"

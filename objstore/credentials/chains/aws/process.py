@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from objstore.credentials.aws_answers import WINDOW, credential, json_object
+from objstore.credentials.chains.aws.answers import WINDOW, credential, json_object
 from objstore.exceptions import UnauthenticatedError
 from objstore.plans.effects import Call
 

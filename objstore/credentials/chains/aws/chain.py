@@ -11,8 +11,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from objstore.credentials.aws_answers import WINDOW
-from objstore.credentials.aws_keys import Fixed, environment, nowhere
+from objstore.credentials.chains.aws.answers import WINDOW
+from objstore.credentials.chains.aws.keys import Fixed, environment, nowhere
 from objstore.credentials.current import Credentials, spread
 from objstore.exceptions import UnauthenticatedError
 from objstore.plans.effects import Call
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from objstore.credentials.aws import Credential
-    from objstore.credentials.aws_config import AwsConfig
+    from objstore.credentials.chains.aws.config import AwsConfig
     from objstore.plans.effects import Plan
 
 
@@ -45,7 +45,7 @@ class AwsChain:
             UnauthenticatedError: There is none, or the place that has it fails.
             ConfigurationError: A file cannot be understood.
         """
-        from objstore.credentials.aws_order import choose  # all that asks for credentials, some 10 modules
+        from objstore.credentials.chains.aws.order import choose  # all that asks for credentials, some 10 modules
 
         source, passed = choose((yield Call(self._read)))
         try:

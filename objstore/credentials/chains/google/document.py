@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from objstore.credentials.google_web import check_url
+from objstore.credentials.web import check_url
 from objstore.exceptions import ConfigurationError
 
 if TYPE_CHECKING:

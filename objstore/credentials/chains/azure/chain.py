@@ -11,20 +11,20 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from objstore.credentials.azure_answers import REFRESH_THRESHOLD, AbsentError
-from objstore.credentials.azure_application import Application, Secret, TokenFile, token_url
-from objstore.credentials.azure_certificate import Certificate
-from objstore.credentials.azure_commands import AZ, AZD, CommandLine
-from objstore.credentials.azure_fabric import FabricSession
-from objstore.credentials.azure_machine import MachineIdentity, chosen_identity
-from objstore.credentials.azure_pinned import TokenProxy
-from objstore.credentials.google_web import Web
+from objstore.credentials.chains.azure.answers import REFRESH_THRESHOLD, AbsentError
+from objstore.credentials.chains.azure.application import Application, Secret, TokenFile, token_url
+from objstore.credentials.chains.azure.certificate import Certificate
+from objstore.credentials.chains.azure.commands import AZ, AZD, CommandLine
+from objstore.credentials.chains.azure.fabric import FabricSession
+from objstore.credentials.chains.azure.machine import MachineIdentity, chosen_identity
+from objstore.credentials.chains.azure.pinned import TokenProxy
+from objstore.credentials.web import Web
 from objstore.exceptions import ConfigurationError, NotSupportedError, UnauthenticatedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from objstore.credentials.azure_application import Proof
+    from objstore.credentials.chains.azure.application import Proof
     from objstore.credentials.current import Source
     from objstore.credentials.token import AccessToken
     from objstore.plans.effects import Plan

@@ -16,8 +16,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from objstore._core import ClientSettings
-from objstore.credentials.aws_answers import WINDOW, ask, can_be_sent, credential, json_object, refused, split_url
-from objstore.credentials.aws_sts import read_secret_file
+from objstore.credentials.chains.aws.answers import (
+    WINDOW,
+    ask,
+    can_be_sent,
+    credential,
+    json_object,
+    refused,
+    split_url,
+)
+from objstore.credentials.chains.aws.sts import read_secret_file
 from objstore.exceptions import ConfigurationError, UnauthenticatedError
 from objstore.http.single import send
 from objstore.plans.effects import Call
@@ -25,7 +33,7 @@ from objstore.plans.effects import Call
 if TYPE_CHECKING:
     from objstore._core import Reply
     from objstore.credentials.aws import Credential
-    from objstore.credentials.aws_config import AwsConfig
+    from objstore.credentials.chains.aws.config import AwsConfig
     from objstore.plans.effects import Plan
 
 _NAMES = ("AccessKeyId", "SecretAccessKey", "Token", "Expiration")

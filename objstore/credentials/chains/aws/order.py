@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from objstore.credentials.aws_keys import environment, nowhere
-from objstore.credentials.aws_metadata import container, instance
-from objstore.credentials.aws_places import OF_PROFILE
-from objstore.credentials.aws_roles import assume_role
+from objstore.credentials.chains.aws.keys import environment, nowhere
+from objstore.credentials.chains.aws.metadata import container, instance
+from objstore.credentials.chains.aws.places import OF_PROFILE
+from objstore.credentials.chains.aws.roles import assume_role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from objstore.credentials.aws import Credential
-    from objstore.credentials.aws_config import AwsConfig
-    from objstore.credentials.aws_keys import Found
+    from objstore.credentials.chains.aws.config import AwsConfig
+    from objstore.credentials.chains.aws.keys import Found
     from objstore.credentials.current import Source
 
 

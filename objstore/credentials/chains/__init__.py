@@ -1,0 +1,1 @@
+"""Where credentials are found, as each cloud's own tools find them."""

@@ -1,0 +1,1 @@
+"""Amazon: in the order of botocore."""

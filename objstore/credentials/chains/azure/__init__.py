@@ -1,0 +1,1 @@
+"""Microsoft: in the order of azure-identity."""

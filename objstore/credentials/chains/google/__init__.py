@@ -1,0 +1,1 @@
+"""Google: application default credentials."""
