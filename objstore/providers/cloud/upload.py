@@ -138,7 +138,7 @@ class Upload(Exchange):
 
     def _look(self, error: BaseError, tags: list[str]) -> Plan[PutResult]:
         """Return the object if a try was carried out, and only its reply was lost; else raise what is known."""
-        failed = error
+        failed, was_lost = error, error.maybe_applied
         if _names_no_upload(error):
             failed = as_kind(GenericError, error, "The upload has ended: see what is there, and write it again.")
             failed.maybe_applied = True
@@ -147,19 +147,17 @@ class Upload(Exchange):
         except BaseError:
             raise failed from None
         mine = found is not None and found["e_tag"] is not None and found["e_tag"] == _tag_of(tags)
-        if found is not None and mine and (yield from self._is_ours(error)):
+        if found is not None and mine and was_lost and (yield from self.is_ours(error)):
             return {"e_tag": found["e_tag"], "version": found["version"]}
         raise after_all(write_error(failed, self._options), self._options, found) from None
 
-    def _is_ours(self, error: BaseError) -> Plan[bool]:
-        """Tell whether it was this upload that made an object of these parts.
+    def is_ours(self, error: BaseError) -> Plan[bool]:
+        """Tell whether it was this upload that made an object of these parts, of which a try may have been carried out.
 
         Where anybody may overwrite, whoever did wrote the same. Where one alone may win, another may have written the
         same bytes; but nobody else knows this upload: that it has ended shows that it became an object.
         """
-        if self._options.mode == "overwrite":
-            return True
-        return error.maybe_applied and (_names_no_upload(error) or (yield from self._has_ended()))
+        return self._options.mode == "overwrite" or _names_no_upload(error) or (yield from self._has_ended())
 
     def _has_ended(self) -> Plan[bool]:
         """Ask whether the service knows the upload no more (ListParts)."""

@@ -11,7 +11,14 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import encode_path
-from objstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, NotSupportedError, ObjectChangedError
+from objstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    CorruptResponseError,
+    NotFoundError,
+    NotSupportedError,
+    ObjectChangedError,
+)
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions
 from objstore.providers.cloud.copied_parts import CopiedParts
@@ -133,7 +140,14 @@ class Writes(Documents):
         # the second is rclone's name for it
         roots = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")
         root, _ = yield from self.document(shape, target, key, roots, safe=True, undo=partial(self._end, key))
-        return root.find_text("UploadId")
+        upload_id = root.find_text("UploadId")
+        if not upload_id.strip():  # a part without one is an object, and to abort it would be to delete that
+            raise CorruptResponseError(
+                f"POST {key!r} failed: the reply does not name the upload that it has begun",
+                store=self.service.dialect.store,
+                path=self.service.path(key),
+            )
+        return upload_id
 
     def _end(self, key: str, begun: bytes) -> Plan[None]:
         """Abort the multipart upload that a reply tells of."""
