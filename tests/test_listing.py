@@ -339,6 +339,18 @@ def test_a_page_that_is_cut_anywhere_is_refused() -> None:
             Listing(SMALL[:end])
 
 
+@pytest.mark.parametrize("prefix", ["", "p", "p/", "p/é"])
+def test_what_is_outside_of_a_prefix_is_found(prefix: str) -> None:
+    within, common = contents(f"{prefix}x"), f"<CommonPrefixes><Prefix>{prefix}y/</Prefix></CommonPrefixes>"
+    assert Listing(page(within, common)).outside(prefix) is None
+    others = [other for other in ("o/x", "P/x", "é", "/p/x", prefix[:-1]) if other and not other.startswith(prefix)]
+    for other in others:
+        assert Listing(page(within, common, contents(other), within)).outside(prefix) == other
+        assert Listing(page(URL, within, contents(quote(other)))).outside(prefix) == other
+        named = f"<CommonPrefixes><Prefix>{other}</Prefix></CommonPrefixes>"
+        assert Listing(page(within, common, named)).outside(prefix) == other
+
+
 BITS = st.text(st.sampled_from("<>/&;:='\" \r\n!?[]#x0aé"), max_size=3).map(str.encode)
 
 

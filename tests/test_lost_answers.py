@@ -312,3 +312,19 @@ def test_a_lost_move_is_not_sent_again() -> None:
         with pytest.raises(ConnectionFailedError, match="'a' to 'b'") as error:
             store.rename("a", "b")
     assert (error.value.maybe_applied, dav.sent(b"MOVE")) == (True, 1)
+
+
+def test_a_delete_that_is_answered_by_what_is_left_has_failed() -> None:
+    left = FOUND.replace(b"HTTP/1.1 200 OK", b"HTTP/1.1 423 Locked")
+
+    def answer(connection: socket.socket) -> None:
+        asks = raw.heads[-1].startswith(b"PROPFIND")
+        length = [int(line[15:]) for line in raw.heads[-1].split(b"\r\n") if line.startswith(b"Content-Length:")]
+        connection.recv(sum(length), socket.MSG_WAITALL)
+        connection.sendall(reply("207 Multi-Status", FOUND if asks else left))
+
+    with answering(answer) as raw:
+        store = HTTPStore(raw.origin, client_options={"allow_http": True})
+        with pytest.raises(GenericError, match="DELETE 'a' failed in part") as error:
+            store.delete("a")
+    assert (error.value.status, error.value.path, error.value.maybe_applied) == (207, "a", True)

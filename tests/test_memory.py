@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -51,3 +52,20 @@ def test_a_rename_that_is_refused_changes_nothing() -> None:
     with pytest.raises(exceptions.AlreadyExistsError):
         store.rename("a", "b", overwrite=False)
     assert store.get_many(["a", "b"]) == [b"1", b"2"]
+
+
+def test_a_part_of_another_size_than_is_told_is_refused() -> None:
+    upload = MemoryStore().begin_upload("key")
+    part = upload.put_part(1, b"whole")
+    with pytest.raises(exceptions.GenericError, match="not there as it is told"):
+        upload.complete([part._replace(size=2)])
+
+
+def test_of_many_who_complete_one_upload_one_is_told_so() -> None:
+    store = MemoryStore()
+    for _ in range(50):
+        upload = store.begin_upload("key")
+        part = upload.put_part(1, b"once")
+        with ThreadPoolExecutor(4) as pool:
+            ended = [pool.submit(upload.complete, [part]) for _ in range(4)]
+        assert sorted(type(each.exception()).__name__ for each in ended) == ["NoneType", *["NotFoundError"] * 3]

@@ -222,8 +222,12 @@ cdef inline bint follows(Span text, Span other) noexcept nogil:
     return text.length > other.length if order == 0 else order > 0
 
 
+cdef inline bint begins_with(Span text, Span prefix) noexcept nogil:
+    return text.length >= prefix.length and memcmp(text.data, prefix.data, <size_t>prefix.length) == 0
+
+
 cdef inline Span without_prefix(Span text, Span prefix) noexcept nogil:
-    if prefix.length == 0 or text.length < prefix.length or memcmp(text.data, prefix.data, prefix.length) != 0:
+    if not begins_with(text, prefix):
         return text
     return Span(text.data + prefix.length, text.length - prefix.length)
 
@@ -293,6 +297,18 @@ cdef class Listing:
     def common_prefixes(self):
         """The common prefixes, whole."""
         return [text_of(self.page.prefixes[i]) for i in range(self.page.prefix_count)]
+
+    def outside(self, str prefix not None):
+        """Return the first key or common prefix that does not begin with a prefix, None where all do."""
+        cdef Span wanted = span_of(prefix)
+        cdef Py_ssize_t i
+        for i in range(self.page.count):
+            if not begins_with(self.page.rows[i].texts[KEY], wanted):
+                return text_of(self.page.rows[i].texts[KEY])
+        for i in range(self.page.prefix_count):
+            if not begins_with(self.page.prefixes[i], wanted):
+                return text_of(self.page.prefixes[i])
+        return None
 
     def keys(self, start=0, stop=None):
         """Return the keys alone of the rows from `start` to `stop`."""

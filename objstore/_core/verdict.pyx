@@ -50,7 +50,7 @@ cdef bint range_is_right(Slot* slot, Item* item) noexcept nogil:
         return rest_is_right(item)
     forget_other(item)
     if item.start < 0 and item.end < 0:
-        return item.status != 206 and says_whole(item) and is_whole(slot, item)
+        return (item.status == 200 or not item.batch.is_get) and says_whole(item) and is_whole(slot, item)
     if item.range_start < 0:
         return whole_object_serves(slot, item)
     if item.status not in (200, 206) or item.received != item.range_end - item.range_start:

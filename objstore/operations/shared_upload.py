@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from itertools import pairwise
+from operator import index
 from typing import TYPE_CHECKING
 
 from objstore.exceptions import NotSupportedError
@@ -100,8 +101,10 @@ class MultipartUpload:
 
         Raises:
             NotFoundError: The upload has ended.
+            TypeError: The number is no integer.
             SourceChangedError: The file changed while it was read.
         """
+        number = index(number)
         most = self._store.provider.most_parts
         if not 1 <= number <= most:
             raise ValueError(f"the number of a part must be between 1 and {most}, not {number}")

@@ -175,6 +175,22 @@ class Memory:
         return _Parts(self, key, options)
         yield
 
+    def parts_of(self, key: str, upload_id: str) -> dict[int, tuple[str, Bytes]]:
+        """Return the parts of an upload that has not ended."""
+        try:
+            return self.uploads[upload_id]
+        except KeyError:
+            raise ended_upload(STORE, key) from None
+
+    def write_parts(self, key: str, upload_id: str, parts: Sequence[UploadPart], options: WriteOptions) -> PutResult:
+        """Store an object of parts and end their upload, in one step."""
+        with self._lock:
+            there = self.parts_of(key, upload_id)
+            body = Bytes(b"".join([_as_told(key, there, part) for part in parts]))
+            result = self._store(key, body, options)
+            self.uploads.pop(upload_id, None)
+        return result
+
     @property
     def shared_uploads(self) -> _SharedUploads:
         """The uploads by many hands."""
@@ -359,25 +375,18 @@ class _SharedUploads:
         body = yield from in_steps(_read(part))
         part.check()
         tag = f'"{secrets.token_hex(8)}"'
-        self._of(key, upload_id)[number] = (tag, body)
+        self._memory.parts_of(key, upload_id)[number] = (tag, body)
         return UploadPart(number, tag, part.size)
 
     def parts(self, key: str, upload_id: str) -> Plan[list[UploadPart]]:
         """Return the parts that are there."""
-        there = sorted(self._of(key, upload_id).items())
+        there = sorted(self._memory.parts_of(key, upload_id).items())
         return [UploadPart(number, tag, len(body)) for number, (tag, body) in there]
         yield
 
     def complete(self, key: str, upload_id: str, parts: Sequence[UploadPart], options: WriteOptions) -> Plan[PutResult]:
         """Make an object of parts."""
-        there = self._of(key, upload_id)
-        for part in parts:
-            if there.get(part.number, ("",))[0] != part.e_tag:
-                raise changed_part(STORE, key, part.number)
-        body = b"".join(there[part.number][1] for part in parts)
-        result = self._memory.write(key, Bytes(body), options)
-        self._memory.uploads.pop(upload_id, None)
-        return result
+        return self._memory.write_parts(key, upload_id, parts, options)
         yield
 
     def abort(self, key: str, upload_id: str) -> Plan[None]:
@@ -386,8 +395,10 @@ class _SharedUploads:
         return
         yield
 
-    def _of(self, key: str, upload_id: str) -> dict[int, tuple[str, Bytes]]:
-        try:
-            return self._memory.uploads[upload_id]
-        except KeyError:
-            raise ended_upload(STORE, key) from None
+
+def _as_told(key: str, there: dict[int, tuple[str, Bytes]], part: UploadPart) -> Bytes:
+    """Return the bytes of a part, which must be as it was when it was sent."""
+    tag, body = there.get(part.number, ("", Bytes()))
+    if (tag, len(body)) != (part.e_tag, part.size):
+        raise changed_part(STORE, key, part.number)
+    return body

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from objstore._core import Bytes, Reply, encode_path
-from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError, PreconditionError
+from objstore.exceptions import BaseError, GenericError, InvalidRangeError, NotFoundError, PreconditionError
 from objstore.http.client import parse_http_date
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
@@ -325,7 +325,21 @@ class Requests:
         for key in keys:
             exchange.add(self.target(key))
         yield from exchange.finish()
-        return {keys[index]: error for index, error in exchange.errors.items() if not _is_gone(error)}
+        errors = {keys[index]: error for index, error in exchange.errors.items() if not _is_gone(error)}
+        done = [index for index in range(len(keys)) if index not in exchange.errors]
+        return errors | {
+            keys[index]: self.not_all(keys[index]) for index in done if exchange.reply(index).status == 207
+        }
+
+    def not_all(self, key: str) -> GenericError:
+        """Return the error of a delete that was answered by what it has left (RFC 4918, section 9.6.1)."""
+        return GenericError(
+            f"DELETE {key!r} failed in part",
+            store=self.service.dialect.store,
+            path=self.service.path(key),
+            status=207,
+            maybe_applied=True,
+        )
 
     def target(self, key: str, query: Sequence[tuple[str, str]] = ()) -> bytes:
         """Return path and query of a key; of the bucket itself, where there is none."""

@@ -112,6 +112,8 @@ async def test_what_cannot_be_right_is_refused_before_anything_is_sent(store: Fa
     upload = store.mode(await store.begin_upload("key"))
     with pytest.raises(ValueError, match="must be between 1 and"):
         await upload.put_part(0, b"part")
+    with pytest.raises(TypeError):
+        await upload.put_part(1.5, b"part")
     with pytest.raises(ValueError, match="has no parts"):
         await upload.complete([])
     part = await upload.put_part(1, b"part")

@@ -69,6 +69,16 @@ def test_a_broken_reply_fails(answer: Answer, code: int) -> None:
     assert refused(answer).curl_code == code
 
 
+@pytest.mark.parametrize("status", [201, 202, 203, 204, 205, 207, 226, 299])
+@pytest.mark.parametrize(("start", "end"), [(-1, -1), (0, -1), (0, 5), (-1, 5)])
+def test_only_a_200_has_the_object(status: int, start: int, end: int) -> None:
+    """What others have is no object, or not yet, or not as it is stored (RFC 9110, section 15.3)."""
+    body = b"" if status in (204, 205) else b"later"
+    answer = sends(head(*([f"Content-Length: {len(body)}"] if status != 204 else []), status=f"{status} Sure") + body)
+    reply = refused(answer, start, end)
+    assert (reply.status, reply.curl_code) == (status, 0)
+
+
 @pytest.mark.parametrize(
     "cut", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", b"HTTP/1.1 200 OK\r\nCon"]
 )

@@ -200,4 +200,7 @@ def _page(body: Bytes, query: ListQuery) -> Page:
         ) from None
     if listing.token and listing.token == query.token:
         raise CorruptResponseError(f"The listing of {query.prefix!r} does not go on: the same token came twice")
+    other = listing.outside(query.prefix)
+    if other is not None:  # to read, or to delete, what is listed would be to touch what nobody named
+        raise CorruptResponseError(f"The listing of {query.prefix!r} has {other!r} in it", path=query.prefix)
     return Page(listing, listing.common_prefixes, listing.token)

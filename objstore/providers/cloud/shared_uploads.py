@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from objstore.exceptions import CorruptResponseError
 from objstore.http.shape import Shape
 from objstore.interface.values import WriteOptions
 from objstore.providers.cloud.upload import Upload, encoding
@@ -12,12 +14,22 @@ from objstore.types import UploadPart
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from objstore.exceptions import BaseError
     from objstore.http.xml import Element
     from objstore.interface.values import Source
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.checksums import Algorithm
     from objstore.providers.cloud.documents import Documents
     from objstore.types import PutResult
+
+
+class UploadOfMany(Upload):
+    """An upload that others know too: one of them may have completed it, or dropped it."""
+
+    def is_ours(self, error: BaseError) -> Plan[bool]:
+        """Tell whether it does not matter who made an object of these parts: where one alone may win, nobody knows."""
+        return self._options.mode == "overwrite"
+        yield
 
 
 class SharedUploads:
@@ -35,7 +47,7 @@ class SharedUploads:
         bucket: Documents,
         start: Callable[[str, WriteOptions], Plan[str]],
         algorithm: Algorithm | None,
-        kind: type[Upload] = Upload,
+        kind: type[Upload] = UploadOfMany,
     ) -> None:
         self._bucket = bucket
         self._start = start
@@ -61,17 +73,25 @@ class SharedUploads:
     def parts(self, key: str, upload_id: str) -> Plan[list[UploadPart]]:
         """Ask which parts there are (ListParts)."""
         found: list[UploadPart] = []
-        marker = "0"
         while True:
-            root = yield from self._page(key, upload_id, marker)
-            found += map(_part_of, root.find_all("Part"))
-            if root.find_text("IsTruncated") != "true" or not found:
+            behind = found[-1].number if found else 0
+            root = yield from self._page(key, upload_id, behind)
+            try:
+                page, goes_on = _read_page(root, behind)
+            except ValueError as reason:
+                raise self._unreadable(key, reason) from None
+            found += page
+            if not goes_on:
                 return found
-            marker = str(found[-1].number)
 
-    def _page(self, key: str, upload_id: str, marker: str) -> Plan[Element]:
+    def _unreadable(self, key: str, reason: ValueError) -> CorruptResponseError:
+        service = self._bucket.service
+        text = f"GET {key!r} failed: the list of the parts cannot be read: {reason}"
+        return CorruptResponseError(text, store=service.dialect.store, path=service.path(key))
+
+    def _page(self, key: str, upload_id: str, behind: int) -> Plan[Element]:
         bucket = self._bucket
-        query = [("part-number-marker", marker), ("uploadId", upload_id), *encoding(key)]
+        query = [("part-number-marker", str(behind)), ("uploadId", upload_id), *encoding(key)]
         roots = ("ListPartsResult", "ListPartsResponse")  # the second is moto's name for it
         shape = Shape("GET", bucket.read_headers)
         root, _ = yield from bucket.document(shape, bucket.target(key, query), key, roots, safe=True)
@@ -86,5 +106,30 @@ class SharedUploads:
         yield from self._upload(key, upload_id, WriteOptions()).abort()
 
 
+def _read_page(root: Element, behind: int) -> tuple[list[UploadPart], bool]:
+    """Return the parts of a page, all behind a number, and whether there are more of them.
+
+    Raises:
+        ValueError: It does not say so, or the parts are not in order: some might be missing, or there twice.
+    """
+    parts = [_part_of(element) for element in root.find_all("Part")]
+    numbers = [behind, *(part.number for part in parts)]
+    if any(number <= before for before, number in pairwise(numbers)):
+        raise ValueError("its numbers do not rise")
+    truncated = root.find_text("IsTruncated", "false")
+    if truncated not in ("true", "false"):
+        raise ValueError(f"IsTruncated is {truncated!r}, neither true nor false")
+    if truncated == "true" and not parts:
+        raise ValueError("it has no parts, but says that there are more")
+    return parts, truncated == "true"
+
+
 def _part_of(element: Element) -> UploadPart:
-    return UploadPart(int(element.find_text("PartNumber")), element.find_text("ETag"), int(element.find_text("Size")))
+    return UploadPart(_number(element, "PartNumber"), element.find_text("ETag"), _number(element, "Size"))
+
+
+def _number(element: Element, name: str) -> int:
+    text = element.find_text(name)
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(f"{name} is {text!r}, which is no number")
+    return int(text)

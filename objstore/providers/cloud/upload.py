@@ -10,7 +10,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from objstore.exceptions import BaseError, GenericError, NotFoundError
+from objstore.exceptions import BaseError, CorruptResponseError, GenericError, NotFoundError
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.http.xml import build, can_hold
@@ -53,7 +53,14 @@ def begin(bucket: Documents, key: str, headers: Mapping[str, str]) -> Plan[str]:
     root, _ = yield from bucket.document(
         Shape("POST", headers), target, key, roots, safe=True, undo=partial(_end, bucket, key)
     )
-    return root.find_text("UploadId")
+    upload_id = root.find_text("UploadId")
+    if not upload_id.strip():  # a part without one is an object, and to abort it would be to delete that
+        raise CorruptResponseError(
+            f"POST {key!r} failed: the reply does not name the upload that it has begun",
+            store=bucket.service.dialect.store,
+            path=bucket.service.path(key),
+        )
+    return upload_id
 
 
 def _end(bucket: Documents, key: str, begun: bytes) -> Plan[None]:
@@ -172,7 +179,7 @@ class Upload(Exchange):
 
     def _look(self, error: BaseError, tags: list[str]) -> Plan[PutResult]:
         """Return the object if a try was carried out, and only its reply was lost; else raise what is known."""
-        failed = error
+        failed, was_lost = error, error.maybe_applied
         if _names_no_upload(error):
             failed = as_kind(GenericError, error, "The upload has ended: see what is there, and write it again.")
             failed.maybe_applied = True
@@ -181,19 +188,17 @@ class Upload(Exchange):
         except BaseError:
             raise failed from None
         mine = found is not None and found["e_tag"] is not None and found["e_tag"] == _tag_of(tags)
-        if found is not None and mine and (yield from self._is_ours(error)):
+        if found is not None and mine and was_lost and (yield from self.is_ours(error)):
             return {"e_tag": found["e_tag"], "version": found["version"]}
         raise after_all(write_error(failed, self._options), self._options, found) from None
 
-    def _is_ours(self, error: BaseError) -> Plan[bool]:
-        """Tell whether it was this upload that made an object of these parts.
+    def is_ours(self, error: BaseError) -> Plan[bool]:
+        """Tell whether it was this upload that made an object of these parts, of which a try may have been carried out.
 
         Where anybody may overwrite, whoever did wrote the same. Where one alone may win, another may have written the
         same bytes; but nobody else knows this upload: that it has ended shows that it became an object.
         """
-        if self._options.mode == "overwrite":
-            return True
-        return error.maybe_applied and (_names_no_upload(error) or (yield from self._has_ended()))
+        return self._options.mode == "overwrite" or _names_no_upload(error) or (yield from self._has_ended())
 
     def _has_ended(self) -> Plan[bool]:
         """Ask whether the service knows the upload no more (ListParts)."""

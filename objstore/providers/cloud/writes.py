@@ -9,7 +9,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import encode_path
-from objstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, NotSupportedError, ObjectChangedError
+from objstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    NotFoundError,
+    NotSupportedError,
+    ObjectChangedError,
+)
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions
 from objstore.providers.cloud.copied_parts import CopiedParts

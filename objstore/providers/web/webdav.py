@@ -142,7 +142,8 @@ class WebDav(Server):
         """Delete a folder and all that is in it (DELETE)."""
         exchange = Exchange(self.service, Shape("DELETE", {}), lambda _: key)
         exchange.add(self.target(f"{key}/"))
-        yield from exchange.only()
+        if (yield from exchange.only()).status == 207:
+            raise self.not_all(key)
 
     # --- questions
 
