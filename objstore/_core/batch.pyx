@@ -34,6 +34,7 @@ cdef class Batch:
     def __cinit__(self, str origin, str method, ClientSettings settings, *, headers=(), Signer signer=None,
                   bint keep_head=False, bint each=False, bint safe=True, Py_ssize_t most_in_flight=64,
                   int64_t window=0, int64_t most_body=0):
+        cdef Py_ssize_t length
         cdef BatchC* batch = <BatchC*>calloc(1, sizeof(BatchC))
         if batch == NULL:
             raise MemoryError
@@ -44,10 +45,12 @@ cdef class Batch:
         pthread_mutex_init(&batch.mutex, NULL)
         cond_init(&batch.changed)
         batch.id = next_batch_id()
-        text_copy(&batch.origin, origin.lower().encode())  # as it is signed
-        batch.method = strdup(method.encode())
-        if batch.method == NULL:
+        origin = origin if origin.islower() else origin.lower()  # as it is signed
+        batch.origin.data = strdup(PyUnicode_AsUTF8AndSize(origin, &length))
+        batch.method = strdup(PyUnicode_AsUTF8AndSize(method, &length))
+        if batch.origin.data == NULL or batch.method == NULL:
             raise MemoryError
+        batch.origin.length = strlen(batch.origin.data)
         batch.is_get = method == "GET"
         batch.is_head = method == "HEAD"
         batch.headers = header_list(headers)

@@ -90,7 +90,6 @@ cdef void start_on_libcurl(LoopC* loop, Slot* slot) noexcept nogil:
         return
     slot.shard = shard
     shard.active += 1
-    loop.carried = True
     if lib.curl_multi_add_handle(shard.multi, slot.easy) != curl.CURLE_OK:
         slot_stop(slot)
         conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)

@@ -33,6 +33,7 @@ cdef struct LoopC:
     int bell_fd
     int64_t now_ns
     int64_t swept_ns
+    int64_t looks                   # how often epoll has told of all that there was
     Shard* shards
     FdState* fds
     int fd_capacity
@@ -42,7 +43,6 @@ cdef struct LoopC:
     Slot* free_slots
     Slot* active_slots
     int active
-    bint carried                    # libcurl has carried requests here
     int most_active                 # what the descriptors suffice for now, at most most_allowed
     int most_allowed
     int naps                        # how many short waits for a lone reply to sleep through before one spent awake
@@ -296,8 +296,8 @@ cdef void loop_work(LoopC* loop) noexcept nogil:
     loop.now_ns = now_ns()
     take_inbox(loop)
     promote_delayed(loop)
-    if loop.ready != NULL and loop.carried:
-        take_events(loop, 0)        # what libcurl's idle connections have to say is nobody's reply
+    if loop.ready != NULL:
+        take_events(loop, 0)        # what idle connections have to say is nobody's reply
     fill(loop)
     run_timers(loop)
     if loop.ready != NULL and loop.active < loop.most_active:
@@ -367,9 +367,10 @@ cdef int take_events(LoopC* loop, int timeout) noexcept nogil:
         loop.asleep = False
         pthread_mutex_unlock(&loop.mutex)
     loop.now_ns = now_ns()
+    loop.looks += 0 <= count < MOST_EVENTS
     for i in range(count):
         dispatch(loop, &events[i])
-    while count >= 0 and shard != NULL:
+    while count > 0 and shard != NULL:
         harvest(loop, shard)
         shard = shard.next
     return count

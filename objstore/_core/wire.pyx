@@ -32,6 +32,7 @@ cdef struct Wire:
     int uses
     int64_t made_ns
     int64_t idle_ns             # since when
+    int64_t idle_look           # the last look of the loop before that
     char* request               # head of the request, and its body where that is small
     size_t request_length
     size_t request_capacity
@@ -259,6 +260,7 @@ cdef void wire_rest(Wire* wire) noexcept nogil:
     """Put a wire among the idle, in front: those at the back age out."""
     cdef Route* route = wire.route
     wire.idle_ns = wire.loop.now_ns
+    wire.idle_look = wire.loop.looks
     wire.next = route.idle
     wire.previous = &route.idle
     if wire.next != NULL:
@@ -271,12 +273,17 @@ cdef bint too_old(Wire* wire, int64_t now) noexcept nogil:
 
 
 cdef bint hung_up(Wire* wire) noexcept nogil:
-    """Tell whether an idle connection has ended, or says what nobody asked for.
-
-    Only the connection itself knows: what OpenSSL holds of TLS, epoll never tells.
-    """
+    """Tell whether an idle connection has ended, or says what nobody asked for."""
     cdef char byte
     return receive(wire, &byte, 1) != AGAIN
+
+
+cdef inline bint was_looked_at(Wire* wire) noexcept nogil:
+    """Tell whether epoll was asked since a connection is idle: it would have been closed, had it said anything.
+
+    What OpenSSL holds of TLS, epoll never tells.
+    """
+    return wire.idle_look != wire.loop.looks and not wire.secure
 
 
 cdef bint speaks_unasked(Wire* wire) noexcept nogil:
@@ -287,12 +294,13 @@ cdef bint speaks_unasked(Wire* wire) noexcept nogil:
 cdef Wire* idle_wire(LoopC* loop, Route* route) noexcept nogil:
     """Take the connection that was used last, if it lives and has nothing to say; NULL when there is none.
 
-    All are asked before every use: what came behind the last reply would be taken for the next one.
+    All are asked before every use, many at once by epoll, the others by themselves: what came behind the last reply
+    would be taken for the next one.
     """
     cdef Wire* wire
     while route.idle != NULL:
         wire = route.idle
-        if too_old(wire, loop.now_ns) or hung_up(wire):
+        if too_old(wire, loop.now_ns) or (not was_looked_at(wire) and hung_up(wire)):
             close_wire(wire)
         else:
             wire_take(wire)

@@ -36,7 +36,7 @@ class SigV4:
 
     def refresh(self) -> Plan[bool]:
         """Have a credential that is good for a while."""
-        return (yield from self.credentials.refresh())
+        return self.credentials.refresh()
 
     def recover(self, failure: Failure) -> Plan[bool]:
         """Mend the clock, the region or the credential."""

@@ -154,10 +154,31 @@ class Requests:
         each: bool = False,
         window: int = 0,
     ) -> Plan[Fetch]:
-        """Begin many reads."""
+        """Begin many reads; their replies are compared where they are to be of one version."""
         yield from self.service.refresh()
         shape, tail = self._reading("GET", conditions)
-        exchange = self._exchange(shape, reads, conditions, each=each, most_in_flight=most_in_flight, window=window)
+        exchange: Exchange
+        if reads.one_object and (len(reads.keys) > 1 or conditions.expected is not None):
+            exchange = self.one_version(
+                self.service,
+                shape,
+                reads,
+                conditions,
+                self.meta,
+                each=each,
+                most_in_flight=most_in_flight,
+                window=window,
+            )
+        else:
+            exchange = Exchange(
+                self.service,
+                shape,
+                reads.keys.__getitem__,
+                background=each,
+                each=each,
+                most_in_flight=most_in_flight,
+                window=window,
+            )
         base, first = self.base + b"/", max(2 * most_in_flight, ADDED_AT_ONCE)
         try:
             if len(reads.keys) > first:
@@ -170,31 +191,6 @@ class Requests:
             raise
         exchange.seal()
         return exchange
-
-    def _exchange(
-        self, shape: Shape, reads: Reads, conditions: Conditions, *, each: bool, most_in_flight: int, window: int
-    ) -> Exchange:
-        """Return the requests of many reads, whose replies are compared where they are to be of one version."""
-        if reads.one_object and (len(reads.keys) > 1 or conditions.expected is not None):
-            return self.one_version(
-                self.service,
-                shape,
-                reads,
-                conditions,
-                self.meta,
-                each=each,
-                most_in_flight=most_in_flight,
-                window=window,
-            )
-        return Exchange(
-            self.service,
-            shape,
-            reads.keys.__getitem__,
-            background=each,
-            each=each,
-            most_in_flight=most_in_flight,
-            window=window,
-        )
 
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
         """Begin to read what is known about many objects."""

@@ -112,9 +112,9 @@ def check_path(path: str) -> str:
     """
     if not isinstance(path, str):
         raise TypeError(f"the path {path!r} is of the type {type(path).__name__}: give a str")
-    path = path.removeprefix("/").removesuffix("/")
     if len(path) <= MOST_BYTES and _is_plain(f"/{path}/"):  # to look closely costs more than twice as much
         return path
+    path = path.removeprefix("/").removesuffix("/")
     if _UNFIT.search(path):
         hint = RAW_KEYS if path else None
         raise InvalidPathError(f"{path!r} cannot be a path: {_fault(path)}", hint=hint, path=path)

@@ -209,6 +209,16 @@ def test_who_has_said_close_has_said_it(lines: list[str], connections: int) -> N
     assert engine_info()["connections"] - before == connections
 
 
+@pytest.mark.parametrize("letter", [0, 1, 8, 9, 31, 32, 126, 127, 128, 255])
+def test_a_control_character_is_seen_wherever_it_stands(letter: int) -> None:
+    for length in range(1, 20, 3):
+        for at in range(length):
+            value = b"a" * at + bytes([letter]) + b"\xff" * (length - at - 1)
+            body, reply = ask(sends(OK + FIVE + b"X:" + value + b"\r\n\r\nhello"))
+            allowed = letter == 9 or (letter >= 32 and letter != 127)
+            assert (reply.error is None and body == b"hello") == allowed, value
+
+
 def test_fields_are_the_same_however_their_lines_end() -> None:
     lines = head("Content-Length: 2", "X-A: 1", "X-B:  two ", "x-a:3")
     for reply in (lines, lines.replace(b"\r\n", b"\n")):
