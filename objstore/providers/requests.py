@@ -204,7 +204,7 @@ class Requests:
     def look_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
         """Begin to read what is known about many objects by GETs."""
         yield from self.service.refresh()
-        shape, tail = self._plain_reads["GET"]
+        shape, tail = self._reading("GET", ANY)
         exchange = LookMany(self.service, shape, keys, self.meta, self.look, most_in_flight)
         for key in keys:
             exchange.add(self.path(key) + tail, FIRST_BYTE)

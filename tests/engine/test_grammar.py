@@ -189,7 +189,8 @@ def test_what_the_grammar_allows_is_read(name: str) -> None:
 
 @pytest.mark.parametrize("lines", [[], ["Content-Length: 5"], ["Content-Length: 0"]])
 def test_a_204_has_no_body_whatever_it_says(lines: list[str]) -> None:
-    assert ask(sends(head(*lines, status="204 No Content")))[0] == b""
+    body, reply = ask(sends(head(*lines, status="204 No Content")))
+    assert (body, reply.status, reply.error) == (None, 204, None)  # read, and not the object that a GET asks for
 
 
 @pytest.mark.parametrize(
