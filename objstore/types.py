@@ -250,6 +250,7 @@ class S3Keywords(TypedDict, total=False):
     endpoint: str
     endpoint_url_s3: str
     endpoint_url_sts: str
+    ignore_configured_endpoint_urls: bool | str
     imdsv1_fallback: bool | str
     metadata_endpoint: str
     region: str
@@ -257,7 +258,9 @@ class S3Keywords(TypedDict, total=False):
     response_checksum_validation: Literal["when_supported", "when_required"] | str
     role_arn: str
     role_session_name: str
+    s3_disable_multiregion_access_points: bool | str
     s3_express: bool | str
+    s3_use_arn_region: bool | str
     secret_access_key: str
     server_side_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse", "sse-c"] | str
     session_token: str
@@ -266,6 +269,9 @@ class S3Keywords(TypedDict, total=False):
     sse_customer_key_base64: str
     sse_kms_key_id: str
     unsigned_payload: bool | str
+    use_accelerate_endpoint: bool | str
+    use_dualstack_endpoint: bool | str
+    use_fips_endpoint: bool | str
     virtual_hosted_style_request: bool | str
     web_identity_token_file: str
 

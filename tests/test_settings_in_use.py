@@ -60,6 +60,8 @@ BESIDE: dict[str, dict[str, object]] = {
     "client_id": {"client_secret": "s", "tenant_id": "t"},
     "client_secret": {"client_id": "c", "tenant_id": "t"},
     "emulator_url": {"use_emulator": True},
+    "s3_disable_multiregion_access_points": {"bucket": "arn:aws:s3::123456789012:accesspoint/a.mrap"},
+    "s3_use_arn_region": {"bucket": "arn:aws:s3:us-east-2:123456789012:accesspoint/a", "region": "us-east-1"},
     "secret_access_key": {"access_key_id": "k"},
     "session_token": {"access_key_id": "k", "secret_access_key": "s"},
     "skip_signature": {"access_key_id": "k", "secret_access_key": "s", "bearer_token": "t", "token": "t"},
