@@ -348,3 +348,17 @@ def test_other_services_name_buckets_as_they_like(bucket: str) -> None:
     assert path.count("/") == 2
     assert path.isascii()
     assert "?" not in path
+
+
+HOSTS = st.tuples(st.one_of(st.sampled_from(["bucket", "a.dotted.bucket"]), ARNS), st.sampled_from(PLACES), FLAGS)
+
+
+@settings(max_examples=200, deadline=None)
+@given(HOSTS)
+def test_an_address_as_a_url_names_the_same_store(case: tuple[str, str, dict[str, bool]]) -> None:
+    bucket, region, flags = case
+    address = located({"Bucket": bucket, "Region": region, **flags})
+    if address is None or region in ("aws-global", "snow"):
+        return
+    store = S3Store.from_url(f"{address.origin}{address.base}/prefix", **KEYS)
+    assert address_of(store) == (address.origin, f"{address.base}/key")
