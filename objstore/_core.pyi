@@ -153,7 +153,10 @@ def open_beneath(root: int, path: bytes, flags: int) -> int: ...
 def rename_new(from_folder: int, source: bytes, to_folder: int, target: bytes) -> None: ...
 
 class Signer:
-    headers: tuple[bytes, ...]
+    @property
+    def headers(self) -> tuple[bytes, ...]: ...
+    @property
+    def query(self) -> bytes: ...
     def __init__(
         self,
         *,
@@ -164,7 +167,22 @@ class Signer:
         authorization: bytes,
         headers: Iterable[bytes],
     ) -> None: ...
-    def signature(self, target: bytes) -> bytes: ...
+    @staticmethod
+    def shared_key(
+        *,
+        before_length: bytes,
+        before_if_match: bytes,
+        before_range: bytes,
+        resource: bytes,
+        key: bytes,
+        authorization: bytes,
+        headers: Iterable[bytes],
+    ) -> Signer: ...
+    @staticmethod
+    def unsigned(*, headers: Iterable[bytes] = (), query: bytes = b"") -> Signer: ...
+    def signature(
+        self, target: bytes, body_length: int = -1, range: bytes | None = None, if_match: bytes | None = None
+    ) -> bytes: ...
     def authorization_line(self, target: bytes) -> bytes: ...
 
 class ClientSettings:

@@ -48,6 +48,7 @@ __all__ = [
     "BackoffConfig",
     "Buffer",
     "ClientConfig",
+    "CredentialInfo",
     "GCSConfig",
     "GCSCredential",
     "GCSCredentialProvider",
@@ -253,6 +254,7 @@ class S3Keywords(TypedDict, total=False):
     ignore_configured_endpoint_urls: bool | str
     imdsv1_fallback: bool | str
     metadata_endpoint: str
+    profile: str
     region: str
     request_payer: bool | str
     response_checksum_validation: Literal["when_supported", "when_required"] | str
@@ -288,6 +290,13 @@ class S3Credential(TypedDict):
     access_key_id: str
     secret_access_key: str
     token: NotRequired[str | None]
+    expires_at: datetime | None
+
+
+class CredentialInfo(TypedDict):
+    """Where a store's credential came from, and when it ends; ``None`` for never, or for none yet."""
+
+    source: str
     expires_at: datetime | None
 
 
@@ -337,9 +346,14 @@ class AzureKeywords(TypedDict, total=False):
 
     account_key: str
     account_name: str
+    api_version: str
     authority_host: str
+    client_certificate_password: str
+    client_certificate_path: str | PathLike[str]
     client_id: str
     client_secret: str
+    client_send_certificate_chain: bool | str
+    connection_string: str
     credential_type: str
     disable_tagging: bool | str
     emulator_url: str

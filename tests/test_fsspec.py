@@ -305,7 +305,7 @@ def test_paths(protocol: str, url: str, path: str, split: tuple[str, str] | None
 
 
 def test_the_url_of_another_service_is_refused(fs: FsspecStore) -> None:
-    with pytest.raises(ValueError, match="'s3://bucket/x' is no URL of 'memory'"):
+    with pytest.raises(ValueError, match=r"Expected protocol to be memory\. Got s3: give a URL of"):
         fs.cat_file("s3://bucket/x")
 
 
@@ -395,7 +395,7 @@ def test_options_of_s3fs() -> None:
 @pytest.mark.parametrize(
     ("given", "named"),
     [
-        ({"profile": "x"}, "profile"),
+        ({"session": "x"}, "session"),
         ({"version_aware": True}, "version_aware"),
         ({"client_kwargs": {"api_version": "x"}}, "client_kwargs"),
         ({"client_kwargs": "x"}, "client_kwargs"),
@@ -416,6 +416,7 @@ def test_unknown_settings() -> None:
         FsspecStore("s3", acess_key_id="x")
     with pytest.raises(UnknownConfigurationKeyError, match="'timeout'"):
         FsspecStore("s3", client_options={"time_out": 3})
+    assert FsspecStore("s3", profile="p")._given.settings == {"profile": "p"}
     for protocol in ("memory", "file", "https"):
         with pytest.raises(ConfigurationError, match="region"):
             FsspecStore(protocol, region="x")

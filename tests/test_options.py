@@ -135,7 +135,9 @@ def test_variables_of_other_programs(table: Table, variable: str, value: str, na
 def test_no_secret_of_any_store_is_shown(table: Table) -> None:
     secrets = {option.name for option in (*table.options, *CLIENT_OPTIONS) if option.secret}
     for option in table.options:
-        looks_secret = option.name.endswith(("_secret", "_token", "_key", "token", "secret_access_key", "base64"))
+        looks_secret = option.name.endswith(
+            ("_secret", "_token", "_key", "token", "secret_access_key", "base64", "_password", "connection_string")
+        )
         assert looks_secret is (option.name in secrets), option.name
     for name in secrets - {"default_headers"}:
         with pytest.raises(ConfigurationError) as caught:

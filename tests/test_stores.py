@@ -13,20 +13,20 @@ from typing import Any
 
 import pytest
 
-import objstore
 from objstore.credentials import azure as azure_credentials
 from objstore.credentials import google as google_credentials
 from objstore.credentials.azure import AccountKey, SharedAccess
-from objstore.credentials.google import AuthorizedUser, ServiceAccount
+from objstore.credentials.bearer import Bearer
+from objstore.credentials.storage_account import StorageAccount
 from objstore.credentials.token import AccessToken
 from objstore.exceptions import (
     ConfigurationError,
-    NotSupportedError,
     UnauthenticatedError,
     UnknownConfigurationKeyError,
 )
 from objstore.providers.cloud.azure import EMULATOR_KEY
-from objstore.providers.cloud.settings_only import SettingsOnly
+from objstore.providers.cloud.azure_container import Container
+from objstore.providers.cloud.gcs_bucket import GoogleBucket
 from objstore.store import AzureStore, GCSStore, MemoryStore, S3Store, Store
 
 ACCOUNT_KEY = "cGxhbnRlZA=="
@@ -45,6 +45,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("AZURE_", "GOOGLE_")) or name in ("SERVICE_ACCOUNT", "STORAGE_EMULATOR_HOST"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", "/nowhere")
 
 
 def never() -> Any:
@@ -59,9 +60,21 @@ def azure(**changes: Any) -> AzureStore:
     return AzureStore(**{"container_name": "c", "account_name": "a", **changes})
 
 
-def of(store: Store) -> SettingsOnly:
-    assert isinstance(store.provider, SettingsOnly)
+def cloud(store: Store) -> Container | GoogleBucket:
+    assert isinstance(store.provider, Container | GoogleBucket)
     return store.provider
+
+
+def known(store: Store) -> tuple[str, object]:
+    """Return where the credential of a store comes from, and what is known of it."""
+    identity = cloud(store).service.identity
+    assert isinstance(identity, StorageAccount | Bearer)
+    return identity.credentials.source, identity.credentials.current
+
+
+def made_of(store: Store) -> object:
+    """Return what a store is made of, to be compared and shown."""
+    return cloud(store).service.origin, cloud(store).base, known(store)
 
 
 # --- values
@@ -97,13 +110,13 @@ def test_a_store_is_equal_to_its_copies(make: Callable[[], Any], carry: Callable
     assert hash(other) == hash(store)
     assert (other.prefix, other.config, other.client_options) == (store.prefix, store.config, store.client_options)
     assert other.retry_config == store.retry_config
-    assert other.provider.__dict__ == store.provider.__dict__
+    assert made_of(other) == made_of(store)
 
 
 @pytest.mark.parametrize("make", FULL)
 def test_no_store_shows_a_secret(make: Callable[[], Any]) -> None:
     store = make()
-    shown = repr(store) + str(store) + repr(store._settings) + repr(store.provider.source)
+    shown = repr(store) + str(store) + repr(store._settings) + repr(made_of(store))
     assert "planted" not in shown
     assert ACCOUNT_KEY not in shown
     assert 'prefix="p/q"' in repr(store)
@@ -134,17 +147,17 @@ def test_the_environment_is_read_and_not_shown(monkeypatch: pytest.MonkeyPatch) 
     assert GCSStore().config == AzureStore().config == {}
     assert repr(GCSStore()) == 'GCSStore(bucket="b")'
     assert repr(AzureStore()) == 'AzureStore(container_name="c", account_name="a")'
-    assert of(AzureStore()).source == ("access_key", AccountKey(ACCOUNT_KEY))
+    assert known(AzureStore()) == ("given", AccountKey(ACCOUNT_KEY))
     assert ACCOUNT_KEY.encode() not in pickle.dumps(AzureStore())
 
 
 def test_a_credential_given_by_hand_is_stronger_than_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_STORAGE_KEY", ACCOUNT_KEY)
     monkeypatch.setenv("GOOGLE_BEARER_TOKEN", "t")
-    assert of(azure()).source.name == "access_key"
-    assert of(azure(sas_token="sig=x")).source.name == "sas_token"
-    assert of(gcs()).source.name == "bearer_token"
-    assert of(gcs(service_account_key=json.dumps(USER))).source.name == "key"
+    assert known(azure()) == ("given", AccountKey(ACCOUNT_KEY))
+    assert known(azure(sas_token="sig=x")) == ("given", SharedAccess((("sig", "x"),)))
+    assert known(gcs())[0] == "given"
+    assert known(gcs(service_account_key=json.dumps(USER)))[0] == "authorized_user"
 
 
 # --- what is checked
@@ -211,7 +224,9 @@ def test_an_endpoint_with_a_user_is_refused_and_not_shown(make: Callable[[str], 
         (lambda: gcs(service_account_key="planted"), "service_account_key is not a JSON object"),
         (lambda: gcs(service_account_key="[]"), "service_account_key is not a JSON object"),
         (lambda: gcs(service_account_key="{}"), "service_account_key has no client_email"),
-        (lambda: gcs(service_account_key='{"type": "external_account"}'), "GoogleCredentialProvider()"),
+        (lambda: gcs(service_account_key='{"type": "gdch_service_account"}'), "GoogleCredentialProvider()"),
+        (lambda: gcs(service_account_key='{"type": "external_account"}'), "has no audience"),
+        (lambda: gcs(service_account_key=json.dumps(SERVICE_ACCOUNT)), "has a private_key that cannot be used"),
         (lambda: gcs(service_account_key='{"type": "authorized_user"}'), "has no client_id"),
     ],
 )
@@ -239,35 +254,35 @@ def test_a_file_that_is_not_needed_is_not_read(means: dict[str, Any], tmp_path: 
 
 @pytest.mark.parametrize("means", [{"skip_signature": True}, {"credential_provider": never}])
 def test_half_a_credential_does_no_harm_where_none_is_needed(means: dict[str, Any]) -> None:
-    assert of(azure(client_secret="x", sas_token="no signature", **means)).source.name in ("anonymous", "provider")
+    assert known(azure(client_secret="x", sas_token="no signature", **means))[1] is None
 
 
 # --- where a credential comes from
 
 
 def test_the_credential_of_a_google_store(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(json.dumps(SERVICE_ACCOUNT))
-    (tmp_path / "user").write_text(json.dumps(USER))
-    account = ServiceAccount(SERVICE_ACCOUNT["client_email"], SERVICE_ACCOUNT["private_key"], "1")
-    user = AuthorizedUser("i", "planted", "planted")
+    for name, fields in (("key", SERVICE_ACCOUNT), ("user", USER)):
+        (tmp_path / name).write_text(json.dumps(fields))
     key, adc = tmp_path / "key", tmp_path / "user"
-    assert of(gcs()).source == ("default", None)
-    assert of(gcs(application_credentials=adc)).source == ("key", user)
-    assert of(gcs(application_credentials=adc, service_account=key)).source == ("key", account)
-    assert of(gcs(application_credentials=adc, service_account_key=json.dumps(USER))).source == ("key", user)
-    assert of(gcs(service_account=key, bearer_token="t")).source == ("bearer_token", AccessToken("t"))
-    assert of(gcs(bearer_token="t", credential_provider=never)).source == ("provider", never)
-    assert of(gcs(bearer_token="t", skip_signature=True)).source == ("anonymous", None)
+    assert known(gcs())[0] == "metadata server"
+    assert known(gcs(application_credentials=adc))[0] == "authorized_user, of application_credentials"
+    assert known(gcs(application_credentials=adc, service_account=adc))[0] == "authorized_user, of service_account"
+    assert known(gcs(application_credentials=key, service_account_key=json.dumps(USER)))[0] == "authorized_user"
+    assert known(gcs(service_account=key, bearer_token="t"))[0] == "given"
+    assert known(gcs(bearer_token="t", credential_provider=never))[0] == "credential_provider"
+    assert known(gcs(bearer_token="t", skip_signature=True))[0] == "none"
 
 
 def test_the_credential_of_an_azure_store() -> None:
     client = {"client_id": "i", "tenant_id": "t"}
     signature = SharedAccess((("sv", "1"), ("sig", "a+b=")))
     sources: list[tuple[dict[str, Any], str, object]] = [
-        ({}, "managed_identity", None),
-        ({"client_id": "i"}, "managed_identity", None),
+        ({}, "default", None),
+        ({"client_id": "i"}, "default", None),
+        ({"object_id": "i"}, "managed_identity", None),
         ({"use_azure_cli": True}, "azure_cli", None),
         ({"sas_token": "?sv=1&sig=a+b%3D"}, "sas_token", signature),
+        ({**client, "client_certificate_path": "/f"}, "client_certificate", None),
         ({**client, "client_secret": "s"}, "client_secret", None),
         ({**client, "federated_token_file": "/f"}, "workload_identity", None),
         ({"account_key": ACCOUNT_KEY}, "access_key", AccountKey(ACCOUNT_KEY)),
@@ -286,12 +301,15 @@ def test_the_credential_of_an_azure_store() -> None:
     given: dict[str, Any] = {}
     for settings, name, credential in sources:  # each is stronger than the one before
         given |= settings
-        assert of(azure(**settings)).source == (name, credential)
-        assert of(azure(**given)).source == (name, credential)
-    for name, credential in (("access_key", AccountKey(ACCOUNT_KEY)), ("sas_token", signature), ("azure_cli", None)):
-        assert of(azure(**given, credential_type=name)).source == (name, credential)
-    assert of(azure(credential_type="azure_cli")).source == ("azure_cli", None)
-    assert of(azure(**given, skip_signature=True)).source == ("anonymous", None)
+        wanted = (name if credential is None else "given", credential)
+        assert known(azure(**settings)) == wanted
+        assert known(azure(**given)) == wanted
+    for name, credential in (("access_key", AccountKey(ACCOUNT_KEY)), ("sas_token", signature)):
+        assert known(azure(**given, credential_type=name)) == ("given", credential)
+    for settings in (given, {}):
+        assert known(azure(**settings, credential_type="azure_cli")) == ("azure_cli", None)
+    assert known(azure(**given, credential_type="anonymous")) == ("none", None)
+    assert known(azure(**given, skip_signature=True)) == ("none", None)
 
 
 @pytest.mark.parametrize(
@@ -302,9 +320,20 @@ def test_the_credential_of_an_azure_store() -> None:
         (lambda: gcs(base_url="http://h", client_options={"allow_http": True}), ("http://h", "/b")),
         (lambda: gcs(emulator_host="localhost:9000"), ("http://localhost:9000", "/b")),
         (lambda: gcs(emulator_host="https://h"), ("https://h", "/b")),
+        (lambda: gcs(universe_domain="cloud.example"), ("https://storage.cloud.example", "/b")),
         (lambda: gcs(service_account_key='{"disable_oauth": true, "gcs_base_url": "https://h"}'), ("https://h", "/b")),
         (lambda: azure(), ("https://a.blob.core.windows.net", "/c")),
         (lambda: azure(container_name="my space"), ("https://a.blob.core.windows.net", "/my%20space")),
+        (lambda: azure(endpoint="https://a.dfs.core.chinacloudapi.cn"), ("https://a.blob.core.chinacloudapi.cn", "/c")),
+        (
+            lambda: azure(endpoint="https://a.privatelink.dfs.core.windows.net/"),
+            ("https://a.privatelink.blob.core.windows.net", "/c"),
+        ),
+        (
+            lambda: azure(endpoint="https://onelake.dfs.fabric.microsoft.com"),
+            ("https://onelake.blob.fabric.microsoft.com", "/c"),
+        ),
+        (lambda: azure(endpoint="https://a.dfs.core.windows.net.evil"), ("https://a.dfs.core.windows.net.evil", "/c")),
         (lambda: azure(use_fabric_endpoint=True), ("https://a.blob.fabric.microsoft.com", "/c")),
         (lambda: azure(endpoint="https://h:1/x/", use_emulator=True), ("https://h:1", "/x/c")),
         (lambda: AzureStore("c", use_emulator=True), ("http://127.0.0.1:10000", "/devstoreaccount1/c")),
@@ -312,36 +341,15 @@ def test_the_credential_of_an_azure_store() -> None:
     ],
 )
 def test_the_address_of_a_store(store: Callable[[], Store], address: tuple[str, str]) -> None:
-    provider = of(store())
-    assert (provider.origin, provider.base) == address
+    made = cloud(store())
+    assert (made.service.origin, made.base.decode()) == address
 
 
 def test_emulators_need_no_credential() -> None:
     for settings in ({}, {"application_credentials": "/nowhere"}):
-        assert of(gcs(emulator_host="localhost:9000", **settings)).source == ("anonymous", None)
-    assert of(gcs(service_account_key='{"disable_oauth": true}')).source.name == "anonymous"
-    assert of(AzureStore("c", use_emulator=True)).source == ("access_key", AccountKey(EMULATOR_KEY))
-
-
-def test_what_cannot_send_says_so() -> None:
-    operations: list[Callable[[Any], Any]] = [
-        lambda store: store.get("a"),
-        lambda store: store.head("a"),
-        lambda store: store.get_many(["a"]),
-        lambda store: store.head_many(["a"]),
-        lambda store: store.put("a", b"1"),
-        lambda store: store.put_many([("a", b"1")]),
-        lambda store: store.put("a", b"1", use_multipart=True),
-        lambda store: store.delete("a"),
-        lambda store: store.copy("a", "b"),
-        lambda store: store.rename("a", "b"),
-        lambda store: store.list().collect(),
-        lambda store: objstore.sign(store, "GET", "a", timedelta(seconds=60)),
-    ]
-    for store in (gcs(), azure()):
-        for operation in operations:
-            with pytest.raises(NotSupportedError, match=f"{type(store).__name__} cannot send requests yet"):
-                operation(store)
+        assert known(gcs(emulator_host="localhost:9000", **settings))[0] == "none"
+    assert known(gcs(service_account_key='{"disable_oauth": true}'))[0] == "none"
+    assert known(AzureStore("c", use_emulator=True)) == ("given", AccountKey(EMULATOR_KEY))
 
 
 # --- what a credential provider returns
@@ -408,8 +416,6 @@ def test_credentials_do_not_show_themselves() -> None:
         AccessToken("planted", NOON),
         AccountKey("planted"),
         SharedAccess((("sig", "planted"),)),
-        ServiceAccount("me", "planted"),
-        AuthorizedUser("i", "planted", "planted"),
     ):
         assert "planted" not in repr(credential)
     assert "2026" in repr(AccessToken("planted", NOON))

@@ -39,7 +39,7 @@ def standing_in(servers: Mapping[str, str], folder: Path) -> Iterator[Proxy]:
         servers: The URL of the server, on loopback, that stands in for each host.
         folder: Where certificate and key are kept.
     """
-    certificates = _write_certificate([*servers], folder)
+    certificates = write_certificate([*servers], folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates)
 
@@ -78,7 +78,7 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
         target.shutdown(socket.SHUT_WR)
 
 
-def _write_certificate(hosts: list[str], folder: Path) -> Path:
+def write_certificate(hosts: list[str], folder: Path) -> Path:
     """Write a certificate for the hosts, signed by itself, and its key into one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stand-in")])

@@ -128,7 +128,7 @@ cdef void* _read_key(bytes pem, bytes password) except NULL:
 
 
 cdef bytes _sign_with(void* key, bytes data, bint pss):
-    cdef void* context = keys.EVP_MD_CTX_new()
+    cdef void* context
     cdef size_t size = keys.EVP_PKEY_size(key)
     cdef bytes signature = PyBytes_FromStringAndSize(NULL, size)
     cdef uint8_t* out = <uint8_t*>PyBytes_AS_STRING(signature)
@@ -136,6 +136,7 @@ cdef bytes _sign_with(void* key, bytes data, bint pss):
     cdef size_t length = PyBytes_GET_SIZE(data)
     cdef bint signed
     with nogil:
+        context = keys.EVP_MD_CTX_new()
         signed = _begin_signature(context, key, pss) and keys.EVP_DigestSign(context, out, &size, text, length) == 1
         keys.EVP_MD_CTX_free(context)
     if not signed or size != <size_t>PyBytes_GET_SIZE(signature):

@@ -140,6 +140,8 @@ cdef bint write_request(Wire* wire, Slot* slot, Item* item) noexcept nogil:
     """Write the head of an item's request, and its body where that is small; False when there is no memory."""
     cdef BatchC* batch = item.batch
     cdef Text* target = item_target(item)
+    cdef Text* query = lent_query(slot, item)
+    cdef char mark = query_mark(target)
     cdef curl.slist* lines = NULL
     cdef char length_line[64]
     wire.request_length = 0
@@ -147,7 +149,9 @@ cdef bint write_request(Wire* wire, Slot* slot, Item* item) noexcept nogil:
         return False
     if not (
         say(wire, batch.method, strlen(batch.method)) and say(wire, b" ", 1)
-        and say(wire, target.data, target.length) and say(wire, b" HTTP/1.1\r\n", 11)
+        and say(wire, target.data, target.length)
+        and (query.length == 0 or (say(wire, &mark, 1) and say(wire, query.data, query.length)))
+        and say(wire, b" HTTP/1.1\r\n", 11)
         and say_usual(wire, lines, batch.settings)
     ):
         return False

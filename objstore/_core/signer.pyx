@@ -1,10 +1,17 @@
-# AWS Signature Version 4 for requests that differ only in their target: what they share is hashed and written once, in
-# Python; what differs is done here, in the loop, without the GIL.
-# https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+# Signatures of requests that differ only in their target, range and length: what they share is written once, in Python;
+# what differs is done here, in the loop, without the GIL.
+# AWS Signature Version 4: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+# Azure's Shared Key: https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
 
 cdef enum:
     SHA256_STATE = 128          # sizeof(SHA256_CTX) is 112
-    SIGNATURE = 64              # hexadecimal digits
+    SIGNATURE = 64              # hexadecimal digits, or 44 of Base64
+    HMAC_BLOCK = 64
+
+cdef enum:                      # how a signer signs
+    NOTHING                     # it only lends lines, and a query
+    SIGV4
+    SHARED_KEY
 
 cdef struct Text:
     char* data
@@ -12,14 +19,25 @@ cdef struct Text:
 
 cdef struct SignerC:
     int references
-    Text method                 # "GET\n"
-    Text tail                   # "\n", canonical headers, signed names, payload hash
-    Text scope                  # "AWS4-HMAC-SHA256\n", date, scope, "\n"
-    Text authorization          # header line up to and with "Signature="
+    int kind
+    Text method                 # "GET\n"; of a shared key, all that comes before the length
+    Text tail                   # "\n", canonical headers, signed names, payload hash; all up to If-Match
+    Text between                # of a shared key: what is between If-Match and Range
+    Text scope                  # "AWS4-HMAC-SHA256\n", date, scope, "\n"; canonical headers and account
+    Text authorization          # header line up to the signature; empty for none
+    Text query                  # what is appended to the query of every target
     uint8_t inner[SHA256_STATE]
     uint8_t outer[SHA256_STATE]
     curl.slist* headers         # nodes and their text, one block
     int header_count
+
+
+cdef struct Request:            # what of a request is signed, beside what it shares with others
+    const char* target          # path, or path?query
+    size_t length
+    int64_t body_length         # -1 for no body
+    const char* range           # the values of headers that the engine adds, NULL where it does not
+    const char* if_match
 
 
 cdef int text_copy(Text* text, bytes source) except -1:
@@ -61,8 +79,10 @@ cdef void signer_release(SignerC* signer) noexcept nogil:
         return
     free(signer.method.data)
     free(signer.tail.data)
+    free(signer.between.data)
     free(signer.scope.data)
     free(signer.authorization.data)
+    free(signer.query.data)
     free(signer.headers)
     memset(signer, 0, sizeof(SignerC))
     free(signer)
@@ -76,46 +96,160 @@ cdef void write_hex(const uint8_t* digest, char* out) noexcept nogil:
         out[2 * i + 1] = digits[digest[i] & 15]
 
 
-cdef void signer_sign(SignerC* signer, const char* target, size_t length, char* out) noexcept nogil:
-    """Write the 64 hexadecimal digits of the signature of `target` (path, or path?query) to `out`."""
-    cdef uint8_t state[SHA256_STATE]
+cdef void write_base64(const uint8_t* digest, char* out) noexcept nogil:
+    """Write the 44 characters of 32 bytes (RFC 4648, section 4)."""
+    cdef const char* letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    cdef uint32_t three
+    cdef int i
+    for i in range(11):
+        three = digest[3 * i] << 16 | digest[3 * i + 1] << 8 | (digest[3 * i + 2] if i < 10 else 0)
+        out[4 * i] = letters[three >> 18]
+        out[4 * i + 1] = letters[three >> 12 & 63]
+        out[4 * i + 2] = letters[three >> 6 & 63]
+        out[4 * i + 3] = letters[three & 63]
+    out[43] = c"="
+
+
+cdef inline void feed_text(uint8_t* state, const char* text) noexcept nogil:
+    if text != NULL:
+        crypto.SHA256_Update(state, text, strlen(text))
+
+
+cdef inline void feed_span(uint8_t* state, Text* text) noexcept nogil:
+    crypto.SHA256_Update(state, text.data, text.length)
+
+
+cdef size_t signer_sign(SignerC* signer, Request* request, char* out) noexcept nogil:
+    """Write the signature of a request to `out`, and return its length, SIGNATURE at the most."""
     cdef uint8_t digest[32]
+    if signer.kind == NOTHING:
+        return 0
+    if signer.kind == SHARED_KEY:
+        sign_by_shared_key(signer, request, digest)
+        write_base64(digest, out)
+        return 44
+    sign_by_sigv4(signer, request, digest)
+    write_hex(digest, out)
+    return 64
+
+
+cdef void sign_by_sigv4(SignerC* signer, Request* request, uint8_t* digest) noexcept nogil:
+    cdef uint8_t state[SHA256_STATE]
     cdef char text[SIGNATURE]
-    cdef const char* query = <const char*>memchr(target, c"?", length)
-    cdef size_t path = query - target if query != NULL else length
+    cdef size_t path = path_length(request)
     crypto.SHA256_Init(state)
-    crypto.SHA256_Update(state, signer.method.data, signer.method.length)
-    crypto.SHA256_Update(state, target, path)
+    feed_span(state, &signer.method)
+    crypto.SHA256_Update(state, request.target, path)
     crypto.SHA256_Update(state, b"\n", 1)
-    if query != NULL:
-        crypto.SHA256_Update(state, query + 1, length - path - 1)
-    crypto.SHA256_Update(state, signer.tail.data, signer.tail.length)
+    if path < request.length:
+        crypto.SHA256_Update(state, request.target + path + 1, request.length - path - 1)
+    feed_span(state, &signer.tail)
     crypto.SHA256_Final(digest, state)
     write_hex(digest, text)
     memcpy(state, signer.inner, SHA256_STATE)
-    crypto.SHA256_Update(state, signer.scope.data, signer.scope.length)
+    feed_span(state, &signer.scope)
     crypto.SHA256_Update(state, text, SIGNATURE)
+    finish_hmac(signer, state, digest)
+
+
+cdef void sign_by_shared_key(SignerC* signer, Request* request, uint8_t* digest) noexcept nogil:
+    cdef uint8_t state[SHA256_STATE]
+    cdef char length[24]
+    cdef size_t path = path_length(request)
+    memcpy(state, signer.inner, SHA256_STATE)
+    feed_span(state, &signer.method)
+    if request.body_length > 0:
+        snprintf(length, sizeof(length), b"%lld", <long long>request.body_length)
+        feed_text(state, length)
+    feed_span(state, &signer.tail)
+    feed_text(state, request.if_match)
+    feed_span(state, &signer.between)
+    feed_text(state, request.range)
+    feed_span(state, &signer.scope)
+    crypto.SHA256_Update(state, request.target, path)
+    if path < request.length:
+        feed_query(state, request.target + path + 1, request.target + request.length)
+    finish_hmac(signer, state, digest)
+
+
+cdef inline size_t path_length(Request* request) noexcept nogil:
+    cdef const char* query = <const char*>memchr(request.target, c"?", request.length)
+    return query - request.target if query != NULL else request.length
+
+
+cdef void finish_hmac(SignerC* signer, uint8_t* state, uint8_t* digest) noexcept nogil:
     crypto.SHA256_Final(digest, state)
     memcpy(state, signer.outer, SHA256_STATE)
     crypto.SHA256_Update(state, digest, 32)
     crypto.SHA256_Final(digest, state)
-    write_hex(digest, out)
 
 
-cdef void hmac_pad(uint8_t* state, const uint8_t* key, uint8_t pad) noexcept nogil:
+cdef void feed_query(uint8_t* state, const char* at, const char* end) noexcept nogil:
+    """Hash a sorted query as a canonicalized resource has it: a line for each name, small, its values decoded."""
+    cdef const char* before = NULL
+    cdef size_t length = 0
+    cdef const char* stop
+    cdef const char* equals
+    while at < end:
+        stop = <const char*>memchr(at, c"&", end - at)
+        if stop == NULL:
+            stop = end
+        equals = <const char*>memchr(at, c"=", stop - at)
+        if equals == NULL:
+            equals = stop
+        if before != NULL and length == <size_t>(equals - at) and memcmp(before, at, length) == 0:
+            crypto.SHA256_Update(state, b",", 1)
+        else:
+            crypto.SHA256_Update(state, b"\n", 1)
+            feed_name(state, at, equals)
+            crypto.SHA256_Update(state, b":", 1)
+        before = at
+        length = equals - at
+        if equals < stop:
+            feed_decoded(state, equals + 1, stop)
+        at = stop + 1
+
+
+cdef void feed_name(uint8_t* state, const char* at, const char* end) noexcept nogil:
+    """Hash the name of a parameter in small letters."""
+    cdef char letter
+    while at < end:
+        letter = at[0] | 0x20 if c"A" <= at[0] <= c"Z" else at[0]
+        crypto.SHA256_Update(state, &letter, 1)
+        at += 1
+
+
+cdef void feed_decoded(uint8_t* state, const char* at, const char* end) noexcept nogil:
+    """Hash a text without its percent-encoding."""
+    cdef const char* plain
+    cdef uint8_t byte
+    while at < end:
+        plain = at
+        while at < end and not (at[0] == c"%" and end - at > 2 and hex_digit(at[1]) < 16 and hex_digit(at[2]) < 16):
+            at += 1
+        crypto.SHA256_Update(state, plain, at - plain)
+        if at < end:
+            byte = hex_digit(at[1]) << 4 | hex_digit(at[2])
+            crypto.SHA256_Update(state, &byte, 1)
+            at += 3
+
+
+cdef void hmac_pad(uint8_t* state, const uint8_t* key, Py_ssize_t length, uint8_t pad) noexcept nogil:
     """Hash the first block of HMAC, the padded key (RFC 2104)."""
-    cdef uint8_t block[64]
-    cdef int i
-    memset(block, pad, 64)
-    for i in range(32):
+    cdef uint8_t block[HMAC_BLOCK]
+    cdef Py_ssize_t i
+    memset(block, pad, HMAC_BLOCK)
+    for i in range(length):
         block[i] = key[i] ^ pad
     crypto.SHA256_Init(state)
-    crypto.SHA256_Update(state, block, 64)
-    memset(block, 0, 64)
+    crypto.SHA256_Update(state, block, HMAC_BLOCK)
+    memset(block, 0, HMAC_BLOCK)
 
 
 cdef class Signer:
     """Sign the requests of one shape: one method, one set of headers, one payload hash, any target.
+
+    This one signs as AWS does; `shared_key` as Azure does, and `unsigned` makes one that only lends what says who we are.
 
     :param method: the HTTP method.
     :param tail: canonical headers, blank line, signed header names and payload hash, joined by line feeds.
@@ -128,32 +262,66 @@ cdef class Signer:
     """
     cdef SignerC* c
     cdef readonly tuple headers
+    cdef readonly bytes query
 
-    def __cinit__(self, *, bytes method, bytes tail, bytes scope, bytes key, bytes authorization, headers):
-        if len(key) != 32:
+    def __cinit__(self, *, bytes method=b"", bytes tail=b"", bytes between=b"", bytes scope=b"", bytes key=b"",
+                  bytes authorization=b"", headers=(), bytes query=b"", int _kind=SIGV4):
+        if _kind == SIGV4 and len(key) != 32:
             raise ValueError(f"a signing key has 32 bytes, this one has {len(key)}")
+        if len(key) > HMAC_BLOCK:
+            raise ValueError(f"a key for HMAC has {HMAC_BLOCK} bytes at the most, this one has {len(key)}")
         self.c = <SignerC*>calloc(1, sizeof(SignerC))
         if self.c == NULL:
             raise MemoryError
         self.c.references = 1
-        text_copy(&self.c.method, method + b"\n")
-        text_copy(&self.c.tail, b"\n" + tail)
+        self.c.kind = _kind
+        text_copy(&self.c.method, method + b"\n" if _kind == SIGV4 else method)
+        text_copy(&self.c.tail, b"\n" + tail if _kind == SIGV4 else tail)
+        text_copy(&self.c.between, between)
         text_copy(&self.c.scope, scope)
         text_copy(&self.c.authorization, authorization)
-        hmac_pad(self.c.inner, <const uint8_t*>PyBytes_AS_STRING(key), 0x36)
-        hmac_pad(self.c.outer, <const uint8_t*>PyBytes_AS_STRING(key), 0x5C)
+        text_copy(&self.c.query, query)
+        hmac_pad(self.c.inner, <const uint8_t*>PyBytes_AS_STRING(key), len(key), 0x36)
+        hmac_pad(self.c.outer, <const uint8_t*>PyBytes_AS_STRING(key), len(key), 0x5C)
         self.headers = tuple(headers)
+        self.query = query
         self.c.headers = header_list(self.headers)
         self.c.header_count = len(self.headers)
 
     def __dealloc__(self):
         signer_release(self.c)
 
-    def signature(self, bytes target not None):
-        """Return the signature of a request for `target`, 64 hexadecimal digits."""
+    @staticmethod
+    def shared_key(*, bytes before_length, bytes before_if_match, bytes before_range, bytes resource, bytes key,
+                   bytes authorization, headers):
+        """Return a signer as Azure wants it: of its string to sign, the pieces between what differs.
+
+        :param before_length: the method, Content-Encoding and Content-Language, a line each.
+        :param before_if_match: from the end of the line of Content-Length, to an If-Match that all requests have.
+        :param before_range: from the end of the line of If-Match to the one before Range.
+        :param resource: from the end of the line of Range, to the account that stands in front of the path.
+        :param key: the account's key, 64 bytes at the most.
+        :param authorization: the Authorization header line up to the signature.
+        :param headers: the header lines that the signer lends.
+        """
+        return Signer(method=before_length, tail=before_if_match, between=before_range, scope=resource, key=key,
+                      authorization=authorization, headers=headers, _kind=SHARED_KEY)
+
+    @staticmethod
+    def unsigned(*, headers=(), bytes query=b""):
+        """Return a signer that signs nothing, and lends header lines and a query that say who we are."""
+        return Signer(headers=headers, query=query, _kind=NOTHING)
+
+    def signature(self, bytes target not None, int64_t body_length=-1, bytes range=None, bytes if_match=None):
+        """Return the signature of a request for `target`: hexadecimal digits, or Base64."""
         cdef char text[SIGNATURE]
-        signer_sign(self.c, PyBytes_AS_STRING(target), PyBytes_GET_SIZE(target), text)
-        return text[:SIGNATURE]
+        cdef Request request
+        request.target = PyBytes_AS_STRING(target)
+        request.length = PyBytes_GET_SIZE(target)
+        request.body_length = body_length
+        request.range = PyBytes_AS_STRING(range) if range is not None else NULL
+        request.if_match = PyBytes_AS_STRING(if_match) if if_match is not None else NULL
+        return text[:signer_sign(self.c, &request, text)]
 
     def authorization_line(self, bytes target not None):
         """Return the Authorization header line for `target`."""

@@ -316,22 +316,46 @@ cdef bint room_for(void** memory, size_t* capacity, size_t needed) noexcept nogi
 cdef bint write_url(Slot* slot, Item* item) noexcept nogil:
     cdef const char* origin = item_origin(item)
     cdef Text* target = item_target(item)
+    cdef Text* query = lent_query(slot, item)
     cdef size_t length = strlen(origin)
-    if not room_for(<void**>&slot.url, &slot.url_capacity, length + target.length + 1):
+    if not room_for(<void**>&slot.url, &slot.url_capacity, length + target.length + query.length + 2):
         return False
     memcpy(slot.url, origin, length)
     memcpy(slot.url + length, target.data, target.length + 1)
+    if query.length:
+        length += target.length
+        slot.url[length] = query_mark(target)
+        memcpy(slot.url + length + 1, query.data, query.length + 1)
     return True
 
 
-cdef bint write_authorization(Slot* slot, Item* item) noexcept nogil:
+cdef Text NO_QUERY = Text(b"", 0)
+
+
+cdef Text* lent_query(Slot* slot, Item* item) noexcept nogil:
+    """Return what the signer has for the query of a request, which no other server may see."""
+    return &NO_QUERY if slot.signer == NULL or is_strange(item) else &slot.signer.query
+
+
+cdef inline char query_mark(Text* target) noexcept nogil:
+    return c"?" if memchr(target.data, c"?", target.length) == NULL else c"&"
+
+
+cdef bint write_authorization(Slot* slot, Item* item, bint ranged, bint matched) noexcept nogil:
+    """Write the Authorization line of a request, which may have a Range and an If-Match of the engine's own."""
     cdef Text* begin = &slot.signer.authorization
+    cdef Text* target = item_target(item)
+    cdef Request request = Request(target.data, target.length, item.body_length, NULL, NULL)
+    cdef size_t length
     if not room_for(<void**>&slot.authorization, &slot.authorization_capacity, begin.length + SIGNATURE + 1):
         return False
+    if ranged:
+        request.range = slot.range + strlen(b"Range: ")
+    if matched:
+        request.if_match = slot.if_match + strlen(b"If-Match: ")
     memcpy(slot.authorization, begin.data, begin.length)
-    cdef Text* target = item_target(item)
-    signer_sign(slot.signer, target.data, target.length, slot.authorization + begin.length)
-    slot.authorization[begin.length + SIGNATURE] = 0
+    length = signer_sign(slot.signer, &request, slot.authorization + begin.length)
+    slot.authorization[begin.length + length] = 0
     return True
 
 
@@ -369,25 +393,28 @@ cdef bint chain_headers(Slot* slot, Item* item, curl.slist** chain) noexcept nog
     cdef curl.slist* given = rest
     cdef bint strange = is_strange(item)
     cdef SignerC* signer = NULL if strange else slot.signer
+    cdef bint ranged = item.start >= 0 or item.end >= 0 or item.kept.length
+    cdef bint matched = item.kept.length and not has_field(given, b"if-match:", 9)
     cdef int used = 0
     cdef int i, most = 4 + (signer.header_count if signer != NULL else 0) + (MOST_TRAVELLING if strange else 0)
     if not room_for(<void**>&slot.nodes, &slot.nodes_capacity, most * sizeof(curl.slist)):
         return False
-    if signer != NULL and not write_authorization(slot, item):
-        return False
     if strange:
         add_travelling(slot, &used, rest)
         rest = NULL
-    if item.start >= 0 or item.end >= 0 or item.kept.length:
+    if ranged:
         write_range(slot, item)
         add_node(slot, &used, slot.range)
-    if item.kept.length and not has_field(given, b"if-match:", 9):
+    if matched:
         snprintf(slot.if_match, sizeof(slot.if_match), b"If-Match: %s", item.kept.tag)
         add_node(slot, &used, slot.if_match)
     if item.body_length >= 0:
         add_node(slot, &used, NO_EXPECT)
-    if signer != NULL:
+    if signer != NULL and signer.authorization.length:
+        if not write_authorization(slot, item, ranged, matched):
+            return False
         add_node(slot, &used, slot.authorization)
+    if signer != NULL:
         for i in range(signer.header_count):
             add_node(slot, &used, signer.headers[i].data)
     if used:

@@ -213,7 +213,6 @@ S3_NAMES: Mapping[str, Rule] = {
     "client_kwargs": _nested(_BOTO_CLIENT),
     "config_kwargs": _nested(_BOTO_CONFIG),
     "s3_additional_kwargs": _nested(_S3_EXTRA),
-    "profile": _no(_PROVIDER),
     "session": _no(_PROVIDER),
     "version_aware": _unless((False,), "Open a version with objstore.get(..., options={'version': ...})."),
     "cache_regions": _unless((False,), "Give region=."),

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from objstore._core import Signer
 from objstore.exceptions import NotSupportedError
+from objstore.http.client import header_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
-    from objstore._core import Reply, Signer
+    from objstore._core import Reply
     from objstore.credentials.current import Credentials
     from objstore.credentials.token import AccessToken
     from objstore.http.identity import Identity
     from objstore.http.retry import Failure
     from objstore.http.shape import Shape
     from objstore.plans.effects import Plan
+    from objstore.types import CredentialInfo
 
 
 class Bearer:
@@ -40,19 +43,25 @@ class Bearer:
         return (yield from self.credentials.recover(failure))
 
     def headers(self) -> Mapping[str, str]:
-        """Return the token's header, and what else there is."""
-        token = self.credentials.current
-        return self._more if token is None else {**self._more, "Authorization": f"Bearer {token.token}"}
+        """Return what there is beside the token."""
+        return self._more
 
     def signer(self, shape: Shape, host: str, headers: Mapping[str, str]) -> Signer | None:
-        """Sign nothing."""
-        return None
+        """Return what sends the token, which may be replaced while requests are under way."""
+        token = self.credentials.current
+        if token is None:
+            return None
+        return Signer.unsigned(headers=[header_line("Authorization", f"Bearer {token.token}")])
 
     def signed_url(
         self, method: str, scheme: str, host: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta
     ) -> str:
         """Refuse: a token signs nothing."""
         raise NotSupportedError("A URL cannot be signed by an access token", hint="Give a key.")
+
+    def credential_info(self) -> CredentialInfo:
+        """Return where the credential came from, and when it ends."""
+        return self.credentials.info()
 
     def is_same_as(self, other: Identity) -> bool:
         """Tell whether the other has the same token."""

@@ -26,6 +26,10 @@ _SECOND = timedelta(seconds=1)
 LAST_MINUTE = timedelta(minutes=1)
 """How long before its end, at the most, a credential is no longer used without having asked for another one."""
 
+REST = (1.0, 2.0, 4.0)
+"""For how many seconds the error of a failed fetch is everybody's answer, the first time, the second, and from then on:
+a source that is down must not be asked by each request."""
+
 JITTER = 0.1
 """By which part of the time before its end, at the most, a credential is replaced earlier: many processes that began
 together must not ask together."""
@@ -74,12 +78,15 @@ class CredentialCache(Generic[CredentialT]):
         self._due: datetime | None = None
         self._urgent: datetime | None = None
         self._invalidated: datetime | None = None
+        self._dropped: CredentialT | None = None
+        self._failures = 0
         self._reset_flight()
         _caches.add(self)
 
     def _reset_flight(self) -> None:
         self._lock = threading.Lock()
         self._flight: Future[CredentialT | None] | None = None
+        self._failed: tuple[datetime, Future[CredentialT | None]] | None = None
 
     def current(self, now: datetime) -> CredentialT | None:
         """Return the credential, or None if there is none that is good now."""
@@ -99,6 +106,8 @@ class CredentialCache(Generic[CredentialT]):
                 credential = None
             if self._flight is not None:
                 return Decision(credential, flight=self._flight)
+            if credential is None and self._failed is not None and now < self._failed[0]:
+                return Decision(None, flight=self._failed[1])
             from concurrent.futures import Future  # with logging, it takes longer to import than this package
 
             self._flight = Future()
@@ -116,7 +125,8 @@ class CredentialCache(Generic[CredentialT]):
                 ends = now + 10 * _SECOND
             self._credential = credential
             self._ends = ends
-            self._due = self._urgent = None
+            self._due = self._urgent = self._failed = None
+            self._failures = 0
             if ends is not None:
                 life = ends - now
                 before = min(self._threshold, life / 2)
@@ -129,32 +139,38 @@ class CredentialCache(Generic[CredentialT]):
     def fail(self, error: BaseException, now: datetime) -> CredentialT | None:
         """Note that the refresh failed, and return the old credential if it is still good.
 
-        All who wait get the same credential; without one, the error. When the caller itself was stopped (cancelled,
-        interrupted), they are told to decide again.
+        All who wait get the same credential; without one, the error, as do all who come soon after. When the caller
+        itself was stopped (cancelled, interrupted), they are told to decide again.
         """
         with self._lock:
             credential = self.current(now)
             if self._ends is not None:
                 self._due = now + min(10 * _SECOND, max(_SECOND, (self._ends - now) / 2))
             flight, self._flight = self._flight, None
-        if flight is not None and (credential is not None or not isinstance(error, Exception)):
-            flight.set_result(credential)
-        elif flight is not None:
+            refused = credential is None and isinstance(error, Exception)
+            if flight is not None and refused:
+                rest = REST[min(self._failures, len(REST) - 1)] * _SECOND
+                self._failed = (now + rest, flight)
+                self._failures += 1
+        if flight is not None and refused:
             flight.set_exception(error)
+        elif flight is not None:
+            flight.set_result(credential)
         return credential
 
     def invalidate(self, used: CredentialT, now: datetime) -> bool:
         """Drop a credential that the service refused, and return whether it is worth asking again with another one.
 
         A credential is dropped at most once in ten seconds, so that a service that refuses everybody does not make
-        every request ask.
+        every request ask. Until then, what is refused was most likely signed by the one before: many requests are under
+        way when a credential ends.
         """
         with self._lock:
             if self._credential != used:
                 return True
             if self._invalidated is not None and now - self._invalidated < 10 * _SECOND:
-                return False
-            self._credential = None
+                return self._credential != self._dropped
+            self._dropped, self._credential = self._credential, None
             self._invalidated = now
             return True
 

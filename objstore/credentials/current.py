@@ -6,19 +6,23 @@ nobody waits for one while the old credential is good for a while.
 
 from __future__ import annotations
 
+import os
+import random
+import sys
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from objstore.credentials.cache import CredentialCache, CredentialT
 from objstore.exceptions import BaseError, UnauthenticatedError
-from objstore.plans.effects import Beside, Call, Plan, Wait
+from objstore.plans.effects import Beside, Call, Plan, Sleep, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from objstore.credentials.cache import Expiring
     from objstore.http.retry import Failure
+    from objstore.types import CredentialInfo
 
 FetchedT = TypeVar("FetchedT", bound="Expiring", covariant=True)
 
@@ -54,11 +58,17 @@ class Credentials(Generic[CredentialT]):
         self.current = current
         self._source = source
         self._cache = None if source is None else CredentialCache[CredentialT](source.refresh_threshold)
+        if self._cache is not None and current is not None:
+            self._cache.store(current, datetime.now(UTC))
 
     @property
     def source(self) -> str:
         """What the source is called."""
         return self._source.name if self._source is not None else "given" if self.current is not None else "none"
+
+    def info(self) -> CredentialInfo:
+        """Return where the credential of now came from, and when it ends."""
+        return {"source": self.source, "expires_at": None if self.current is None else self.current.expires_at}
 
     def refresh(self) -> Plan[bool]:
         """Have a credential that is good for a while; tell whether it is another one than before."""
@@ -118,6 +128,17 @@ class Provided(Generic[CredentialT]):
                 hint="Call it by itself to see why.",
             ) from error
         return self._read(answer)
+
+
+def spread() -> Plan[None]:
+    """Wait for a part of a second before the first fetch of a worker of multiprocessing: all of them begin together."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None and os.getpid() not in _spread:
+        _spread.add(os.getpid())
+        yield Sleep(random.random())
+
+
+_spread: set[int] = set()
 
 
 def _fetch(source: Source[CredentialT], cache: CredentialCache[CredentialT]) -> Plan[None]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from objstore.http.retry import Failure
     from objstore.http.shape import Shape
     from objstore.plans.effects import Plan
+    from objstore.types import CredentialInfo
 
 
 class SigV4:
@@ -91,6 +92,10 @@ class SigV4:
             expires=int(expires_in.total_seconds()),
             headers={},
         )
+
+    def credential_info(self) -> CredentialInfo:
+        """Return where the credential came from, and when it ends."""
+        return self.credentials.info()
 
     def is_same_as(self, other: Identity) -> bool:
         """Tell whether the other has the same key, for the same region and service."""

@@ -27,11 +27,13 @@ class Dialect:
         version_header: The reply header with an object's version.
         version_query: The query parameter that asks for one.
         storage_class: The header of the storage class.
+        written: The headers that set reserved attributes, where they are not those that tell them.
         tags: The request header with tags, form-encoded.
         copy_source: The request header of a copy.
         source_headers: What a copy calls the headers that a read of its source would have.
         request_id: The reply header that identifies a request in the service's logs.
         region: The reply header that names the region of the bucket.
+        error_code: The reply header with an error's code, for replies that have no document.
         codes: What the service's error codes mean, where the status does not say enough.
         statuses: What a status means in reply to a method, where that is not what it usually means.
         hints: What to do about an error code, or a status where there is none.
@@ -45,11 +47,13 @@ class Dialect:
     version_header: str = ""
     version_query: str = ""
     storage_class: str = ""
+    written: Mapping[str, str] = field(default_factory=dict)
     tags: str = ""
     copy_source: str = ""
     source_headers: Mapping[str, str] = field(default_factory=dict)
     request_id: str = ""
     region: str = ""
+    error_code: str = ""
     codes: Mapping[str, Row] = field(default_factory=dict)
     statuses: Mapping[tuple[str, int], Row] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)

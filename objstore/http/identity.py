@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from objstore.http.retry import Failure
     from objstore.http.shape import Shape
     from objstore.plans.effects import Plan
+    from objstore.types import CredentialInfo
 
 
 class Identity(Protocol):
@@ -35,6 +36,9 @@ class Identity(Protocol):
         self, method: str, scheme: str, host: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta
     ) -> str:
         """Return a URL that carries its own signature, by the credential of now."""
+
+    def credential_info(self) -> CredentialInfo:
+        """Return where the credential came from, and when it ends."""
 
     def is_same_as(self, other: Identity) -> bool:
         """Tell whether another store's requests are known to be by the same account."""
@@ -76,6 +80,10 @@ class Authorization:
     ) -> str:
         """Refuse: the header is all that the server knows."""
         raise NotSupportedError("An HTTP server has no signed URLs", hint="Sign with a cloud service's store.")
+
+    def credential_info(self) -> CredentialInfo:
+        """Return that it was given."""
+        return {"source": "none" if self._value is None else "given", "expires_at": None}
 
     def is_same_as(self, other: Identity) -> bool:
         """Tell whether the other has the same header."""

@@ -160,7 +160,7 @@ def understand(reply: Reply, codes: Mapping[str, Row], code: str | None, message
     """
     if reply.error is not None:
         return Failure(_by_curl_code(reply), None, reply.error)
-    row = codes.get(code or "", _by_status(reply.status))
+    row = codes.get(code or "", by_status(reply.status))
     return Failure(row, code, message, _retry_after(reply), parse_http_date(reply.headers.get("date", "")))
 
 
@@ -172,7 +172,8 @@ def _by_curl_code(reply: Reply) -> Row:
     return CURL_ROWS.get(reply.curl_code, UNKNOWN)
 
 
-def _by_status(status: int) -> Row:
+def by_status(status: int) -> Row:
+    """Return what a status means, whatever the request."""
     if status < 300:
         return CONTRADICTED
     other = REDIRECTED if status < 400 else REFUSED if status < 500 else FAILED

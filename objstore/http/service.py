@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from objstore.exceptions import BaseError, CorruptResponseError
 from objstore.http.client import header_lines
 from objstore.http.retry import STATUS_ROWS, Failure, Policy, understand
-from objstore.http.xml import parse
+from objstore.http.words import Words, read_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from objstore._core import ClientSettings, Reply, Signer
+    from objstore.exceptions import BaseError
     from objstore.http.dialect import Dialect
     from objstore.http.identity import Identity
     from objstore.http.shape import Shape
@@ -142,7 +142,7 @@ class Service:
 
     def understand(self, reply: Reply, method: str) -> Failure:
         """Say what a failed reply means."""
-        code, message, region = self._words(reply) if reply.error is None else (None, "", None)
+        code, message, region = self._words(reply)
         failure = understand(reply, self.dialect.codes, code, message)
         region = region_in(reply.headers.get(self.dialect.region)) or region_in(region)
         if region is not None and reply.status in ELSEWHERE and failure.row.again in ("never", "region"):
@@ -158,13 +158,12 @@ class Service:
             return False
         return self.understand(reply, method).row is STATUS_ROWS[reply.status]
 
-    def _words(self, reply: Reply) -> tuple[str | None, str, str | None]:
-        """Return the service's error code, its message, and the region that it names, where the body has them."""
-        try:
-            document = parse(bytes(reply.body), "Error")
-        except CorruptResponseError:
-            return None, "", None
-        return document.find_text("Code") or None, document.find_text("Message"), document.find_text("Region") or None
+    def _words(self, reply: Reply) -> Words:
+        """Return what the service says of an error: in a document, or in a header where there is none."""
+        if reply.error is not None:
+            return Words()
+        words = read_words(bytes(reply.body))
+        return words if words.code else words._replace(code=reply.headers.get(self.dialect.error_code))
 
     def path(self, key: str) -> str:
         """Return the path of a key, as the caller gave it."""

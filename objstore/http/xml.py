@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from urllib.parse import unquote
 from xml.parsers import expat
 
 from objstore.exceptions import CorruptResponseError, InvalidPathError
@@ -61,21 +62,25 @@ class _Builder:
     def __init__(self, roots: tuple[str, ...]) -> None:
         self.roots = roots
         self.open: list[tuple[list[str], list[Element]]] = [([], [])]
+        self.encoded = False
 
-    def start(self, tag: str, attributes: object) -> None:
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
         depth = len(self.open)
         if depth == 1 and _local(tag) not in self.roots:
             raise _RefusedError("it has another root element")
         if depth > _MAX_DEPTH:
             raise _RefusedError(f"its elements are nested more than {_MAX_DEPTH} deep")
         self.open.append(([], []))
+        self.encoded = attributes.get("Encoded") == "true"  # Azure's, for names that no document can hold
 
     def text(self, text: str) -> None:
         self.open[-1][0].append(text)
 
     def end(self, tag: str) -> None:
         texts, children = self.open.pop()
-        self.open[-1][1].append(Element(_local(tag), "".join(texts), children))
+        text = "".join(texts)
+        self.open[-1][1].append(Element(_local(tag), unquote(text) if self.encoded else text, children))
+        self.encoded = False
 
     def refuse_document_type(self, *declaration: object) -> None:
         raise _RefusedError("it declares a document type")

@@ -71,13 +71,16 @@ class HeadMany(Exchange):
 
     def ask_again(self) -> Plan[list[ObjectMeta | None]]:
         """Return what HEAD told of each object, and what it did not tell, asked by GET."""
-        metas = [self._told(index) for index in range(self.total)]
-        for index, meta in enumerate(metas):
-            if meta is None and index not in self.errors:
-                try:
-                    metas[index] = (yield from self._look(self._keys[index], ANY)).meta
-                except BaseError as error:
-                    self.errors[index] = error
+        metas: list[ObjectMeta | None] = []
+        for index in range(self.total):
+            meta = None
+            try:
+                meta = self._told(index)
+                if meta is None and index not in self.errors:
+                    meta = (yield from self._look(self._keys[index], ANY)).meta
+            except BaseError as error:
+                self.errors[index] = error
+            metas.append(meta)
         return metas
 
     def _told(self, index: int) -> ObjectMeta | None:

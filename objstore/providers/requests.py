@@ -33,12 +33,12 @@ from objstore.providers.preconditions import matches
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from objstore.http.service import Service
     from objstore.interface.provider import Fetch
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta, PutResult
+    from objstore.types import CredentialInfo, ObjectMeta, PutResult
 
 ADDED_AT_ONCE = 4096
 """How many reads are added before the first are sent: of more, the rest is added while those are under way."""
@@ -61,6 +61,7 @@ class Requests:
 
     lists_from_anywhere = False
     has_outer_slashes = False
+    one_version: Callable[..., OneVersion] = OneVersion
 
     def __init__(
         self,
@@ -82,12 +83,16 @@ class Requests:
         self.write_headers = dict(write_headers or {})
         self._query = query
         self._tagging = tagging
-        self._plain_reads = {method: self._reading(method, Conditions()) for method in ("GET", "HEAD")}
+        self._plain_reads: dict[str, tuple[Shape, bytes]] = {}
 
     @property
     def latency(self) -> float:
         """How long a reply has lately taken to begin, in seconds."""
         return self.service.latency
+
+    def credential_info(self) -> CredentialInfo:
+        """Return where the credential came from, and when it ends."""
+        return self.service.identity.credential_info()
 
     # --- reading
 
@@ -136,7 +141,7 @@ class Requests:
     def _check_match(self, key: str, reply: Reply, conditions: Conditions) -> None:
         """Raise if a reply is not of the version that is meant, as a server that takes conditions would have said."""
         wanted = conditions.if_match
-        if wanted is not None and not matches(reply.headers.get("etag"), wanted):
+        if wanted is not None and not matches(self.meta(key, reply, -1)["e_tag"], wanted):
             path = self.service.path(key)
             raise PreconditionError(f"{key!r} is not what was expected", store=self.service.dialect.store, path=path)
 
@@ -171,7 +176,7 @@ class Requests:
     ) -> Exchange:
         """Return the requests of many reads, whose replies are compared where they are to be of one version."""
         if reads.one_object and (len(reads.keys) > 1 or conditions.expected is not None):
-            return OneVersion(
+            return self.one_version(
                 self.service,
                 shape,
                 reads,
@@ -216,8 +221,14 @@ class Requests:
 
     def _reading(self, method: str, conditions: Conditions) -> tuple[Shape, bytes]:
         """Return the shape of requests that read, and the query of their targets."""
-        if conditions is ANY:
-            return self._plain_reads[method]
+        if conditions is not ANY:
+            return self._conditional(method, conditions)
+        if method not in self._plain_reads:
+            self._plain_reads[method] = self._conditional(method, ANY)
+        return self._plain_reads[method]
+
+    def _conditional(self, method: str, conditions: Conditions) -> tuple[Shape, bytes]:
+        """Return the same, made anew."""
         version = [(self.service.dialect.version_query, conditions.version)] if conditions.version else []
         shape = Shape(method, {**self.read_headers, **self._more_headers[method], **read_headers(conditions)})
         return shape if self.service.takes_if_match else unconditional(shape), self._tail(version)
@@ -253,9 +264,12 @@ class Requests:
         """Write one object in one request."""
         exchange = yield from self.put_many([(key, source)], options, most_in_flight=1)
         yield from exchange.finish()
-        reply = exchange.reply()
+        exchange.reply()
         source.check()
-        return self.put_result(reply)
+        (result,) = exchange.results()
+        if result is None:
+            raise exchange.errors[0]
+        return result
 
     def put_many(
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
@@ -285,10 +299,15 @@ class Requests:
         for name, value in options.attributes.items():
             if not value.isascii():
                 raise ValueError(f"the attribute {name!r} = {value!r} is not ASCII, and services mangle it: encode it")
-            headers[self._header(name) if name in RESERVED else dialect.metadata + name] = value
-        if options.tags and self._tagging:
-            headers[dialect.tags] = urlencode(options.tags, quote_via=quote)
-        return headers
+            set_by = dialect.written.get(name) or self._header(name)
+            headers[set_by if name in RESERVED else dialect.metadata + name] = value
+        return {**headers, **self.tag_headers(options)}
+
+    def tag_headers(self, options: WriteOptions) -> dict[str, str]:
+        """Return the header with the tags of what is written, where there are some."""
+        if not (options.tags and self._tagging):
+            return {}
+        return {self.service.dialect.tags: urlencode(options.tags, quote_via=quote)}
 
     def shape_with(self, headers: Mapping[str, str], source: Source) -> Shape:
         """Return the shape of a PUT with a body: what of the body is signed, and what tells its checksum."""

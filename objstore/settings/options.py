@@ -52,7 +52,6 @@ class Option:
             from a weaker source is left out (a key of the environment, beside a credential given by hand).
         unsupported: What to do instead, where this version does not do what the setting asks for: `refuse_unsupported`
             lets no value pass but the default.
-        for_credential: Whether it says where a credential comes from.
     """
 
     name: str
@@ -64,7 +63,6 @@ class Option:
     secret: bool = False
     yields_to: tuple[str, ...] = ()
     unsupported: str = ""
-    for_credential: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -305,24 +303,19 @@ def _once(settings: Iterable[_Given]) -> dict[str, _Given]:
     return found
 
 
-def refuse_unsupported(table: Table, settings: Settings, *, has_credential: bool) -> None:
+def refuse_unsupported(table: Table, settings: Settings) -> None:
     """Raise if a setting, wherever it comes from, asks for what this version does not do.
-
-    What the environment says of where a credential comes from is set for a whole machine, for programs of all kinds. It
-    counts where nothing else says who we are; beside a credential it asks for nothing, and is passed over.
 
     Args:
         table: The settings there are.
         settings: What was given, and what the environment says.
-        has_credential: Whether a key, a provider of credentials or the wish to have none says who we are.
 
     Raises:
         NotSupportedError: There is such a setting.
     """
     given = settings.config.keys() | settings.client_options.keys()
     for option in (*table.options, *CLIENT_OPTIONS):
-        passed_over = option.for_credential and has_credential and option.name not in given
-        if option.unsupported and settings[option.name] != option.default and not passed_over:
+        if option.unsupported and settings[option.name] != option.default:
             source = "" if option.name in given else ", which the environment sets"
             raise NotSupportedError(
                 f"{table.store} does not support the setting {option.name} yet{source}", hint=option.unsupported

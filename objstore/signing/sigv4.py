@@ -114,6 +114,35 @@ def signer(
     return scope.signer(method, tail, authorization, [_line(name, value) for name, value in signed.items()])
 
 
+def authorization(
+    method: str,
+    target: str,
+    headers: Mapping[str, str],
+    *,
+    payload_hash: str,
+    credential: Credential,
+    region: str,
+    service: str,
+    now: datetime,
+) -> str:
+    """Return the Authorization header of a request of which every header is signed.
+
+    Args:
+        method: The HTTP method.
+        target: Path and query in canonical form.
+        headers: The headers, ``host`` and ``x-amz-date`` among them.
+        payload_hash: The SHA-256 of the body in hexadecimal digits.
+        credential: The key to sign with.
+        region: The region of the service.
+        service: The name of the service in the credential scope.
+        now: The time of the signature, aware.
+    """
+    scope = _Scope(credential, _amz_date(now), region, service)
+    names, tail = _canonical_tail(_lower(headers), payload_hash)
+    signature = scope.signer(method, tail).signature(target.encode()).decode()
+    return f"{_ALGORITHM} Credential={scope.identity()}, SignedHeaders={names}, Signature={signature}"
+
+
 def presign(
     method: str,
     scheme: str,

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from objstore.operations import functions
-    from objstore.providers.cloud.kind import BucketKind
+    from objstore.providers.cloud.kind import BucketKind, CloudProvider
     from objstore.settings.options import RetryOptions, Settings
-    from objstore.types import RetryConfig
+    from objstore.types import CredentialInfo, RetryConfig
 
 StoreT = TypeVar("StoreT", bound="Store")
 CredentialProviderT = TypeVar("CredentialProviderT")
@@ -137,6 +137,8 @@ class RemoteStore(LastingStore):
 class BucketStore(RemoteStore, Generic[CredentialProviderT]):
     """What the stores of cloud services have in common: how they are set and shown."""
 
+    provider: CloudProvider
+
     @staticmethod
     def _kind() -> BucketKind:
         """Return what describes the service."""
@@ -165,8 +167,7 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
             provider=getattr(credential_provider, "config", None),
             environment=os.environ,
         )
-        has_credential = credential_provider is not None or any(map(self._settings.__getitem__, kind.credentials))
-        refuse_unsupported(kind.table, self._settings, has_credential=has_credential)
+        refuse_unsupported(kind.table, self._settings)
         self._retry = RetryOptions.from_config(retry_config or {})
         self._credential_provider = credential_provider
         self._keys = Keys(prefix, raw=raw_keys)
@@ -212,6 +213,13 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
     def credential_provider(self) -> CredentialProviderT | None:
         """The function that returns credentials."""
         return cast("CredentialProviderT | None", self._credential_provider)
+
+    def credential_info(self) -> CredentialInfo:
+        """Return where the credential of now came from, and when it ends; never the credential.
+
+        Until the first request, a credential that has to be looked for has no end yet.
+        """
+        return self.provider.credential_info()
 
     def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]:
         """Return the arguments that make an equal store."""

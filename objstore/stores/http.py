@@ -65,7 +65,7 @@ class HTTPStore(RemoteStore):
             "bearer_token": bearer_token,
         }
         self._settings = parse(HTTP_TABLE, keywords=keywords, client_options=client_options)
-        refuse_unsupported(HTTP_TABLE, self._settings, has_credential=True)
+        refuse_unsupported(HTTP_TABLE, self._settings)
         self._retry = RetryOptions.from_config(retry_config or {})
         self.provider: WebDav = open_http(self._settings, self._retry, USER_AGENT)
 

@@ -18,11 +18,11 @@ from typing import Any, Literal, TypeAlias
 import pytest
 
 from objstore.operations.results import PART
-from objstore.store import HTTPStore, LocalStore, MemoryStore, S3Store, Store
-from tests.conftest import S3_SERVERS, WEBDAV_SERVERS
-from tests.servers import S3Server, WebDavServer
+from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store, Store
+from tests.conftest import AZURE_SERVERS, GOOGLE_SERVERS, S3_SERVERS, WEBDAV_SERVERS
+from tests.servers import AzureServer, GoogleServer, S3Server, WebDavServer
 
-Server: TypeAlias = S3Server | WebDavServer | Path | None
+Server: TypeAlias = S3Server | AzureServer | GoogleServer | WebDavServer | Path | None
 """Where a store is: on a server, in a directory of local files, or in memory (None)."""
 
 NO_BUCKET = {
@@ -38,6 +38,25 @@ NO_BUCKET = {
 }
 
 CANNOT = {
+    "azurite": {
+        "an end to signed URLs": "what the key of an account signs may be good for years",
+        "backslashes": "Azure takes a backslash for a slash: such keys are refused",
+        "conditions on what is gone": "Azurite answers a read with If-Match by 412 where there is nothing",
+        "ETags that count parts": "the ETags of Azure do not tell of how many parts an object is",
+        "dashes in the names of metadata": "Azure takes letters, digits and underscores alone",
+        "listings of what no document can hold": "Azurite fails to list keys with control characters",
+        "ranges that begin at the end": "Azurite answers a range that begins behind the last byte by 206",
+        "versions": "Azurite keeps no versions",
+    },
+    "fakegcs": {
+        "conditions of reads": "fake-gcs-server ignores every condition of a read",
+        "copies that replace nothing": "fake-gcs-server ignores every condition of a rewrite",
+        "ETags that count parts": "ETags are generations",
+        "signed URLs": "there is no key to sign with",
+        "tags": "Google Cloud Storage has no tags",
+        "uploads by many hands": "fake-gcs-server has no uploads in parts",
+        "the end of an empty object": "fake-gcs-server sends an impossible Content-Range for it",
+    },
     "local": {
         "raw keys": "files have no such names",
         "signed URLs": "local files have no URLs",
@@ -68,6 +87,7 @@ CANNOT = {
     },
     "rclone": {
         "conditions": "rclone ignores If-Match, If-None-Match and the like",
+        "conditions of reads": "rclone ignores If-Match, If-None-Match and the like",
         "copies that replace nothing": "rclone ignores every condition on a copy, and on the end of an upload in parts",
         "ETags of uploads in parts": "rclone answers CompleteMultipartUpload with an ETag that it then forgets",
         "parts in any order": "rclone writes parts as they come, and takes none twice",
@@ -78,6 +98,12 @@ CANNOT = {
         "tags": "rclone keeps no tags",
         "unsigned requests": "rclone takes unsigned requests for malformed ones",
         "versions": "rclone keeps no versions",
+    },
+    "strictgcs": {
+        "conditions of uploads by many hands": "the XML API has no conditions of uploads in parts",
+        "ETags that count parts": "ETags are generations",
+        "signed URLs": "there is no key to sign with",
+        "tags": "Google Cloud Storage has no tags",
     },
     "webdav": {
         **NO_BUCKET,
@@ -206,7 +232,9 @@ def mode(request: pytest.FixtureRequest) -> Mode:
     return Mode(request.param)
 
 
-@pytest.fixture(scope="session", params=["memory", "local", *S3_SERVERS, *WEBDAV_SERVERS])
+@pytest.fixture(
+    scope="session", params=["memory", "local", *S3_SERVERS, *AZURE_SERVERS, *GOOGLE_SERVERS, *WEBDAV_SERVERS]
+)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Server:
     """Each server in turn; a directory for local files, None for the memory."""
     if request.param == "memory":
@@ -263,7 +291,20 @@ def new_store(server: Server, **options: Any) -> Store:
         return LocalStore(server / f"conformance-{next(numbers):04}", mkdir=True, **options)
     if isinstance(server, WebDavServer):
         return open_folder(server, **options)
+    if isinstance(server, AzureServer):
+        return open_container(server, **options)
+    if isinstance(server, GoogleServer):
+        return open_google(server, server.make_bucket(f"conformance-{next(numbers):04}"), **options)
     return MemoryStore(**options) if server is None else Bucket(server).open(**options)
+
+
+def open_google(server: GoogleServer, bucket: str, **changes: Any) -> GCSStore:
+    """Return a store on a bucket of an emulator of Google Cloud Storage."""
+    usual = {
+        "emulator_host": server.endpoint,
+        "retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
+    }
+    return GCSStore(bucket, **{**usual, **changes})
 
 
 def open_folder(server: WebDavServer, **changes: Any) -> HTTPStore:
@@ -275,6 +316,20 @@ def open_folder(server: WebDavServer, **changes: Any) -> HTTPStore:
         "retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
     }
     return HTTPStore(f"{server.url}/conformance-{next(numbers):04}", **{**usual, **changes})
+
+
+def open_container(server: AzureServer, **changes: Any) -> AzureStore:
+    """Return a store on a new container, with some arguments other than usual."""
+    name = f"conformance-{next(numbers):04}"
+    server.client().create_container(name)
+    usual = {
+        "account_name": server.account_name,
+        "account_key": server.account_key,
+        "endpoint": server.endpoint,
+        "client_options": {"allow_http": True},
+        "retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
+    }
+    return AzureStore(name, **{**usual, **changes})
 
 
 @pytest.fixture

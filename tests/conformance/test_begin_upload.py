@@ -16,7 +16,7 @@ from objstore.types import UploadPart
 from tests.conformance.conftest import Face
 
 PART = 5 << 20
-pytestmark = pytest.mark.needs("parts")
+pytestmark = pytest.mark.needs("parts", "uploads by many hands")
 
 CHILD = """
 import pickle, sys
@@ -89,7 +89,7 @@ async def test_an_empty_part_makes_an_empty_object(store: Face) -> None:
     assert (await store.head("key"))["size"] == 0
 
 
-@pytest.mark.needs("conditions")
+@pytest.mark.needs("conditions", "conditions of uploads by many hands")
 async def test_the_mode_is_decided_at_the_end(store: Face) -> None:
     upload = store.mode(await store.begin_upload("key", mode="create"))
     part = await upload.put_part(1, b"mine")

@@ -114,12 +114,12 @@ async def test_a_faulty_credential_provider(bucket: Bucket, mode: Mode, fault: s
         return FAULTY[fault]()
 
     store = with_provider(bucket, mode, provider)
-    for count in (1, 2):
+    for _ in (1, 2):  # the second is told what the first one was: it comes at once
         with pytest.raises(exceptions.UnauthenticatedError, match="credential provider") as failed:
             await store.get("a")
         assert "the-secret" not in str(failed.value)
         assert isinstance(failed.value, PermissionError)
-        assert calls["provider"] == count
+    assert calls["provider"] == 1
 
 
 async def test_providers_are_pickled_with_the_store(bucket: Bucket, mode: Mode) -> None:

@@ -180,7 +180,7 @@ async def test_a_closed_reader(library: Face) -> None:
 
 @pytest.mark.parametrize("size", [None, True])
 @pytest.mark.parametrize(
-    "shorter_by", [pytest.param(0, marks=pytest.mark.needs("conditions", "ETags within a second")), 15 * MIB]
+    "shorter_by", [pytest.param(0, marks=pytest.mark.needs("conditions of reads", "ETags within a second")), 15 * MIB]
 )
 async def test_an_object_replaced_while_it_is_read(
     store: Face, large: bytes, shorter_by: int, size: bool | None

@@ -19,9 +19,9 @@ from objstore.exceptions import NotSupportedError
 from objstore.fsspec import FsspecStore
 from objstore.operations.results import PART
 from objstore.store import MemoryStore
-from tests.conformance.conftest import Bucket, Mode
-from tests.conftest import S3_SERVERS
-from tests.servers import S3Server
+from tests.conformance.conftest import Bucket, Mode, open_container
+from tests.conftest import AZURE_SERVERS, S3_SERVERS
+from tests.servers import AzureServer, S3Server
 
 TREE = {"a/b": b"1", "a/c/d": b"22", "a/c/e.txt": b"333", "ab": b"4444", "empty": b""}
 
@@ -51,9 +51,19 @@ class Files:
         return blocking
 
 
-def open_fs(server: S3Server | None, **options: Any) -> FsspecStore:
+def open_fs(server: S3Server | AzureServer | None, **options: Any) -> FsspecStore:
     if server is None:
         return FsspecStore("memory", skip_instance_cache=True, **options)
+    if isinstance(server, AzureServer):
+        return FsspecStore(
+            "az",
+            account_name=server.account_name,
+            account_key=server.account_key,
+            endpoint=server.endpoint,
+            client_options={"allow_http": True},
+            skip_instance_cache=True,
+            **options,
+        )
     return FsspecStore(
         "s3",
         key=server.access_key_id,
@@ -65,19 +75,26 @@ def open_fs(server: S3Server | None, **options: Any) -> FsspecStore:
     )
 
 
-@pytest.fixture(scope="session", params=["memory", *S3_SERVERS])
-def server(request: pytest.FixtureRequest) -> S3Server | None:
+@pytest.fixture(scope="session", params=["memory", *S3_SERVERS, *AZURE_SERVERS])
+def server(request: pytest.FixtureRequest) -> S3Server | AzureServer | None:
     """Each server with buckets in turn; None for the memory. fsspec's own suite runs over local files too."""
     return None if request.param == "memory" else request.getfixturevalue(request.param)
 
 
-@pytest.fixture
-def bucket_name(server: S3Server | None) -> str:
+def new_bucket(server: S3Server | AzureServer | None) -> str:
+    """Return the name of a new bucket or container; nothing in memory."""
+    if isinstance(server, AzureServer):
+        return str(open_container(server).config["container_name"])
     return "" if server is None else Bucket(server).name
 
 
 @pytest.fixture
-def files(server: S3Server | None, bucket_name: str, mode: Mode) -> Files:
+def bucket_name(server: S3Server | AzureServer | None) -> str:
+    return new_bucket(server)
+
+
+@pytest.fixture
+def files(server: S3Server | AzureServer | None, bucket_name: str, mode: Mode) -> Files:
     return Files(open_fs(server), bucket_name, mode)
 
 
@@ -363,8 +380,8 @@ async def test_put_create_never_replaces(files: Files, tmp_path: Path) -> None:
     assert await files.cat_file(files.at("x")) == b"old"
 
 
-async def test_copy_between_buckets(tree: Files, server: S3Server | None) -> None:
-    other = "other" if server is None else Bucket(server).name
+async def test_copy_between_buckets(tree: Files, server: S3Server | AzureServer | None) -> None:
+    other = new_bucket(server) or "other"
     await tree.cp_file(tree.at("ab"), f"{other}/ab")
     await tree.copy(tree.at("a"), f"{other}/a", recursive=True)
     assert await tree.cat(other, recursive=True) == {
@@ -410,7 +427,7 @@ async def test_folders_need_not_be_made(tree: Files) -> None:
         await tree.mkdir(tree.at("ab"))
 
 
-async def test_buckets(tree: Files, server: S3Server | None) -> None:
+async def test_buckets(tree: Files, server: S3Server | AzureServer | None) -> None:
     if server is None:
         pytest.skip("the memory has no buckets")
     await tree.makedirs(tree.root, exist_ok=True)
@@ -420,7 +437,7 @@ async def test_buckets(tree: Files, server: S3Server | None) -> None:
         await tree.mkdir("no-such-bucket-at-all")
     with pytest.raises(NotSupportedError, match="cannot be deleted"):
         await tree.rmdir(tree.root)
-    for path in ("", "s3://", "*/x"):
+    for path in ("", "az://" if isinstance(server, AzureServer) else "s3://", "*/x"):
         with pytest.raises(NotSupportedError, match="cannot be listed"):
             await (tree.glob if "*" in path else tree.ls)(path)
     assert not await tree.exists("no-such-bucket-at-all")
@@ -428,7 +445,7 @@ async def test_buckets(tree: Files, server: S3Server | None) -> None:
 
 
 @pytest.mark.needs("unsigned requests")
-async def test_signed_urls(tree: Files, server: S3Server | None) -> None:
+async def test_signed_urls(tree: Files, server: S3Server | AzureServer | None) -> None:
     if server is None:
         with pytest.raises(NotSupportedError):
             await tree.sign(tree.at("ab"))
@@ -442,7 +459,7 @@ async def test_signed_urls(tree: Files, server: S3Server | None) -> None:
 # --- listings that are kept
 
 
-async def test_listings_are_kept_on_demand(server: S3Server | None, bucket_name: str, mode: Mode) -> None:
+async def test_listings_are_kept_on_demand(server: S3Server | AzureServer | None, bucket_name: str, mode: Mode) -> None:
     files = Files(open_fs(server, use_listings_cache=True), bucket_name, mode)
     behind = Files(open_fs(server), bucket_name, mode) if server else files
     await files.pipe_file(files.at("a/x"), b"1")
@@ -458,7 +475,9 @@ async def test_listings_are_kept_on_demand(server: S3Server | None, bucket_name:
     assert not await files.exists(files.at("a"))
 
 
-async def test_listings_are_fresh_otherwise(server: S3Server | None, bucket_name: str, mode: Mode) -> None:
+async def test_listings_are_fresh_otherwise(
+    server: S3Server | AzureServer | None, bucket_name: str, mode: Mode
+) -> None:
     if server is None:
         pytest.skip("nobody else sees the memory")
     files, behind = Files(open_fs(server), bucket_name, mode), Files(open_fs(server), bucket_name, mode)

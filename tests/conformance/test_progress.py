@@ -14,7 +14,7 @@ import objstore
 from objstore.operations.results import PART
 from tests.conformance.conftest import BODIES, MANY, SMALL, Face, Mode, Told
 
-SHORT = {"configure", "head", "open", "open_reader", "open_writer", "parse_scheme", "sign"}
+SHORT = {"begin_upload", "configure", "head", "open", "open_reader", "open_writer", "parse_scheme", "sign"}
 """What is done at once, and files, whose callers see how far they are."""
 
 

@@ -202,7 +202,7 @@ def parts(result: dict[str, str]) -> int:
     return int(result["e_tag"].strip('"').partition("-")[2] or 0)
 
 
-@pytest.mark.needs("requests", "parts")
+@pytest.mark.needs("requests", "parts", "ETags that count parts")
 @pytest.mark.parametrize(
     ("size", "use_multipart", "wanted"), [(PART - 1, None, 0), (PART + 1, None, 2), (0, True, 1), (2 * PART, False, 0)]
 )

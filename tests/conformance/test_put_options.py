@@ -30,11 +30,17 @@ async def test_a_default_content_type(bucket: Bucket, mode: Mode) -> None:
 @pytest.mark.needs("attributes")
 @pytest.mark.parametrize("use_multipart", [None, True])
 async def test_attributes(store: Face, use_multipart: bool | None) -> None:
-    given = {**RESERVED, "mine": "1", "another-one": "x  y"}
+    given = {**RESERVED, "mine": "1", "another_one": "x  y"}
     await store.put("object", SMALL, attributes=given, use_multipart=use_multipart)
     found = (await store.get("object")).attributes
     assert {name: found.get(name) for name in given} == given
     assert (await store.get("object", options={"head": True})).attributes == found
+
+
+@pytest.mark.needs("attributes", "dashes in the names of metadata")
+async def test_attributes_with_dashes(store: Face) -> None:
+    await store.put("object", SMALL, attributes={"another-one": "1"})
+    assert (await store.get("object")).attributes["another-one"] == "1"
 
 
 @pytest.mark.needs("attributes")
@@ -149,8 +155,9 @@ async def test_update(store: Face, mode: Mode, use_multipart: bool | None) -> No
 
 @pytest.mark.needs("conditions")
 async def test_update_of_what_does_not_exist(store: Face) -> None:
+    e_tag = (await store.put("other", b"1"))["e_tag"]
     with pytest.raises(exceptions.PreconditionError, match="missing"):
-        await store.put("missing", b"1", mode={"e_tag": '"etag"'})
+        await store.put("missing", b"1", mode={"e_tag": e_tag})
 
 
 async def test_update_needs_an_e_tag(store: Face) -> None:

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.needs("signed URLs")
 
 
 def fetch(url: str, method: str = "GET", data: bytes | None = None) -> Any:
-    return urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=30)
+    headers = {"x-ms-blob-type": "BlockBlob"} if method == "PUT" else {}  # which Azure wants, and nobody else minds
+    return urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=30)
 
 
 @pytest.mark.parametrize("path", ["a", "a b/ü+%?#&=.txt"])
@@ -30,7 +31,7 @@ async def test_a_url_gets_the_object(store: Face, path: str) -> None:
 
 async def test_a_url_puts_and_deletes(store: Face) -> None:
     with fetch(await store.sign("PUT", "a", HOUR), "PUT", b"by anybody") as reply:
-        assert reply.status == 200
+        assert reply.status in (200, 201)
     assert (await store.get("a")).bytes() == b"by anybody"
     with fetch(await store.sign("HEAD", "a", HOUR), "HEAD") as reply:
         assert reply.headers["Content-Length"] == "10"
@@ -79,7 +80,7 @@ async def test_a_url_for_another_object_or_method_is_refused(bucket: Bucket, mod
         ("GET", 3600, {}, TypeError),
         ("GET", timedelta(0), {}, ValueError),
         ("GET", timedelta(seconds=-1), {}, ValueError),
-        ("GET", timedelta(days=8), {}, ValueError),
+        pytest.param(*("GET", timedelta(days=8), {}, ValueError), marks=pytest.mark.needs("an end to signed URLs")),
         ("GET", HOUR, {"response_headers": {"X-Other": "a"}}, ValueError),
         ("GET", HOUR, {"response_headers": {"Content-Type": "a\nb"}}, ValueError),
     ],

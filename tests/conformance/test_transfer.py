@@ -120,7 +120,8 @@ async def test_another_version_begins_anew(store: Face, tmp_path: Path, large: b
 
 @pytest.mark.needs("requests")
 @pytest.mark.parametrize(
-    "shorter_by", [pytest.param(0, marks=pytest.mark.needs("conditions", "ETags within a second")), 100, 10 * MIB]
+    "shorter_by",
+    [pytest.param(0, marks=pytest.mark.needs("conditions of reads", "ETags within a second")), 100, 10 * MIB],
 )
 async def test_an_object_replaced_while_it_is_downloaded(
     store: Face, tmp_path: Path, large: bytes, shorter_by: int

@@ -69,6 +69,9 @@ def get_range(self: Addressed, location: PathLike, start: int, length: int) -> P
         FileNotFoundError: There is no such object.
         InvalidRangeError: The range begins after the end of the object.
     """
+    if length == 0:
+        yield from objects.head(self.store, str(_as_path(location)))
+        return b""
     ranges = yield from objects.get_ranges(self.store, str(_as_path(location)), starts=[start], lengths=[length])
     return bytes(ranges[0])
 

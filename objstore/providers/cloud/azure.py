@@ -1,110 +1,57 @@
-"""Azure Blob Storage: its dialect, and how its settings make a provider.
+"""Azure Blob Storage: how its settings make a provider.
 
 https://learn.microsoft.com/rest/api/storageservices/blob-service-rest-api
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from objstore._core import encode_path
-from objstore.credentials.azure import AccountKey, SharedAccess, read_signature
+from objstore.credentials.azure import AccountKey, AzureCredential, SharedAccess, from_mapping, read_signature
+from objstore.credentials.azure_chain import azure_source, chosen_source
+from objstore.credentials.azure_connection_string import with_connection_string
+from objstore.credentials.current import Credentials, Provided
+from objstore.credentials.storage_account import StorageAccount
 from objstore.credentials.token import AccessToken
-from objstore.exceptions import (
-    ConfigurationError,
-    GenericError,
-    InvalidRangeError,
-    NotFoundError,
-    PermissionDeniedError,
-    PreconditionError,
-    RequestTimeoutError,
-)
-from objstore.http.client import split_endpoint
-from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
-from objstore.http.retry import FAILED, Row
+from objstore.exceptions import ConfigurationError
+from objstore.http.client import client_settings, split_endpoint, text_headers
+from objstore.http.retry import Policy
+from objstore.http.service import Service
+from objstore.providers.cloud.azure_container import Container
+from objstore.providers.cloud.azure_dialect import DIALECT
 from objstore.providers.cloud.azure_options import AZURE_OPTIONS
 from objstore.providers.cloud.kind import BucketKind
-from objstore.providers.cloud.settings_only import SettingsOnly, Source
 from objstore.settings.options import RetryOptions, Settings, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 TABLE = Table("AzureStore", ("azure_storage_", "azure_"), AZURE_OPTIONS)
+
+PATIENCE = 20
+"""How many times as long as for other replies it is waited for those to requests that are much work."""
+
+_DFS = re.compile(
+    r"^(https?://[^/]+)\.dfs\.((?:core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)|fabric\.microsoft\.com)(?::\d+)?)$"
+)
+"""Hosts of the interface for files: the one for blobs is beside it."""
+
+_ACCOUNT_HOST = re.compile(r"[^.]+\.blob\.core\.(windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)")
+"""Hosts that are known to begin a listing where they are told to; OneLake has answered with nothing."""
 
 EMULATOR_ACCOUNT = "devstoreaccount1"
 EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """The account of every emulator, and its public key: https://learn.microsoft.com/azure/storage/common/storage-use-azurite"""
 
-_BUSY = Row(GenericError, "another operation on it is under way", "always")
-_LEASED = Row(PreconditionError, "the blob or container is leased")
-
-DIALECT = Dialect(
-    store="AzureStore",
-    metadata="x-ms-meta-",
-    version_header="x-ms-version-id",
-    version_query="versionid",
-    storage_class="x-ms-access-tier",
-    tags="x-ms-tags",
-    copy_source="x-ms-copy-source",
-    request_id="x-ms-request-id",
-    codes={
-        "AccountIsDisabled": Row(PermissionDeniedError, "the storage account is disabled"),
-        "AuthenticationFailed": Row(PermissionDeniedError, "the credential is not accepted", "credential"),
-        "BlobArchived": Row(GenericError, "the blob is archived and must be rehydrated first"),
-        "BlobBeingRehydrated": Row(GenericError, "the blob is being rehydrated"),
-        "BlobImmutableDueToPolicy": Row(PermissionDeniedError, "a policy keeps the blob from being changed"),
-        "ContainerBeingDeleted": Row(NotFoundError, "the container is being deleted"),
-        "ContainerDisabled": Row(PermissionDeniedError, "the container is disabled"),
-        "ContainerNotFound": Row(NotFoundError, "there is no such container"),
-        "ExpiredAuthenticationToken": EXPIRED,
-        "InternalError": FAILED,
-        "InvalidAuthenticationInfo": EXPIRED,
-        "InvalidBlobType": Row(GenericError, "the blob is not a block blob"),
-        "InvalidRange": Row(InvalidRangeError, "the range lies outside the object"),
-        "LeaseAlreadyPresent": _LEASED,
-        "LeaseIdMismatchWithBlobOperation": _LEASED,
-        "LeaseIdMissing": _LEASED,
-        "Md5Mismatch": Row(GenericError, "the bytes arrived damaged", "always"),
-        "OperationTimedOut": Row(RequestTimeoutError, "the server could not finish in time", "safe"),
-        "PendingCopyOperation": _BUSY,
-        "PublicAccessNotPermitted": Row(PermissionDeniedError, "the account allows no anonymous access"),
-        "ServerBusy": THROTTLED,
-        "SnapshotsPresent": Row(GenericError, "the blob has snapshots"),
-    },
-    hints={
-        "AuthenticationFailed": "Check account_key or sas_token, and the clock of this machine.",
-        "AuthorizationFailure": "Check that the account's firewall lets this machine in, and what the token allows.",
-        "AuthorizationPermissionMismatch": "Check the role of the identity, or what the signature allows.",
-        "ContainerNotFound": "Check container_name, account_name and endpoint.",
-        "PublicAccessNotPermitted": "Give a credential, and leave skip_signature out.",
-    },
-    most_parts=50_000,
-    smallest_part=1,
-    delete_batch=256,
-)
-"""Source: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes"""
-
-_SOURCES: dict[str, tuple[str, ...]] = {
-    "fabric": (
-        "fabric_session_token",
-        "fabric_token_service_url",
-        "fabric_workload_host",
-        "fabric_cluster_identifier",
-    ),
-    "bearer_token": ("token",),
-    "access_key": ("account_key",),
-    "workload_identity": ("federated_token_file", "client_id", "tenant_id"),
-    "client_secret": ("client_secret", "client_id", "tenant_id"),
-    "sas_token": ("sas_key",),
-    "azure_cli": ("use_azure_cli",),
-}
-"""Where credentials come from, the first choice first, and the settings each needs; the first of them asks for it."""
-
 
 def open_azure(
     settings: Settings, retry: RetryOptions, provider: Callable[[], object] | None, user_agent: str, prefix: str
-) -> SettingsOnly:
+) -> Container:
     """Make the provider of a container.
 
     Args:
@@ -117,22 +64,46 @@ def open_azure(
     Raises:
         ConfigurationError: The settings contradict each other, or one is missing.
     """
-    values = settings.values
+    given = settings.config.keys()
+    known = settings["skip_signature"] or provider is not None or settings["credential_type"] != "auto"
+    values = with_connection_string(settings.values, given, known=known)
     container = values["container_name"]
     if not container:
         raise ConfigurationError("AzureStore needs a container", hint="Give its name as the first argument.")
-    origin, base = _address(values)
-    source = _source(values, provider)
-    return SettingsOnly(DIALECT, origin, f"{base}/{encode_path(container).decode()}", source)
-
-
-def _address(values: Any) -> tuple[str, str]:
-    """Return the origin, and the path of the account below it."""
     account = values["account_name"] or (EMULATOR_ACCOUNT if values["use_emulator"] else None)
     if not account:
         raise ConfigurationError("AzureStore needs an account", hint="Give account_name.")
+    origin, above = _address(values, account)
+    identity = StorageAccount(_credentials(values, given, provider, user_agent), account, above)
+    scheme = origin.partition(":")[0]
+    service = Service(
+        DIALECT,
+        origin,
+        client_settings(values, scheme, user_agent),
+        Policy(retry),
+        identity,
+        headers={"x-ms-version": values["api_version"], **text_headers(values["default_headers"])},
+        most_in_flight=values["max_connections"],
+        prefix=prefix,
+        patient_settings=client_settings(values, scheme, user_agent, patience=PATIENCE),
+    )
+    return Container(
+        service,
+        above,
+        encode_path(container).decode(),
+        identity,
+        key_headers=_customer_key(values, origin),
+        default_type=values["default_content_type"],
+        tagging=not values["disable_tagging"],
+        lists_from=_ACCOUNT_HOST.fullmatch(urlsplit(origin).hostname or "") is not None,
+    )
+
+
+def _address(values: Any, account: str) -> tuple[str, str]:
+    """Return the origin, and the path of the account below it."""
     if values["endpoint"]:
-        return split_endpoint(values["endpoint"], values["allow_http"] or values["use_emulator"])
+        origin, above = split_endpoint(values["endpoint"], values["allow_http"] or values["use_emulator"])
+        return _DFS.sub(r"\1.blob.\2", origin), above
     if values["use_emulator"]:
         origin, base = split_endpoint(values["emulator_url"], True)
         return origin, f"{base}/{account}"
@@ -140,44 +111,42 @@ def _address(values: Any) -> tuple[str, str]:
     return f"https://{account}.blob.{domain}", ""
 
 
-def _source(values: Any, provider: Callable[[], object] | None) -> Source:
-    """Return who we are."""
-    if values["skip_signature"]:
-        return Source("anonymous")
+def _credentials(
+    values: Any, given: Collection[str], provider: Callable[[], object] | None, user_agent: str
+) -> Credentials[AzureCredential]:
+    """Return who we are: a credential that was given, or who is asked for one; neither for anonymous requests."""
+    if values["skip_signature"] or values["credential_type"] == "anonymous":
+        return Credentials()
     if provider is not None:
-        return Source("provider", provider)
-    name = _chosen(values) if values["credential_type"] == "auto" else _wanted(values, values["credential_type"])
+        return Credentials(source=Provided(provider, from_mapping))
+    name = chosen_source(values, given)
     if name == "bearer_token":
-        return Source(name, AccessToken(values["token"]))
+        return Credentials(AccessToken(values["token"]))
     if name == "access_key":
-        return Source(name, AccountKey(values["account_key"] or EMULATOR_KEY))
+        return Credentials(AccountKey(values["account_key"] or EMULATOR_KEY))
     if name == "sas_token":
-        return Source(name, SharedAccess(_signature(values["sas_key"])))
-    return Source(name)
+        return Credentials(SharedAccess(_signature(values["sas_key"])))
+    return Credentials(source=azure_source(name, values, given, user_agent))
 
 
-def _chosen(values: Any) -> str:
-    """Return the first source whose settings are all there; one that is asked for must have all."""
-    for name, needed in _SOURCES.items():
-        if all(values[setting] for setting in needed):
-            return name
-    if values["use_emulator"]:
-        return "access_key"
-    for name, needed in _SOURCES.items():
-        if values[needed[0]]:
-            return _wanted(values, name)
-    return "managed_identity"
+def _customer_key(values: Any, origin: str) -> dict[str, str]:
+    """Return the headers with the caller's own key.
 
-
-def _wanted(values: Any, name: str) -> str:
-    """Return the source that was asked for."""
-    missing = [setting for setting in _SOURCES.get(name, ()) if not values[setting]]
-    if missing and name != "azure_cli":
+    Source: https://learn.microsoft.com/azure/storage/blobs/encryption-customer-provided-keys
+    """
+    key = values["encryption_key"]
+    if not key:
+        return {}
+    if not origin.startswith("https:"):
         raise ConfigurationError(
-            f"AzureStore has half a credential: for {name}, {' and '.join(missing)} is missing",
-            hint=f"Give {' and '.join(missing)} too.",
+            f"encryption_key would be sent to {origin} in the open", hint="Use an https endpoint, or leave it out."
         )
-    return name
+    digest = hashlib.sha256(base64.b64decode(key)).digest()
+    return {
+        "x-ms-encryption-key": key,
+        "x-ms-encryption-key-sha256": base64.b64encode(digest).decode(),
+        "x-ms-encryption-algorithm": "AES256",
+    }
 
 
 def _signature(text: str) -> tuple[tuple[str, str], ...]:

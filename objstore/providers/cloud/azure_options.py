@@ -9,9 +9,17 @@ https://learn.microsoft.com/python/api/azure-identity/azure.identity.environment
 from __future__ import annotations
 
 from objstore.settings.options import Option
-from objstore.settings.value_types import BASE64, BASE64_OF_32_BYTES, BOOL, URL, choice
+from objstore.settings.value_types import BASE64, BASE64_OF_32_BYTES, BOOL, URL, choice, matching
 
-_CREDENTIALS = ("account_key", "sas_key", "token", "client_secret", "federated_token_file")
+_CREDENTIALS = (
+    "account_key",
+    "sas_key",
+    "token",
+    "connection_string",
+    "client_secret",
+    "client_certificate_path",
+    "federated_token_file",
+)
 
 AZURE_OPTIONS = (
     Option("container_name", "The name of the container."),
@@ -39,8 +47,23 @@ AZURE_OPTIONS = (
         secret=True,
         yields_to=_CREDENTIALS,
     ),
+    Option(
+        "connection_string",
+        "Account, key or signature, and endpoint in one text, as the portal shows it.",
+        secret=True,
+        yields_to=_CREDENTIALS,
+    ),
     Option("client_id", "The application, or the identity of this machine, to authenticate as."),
     Option("client_secret", "The secret of the application.", secret=True, yields_to=_CREDENTIALS),
+    Option(
+        "client_certificate_path",
+        "File with the certificate and the key of the application, in PEM form or as PKCS #12.",
+        yields_to=_CREDENTIALS,
+    ),
+    Option("client_certificate_password", "The password of that file.", secret=True),
+    Option(
+        "client_send_certificate_chain", "Send all certificates of that file with requests for tokens.", BOOL, False
+    ),
     Option("tenant_id", "The tenant of the application.", aliases=("authority_id",)),
     Option("authority_host", "Where tokens are issued.", default="https://login.microsoftonline.com"),
     Option("federated_token_file", "File with the token of a workload identity.", yields_to=_CREDENTIALS),
@@ -62,15 +85,25 @@ AZURE_OPTIONS = (
             "bearer_token",
             "access_key",
             "client_secret",
+            "client_certificate",
             "workload_identity",
             "sas_token",
             "azure_cli",
+            "azure_developer_cli",
             "managed_identity",
+            "fabric",
+            "anonymous",
         ),
         "auto",
     ),
     Option("skip_signature", "Send requests without a credential, for public containers.", BOOL, False),
     Option("endpoint", "The URL of the account's blob service, if it is not the usual one.", URL),
+    Option(
+        "api_version",
+        "The version of the service that requests are written for, as a date.",
+        matching("a date such as 2023-11-03", r"20\d\d-\d\d-\d\d"),
+        "2023-11-03",
+    ),
     Option("use_fabric_endpoint", "The account is a workspace of Microsoft Fabric (OneLake).", BOOL, False),
     Option("use_emulator", "Use the emulator Azurite on this machine.", BOOL, False),
     Option(

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from objstore._core import Buffer, Bytes, Listing, Reply
-from objstore.exceptions import BaseError, CorruptResponseError, GenericError
+from objstore.exceptions import CorruptResponseError, GenericError
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
-from objstore.http.retry import Failure, Row
+from objstore.http.retry import Row
 from objstore.http.shape import Shape
 from objstore.http.xml import build, can_hold, parse
 from objstore.interface.values import ListQuery, Page, Source
-from objstore.plans.effects import Sleep
 from objstore.providers.cloud.checksums import Algorithm, sha256
-from objstore.providers.cloud.documents import Tries
+from objstore.providers.cloud.deletes import Undeleted, delete_again
+from objstore.providers.cloud.list_many import ListMany
 from objstore.providers.cloud.upload import NAMESPACE
 from objstore.providers.cloud.writes import Guard, Writes
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
@@ -27,18 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
+    from objstore.exceptions import BaseError
     from objstore.http.service import Service
     from objstore.plans.effects import Plan
 
 
 NOT_DELETED = Row(GenericError, "the server did not delete it")
-
-
-class Undeleted(NamedTuple):
-    """Why an object was not deleted: the error, and the failure in the reply, where that said so."""
-
-    error: BaseError
-    failure: Failure | None = None
 
 
 class Bucket(Writes):
@@ -105,31 +100,11 @@ class Bucket(Writes):
         """Delete objects (DeleteObject, DeleteObjects); return what failed, by key."""
         if len(keys) == 1 or not self._bulk_delete:
             return (yield from self.delete_singly(keys, most_in_flight))
-        failed = yield from self._delete_in_bulk([key for key in keys if can_hold(key)], most_in_flight)
+        send = partial(self._delete_groups, most_in_flight=most_in_flight)
+        failed = yield from delete_again(self.service.policy, [key for key in keys if can_hold(key)], send)
         if rest := [key for key in keys if not can_hold(key)]:
             failed |= yield from self.delete_singly(rest, most_in_flight)
         return failed
-
-    def _delete_in_bulk(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, BaseError]]:
-        """Delete many objects by few requests; those that a reply says to try again, again."""
-        tries = Tries(self.service.policy)
-        errors: dict[str, BaseError] = {}
-        left = keys
-        while True:
-            failed = yield from self._delete_groups(left, most_in_flight)
-            errors |= {key: each.error for key, each in failed.items()}
-            again = {
-                key: each.failure for key, each in failed.items() if each.failure and each.failure.row.again != "never"
-            }
-            wait = (
-                tries.wait(max(again.values(), key=lambda failure: failure.row.throttled), safe=True) if again else None
-            )
-            if wait is None:
-                return errors
-            for key in again:
-                del errors[key]
-            left = [*again]
-            yield Sleep(wait)
 
     def _delete_groups(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, Undeleted]]:
         yield from self.service.refresh()
@@ -209,53 +184,6 @@ class Bucket(Writes):
         named = {"delimiter": query.delimiter, "start-after": query.offset, "continuation-token": query.token}
         parameters += [(name, value) for name, value in named.items() if value]
         return self.target("", parameters)
-
-
-class ListMany(Exchange):
-    """Pages of listings under way."""
-
-    def __init__(self, bucket: Bucket, most_in_flight: int) -> None:
-        super().__init__(
-            bucket.service,
-            Shape("GET", {}),
-            lambda index: self._queries[index].prefix,
-            background=True,
-            each=True,
-            most_in_flight=most_in_flight,
-            most_body=LARGEST_DOCUMENT,
-        )
-        self._bucket = bucket
-        self._queries: list[ListQuery] = []
-        self._pages: dict[int, Page] = {}
-        self._untold: list[int] = []
-
-    def ask(self, query: ListQuery) -> int:
-        """Ask for one more page; return its index."""
-        self._queries.append(query)
-        self.add(self._bucket.list_target(query))
-        return self.total - 1
-
-    def news(self, within: float | None = None) -> Plan[None]:
-        """Wait until something has changed, and read the pages that came."""
-        yield from super().news(within)
-        for index in super().finished():
-            reply = self.reply(index)
-            self.take(index)
-            try:
-                self._pages[index] = yield from self._bucket.list_page(self._queries[index], reply)
-            except BaseError as error:
-                self.errors[index] = error
-            else:
-                self._untold.append(index)
-
-    def finished(self) -> list[int]:
-        """Return the indexes of the pages that came since the last call."""
-        indexes, self._untold = self._untold, []
-        return indexes
-
-    def page(self, index: int) -> Page:
-        """Return a page that came, and let go of it."""
-        return self._pages.pop(index)
 
 
 def _objects(keys: Sequence[str]) -> list[tuple[str, Any]]:

@@ -1,15 +1,14 @@
 """Google Cloud Storage: its dialect, and how its settings make a provider.
 
-https://cloud.google.com/storage/docs/xml-api/overview
+https://cloud.google.com/storage/docs/apis
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from objstore._core import encode_path
-from objstore.credentials.google import AuthorizedUser, ServiceAccount, read_key, read_key_file
-from objstore.credentials.token import AccessToken
+from objstore.credentials.bearer import Bearer
+from objstore.credentials.google_chain import GoogleAccess, google_access
 from objstore.exceptions import (
     ConfigurationError,
     GenericError,
@@ -20,16 +19,24 @@ from objstore.exceptions import (
     RequestTimeoutError,
     UnauthenticatedError,
 )
-from objstore.http.client import split_endpoint
+from objstore.http.client import client_settings, split_endpoint, text_headers
 from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
-from objstore.http.retry import FAILED, UNAVAILABLE, Row
+from objstore.http.retry import FAILED, STATUS_ROWS, UNAVAILABLE, Policy, Row
+from objstore.http.service import Service
+from objstore.providers.cloud.gcs_bucket import GoogleBucket
 from objstore.providers.cloud.gcs_options import GCS_OPTIONS
 from objstore.providers.cloud.kind import BucketKind
-from objstore.providers.cloud.settings_only import SettingsOnly, Source
 from objstore.settings.options import RetryOptions, Settings, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+PATIENCE = 20
+"""How many times as long as for other replies it is waited for those to requests that are much work."""
+
+NO_PAYER = Row(PermissionDeniedError, "the requester must pay, and names no project")
+MISSING = Row(NotFoundError, "there is no such object, or bucket")
 
 TABLE = Table("GCSStore", ("google_",), GCS_OPTIONS)
 
@@ -61,21 +68,51 @@ DIALECT = Dialect(
         "SignatureDoesNotMatch": Row(PermissionDeniedError, "the signature is wrong"),
         "SlowDown": THROTTLED,
         "TokenRefreshRequired": EXPIRED,
-        "UserProjectMissing": Row(PermissionDeniedError, "the requester must pay, and names no project"),
+        "UserProjectMissing": NO_PAYER,
+        "authError": Row(UnauthenticatedError, "the server wants a valid credential", "credential"),
+        "backendError": UNAVAILABLE,
+        "conditionNotMet": Row(PreconditionError, "a precondition does not hold"),
+        "conflict": Row(GenericError, "it conflicts with what is there"),
+        "forbidden": Row(PermissionDeniedError, "access is denied"),
+        "insufficientPermissions": Row(PermissionDeniedError, "access is denied"),
+        "internalError": FAILED,
+        "notFound": MISSING,
+        "notModified": STATUS_ROWS[304],
+        "objectUnderActiveHold": Row(PermissionDeniedError, "the object is on hold"),
+        "quotaExceeded": Row(GenericError, "a quota of the project is used up"),
+        "rateLimitExceeded": THROTTLED,
+        "requestedRangeNotSatisfiable": Row(InvalidRangeError, "the range lies outside the object"),
+        "required": Row(UnauthenticatedError, "the server wants a credential", "credential"),
+        "requestTimeout": Row(RequestTimeoutError, "the server gave up waiting for the request", "always"),
+        "retentionPolicyNotMet": Row(PermissionDeniedError, "the bucket must keep the object for longer"),
+        "uploadBrokenConnection": UNAVAILABLE,
+        "userProjectAccessDenied": Row(PermissionDeniedError, "the project that is to pay may not be used"),
+        "userProjectInvalid": Row(PermissionDeniedError, "there is no such project to pay"),
+        "userProjectMissing": NO_PAYER,
+        "userRateLimitExceeded": THROTTLED,
     },
     hints={
         "AccessDenied": "Check that the account's roles allow the operation on this bucket.",
         "NoSuchBucket": "Check the bucket's name and base_url.",
         "RequestTimeTooSkewed": "Set the clock of this machine.",
+        "UserProjectMissing": "Name the project that pays in user_project.",
+        "authError": "Check the credential.",
+        "forbidden": "Check that the account's roles allow the operation on this bucket.",
+        "notFound": "Check the bucket's name and base_url, if it is not the object that is missing.",
+        "userProjectMissing": "Name the project that pays in user_project.",
     },
     delete_batch=100,
 )
-"""Source: https://cloud.google.com/storage/docs/xml-api/reference-status"""
+"""By the codes of the XML API, and the reasons of the JSON API.
+
+https://cloud.google.com/storage/docs/xml-api/reference-status
+https://cloud.google.com/storage/docs/json_api/v1/status-codes
+"""
 
 
 def open_gcs(
     settings: Settings, retry: RetryOptions, provider: Callable[[], object] | None, user_agent: str, prefix: str
-) -> SettingsOnly:
+) -> GoogleBucket:
     """Make the provider of a bucket.
 
     Args:
@@ -92,52 +129,33 @@ def open_gcs(
     bucket = values["bucket"]
     if not bucket:
         raise ConfigurationError("GCSStore needs a bucket", hint="Give its name as the first argument.")
-    source = _source(values, provider)
-    origin, base = _address(values, source)
-    return SettingsOnly(DIALECT, origin, f"{base}/{encode_path(bucket).decode()}", source)
+    access = google_access(values, provider, user_agent)
+    origin, api = _address(values, access)
+    payer = {"x-goog-user-project": values["user_project"]} if values["user_project"] else {}
+    service = Service(
+        DIALECT,
+        origin,
+        client_settings(values, origin.partition(":")[0], user_agent),
+        Policy(retry),
+        Bearer(access.credentials, {**access.headers, **payer}),
+        headers=text_headers(values["default_headers"]),
+        most_in_flight=values["max_connections"],
+        prefix=prefix,
+        patient_settings=client_settings(values, origin.partition(":")[0], user_agent, patience=PATIENCE),
+    )
+    made = GoogleBucket(service, api, bucket, values["default_content_type"] or "")
+    made.signer = access.signer
+    return made
 
 
-def _source(values: Any, provider: Callable[[], object] | None) -> Source:
-    """Return who we are; a file is read only where nothing else says so."""
-    if values["skip_signature"]:
-        return Source("anonymous")
-    if provider is not None:
-        return Source("provider", provider)
-    if values["bearer_token"]:
-        return Source("bearer_token", AccessToken(values["bearer_token"]))
-    if values["emulator_host"] and not values["base_url"]:
-        return Source("anonymous")  # a real credential is nothing for it
-    key = _key(values)
-    if key is not None:
-        return Source("anonymous" if isinstance(key, ServiceAccount) and key.anonymous else "key", key)
-    return Source("default")
-
-
-def _key(values: Any) -> ServiceAccount | AuthorizedUser | None:
-    path, text = values["service_account"], values["service_account_key"]
-    if path and text:
-        raise ConfigurationError(
-            "GCSStore has two keys, service_account and service_account_key",
-            hint="Give the file, or its content, not both.",
-        )
-    if text:
-        return read_key(text, "service_account_key")
-    if path:
-        return read_key_file(path, "service_account")
-    if values["application_credentials"]:
-        return read_key_file(values["application_credentials"], "application_credentials")
-    return None
-
-
-def _address(values: Any, source: Source) -> tuple[str, str]:
+def _address(values: Any, access: GoogleAccess) -> tuple[str, str]:
     """Return the origin, and the path of the service below it."""
-    named = source.credential.base_url if isinstance(source.credential, ServiceAccount) else None
     emulator = values["emulator_host"]
     if values["base_url"]:
         return split_endpoint(values["base_url"], values["allow_http"])
     if emulator:
         return split_endpoint(emulator if "://" in emulator else f"http://{emulator}", True)
-    return split_endpoint(named or "https://storage.googleapis.com", values["allow_http"])
+    return split_endpoint(access.base_url or f"https://storage.{access.universe_domain}", values["allow_http"])
 
 
 GCS = BucketKind(TABLE, "bucket", ("bucket",), open_gcs, "gcs")

@@ -47,5 +47,15 @@ GCS_OPTIONS = (
         _HOST,
         environment=("STORAGE_EMULATOR_HOST",),
     ),
+    Option(
+        "user_project",
+        "The project that pays for requests, where the bucket's owner does not.",
+    ),
+    Option(
+        "universe_domain",
+        "The domain of the service, where it is a cloud of its own.",
+        matching("a domain such as googleapis.com", r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"),
+        environment=("GOOGLE_CLOUD_UNIVERSE_DOMAIN",),
+    ),
 )
 """The settings of GCS stores, in the order in which the documentation shows them."""

@@ -61,10 +61,10 @@ class ServiceToFind(RegionalService):
         self._found = False
 
     def refresh(self) -> Plan[None]:
-        """Find the region, the first time; then have a credential that is good for a while."""
+        """Have a credential that is good for a while; find the region, the first time."""
+        yield from super().refresh()
         if not self._found:
             yield from self._find()
-        yield from super().refresh()
 
     def _find(self) -> Plan[None]:
         """Ask where the bucket is: the reply says so, even where it refuses."""

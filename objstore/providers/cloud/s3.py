@@ -12,8 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from objstore.credentials.aws import Credential
-from objstore.credentials.current import Credentials, Provided
 from objstore.credentials.sigv4 import SigV4
 from objstore.exceptions import (
     ConfigurationError,
@@ -23,7 +21,6 @@ from objstore.exceptions import (
     PermissionDeniedError,
     PreconditionError,
     RequestTimeoutError,
-    UnauthenticatedError,
 )
 from objstore.http.client import client_settings, split_endpoint, text_headers
 from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
@@ -33,6 +30,7 @@ from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.checksums import ALGORITHMS
 from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.region import RegionalService, ServiceToFind
+from objstore.providers.cloud.s3_account import Account
 from objstore.providers.cloud.s3_arn import is_arn
 from objstore.providers.cloud.s3_endpoint import Address, Wishes, locate
 from objstore.providers.cloud.s3_options import S3_OPTIONS
@@ -113,12 +111,13 @@ def open_s3(
     Raises:
         ConfigurationError: The settings contradict each other, or one is missing.
     """
-    values = _values(settings)
+    account = Account(settings, provider, user_agent)
+    values = account.values()
     bucket = values["bucket"]
     if not bucket:
         raise ConfigurationError("S3Store needs a bucket", hint="Give its name as the first argument.")
     address = _address(values, _region(values))
-    identity = SigV4(_credentials(values, provider), address.region, address.service)
+    identity = SigV4(account.credentials(), address.region, address.service)
     service, base = _service(values, retry, address, identity, user_agent, prefix)
     _check_customer_key(values, service.origin)
     payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}
@@ -138,15 +137,6 @@ def open_s3(
     )
 
 
-def _values(settings: Settings) -> Any:
-    """Return the settings, without the endpoints of the environment where these are to be ignored."""
-    values = settings.values
-    if not values["ignore_configured_endpoint_urls"]:
-        return values
-    ignored = {"endpoint", "endpoint_url_s3"} - settings.config.keys()
-    return {**values, **dict.fromkeys(ignored)}
-
-
 def _service(
     values: Any, retry: RetryOptions, address: Address, identity: SigV4, user_agent: str, prefix: str
 ) -> tuple[Service, str]:
@@ -164,7 +154,7 @@ def _service(
     }
     if _endpoint(values) is not None or is_arn(values["bucket"]):
         return Service(origin=address.origin, **options), address.base
-    origin = partial(_origin, values)
+    origin = partial(_origin, values["bucket"], _wishes(values))
     region = _region(values)
     if region is None:
         return ServiceToFind(address=origin, bucket=address.base, **options), address.base
@@ -183,7 +173,12 @@ def _address(values: Any, region: str | None) -> Address:
     if endpoint is not None and re.search("[?#]", endpoint):
         raise ConfigurationError("The endpoint has a query or a fragment", hint="Give a URL without.")
     given = None if endpoint is None else split_endpoint(endpoint, values["allow_http"])
-    wishes = Wishes(
+    return locate(values["bucket"], region, given, _wishes(values))
+
+
+def _wishes(values: Any) -> Wishes:
+    """Return how the bucket is to be reached."""
+    return Wishes(
         virtual=values["virtual_hosted_style_request"],
         fips=values["use_fips_endpoint"],
         dual_stack=values["use_dualstack_endpoint"],
@@ -191,12 +186,11 @@ def _address(values: Any, region: str | None) -> Address:
         use_arn_region=values["s3_use_arn_region"],
         no_multi_region=values["s3_disable_multiregion_access_points"],
     )
-    return locate(values["bucket"], region, given, wishes)
 
 
-def _origin(values: Any, region: str) -> str:
-    """Return the origin of the bucket in a region of Amazon's."""
-    return _address(values, region).origin
+def _origin(bucket: str, wishes: Wishes, region: str) -> str:
+    """Return the origin of a bucket in a region of Amazon's."""
+    return locate(bucket, region, None, wishes).origin
 
 
 def _guard(values: Any) -> Guard | None:
@@ -234,28 +228,6 @@ def _region(values: Any) -> str | None:
     """Return the region that was given."""
     region: str | None = values["region"] or values["default_region"]
     return region
-
-
-def _credentials(values: Any, provider: Callable[[], object] | None) -> Credentials[Credential]:
-    """Return the credential that was given, or who is asked for one; neither for anonymous requests."""
-    if values["skip_signature"]:
-        return Credentials()
-    if provider is not None:
-        return Credentials(source=Provided(provider, Credential.from_mapping))
-    key, secret = values["access_key_id"], values["secret_access_key"]
-    if bool(key) != bool(secret):
-        missing = "secret_access_key" if key else "access_key_id"
-        raise ConfigurationError(f"S3Store has half a credential: {missing} is missing", hint=f"Give {missing} too.")
-    if key:
-        return Credentials(Credential(key, secret, values["session_token"] or None))
-    return Credentials(source=Provided(_no_credential, Credential.from_mapping))
-
-
-def _no_credential() -> object:
-    raise UnauthenticatedError(
-        "There is no credential",
-        hint="Give access_key_id and secret_access_key, or a credential_provider, or skip_signature=True.",
-    )
 
 
 def _default_type(values: Any) -> dict[str, str]:
@@ -321,7 +293,5 @@ def _customer_key(values: Any) -> dict[str, str]:
     return {f"x-amz-{CUSTOMER}{name}": value for name, value in zip(CUSTOMER_HEADERS, told, strict=True)}
 
 
-S3 = BucketKind(
-    TABLE, "bucket", ("bucket",), open_s3, "s3", credentials=("access_key_id", "secret_access_key", "skip_signature")
-)
+S3 = BucketKind(TABLE, "bucket", ("bucket",), open_s3, "s3")
 """What `S3Store` is made of."""

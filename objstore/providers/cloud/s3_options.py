@@ -11,9 +11,7 @@ from objstore.settings.value_types import (
     BASE64_OF_32_BYTES,
     BOOL,
     BOOL_OR_REQUESTER,
-    TEXT,
     URL,
-    ValueType,
     choice,
     matching,
 )
@@ -22,14 +20,6 @@ _COPY_IF_NOT_EXISTS = matching(
     "multipart, header:NAME:VALUE or header-with-status:NAME:VALUE:STATUS",
     r"multipart|header:[^:]+:.+|header-with-status:[^:]+:.+:\s*[1-5]\d\d\s*",
 )
-
-_KEY = "Give a key, or credential_provider=objstore.auth.boto3.Boto3CredentialProvider(): boto3 knows this setting."
-
-
-def _of_credential(name: str, doc: str, kind: ValueType = TEXT, default: str | bool | None = None) -> Option:
-    """Return a setting that says where a credential comes from, which only boto3 can follow yet."""
-    return Option(name, doc, kind, default, unsupported=_KEY, for_credential=True)
-
 
 S3_OPTIONS = (
     Option("access_key_id", "The access key."),
@@ -48,13 +38,7 @@ S3_OPTIONS = (
     Option("bucket", "The name of the bucket.", aliases=("bucket_name",)),
     Option("endpoint", "The URL of the service, if it is not AWS.", URL, aliases=("endpoint_url",)),
     Option("endpoint_url_s3", "The URL of the S3 service; wins over endpoint.", URL, yields_to=("endpoint",)),
-    _of_credential("endpoint_url_sts", "The URL of the token service; that of the region if not given.", URL),
-    Option(
-        "ignore_configured_endpoint_urls",
-        "Leave out endpoints that the environment names, not the caller.",
-        BOOL,
-        False,
-    ),
+    Option("endpoint_url_sts", "The URL of the token service; that of the region if not given.", URL),
     Option(
         "virtual_hosted_style_request",
         "Put the bucket in the host name, not in the path, where its name can be part of one.",
@@ -73,13 +57,20 @@ S3_OPTIONS = (
         False,
         unsupported="Use a bucket of another kind: directory buckets need sessions of their own.",
     ),
-    _of_credential(
-        "imdsv1_fallback", "Ask the instance metadata service without a token if it refuses one.", BOOL, False
+    Option(
+        "imdsv1_fallback",
+        "Ask the instance metadata service without a token where it gives none; if not given, unless the environment "
+        "or the profile says ec2_metadata_v1_disabled.",
+        BOOL,
     ),
+    Option(
+        "ignore_configured_endpoint_urls", "Pass over the endpoints of the environment and of the profile.", BOOL, False
+    ),
+    Option("profile", "The profile, in the files of the AWS command line, that says who we are and where."),
     Option("skip_signature", "Send requests unsigned, for public buckets.", BOOL, False),
     Option("disable_tagging", "Leave out the tags of objects, for services that refuse them.", BOOL, False),
     Option("disable_bulk_delete", "Delete objects one by one, for services without DeleteObjects.", BOOL, False),
-    _of_credential("metadata_endpoint", "The URL of the instance metadata service.", URL, "http://169.254.169.254"),
+    Option("metadata_endpoint", "The URL of the instance metadata service.", URL),
     Option(
         "checksum_algorithm",
         "The checksum sent with what is written, for the service to compare.",
@@ -91,14 +82,12 @@ S3_OPTIONS = (
         "Amazon's own hosts. What comes unasked is always compared.",
         choice("when_supported", "when_required"),
     ),
-    _of_credential(
-        "container_credentials_relative_uri", "Where a container's credentials are, below http://169.254.170.2."
-    ),
-    _of_credential("container_credentials_full_uri", "Where a container's credentials are.", URL),
-    _of_credential("container_authorization_token_file", "File with the token for container_credentials_full_uri."),
-    _of_credential("web_identity_token_file", "File with the web identity token for role_arn."),
-    _of_credential("role_arn", "The role to assume with the web identity token."),
-    _of_credential("role_session_name", "The name of that role session.", default="WebIdentitySession"),
+    Option("container_credentials_relative_uri", "Where a container's credentials are, below http://169.254.170.2."),
+    Option("container_credentials_full_uri", "Where a container's credentials are.", URL),
+    Option("container_authorization_token_file", "File with the token for container_credentials_full_uri."),
+    Option("web_identity_token_file", "File with the web identity token for role_arn."),
+    Option("role_arn", "The role to assume with the web identity token."),
+    Option("role_session_name", "The name of that role session."),
     Option(
         "copy_if_not_exists",
         "How a copy is kept from replacing an object; without, only Amazon's own hosts can.",

@@ -27,17 +27,23 @@ class SharedUploads:
         bucket: The bucket.
         start: Begins an upload there, and returns its id.
         algorithm: How parts are summed, if they are.
+        kind: What sends the parts of one.
     """
 
     def __init__(
-        self, bucket: Documents, start: Callable[[str, WriteOptions], Plan[str]], algorithm: Algorithm | None
+        self,
+        bucket: Documents,
+        start: Callable[[str, WriteOptions], Plan[str]],
+        algorithm: Algorithm | None,
+        kind: type[Upload] = Upload,
     ) -> None:
         self._bucket = bucket
         self._start = start
         self._algorithm = algorithm
+        self._kind = kind
 
     def _upload(self, key: str, upload_id: str, options: WriteOptions, first: int = 1) -> Upload:
-        return Upload(self._bucket, key, upload_id, options, 1, first=first, algorithm=self._algorithm)
+        return self._kind(self._bucket, key, upload_id, options, 1, first=first, algorithm=self._algorithm)
 
     def start(self, key: str, options: WriteOptions) -> Plan[str]:
         """Begin an upload (CreateMultipartUpload)."""

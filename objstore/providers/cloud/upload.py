@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from objstore.exceptions import BaseError, GenericError, NotFoundError
@@ -19,8 +20,9 @@ from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
 from objstore.types import UploadPart
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from objstore._core import Reply
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.checksums import Algorithm
     from objstore.providers.cloud.documents import Documents
@@ -32,6 +34,33 @@ ABORT_SECONDS = 10.0
 """How long the failure of an upload, or the end of the interpreter, waits for the service to drop the parts."""
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+
+_UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)</UploadId>")
+
+
+def begin(bucket: Documents, key: str, headers: Mapping[str, str]) -> Plan[str]:
+    """Begin a multipart upload (CreateMultipartUpload), and return its id.
+
+    Args:
+        bucket: Where to.
+        key: The key of the object.
+        headers: What is stored with it.
+    """
+    target = bucket.target(key, [("uploads", ""), *encoding(key)])
+    # the second is rclone's name for it
+    roots = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")
+    root, _ = yield from bucket.document(
+        Shape("POST", headers), target, key, roots, safe=True, undo=partial(_end, bucket, key)
+    )
+    return root.find_text("UploadId")
+
+
+def _end(bucket: Documents, key: str, begun: bytes) -> Plan[None]:
+    """Abort the multipart upload that a reply tells of."""
+    upload_id = _UPLOAD_ID.search(begun)
+    if upload_id:
+        yield from Upload(bucket, key, upload_id[1].decode(), WriteOptions(), 1).abort()
 
 
 def encoding(key: str) -> list[tuple[str, str]]:
@@ -124,7 +153,12 @@ class Upload(Exchange):
             if not (_names_no_upload(error) or error.maybe_applied):
                 raise write_error(error, self._options) from None
             return (yield from self._look(error, [part.e_tag for part in parts]))
-        return {**self._bucket.put_result(reply), "e_tag": root.find_text("ETag") or None}
+        return (yield from self._made(reply, root.find_text("ETag") or None))
+
+    def _made(self, reply: Reply, tag: str | None) -> Plan[PutResult]:
+        """Return the object that the service says that it has made."""
+        return {**self._bucket.put_result(reply), "e_tag": tag}
+        yield
 
     def _described(self, part: UploadPart) -> list[tuple[str, Any]]:
         """Return what the service is told of a part."""

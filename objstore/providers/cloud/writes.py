@@ -5,9 +5,7 @@ Its one invariant: a copy that is to replace nothing is made only where the serv
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import encode_path
@@ -17,7 +15,7 @@ from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions
 from objstore.providers.cloud.copied_parts import CopiedParts
 from objstore.providers.cloud.documents import Documents
 from objstore.providers.cloud.shared_uploads import SharedUploads
-from objstore.providers.cloud.upload import Upload, encoding
+from objstore.providers.cloud.upload import Upload, begin
 from objstore.providers.conditional_headers import as_kind, look_after, write_error, write_headers
 
 if TYPE_CHECKING:
@@ -34,8 +32,6 @@ COPY_AT_ONCE = 5 << 30
 
 COPIED_PART = 512 << 20
 """The size of the parts in which more is copied."""
-
-_UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)</UploadId>")
 
 
 class Guard(NamedTuple):
@@ -128,18 +124,7 @@ class Writes(Documents):
     def _begin(self, key: str, options: WriteOptions, headers: Mapping[str, str]) -> Plan[str]:
         """Begin a multipart upload, and return its id."""
         self._condition(options)
-        shape = Shape("POST", {**self.object_headers(options), **headers})
-        target = self.target(key, [("uploads", ""), *encoding(key)])
-        # the second is rclone's name for it
-        roots = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")
-        root, _ = yield from self.document(shape, target, key, roots, safe=True, undo=partial(self._end, key))
-        return root.find_text("UploadId")
-
-    def _end(self, key: str, begun: bytes) -> Plan[None]:
-        """Abort the multipart upload that a reply tells of."""
-        upload_id = _UPLOAD_ID.search(begun)
-        if upload_id:
-            yield from Upload(self, key, upload_id[1].decode(), WriteOptions(), 1).abort()
+        return begin(self, key, {**self.object_headers(options), **headers})
 
     # --- copies
 

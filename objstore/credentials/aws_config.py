@@ -1,0 +1,155 @@
+"""What says who we are to AWS: what the caller gave, the environment, and a profile in the files, in this order."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from objstore.credentials.aws_profiles import Files, Section, config_path, inner, read_files, shared_path, text
+from objstore.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from objstore._core import ClientSettings
+
+_NAMED_BY = {
+    "web-identity": ("web_identity_token_file",),
+    "container": ("container_credentials_full_uri", "container_credentials_relative_uri"),
+}
+"""Which settings name a place of credentials."""
+
+_DOMAINS = (
+    ("cn-", "amazonaws.com.cn"),
+    ("eusc-", "amazonaws.eu"),
+    ("us-iso-", "c2s.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov"),
+)
+"""The domains of the partitions that have one of their own, by how their regions begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwsConfig:
+    """Hold what says who we are, at one moment.
+
+    Args:
+        values: The typed settings of the store, which the caller or the environment gave.
+        given: The names of those that the caller gave.
+        connect: Makes the settings of the HTTP client for a scheme.
+        user_agent: What requests say that they come from.
+        variables: The environment.
+        files: What the files say.
+        name: The profile.
+        chosen: Whether the caller, or another profile, named it: keys and tokens of the environment are then passed
+            over.
+    """
+
+    values: Mapping[str, Any] = field(repr=False)
+    given: frozenset[str]
+    connect: Callable[[str], ClientSettings] = field(repr=False)
+    user_agent: str
+    variables: Mapping[str, str] = field(repr=False)
+    files: Files
+    name: str
+    chosen: bool
+
+    @property
+    def profile(self) -> Section:
+        """What the files say of the profile."""
+        return self.files.profile(self.name)
+
+    def of(self, profile: str) -> AwsConfig:
+        """Return the same for another profile, which one profile names as its source."""
+        return replace(self, name=profile, chosen=True, given=frozenset())
+
+    def setting(self, name: str) -> Any:
+        """Return a setting that the caller gave, or the environment where no profile was chosen."""
+        return self.values[name] if name in self.given or not self.chosen else None
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The places of credentials that the caller named: they come before all others."""
+        return frozenset(place for place, names in _NAMED_BY.items() if not self.given.isdisjoint(names))
+
+    def said(self, variable: str, name: str) -> str | None:
+        """Return what a variable says, or else the profile; blanks are absent."""
+        return self.variables.get(variable) or text(self.profile, name) or None
+
+    def is_true(self, variable: str, name: str) -> bool:
+        """Return whether a variable, or else the profile, says ``true``."""
+        return (self.said(variable, name) or "").lower() == "true"
+
+    @property
+    def region(self) -> str | None:
+        """The region that somebody named."""
+        return self.values["region"] or self.values["default_region"] or text(self.profile, "region") or None
+
+    @property
+    def ignores_endpoints(self) -> bool:
+        """Whether the URLs that the environment and the profile give do not count."""
+        said = text(self.profile, "ignore_configured_endpoint_urls") or ""
+        return self.values["ignore_configured_endpoint_urls"] or said.lower() == "true"
+
+    def endpoint(self, service: str) -> str | None:
+        """Return the URL that the environment or the profile gives for a service.
+
+        https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+
+        Args:
+            service: Its name, in lower case with underscores.
+
+        Raises:
+            ConfigurationError: The profile names a section of services that is not there.
+        """
+        if self.ignores_endpoints:
+            return None
+        named = self.variables.get(f"AWS_ENDPOINT_URL_{service.upper()}") or self.variables.get("AWS_ENDPOINT_URL")
+        return named or self.endpoint_in_profile(service)
+
+    def endpoint_in_profile(self, service: str) -> str | None:
+        """Return the URL that the profile gives for a service."""
+        section = text(self.profile, "services")
+        if section is not None and section not in self.files.services:
+            raise ConfigurationError(
+                f"The profile {self.name!r} names the services section {section!r}, which is not there",
+                hint=f"Add [services {section}] to {config_path(self.variables)!r}.",
+            )
+        own = inner(self.files.services[section], service).get("endpoint_url") if section is not None else None
+        return own or text(self.profile, "endpoint_url")
+
+
+def service_url(service: str, region: str) -> str:
+    """Return the URL of one of Amazon's services in a region.
+
+    https://docs.aws.amazon.com/general/latest/gr/rande.html
+    """
+    domain = next((domain for start, domain in _DOMAINS if region.startswith(start)), "amazonaws.com")
+    return f"https://{service}.{region}.{domain}"
+
+
+def read_config(
+    values: Mapping[str, Any], given: frozenset[str], connect: Callable[[str], ClientSettings], user_agent: str
+) -> AwsConfig:
+    """Read the environment and the files.
+
+    Args:
+        values: The typed settings of the store.
+        given: The names of those that the caller gave.
+        connect: Makes the settings of the HTTP client for a scheme.
+        user_agent: What requests say that they come from.
+
+    Raises:
+        ConfigurationError: A file cannot be understood, or has no such profile.
+    """
+    variables = dict(os.environ)
+    files = read_files(variables)
+    chosen = values["profile"] if "profile" in given else None
+    named = chosen or variables.get("AWS_DEFAULT_PROFILE") or variables.get("AWS_PROFILE")
+    if named and named not in files:
+        places = f"{config_path(variables)!r} and {shared_path(variables)!r}"
+        raise ConfigurationError(
+            f"There is no profile {named!r} in {places}",
+            hint="Give another profile, or unset AWS_DEFAULT_PROFILE and AWS_PROFILE.",
+        )
+    return AwsConfig(values, given, connect, user_agent, variables, files, named or "default", chosen is not None)

@@ -1,0 +1,229 @@
+"""Tokens that a command line of Azure's prints: ``az`` for who has run ``az login``, ``azd`` for ``azd auth login``.
+
+https://learn.microsoft.com/cli/azure/account#az-account-get-access-token
+
+Its one invariant: no message quotes what a program printed, which may be secret.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from objstore.credentials.azure_answers import REFRESH_THRESHOLD, RESOURCE, SCOPE, AbsentError, moment
+from objstore.credentials.google_web import sendable
+from objstore.credentials.token import AccessToken
+from objstore.exceptions import UnauthenticatedError
+from objstore.plans.effects import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from objstore.plans.effects import Plan
+
+SECONDS = 10.0
+"""How long a program may take, as with azure-identity."""
+
+_PATIENCE = 30.0
+"""How long to wait for other processes that run it."""
+
+_REASON = re.compile(r"AADSTS\d+")
+
+
+class Program(NamedTuple):
+    """Describe a command line.
+
+    Args:
+        name: The program.
+        source: What the source is called.
+        arguments: What is asked of it.
+        tenant: The option for a tenant.
+        login: What logs in.
+        no_color: The variable that keeps colors out of what it prints.
+        token: The field with the token.
+    """
+
+    name: str
+    source: str
+    arguments: tuple[str, ...]
+    tenant: str
+    login: str
+    no_color: str
+    token: str
+
+
+AZ = Program(
+    "az",
+    "azure_cli",
+    ("account", "get-access-token", "--output", "json", "--resource", RESOURCE),
+    "--tenant",
+    "az login",
+    "AZURE_CORE_NO_COLOR",
+    "accessToken",
+)
+AZD = Program(
+    "azd",
+    "azure_developer_cli",
+    ("auth", "token", "--output", "json", "--no-prompt", "--scope", SCOPE),
+    "--tenant-id",
+    "azd auth login",
+    "NO_COLOR",
+    "token",
+)
+
+
+class CommandLine:
+    """A command line that is logged in.
+
+    Args:
+        program: Which.
+        tenant: The tenant to ask, if it is not the one that it is logged in to.
+    """
+
+    refresh_threshold = REFRESH_THRESHOLD
+
+    def __init__(self, program: Program, tenant: str | None = None) -> None:
+        self.name = program.source
+        self._program = program
+        self._tenant = (program.tenant, tenant) if tenant else ()
+
+    def fetch(self) -> Plan[AccessToken]:
+        """Run it.
+
+        Raises:
+            AbsentError: There is no such program, or it prints no token.
+        """
+        return self._read((yield Call(self._run)))
+
+    def _run(self) -> bytes:
+        name = self._program.name
+        found = shutil.which(name)
+        if found is None:
+            raise AbsentError(f"there is no program {name} on PATH")
+        with alone(name):
+            status, out, told = _run([os.path.abspath(found), *self._program.arguments, *self._tenant], self._program)
+        if status != 0:
+            raise AbsentError(f"{name} {_why(self._program, status, told)}")
+        return out
+
+    def _read(self, out: bytes) -> AccessToken:
+        """Take over what it printed."""
+        what = self._program.name
+        try:
+            found = json.loads(out)
+        except (ValueError, RecursionError):
+            found = None
+        ends = _end(found) if isinstance(found, dict) else None
+        if not isinstance(found, dict) or ends is None:
+            raise AbsentError(f"{what} printed no JSON with a token and its end")
+        try:
+            return AccessToken(sendable(what, found.get(self._program.token)), ends)
+        except UnauthenticatedError as error:
+            raise AbsentError(str(error)) from None
+
+
+def _end(found: dict[str, Any]) -> datetime | None:
+    """Return when a token ends: ``expires_on`` is an epoch; ``expiresOn`` is in UTC if it says so, else local time."""
+    epoch, text = found.get("expires_on"), found.get("expiresOn")
+    try:
+        if epoch is not None:
+            return moment(float(epoch))
+        local = datetime.fromisoformat(str(text))
+        return local if local.tzinfo is not None else moment(local.timestamp())
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _run(command: list[str], program: Program) -> tuple[int, bytes, bytes]:
+    """Run a program, with all that it starts for ten seconds at the most, from a folder where nothing is imported."""
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=os.environ.get("SYSTEMROOT") or "/",
+            env={**os.environ, program.no_color: "true"},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise AbsentError(f"{program.name} cannot be run: {error.strerror}") from None
+    with process:
+        try:
+            out, told = process.communicate(timeout=SECONDS)
+        except BaseException as error:
+            _end_all(process)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise AbsentError(f"{program.name} took more than {SECONDS:g} seconds") from None
+            raise
+    return process.returncode, out, told
+
+
+def _end_all(process: subprocess.Popen[bytes]) -> None:
+    """End a program and what it has started, which may go on where it has ended."""
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+
+
+def _why(program: Program, status: int, told: bytes) -> str:
+    """Return why a program failed, as far as it is known to be no secret."""
+    text = told.decode(errors="replace")
+    reason = _REASON.search(text)
+    if reason is not None:
+        return f"was refused with {reason[0]} (run `{program.login}` again)"
+    if program.login in text or "az account set" in text:
+        return f"is not logged in (run `{program.login}`)"
+    return f"ended with status {status} (run `{program.name} {' '.join(program.arguments)}` to see why)"
+
+
+@contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Hold the lock of a program: of all processes of a user one at a time runs it, as they share its files.
+
+    Where no lock can be had (a home that cannot be written to), it runs without.
+
+    Raises:
+        AbsentError: Others have held it all the time.
+    """
+    try:
+        import fcntl
+
+        descriptor = os.open(_lock(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except (ImportError, OSError, RuntimeError):
+        yield
+        return
+    try:
+        until = time.monotonic() + _PATIENCE
+        while not _locked(fcntl, descriptor):
+            if time.monotonic() > until:
+                raise AbsentError(f"other processes have kept {name} busy for {_PATIENCE:g} seconds")
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(fcntl: Any, descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lock(name: str) -> Path:
+    """Return the file whose lock a program needs; no other user can reach its folder."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "objstore"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / f"{name}.lock"

@@ -1,0 +1,164 @@
+"""The blobs of a container, one by one: read, written by one request, and deleted.
+
+What Azure adds to the requests that all stores on HTTP share: ranges of last bytes have to be asked for by the size,
+and directories, which some accounts have, are not objects.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from objstore.credentials.azure import AccountKey, SharedAccess
+from objstore.credentials.token import AccessToken
+from objstore.exceptions import BaseError, InvalidPathError, InvalidRangeError, NotFoundError, PreconditionError
+from objstore.http.shape import Shape
+from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, WriteOptions
+from objstore.interface.versions import pinned
+from objstore.providers.cloud.azure_documents import FOLDER
+from objstore.providers.cloud.documents import Documents
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from objstore._core import Reply
+    from objstore.credentials.storage_account import StorageAccount
+    from objstore.http.service import Service
+    from objstore.interface.provider import Fetch
+    from objstore.plans.effects import Plan
+    from objstore.types import ObjectMeta
+
+GONE = "BlobNotFound"
+
+COPY_LIFE = timedelta(hours=1)
+"""For how long the service may read what it is to copy."""
+
+PINNED_TRIES = 3
+"""How often the last bytes of an object are asked for that is replaced between the question for its size and that."""
+
+
+class Blobs(Documents):
+    """The blobs of a container.
+
+    Args:
+        service: Where they are, and how requests to it are signed and judged.
+        base: The path of the container, percent-encoded.
+        identity: Who we are, as the service knows it.
+        key_headers: The headers with the caller's own encryption key.
+        default_type: The Content-Type of what is written without one.
+        tagging: Whether the account takes tags.
+    """
+
+    has_outer_slashes = True
+
+    def __init__(
+        self,
+        service: Service,
+        base: str,
+        identity: StorageAccount,
+        *,
+        key_headers: Mapping[str, str],
+        default_type: str | None,
+        tagging: bool,
+    ) -> None:
+        named = {service.dialect.written["Content-Type"]: default_type} if default_type else {}
+        super().__init__(
+            service, base, read_headers=key_headers, write_headers={**key_headers, **named}, tagging=tagging
+        )
+        self.identity = identity
+        self.takes_batches = True  # some accounts refuse them
+
+    # --- reading
+
+    def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
+        """Read one object, or a range of it."""
+        if range.start >= 0 or range == WHOLE:
+            return (yield from super().fetch_one(key, range, conditions))
+        for last in (False,) * (PINNED_TRIES - 1) + (True,):
+            size_of = (yield from self.head(key, conditions)).meta
+            start, end = range.within(size_of["size"])
+            narrow = Range(start, end) if end > start else WHOLE
+            try:
+                return (yield from super().fetch_one(key, narrow, pinned(size_of, conditions.version)))
+            except (PreconditionError, InvalidRangeError):
+                if last:
+                    raise
+        raise AssertionError
+
+    def look(self, key: str, conditions: Conditions) -> Plan[Fetched]:
+        """Read what is known about one object that is going to be read: a HEAD tells the same size."""
+        return (yield from self.head(key, conditions))
+
+    def meta(self, key: str, reply: Reply, size: int) -> ObjectMeta:
+        """Return the metadata of an object of a size; a directory is none."""
+        headers = reply.headers
+        marked = headers.get(f"{self.service.dialect.metadata}{FOLDER}", "").lower() == "true"
+        if marked or headers.get("x-ms-resource-type", "file") != "file":
+            raise NotFoundError(
+                f"{key!r} is a directory", store=self.service.dialect.store, path=self.service.path(key), status=404
+            )
+        return super().meta(key, reply, size)
+
+    def _attributes(self, reply: Reply) -> dict[str, str]:
+        """Return the attributes that a reply tells; a tier that nobody has set is none, as a GET does not tell it."""
+        found = super()._attributes(reply)
+        if reply.headers.get("x-ms-access-tier-inferred") == "true":
+            found.pop("Storage-Class", None)
+        return found
+
+    def fetch(
+        self,
+        reads: Reads,
+        *,
+        conditions: Conditions = ANY,
+        most_in_flight: int,
+        each: bool = False,
+        window: int = 0,
+    ) -> Plan[Fetch]:
+        """Begin many reads."""
+        for key in reads.keys:
+            _check(key)
+        return (
+            yield from super().fetch(
+                reads, conditions=conditions, most_in_flight=most_in_flight, each=each, window=window
+            )
+        )
+
+    def path(self, key: str) -> bytes:
+        """Return the path of a key, percent-encoded; of the container itself, where there is none."""
+        _check(key)
+        return super().path(key)
+
+    # --- writing
+
+    def put_headers(self, options: WriteOptions) -> dict[str, str]:
+        """Return the headers of a write (Put Blob)."""
+        return {"x-ms-blob-type": "BlockBlob", **super().put_headers(options)}
+
+    def delete_singly(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, BaseError]]:
+        """Delete objects, each by a request of its own; return what failed, by key. What is missing is deleted."""
+        failed = yield from super().delete_singly(keys, most_in_flight)
+        return {key: error for key, error in failed.items() if error.code != GONE}
+
+    def authorized(self, key: str) -> str:
+        """Return the URL of a blob for the service to read: with the signature that lets it, where we have that."""
+        url = f"{self.service.origin}{self.path(key).decode()}"
+        signer = self.identity.signer(Shape("GET", {}), self.service.host, {})
+        shared = isinstance(self.identity.credentials.current, SharedAccess)
+        return f"{url}?{signer.query.decode()}" if signer is not None and shared else url
+
+    def readable(self, key: str) -> dict[str, str]:
+        """Return the headers that name a blob for the service to read as anybody would, and let it do so."""
+        name, credential = self.service.dialect.copy_source, self.identity.credentials.current
+        if isinstance(credential, AccountKey):
+            return {name: self.service.signed_url("GET", self.path(key).decode(), [], COPY_LIFE)}
+        url = {name: self.authorized(key)}
+        if isinstance(credential, AccessToken):
+            return {**url, f"{name}-authorization": f"Bearer {credential.token}"}
+        return url
+
+
+def _check(key: str) -> None:
+    """Raise if the service would take a key for another."""
+    if "\\" in key:
+        raise InvalidPathError(f"{key!r} has a backslash, which Azure takes for a slash", hint="Use another character.")

@@ -1,0 +1,105 @@
+"""What Azure answers beside objects: listings in XML, and the answers to many requests in one (RFC 2046, section 5.1).
+
+https://learn.microsoft.com/rest/api/storageservices/list-blobs,
+https://learn.microsoft.com/rest/api/storageservices/blob-batch
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from objstore._core import Bytes, Listing
+from objstore.exceptions import CorruptResponseError
+from objstore.http.client import parse_http_date
+from objstore.http.xml import Element, parse
+from objstore.interface.values import EPOCH, ListQuery, Page
+
+if TYPE_CHECKING:
+    from objstore._core import Reply
+    from objstore.types import ObjectMeta
+
+_BOUNDARY = re.compile(r'boundary="?([^";]+)"?')
+_PART = re.compile(rb"\r\n\r\nHTTP/1\.1 (\d{3})[^\r\n]*\r\n(.*)", re.DOTALL)
+_ID = re.compile(rb"^content-id: *(\d+)", re.IGNORECASE | re.MULTILINE)
+
+
+def read_page(body: Bytes, query: ListQuery) -> Page:
+    """Read a page of a listing: without directories, and without what comes before the offset."""
+    root = parse(bytes(body), "EnumerationResults")
+    blobs = [child for blobs in root.find_all("Blobs") for child in blobs.children]
+    metas = [_meta(blob) for blob in blobs if blob.tag == "Blob" and not _is_directory(blob)]
+    prefixes = [blob.find_text("Name") for blob in blobs if blob.tag == "BlobPrefix"]
+    marker = root.find_text("NextMarker")
+    if marker and marker == query.token:
+        raise CorruptResponseError(f"The listing of {query.prefix!r} does not go on: the same marker came twice")
+    return Page(Listing.of([meta for meta in metas if meta["path"] > query.offset]), prefixes, marker)
+
+
+def _meta(blob: Element) -> ObjectMeta:
+    """Return what a listing tells of an object."""
+    told = {child.tag: child.text for properties in blob.find_all("Properties") for child in properties.children}
+    name, size = blob.find_text("Name"), told.get("Content-Length", "")
+    if not (name and size.isdecimal()):
+        raise CorruptResponseError(f"The listing has an object {name!r} of the size {size!r}")
+    return {
+        "path": name,
+        "last_modified": parse_http_date(told.get("Last-Modified", "")) or EPOCH,
+        "size": int(size),
+        "e_tag": quoted(told.get("Etag")),
+        "version": blob.find_text("VersionId") or None,
+    }
+
+
+def quoted(tag: str | None) -> str | None:
+    """Return an ETag as headers have it: listings leave its quotes out."""
+    return f'"{tag}"' if tag and not tag.endswith('"') else tag or None
+
+
+def _is_directory(blob: Element) -> bool:
+    """Tell whether it is a directory: of an account with a hierarchical namespace, or as Hadoop makes them."""
+    kinds = [properties.find_text("ResourceType") for properties in blob.find_all("Properties")]
+    marks = [child for metadata in blob.find_all("Metadata") for child in metadata.children]
+    return "directory" in kinds or any(mark.tag.lower() == FOLDER and mark.text.lower() == "true" for mark in marks)
+
+
+FOLDER = "hdi_isfolder"
+"""The metadata that marks a directory."""
+
+
+class Answer(NamedTuple):
+    """The answer to one of many requests in one."""
+
+    status: int
+    code: str
+    message: str
+
+
+def read_answers(reply: Reply, count: int) -> list[Answer]:
+    """Read the answers to so many requests, in their order.
+
+    Raises:
+        CorruptResponseError: One is missing.
+    """
+    boundary = _BOUNDARY.search(reply.headers.get("content-type", ""))
+    parts = bytes(reply.body).split(b"--" + boundary[1].encode()) if boundary else []
+    found = {int(id[1]): answer for part in parts if (id := _ID.search(part)) and (answer := _answer(part))}
+    if sorted(found) != list(range(count)):
+        raise CorruptResponseError(f"Expected the answers to {count} requests, got {len(found)}: {reply.body[:80]!r}")
+    return [found[index] for index in range(count)]
+
+
+def _answer(part: bytes) -> Answer | None:
+    found = _PART.search(part)
+    if found is None:
+        return None
+    head, _, body = found[2].partition(b"\r\n\r\n")
+    lines = [line.partition(":") for line in head.decode("latin-1").split("\r\n")]
+    headers = {name.lower(): value.strip() for name, _, value in lines}
+    code, message = headers.get("x-ms-error-code", ""), ""
+    try:
+        document = parse(body.strip(), "Error")
+        code, message = document.find_text("Code") or code, document.find_text("Message")
+    except CorruptResponseError:
+        pass
+    return Answer(int(found[1]), code, message)

@@ -1,0 +1,299 @@
+"""A bucket of Google Cloud Storage: its listings, deletes and copies, and uploads in parts.
+
+https://cloud.google.com/storage/docs/json_api/v1
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from objstore._core import Buffer, Listing, Reply
+from objstore.exceptions import BaseError, CorruptResponseError, NotFoundError, NotSupportedError, UnauthenticatedError
+from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
+from objstore.http.retry import Failure, by_status
+from objstore.http.shape import Shape
+from objstore.http.words import read_words
+from objstore.interface.values import ListQuery, Page, WriteOptions
+from objstore.providers.cloud.deletes import Undeleted, delete_again
+from objstore.providers.cloud.gcs_batch import Answer, read_batch, write_batch
+from objstore.providers.cloud.gcs_objects import Objects
+from objstore.providers.cloud.gcs_resource import FIELDS, generation_match, meta_of, read_document, with_generation
+from objstore.providers.cloud.gcs_session import Session
+from objstore.providers.cloud.gcs_xml_upload import XmlUpload
+from objstore.providers.cloud.list_many import ListMany
+from objstore.providers.cloud.shared_uploads import SharedUploads
+from objstore.providers.cloud.upload import begin
+from objstore.providers.conditional_headers import look_after, write_error
+from objstore.signing.goog4 import unsigned_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from objstore.credentials.google_accounts import Signer
+    from objstore.interface.provider import Provider, Upload
+    from objstore.plans.effects import Plan
+
+UNKNOWN_HERE = (400, 404, 405, 501)
+"""How servers answer that know no such request."""
+
+
+class GoogleBucket(Objects):
+    """A bucket of Google Cloud Storage, or of an emulator of it."""
+
+    lists_from_anywhere = True
+    has_outer_slashes = True
+    _takes_xml_uploads = True  # until the server says that it knows none, as emulators do
+    _takes_batches = True
+    signer: Signer | None = None
+    """Who signs URLs."""
+
+    # --- listing
+
+    def list_target(self, query: ListQuery) -> bytes:
+        """Return path and query of a page of a listing."""
+        named = {
+            "prefix": query.prefix,
+            "delimiter": query.delimiter,
+            "startOffset": query.offset,
+            "pageToken": query.token,
+            "includeFoldersAsPrefixes": "true" if query.delimiter == "/" else "",
+        }
+        parameters = [("fields", f"items({FIELDS}),nextPageToken,prefixes")]
+        return self.object_target("", parameters + [(name, value) for name, value in named.items() if value])
+
+    def list_page(self, query: ListQuery, first: Reply | None = None) -> Plan[Page]:
+        """Read one page of a listing, the answer to which may be here."""
+        if first is None:
+            yield from self.service.refresh()
+            exchange = Exchange(self.service, Shape("GET", {}), lambda _: query.prefix, most_body=LARGEST_DOCUMENT)
+            exchange.add(self.list_target(query))
+            first = yield from exchange.only()
+        document = read_document(bytes(first.body), f"a listing of {query.prefix!r}")
+        return _page(document, query)
+
+    def list_many(self, *, most_in_flight: int) -> Plan[ListMany]:
+        """Begin to read pages of listings, asked for one by one."""
+        yield from self.service.refresh()
+        return ListMany(self, most_in_flight)
+
+    # --- deletes
+
+    def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
+        """Delete objects; return what failed, by key. What is not there is deleted, as with S3."""
+        if len(keys) > 1 and self._takes_batches:
+            try:
+                send = partial(self._delete_groups, most_in_flight=most_in_flight)
+                return (yield from delete_again(self.service.policy, keys, send))
+            except NotSupportedError:
+                self._takes_batches = False
+        return (yield from self.delete_singly(keys, most_in_flight))
+
+    def delete_singly(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, BaseError]]:
+        """Delete objects, each by a request of its own; return what failed, by key."""
+        yield from self.service.refresh()
+        exchange = Exchange(self.service, Shape("DELETE", {}), lambda index: keys[index], most_in_flight=most_in_flight)
+        for key in keys:
+            exchange.add(self.object_target(key))
+        yield from exchange.finish()
+        return {keys[index]: error for index, error in exchange.errors.items() if not _is_missing(error)}
+
+    def _delete_groups(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, Undeleted]]:
+        """Delete objects, many by each request.
+
+        Raises:
+            NotSupportedError: The server has no such requests.
+        """
+        yield from self.service.refresh()
+        size = self.service.dialect.delete_batch
+        groups = [keys[i : i + size] for i in range(0, len(keys), size)]
+        boundary = secrets.token_hex(16)
+        exchange = Exchange(
+            self.service,
+            Shape("POST", {"Content-Type": f"multipart/mixed; boundary={boundary}"}),
+            lambda index: groups[index][0],
+            detail=lambda index: f" and {len(groups[index]) - 1} more",
+            keep_head=True,
+            most_in_flight=most_in_flight,
+        )
+        for group in groups:
+            lines = [f"DELETE {self.object_target(key).decode()}" for key in group]
+            exchange.add(f"{self.api}/batch/storage/v1".encode(), body=Buffer(write_batch(boundary, lines)))
+        yield from exchange.finish()
+        failed: dict[str, Undeleted] = {}
+        for index, group in enumerate(groups):
+            failed |= self._undeleted(exchange, index, group)
+        return failed
+
+    def _undeleted(self, exchange: Exchange, index: int, keys: Sequence[str]) -> dict[str, Undeleted]:
+        """Return what a reply says that was not deleted: all, where it is none."""
+        if (failed := exchange.errors.get(index)) is not None:
+            if failed.status in UNKNOWN_HERE:
+                raise NotSupportedError(str(failed)) from failed
+            return dict.fromkeys(keys, Undeleted(failed))
+        reply = exchange.reply(index)
+        try:
+            answers = read_batch(reply.headers, bytes(reply.body))
+        except CorruptResponseError as error:
+            return dict.fromkeys(keys, Undeleted(error))
+        found = {key: self._why_not(reply, key, answers.get(number)) for number, key in enumerate(keys)}
+        return {key: why for key, why in found.items() if why is not None}
+
+    def _why_not(self, reply: Reply, key: str, answer: Answer | None) -> Undeleted | None:
+        """Return why an object was not deleted; None where it was, or is missing."""
+        if answer is None:
+            return Undeleted(CorruptResponseError(f"DELETE {key!r} was not answered", maybe_applied=True))
+        if answer.status < 300:
+            return None
+        words = read_words(answer.body)
+        row = self.service.dialect.codes.get(words.code or "", by_status(answer.status))
+        failure = Failure(row, words.code, words.message)
+        error = self.service.error(reply, failure, "DELETE", key)
+        error.status = answer.status
+        return None if _is_missing(error) else Undeleted(error, failure)
+
+    # --- copies
+
+    def can_copy_from(self, origin: Provider) -> bool:
+        """Tell whether the other is a bucket of the same service, for the same account."""
+        return isinstance(origin, GoogleBucket) and self.service.is_same_as(origin.service)
+
+    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+        """Copy an object here (objects.rewrite): the service may do a part of it at a time."""
+        assert isinstance(origin, GoogleBucket)
+        options = WriteOptions(mode="overwrite" if overwrite else "create")
+        to = f"/rewriteTo/b/{quote(self.bucket, safe='')}/o/{quote(target, safe='')}"
+        query = [("fields", "done,rewriteToken"), *generation_match(options)]
+        token = ""
+        while True:
+            said = [*query, ("rewriteToken", token)] if token else query
+            try:
+                document = yield from self.ask(
+                    "POST", origin.object_target(source, said, to), target, safe=overwrite, detail=f" from {source!r}"
+                )
+            except NotFoundError as error:
+                error.path = origin.service.path(source)
+                raise
+            except BaseError as error:
+                raise (yield from look_after(write_error(error, options), options, self.now_at(target))) from None
+            token = _next_token(document, token)
+            if not token:
+                return
+
+    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+        """Copy an object and delete the old one."""
+        yield from self.copy(source, target, overwrite=overwrite, origin=self)
+        for error in (yield from self.delete([source], most_in_flight=1)).values():
+            raise error
+
+    # --- uploads
+
+    def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
+        """Begin an upload in parts: at once where nothing must hold of the object, else one after the other.
+
+        The service has no conditions for the former (https://cloud.google.com/storage/docs/multipart-uploads).
+        """
+        options = with_generation(options)
+        self.check(options.attributes)
+        if options.mode == "overwrite" and self._takes_xml_uploads:
+            try:
+                upload_id = yield from begin(self, key, self.object_headers(options))
+                return XmlUpload(self, key, upload_id, options, most_in_flight)
+            except BaseError as error:
+                if error.status not in UNKNOWN_HERE or isinstance(error, NotFoundError):
+                    raise
+                self._takes_xml_uploads = False
+        session = Session(self, key, options)
+        yield from session.begin()
+        return session
+
+    @property
+    def shared_uploads(self) -> SharedUploads:
+        """The uploads by many hands."""
+        return SharedUploads(self, self._start_upload, None, XmlUpload)
+
+    def _start_upload(self, key: str, options: WriteOptions) -> Plan[str]:
+        """Begin an upload whose parts come from many hands.
+
+        Raises:
+            NotSupportedError: Something must hold of the object.
+        """
+        if options.mode != "overwrite":
+            raise NotSupportedError(
+                f"mode = {options.mode!r} does not go with an upload by many hands: the service cannot see to it",
+                hint="Leave the mode out, or put the object from one place.",
+                store=self.service.dialect.store,
+            )
+        self.check(options.attributes)
+        return (yield from begin(self, key, self.object_headers(options)))
+
+    def sign(
+        self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
+    ) -> Plan[list[str]]:
+        """Return a URL for each key that carries its own signature."""
+        yield from self.service.refresh()
+        signer = yield from self._signer_for(expires_in)
+        account = yield from signer.email()
+        service = self.service
+        query = [(f"response-{name.lower()}", value) for name, value in response_headers.items()]
+        urls = []
+        for key in keys:
+            unsigned = unsigned_url(
+                method,
+                service.origin.partition(":")[0],
+                service.host,
+                self.path(key).decode(),
+                query,
+                account=account,
+                now=datetime.now(UTC),
+                expires=int(expires_in.total_seconds()),
+                headers={},
+            )
+            urls.append(unsigned.signed((yield from signer.sign(unsigned.text))))
+        return urls
+
+    def _signer_for(self, expires_in: timedelta) -> Plan[Signer]:
+        """Return who signs URLs that are good for so long."""
+        if self.signer is None:
+            raise UnauthenticatedError(
+                "A URL cannot be signed without the key of a service account",
+                hint="Give service_account or service_account_key.",
+                store=self.service.dialect.store,
+            )
+        if expires_in > self.signer.longest:
+            raise ValueError(
+                f"expires_in is {expires_in}, and what {yield from self.signer.email()} signs here is good for "
+                f"{self.signer.longest} at the most: give less"
+            )
+        return self.signer
+
+
+def _page(document: Mapping[str, Any], query: ListQuery) -> Page:
+    """Return the page that a document is; the service begins with the offset itself."""
+    token = str(document.get("nextPageToken") or "")
+    if token and token == query.token:
+        raise CorruptResponseError(f"The listing of {query.prefix!r} does not go on: the same token came twice")
+    try:
+        metas = [meta_of(item) for item in document.get("items") or () if item["name"] != query.offset]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptResponseError(f"The listing of {query.prefix!r} cannot be read: {error!r}") from None
+    return Page(Listing.of(metas), [str(prefix) for prefix in document.get("prefixes") or ()], token)
+
+
+def _next_token(document: Mapping[str, Any], before: str) -> str:
+    """Return what asks for the next part of a copy; nothing, where it is done."""
+    if document.get("done", True):
+        return ""
+    token = str(document.get("rewriteToken") or "")
+    if not token:
+        raise CorruptResponseError("The copy is not done, and the service does not say how it goes on")
+    return token
+
+
+def _is_missing(error: BaseError) -> bool:
+    """Tell whether a delete failed because there is no such object: not because there is no such bucket."""
+    return isinstance(error, NotFoundError) and "bucket does not exist" not in str(error)

@@ -1,0 +1,170 @@
+"""Who we are to Amazon, and what a profile of the AWS command line says of where a bucket is and how to ask for it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from objstore.credentials.aws import Credential
+from objstore.credentials.aws_chain import aws_credentials
+from objstore.credentials.aws_config import AwsConfig, read_config
+from objstore.credentials.aws_profiles import inner
+from objstore.credentials.current import Credentials, Provided
+from objstore.exceptions import ConfigurationError
+from objstore.http.client import client_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from objstore.settings.options import Settings
+
+_OF_CHAIN = (
+    "allow_http",
+    "container_authorization_token_file",
+    "container_credentials_full_uri",
+    "container_credentials_relative_uri",
+    "default_region",
+    "endpoint_url_sts",
+    "ignore_configured_endpoint_urls",
+    "imdsv1_fallback",
+    "metadata_endpoint",
+    "profile",
+    "region",
+    "role_arn",
+    "role_session_name",
+    "web_identity_token_file",
+)
+"""The settings that say where a credential is looked for."""
+
+_PLACES = ("region", "default_region", "endpoint", "endpoint_url_s3")
+_KEY = ("access_key_id", "secret_access_key")
+
+_NEEDS = {
+    "role_arn": ("web_identity_token_file",),
+    "role_session_name": ("web_identity_token_file",),
+    "container_authorization_token_file": ("container_credentials_full_uri", "container_credentials_relative_uri"),
+}
+"""Settings that say nothing without one of others."""
+
+_OTHERS = (
+    "web_identity_token_file",
+    "role_arn",
+    "container_credentials_full_uri",
+    "container_credentials_relative_uri",
+)
+"""Settings that name a credential, and so do not go with another one."""
+
+_WAYS = ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoint")
+"""Settings for hosts of other kinds, which the profile may ask for."""
+
+
+class Account:
+    """Say who we are, and what the profile says.
+
+    Args:
+        settings: What the caller and the environment say.
+        provider: The caller's own source of credentials.
+        user_agent: The User-Agent where the caller set none.
+
+    Raises:
+        ConfigurationError: The settings contradict each other, or a file cannot be understood.
+    """
+
+    def __init__(self, settings: Settings, provider: Callable[[], object] | None, user_agent: str) -> None:
+        self._settings = settings
+        self._provider = provider
+        values = {name: settings[name] for name in _OF_CHAIN}
+        given = frozenset(name for name in _OF_CHAIN if name in settings.config)
+        connect = partial(client_settings, settings.values, user_agent=user_agent)
+        self._read = partial(read_config, values, given, connect, settings["user_agent"] or user_agent)
+        self._config = None if self._is_told_all() else self._read()
+
+    def _is_told_all(self) -> bool:
+        """Return whether the caller said who we are, and where the bucket is: then no file is read."""
+        given, values = self._settings.config, self._settings.values
+        has_credential = self._provider is not None or values["skip_signature"] or all(map(given.__contains__, _KEY))
+        return bool(has_credential) and "profile" not in given and any(map(given.__contains__, _PLACES))
+
+    def values(self) -> Mapping[str, Any]:
+        """Return the settings, and those of the profile where nobody else says anything."""
+        values = self._settings.values
+        if self._config is None:
+            passed_over = {"endpoint", "endpoint_url_s3"} - self._settings.config.keys()
+            return {**values, **dict.fromkeys(passed_over)} if values["ignore_configured_endpoint_urls"] else values
+        endpoint = _endpoint(self._config, self._settings)
+        found = {"endpoint_url_s3": endpoint, "endpoint": None, "region": self._config.region, "default_region": None}
+        ways = _ways(self._config, self._settings) if endpoint is None else {}
+        return {**values, **found, **_of_s3(self._config, values), **ways}
+
+    def credentials(self) -> Credentials[Credential]:
+        """Return the credential that was given, or where it is looked for; neither for anonymous requests."""
+        given, values = self._settings.config, self._settings.values
+        if values["skip_signature"]:
+            return Credentials()
+        has_key = any(given.get(name) for name in _KEY)
+        if self._provider is not None or has_key:
+            _refuse_others(given, "credential_provider" if self._provider is not None else "access_key_id")
+        if self._provider is not None:
+            return Credentials(source=Provided(self._provider, Credential.from_mapping))
+        if has_key:
+            return Credentials(_key(values))
+        _refuse_half(given, values)
+        return aws_credentials(self._read, self._config or self._read())
+
+
+def _key(values: Mapping[str, Any]) -> Credential:
+    """Return the key that was given."""
+    key, secret = (values[name] for name in _KEY)
+    if not key or not secret:
+        missing = _KEY[1] if key else _KEY[0]
+        raise ConfigurationError(f"S3Store has half a credential: {missing} is missing", hint=f"Give {missing} too.")
+    return Credential(key, secret, values["session_token"] or None)
+
+
+def _refuse_others(given: Mapping[str, Any], chosen: str) -> None:
+    """Raise if a setting names another credential than the one that counts."""
+    for name in _OTHERS:
+        if given.get(name):
+            raise ConfigurationError(f"S3Store was given {chosen} and {name}", hint="Give one of them.")
+
+
+def _refuse_half(given: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Raise if a setting says nothing, as another one is missing."""
+    for name, others in _NEEDS.items():
+        if given.get(name) and not any(values[other] for other in others):
+            raise ConfigurationError(f"{name} says nothing without {' or '.join(others)}", hint="Give both.")
+
+
+def _endpoint(config: AwsConfig, settings: Settings) -> str | None:
+    """Return the URL of the service: as was given, or as the environment or the profile says."""
+    named: str | None
+    for name in ("endpoint_url_s3", "endpoint"):
+        if settings.config.get(name):
+            return str(settings[name])
+    if config.ignores_endpoints:
+        return None
+    named = settings["endpoint_url_s3"] or settings["endpoint"]
+    return named or config.endpoint_in_profile("s3")
+
+
+def _of_s3(config: AwsConfig, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the profile's section ``s3`` says, of what there is a setting for."""
+    section = inner(config.profile, "s3")
+    found: dict[str, Any] = {}
+    if section.get("addressing_style") == "virtual" and values["virtual_hosted_style_request"] is None:
+        found = {"virtual_hosted_style_request": True}
+    if section.get("payload_signing_enabled", "").lower() == "true" and values["unsigned_payload"] is None:
+        found["unsigned_payload"] = False
+    return found
+
+
+def _ways(config: AwsConfig, settings: Settings) -> dict[str, bool]:
+    """Return which hosts of other kinds the environment or the profile asks for, where the caller says nothing."""
+    section = inner(config.profile, "s3")
+    return {
+        name: bool(settings[name])
+        or config.is_true(f"AWS_{name.upper()}", name)
+        or section.get(name, "").lower() == "true"
+        for name in _WAYS
+        if name not in settings.config
+    }
