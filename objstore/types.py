@@ -260,7 +260,9 @@ class S3Keywords(TypedDict, total=False):
     response_checksum_validation: Literal["when_supported", "when_required"] | str
     role_arn: str
     role_session_name: str
+    s3_disable_multiregion_access_points: bool | str
     s3_express: bool | str
+    s3_use_arn_region: bool | str
     secret_access_key: str
     server_side_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse", "sse-c"] | str
     session_token: str
@@ -269,6 +271,9 @@ class S3Keywords(TypedDict, total=False):
     sse_customer_key_base64: str
     sse_kms_key_id: str
     unsigned_payload: bool | str
+    use_accelerate_endpoint: bool | str
+    use_dualstack_endpoint: bool | str
+    use_fips_endpoint: bool | str
     virtual_hosted_style_request: bool | str
     web_identity_token_file: str
 

@@ -79,6 +79,8 @@ BESIDE: dict[str, dict[str, object]] = {
     "role_arn": {"web_identity_token_file": "/token"},
     "role_session_name": {"web_identity_token_file": "/token"},
     **{name: {each: "https://h" for each in FABRIC if each != name} for name in FABRIC},
+    "s3_disable_multiregion_access_points": {"bucket": "arn:aws:s3::123456789012:accesspoint/a.mrap"},
+    "s3_use_arn_region": {"bucket": "arn:aws:s3:us-east-2:123456789012:accesspoint/a", "region": "us-east-1"},
     "secret_access_key": {"access_key_id": "k"},
     "session_token": {"access_key_id": "k", "secret_access_key": "s"},
     "skip_signature": {"access_key_id": "k", "secret_access_key": "s", "bearer_token": "t", "token": "t"},

@@ -41,7 +41,7 @@ URLS: list[tuple[str, str, dict[str, str], str]] = [
     (
         "https://s3.dualstack.eu-west-1.amazonaws.com/b/p",
         "s3",
-        {"bucket": "b", "region": "eu-west-1", "endpoint": "https://s3.dualstack.eu-west-1.amazonaws.com"},
+        {"bucket": "b", "region": "eu-west-1", "use_dualstack_endpoint": "true"},
         "p",
     ),
     (
@@ -50,7 +50,7 @@ URLS: list[tuple[str, str, dict[str, str], str]] = [
         {
             "bucket": "b",
             "region": "eu-west-1",
-            "endpoint": "https://b.s3.dualstack.eu-west-1.amazonaws.com",
+            "use_dualstack_endpoint": "true",
             **VIRTUAL,
         },
         "p",
@@ -58,19 +58,43 @@ URLS: list[tuple[str, str, dict[str, str], str]] = [
     (
         "https://b.c.s3-fips.dualstack.us-east-1.amazonaws.com/p",
         "s3",
-        {"bucket": "b.c", "region": "us-east-1", "endpoint": "https://s3-fips.dualstack.us-east-1.amazonaws.com"},
+        {"bucket": "b.c", "region": "us-east-1", "use_dualstack_endpoint": "true", "use_fips_endpoint": "true"},
         "p",
     ),
     (
         "https://s3.cn-north-1.amazonaws.com.cn/b",
         "s3",
-        {"bucket": "b", "region": "cn-north-1", "endpoint": "https://s3.cn-north-1.amazonaws.com.cn"},
+        {"bucket": "b", "region": "cn-north-1"},
+        "",
+    ),
+    ("https://b.s3.us-isob-east-1.sc2s.sgov.gov/p", "s3", {"bucket": "b", "region": "us-isob-east-1", **VIRTUAL}, "p"),
+    ("https://s3.eusc-de-east-1.amazonaws.eu/b/p", "s3", {"bucket": "b", "region": "eusc-de-east-1"}, "p"),
+    (
+        "https://a-point-123456789012.s3-accesspoint-fips.dualstack.us-gov-west-1.amazonaws.com/p",
+        "s3",
+        {
+            "bucket": "arn:aws-us-gov:s3:us-gov-west-1:123456789012:accesspoint/a-point",
+            "use_dualstack_endpoint": "true",
+            "use_fips_endpoint": "true",
+        },
+        "p",
+    ),
+    (
+        "https://a-123456789012.s3-object-lambda.us-east-1.amazonaws.com/p",
+        "s3",
+        {"bucket": "arn:aws:s3-object-lambda:us-east-1:123456789012:accesspoint/a"},
+        "p",
+    ),
+    (
+        "https://a-123456789012.op-01ab.s3-outposts.us-east-1.amazonaws.com",
+        "s3",
+        {"bucket": "arn:aws:s3-outposts:us-east-1:123456789012:outpost/op-01ab/accesspoint/a"},
         "",
     ),
     (
         "https://b.s3-accelerate.amazonaws.com/p",
         "s3",
-        {"bucket": "b", "endpoint": "https://b.s3-accelerate.amazonaws.com", **VIRTUAL},
+        {"bucket": "b", "use_accelerate_endpoint": "true", **VIRTUAL},
         "p",
     ),
     (
@@ -186,6 +210,10 @@ def test_a_host_that_only_looks_like_a_service_is_a_web_server(url: str) -> None
         ("s3://b/%FF", "no UTF-8"),
         ("https://foo.amazonaws.com/b", "is not an address of S3"),
         ("https://b.s3-website-us-east-1.amazonaws.com/b", "is not an address of S3"),
+        ("https://b.s3-website.eu-central-1.amazonaws.com/b", "is not an address of S3"),
+        ("https://s3.cn-north-1.amazonaws.com/b", "is not an address of S3"),
+        ("https://s3.us-east-1.amazonaws.com.cn/b", "is not an address of S3"),
+        ("https://vpce-1a2b.s3.us-east-1.vpce.amazonaws.com/b", "is not an address of S3"),
         ("https://a.blob.core.windows.net/c?x=y", "has a query"),
         ("az://c@a/p", "names no account. Write container@account.blob.core.windows.net"),
         ("az://c@a.blob.core.windows.net.evil.example/p", "names no account"),

@@ -27,11 +27,13 @@ class SigV4:
     Args:
         credentials: The key.
         region: The region in signatures.
+        service: The service in signatures.
     """
 
-    def __init__(self, credentials: Credentials[Credential], region: str) -> None:
+    def __init__(self, credentials: Credentials[Credential], region: str, service: str = "s3") -> None:
         self.credentials = credentials
         self.region = region
+        self.service = service
         self._skew = timedelta(0)
 
     def refresh(self) -> Plan[bool]:
@@ -64,6 +66,7 @@ class SigV4:
             payload_hash=shape.payload_hash,
             credential=credential,
             region=self.region,
+            service=self.service,
             now=datetime.now(UTC) + self._skew,
         )
 
@@ -84,6 +87,7 @@ class SigV4:
             query,
             credential=credential,
             region=self.region,
+            service=self.service,
             now=datetime.now(UTC) + self._skew,
             expires=int(expires_in.total_seconds()),
             headers={},
@@ -94,9 +98,11 @@ class SigV4:
         return self.credentials.info()
 
     def is_same_as(self, other: Identity) -> bool:
-        """Tell whether the other has the same key, for the same region."""
+        """Tell whether the other has the same key, for the same region and service."""
         return (
-            isinstance(other, SigV4) and self.region == other.region and self.credentials.is_same_as(other.credentials)
+            isinstance(other, SigV4)
+            and (self.region, self.service) == (other.region, other.service)
+            and self.credentials.is_same_as(other.credentials)
         )
 
     def hint(self, reply: Reply) -> str | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from objstore.exceptions import ConfigurationError
+from objstore.settings.s3_hosts import AMAZON, read_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,16 +54,13 @@ _SCHEMES: dict[str, Scheme] = {
 
 _R2 = ".r2.cloudflarestorage.com"
 _GCS_HOST = "storage.googleapis.com"
-_S3_HOST = re.compile(
-    r"(?:(?P<bucket>.+)\.)?s3(?P<special>(?:-fips|-accelerate)?(?:\.dualstack)?)"
-    r"(?:[.-](?P<region>[a-z]{2,4}(?:-[a-z]+)+-\d+))?\.amazonaws\.com(?P<china>\.cn)?"
-)
 _AZURE_HOST = re.compile(
     r"(?P<account>[^.]+)\.(?:blob|dfs)\.core\.(?P<cloud>windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)"
     r"|(?P<workspace>[^.]+(?P<zone>\.z\w\w)?)\.(?:onelake|blob|dfs)\.fabric\.microsoft\.com"
 )
 _HTTPS: tuple[tuple[re.Pattern[str], Scheme], ...] = (
-    (re.compile(r".+\.amazonaws\.com(\.cn)?|.+" + re.escape(_R2)), "s3"),
+    (AMAZON, "s3"),
+    (re.compile(".+" + re.escape(_R2)), "s3"),
     (re.compile(r"(.+\.)?" + re.escape(_GCS_HOST)), "gcs"),
     (_AZURE_HOST, "azure"),
 )
@@ -149,23 +147,14 @@ def _s3(parts: SplitResult) -> tuple[dict[str, str], str]:
 
 
 def _amazon(parts: SplitResult, host: str) -> tuple[dict[str, str], str]:
-    """Read the address of an S3 endpoint.
-
-    Source: https://docs.aws.amazon.com/general/latest/gr/s3.html
-    """
-    found = _S3_HOST.fullmatch(host)
-    if found is None:
+    """Read the address of an S3 endpoint; the bucket is in the host, or first in the path."""
+    settings = read_host(host)
+    if settings is None:
         raise _refusal(parts, "is not an address of S3", "Give S3Store the bucket and an endpoint, or use HTTPStore.")
-    bucket, path = (found["bucket"], parts.path) if found["bucket"] else _first_segment(parts)
-    # A certificate covers one label: a bucket with a dot in it can only be reached in the path.
-    virtual = bool(found["bucket"]) and "." not in bucket
-    service = host if virtual else host.removeprefix(f"{found['bucket']}.")
-    return {
-        "bucket": bucket,
-        "region": found["region"] or "",
-        "virtual_hosted_style_request": "true" if virtual else "",
-        "endpoint": f"https://{service}" if found["special"] or found["china"] else "",
-    }, path
+    if settings["bucket"]:
+        return settings, parts.path
+    bucket, path = _first_segment(parts)
+    return {**settings, "bucket": bucket}, path
 
 
 def _gcs(parts: SplitResult) -> tuple[dict[str, str], str]:

@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 
 from objstore.credentials import current
-from objstore.exceptions import BaseError, ConfigurationError, NotSupportedError, UnauthenticatedError
+from objstore.exceptions import BaseError, ConfigurationError, UnauthenticatedError
 from objstore.http.dialect import EXPIRED
 from objstore.http.retry import Failure
 from objstore.plans.effects import Sleep
@@ -113,11 +113,11 @@ def test_configured_endpoints_can_be_ignored(home: Path, monkeypatch: pytest.Mon
 
 def test_a_profile_says_how_the_bucket_is_named(home: Path) -> None:
     config(home, "[default]\nregion = eu-west-3\ns3 =\n  addressing_style = virtual\n")
-    assert origin(S3Store("b")) == "https://b.s3.eu-west-3.amazonaws.com"
+    assert origin(S3Store("bucket")) == "https://bucket.s3.eu-west-3.amazonaws.com"
     config(home, "[default]\nendpoint_url = https://e.example:9000\ns3 =\n  addressing_style = virtual\n")
-    assert origin(S3Store("b")) == "https://b.e.example:9000"
+    assert origin(S3Store("bucket")) == "https://bucket.e.example:9000"
     config(home, "[default]\nregion = eu-west-3\ns3 =\n  addressing_style = path\n")
-    assert origin(S3Store("b")) == "https://s3.eu-west-3.amazonaws.com/b"
+    assert origin(S3Store("bucket")) == "https://s3.eu-west-3.amazonaws.com/bucket"
 
 
 def test_a_profile_has_payloads_signed(home: Path) -> None:
@@ -127,14 +127,19 @@ def test_a_profile_has_payloads_signed(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["use_fips_endpoint = true", "use_dualstack_endpoint = true", "s3 =\n  use_accelerate_endpoint = true"]
+    ("text", "host"),
+    [
+        ("use_fips_endpoint = true", "https://s3-fips.eu-west-3.amazonaws.com/bucket"),
+        ("use_dualstack_endpoint = true", "https://s3.dualstack.eu-west-3.amazonaws.com/bucket"),
+        ("s3 =\n  use_accelerate_endpoint = true", "https://bucket.s3-accelerate.amazonaws.com"),
+    ],
 )
-def test_endpoints_of_another_kind_are_refused_by_name(home: Path, text: str) -> None:
-    config(home, f"[default]\n{text}\n")
-    with pytest.raises(NotSupportedError, match=r"use_\w+_endpoint yet, which .* profile 'default' sets"):
-        S3Store("b")
-    S3Store("b", endpoint="https://e.example")
-    S3Store("b", access_key_id="k", secret_access_key="s", region="us-east-1")
+def test_a_profile_asks_for_hosts_of_another_kind(home: Path, text: str, host: str) -> None:
+    config(home, f"[default]\nregion = eu-west-3\n{text}\n")
+    assert origin(S3Store("bucket")) == host
+    assert origin(S3Store("bucket", endpoint="https://e.example")) == "https://e.example/bucket"
+    given = S3Store("bucket", access_key_id="k", secret_access_key="s", region="us-east-1")
+    assert origin(given) == "https://s3.us-east-1.amazonaws.com/bucket"
 
 
 def test_what_is_given_whole_needs_no_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ class Bucket(Writes):
     Args:
         service: Where it is, and how requests to it are signed and judged.
         base: The path of the bucket, percent-encoded, without a trailing slash; empty where the host names it.
-        bucket: The bucket's name.
+        copied_from: What its objects' keys stand behind where they are the source of a copy, and a slash.
         guard: How a copy is kept from replacing an object; None: the service has no way.
         read_headers: Headers of every request that reads an object.
         get_headers: More headers of those that read its bytes.
@@ -61,7 +61,7 @@ class Bucket(Writes):
         self,
         service: Service,
         base: str,
-        bucket: str,
+        copied_from: str,
         *,
         guard: Guard | None,
         write_headers: Mapping[str, str],
@@ -76,7 +76,7 @@ class Bucket(Writes):
         super().__init__(
             service,
             base,
-            bucket,
+            copied_from,
             guard=guard,
             read_headers=read_headers,
             get_headers=get_headers,

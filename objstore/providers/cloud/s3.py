@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from objstore._core import encode_path
 from objstore.credentials.sigv4 import SigV4
 from objstore.exceptions import (
     ConfigurationError,
@@ -30,19 +29,20 @@ from objstore.http.service import Service
 from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.checksums import ALGORITHMS
 from objstore.providers.cloud.kind import BucketKind
-from objstore.providers.cloud.region import FIRST, RegionalService, ServiceToFind
+from objstore.providers.cloud.region import RegionalService, ServiceToFind
 from objstore.providers.cloud.s3_account import Account
+from objstore.providers.cloud.s3_arn import is_arn
+from objstore.providers.cloud.s3_endpoint import Address, Wishes, locate
 from objstore.providers.cloud.s3_options import S3_OPTIONS
 from objstore.providers.cloud.writes import Guard
 from objstore.settings.options import RetryOptions, Settings, Table
+from objstore.settings.partitions import is_amazon
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PATIENCE = 20
 """How many times as long as for other replies it is waited for those to requests that are much work."""
-
-_AMAZON = re.compile(r"(^|\.)amazonaws\.com(\.cn)?$", re.IGNORECASE)
 
 CUSTOMER = "server-side-encryption-customer-"
 """The headers with a caller's own key for an object begin with this behind ``x-amz-``, with one for the source of a
@@ -116,13 +116,15 @@ def open_s3(
     bucket = values["bucket"]
     if not bucket:
         raise ConfigurationError("S3Store needs a bucket", hint="Give its name as the first argument.")
-    service, base = _service(values, retry, SigV4(account.credentials(), _region(values)), user_agent, prefix)
+    address = _address(values, _region(values))
+    identity = SigV4(account.credentials(), address.region, address.service)
+    service, base = _service(values, retry, address, identity, user_agent, prefix)
     _check_customer_key(values, service.origin)
     payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}
     return Bucket(
         service,
         base,
-        bucket,
+        f"{bucket}/object" if is_arn(bucket) else f"/{bucket}",
         guard=_guard(values),
         read_headers={**payer, **_customer_key(values)},
         get_headers=_checksum_mode(values),
@@ -135,34 +137,60 @@ def open_s3(
     )
 
 
-def _service(values: Any, retry: RetryOptions, identity: SigV4, user_agent: str, prefix: str) -> tuple[Service, str]:
+def _service(
+    values: Any, retry: RetryOptions, address: Address, identity: SigV4, user_agent: str, prefix: str
+) -> tuple[Service, str]:
     """Return the service, and the path of the bucket below its origin."""
-    bucket, virtual = values["bucket"], values["virtual_hosted_style_request"]
-    endpoint = _endpoint(values)
-    address = partial(_amazon, bucket, virtual)
-    origin, above = split_endpoint(endpoint or address(identity.region), values["allow_http"])
-    base = above if virtual else f"{above}/{encode_path(bucket).decode()}"
+    scheme = address.origin.partition(":")[0]
     options: dict[str, Any] = {
         "dialect": DIALECT,
-        "settings": client_settings(values, origin.partition(":")[0], user_agent),
-        "patient_settings": client_settings(values, origin.partition(":")[0], user_agent, patience=PATIENCE),
+        "settings": client_settings(values, scheme, user_agent),
+        "patient_settings": client_settings(values, scheme, user_agent, patience=PATIENCE),
         "policy": Policy(retry),
         "identity": identity,
         "headers": text_headers(values["default_headers"]),
         "prefix": prefix,
         "most_in_flight": values["max_connections"],
     }
-    if endpoint is not None:
-        return Service(origin=origin, **options), base
-    if not (values["region"] or values["default_region"]):
-        return ServiceToFind(address=address, bucket=base, **options), base
-    return RegionalService(address=address, region=identity.region, **options), base
+    if _endpoint(values) is not None or is_arn(values["bucket"]):
+        return Service(origin=address.origin, **options), address.base
+    origin = partial(_origin, values["bucket"], _wishes(values))
+    region = _region(values)
+    if region is None:
+        return ServiceToFind(address=origin, bucket=address.base, **options), address.base
+    return RegionalService(address=origin, region=region, **options), address.base
 
 
 def _endpoint(values: Any) -> str | None:
     """Return the URL of the service, where one is given."""
     endpoint: str | None = values["endpoint_url_s3"] or values["endpoint"]
     return endpoint
+
+
+def _address(values: Any, region: str | None) -> Address:
+    """Return where the bucket is, if it is in this region."""
+    endpoint = _endpoint(values)
+    if endpoint is not None and re.search("[?#]", endpoint):
+        raise ConfigurationError("The endpoint has a query or a fragment", hint="Give a URL without.")
+    given = None if endpoint is None else split_endpoint(endpoint, values["allow_http"])
+    return locate(values["bucket"], region, given, _wishes(values))
+
+
+def _wishes(values: Any) -> Wishes:
+    """Return how the bucket is to be reached."""
+    return Wishes(
+        virtual=values["virtual_hosted_style_request"],
+        fips=values["use_fips_endpoint"],
+        dual_stack=values["use_dualstack_endpoint"],
+        accelerate=values["use_accelerate_endpoint"],
+        use_arn_region=values["s3_use_arn_region"],
+        no_multi_region=values["s3_disable_multiregion_access_points"],
+    )
+
+
+def _origin(bucket: str, wishes: Wishes, region: str) -> str:
+    """Return the origin of a bucket in a region of Amazon's."""
+    return locate(bucket, region, None, wishes).origin
 
 
 def _guard(values: Any) -> Guard | None:
@@ -180,8 +208,8 @@ def _guard(values: Any) -> Guard | None:
 
 def _is_amazon(values: Any) -> bool:
     """Tell whether the service is at one of Amazon's own hosts."""
-    host = urlsplit(_endpoint(values) or "https://amazonaws.com").hostname or ""
-    return _AMAZON.search(host) is not None
+    endpoint = _endpoint(values)
+    return endpoint is None or is_amazon(urlsplit(endpoint).hostname or "")
 
 
 def _checksum_mode(values: Any) -> dict[str, str]:
@@ -196,14 +224,10 @@ def _header(text: str) -> dict[str, str]:
     return {name.strip(): value.strip()}
 
 
-def _region(values: Any) -> str:
-    return str(values["region"] or values["default_region"] or FIRST)
-
-
-def _amazon(bucket: str, virtual: bool, region: str) -> str:
-    """Return the origin of the bucket in a region of Amazon's."""
-    host = f"s3.{region}.amazonaws.com"
-    return f"https://{bucket}.{host}" if virtual else f"https://{host}"
+def _region(values: Any) -> str | None:
+    """Return the region that was given."""
+    region: str | None = values["region"] or values["default_region"]
+    return region
 
 
 def _default_type(values: Any) -> dict[str, str]:

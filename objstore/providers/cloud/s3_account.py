@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from objstore.credentials.aws import Credential
 from objstore.credentials.chains.aws.chain import aws_credentials
 from objstore.credentials.chains.aws.config import AwsConfig, read_config
 from objstore.credentials.chains.aws.profiles import inner
 from objstore.credentials.current import Credentials, Provided
-from objstore.exceptions import ConfigurationError, NotSupportedError
+from objstore.exceptions import ConfigurationError
 from objstore.http.client import client_settings
 
 if TYPE_CHECKING:
@@ -55,8 +54,8 @@ _OTHERS = (
 )
 """Settings that name a credential, and so do not go with another one."""
 
-_UNSUPPORTED = ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoint")
-"""Endpoints of other kinds, which the environment or the profile may ask for."""
+_WAYS = ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoint")
+"""Settings for hosts of other kinds, which the profile may ask for."""
 
 
 class Account:
@@ -69,7 +68,6 @@ class Account:
 
     Raises:
         ConfigurationError: The settings contradict each other, or a file cannot be understood.
-        NotSupportedError: The profile asks for what this version does not do.
     """
 
     def __init__(self, settings: Settings, provider: Callable[[], object] | None, user_agent: str) -> None:
@@ -91,12 +89,12 @@ class Account:
         """Return the settings, and those of the profile where nobody else says anything."""
         values = self._settings.values
         if self._config is None:
-            return values
+            passed_over = {"endpoint", "endpoint_url_s3"} - self._settings.config.keys()
+            return {**values, **dict.fromkeys(passed_over)} if values["ignore_configured_endpoint_urls"] else values
         endpoint = _endpoint(self._config, self._settings)
-        if endpoint is None:
-            _refuse_unsupported(self._config)
         found = {"endpoint_url_s3": endpoint, "endpoint": None, "region": self._config.region, "default_region": None}
-        return {**values, **found, **_of_s3(self._config, values, endpoint)}
+        ways = _ways(self._config, self._settings) if endpoint is None else {}
+        return {**values, **found, **_of_s3(self._config, values), **ways}
 
     def credentials(self) -> Credentials[Credential]:
         """Return the credential that was given, or where it is looked for; neither for anonymous requests."""
@@ -149,26 +147,24 @@ def _endpoint(config: AwsConfig, settings: Settings) -> str | None:
     return named or config.endpoint_in_profile("s3")
 
 
-def _of_s3(config: AwsConfig, values: Mapping[str, Any], endpoint: str | None) -> dict[str, Any]:
+def _of_s3(config: AwsConfig, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the profile's section ``s3`` says, of what there is a setting for."""
     section = inner(config.profile, "s3")
     found: dict[str, Any] = {}
-    said = values["virtual_hosted_style_request"] or config.variables.get("AWS_VIRTUAL_HOSTED_STYLE_REQUEST")
-    if section.get("addressing_style") == "virtual" and not said:
+    if section.get("addressing_style") == "virtual" and values["virtual_hosted_style_request"] is None:
         found = {"virtual_hosted_style_request": True}
-        if endpoint is not None:
-            parts = urlsplit(endpoint)
-            found["endpoint_url_s3"] = parts._replace(netloc=f"{values['bucket']}.{parts.netloc}").geturl()
     if section.get("payload_signing_enabled", "").lower() == "true" and values["unsigned_payload"] is None:
         found["unsigned_payload"] = False
     return found
 
 
-def _refuse_unsupported(config: AwsConfig) -> None:
+def _ways(config: AwsConfig, settings: Settings) -> dict[str, bool]:
+    """Return which hosts of other kinds the environment or the profile asks for, where the caller says nothing."""
     section = inner(config.profile, "s3")
-    for name in _UNSUPPORTED:
-        if config.is_true(f"AWS_{name.upper()}", name) or section.get(name, "").lower() == "true":
-            raise NotSupportedError(
-                f"S3Store does not support {name} yet, which the environment or the profile {config.name!r} sets",
-                hint="Give the URL of such an endpoint as endpoint.",
-            )
+    return {
+        name: bool(settings[name])
+        or config.is_true(f"AWS_{name.upper()}", name)
+        or section.get(name, "").lower() == "true"
+        for name in _WAYS
+        if name not in settings.config
+    }

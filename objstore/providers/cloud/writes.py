@@ -58,7 +58,7 @@ class Writes(Documents):
     Args:
         service: Where it is, and how requests to it are signed and judged.
         base: The path of the bucket, percent-encoded, without a trailing slash; empty where the host names it.
-        bucket: The bucket's name.
+        copied_from: What its objects' keys stand behind where they are the source of a copy, and a slash.
         guard: How a copy is kept from replacing an object; None: the service has no way.
         read_headers: Headers of every request that reads an object.
         get_headers: More headers of those that read its bytes.
@@ -72,7 +72,7 @@ class Writes(Documents):
         self,
         service: Service,
         base: str,
-        bucket: str,
+        copied_from: str,
         *,
         guard: Guard | None,
         write_headers: Mapping[str, str],
@@ -90,7 +90,7 @@ class Writes(Documents):
             write_headers=write_headers,
             tagging=tagging,
         )
-        self.bucket = bucket
+        self.copied_from = copied_from
         self._guard = guard
         self._checksum = checksum
         self._conditional_writes = conditional_writes
@@ -219,7 +219,7 @@ class Writes(Documents):
     def _copy_source(self, origin: Writes, source: str) -> dict[str, str]:
         """Return the headers that name the object to be copied, and the key that it is encrypted with."""
         dialect = self.service.dialect
-        named = {dialect.copy_source: "/" + encode_path(f"{origin.bucket}/{source}").decode()}
+        named = {dialect.copy_source: encode_path(f"{origin.copied_from}/{source}").decode()}
         read = {dialect.source_headers.get(name): value for name, value in origin.read_headers.items()}
         return named | {name: value for name, value in read.items() if name is not None}
 

@@ -1,0 +1,258 @@
+"""Where a bucket is spoken to, and for which region and service its requests are signed: text in, text out.
+
+The rules are those of Amazon's SDKs (``endpoint-rule-set-1.json``, https://docs.aws.amazon.com/general/latest/gr/s3.html)
+but for the style: a bucket stands in the path unless its host is asked for, or is the only way.
+
+Its one invariant: what cannot be reached as it was asked for is refused, never reached in another way.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from objstore._core import encode_path
+from objstore.exceptions import ConfigurationError, NotSupportedError
+from objstore.providers.cloud.region import FIRST
+from objstore.providers.cloud.s3_arn import AccessPoint, is_arn, parse_arn
+from objstore.settings.partitions import is_amazon, partition_of
+
+GLOBAL = "aws-global"
+"""No region but the host without one: it speaks for `FIRST`."""
+
+_LABEL = re.compile("(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
+_AMAZON_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+_HOST_NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_ANY_REGION = re.compile("[A-Za-z0-9._-]+")
+_DIRECTORY = re.compile(".+--x(a)?-s3")
+_OUTPOST_ALIAS = re.compile(r".{11,}--op-s3")
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Say how a bucket is to be reached.
+
+    Args:
+        virtual: Whether the bucket stands in the host name; None where either will do.
+        fips: By hosts whose cryptography is validated (FIPS 140).
+        dual_stack: By hosts that have IPv6 addresses too.
+        accelerate: By the nearest edge of Amazon's network (Transfer Acceleration).
+        use_arn_region: Whether the region of an ARN counts where it differs from that of the store.
+        no_multi_region: Whether multi-Region access points are ruled out.
+    """
+
+    virtual: bool | None = None
+    fips: bool = False
+    dual_stack: bool = False
+    accelerate: bool = False
+    use_arn_region: bool = True
+    no_multi_region: bool = False
+
+
+class Address(NamedTuple):
+    """Where requests go, and what they are signed for.
+
+    Args:
+        origin: Scheme, host and port.
+        base: The path of the bucket there, percent-encoded; empty where the host names it.
+        region: The region in signatures.
+        service: The service in signatures.
+    """
+
+    origin: str
+    base: str
+    region: str
+    service: str = "s3"
+
+
+def locate(bucket: str, region: str | None, endpoint: tuple[str, str] | None, wishes: Wishes) -> Address:
+    """Return the address of a bucket.
+
+    Args:
+        bucket: Its name, or the ARN of an access point.
+        region: Where it is; None if nobody said.
+        endpoint: The origin of a service, and the path below it, in the place of Amazon's own.
+        wishes: How it is to be reached.
+
+    Raises:
+        ConfigurationError: These do not go together, or one of them is malformed.
+        NotSupportedError: The bucket is of a kind that `S3Store` cannot speak to.
+    """
+    _check_region(region, endpoint)
+    _check_wishes(wishes, region or FIRST, endpoint)
+    if is_arn(bucket):
+        return _access_point(bucket, region, endpoint, wishes)
+    _check_bucket(bucket, endpoint)
+    known = region or FIRST
+    signed = FIRST if known == GLOBAL else known
+    if endpoint is not None:
+        return Address(*_placed(bucket, *endpoint, wishes), signed)
+    if _OUTPOST_ALIAS.fullmatch(bucket):
+        return Address(_outpost_alias(bucket, signed, wishes), "", signed, "s3-outposts")
+    return Address(*_placed(bucket, f"https://{_host(known, wishes)}", "", wishes), signed)
+
+
+def _host(region: str, wishes: Wishes) -> str:
+    """Return Amazon's host for a region."""
+    suffix = partition_of(region).suffix
+    if wishes.accelerate:
+        return f"s3-accelerate{_stack(wishes)}.{suffix}"
+    if region == GLOBAL and not (wishes.fips or wishes.dual_stack):
+        return f"s3.{suffix}"
+    return f"s3{_fips(wishes)}{_stack(wishes)}.{FIRST if region == GLOBAL else region}.{suffix}"
+
+
+def _fips(wishes: Wishes) -> str:
+    return "-fips" if wishes.fips else ""
+
+
+def _stack(wishes: Wishes) -> str:
+    return ".dualstack" if wishes.dual_stack else ""
+
+
+def _placed(bucket: str, origin: str, above: str, wishes: Wishes) -> tuple[str, str]:
+    """Put the bucket into the host where that is asked for and can be, else into the path."""
+    scheme, _, host = origin.partition("://")
+    virtual = _can_be_host(bucket, scheme) and not _is_address(host)
+    if wishes.accelerate and not virtual:
+        raise ConfigurationError(
+            f"The bucket {bucket!r} cannot be reached by Transfer Acceleration: its name cannot be part of a host",
+            hint="Leave use_accelerate_endpoint out.",
+        )
+    if not virtual or not (wishes.virtual or wishes.accelerate):
+        return origin, f"{above}/{encode_path(bucket).decode()}"
+    if host.startswith(f"{bucket}."):  # an endpoint that names the bucket already
+        return origin, above
+    return f"{scheme}://{bucket}.{host}", above
+
+
+def _can_be_host(bucket: str, scheme: str) -> bool:
+    """Tell whether a bucket can be part of a host: with dots, over plain http alone (certificates cover one label)."""
+    labels = bucket.split(".")
+    fits = _HOST_NAME.fullmatch(bucket) is not None and all(map(_LABEL.fullmatch, labels))
+    return fits and (len(labels) == 1 or scheme == "http")
+
+
+def _is_address(host: str) -> bool:
+    """Tell whether a host, perhaps with a port, is an IP address."""
+    try:
+        ip_address(host[1 : host.index("]")] if host.startswith("[") else host.partition(":")[0])
+    except ValueError:
+        return False
+    return True
+
+
+# --- access points
+
+
+def _access_point(arn: str, region: str | None, endpoint: tuple[str, str] | None, wishes: Wishes) -> Address:
+    point = parse_arn(arn, multi_region_disabled=wishes.no_multi_region)
+    _check_point(arn, point, region, wishes)
+    if endpoint is None:
+        suffix = partition_of(point.region).suffix
+        service = "s3-accesspoint" if point.service == "s3" else point.service
+        host = f"{service}{_fips(wishes)}{_stack(wishes)}.{point.region}.{suffix}"
+        return Address(f"https://{point.label}.{host}", "", point.region, point.service)
+    origin, above = endpoint
+    scheme, _, host = origin.partition("://")
+    if _is_address(host):
+        raise _clash(f"The bucket {arn!r}", f"the endpoint {origin!r}, an IP address", "Give an endpoint with a name.")
+    return Address(f"{scheme}://{point.label}.{host}", above, point.region, point.service)
+
+
+def _check_point(arn: str, point: AccessPoint, region: str | None, wishes: Wishes) -> None:
+    """Raise if an access point cannot be reached as is wished."""
+    what = f"The bucket {arn!r}"
+    if wishes.virtual is False:
+        raise _clash(what, "virtual_hosted_style_request=False", "Leave it out: an access point is a host.")
+    if wishes.accelerate:
+        raise _clash(what, "use_accelerate_endpoint", "Leave it out: access points have no acceleration.")
+    if wishes.dual_stack and point.service != "s3":
+        raise _clash(what, "use_dualstack_endpoint", f"Leave it out: {point.service} has no dual-stack hosts.")
+    if wishes.fips and (point.service == "s3-outposts" or partition_of(point.region).name == "aws-cn"):
+        raise _clash(what, "use_fips_endpoint", "Leave it out: there are no FIPS hosts for it.")
+    if region is None or region == point.region:
+        return
+    if partition_of(region) is not partition_of(point.region):
+        raise _clash(what, f"the region {region!r}, which is in another partition", f"Give region={point.region!r}.")
+    if not wishes.use_arn_region:
+        hint = f"Give region={point.region!r}, or s3_use_arn_region=True."
+        raise _clash(what, f"the region {region!r}, as s3_use_arn_region is false", hint)
+
+
+def _outpost_alias(bucket: str, region: str, wishes: Wishes) -> str:
+    """Return the origin of an access point of Outposts that is named by its alias.
+
+    The 50th letter from the end says what kind of hardware it is on, the 17 behind it which.
+    """
+    if wishes.fips or wishes.dual_stack or wishes.accelerate:
+        raise _clash(f"The bucket {bucket!r}, an alias of Outposts,", "FIPS, dual-stack and acceleration", "Leave out.")
+    kind, outpost = bucket[-50:-49], bucket[-49:-32]
+    place = {"e": "ec2", "o": f"op-{outpost}"}.get(kind)
+    if place is None or bucket[-12:-8] == "beta" or not _can_be_host(bucket, "https") or wishes.virtual is False:
+        raise ConfigurationError(
+            f"The bucket {bucket!r} is not an alias of Outposts, but ends like one",
+            hint="Give the alias as Amazon shows it, without virtual_hosted_style_request=False, or an endpoint.",
+        )
+    return f"https://{bucket}.{place}.s3-outposts.{region}.{partition_of(region).suffix}"
+
+
+# --- what is refused
+
+
+def _check_region(region: str | None, endpoint: tuple[str, str] | None) -> None:
+    """Raise if a region cannot be part of a host, or for a service that is not Amazon's, of a signature."""
+    if region is None:
+        return
+    fits = all(map(_LABEL.fullmatch, region.split("."))) if endpoint is None else _ANY_REGION.fullmatch(region)
+    if not fits:
+        raise ConfigurationError(f"region = {region!r} cannot be a region", hint="Write it like us-east-1.")
+
+
+def _check_wishes(wishes: Wishes, region: str, endpoint: tuple[str, str] | None) -> None:
+    """Raise if wishes do not go together."""
+    wished = {
+        "use_fips_endpoint": wishes.fips,
+        "use_dualstack_endpoint": wishes.dual_stack,
+        "use_accelerate_endpoint": wishes.accelerate,
+    }
+    for name in [name for name, on in wished.items() if on and endpoint is not None]:
+        raise _clash(name, "an endpoint of its own", "Leave one of them out; a setting of the environment counts too.")
+    in_china = partition_of(region).name == "aws-cn"
+    if wishes.fips and in_china:
+        raise _clash("use_fips_endpoint", f"the region {region!r}", "Leave it out: China has no FIPS hosts.")
+    if wishes.accelerate and in_china:
+        raise _clash("use_accelerate_endpoint", f"the region {region!r}", "Leave it out: China has no acceleration.")
+    if wishes.accelerate and wishes.fips:
+        raise _clash("use_accelerate_endpoint", "use_fips_endpoint", "Leave one of them out.")
+    if wishes.accelerate and wishes.virtual is False:
+        raise _clash("use_accelerate_endpoint", "virtual_hosted_style_request=False", "Leave one of them out.")
+
+
+def _check_bucket(bucket: str, endpoint: tuple[str, str] | None) -> None:
+    """Raise if there can be no bucket of this name: of Amazon's, by its rules; else, if it would break the URL."""
+    if "://" in bucket:
+        raise ConfigurationError(
+            f"The bucket {bucket!r} is a URL", hint="Give the name alone, or call S3Store.from_url."
+        )
+    if "/" in bucket or bucket in (".", ".."):
+        raise ConfigurationError(
+            f"The bucket {bucket!r} is a path", hint="Give the name alone, and what is behind it as prefix."
+        )
+    amazon = endpoint is None or is_amazon(endpoint[0].partition("://")[2].partition(":")[0])
+    if amazon and _DIRECTORY.fullmatch(bucket):
+        raise NotSupportedError(
+            f"The bucket {bucket!r} is a directory bucket (S3 Express One Zone), which S3Store does not support yet",
+            hint="Use a bucket of another kind: directory buckets need sessions of their own.",
+        )
+    if endpoint is None and not _AMAZON_NAME.fullmatch(bucket):
+        raise ConfigurationError(
+            f"Amazon has no bucket that is called {bucket!r}",
+            hint="Names have a-z, 0-9, dots and dashes (old ones also A-Z and _). Elsewhere: give endpoint.",
+        )
+
+
+def _clash(one: str, other: str, hint: str) -> ConfigurationError:
+    return ConfigurationError(f"{one} does not go with {other}", hint=hint)
