@@ -25,6 +25,9 @@ cdef enum:                      # what a byte may be
     COLON = 16
     ESCAPED = 8                 # in a text: does not stand for itself
 
+cdef enum:
+    MOST_ATTRIBUTES = 16        # of one element
+
 cdef struct Span:
     const char* data            # NULL: absent
     Py_ssize_t length
@@ -286,11 +289,17 @@ cdef bint read_attribute(Scanner* s, Span* name, Span* value) noexcept nogil:
 
 
 cdef bint skip_attributes(Scanner* s) noexcept nogil:
-    """Read attributes, which must be well formed, and forget them."""
-    cdef Span name, value
+    """Read attributes, which must be well formed, few, and each there once, and forget them."""
+    cdef Span names[MOST_ATTRIBUTES]
+    cdef Span value
+    cdef int i, count = 0
     while skip_space(s) and s.at < s.end and class_of(s.at) & NAME_START:
-        if not read_attribute(s, &name, &value):
+        if count == MOST_ATTRIBUTES or not read_attribute(s, &names[count], &value):
             return False
+        for i in range(count):
+            if names[i].length == names[count].length and not memcmp(names[i].data, names[count].data, names[i].length):
+                return False
+        count += 1
     return True
 
 
@@ -364,6 +373,7 @@ cdef bint skip_element(Scanner* s) noexcept nogil:
 cdef int skip_declaration(Scanner* s) noexcept nogil:
     """Pass over a byte order mark, white space and the XML declaration, which may name no encoding but UTF-8."""
     cdef Span name, value
+    cdef int place, last = 0
     if s.end - s.at >= 3 and memcmp(s.at, b"\xEF\xBB\xBF", 3) == 0:
         s.at += 3
     skip_space(s)
@@ -375,8 +385,23 @@ cdef int skip_declaration(Scanner* s) noexcept nogil:
             break
         if is_text(name, b"encoding") and (value.length != 5 or strncasecmp(value.data, b"utf-8", 5) != 0):
             return fail(s, b"its encoding is not UTF-8")
-    if not skip_char(s, c"?") or not skip_char(s, c">"):
+        place = place_in_declaration(name, value)
+        if place <= last or (last == 0 and place != 1):
+            return fail(s, b"it has a malformed XML declaration")
+        last = place
+    if last == 0 or not skip_char(s, c"?") or not skip_char(s, c">"):
         return fail(s, b"it has a malformed XML declaration")
+    return 0
+
+
+cdef int place_in_declaration(Span name, Span value) noexcept nogil:
+    """Return which of the parts of an XML declaration something is, 0 for none (XML 1.0, section 2.8)."""
+    if is_text(name, b"version") and (is_text(value, b"1.0") or is_text(value, b"1.1")):
+        return 1
+    if is_text(name, b"encoding"):
+        return 2
+    if is_text(name, b"standalone") and (is_text(value, b"yes") or is_text(value, b"no")):
+        return 3
     return 0
 
 
