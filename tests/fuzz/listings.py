@@ -48,7 +48,7 @@ ATTRIBUTES = ("", "", "", " a='b'", ' a="b" c="&amp;"', " a='<'", " a=b", " a='1
 EXCUSED = {
     "XML 1.0, section 2.4: ]]> ought to be escaped; where there are no CDATA sections it does no harm": rb"\]\]>",
     "XML 1.0, fifth edition, section 2.3: NameChar; expat knows the letters of the fourth": rb"<[^>]*[\x80-\xff]",
-    "XML 1.0, section 2.8: white space in front of the declaration does no harm; an encoding by another name is UTF-8": (
+    "XML 1.0, section 2.8: white space in front of the declaration does no harm; any other name of UTF-8": (
         rb"^\s+<\?xml\s|^<\?xml\s[^>]*encoding\s*="
     ),
     "XML 1.0, section 2.2: U+FFFE and U+FFFF are no Char, but keys may have them": rb"\xef\xbf[\xbe\xbf]",
