@@ -8,20 +8,16 @@ Its one invariant: no message quotes what the program printed, which may be secr
 from __future__ import annotations
 
 import hashlib
-import os
 import shlex
 import subprocess
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from objstore.credentials.chains.aws.answers import WINDOW, credential, json_object
+from objstore.credentials.turns import alone
 from objstore.exceptions import UnauthenticatedError
 from objstore.plans.effects import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from objstore.credentials.aws import Credential
     from objstore.plans.effects import Plan
 
@@ -56,7 +52,7 @@ class Process:
     def _run(self) -> bytes:
         try:
             words = shlex.split(self._command)
-            with alone(self._command):
+            with alone(hashlib.sha256(self._command.encode()).hexdigest()[:32], PATIENCE):
                 ended = subprocess.run(
                     words, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False
                 )
@@ -72,32 +68,6 @@ class Process:
 def _reason(error: Exception) -> str:
     if isinstance(error, subprocess.TimeoutExpired):
         return f"it took more than {PATIENCE:g} seconds"
+    if isinstance(error, TimeoutError) and error.strerror is None:
+        return str(error)
     return (error.strerror if isinstance(error, OSError) else None) or "it names no program"
-
-
-@contextmanager
-def alone(command: str) -> Iterator[None]:
-    """Hold the lock of a command: of all processes of a user one at a time runs it.
-
-    Where no lock can be had (a home that cannot be written to), it runs without.
-    """
-    try:
-        import fcntl
-
-        descriptor = os.open(_lock(command), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except (ImportError, OSError, RuntimeError):
-        yield
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(command: str) -> Path:
-    """Return the file whose lock a command needs; no other user can reach its folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    folder = Path(base) / "objstore"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder / f"{hashlib.sha256(command.encode()).hexdigest()[:32]}.lock"

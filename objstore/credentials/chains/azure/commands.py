@@ -13,21 +13,18 @@ import re
 import shutil
 import signal
 import subprocess
-import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from objstore.credentials.chains.azure.answers import REFRESH_THRESHOLD, RESOURCE, SCOPE, AbsentError, moment
 from objstore.credentials.token import AccessToken
+from objstore.credentials.turns import alone
 from objstore.credentials.web import sendable
 from objstore.exceptions import UnauthenticatedError
 from objstore.plans.effects import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from objstore.plans.effects import Plan
 
 SECONDS = 10.0
@@ -109,8 +106,13 @@ class CommandLine:
         found = shutil.which(name)
         if found is None:
             raise AbsentError(f"there is no program {name} on PATH")
-        with alone(name):
-            status, out, told = _run([os.path.abspath(found), *self._program.arguments, *self._tenant], self._program)
+        try:
+            with alone(name, _PATIENCE):
+                status, out, told = _run(
+                    [os.path.abspath(found), *self._program.arguments, *self._tenant], self._program
+                )
+        except TimeoutError as busy:
+            raise AbsentError(f"{name} cannot be run: {busy}") from None
         if status != 0:
             raise AbsentError(f"{name} {_why(self._program, status, told)}")
         return out
@@ -185,45 +187,3 @@ def _why(program: Program, status: int, told: bytes) -> str:
     if program.login in text or "az account set" in text:
         return f"is not logged in (run `{program.login}`)"
     return f"ended with status {status} (run `{program.name} {' '.join(program.arguments)}` to see why)"
-
-
-@contextmanager
-def alone(name: str) -> Iterator[None]:
-    """Hold the lock of a program: of all processes of a user one at a time runs it, as they share its files.
-
-    Where no lock can be had (a home that cannot be written to), it runs without.
-
-    Raises:
-        AbsentError: Others have held it all the time.
-    """
-    try:
-        import fcntl
-
-        descriptor = os.open(_lock(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except (ImportError, OSError, RuntimeError):
-        yield
-        return
-    try:
-        until = time.monotonic() + _PATIENCE
-        while not _locked(fcntl, descriptor):
-            if time.monotonic() > until:
-                raise AbsentError(f"other processes have kept {name} busy for {_PATIENCE:g} seconds")
-            time.sleep(0.05)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _locked(fcntl: Any, descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _lock(name: str) -> Path:
-    """Return the file whose lock a program needs; no other user can reach its folder."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "objstore"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder / f"{name}.lock"
