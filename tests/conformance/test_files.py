@@ -330,7 +330,12 @@ async def test_a_cancelled_write_leaves_no_parts(bucket: Bucket, mode: Mode, lar
         return
     store = mode(bucket.open())
     file = writer(store, "object", buffer_size=5 * MIB, max_concurrency=1)
-    task = asyncio.ensure_future(file.write(large))
+
+    async def write_for_ever() -> None:
+        while True:
+            await file.write(large)
+
+    task = asyncio.ensure_future(write_for_ever())
     while not bucket.has_parts("object") and not task.done():  # before that, nobody here knows the upload's id
         await asyncio.sleep(0.001)
     task.cancel()
