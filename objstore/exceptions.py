@@ -19,6 +19,7 @@ __all__ = [
     "InvalidPathError",
     "InvalidRangeError",
     "JoinError",
+    "LocalFileError",
     "NotFoundError",
     "NotModifiedError",
     "NotSupportedError",
@@ -46,6 +47,7 @@ class BaseError(Exception):
         attempts: How many times the request was sent.
         maybe_applied: Whether the service may have carried out what failed: it got the request, and its answer was lost
             or says nothing about that. Look at what is there before you write again.
+        errno: What the operating system said, where it was asked.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class BaseError(Exception):
         request_id: str | None = None,
         attempts: int | None = None,
         maybe_applied: bool = False,
+        errno: int | None = None,
     ) -> None:
         super().__init__(_sentences(message, hint))
         self.store = store
@@ -69,6 +72,11 @@ class BaseError(Exception):
         self.request_id = request_id
         self.attempts = attempts
         self.maybe_applied = maybe_applied
+        self.errno = errno
+
+    def __reduce__(self) -> tuple[type[BaseError], tuple[str], dict[str, object]]:
+        """Pickle the message and all fields (OSError would leave out its own, and take the message apart)."""
+        return type(self), (str(self),), {**self.__dict__, "errno": self.errno}
 
     def __str__(self) -> str:
         """Return the message (KeyError, a parent of one child, would quote it)."""
@@ -148,6 +156,10 @@ class CorruptResponseError(GenericError):
 
 class SourceChangedError(GenericError):
     """Report that a file changed while it was being uploaded."""
+
+
+class LocalFileError(GenericError, OSError):
+    """Report what the operating system says of a file of a local store, with its `errno`: a full disk, for instance."""
 
 
 class JoinError(BaseError):

@@ -37,6 +37,7 @@ CURL_HINTS = {
     23: "If it was given a buffer in `out`, give a larger one.",
     6: "Check the host name in the URL or `endpoint`.",
     7: "Check the URL or `endpoint`, and that the server runs.",
+    35: "If the server speaks plain HTTP there, write http:// and give client_options={'allow_http': True}.",
     28: "Raise connect_timeout, first_byte_timeout or stall_timeout in client_options if the server is just slow.",
     60: "Give the authority's certificate in client_options['root_certificate'].",
 }
