@@ -216,6 +216,7 @@ class Reply:
     replaced: bool
     lost: bool
     error: str | None
+    target: bytes
     body: Bytes
     start: int
     end: int

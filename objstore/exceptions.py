@@ -41,6 +41,8 @@ class BaseError(Exception):
         hint: What to do about it; it becomes the second sentence of the message.
         store: The store, as its repr shows it.
         path: The path of the object, as the caller gave it.
+        bucket: The bucket or container.
+        url: Where the request went, without its query: that may hold a secret.
         status: The HTTP status of the last reply.
         code: The service's own error code, for instance ``SlowDown``.
         request_id: The identifier under which the service has logged the request.
@@ -57,6 +59,8 @@ class BaseError(Exception):
         hint: str | None = None,
         store: str | None = None,
         path: str | None = None,
+        bucket: str | None = None,
+        url: str | None = None,
         status: int | None = None,
         code: str | None = None,
         request_id: str | None = None,
@@ -67,6 +71,8 @@ class BaseError(Exception):
         super().__init__(_sentences(message, hint))
         self.store = store
         self.path = path
+        self.bucket = bucket
+        self.url = url
         self.status = status
         self.code = code
         self.request_id = request_id

@@ -76,7 +76,7 @@ def open_body(file: PutInput) -> Body:
 def unfit(file: object) -> TypeError:
     if _is_strided(file):
         return TypeError(
-            f"the buffer of the type {type(file).__name__} does not lie in one piece in C order: give "
+            f"what is to be uploaded is of the type {type(file).__name__} and no buffer in one piece in C order: give "
             "numpy.ascontiguousarray of it, or .T of an array in Fortran order"
         )
     return TypeError(

@@ -293,7 +293,7 @@ def _look_up(spelling: str, options: Mapping[str, Option], where: str) -> Option
 def _near(spelling: str, options: Iterable[str]) -> list[str]:
     """Return the setting that was probably meant: one that begins or ends so, else one that is spelled much alike."""
     parts = [name for name in options if spelling.startswith(f"{name}_") or spelling.endswith(f"_{name}")]
-    return sorted(parts, key=len)[-1:] or get_close_matches(spelling, options, 1)
+    return get_close_matches(spelling, options, 1, 0.9) or parts[:1] or get_close_matches(spelling, options, 1)
 
 
 def _once(settings: Iterable[_Given]) -> dict[str, _Given]:

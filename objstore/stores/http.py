@@ -9,7 +9,6 @@ from objstore.stores.base import RemoteStore
 from objstore.version import USER_AGENT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Self
 
     from objstore.providers.web.webdav import WebDav

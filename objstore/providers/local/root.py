@@ -22,8 +22,8 @@ from objstore.disk.part_files import NAME
 from objstore.exceptions import (
     AlreadyExistsError,
     BaseError,
-    LocalFileError,
     InvalidPathError,
+    LocalFileError,
     NotFoundError,
     NotSupportedError,
     ObjectChangedError,
