@@ -30,6 +30,7 @@ __all__ = [
     "SourceChangedError",
     "UnauthenticatedError",
     "UnknownConfigurationKeyError",
+    "WrongSizeError",
 ]
 
 
@@ -138,6 +139,10 @@ class InvalidPathError(BaseError, ValueError):
 
 class InvalidRangeError(GenericError, ValueError):
     """Report that a byte range lies outside the object, or is none."""
+
+
+class WrongSizeError(InvalidRangeError, OSError):
+    """Report that an object has another size than the one that it was opened with."""
 
 
 class ConfigurationError(GenericError, ValueError):

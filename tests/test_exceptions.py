@@ -28,6 +28,7 @@ BUILTINS = {
     "RequestTimeoutError": TimeoutError,
     "ConnectionFailedError": ConnectionError,
     "LocalFileError": OSError,
+    "WrongSizeError": OSError,
 }
 
 OBSTORE_RAISES = {
