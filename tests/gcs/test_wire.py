@@ -404,8 +404,8 @@ def test_a_call_of_a_batch_is_tried_again(store: GCSStore, monkeypatch: pytest.M
     read = gcs_bucket.read_batch
     answers: list[int] = []
 
-    def throttled(headers: Any, body: bytes) -> Any:
-        found = read(headers, body)
+    def throttled(headers: Any, body: bytes, count: int) -> Any:
+        found = read(headers, body, count)
         answers.append(len(found))
         if len(answers) == 1:
             found[1] = found[1]._replace(status=429, body=error(429, "rateLimitExceeded").body)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from objstore._core import Buffer, Listing, Reply
 from objstore.exceptions import BaseError, CorruptResponseError, NotFoundError, NotSupportedError, UnauthenticatedError
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
-from objstore.http.retry import Failure, by_status
+from objstore.http.retry import Failure, Row, by_status
 from objstore.http.shape import Shape
 from objstore.http.words import read_words
 from objstore.interface.values import ListQuery, Page, WriteOptions
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 NEEDED = [("permissions", f"storage.objects.{name}") for name in ("create", "delete", "get", "list")]
 """What an upload takes whose parts are objects."""
+
+UNANSWERED = Row(CorruptResponseError, "the reply to many has no answer to it", "safe")
 
 UNKNOWN_HERE = (400, 404, 405, 501)
 """How servers answer that know no such request."""
@@ -95,8 +97,8 @@ class GoogleBucket(Objects):
             try:
                 send = partial(self._delete_groups, most_in_flight=most_in_flight)
                 return (yield from delete_again(self.service.policy, keys, send))
-            except NotSupportedError:
-                self._takes_batches = False
+            except NotSupportedError as error:
+                self._takes_batches = error.status not in UNKNOWN_HERE  # who is refused may be taken later
         return (yield from self.delete_singly(keys, most_in_flight))
 
     def delete_singly(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, BaseError]]:
@@ -133,17 +135,27 @@ class GoogleBucket(Objects):
         failed: dict[str, Undeleted] = {}
         for index, group in enumerate(groups):
             failed |= self._undeleted(exchange, index, group)
-        return failed
+        return (yield from self._mended(failed))
+
+    def _mended(self, failed: dict[str, Undeleted]) -> Plan[dict[str, Undeleted]]:
+        """Have another credential, where answers in a batch refuse this one; where there is none, that is the end."""
+        refused = {key: each for key, each in failed.items() if _refuses_credential(each)}
+        if not refused:
+            return failed
+        (*_, (_, failure)) = refused.values()
+        mended = failure is not None and (yield from self.service.recover(failure))
+        again = Failure(UNANSWERED, None, "") if mended else None
+        return {key: each._replace(failure=again) if key in refused else each for key, each in failed.items()}
 
     def _undeleted(self, exchange: Exchange, index: int, keys: Sequence[str]) -> dict[str, Undeleted]:
         """Return what a reply says that was not deleted: all, where it is none."""
         if (failed := exchange.errors.get(index)) is not None:
-            if failed.status in UNKNOWN_HERE:
-                raise NotSupportedError(str(failed)) from failed
+            if failed.status in (*UNKNOWN_HERE, 403, 413):  # answers for single objects are in the reply to a batch
+                raise NotSupportedError(str(failed), status=failed.status) from failed
             return dict.fromkeys(keys, Undeleted(failed))
         reply = exchange.reply(index)
         try:
-            answers = read_batch(reply.headers, bytes(reply.body))
+            answers = read_batch(reply.headers, bytes(reply.body), len(keys))
         except CorruptResponseError as error:
             return dict.fromkeys(keys, Undeleted(error))
         found = {key: self._why_not(reply, key, answers.get(number)) for number, key in enumerate(keys)}
@@ -152,7 +164,8 @@ class GoogleBucket(Objects):
     def _why_not(self, reply: Reply, key: str, answer: Answer | None) -> Undeleted | None:
         """Return why an object was not deleted; None where it was, or is missing."""
         if answer is None:
-            return Undeleted(CorruptResponseError(f"DELETE {key!r} was not answered", maybe_applied=True))
+            failure = Failure(UNANSWERED, None, "")
+            return Undeleted(self.service.error(reply, failure, "DELETE", key, maybe_applied=True), failure)
         if answer.status < 300:
             return None
         words = read_words(answer.body)
@@ -332,6 +345,10 @@ def _next_token(document: Mapping[str, Any], before: str) -> str:
     if not token:
         raise CorruptResponseError("The copy is not done, and the service does not say how it goes on")
     return token
+
+
+def _refuses_credential(undeleted: Undeleted) -> bool:
+    return undeleted.failure is not None and undeleted.failure.row.again == "credential"
 
 
 def _is_missing(error: BaseError) -> bool:
