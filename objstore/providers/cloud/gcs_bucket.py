@@ -44,6 +44,9 @@ NEEDED = [("permissions", f"storage.objects.{name}") for name in ("create", "del
 
 UNANSWERED = Row(CorruptResponseError, "the reply to many has no answer to it", "safe")
 
+REFUSED_AS_A_WHOLE = (403, 413)
+"""How batches are refused that may be taken another time: what is wrong with one object is told inside a 200."""
+
 UNKNOWN_HERE = (400, 404, 405, 501)
 """How servers answer that know no such request."""
 
@@ -98,7 +101,7 @@ class GoogleBucket(Objects):
                 send = partial(self._delete_groups, most_in_flight=most_in_flight)
                 return (yield from delete_again(self.service.policy, keys, send))
             except NotSupportedError as error:
-                self._takes_batches = error.status not in UNKNOWN_HERE  # who is refused may be taken later
+                self._takes_batches = error.status in REFUSED_AS_A_WHOLE
         return (yield from self.delete_singly(keys, most_in_flight))
 
     def delete_singly(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, BaseError]]:
@@ -150,7 +153,7 @@ class GoogleBucket(Objects):
     def _undeleted(self, exchange: Exchange, index: int, keys: Sequence[str]) -> dict[str, Undeleted]:
         """Return what a reply says that was not deleted: all, where it is none."""
         if (failed := exchange.errors.get(index)) is not None:
-            if failed.status in (*UNKNOWN_HERE, 403, 413):  # answers for single objects are in the reply to a batch
+            if failed.status in (*UNKNOWN_HERE, *REFUSED_AS_A_WHOLE):
                 raise NotSupportedError(str(failed), status=failed.status) from failed
             return dict.fromkeys(keys, Undeleted(failed))
         reply = exchange.reply(index)
@@ -158,6 +161,8 @@ class GoogleBucket(Objects):
             answers = read_batch(reply.headers, bytes(reply.body), len(keys))
         except CorruptResponseError as error:
             return dict.fromkeys(keys, Undeleted(error))
+        if not answers:
+            raise NotSupportedError("The reply to a batch has no answers that can be read")
         found = {key: self._why_not(reply, key, answers.get(number)) for number, key in enumerate(keys)}
         return {key: why for key, why in found.items() if why is not None}
 
