@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from objstore.exceptions import (
     PermissionDeniedError,
     PreconditionError,
 )
+from objstore.providers.cloud.gcs_composed_upload import ComposedUpload
+from objstore.providers.cloud.gcs_xml_upload import XmlUpload
 from objstore.store import GCSStore
 from tests.gcs.objects import Bucket, Service, Stored
 from tests.gcs.server import Fault, StrictServer, error, strict_server
@@ -149,6 +152,43 @@ def test_who_may_not_delete_sends_one_part_after_the_other(store: GCSStore, serv
     assert len(server.lines("POST /upload")) == 2
     assert len(server.lines("testPermissions")) == 1
     assert server.lines("/compose") == []
+
+
+@pytest.mark.parametrize(("kind", "mode"), [(XmlUpload, "overwrite"), (ComposedUpload, "create")])
+def test_parts_that_have_arrived_take_no_memory(
+    store: GCSStore, monkeypatch: pytest.MonkeyPatch, kind: Any, mode: Any
+) -> None:
+    kept, take = [], kind.take
+
+    def counted(upload: Any, index: int) -> Any:
+        body = take(upload, index)
+        kept.append(len(upload._sources))
+        return body
+
+    monkeypatch.setattr(kind, "take", counted)
+    store.put("a", iter([bytes(5 * MIB)] * 6), chunk_size=5 * MIB, mode=mode, max_concurrency=2)
+    assert len(kept) == 6
+    assert max(kept) <= 2
+
+
+def test_a_service_that_is_silent_is_not_waited_for_for_ever(
+    store: GCSStore, server: StrictServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("objstore.providers.cloud.gcs_parts.ABORT_SECONDS", 0.2)
+    server.faults = [Fault("/compose", error(403, "forbidden"))]
+    answer, released, over = server.answer, Event(), Event()
+
+    def held(call: Any) -> Any:
+        if "versions" not in call.query:
+            return answer(call)
+        released.wait(30)
+        over.set()
+
+    server.answer = held  # type: ignore[method-assign]
+    with pytest.raises(PermissionDeniedError):
+        store.put("a", bytes(6 * MIB), chunk_size=5 * MIB, mode="create")
+    assert not over.is_set()
+    released.set()
 
 
 # --- by many hands

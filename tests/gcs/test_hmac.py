@@ -143,6 +143,16 @@ def test_what_is_given_comes_before_the_environment(server: StrictServer, monkey
     assert [call.method for call in server.calls] == ["PUT"]
 
 
+def test_a_key_of_the_environment_is_nothing_for_an_emulator(
+    server: StrictServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.hmac_key = None
+    for name, value in KEY.items():
+        monkeypatch.setenv(f"GOOGLE_{name.upper()}", value)
+    open_store(server).put("a", b"1")
+    assert (server.calls[0].method, server.calls[0].headers["Authorization"]) == ("POST", None)
+
+
 def test_urls(store: GCSStore, server: StrictServer) -> None:
     store.put("a b/ü?#", b"body")
     url = store.sign("GET", "a b/ü?#", timedelta(hours=1))

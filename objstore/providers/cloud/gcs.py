@@ -43,6 +43,8 @@ PATIENCE = 20
 NO_PAYER = Row(PermissionDeniedError, "the requester must pay, and names no project")
 MISSING = Row(NotFoundError, "there is no such object, or bucket")
 
+KEY = ("access_key_id", "secret_access_key")
+
 STRONGER = ("bearer_token", "service_account", "service_account_key", "application_credentials")
 """The credentials before which an HMAC key gives way: all of the service takes them."""
 
@@ -142,7 +144,7 @@ def open_gcs(
     bucket = values["bucket"]
     if not bucket:
         raise ConfigurationError("GCSStore needs a bucket", hint="Give its name as the first argument.")
-    key = _hmac_key(values, provider)
+    key = _hmac_key(settings, provider)
     access = google_access({**values, "skip_signature": True} if key else values, provider, user_agent)
     origin, api = _address(values, access)
     payer = {"x-goog-user-project": values["user_project"]} if values["user_project"] else {}
@@ -163,13 +165,15 @@ def open_gcs(
     return made
 
 
-def _hmac_key(values: Any, provider: Callable[[], object] | None) -> HmacKey | None:
+def _hmac_key(settings: Settings, provider: Callable[[], object] | None) -> HmacKey | None:
     """Return the HMAC key that requests are signed by; None where another credential is given, or none is wanted."""
+    values = settings.values
     name, secret = values["access_key_id"], values["secret_access_key"]
     if not (name or secret) or provider is not None or values["skip_signature"]:
         return None
-    if any(values[other] for other in STRONGER):
-        return None
+    to_emulator = values["emulator_host"] and not values["base_url"]
+    if any(values[other] for other in STRONGER) or (to_emulator and not {*KEY} & settings.config.keys()):
+        return None  # a real credential of the environment is nothing for an emulator
     if not (name and secret):
         raise ConfigurationError(
             f"GCSStore has {'access_key_id' if name else 'secret_access_key'} alone, which is half of an HMAC key",

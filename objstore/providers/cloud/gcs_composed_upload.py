@@ -46,7 +46,8 @@ class ComposedUpload(Exchange):
         self._folder = Folder(objects, key)
         self._key = key
         self._options = options
-        self._sources: list[Source] = []
+        self._sources: dict[int, Source] = {}  # of the parts on their way: no more is kept of the others
+        self._sizes: list[int] = []
         self._sums: list[bytes] = []
         self._told: dict[int, bytes] = {}
 
@@ -58,12 +59,14 @@ class ComposedUpload(Exchange):
     def add_part(self, part: Source) -> None:
         """Send one more part."""
         self._sums.append(crc_behind(part))
-        self._sources.append(part)
+        self._sources[self.total] = part
+        self._sizes.append(part.size)
         insert = self._objects.insert_bare(self._folder.part(len(self._sums)), part, self._sums[-1])
         self.add(insert.target, shape=insert.shape, body=insert.body)
 
     def take(self, index: int) -> Bytes:
-        """Remember what the service said of a part that arrived."""
+        """Remember what the service said of a part that arrived, and let go of its memory."""
+        del self._sources[index]
         body = super().take(index)
         self._told[index] = bytes(body)
         return body
@@ -82,7 +85,7 @@ class ComposedUpload(Exchange):
         stored, crc = read_document(self._told[index], "the description of a part"), self._sums[index]
         if stored.get("crc32c") not in (None, text_of(crc)):
             raise corrupted(self._objects.service.path(self._key), crc, stored["crc32c"])
-        return Part(self._folder.part(index + 1), str(stored["generation"]), self._sources[index].size, crc)
+        return Part(self._folder.part(index + 1), str(stored["generation"]), self._sizes[index], crc)
 
     def _decide(self, reply: Reply) -> Plan[None]:
         yield from super()._decide(reply)

@@ -20,7 +20,14 @@ from urllib.parse import quote
 
 from objstore._core import Buffer, Reply
 from objstore.disk.descriptors import cut_short
-from objstore.exceptions import BaseError, CorruptResponseError, NotFoundError, NotSupportedError, ObjectChangedError
+from objstore.exceptions import (
+    BaseError,
+    CorruptResponseError,
+    NotFoundError,
+    NotSupportedError,
+    ObjectChangedError,
+    RequestTimeoutError,
+)
 from objstore.http.client import header_lines
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
@@ -281,15 +288,21 @@ class Objects(Documents):
         body: bytes = b"",
         safe: bool = True,
         detail: str = "",
+        within: float | None = None,
     ) -> Plan[dict[str, Any]]:
-        """Send a request of the JSON API, and return the document that answers it."""
+        """Send a request of the JSON API, and return the document that answers it, within so many seconds if wanted."""
         yield from self.service.refresh()
         shape = Shape(method, {"Content-Type": "application/json", **headers})
         exchange = Exchange(
             self.service, shape, lambda _: key, detail=lambda _: detail, safe=safe, patient=True, keep_head=True
         )
         exchange.add(target, body=Buffer(body))
-        return read_document(bytes((yield from exchange.only()).body), "a description")
+        if within is None:
+            return read_document(bytes((yield from exchange.only()).body), "a description")
+        yield from exchange.finish_within(within)
+        if not (exchange.errors or exchange.batch.succeeded(0)):
+            raise RequestTimeoutError(f"{method} {key!r}{detail} was not answered within {within:.0f} seconds")
+        return read_document(bytes(exchange.reply().body), "a description")
 
 
 def replaced_or_gone(error: NotFoundError, now: Plan[Fetched]) -> Plan[BaseError]:

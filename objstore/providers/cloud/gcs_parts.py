@@ -133,15 +133,15 @@ class Folder:
 
     # --- what there is of it
 
-    def items(self, fields: str, *, versions: bool = False) -> Plan[list[dict[str, Any]]]:
-        """Return what the service tells of the objects here."""
+    def items(self, fields: str, *, versions: bool = False, within: float | None = None) -> Plan[list[dict[str, Any]]]:
+        """Return what the service tells of the objects here; each page within so many seconds, if that is said."""
         found: list[dict[str, Any]] = []
         query = [("prefix", self.name), ("fields", f"items({fields}),nextPageToken")]
         query += [("versions", "true")] if versions else []
         token = ""
         while True:
             said = [*query, ("pageToken", token)] if token else query
-            page = yield from self._objects.ask("GET", self._objects.object_target("", said), self._key)
+            page = yield from self._objects.ask("GET", self._objects.object_target("", said), self._key, within=within)
             found += page.get("items") or ()
             token = str(page.get("nextPageToken") or "")
             if not token:
@@ -157,7 +157,7 @@ class Folder:
 
     def _found(self) -> Plan[list[dict[str, Any]]]:
         """Return all generations of parts: what is deleted by its name alone, a versioned bucket would keep."""
-        return self.items("generation,name", versions=True)
+        return self.items("generation,name", versions=True, within=ABORT_SECONDS)
 
     def _delete(self, items: Sequence[dict[str, Any]]) -> Plan[None]:
         exchange = self._exchange("DELETE", {})
