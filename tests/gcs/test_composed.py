@@ -26,7 +26,7 @@ from objstore.providers.cloud.gcs_xml_upload import XmlUpload
 from objstore.store import GCSStore
 from tests.gcs.objects import Bucket, Service, Stored
 from tests.gcs.server import Fault, StrictServer, error, strict_server
-from tests.gcs.test_wire import open_store
+from tests.gcs.test_wire import KEYS, open_store
 
 MIB = 1 << 20
 
@@ -72,6 +72,16 @@ def test_more_parts_than_one_request_takes(
     assert store.get("a").bytes() == bytes(range(256)) * 4 * 70
     assert len(server.lines("/compose")) == 3 + 1
     assert names(server) == ["a"]
+
+
+@pytest.mark.parametrize("key", [*KEYS, "[foo]/", "/a", f"{'d' * 1000}/a"])
+def test_keys(store: GCSStore, server: StrictServer, key: str) -> None:
+    store = store.with_raw_keys()
+    store.put(key, bytes(6 * MIB), chunk_size=5 * MIB, mode="create")
+    upload = store.begin_upload(key, mode={"version": store.head(key)["version"]})
+    upload.complete([upload.put_part(1, b"part")])
+    assert (store.get(key).bytes(), names(server)) == (b"part", [key])
+    assert all(len(call.query.get("name", "").encode()) <= 1024 for call in server.calls)
 
 
 def test_a_versioned_bucket_keeps_no_part(store: GCSStore, server: StrictServer) -> None:
@@ -183,6 +193,7 @@ def test_a_service_that_is_silent_is_not_waited_for_for_ever(
             return answer(call)
         released.wait(30)
         over.set()
+        return None
 
     server.answer = held  # type: ignore[method-assign]
     with pytest.raises(PermissionDeniedError):

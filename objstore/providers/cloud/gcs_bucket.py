@@ -339,7 +339,7 @@ def _page(document: Mapping[str, Any], query: ListQuery) -> Page:
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptResponseError(f"The listing of {query.prefix!r} cannot be read: {error!r}") from None
     prefixes = [str(prefix) for prefix in document.get("prefixes") or ()]
-    return Page(Listing.of(metas), [prefix for prefix in prefixes if not hidden(prefix)], token)
+    return Page(Listing.of(metas), prefixes, token)
 
 
 def _next_token(document: Mapping[str, Any], before: str) -> str:

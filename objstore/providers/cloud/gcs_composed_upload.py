@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
-from objstore.providers.cloud.gcs_parts import Folder, Part
+from objstore.providers.cloud.gcs_parts import Part, PartObjects
 from objstore.providers.cloud.gcs_resource import read_document
 from objstore.providers.cloud.gcs_sums import corrupted, crc_behind, text_of, why
 
@@ -43,7 +43,7 @@ class ComposedUpload(Exchange):
             most_in_flight=most_in_flight,
         )
         self._objects = objects
-        self._folder = Folder(objects, key)
+        self._pieces = PartObjects(objects, key)
         self._key = key
         self._options = options
         self._sources: dict[int, Source] = {}  # of the parts on their way: no more is kept of the others
@@ -61,7 +61,7 @@ class ComposedUpload(Exchange):
         self._sums.append(crc_behind(part))
         self._sources[self.total] = part
         self._sizes.append(part.size)
-        insert = self._objects.insert_bare(self._folder.part(len(self._sums)), part, self._sums[-1])
+        insert = self._objects.insert_bare(self._pieces.part(len(self._sums)), part, self._sums[-1])
         self.add(insert.target, shape=insert.shape, body=insert.body)
 
     def take(self, index: int) -> Bytes:
@@ -73,19 +73,19 @@ class ComposedUpload(Exchange):
 
     def complete(self) -> Plan[PutResult]:
         """Make an object of the parts, and delete them."""
-        result = yield from self._folder.compose([self._part(index) for index in range(self.total)], self._options)
-        yield from self._folder.clean_behind()
+        result = yield from self._pieces.compose([self._part(index) for index in range(self.total)], self._options)
+        yield from self._pieces.clean_behind()
         return result
 
     def abort(self) -> Plan[None]:
         """Delete the parts."""
-        yield from self._folder.clean()
+        yield from self._pieces.clean()
 
     def _part(self, index: int) -> Part:
         stored, crc = read_document(self._told[index], "the description of a part"), self._sums[index]
         if stored.get("crc32c") not in (None, text_of(crc)):
             raise corrupted(self._objects.service.path(self._key), crc, stored["crc32c"])
-        return Part(self._folder.part(index + 1), str(stored["generation"]), self._sizes[index], crc)
+        return Part(self._pieces.part(index + 1), str(stored["generation"]), self._sizes[index], crc)
 
     def _decide(self, reply: Reply) -> Plan[None]:
         yield from super()._decide(reply)

@@ -1,7 +1,8 @@
 """Objects that are parts of another one: written aside under names of their own, composed, and deleted.
 
-The names lie in the folder of the object to be, so that who may write there alone may write them too; listings leave
-them out. All end in `.objstore-part`, for a rule of the bucket's that deletes what a crash has left behind.
+The names lie in the folder of the object to be, so that who may write there alone may write them too, and no folder is
+made for them, which a hierarchical namespace would keep; listings leave them out. All end in `.objstore-part`, for a
+rule of the bucket's that deletes what a crash has left behind.
 
 https://cloud.google.com/storage/docs/composite-objects
 """
@@ -34,17 +35,20 @@ if TYPE_CHECKING:
 AT_ONCE = 32
 """How many objects one request composes."""
 
+LONGEST_FOLDER = 900
+"""Below a longer one, in bytes, the names of parts would be too long: they have 1024 (names of objects)."""
+
 IN_FLIGHT = 32
 """How many requests that compose or delete are under way."""
 
 GOES_ON = "goes-on"
 """The part that says that an upload by many hands has not ended."""
 
-_HIDDEN = re.compile(r"(?:^|/)\.objstore-[0-9a-f]{32}/")
+_HIDDEN = re.compile(r"(?:^|/)\.objstore-[0-9a-f]{32}-[0-9a-z-]+\.objstore-part$")
 
 
 def hidden(name: str) -> bool:
-    """Tell whether an object is a part of another one, or a prefix one of theirs."""
+    """Tell whether an object is a part of another one."""
     return _HIDDEN.search(name) is not None
 
 
@@ -57,7 +61,7 @@ class Part(NamedTuple):
     crc: bytes | None
 
 
-class Folder:
+class PartObjects:
     """The parts of one object to be.
 
     Args:
@@ -69,13 +73,14 @@ class Folder:
     def __init__(self, objects: Objects, key: str, id: str = "") -> None:
         self.id = id or secrets.token_hex(16)
         above, slash, _ = key.rpartition("/")
-        self.name = f"{above}{slash}.objstore-{self.id}/"
+        beside = f"{above}{slash}" if len(above.encode()) < LONGEST_FOLDER else ""
+        self.prefix = f"{beside}.objstore-{self.id}-"
         self._objects = objects
         self._key = key
 
     def part(self, number: int | str) -> str:
         """Return the name of a part."""
-        return f"{self.name}{f'{number:05}' if isinstance(number, int) else number}.objstore-part"
+        return f"{self.prefix}{f'{number:05}' if isinstance(number, int) else number}.objstore-part"
 
     # --- composing
 
@@ -103,7 +108,7 @@ class Folder:
     def _compose_groups(self, parts: Sequence[Part], level: int) -> Plan[list[Part]]:
         """Make fewer parts of many."""
         groups = [parts[at : at + AT_ONCE] for at in range(0, len(parts), AT_ONCE)]
-        names = [self.part(f"{level}-{index:05}") for index in range(len(groups))]
+        names = [self.part(f"{level}x{index:05}") for index in range(len(groups))]
         exchange = self._exchange("POST", {"Content-Type": "application/json", **self._objects.key_headers})
         for name, group in zip(names, groups, strict=True):
             exchange.add(self._target(name, []), body=Buffer(_body(group, {})))
@@ -136,7 +141,7 @@ class Folder:
     def items(self, fields: str, *, versions: bool = False, within: float | None = None) -> Plan[list[dict[str, Any]]]:
         """Return what the service tells of the objects here; each page within so many seconds, if that is said."""
         found: list[dict[str, Any]] = []
-        query = [("prefix", self.name), ("fields", f"items({fields}),nextPageToken")]
+        query = [("prefix", self.prefix), ("fields", f"items({fields}),nextPageToken")]
         query += [("versions", "true")] if versions else []
         token = ""
         while True:
@@ -174,7 +179,7 @@ class Folder:
             yield from self.clean()
         except BaseError as error:
             warnings.warn(
-                f"{self._key!r} is made, but of its parts in {self.name!r} some are left: delete them. {error}",
+                f"{self._key!r} is made, but of its parts ({self.prefix!r} ...) some are left: delete them. {error}",
                 stacklevel=2,
             )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from objstore._core import Buffer
 from objstore.exceptions import NotFoundError, NotSupportedError
 from objstore.interface.values import ANY, Source, WriteOptions
-from objstore.providers.cloud.gcs_parts import GOES_ON, Folder, Part
+from objstore.providers.cloud.gcs_parts import GOES_ON, Part, PartObjects
 from objstore.providers.cloud.gcs_resource import e_tag, with_generation
 from objstore.providers.cloud.gcs_sums import text_of
 from objstore.providers.cloud.gcs_xml_upload import XmlUpload
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from objstore.types import PutResult
 
 _COMPOSED = "composed-"
-_NUMBER = re.compile(r"/(\d{5})\.objstore-part$")
+_NUMBER = re.compile(r"-(\d{5})\.objstore-part$")
 
 
 class GoogleUploads:
@@ -50,31 +50,31 @@ class GoogleUploads:
         upload_id = yield from self._start(key, options)
         if upload_id is not None:
             return upload_id
-        folder = Folder(self._objects, key)
-        yield from self._objects.put(folder.part(GOES_ON), Source(Buffer(b""), 0), WriteOptions())
-        return _COMPOSED + folder.id
+        pieces = PartObjects(self._objects, key)
+        yield from self._objects.put(pieces.part(GOES_ON), Source(Buffer(b""), 0), WriteOptions())
+        return _COMPOSED + pieces.id
 
     def put_part(self, key: str, upload_id: str, number: int, part: Source) -> Plan[UploadPart]:
         """Send a part."""
         if not upload_id.startswith(_COMPOSED):
             return (yield from self._xml.put_part(key, upload_id, number, part))
-        folder = self._folder(key, upload_id)
-        name = folder.part(number)
+        pieces = self._pieces(key, upload_id)
+        name = pieces.part(number)
         sent = yield from self._objects.checked_puts([(name, part)], WriteOptions(), 1)
         yield from sent.finish()
         (result,) = sent.results()
         if result is None:
             raise sent.errors[0]
-        yield from self._check(folder, key, is_late=True)
+        yield from self._check(pieces, key, is_late=True)
         return UploadPart(number, str(result["e_tag"]), part.size, text_of(sent.sums[0]))
 
     def parts(self, key: str, upload_id: str) -> Plan[list[UploadPart]]:
         """Ask which parts there are."""
         if not upload_id.startswith(_COMPOSED):
             return (yield from self._xml.parts(key, upload_id))
-        folder = self._folder(key, upload_id)
-        yield from self._check(folder, key)
-        items = yield from folder.items("crc32c,generation,name,size")
+        pieces = self._pieces(key, upload_id)
+        yield from self._check(pieces, key)
+        items = yield from pieces.items("crc32c,generation,name,size")
         numbered = [(_NUMBER.search(item["name"]), item) for item in items]
         return sorted(
             UploadPart(int(number[1]), e_tag(str(item["generation"])), int(item["size"]), item.get("crc32c"))
@@ -88,29 +88,29 @@ class GoogleUploads:
         if not upload_id.startswith(_COMPOSED):
             self._refuse_mode(options)
             return (yield from self._xml.complete(key, upload_id, parts, options))
-        folder = self._folder(key, upload_id)
-        yield from self._check(folder, key)
-        result = yield from folder.compose([_part(folder, part) for part in parts], options)
-        yield from folder.clean_behind()
+        pieces = self._pieces(key, upload_id)
+        yield from self._check(pieces, key)
+        result = yield from pieces.compose([_part(pieces, part) for part in parts], options)
+        yield from pieces.clean_behind()
         return result
 
     def abort(self, key: str, upload_id: str) -> Plan[None]:
         """Drop an upload and its parts."""
         if not upload_id.startswith(_COMPOSED):
             return (yield from self._xml.abort(key, upload_id))
-        folder = self._folder(key, upload_id)
-        yield from folder.clean()
+        pieces = self._pieces(key, upload_id)
+        yield from pieces.clean()
 
-    def _folder(self, key: str, upload_id: str) -> Folder:
-        return Folder(self._objects, key, upload_id.removeprefix(_COMPOSED))
+    def _pieces(self, key: str, upload_id: str) -> PartObjects:
+        return PartObjects(self._objects, key, upload_id.removeprefix(_COMPOSED))
 
-    def _check(self, folder: Folder, key: str, is_late: bool = False) -> Plan[None]:
+    def _check(self, pieces: PartObjects, key: str, is_late: bool = False) -> Plan[None]:
         """Raise if the upload has ended, and drop what came too late."""
         try:
-            yield from self._objects.head(folder.part(GOES_ON), ANY)
+            yield from self._objects.head(pieces.part(GOES_ON), ANY)
         except NotFoundError:
             if is_late:
-                yield from folder.clean()
+                yield from pieces.clean()
             service = self._objects.service
             path = service.path(key)
             raise NotFoundError(f"The upload of {key!r} has ended", store=service.dialect.store, path=path) from None
@@ -124,7 +124,7 @@ class GoogleUploads:
             )
 
 
-def _part(folder: Folder, part: UploadPart) -> Part:
+def _part(pieces: PartObjects, part: UploadPart) -> Part:
     """Return the object that a part is; of one that is encrypted by the caller's key, a listing tells no checksum."""
     crc = None if part.checksum is None else base64.b64decode(part.checksum)
-    return Part(folder.part(part.number), part.e_tag.strip('"'), part.size, crc)
+    return Part(pieces.part(part.number), part.e_tag.strip('"'), part.size, crc)

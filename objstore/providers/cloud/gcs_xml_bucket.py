@@ -149,7 +149,7 @@ def _page(root: Element, query: ListQuery) -> Page:
         raise CorruptResponseError(f"The listing of {query.prefix!r} cannot be read: {error!r}") from None
     prefixes = [decoded(item.find_text("Prefix")) for item in root.find_all("CommonPrefixes")]
     shown = [meta for meta in metas if not hidden(meta["path"])]
-    return Page(Listing.of(shown), [prefix for prefix in prefixes if not hidden(prefix)], token)
+    return Page(Listing.of(shown), prefixes, token)
 
 
 def _meta(item: Element, decoded: Callable[[str], str]) -> ObjectMeta:
