@@ -100,6 +100,23 @@ def test_a_failure_leaves_nothing(store: GCSStore, server: StrictServer, line: s
     assert names(server) == []
 
 
+def test_a_part_that_is_under_way_when_another_fails(store: GCSStore, server: StrictServer) -> None:
+    server.faults = [Fault("00001.objstore-part", error(403, "forbidden"))]
+    answer, listed = server.answer, Event()
+
+    def late(call: Any) -> Any:
+        if "versions" in call.query:
+            listed.set()
+        elif "00002.objstore-part" in call.query.get("name", ""):
+            listed.wait(1)  # which is not to come before this answer
+        return answer(call)
+
+    server.answer = late  # type: ignore[method-assign]
+    with pytest.raises(PermissionDeniedError):
+        store.put("a", bytes(12 * MIB), chunk_size=5 * MIB, mode="create")
+    assert names(server) == []
+
+
 @pytest.mark.parametrize(("mode", "kind"), [("create", AlreadyExistsError), ({"version": "17"}, PreconditionError)])
 def test_a_condition_that_does_not_hold(
     store: GCSStore, server: StrictServer, mode: Any, kind: type[BaseError]

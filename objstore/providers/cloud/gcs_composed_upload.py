@@ -12,6 +12,7 @@ from objstore.http.shape import Shape
 from objstore.providers.cloud.gcs_parts import Part, PartObjects
 from objstore.providers.cloud.gcs_resource import read_document
 from objstore.providers.cloud.gcs_sums import corrupted, crc_behind, text_of, why
+from objstore.providers.cloud.upload import ABORT_SECONDS
 
 if TYPE_CHECKING:
     from objstore._core import Bytes, Reply
@@ -50,6 +51,7 @@ class ComposedUpload(Exchange):
         self._sizes: list[int] = []
         self._sums: list[bytes] = []
         self._told: dict[int, bytes] = {}
+        self._dropped = False
 
     @property
     def unsettled(self) -> int:
@@ -77,8 +79,15 @@ class ComposedUpload(Exchange):
         yield from self._pieces.clean_behind()
         return result
 
+    def close(self) -> None:
+        """Let parts that are under way go on until `abort`: one that is broken off may still be stored, later."""
+        if self.over or self._dropped:
+            super().close()
+
     def abort(self) -> Plan[None]:
-        """Delete the parts."""
+        """Wait a little for parts that are under way, and delete all."""
+        self._dropped = True
+        yield from self.finish_within(ABORT_SECONDS)
         yield from self._pieces.clean()
 
     def _part(self, index: int) -> Part:
