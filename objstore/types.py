@@ -311,10 +311,14 @@ class S3CredentialProvider(Protocol):
 class GCSKeywords(TypedDict, total=False):
     """Settings of a GCS store that may be given as keyword arguments; each may also carry the prefix ``google_``."""
 
+    access_key_id: str
     application_credentials: str | PathLike[str]
     base_url: str
     bearer_token: str
     emulator_host: str
+    encryption_key: str
+    kms_key_name: str
+    secret_access_key: str
     service_account: str | PathLike[str]
     service_account_key: str
     skip_signature: bool | str

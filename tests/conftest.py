@@ -65,6 +65,11 @@ def fakegcs() -> Iterator[GoogleServer]:
 
 
 @pytest.fixture(scope="session")
+def gcpemulator() -> Iterator[GoogleServer]:
+    yield from started(servers.gcp_storage_emulator())
+
+
+@pytest.fixture(scope="session")
 def strictgcs() -> Iterator[GoogleServer]:
     yield from started(servers.strict_gcs())
 

@@ -293,6 +293,15 @@ def fake_gcs() -> Iterator[GoogleServer]:
 
 
 @contextmanager
+def gcp_storage_emulator() -> Iterator[GoogleServer]:
+    """gcp-storage-emulator over memory: part of the JSON API and of reads by the XML API, no conditions, no HEAD."""
+    port = free_port()
+    command = [sys.executable, "-m", required("gcp_storage_emulator", "gcp-storage-emulator"), "start"]
+    with running([*command, "--host=127.0.0.1", f"--port={port}", "--in-memory"], port):
+        yield GoogleServer("gcpemulator", f"http://127.0.0.1:{port}")
+
+
+@contextmanager
 def strict_gcs() -> Iterator[GoogleServer]:
     """The fake of tests.gcs, in this process: all that fake-gcs-server has not."""
     required("google_crc32c", "google-crc32c")

@@ -24,14 +24,14 @@ from pyarrow.tests.test_fs import (  # noqa: F401
 )
 
 from objstore.arrow import ArrowFileSystemHandler
-from objstore.store import LocalStore, MemoryStore, S3Store, Store
+from objstore.store import GCSStore, LocalStore, MemoryStore, S3Store, Store
 from tests.conformance.conftest import open_folder
-from tests.servers import S3Server, WebDavServer
+from tests.servers import GoogleServer, S3Server, WebDavServer
 
 numbers = count()
 
 
-def new_store(server: S3Server | WebDavServer | Path | None) -> Store:
+def new_store(server: S3Server | GoogleServer | WebDavServer | Path | None) -> Store:
     """Return an empty store on a server, in a folder, or in memory."""
     if server is None:
         return MemoryStore()
@@ -39,6 +39,8 @@ def new_store(server: S3Server | WebDavServer | Path | None) -> Store:
         return open_folder(server)
     if isinstance(server, Path):
         return LocalStore(server / f"arrow-{next(numbers):04}", mkdir=True)
+    if isinstance(server, GoogleServer):
+        return GCSStore(server.make_bucket(f"arrow-{next(numbers):04}"), emulator_host=server.endpoint)
     return S3Store(
         server.make_bucket(f"arrow-{next(numbers):04}"),
         endpoint=server.endpoint,
@@ -53,6 +55,7 @@ SERVERS = [
     "memory",
     "local",
     "webdav",
+    "strictgcs",
     "ministack",
     "moto",
 ]  # rclone's S3 refuses keys that end with a slash, which keep empty directories

@@ -20,7 +20,7 @@ from objstore import exceptions
 from objstore.compat import object_store as ours
 from objstore.compat.object_store import ClientOptions, ListResult, ObjectMeta, ObjectStore, Path, _as_bytes, _as_path
 from objstore.store import MemoryStore, S3Store
-from tests.servers import S3Server
+from tests.servers import GoogleServer, S3Server
 
 OPERATIONS = [
     "copy",
@@ -320,6 +320,21 @@ def test_on_a_server(moto: S3Server) -> None:
     head = moto.client().head_object(Bucket=bucket, Key="below/a.json")
     assert head["ContentType"] == "application/json"
     assert store.head("a.json").last_modified == int(head["LastModified"].timestamp())
+
+
+def test_on_googles_server(strictgcs: GoogleServer) -> None:
+    bucket = strictgcs.make_bucket("compat")
+    store = ObjectStore(
+        f"gs://{bucket}/below",
+        {"google_base_url": strictgcs.endpoint, "google_skip_signature": "true"},
+        ClientOptions(allow_http=True),
+    )
+    store.put("a.json", b"{}")
+    store.rename("a.json", "b.json")
+    assert [(str(meta.location), meta.size) for meta in store.list()] == [("b.json", 2)]
+    with pytest.raises(exceptions.AlreadyExistsError):
+        store.copy_if_not_exists("b.json", "b.json")
+    assert store.get_range("b.json", 1, 1) == b"}"
 
 
 def test_the_example_with_pyarrow(tmp_path: LocalPath, monkeypatch: pytest.MonkeyPatch) -> None:

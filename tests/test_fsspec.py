@@ -411,6 +411,17 @@ def test_options_without_a_meaning(given: dict[str, Any], named: str) -> None:
     assert SECRET not in str(caught.value)
 
 
+def test_options_of_gcsfs() -> None:
+    fs = FsspecStore(
+        "gs", endpoint_url="http://127.0.0.1:9", token="anon", requester_pays="payer", skip_instance_cache=True
+    )
+    store = fs._construct_store("bucket")
+    wanted = {"base_url": "http://127.0.0.1:9", "skip_signature": "true", "user_project": "payer", "bucket": "bucket"}
+    assert (store.config, store.client_options) == (wanted, {"allow_http": "true"})
+    with pytest.raises(ConfigurationError, match="requester_pays"):
+        FsspecStore("gs", requester_pays=True)
+
+
 def test_unknown_settings() -> None:
     with pytest.raises(UnknownConfigurationKeyError, match="acess_key_id"):
         FsspecStore("s3", acess_key_id="x")

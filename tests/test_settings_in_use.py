@@ -43,6 +43,7 @@ SAMPLES: dict[str, object] = {
     "emulator_host": "localhost:9000",
     "encryption_key": PLANTED,
     "http2_max_frame_size": 20_000,
+    "kms_key_name": "projects/p/locations/l/keyRings/r/cryptoKeys/k",
     "max_connections": 3,
     "pool_max_idle_per_host": 0,
     "proxy_ca_certificate": CERTIFICATE,

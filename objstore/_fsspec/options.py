@@ -133,11 +133,15 @@ def _nested(names: Mapping[str, Rule]) -> Rule:
     return rule
 
 
-def _endpoint(name: str, value: Any, given: Given) -> None:
-    """Take a URL; one without TLS says that it may be without, as it does for s3fs."""
-    given.set("endpoint", value)
-    if str(value).lower().startswith("http://"):
-        given.client_options.setdefault("allow_http", True)
+def _endpoint(setting: str) -> Rule:
+    """Return the rule of a URL: one without TLS says that it may be without, as it does for s3fs and gcsfs."""
+
+    def rule(name: str, value: Any, given: Given) -> None:
+        given.set(setting, value)
+        if str(value).lower().startswith("http://"):
+            given.client_options.setdefault("allow_http", True)
+
+    return rule
 
 
 def _use_ssl(name: str, value: Any, given: Given) -> None:
@@ -170,7 +174,7 @@ _ONE_WAY = "Leave it out: it is done by itself."
 _PROVIDER = "Give credential_provider=: a function that returns the credential."
 
 _BOTO_CLIENT: dict[str, Rule] = {
-    "endpoint_url": _endpoint,
+    "endpoint_url": _endpoint("endpoint"),
     "region_name": _to("region"),
     "verify": _verify,
     "use_ssl": _use_ssl,
@@ -207,7 +211,7 @@ S3_NAMES: Mapping[str, Rule] = {
     "secret": _to("secret_access_key"),
     "password": _to("secret_access_key"),
     "token": _to("session_token"),
-    "endpoint_url": _endpoint,
+    "endpoint_url": _endpoint("endpoint"),
     "use_ssl": _use_ssl,
     "requester_pays": _to("request_payer"),
     "client_kwargs": _nested(_BOTO_CLIENT),
@@ -235,13 +239,21 @@ def _google_token(name: str, value: Any, given: Given) -> None:
         raise ConfigurationError(f"The option {name!r} is a {type(value).__name__}", hint=_PROVIDER)
 
 
+def _google_payer(name: str, value: Any, given: Given) -> None:
+    """Take the project that pays."""
+    if isinstance(value, str):
+        given.set("user_project", value)
+    elif value:
+        raise ConfigurationError(f"The option {name!r} is {value!r}", hint="Name the project that pays.")
+
+
 GCS_NAMES: Mapping[str, Rule] = {
     **FILE_NAMES,
     "token": _google_token,
-    "endpoint_url": _to("base_url"),
+    "endpoint_url": _endpoint("base_url"),
     "project": _no("Leave it out: a bucket's name is enough."),
     "access": _unless(("full_control", "read_write"), "Leave it out: what is allowed is for the credential to say."),
-    "requester_pays": _unless((False,), "Leave it out: it is for S3 alone."),
+    "requester_pays": _google_payer,
     "version_aware": _unless((False,), "Open a version with objstore.get(..., options={'version': ...})."),
 }
 """The options of gcsfs."""

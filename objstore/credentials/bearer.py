@@ -54,7 +54,13 @@ class Bearer:
         return Signer.unsigned(headers=[header_line("Authorization", f"Bearer {token.token}")])
 
     def signed_url(
-        self, method: str, scheme: str, host: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta
+        self,
+        method: str,
+        scheme: str,
+        host: str,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        expires_in: timedelta | None,
     ) -> str:
         """Refuse: a token signs nothing."""
         raise NotSupportedError("A URL cannot be signed by an access token", hint="Give a key.")

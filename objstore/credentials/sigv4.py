@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from objstore.exceptions import UnauthenticatedError
 from objstore.signing import sigv4
+from objstore.signing.life import life_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,12 +29,20 @@ class SigV4:
         credentials: The key.
         region: The region in signatures.
         service: The service in signatures.
+        kind: What the vendor calls things in them.
     """
 
-    def __init__(self, credentials: Credentials[Credential], region: str, service: str = "s3") -> None:
+    def __init__(
+        self,
+        credentials: Credentials[Credential],
+        region: str,
+        service: str = "s3",
+        kind: sigv4.Kind = sigv4.AMAZON,
+    ) -> None:
         self.credentials = credentials
         self.region = region
         self.service = service
+        self._kind = kind
         self._skew = timedelta(0)
 
     def refresh(self) -> Plan[bool]:
@@ -68,10 +77,17 @@ class SigV4:
             region=self.region,
             service=self.service,
             now=datetime.now(UTC) + self._skew,
+            kind=self._kind,
         )
 
     def signed_url(
-        self, method: str, scheme: str, host: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta
+        self,
+        method: str,
+        scheme: str,
+        host: str,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        expires_in: timedelta | None,
     ) -> str:
         """Return a URL that carries its own signature, by the credential of now."""
         credential = self.credentials.current
@@ -89,7 +105,7 @@ class SigV4:
             region=self.region,
             service=self.service,
             now=datetime.now(UTC) + self._skew,
-            expires=int(expires_in.total_seconds()),
+            expires=int(life_of(expires_in, credential.expires_at, "The credential").total_seconds()),
             headers={},
         )
 

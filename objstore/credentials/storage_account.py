@@ -11,6 +11,7 @@ from objstore.credentials.azure import AccountKey, SharedAccess
 from objstore.exceptions import NotSupportedError, UnauthenticatedError
 from objstore.http.client import http_date
 from objstore.signing.azure import DelegationKey, access_signature, shared_key
+from objstore.signing.life import life_of
 from objstore.signing.sigv4 import canonical_query
 
 if TYPE_CHECKING:
@@ -89,13 +90,19 @@ class StorageAccount:
         return Signer.unsigned(headers=[line.encode("latin-1") for line in lines])
 
     def signed_url(
-        self, method: str, scheme: str, host: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta
+        self,
+        method: str,
+        scheme: str,
+        host: str,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        expires_in: timedelta | None,
     ) -> str:
         """Return a URL that carries its own signature, by the key of now."""
         credential = self.credentials.current
         if isinstance(credential, AccountKey):
-            _check_life(expires_in, credential.expires_at, "The credential")
-            return self._url(method, scheme, host, path, query, expires_in, credential.key)
+            life = life_of(expires_in, credential.expires_at, "The credential")
+            return self._url(method, scheme, host, path, query, life, credential.key)
         if credential is None:
             raise UnauthenticatedError(
                 "A URL cannot be signed without a credential", hint="Give one, and leave skip_signature out."
@@ -112,12 +119,12 @@ class StorageAccount:
         host: str,
         path: str,
         query: Sequence[tuple[str, str]],
-        expires_in: timedelta,
+        expires_in: timedelta | None,
         key: DelegationKey,
     ) -> str:
         """Return a URL that carries its own signature, by a key that the service gave."""
-        _check_life(expires_in, key.expires_at, "The user delegation key")
-        return self._url(method, scheme, host, path, query, expires_in, key)
+        life = life_of(expires_in, key.expires_at, "The user delegation key")
+        return self._url(method, scheme, host, path, query, life, key)
 
     def _url(
         self,
@@ -126,7 +133,7 @@ class StorageAccount:
         host: str,
         path: str,
         query: Sequence[tuple[str, str]],
-        expires_in: timedelta,
+        life: timedelta,
         key: str | DelegationKey,
     ) -> str:
         if method not in PERMISSIONS:
@@ -136,7 +143,7 @@ class StorageAccount:
             unquote(path.removeprefix(self._above)).removeprefix("/"),
             key,
             permissions=PERMISSIONS[method],
-            expiry=datetime.now(UTC) + self._skew + expires_in,
+            expiry=datetime.now(UTC) + self._skew + life,
             https=scheme == "https",
             answers=_answers(query),
         )
@@ -172,13 +179,3 @@ def _answers(query: Sequence[tuple[str, str]]) -> dict[str, str]:
                 hint=f"It can say {', '.join(ANSWERS)}.",
             )
     return {ANSWERS[name.lower()]: value for name, value in query}
-
-
-def _check_life(expires_in: timedelta, ends: datetime | None, what: str) -> None:
-    """Raise if a URL would outlive what signs it."""
-    until = datetime.now(UTC) + expires_in
-    if ends is not None and until > ends:
-        raise ValueError(
-            f"The URL would be good until {until:%Y-%m-%d %H:%M:%S} UTC. {what} that signs it ends at "
-            f"{ends.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC: give a shorter expires_in."
-        )

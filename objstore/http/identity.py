@@ -33,7 +33,13 @@ class Identity(Protocol):
         """Return what signs requests of a shape; None where they are not signed."""
 
     def signed_url(
-        self, method: str, scheme: str, host: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta
+        self,
+        method: str,
+        scheme: str,
+        host: str,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        expires_in: timedelta | None,
     ) -> str:
         """Return a URL that carries its own signature, by the credential of now."""
 
@@ -76,7 +82,13 @@ class Authorization:
         return None
 
     def signed_url(
-        self, method: str, scheme: str, host: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta
+        self,
+        method: str,
+        scheme: str,
+        host: str,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        expires_in: timedelta | None,
     ) -> str:
         """Refuse: the header is all that the server knows."""
         raise NotSupportedError("An HTTP server has no signed URLs", hint="Sign with a cloud service's store.")

@@ -131,7 +131,7 @@ class Service:
             plain.append(b"Content-Type:")  # libcurl would send that of a form
         return plain, signer
 
-    def signed_url(self, method: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta) -> str:
+    def signed_url(self, method: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta | None) -> str:
         """Return a URL that carries its own signature, by the credential of now."""
         scheme = self.origin.partition(":")[0]
         return self.identity.signed_url(method, scheme, self.host, path, query, expires_in)

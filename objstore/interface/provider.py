@@ -204,9 +204,9 @@ class Provider(Protocol):
         """Rename an object to another key."""
 
     def sign(
-        self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
+        self, method: str, keys: Sequence[str], expires_in: timedelta | None, response_headers: Mapping[str, str]
     ) -> Plan[list[str]]:
-        """Return a URL for each key that is good for a while without a credential."""
+        """Return a URL for each key that is good without a credential: for a while, or as long as the credential."""
 
     def list_page(self, query: ListQuery) -> Plan[Page]:
         """Read one page of a listing."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from operator import add, index
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from objstore.exceptions import InvalidRangeError
 from objstore.interface.values import ANY, RESERVED, WHOLE, Conditions, Range, WriteOptions
@@ -203,19 +203,22 @@ _OVERRIDES = frozenset(
 )
 
 
-def check_signing(method: str, expires_in: timedelta, response_headers: Mapping[str, str] | None) -> None:
-    """Raise if a URL cannot be signed for this.
+def read_signing(
+    method: str, expires_in: timedelta | Literal["credential"], response_headers: Mapping[str, str] | None
+) -> timedelta | None:
+    """Return for how long a URL is to be good; None for as long as the credential.
 
     Raises:
         ValueError: The method is none, the time is not positive, or a header cannot be set by a URL.
-        TypeError: The time is no timedelta.
+        TypeError: The time is neither a timedelta nor ``"credential"``.
     """
     if method not in get_args(HTTP_METHOD):
         raise ValueError(f"method = {method!r}: give one of {', '.join(get_args(HTTP_METHOD))}")
-    if not isinstance(expires_in, timedelta):
-        raise TypeError(f"expires_in = {expires_in!r}: give a timedelta")
-    if expires_in < timedelta(seconds=1):
+    if not (isinstance(expires_in, timedelta) or expires_in == "credential"):
+        raise TypeError(f"expires_in = {expires_in!r}: give a timedelta, or 'credential'")
+    if isinstance(expires_in, timedelta) and expires_in < timedelta(seconds=1):
         raise ValueError(f"expires_in = {expires_in}: give at least one second")
     for name in _texts("response header", response_headers):
         if name.lower() not in _OVERRIDES:
             raise ValueError(f"a URL cannot set the header {name!r}: it can set {', '.join(sorted(_OVERRIDES))}")
+    return expires_in if isinstance(expires_in, timedelta) else None

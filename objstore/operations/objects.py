@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError
 from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, Source, WriteOptions
 from objstore.operations.arguments import (
     check_at_least,
-    check_signing,
     read_get_options,
+    read_signing,
     read_write_options,
     span,
     spans,
@@ -406,7 +406,7 @@ def sign(  # type: ignore[overload-overlap]  # a str is a sequence of str, but t
     store: BaseStore,
     method: HTTP_METHOD,
     paths: str,
-    expires_in: timedelta,
+    expires_in: timedelta | Literal["credential"],
     *,
     response_headers: Mapping[str, str] | None = None,
 ) -> Plan[str]: ...
@@ -417,7 +417,7 @@ def sign(
     store: BaseStore,
     method: HTTP_METHOD,
     paths: Sequence[str],
-    expires_in: timedelta,
+    expires_in: timedelta | Literal["credential"],
     *,
     response_headers: Mapping[str, str] | None = None,
 ) -> Plan[list[str]]: ...
@@ -427,7 +427,7 @@ def sign(
     store: BaseStore,
     method: HTTP_METHOD,
     paths: str | Sequence[str],
-    expires_in: timedelta,
+    expires_in: timedelta | Literal["credential"],
     *,
     response_headers: Mapping[str, str] | None = None,
 ) -> Plan[Any]:
@@ -437,7 +437,7 @@ def sign(
         store: Where the objects are.
         method: The HTTP method that the URLs are good for, in capitals.
         paths: A path, or a sequence of paths.
-        expires_in: For how long; S3 allows 7 days at the most.
+        expires_in: For how long; 7 days at the most on S3 and Google. ``"credential"`` is as long as that holds.
         response_headers: What the service is to answer in place of what is stored with the object: Content-Type,
             Content-Disposition, Content-Encoding, Content-Language, Cache-Control, Expires.
 
@@ -445,15 +445,15 @@ def sign(
         A URL, or a list of URLs for a sequence of paths.
 
     Raises:
-        ValueError: The method is none, or the time is out of bounds.
+        ValueError: The method is none, or the time is out of bounds: the URL would outlive what signs it.
         NotSupportedError: This store has no signed URLs.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
     """
-    check_signing(method, expires_in, response_headers)
+    lifetime = read_signing(method, expires_in, response_headers)
     if isinstance(paths, str) and method != "DELETE":
         keys: Sequence[str] = [(yield from key_of(store, paths))]
     else:
         keys = store.keys([paths] if isinstance(paths, str) else list(paths))
-    urls = yield from store.provider.sign(method, keys, expires_in, response_headers or {})
+    urls = yield from store.provider.sign(method, keys, lifetime, response_headers or {})
     return urls[0] if isinstance(paths, str) else urls

@@ -230,7 +230,7 @@ class Memory:
         yield
 
     def sign(
-        self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
+        self, method: str, keys: Sequence[str], expires_in: timedelta | None, response_headers: Mapping[str, str]
     ) -> Plan[list[str]]:
         """Refuse: nobody else can reach this memory."""
         raise NotSupportedError("A MemoryStore has no URLs", hint="Sign with a store that others can reach.")

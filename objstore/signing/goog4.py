@@ -1,4 +1,4 @@
-"""URLs that carry their own signature, as Google Cloud Storage knows them (V4, GOOG4-RSA-SHA256).
+"""URLs that carry their own signature, as Google Cloud Storage knows them (V4).
 
 What is to be signed is written here; who has a key for it signs elsewhere.
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 MOST_SECONDS = 604_800
 """How long a URL may be good: 7 days."""
 
-_ALGORITHM = "GOOG4-RSA-SHA256"
+RSA = "GOOG4-RSA-SHA256"
+"""How who has the key of a service account signs: RSASSA-PKCS1-v1_5 with SHA-256."""
+
 _CONTENT = "x-goog-content-sha256"
 _PORT = re.compile(r":\d+$")
 _BLANKS = re.compile(r"\s+")
@@ -29,7 +31,7 @@ _PROOF = re.compile(r"x-goog-(algorithm|credential|date|expires|signature|signed
 
 
 class Unsigned(NamedTuple):
-    """A URL that lacks its signature, and what is to be signed (RSASSA-PKCS1-v1_5 with SHA-256)."""
+    """A URL that lacks its signature, and what is to be signed."""
 
     url: str
     text: bytes
@@ -50,6 +52,7 @@ def unsigned_url(
     now: datetime,
     expires: int,
     headers: Mapping[str, str],
+    algorithm: str = RSA,
 ) -> Unsigned:
     """Return a URL that is to be signed.
 
@@ -59,10 +62,11 @@ def unsigned_url(
         host: The host, with the port unless it is the scheme's own.
         path: The path, percent-encoded.
         query: Further parameters, not encoded.
-        account: The service account whose key signs.
+        account: The service account whose key signs, or the name of an HMAC key.
         now: When the URL begins to be good, aware.
         expires: For how long it is good, in seconds: 1 to 604800.
         headers: Headers that whoever uses the URL must send with these values.
+        algorithm: How it will be signed.
 
     Raises:
         ValueError: ``expires`` is out of bounds, or a parameter belongs to the signature.
@@ -75,7 +79,7 @@ def unsigned_url(
     bound["host"] = _PORT.sub("", host)  # so say the published vectors
     names = ";".join(sorted(bound))
     proof = [
-        ("X-Goog-Algorithm", _ALGORITHM),
+        ("X-Goog-Algorithm", algorithm),
         ("X-Goog-Credential", f"{account}/{scope}"),
         ("X-Goog-Date", time),
         ("X-Goog-Expires", str(expires)),
@@ -85,7 +89,7 @@ def unsigned_url(
     lines = "".join([f"{name}:{bound[name]}\n" for name in sorted(bound)])
     request = f"{method}\n{path}\n{asked}\n{lines}\n{names}\n{bound.get(_CONTENT, UNSIGNED_PAYLOAD)}"
     digest = hashlib.sha256(request.encode()).hexdigest()
-    return Unsigned(f"{scheme}://{host}{path}?{asked}", f"{_ALGORITHM}\n{time}\n{scope}\n{digest}".encode())
+    return Unsigned(f"{scheme}://{host}{path}?{asked}", f"{algorithm}\n{time}\n{scope}\n{digest}".encode())
 
 
 def _not_ours(query: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4, in a header and in a URL.
+"""AWS Signature Version 4, in a header and in a URL, and what Google has made of it.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html. Pure: no clock, no network. The
 engine uses a signer made here for any number of requests that differ only in key and query.
@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import quote
 
 from objstore._core import Signer
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 EMPTY_PAYLOAD = hashlib.sha256(b"").hexdigest()
 
-_ALGORITHM = "AWS4-HMAC-SHA256"
 _MAX_EXPIRES = 604_800
 _ALSO_SIGNED = frozenset(("content-type", "content-md5"))
 _NEVER_BOUND = frozenset(
@@ -34,6 +33,27 @@ _NEVER_BOUND = frozenset(
 )
 _LINE_BREAK = re.compile(r"[\r\n\x00]")
 _BLANKS = re.compile(r"[ \t]+")
+
+
+class Kind(NamedTuple):
+    """What a vendor calls things in signatures.
+
+    Args:
+        algorithm: How it is signed.
+        prefix: What the vendor's own headers begin with.
+        secret: What stands before the secret in the first key.
+        end: What the last key is made of.
+    """
+
+    algorithm: str
+    prefix: str
+    secret: str
+    end: str
+
+
+AMAZON = Kind("AWS4-HMAC-SHA256", "x-amz-", "AWS4", "aws4_request")
+GOOGLE = Kind("GOOG4-HMAC-SHA256", "x-goog-", "GOOG4", "goog4_request")
+"""https://cloud.google.com/storage/docs/authentication/signatures"""
 
 
 class Credential(Protocol):
@@ -60,9 +80,10 @@ class _Scope:
     time: str
     region: str
     service: str
+    kind: Kind = AMAZON
 
     def __str__(self) -> str:
-        return f"{self.time[:8]}/{self.region}/{self.service}/aws4_request"
+        return f"{self.time[:8]}/{self.region}/{self.service}/{self.kind.end}"
 
     def identity(self) -> str:
         return f"{self.credential.access_key_id}/{self}"
@@ -71,8 +92,8 @@ class _Scope:
         return Signer(
             method=method.encode(),
             tail=tail,
-            scope=f"{_ALGORITHM}\n{self.time}\n{self}\n".encode(),
-            key=_signing_key(self.credential.secret_access_key, self.time[:8], self.region, self.service),
+            scope=f"{self.kind.algorithm}\n{self.time}\n{self}\n".encode(),
+            key=signing_key(self.credential.secret_access_key, self.time[:8], self.region, self.service, self.kind),
             authorization=authorization.encode(),
             headers=headers,
         )
@@ -88,6 +109,7 @@ def signer(
     region: str,
     service: str = "s3",
     now: datetime,
+    kind: Kind = AMAZON,
 ) -> Signer:
     """Return the signer of all requests that have this method, host and headers.
 
@@ -100,17 +122,18 @@ def signer(
         region: The region of the bucket.
         service: The name of the service in the credential scope.
         now: The time of the signature, aware; the service takes it for 15 minutes.
+        kind: What the vendor calls things.
 
     Raises:
         ValueError: A header has a line break, or is given in two spellings.
     """
-    scope = _Scope(credential, _amz_date(now), region, service)
-    signed = {name: value for name, value in _lower(headers).items() if _is_signed(name)}
-    signed |= {"x-amz-date": scope.time, "x-amz-content-sha256": payload_hash}
+    scope, own = _Scope(credential, _amz_date(now), region, service, kind), kind.prefix
+    signed = {name: value for name, value in _lower(headers).items() if name.startswith(own) or name in _ALSO_SIGNED}
+    signed |= {f"{own}date": scope.time, f"{own}content-sha256": payload_hash}
     if credential.token is not None:
-        signed["x-amz-security-token"] = credential.token
+        signed[f"{own}security-token"] = credential.token
     names, tail = _canonical_tail(signed | {"host": host}, payload_hash)
-    authorization = f"Authorization: {_ALGORITHM} Credential={scope.identity()}, SignedHeaders={names}, Signature="
+    authorization = f"Authorization: {kind.algorithm} Credential={scope.identity()}, SignedHeaders={names}, Signature="
     return scope.signer(method, tail, authorization, [_line(name, value) for name, value in signed.items()])
 
 
@@ -140,7 +163,7 @@ def authorization(
     scope = _Scope(credential, _amz_date(now), region, service)
     names, tail = _canonical_tail(_lower(headers), payload_hash)
     signature = scope.signer(method, tail).signature(target.encode()).decode()
-    return f"{_ALGORITHM} Credential={scope.identity()}, SignedHeaders={names}, Signature={signature}"
+    return f"{AMAZON.algorithm} Credential={scope.identity()}, SignedHeaders={names}, Signature={signature}"
 
 
 def presign(
@@ -199,7 +222,7 @@ def _proof(scope: _Scope, expires: int, names: str) -> list[tuple[str, str]]:
         raise ValueError(f"expires is {expires} seconds. Give 1 to {_MAX_EXPIRES} (7 days).")
     token = scope.credential.token
     return [
-        ("X-Amz-Algorithm", _ALGORITHM),
+        ("X-Amz-Algorithm", AMAZON.algorithm),
         ("X-Amz-Credential", scope.identity()),
         ("X-Amz-Date", scope.time),
         ("X-Amz-Expires", str(expires)),
@@ -227,10 +250,6 @@ def _bindable(headers: Mapping[str, str]) -> dict[str, str]:
     if unfit := sorted(_NEVER_BOUND.intersection(bound)):
         raise ValueError(f"The header {unfit[0]} cannot be bound to a URL: clients and proxies set it. Leave it out.")
     return bound
-
-
-def _is_signed(name: str) -> bool:
-    return name.startswith("x-amz-") or name in _ALSO_SIGNED
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
@@ -262,8 +281,9 @@ def _amz_date(now: datetime) -> str:
 
 
 @lru_cache(maxsize=16)
-def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
-    key = f"AWS4{secret}".encode()
-    for part in (date, region, service, "aws4_request"):
+def signing_key(secret: str, date: str, region: str, service: str, kind: Kind) -> bytes:
+    """Return the key that signs for a day, a region and a service."""
+    key = f"{kind.secret}{secret}".encode()
+    for part in (date, region, service, kind.end):
         key = hmac.digest(key, part.encode(), "sha256")
     return key

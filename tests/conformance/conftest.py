@@ -51,11 +51,11 @@ CANNOT = {
     },
     "fakegcs": {
         "conditions of reads": "fake-gcs-server ignores every condition of a read",
+        "conditions of uploads by many hands": "fake-gcs-server ignores every condition of what it composes",
         "copies that replace nothing": "fake-gcs-server ignores every condition of a rewrite",
         "ETags that count parts": "ETags are generations",
         "signed URLs": "there is no key to sign with",
         "tags": "Google Cloud Storage has no tags",
-        "uploads by many hands": "fake-gcs-server has no uploads in parts",
         "the end of an empty object": "fake-gcs-server sends an impossible Content-Range for it",
     },
     "local": {
@@ -101,7 +101,6 @@ CANNOT = {
         "versions": "rclone keeps no versions",
     },
     "strictgcs": {
-        "conditions of uploads by many hands": "the XML API has no conditions of uploads in parts",
         "ETags that count parts": "ETags are generations",
         "signed URLs": "there is no key to sign with",
         "tags": "Google Cloud Storage has no tags",

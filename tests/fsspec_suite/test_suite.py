@@ -12,7 +12,7 @@ pytest.importorskip("fsspec")
 from fsspec.tests import abstract
 
 from objstore.fsspec import FsspecStore
-from tests.servers import S3Server, WebDavServer
+from tests.servers import GoogleServer, S3Server, WebDavServer
 
 numbers = count()
 
@@ -26,6 +26,11 @@ def on_server(server: S3Server) -> FsspecStore:
         client_kwargs={"endpoint_url": server.endpoint, "region_name": server.region},
         skip_instance_cache=True,
     )
+
+
+def on_google(server: GoogleServer) -> FsspecStore:
+    """Return a filesystem on an emulator of Google Cloud Storage, by the options that gcsfs takes."""
+    return FsspecStore("gs", endpoint_url=server.endpoint, token="anon", skip_instance_cache=True)
 
 
 def on_web_server(server: WebDavServer) -> FsspecStore:
@@ -43,17 +48,17 @@ def open_fs(request: pytest.FixtureRequest) -> FsspecStore:
     """Return the filesystem of each store."""
     if request.param in ("memory", "file"):
         return FsspecStore(request.param, skip_instance_cache=True)
-    server: S3Server | WebDavServer = request.getfixturevalue(request.param)
+    server: S3Server | GoogleServer | WebDavServer = request.getfixturevalue(request.param)
     if isinstance(server, WebDavServer):
         return on_web_server(server)
     server.make_bucket("fsspec-suite")
-    return on_server(server)
+    return on_google(server) if isinstance(server, GoogleServer) else on_server(server)
 
 
 class Fixtures(abstract.AbstractFixtures):
     """Each store in turn, and a folder that no other test uses."""
 
-    @pytest.fixture(scope="class", params=["memory", "file", "ministack", "moto"])
+    @pytest.fixture(scope="class", params=["memory", "file", "strictgcs", "ministack", "moto"])
     @classmethod
     def fs(cls, request: pytest.FixtureRequest) -> FsspecStore:
         return open_fs(request)
@@ -75,7 +80,7 @@ class Fixtures(abstract.AbstractFixtures):
 class WebFixtures(Fixtures):
     """WebDAV servers too. They keep a folder that has been emptied, which the suites for writing take to be gone."""
 
-    @pytest.fixture(scope="class", params=["memory", "file", "webdav", "wsgidav", "ministack", "moto"])
+    @pytest.fixture(scope="class", params=["memory", "file", "webdav", "wsgidav", "strictgcs", "ministack", "moto"])
     @classmethod
     def fs(cls, request: pytest.FixtureRequest) -> FsspecStore:
         return open_fs(request)

@@ -28,6 +28,7 @@ STANDARD = {
 }
 XML_CODES = {
     "authError": "AuthenticationRequired",
+    "signatureDoesNotMatch": "SignatureDoesNotMatch",
     "conditionNotMet": "PreconditionFailed",
     "invalid": "InvalidArgument",
     "notFound": "NoSuchKey",
@@ -76,6 +77,8 @@ class Stored:
     data: bytes
     described: dict[str, Any]
     generation: int
+    key: str | None = None
+    """The SHA-256 of the customer's key that it is encrypted with."""
     updated: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def resource(self) -> dict[str, Any]:
@@ -84,6 +87,7 @@ class Stored:
         etag = base64.b64encode(b"%d/1" % self.generation).decode()
         named = {"name": self.name, "generation": str(self.generation), "metageneration": "1", "etag": etag}
         time = self.updated.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        sums = {} if self.key else sums
         return {**self.described, **named, **sums, "size": str(len(self.data)), "updated": time}
 
     @property
@@ -115,6 +119,8 @@ class Bucket:
     def __init__(self) -> None:
         self.generations: dict[str, list[Stored]] = {}
         self.versioned = False
+        self.archived: list[Stored] = []
+        """What is not live, of objects that were deleted."""
         self.folders: set[str] = set()
         """Those of a hierarchical namespace."""
 
@@ -144,10 +150,16 @@ class Bucket:
         self.generations[stored.name] = [*(self.generations.get(stored.name, []) if self.versioned else []), stored]
         return stored
 
-    def delete(self, name: str) -> None:
-        """Delete the live generation."""
-        self.find(name, None)
-        del self.generations[name]
+    def delete(self, name: str, generation: str | None = None) -> None:
+        """Delete the live generation, which a versioned bucket keeps; or the one that is named, for good."""
+        found = self.find(name, generation)
+        if generation is None:
+            self.archived += self.generations.pop(name) if self.versioned else []
+            self.generations.pop(name, None)
+            return
+        self.generations[name].remove(found)
+        if not self.generations[name]:
+            del self.generations[name]
 
     def names(self) -> list[str]:
         """Return the names of the live objects, in the order of their UTF-8."""
@@ -172,6 +184,8 @@ class Bucket:
             below = name.find(delimiter, len(prefix)) if delimiter else -1
             if below >= 0:
                 prefixes[name[: below + len(delimiter)]] = None
+            elif query.get("versions") == "true":
+                items += [each.resource() for each in self.generations[name]]
             else:
                 items.append(self.find(name, None).resource())
         return {"items": items, "prefixes": [*prefixes]}
@@ -185,6 +199,7 @@ class Session:
     name: str
     described: dict[str, Any]
     if_generation_match: str | None
+    key: str | None = None
     data: bytearray = field(default_factory=bytearray)
     made: Stored | None = None
 
@@ -196,6 +211,7 @@ class Multipart:
     bucket: str
     name: str
     described: dict[str, Any]
+    key: str | None = None
     parts: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -209,6 +225,7 @@ class Service:
         self.multiparts: dict[str, Multipart] = {}
         self.rewrites: dict[str, int] = {}
         self.rewritten_at_once = 1 << 62
+        self.permissions = {f"storage.objects.{name}" for name in ("create", "delete", "get", "list")}
         self._generations = count(int(datetime.now(UTC).timestamp() * 1_000_000))
         self._ids = count(1)
 
@@ -222,10 +239,18 @@ class Service:
         """Return the name of something that begins."""
         return f"id{next(self._ids)}"
 
-    def write(self, bucket: str, name: str, data: bytes, described: dict[str, Any], match: str | None) -> Stored:
+    def write(
+        self,
+        bucket: str,
+        name: str,
+        data: bytes,
+        described: dict[str, Any],
+        match: str | None,
+        key: str | None = None,
+    ) -> Stored:
         """Make an object."""
         place = self.bucket(bucket)
         check_sum(data, described.get("crc32c"))
         place.check(name, match)
         kept = {key: value for key, value in described.items() if value and key not in ("name", "crc32c", "md5Hash")}
-        return place.write(Stored(name, data, kept, next(self._generations)))
+        return place.write(Stored(name, data, kept, next(self._generations), key))

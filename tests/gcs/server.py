@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from email.message import Message
-from email.utils import parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
-from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
+from tests.gcs.keys import check_key, check_signature, key_of
+from tests.gcs.messages import Answer, Call
 from tests.gcs.objects import (
     GRAIN,
-    SMALLEST_PART,
-    STANDARD,
     Bucket,
-    Multipart,
     RefusedError,
     Service,
     Session,
-    Stored,
     check_sum,
 )
-
-
-class Answer(NamedTuple):
-    """The answer to a request."""
-
-    status: int = 200
-    body: bytes = b""
-    headers: Mapping[str, str] = MappingProxyType({})
+from tests.gcs.xml_api import read_object, xml_api
 
 
 class Fault(NamedTuple):
@@ -57,21 +41,6 @@ class Fault(NamedTuple):
     keeps: int | None = None
 
 
-class Call(NamedTuple):
-    """A request that came."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: Message
-    body: bytes
-
-    @property
-    def line(self) -> str:
-        """Method, path and query."""
-        return f"{self.method} {self.path}?{'&'.join(f'{name}={value}' for name, value in self.query.items())}"
-
-
 def error(status: int, reason: str, **headers: str) -> Answer:
     """Return an error of the JSON API, for a `Fault`."""
     return Answer(status, json.dumps(RefusedError(status, reason).json()).encode(), headers)
@@ -88,6 +57,8 @@ class StrictServer:
 
     def __init__(self, token: str | None = None) -> None:
         self.token = token
+        self.hmac_key: tuple[str, str] | None = None
+        """The HMAC key that every request must be signed by; None: none."""
         self.service = Service()
         self.faults: list[Fault] = []
         self.calls: list[Call] = []
@@ -119,14 +90,19 @@ class StrictServer:
         return fault.answer
 
     def _act(self, call: Call) -> Answer:
-        xml = not call.path.startswith(("/storage/", "/upload/", "/batch/", "/download/"))
+        is_xml = not call.path.startswith(("/storage/", "/upload/", "/batch/", "/download/"))
         try:
+            if self.hmac_key is not None:
+                if not is_xml:
+                    raise RefusedError(401, "authError", "The JSON API takes no HMAC keys")
+                if "X-Goog-Signature" not in call.query:
+                    check_signature(call, *self.hmac_key)
             if self.token is not None and call.headers["Authorization"] != f"Bearer {self.token}":
                 raise RefusedError(401, "authError", "Invalid Credentials")
             with self.service.lock:
-                return _xml(self.service, call) if xml else _json(self.service, call, self.endpoint)
+                return xml_api(self.service, call) if is_xml else _json(self.service, call, self.endpoint)
         except RefusedError as refused:
-            if xml:
+            if is_xml:
                 return Answer(refused.status, refused.xml().encode(), {"Content-Type": "application/xml"})
             return Answer(refused.status, json.dumps(refused.json()).encode(), {"Content-Type": "application/json"})
 
@@ -159,13 +135,34 @@ def _list(service: Service, call: Call, bucket: str) -> Answer:
 
 def _get(service: Service, call: Call, bucket: str, name: str) -> Answer:
     stored = service.bucket(bucket).find(name, call.query.get("generation"))
-    return _read(stored, call) if call.query.get("alt") == "media" else _told(stored.resource())
+    return read_object(stored, call) if call.query.get("alt") == "media" else _told(stored.resource())
 
 
 def _delete(service: Service, call: Call, bucket: str, name: str) -> Answer:
     service.bucket(bucket).check(name, call.query.get("ifGenerationMatch"))
-    service.bucket(bucket).delete(name)
+    service.bucket(bucket).delete(name, call.query.get("generation"))
     return Answer(204)
+
+
+def _permissions(service: Service, call: Call, bucket: str) -> Answer:
+    """Tell which permissions are held of those asked for, which may come several times."""
+    asked = [value for name, value in parse_qsl(call.target.partition("?")[2]) if name == "permissions"]
+    return _told({"permissions": [name for name in asked if name in service.permissions]})
+
+
+def _compose(service: Service, call: Call, bucket: str, name: str) -> Answer:
+    """Make an object of others: https://cloud.google.com/storage/docs/json_api/v1/objects/compose."""
+    document, place = json.loads(call.body), service.bucket(bucket)
+    sources = document["sourceObjects"]
+    if not 1 <= len(sources) <= 32:
+        raise RefusedError(400, "invalid", "The number of source components must be between 1 and 32.")
+    found = [place.find(each["name"], each.get("generation")) for each in sources]
+    for each in found:
+        check_key(each.key, call)
+    data, match = b"".join(each.data for each in found), call.query.get("ifGenerationMatch")
+    described = {**document["destination"], "kmsKeyName": call.query.get("kmsKeyName")}
+    made = service.write(bucket, name, data, described, match, key_of(call))
+    return _told({name: value for name, value in made.resource().items() if name != "md5Hash"})
 
 
 def _rewrite(service: Service, call: Call, bucket: str, name: str, to_bucket: str, to: str) -> Answer:
@@ -174,12 +171,15 @@ def _rewrite(service: Service, call: Call, bucket: str, name: str, to_bucket: st
     if token is not None and token not in service.rewrites:
         raise RefusedError(400, "invalid", "Invalid rewrite token")
     service.bucket(to_bucket).check(to, call.query.get("ifGenerationMatch"))
+    check_key(source.key, call, "x-goog-copy-source-encryption-")
     done = service.rewrites.pop(token or "", 0) + service.rewritten_at_once
     if done < len(source.data):
         token = service.new_id()
         service.rewrites[token] = done
         return _told({"done": False, "rewriteToken": token})
-    stored = service.write(to_bucket, to, source.data, {**source.described, **json.loads(call.body or b"{}")}, None)
+    stored = service.write(
+        to_bucket, to, source.data, {**source.described, **json.loads(call.body or b"{}")}, None, key_of(call)
+    )
     return _told({"done": True, "resource": stored.resource()})
 
 
@@ -196,12 +196,13 @@ def _insert(service: Service, call: Call, bucket: str) -> Answer:
         name, match = call.query.get("name") or described["name"], call.query.get("ifGenerationMatch")
         place.check(name, match)
         id = service.new_id()
-        service.sessions[id] = Session(bucket, name, described, match)
+        service.sessions[id] = Session(bucket, name, described, match, key_of(call))
         return Answer(200, b"", {"Location": f"http://storage.example{call.path}?uploadType=resumable&upload_id={id}"})
     else:
         raise RefusedError(400, "invalid", "invalid uploadType")
     name = call.query.get("name") or described["name"]
-    return _told(service.write(bucket, name, data, described, call.query.get("ifGenerationMatch")).resource())
+    described, match = {**described, "kmsKeyName": call.query.get("kmsKeyName")}, call.query.get("ifGenerationMatch")
+    return _told(service.write(bucket, name, data, described, match, key_of(call)).resource())
 
 
 def _related(call: Call) -> tuple[dict[str, Any], bytes]:
@@ -231,6 +232,7 @@ def _resumable(service: Service, call: Call, endpoint: str, bucket: str) -> Answ
         raise RefusedError(400, "invalid", "Invalid Content-Range")
     if session.made is not None:
         return _told(session.made.resource())
+    check_key(session.key, call)
     first, last, total = found.groups()
     if first is not None:
         if int(last) - int(first) + 1 != len(call.body) or (total == "*" and len(call.body) % GRAIN):
@@ -241,7 +243,7 @@ def _resumable(service: Service, call: Call, endpoint: str, bucket: str) -> Answ
     if total == str(len(session.data)):
         data, match = bytes(session.data), session.if_generation_match
         check_sum(data, call.headers["x-goog-hash"])
-        session.made = service.write(session.bucket, session.name, data, session.described, match)
+        session.made = service.write(session.bucket, session.name, data, session.described, match, session.key)
         return _told(session.made.resource())
     return Answer(308, b"", {"Range": f"bytes=0-{len(session.data) - 1}"} if session.data else {})
 
@@ -285,6 +287,8 @@ ROUTES: list[tuple[str, Callable[..., Answer]]] = [
     (f"GET {_B}{_O}", _get),
     (f"GET /download{_B}{_O}", _get),
     (f"DELETE {_B}{_O}", _delete),
+    (f"POST {_B}{_O}/compose", _compose),
+    (r"GET /storage/v1/b/([^/]+)/iam/testPermissions", _permissions),
     (f"POST {_B}{_O}/rewriteTo/b/([^/]+)/o/([^/]+)", _rewrite),
     (f"POST /upload{_B}", _insert),
     (f"PUT /upload{_B}", _resumable),
@@ -293,130 +297,12 @@ ROUTES: list[tuple[str, Callable[..., Answer]]] = [
 ]
 
 
-# --- the XML API
-
-
-def _xml(service: Service, call: Call) -> Answer:
-    bucket, _, name = call.path[1:].partition("/")
-    bucket, name = unquote(bucket), unquote(name)
-    place = service.bucket(bucket)
-    if call.method in ("GET", "HEAD") and "uploadId" not in call.query:
-        return _read(place.find(name, call.query.get("generation")), call)
-    if call.method == "POST" and "uploads" in call.query:
-        id = service.new_id()
-        service.multiparts[id] = Multipart(bucket, name, _described(call.headers))
-        tags = f"<Bucket>{bucket}</Bucket><Key>{escape(name)}</Key><UploadId>{id}</UploadId>"
-        return _document(f"<InitiateMultipartUploadResult>{tags}</InitiateMultipartUploadResult>")
-    upload = service.multiparts.get(call.query.get("uploadId", ""))
-    if upload is None:
-        raise RefusedError(404, "NoSuchUpload", "The requested upload was not found.")
-    if call.method == "PUT":
-        check_sum(call.body, call.headers["x-goog-hash"])
-        upload.parts[int(call.query["partNumber"])] = call.body
-        return Answer(200, b"", {"ETag": _tag(call.body)})
-    if call.method == "GET":
-        return _parts(upload, int(call.query.get("part-number-marker", 0)))
-    if call.method == "DELETE":
-        del service.multiparts[call.query["uploadId"]]
-        return Answer(204)
-    return _complete(service, call, upload)
-
-
-def _tag(part: bytes) -> str:
-    return f'"{hashlib.md5(part).hexdigest()}"'
-
-
-def _parts(upload: Multipart, marker: int) -> Answer:
-    """Tell which parts there are, two at a time."""
-    numbers = [number for number in sorted(upload.parts) if number > marker]
-    rows = "".join(
-        f"<Part><PartNumber>{number}</PartNumber><ETag>{_tag(upload.parts[number])}</ETag>"
-        f"<Size>{len(upload.parts[number])}</Size></Part>"
-        for number in numbers[:2]
-    )
-    more = str(len(numbers) > 2).lower()
-    return _document(f"<ListPartsResult><IsTruncated>{more}</IsTruncated>{rows}</ListPartsResult>")
-
-
-def _complete(service: Service, call: Call, upload: Multipart) -> Answer:
-    if any(name.lower().startswith(("if-", "x-goog-if-")) for name in call.headers):
-        raise RefusedError(400, "InvalidArgument", "Preconditions are not supported.")
-    if b"&quot;" in call.body:
-        raise RefusedError(400, "MalformedCompleteMultipartUploadRequest", "ETags are quoted as they are.")
-    told = [e.text for e in ElementTree.fromstring(call.body).iter() if e.tag.endswith("ETag")]
-    numbers = [int(e.text or 0) for e in ElementTree.fromstring(call.body).iter() if e.tag.endswith("PartNumber")]
-    if told != [_tag(upload.parts[number]) if number in upload.parts else None for number in numbers]:
-        raise RefusedError(400, "InvalidPart", "One of the parts was not found.")
-    data = [upload.parts[number] for number in numbers]
-    if any(len(part) < SMALLEST_PART for part in data[:-1]):
-        raise RefusedError(400, "EntityTooSmall", "A part is too small.")
-    stored = service.write(upload.bucket, upload.name, b"".join(data), upload.described, None)
-    del service.multiparts[call.query["uploadId"]]
-    result = f'<ETag>"0123-{len(numbers)}"</ETag>'
-    answer = _document(f"<CompleteMultipartUploadResult>{result}</CompleteMultipartUploadResult>")
-    return answer._replace(headers={**answer.headers, "x-goog-generation": str(stored.generation)})
-
-
-def _document(text: str) -> Answer:
-    return Answer(200, f"<?xml version='1.0' encoding='UTF-8'?>{text}".encode(), {"Content-Type": "application/xml"})
-
-
-def _described(headers: Message) -> dict[str, Any]:
-    names = {header.lower(): name for name, header in STANDARD.items()}
-    described = {names[name.lower()]: value for name, value in headers.items() if name.lower() in names}
-    own = {name[12:].lower(): value for name, value in headers.items() if name.lower().startswith("x-goog-meta-")}
-    return {**described, "metadata": own}
-
-
-def _read(stored: Stored, call: Call) -> Answer:
-    """Read an object under conditions (RFC 9110, section 13), as it is stored or unpacked."""
-    _check(stored, call.headers)
-    headers, data = stored.headers(), stored.data
-    if headers.get("Content-Encoding") == "gzip" and "gzip" not in (call.headers["Accept-Encoding"] or ""):
-        del headers["Content-Encoding"], headers["ETag"]
-        return Answer(200, gzip.decompress(data), headers)
-    if call.headers["Range"] is None:
-        return Answer(200, data, headers)
-    found = re.fullmatch(r"bytes=(\d*)-(\d*)", call.headers["Range"])
-    assert found is not None
-    size = len(data)
-    start = int(found[1]) if found[1] else max(size - int(found[2]), 0)
-    end = min(int(found[2]) + 1, size) if found[1] and found[2] else size
-    if start >= size:
-        raise RefusedError(416, "requestedRangeNotSatisfiable", "The requested range cannot be satisfied.")
-    return Answer(206, data[start:end], {**headers, "Content-Range": f"bytes {start}-{end - 1}/{size}"})
-
-
-def _check(stored: Stored, headers: Message) -> None:
-    generation = str(stored.generation)
-    tags = {name: [tag.strip() for tag in (headers[name] or "").split(",")] for name in ("If-Match", "If-None-Match")}
-    modified = stored.updated.replace(microsecond=0)
-    if headers["x-goog-if-generation-match"] not in (None, generation):
-        raise RefusedError(412, "conditionNotMet")
-    if headers["x-goog-if-generation-not-match"] == generation:
-        raise RefusedError(304, "notModified")
-    if headers["If-Match"] is not None:
-        if not {stored.xml_tag, "*"} & {*tags["If-Match"]}:
-            raise RefusedError(412, "conditionNotMet")
-    elif (since := _date(headers["If-Unmodified-Since"])) is not None and modified > since:
-        raise RefusedError(412, "conditionNotMet")
-    if headers["If-None-Match"] is not None:
-        if {stored.xml_tag, "*"} & {*tags["If-None-Match"]}:
-            raise RefusedError(304, "notModified")
-    elif (since := _date(headers["If-Modified-Since"])) is not None and modified <= since:
-        raise RefusedError(304, "notModified")
-
-
-def _date(text: str | None) -> datetime | None:
-    return None if text is None else parsedate_to_datetime(text)
-
-
 # --- HTTP
 
 
 def _call(method: str, target: str, headers: Message, body: bytes) -> Call:
     path, _, query = target.partition("?")
-    return Call(method, path, dict(parse_qsl(query, keep_blank_values=True)), headers, body)
+    return Call(method, target, path, dict(parse_qsl(query, keep_blank_values=True)), headers, body)
 
 
 class Listener(ThreadingHTTPServer):

@@ -65,3 +65,22 @@ def test_copies_and_deletes(store: GCSStore, bucket: Any) -> None:
     assert bucket.get_blob("b c").content_type == "text/x"
     store.delete(["a", "b c"])
     assert [*bucket.list_blobs()] == []
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_google_reads_what_many_hands_wrote(store: GCSStore, bucket: Any, key: str) -> None:
+    upload = store.begin_upload(key, mode="create", attributes=ATTRIBUTES)
+    put = upload.complete([upload.put_part(number, b"%d" % number * 1000) for number in range(1, 41)])
+    blob = bucket.get_blob(key)
+    assert blob.download_as_bytes() == b"".join(b"%d" % number * 1000 for number in range(1, 41))
+    assert (blob.content_type, blob.metadata) == ("text/x", {"own": "value"})
+    assert str(blob.generation) == put["version"]
+    assert [each.name for each in bucket.list_blobs(versions=True)] == [key]
+
+
+def test_what_google_composed_is_read(store: GCSStore, bucket: Any) -> None:
+    for name in "ab":
+        bucket.blob(name).upload_from_string(name.encode() * 1000)
+    bucket.blob("c").compose([bucket.blob("a"), bucket.blob("b")])
+    assert store.get("c").bytes() == b"a" * 1000 + b"b" * 1000
+    assert store.get_range("c", start=999, end=1001) == b"ab"

@@ -56,6 +56,12 @@ def store(server: StrictServer) -> GCSStore:
     return open_store(server)
 
 
+@pytest.fixture
+def in_sessions(server: StrictServer) -> None:
+    """Let nobody delete objects: so what needs a condition is sent in sessions."""
+    server.service.permissions.clear()
+
+
 def headers_of(server: StrictServer, line: str) -> list[Any]:
     return [call.headers for call in server.calls if line in call.line]
 
@@ -211,8 +217,8 @@ def test_what_is_stored_damaged_is_an_error(store: GCSStore, monkeypatch: pytest
 def damaged(write: Callable[..., Stored]) -> Callable[..., Stored]:
     """Return a way to write that stores one byte wrongly, and finds nothing wrong with it."""
 
-    def wrongly(service: Service, bucket: str, name: str, data: bytes, described: Any, match: str | None) -> Stored:
-        return write(service, bucket, name, b"!" + data[1:], {**described, "crc32c": None}, match)
+    def wrongly(service: Service, bucket: str, name: str, data: bytes, described: Any, *others: Any) -> Stored:
+        return write(service, bucket, name, b"!" + data[1:], {**described, "crc32c": None}, *others)
 
     return wrongly
 
@@ -265,6 +271,7 @@ def test_a_failed_upload_by_xml_leaves_nothing(store: GCSStore, server: StrictSe
     assert server.service.multiparts == {}
 
 
+@pytest.mark.usefixtures("in_sessions")
 @pytest.mark.parametrize("chunk", [5 * MIB, 5 * MIB + 77])
 @pytest.mark.parametrize("size", [0, 1, 256 << 10, 10 * MIB, 12 * MIB + 5])
 def test_conditional_parts_go_by_a_session(store: GCSStore, server: StrictServer, size: int, chunk: int) -> None:
@@ -286,6 +293,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.usefixtures("in_sessions")
 @pytest.mark.parametrize("fault", BROKEN)
 @pytest.mark.parametrize("where", [0, 1, 2])
 def test_a_session_goes_on_behind_what_arrived(store: GCSStore, server: StrictServer, fault: Fault, where: int) -> None:
@@ -310,6 +318,7 @@ def test_a_session_goes_on_behind_what_arrived(store: GCSStore, server: StrictSe
         assert sent == len(body)  # nothing twice
 
 
+@pytest.mark.usefixtures("in_sessions")
 def test_a_session_that_has_ended_begins_anew_from_a_file(
     store: GCSStore, server: StrictServer, tmp_path: Path
 ) -> None:
@@ -321,6 +330,7 @@ def test_a_session_that_has_ended_begins_anew_from_a_file(
     assert len(server.lines("POST /upload")) == 2
 
 
+@pytest.mark.usefixtures("in_sessions")
 def test_a_session_that_has_ended_is_an_error_of_a_stream(store: GCSStore, server: StrictServer) -> None:
     server.faults = [Fault("PUT /upload", error(410, "gone"))]
     with pytest.raises(GenericError, match="has ended"):
@@ -336,6 +346,7 @@ def write_and_fail(file: Any) -> None:
         raise RuntimeError("mine")
 
 
+@pytest.mark.usefixtures("in_sessions")
 def test_a_session_is_ended_with_the_upload(store: GCSStore, server: StrictServer) -> None:
     with pytest.raises(RuntimeError, match="mine"):
         write_and_fail(objstore.open_writer(store, "a", mode="create", buffer_size=5 * MIB))
@@ -343,6 +354,7 @@ def test_a_session_is_ended_with_the_upload(store: GCSStore, server: StrictServe
     assert len(server.lines("DELETE /upload")) == 1
 
 
+@pytest.mark.usefixtures("in_sessions")
 def test_a_session_does_not_go_to_another_host(store: GCSStore, server: StrictServer) -> None:
     store.put("a", bytes(6 * MIB), use_multipart=True, mode="create")  # the fake names another in Location
     assert store.head("a")["size"] == 6 * MIB
@@ -392,8 +404,8 @@ def test_a_call_of_a_batch_is_tried_again(store: GCSStore, monkeypatch: pytest.M
     read = gcs_bucket.read_batch
     answers: list[int] = []
 
-    def throttled(headers: Any, body: bytes) -> Any:
-        found = read(headers, body)
+    def throttled(headers: Any, body: bytes, count: int) -> Any:
+        found = read(headers, body, count)
         answers.append(len(found))
         if len(answers) == 1:
             found[1] = found[1]._replace(status=429, body=error(429, "rateLimitExceeded").body)

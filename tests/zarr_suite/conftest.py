@@ -11,8 +11,8 @@ from typing import Literal
 
 import pytest
 
-from objstore.store import LocalStore, MemoryStore, S3Store, Store
-from tests.servers import S3Server
+from objstore.store import GCSStore, LocalStore, MemoryStore, S3Store, Store
+from tests.servers import GoogleServer, S3Server
 
 SERVERS = ("ministack", "moto")
 """Servers that obey conditions and keep an object beside those below it, which zarr's tests take for granted."""
@@ -29,8 +29,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Literal[True] | None:
     return True
 
 
-def new_bucket(server: S3Server) -> S3Store:
+def new_bucket(server: S3Server | GoogleServer) -> S3Store | GCSStore:
     """Return a store below a prefix of a new bucket."""
+    if isinstance(server, GoogleServer):
+        return GCSStore(server.make_bucket(f"zarr-{next(numbers):04}"), prefix="below", emulator_host=server.endpoint)
     return S3Store(
         server.make_bucket(f"zarr-{next(numbers):04}"),
         prefix="below",
@@ -50,8 +52,10 @@ def s3_server(request: pytest.FixtureRequest) -> S3Server:
     return server
 
 
-@pytest.fixture(scope="session", params=["memory", "local", *SERVERS])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> S3Server | Path | None:
+@pytest.fixture(scope="session", params=["memory", "local", "strictgcs", *SERVERS])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> S3Server | GoogleServer | Path | None:
     """Each server that will do in turn; a directory for local files, None for the memory."""
     if request.param == "local":
         return tmp_path_factory.mktemp("zarr")
@@ -59,13 +63,13 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def bucket(s3_server: S3Server) -> S3Store:
+def bucket(s3_server: S3Server) -> Store:
     """An empty bucket on each server."""
     return new_bucket(s3_server)
 
 
 @pytest.fixture
-def place(server: S3Server | Path | None) -> Store:
+def place(server: S3Server | GoogleServer | Path | None) -> Store:
     """An empty store, in memory, on local files and on each server."""
     if isinstance(server, Path):
         return LocalStore(server / f"zarr-{next(numbers):04}", mkdir=True)

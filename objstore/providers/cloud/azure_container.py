@@ -109,7 +109,7 @@ class Container(Blobs):
             raise error
 
     def sign(
-        self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
+        self, method: str, keys: Sequence[str], expires_in: timedelta | None, response_headers: Mapping[str, str]
     ) -> Plan[list[str]]:
         """Return a URL for each key that carries its own signature: by the account's key, or one of delegation."""
         yield from self.service.refresh()

@@ -45,13 +45,14 @@ class DelegationKeys:
         self._target = f"{above}{_TARGET}".encode()
         self._key: DelegationKey | None = None
 
-    def key(self, expires_in: timedelta) -> Plan[DelegationKey]:
-        """Return a key that is good for so long.
+    def key(self, expires_in: timedelta | None) -> Plan[DelegationKey]:
+        """Return a key that is good for so long; None: for as long as there are any.
 
         Raises:
             ValueError: No key is good for so long.
         """
         now = datetime.now(UTC)
+        expires_in = LONGEST - 2 * SPARE if expires_in is None else expires_in
         if expires_in > LONGEST - SPARE:
             raise ValueError(
                 f"The URL would be good until {now + expires_in:%Y-%m-%d %H:%M:%S} UTC. A user delegation key that "

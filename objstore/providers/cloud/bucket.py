@@ -152,7 +152,7 @@ class Bucket(Writes):
             raise error
 
     def sign(
-        self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
+        self, method: str, keys: Sequence[str], expires_in: timedelta | None, response_headers: Mapping[str, str]
     ) -> Plan[list[str]]:
         """Return a URL for each key that carries its own signature."""
         yield from self.service.refresh()

@@ -5,10 +5,13 @@ https://cloud.google.com/storage/docs/apis
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from objstore.credentials.bearer import Bearer
 from objstore.credentials.chains.google.chain import GoogleAccess, google_access
+from objstore.credentials.hmac_key import HmacKey
 from objstore.exceptions import (
     ConfigurationError,
     GenericError,
@@ -24,7 +27,9 @@ from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
 from objstore.http.retry import FAILED, STATUS_ROWS, UNAVAILABLE, Policy, Row
 from objstore.http.service import Service
 from objstore.providers.cloud.gcs_bucket import GoogleBucket
+from objstore.providers.cloud.gcs_objects import EncryptionKeys
 from objstore.providers.cloud.gcs_options import GCS_OPTIONS
+from objstore.providers.cloud.gcs_xml_bucket import XmlBucket
 from objstore.providers.cloud.kind import BucketKind
 from objstore.settings.options import RetryOptions, Settings, Table
 
@@ -37,6 +42,11 @@ PATIENCE = 20
 
 NO_PAYER = Row(PermissionDeniedError, "the requester must pay, and names no project")
 MISSING = Row(NotFoundError, "there is no such object, or bucket")
+
+KEY = ("access_key_id", "secret_access_key")
+
+STRONGER = ("bearer_token", "service_account", "service_account_key", "application_credentials")
+"""The credentials before which an HMAC key gives way: all of the service takes them."""
 
 TABLE = Table("GCSStore", ("google_",), GCS_OPTIONS)
 
@@ -55,6 +65,8 @@ DIALECT = Dialect(
         "EntityTooSmall": Row(GenericError, "a part but the last is smaller than the service takes"),
         "ExpiredToken": EXPIRED,
         "InternalError": FAILED,
+        "InvalidAccessKeyId": Row(PermissionDeniedError, "the service does not know the HMAC key"),
+        "InvalidSecurity": Row(PermissionDeniedError, "the service does not take the HMAC key"),
         "InvalidRange": Row(InvalidRangeError, "the range lies outside the object"),
         "NoSuchBucket": Row(NotFoundError, "there is no such bucket"),
         "NoSuchKey": Row(NotFoundError, "there is no such object"),
@@ -93,8 +105,11 @@ DIALECT = Dialect(
     },
     hints={
         "AccessDenied": "Check that the account's roles allow the operation on this bucket.",
+        "InvalidAccessKeyId": "Check access_key_id.",
+        "InvalidSecurity": "Check access_key_id and secret_access_key.",
         "NoSuchBucket": "Check the bucket's name and base_url.",
         "RequestTimeTooSkewed": "Set the clock of this machine.",
+        "SignatureDoesNotMatch": "Check secret_access_key.",
         "UserProjectMissing": "Name the project that pays in user_project.",
         "authError": "Check the credential.",
         "forbidden": "Check that the account's roles allow the operation on this bucket.",
@@ -129,7 +144,8 @@ def open_gcs(
     bucket = values["bucket"]
     if not bucket:
         raise ConfigurationError("GCSStore needs a bucket", hint="Give its name as the first argument.")
-    access = google_access(values, provider, user_agent)
+    key = _hmac_key(settings, provider)
+    access = google_access({**values, "skip_signature": True} if key else values, provider, user_agent)
     origin, api = _address(values, access)
     payer = {"x-goog-user-project": values["user_project"]} if values["user_project"] else {}
     service = Service(
@@ -137,16 +153,55 @@ def open_gcs(
         origin,
         client_settings(values, origin.partition(":")[0], user_agent),
         Policy(retry),
-        Bearer(access.credentials, {**access.headers, **payer}),
-        headers=text_headers(values["default_headers"]),
+        key.identity() if key else Bearer(access.credentials, {**access.headers, **payer}),
+        headers=text_headers(values["default_headers"]) | (payer if key else {}),
         most_in_flight=values["max_connections"],
         bucket=bucket,
         prefix=prefix,
         patient_settings=client_settings(values, origin.partition(":")[0], user_agent, patience=PATIENCE),
     )
-    made = GoogleBucket(service, api, bucket, values["default_content_type"] or "")
-    made.signer = access.signer
+    kind = XmlBucket if key else GoogleBucket
+    made = kind(service, api, bucket, values["default_content_type"] or "", _keys(values, origin))
+    made.signer = key or access.signer
     return made
+
+
+def _hmac_key(settings: Settings, provider: Callable[[], object] | None) -> HmacKey | None:
+    """Return the HMAC key that requests are signed by; None where another credential is given, or none is wanted."""
+    values = settings.values
+    name, secret = values["access_key_id"], values["secret_access_key"]
+    if not (name or secret) or provider is not None or values["skip_signature"]:
+        return None
+    to_emulator = values["emulator_host"] and not values["base_url"]
+    if any(values[other] for other in STRONGER) or (to_emulator and not {*KEY} & settings.config.keys()):
+        return None  # a real credential of the environment is nothing for an emulator
+    if not (name and secret):
+        raise ConfigurationError(
+            f"GCSStore has {'access_key_id' if name else 'secret_access_key'} alone, which is half of an HMAC key",
+            hint="Give access_key_id and secret_access_key.",
+        )
+    return HmacKey(name, secret)
+
+
+def _keys(values: Any, origin: str) -> EncryptionKeys:
+    """Return what objects are encrypted with.
+
+    https://cloud.google.com/storage/docs/encryption/customer-supplied-keys
+    """
+    key, kms = values["encryption_key"], values["kms_key_name"]
+    if not key:
+        return EncryptionKeys(kms=kms or "")
+    if kms:
+        raise ConfigurationError(
+            "GCSStore has two keys to encrypt by, encryption_key and kms_key_name", hint="Give one of them."
+        )
+    if not origin.startswith("https:"):
+        raise ConfigurationError(
+            f"encryption_key would be sent in the clear to {origin}", hint="Give a base_url with https."
+        )
+    digest = base64.b64encode(hashlib.sha256(base64.b64decode(key)).digest()).decode()
+    told = {"algorithm": "AES256", "key": key, "key-sha256": digest}
+    return EncryptionKeys({f"x-goog-encryption-{name}": value for name, value in told.items()})
 
 
 def _address(values: Any, access: GoogleAccess) -> tuple[str, str]:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _BOUNDARY = re.compile(r'boundary="?([^";\s]+)"?', re.IGNORECASE)
-_NUMBER = re.compile(rb"^content-id:\s*<?response-(?:[^+\r\n]*\+)?(\d+)>?\s*$", re.IGNORECASE | re.MULTILINE)
-_STATUS = re.compile(rb"^HTTP/[\d.]+ (\d{3})\b", re.MULTILINE)
+_NUMBER = re.compile(rb"^content-id:\s*<?(?:response-)?(?:[^+\r\n]*\+)?(\d+)>?\s*$", re.IGNORECASE | re.MULTILINE)
+_NAMED = re.compile(rb"^content-id:", re.IGNORECASE | re.MULTILINE)
+_STATUS = re.compile(rb"\s*HTTP/[\d.]+ (\d{3})\b")
+_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
 
 
 class Answer(NamedTuple):
@@ -40,8 +42,13 @@ def write_batch(boundary: str, lines: Sequence[str]) -> bytes:
     return "".join([*parts, f"--{boundary}--\r\n"]).encode()
 
 
-def read_batch(headers: Mapping[str, str], body: bytes) -> dict[int, Answer]:
-    """Return the answers in a reply, by the number of the call.
+def read_batch(headers: Mapping[str, str], body: bytes, count: int) -> dict[int, Answer]:
+    """Return the answers in a reply, by the number of the call; none to a call that is answered in two ways.
+
+    Args:
+        headers: Those of the reply.
+        body: Its body.
+        count: How many calls there were. If all are answered, and no answer says to which, they are in order.
 
     Raises:
         CorruptResponseError: It is not such a reply.
@@ -49,14 +56,30 @@ def read_batch(headers: Mapping[str, str], body: bytes) -> dict[int, Answer]:
     boundary = _BOUNDARY.search(headers.get("content-type", ""))
     if boundary is None:
         raise CorruptResponseError(f"Expected the answers to a batch, got {body[:80]!r}")
-    answers = {}
-    for part in (b"\r\n" + body).split(f"\r\n--{boundary[1]}".encode())[1:]:
-        number, status = _NUMBER.search(part), _STATUS.search(part)
-        if number is not None and status is not None:
-            answers[int(number[1])] = Answer(int(status[1]), _body_behind(part[status.end() :]))
-    return answers
+    mark = f"\n--{boundary[1]}".encode()
+    parts = [part for part in (b"\n" + body).split(mark)[1:] if not part.startswith(b"--")]
+    if len(parts) == count and not any(_NAMED.search(_EMPTY_LINE.split(part, 1)[0]) for part in parts):
+        found = [*enumerate(map(_answer, parts))]
+    else:
+        found = [(_number(part), _answer(part)) for part in parts]
+    answers: dict[int, Answer] = {}
+    contradicted = set()
+    for number, answer in found:
+        if answer is not None and 0 <= number < count and answers.setdefault(number, answer).status != answer.status:
+            contradicted.add(number)
+    return {number: answer for number, answer in answers.items() if number not in contradicted}
 
 
-def _body_behind(head: bytes) -> bytes:
-    """Return what comes after the header lines of an answer."""
-    return head.partition(b"\r\n\r\n")[2].strip()
+def _number(part: bytes) -> int:
+    """Return the number of the call that a part answers, as the lines in front of the answer say; -1 for none."""
+    number = _NUMBER.search(_EMPTY_LINE.split(part, 1)[0])
+    return -1 if number is None else int(number[1])
+
+
+def _answer(part: bytes) -> Answer | None:
+    """Return the answer in a part; None where it holds none."""
+    _, *inner = _EMPTY_LINE.split(part, 2)
+    status = _STATUS.match(inner[0]) if inner else None
+    if status is None:
+        return None
+    return Answer(int(status[1]), inner[1].strip() if len(inner) > 1 else b"")

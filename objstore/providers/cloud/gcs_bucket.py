@@ -14,21 +14,22 @@ from urllib.parse import quote
 from objstore._core import Buffer, Listing, Reply
 from objstore.exceptions import BaseError, CorruptResponseError, NotFoundError, NotSupportedError, UnauthenticatedError
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
-from objstore.http.retry import Failure, by_status
+from objstore.http.retry import Failure, Row, by_status
 from objstore.http.shape import Shape
 from objstore.http.words import read_words
 from objstore.interface.values import ListQuery, Page, WriteOptions
 from objstore.providers.cloud.deletes import Undeleted, delete_again
 from objstore.providers.cloud.gcs_batch import Answer, read_batch, write_batch
+from objstore.providers.cloud.gcs_composed_upload import ComposedUpload
 from objstore.providers.cloud.gcs_objects import Objects
+from objstore.providers.cloud.gcs_parts import hidden
 from objstore.providers.cloud.gcs_resource import FIELDS, generation_match, meta_of, read_document, with_generation
 from objstore.providers.cloud.gcs_session import Session
+from objstore.providers.cloud.gcs_shared_uploads import GoogleUploads
 from objstore.providers.cloud.gcs_xml_upload import XmlUpload
 from objstore.providers.cloud.list_many import ListMany
-from objstore.providers.cloud.shared_uploads import SharedUploads
-from objstore.providers.cloud.upload import begin
 from objstore.providers.conditional_headers import look_after, write_error
-from objstore.signing.goog4 import unsigned_url
+from objstore.signing.goog4 import RSA, unsigned_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +38,14 @@ if TYPE_CHECKING:
     from objstore.credentials.chains.google.accounts import Signer
     from objstore.interface.provider import Provider, Upload
     from objstore.plans.effects import Plan
+
+NEEDED = [("permissions", f"storage.objects.{name}") for name in ("create", "delete", "get", "list")]
+"""What an upload takes whose parts are objects."""
+
+UNANSWERED = Row(CorruptResponseError, "the reply to many has no answer to it", "safe")
+
+REFUSED_AS_A_WHOLE = (403, 413)
+"""How batches are refused that may be taken another time: what is wrong with one object is told inside a 200."""
 
 UNKNOWN_HERE = (400, 404, 405, 501)
 """How servers answer that know no such request."""
@@ -49,6 +58,8 @@ class GoogleBucket(Objects):
     has_outer_slashes = True
     _takes_xml_uploads = True  # until the server says that it knows none, as emulators do
     _takes_batches = True
+    _composes: bool | None = None  # nobody has asked yet whether we may
+    _algorithm = RSA
     signer: Signer | None = None
     """Who signs URLs."""
 
@@ -89,8 +100,8 @@ class GoogleBucket(Objects):
             try:
                 send = partial(self._delete_groups, most_in_flight=most_in_flight)
                 return (yield from delete_again(self.service.policy, keys, send))
-            except NotSupportedError:
-                self._takes_batches = False
+            except NotSupportedError as error:
+                self._takes_batches = error.status in REFUSED_AS_A_WHOLE
         return (yield from self.delete_singly(keys, most_in_flight))
 
     def delete_singly(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, BaseError]]:
@@ -127,26 +138,39 @@ class GoogleBucket(Objects):
         failed: dict[str, Undeleted] = {}
         for index, group in enumerate(groups):
             failed |= self._undeleted(exchange, index, group)
-        return failed
+        return (yield from self._mended(failed))
+
+    def _mended(self, failed: dict[str, Undeleted]) -> Plan[dict[str, Undeleted]]:
+        """Have another credential, where answers in a batch refuse this one; where there is none, that is the end."""
+        refused = {key: each for key, each in failed.items() if _refuses_credential(each)}
+        if not refused:
+            return failed
+        (*_, (_, failure)) = refused.values()
+        mended = failure is not None and (yield from self.service.recover(failure))
+        again = Failure(UNANSWERED, None, "") if mended else None
+        return {key: each._replace(failure=again) if key in refused else each for key, each in failed.items()}
 
     def _undeleted(self, exchange: Exchange, index: int, keys: Sequence[str]) -> dict[str, Undeleted]:
         """Return what a reply says that was not deleted: all, where it is none."""
         if (failed := exchange.errors.get(index)) is not None:
-            if failed.status in UNKNOWN_HERE:
-                raise NotSupportedError(str(failed)) from failed
+            if failed.status in (*UNKNOWN_HERE, *REFUSED_AS_A_WHOLE):
+                raise NotSupportedError(str(failed), status=failed.status) from failed
             return dict.fromkeys(keys, Undeleted(failed))
         reply = exchange.reply(index)
         try:
-            answers = read_batch(reply.headers, bytes(reply.body))
+            answers = read_batch(reply.headers, bytes(reply.body), len(keys))
         except CorruptResponseError as error:
             return dict.fromkeys(keys, Undeleted(error))
+        if not answers:
+            raise NotSupportedError("The reply to a batch has no answers that can be read")
         found = {key: self._why_not(reply, key, answers.get(number)) for number, key in enumerate(keys)}
         return {key: why for key, why in found.items() if why is not None}
 
     def _why_not(self, reply: Reply, key: str, answer: Answer | None) -> Undeleted | None:
         """Return why an object was not deleted; None where it was, or is missing."""
         if answer is None:
-            return Undeleted(CorruptResponseError(f"DELETE {key!r} was not answered", maybe_applied=True))
+            failure = Failure(UNANSWERED, None, "")
+            return Undeleted(self.service.error(reply, failure, "DELETE", key, maybe_applied=True), failure)
         if answer.status < 300:
             return None
         words = read_words(answer.body)
@@ -166,14 +190,21 @@ class GoogleBucket(Objects):
         """Copy an object here (objects.rewrite): the service may do a part of it at a time."""
         assert isinstance(origin, GoogleBucket)
         options = WriteOptions(mode="overwrite" if overwrite else "create")
+        headers = {**self.key_headers, **origin.source_headers()}
         to = f"/rewriteTo/b/{quote(self.bucket, safe='')}/o/{quote(target, safe='')}"
         query = [("fields", "done,rewriteToken"), *generation_match(options)]
+        query += [(f"destination{name[0].upper()}{name[1:]}", value) for name, value in self.kms_query]
         token = ""
         while True:
             said = [*query, ("rewriteToken", token)] if token else query
             try:
                 document = yield from self.ask(
-                    "POST", origin.object_target(source, said, to), target, safe=overwrite, detail=f" from {source!r}"
+                    "POST",
+                    origin.object_target(source, said, to),
+                    target,
+                    headers=headers,
+                    safe=overwrite,
+                    detail=f" from {source!r}",
                 )
             except NotFoundError as error:
                 error.path = origin.service.path(source)
@@ -184,6 +215,11 @@ class GoogleBucket(Objects):
             if not token:
                 return
 
+    def source_headers(self) -> dict[str, str]:
+        """Return the headers with the key that the source of a copy is encrypted with."""
+        own, copied = "x-goog-encryption-", "x-goog-copy-source-encryption-"
+        return {name.replace(own, copied): value for name, value in self.key_headers.items()}
+
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
         """Copy an object and delete the old one."""
         yield from self.copy(source, target, overwrite=overwrite, origin=self)
@@ -193,51 +229,75 @@ class GoogleBucket(Objects):
     # --- uploads
 
     def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
-        """Begin an upload in parts: at once where nothing must hold of the object, else one after the other.
+        """Begin an upload in parts: at once where nothing must hold of the object, else composed, or in a session.
 
-        The service has no conditions for the former (https://cloud.google.com/storage/docs/multipart-uploads).
+        The service has no conditions for the first (https://cloud.google.com/storage/docs/multipart-uploads).
         """
         options = with_generation(options)
         self.check(options.attributes)
-        if options.mode == "overwrite" and self._takes_xml_uploads:
-            try:
-                upload_id = yield from begin(self, key, self.object_headers(options))
+        if options.mode == "overwrite":
+            upload_id = yield from self._start_by_xml(key, options)
+            if upload_id is not None:
                 return XmlUpload(self, key, upload_id, options, most_in_flight)
-            except BaseError as error:
-                if error.status not in UNKNOWN_HERE or isinstance(error, NotFoundError):
-                    raise
-                self._takes_xml_uploads = False
+        elif most_in_flight > 1 and (yield from self.may_compose()):
+            return ComposedUpload(self, key, options, most_in_flight)
+        return (yield from self.one_by_one(key, options))
+
+    def _start_by_xml(self, key: str, options: WriteOptions) -> Plan[str | None]:
+        """Begin an upload by the XML API, and return its id; None where the server knows none, as emulators do."""
+        if not self._takes_xml_uploads:
+            return None
+        try:
+            return (yield from self.begin_by_xml(key, options))
+        except BaseError as error:
+            if error.status not in UNKNOWN_HERE or isinstance(error, NotFoundError):
+                raise
+            self._takes_xml_uploads = False
+            return None
+
+    def one_by_one(self, key: str, options: WriteOptions) -> Plan[Upload]:
+        """Begin an upload whose parts go one after the other."""
         session = Session(self, key, options)
         yield from session.begin()
         return session
 
-    @property
-    def shared_uploads(self) -> SharedUploads:
-        """The uploads by many hands."""
-        return SharedUploads(self, self._start_upload, None, XmlUpload)
+    def may_compose(self) -> Plan[bool]:
+        """Tell whether we may do all that it takes to make an object of others, and to delete those.
 
-    def _start_upload(self, key: str, options: WriteOptions) -> Plan[str]:
-        """Begin an upload whose parts come from many hands.
-
-        Raises:
-            NotSupportedError: Something must hold of the object.
+        https://cloud.google.com/storage/docs/json_api/v1/buckets/testIamPermissions
         """
-        if options.mode != "overwrite":
-            raise NotSupportedError(
-                f"mode = {options.mode!r} does not go with an upload by many hands: the service cannot see to it",
-                hint="Leave the mode out, or put the object from one place.",
-                store=self.service.dialect.store,
-            )
+        if self._composes is None:
+            target = self.object_target("").removesuffix(b"/o") + b"/iam/testPermissions" + self._tail(NEEDED)
+            try:
+                held = (yield from self.ask("GET", target, "")).get("permissions", ())
+            except BaseError:
+                held = ()
+            self._composes = {name for _, name in NEEDED} <= set(held)
+        return self._composes
+
+    @property
+    def shared_uploads(self) -> GoogleUploads:
+        """The uploads by many hands."""
+        return GoogleUploads(self, self._start_shared)
+
+    def _start_shared(self, key: str, options: WriteOptions) -> Plan[str | None]:
+        """Begin an upload by the XML API; None where something must hold of the object, or there is no such API."""
         self.check(options.attributes)
-        return (yield from begin(self, key, self.object_headers(options)))
+        return (yield from self._start_by_xml(key, options)) if options.mode == "overwrite" else None
 
     def sign(
-        self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
+        self, method: str, keys: Sequence[str], expires_in: timedelta | None, response_headers: Mapping[str, str]
     ) -> Plan[list[str]]:
         """Return a URL for each key that carries its own signature."""
         yield from self.service.refresh()
-        signer = yield from self._signer_for(expires_in)
+        signer = self._signer()
         account = yield from signer.email()
+        longest = signer.longest
+        if expires_in is not None and expires_in > longest:
+            raise ValueError(
+                f"expires_in is {expires_in}, and what {account} signs here is good for {longest} at the most: "
+                "give less, or expires_in='credential'"
+            )
         service = self.service
         query = [(f"response-{name.lower()}", value) for name, value in response_headers.items()]
         urls = []
@@ -250,24 +310,20 @@ class GoogleBucket(Objects):
                 query,
                 account=account,
                 now=datetime.now(UTC),
-                expires=int(expires_in.total_seconds()),
+                expires=int((longest if expires_in is None else expires_in).total_seconds()),
                 headers={},
+                algorithm=self._algorithm,
             )
             urls.append(unsigned.signed((yield from signer.sign(unsigned.text))))
         return urls
 
-    def _signer_for(self, expires_in: timedelta) -> Plan[Signer]:
-        """Return who signs URLs that are good for so long."""
+    def _signer(self) -> Signer:
+        """Return who signs URLs."""
         if self.signer is None:
             raise UnauthenticatedError(
                 "A URL cannot be signed without the key of a service account",
-                hint="Give service_account or service_account_key.",
+                hint="Give service_account or service_account_key, or an HMAC key.",
                 store=self.service.dialect.store,
-            )
-        if expires_in > self.signer.longest:
-            raise ValueError(
-                f"expires_in is {expires_in}, and what {yield from self.signer.email()} signs here is good for "
-                f"{self.signer.longest} at the most: give less"
             )
         return self.signer
 
@@ -278,10 +334,12 @@ def _page(document: Mapping[str, Any], query: ListQuery) -> Page:
     if token and token == query.token:
         raise CorruptResponseError(f"The listing of {query.prefix!r} does not go on: the same token came twice")
     try:
-        metas = [meta_of(item) for item in document.get("items") or () if item["name"] != query.offset]
+        items = [item for item in document.get("items") or () if not hidden(item["name"])]
+        metas = [meta_of(item) for item in items if item["name"] != query.offset]
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptResponseError(f"The listing of {query.prefix!r} cannot be read: {error!r}") from None
-    return Page(Listing.of(metas), [str(prefix) for prefix in document.get("prefixes") or ()], token)
+    prefixes = [str(prefix) for prefix in document.get("prefixes") or ()]
+    return Page(Listing.of(metas), prefixes, token)
 
 
 def _next_token(document: Mapping[str, Any], before: str) -> str:
@@ -292,6 +350,10 @@ def _next_token(document: Mapping[str, Any], before: str) -> str:
     if not token:
         raise CorruptResponseError("The copy is not done, and the service does not say how it goes on")
     return token
+
+
+def _refuses_credential(undeleted: Undeleted) -> bool:
+    return undeleted.failure is not None and undeleted.failure.row.again == "credential"
 
 
 def _is_missing(error: BaseError) -> bool:

@@ -12,16 +12,26 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from objstore._core import Buffer, Reply
 from objstore.disk.descriptors import cut_short
-from objstore.exceptions import BaseError, CorruptResponseError, NotFoundError, NotSupportedError, ObjectChangedError
+from objstore.exceptions import (
+    BaseError,
+    CorruptResponseError,
+    NotFoundError,
+    NotSupportedError,
+    ObjectChangedError,
+    RequestTimeoutError,
+)
 from objstore.http.client import header_lines
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
+from objstore.interface.values import WriteOptions
 from objstore.plans.effects import Call
 from objstore.providers.cloud.documents import Documents
 from objstore.providers.cloud.gcs_resource import (
@@ -34,20 +44,42 @@ from objstore.providers.cloud.gcs_resource import (
     with_generation,
 )
 from objstore.providers.cloud.gcs_sums import CheckedPuts, crc_behind, hash_header, text_of
+from objstore.providers.cloud.upload import begin
 from objstore.providers.conditional_headers import as_kind
 from objstore.providers.one_version import OneVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from objstore.http.service import Service
-    from objstore.interface.values import Conditions, Fetched, Range, Source, WriteOptions
+    from objstore.interface.values import Conditions, Fetched, Range, Source
     from objstore.plans.effects import Plan
     from objstore.providers.many import PutMany
     from objstore.types import ObjectMeta, PutResult
 
 ACCEPT = {"Accept-Encoding": "gzip"}
 """What every read says: bodies as they are stored (https://cloud.google.com/storage/docs/transcoding)."""
+
+KMS = "x-goog-encryption-kms-key-name"
+"""The header that names a key of the key management service (https://cloud.google.com/storage/docs/encryption)."""
+
+OVERWRITE = WriteOptions()
+NONE: Mapping[str, str] = MappingProxyType({})
+
+
+class EncryptionKeys(NamedTuple):
+    """What objects are encrypted with.
+
+    Args:
+        headers: Those with the caller's own key.
+        kms: The name of a key of the key management service; empty for none.
+    """
+
+    headers: Mapping[str, str] = NONE
+    kms: str = ""
+
+
+OWN_KEYS = EncryptionKeys()
 
 _STORED = "x-goog-stored-content-length"
 
@@ -91,14 +123,23 @@ class Objects(Documents):
         api: The path of the service below its origin, percent-encoded, without a trailing slash.
         bucket: The bucket's name.
         content_type: The Content-Type of objects that are written without one; empty for none.
+        keys: What objects are encrypted with, where not by Google's own keys.
     """
 
-    def __init__(self, service: Service, api: str, bucket: str, content_type: str = "") -> None:
+    def __init__(
+        self, service: Service, api: str, bucket: str, content_type: str = "", keys: EncryptionKeys = OWN_KEYS
+    ) -> None:
         self.bucket = bucket
         self.api = api
+        self.key_headers = keys.headers
+        self.kms_query = [("kmsKeyName", keys.kms)] if keys.kms else []
         self._content_type = {"Content-Type": content_type} if content_type else {}
-        base = f"{api}/{quote(bucket, safe='')}"
-        super().__init__(service, base, read_headers=ACCEPT, write_headers=self._content_type)
+        super().__init__(
+            service,
+            f"{api}/{quote(bucket, safe='')}",
+            read_headers={**ACCEPT, **keys.headers},
+            write_headers={**self._content_type, **keys.headers, **({KMS: keys.kms} if keys.kms else {})},
+        )
 
     def object_target(self, key: str, query: Sequence[tuple[str, str]] = (), tail: str = "") -> bytes:
         """Return path and query of an object in the JSON API; of all objects, where there is no key."""
@@ -164,6 +205,12 @@ class Objects(Documents):
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
     ) -> Plan[PutMany]:
         """Begin to write many objects, each in one request."""
+        return (yield from self.checked_puts(items, options, most_in_flight))
+
+    def checked_puts(
+        self, items: Sequence[tuple[str, Source]], options: WriteOptions, most_in_flight: int
+    ) -> Plan[CheckedPuts]:
+        """Begin to write many objects, each in one request; the checksums of what was sent are kept."""
         options = with_generation(options)
         self.check(options.attributes)
         yield from self.service.refresh()
@@ -200,15 +247,28 @@ class Objects(Documents):
         """Return the request that writes an object: its bytes alone, where there is no more to say of it."""
         described = self.described(options)
         content_type = described.get("contentType", "")
-        query = [("name", key), ("fields", "crc32c,etag,generation"), *generation_match(options)]
         if described.keys() <= {"contentType"}:
-            shape = Shape("POST", {**({"Content-Type": content_type} if content_type else {}), **hash_header(crc)})
-            return Insert(self.upload_target([("uploadType", "media"), *query]), shape, source.data)
+            return self.insert_bare(key, source, crc, options)
+        query = self._naming(key, options)
         boundary = secrets.token_hex(16)
         content = yield from bytes_of(source)
         body = Buffer(_related(boundary, {**described, "crc32c": text_of(crc)}, content_type, content))
-        shape = Shape("POST", {"Content-Type": f"multipart/related; boundary={boundary}"})
+        shape = Shape("POST", {"Content-Type": f"multipart/related; boundary={boundary}", **self.key_headers})
         return Insert(self.upload_target([("uploadType", "multipart"), *query]), shape, body)
+
+    def begin_by_xml(self, key: str, options: WriteOptions) -> Plan[str]:
+        """Begin an upload in parts by the XML API, and return its id."""
+        return (yield from begin(self, key, self.object_headers(options)))
+
+    def insert_bare(self, key: str, source: Source, crc: bytes, options: WriteOptions = OVERWRITE) -> Insert:
+        """Return the request that writes the bytes of an object alone, and perhaps their type."""
+        content_type = self.described(options).get("contentType", "")
+        headers = {**({"Content-Type": content_type} if content_type else {}), **hash_header(crc), **self.key_headers}
+        target = self.upload_target([("uploadType", "media"), *self._naming(key, options)])
+        return Insert(target, Shape("POST", headers), source.data)
+
+    def _naming(self, key: str, options: WriteOptions) -> list[tuple[str, str]]:
+        return [("name", key), ("fields", "crc32c,etag,generation"), *self.kms_query, *generation_match(options)]
 
     def shape_with(self, headers: Mapping[str, str], source: Source) -> Shape:
         """Return the shape of a PUT with a body, whose checksum is told."""
@@ -219,16 +279,30 @@ class Objects(Documents):
         return put_result_of(read_document(bytes(reply.body), "the description of an object"))
 
     def ask(
-        self, method: str, target: bytes, key: str, *, body: bytes = b"", safe: bool = True, detail: str = ""
+        self,
+        method: str,
+        target: bytes,
+        key: str,
+        *,
+        headers: Mapping[str, str] = NONE,
+        body: bytes = b"",
+        safe: bool = True,
+        detail: str = "",
+        within: float | None = None,
     ) -> Plan[dict[str, Any]]:
-        """Send a request of the JSON API, and return the document that answers it."""
+        """Send a request of the JSON API, and return the document that answers it, within so many seconds if wanted."""
         yield from self.service.refresh()
-        shape = Shape(method, {"Content-Type": "application/json"})
+        shape = Shape(method, {"Content-Type": "application/json", **headers})
         exchange = Exchange(
             self.service, shape, lambda _: key, detail=lambda _: detail, safe=safe, patient=True, keep_head=True
         )
         exchange.add(target, body=Buffer(body))
-        return read_document(bytes((yield from exchange.only()).body), "a description")
+        if within is None:
+            return read_document(bytes((yield from exchange.only()).body), "a description")
+        yield from exchange.finish_within(within)
+        if not (exchange.errors or exchange.batch.succeeded(0)):
+            raise RequestTimeoutError(f"{method} {key!r}{detail} was not answered within {within:.0f} seconds")
+        return read_document(bytes(exchange.reply().body), "a description")
 
 
 def replaced_or_gone(error: NotFoundError, now: Plan[Fetched]) -> Plan[BaseError]:

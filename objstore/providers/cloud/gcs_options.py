@@ -7,11 +7,18 @@ variable. Source: https://cloud.google.com/docs/authentication/application-defau
 from __future__ import annotations
 
 from objstore.settings.options import Option
-from objstore.settings.value_types import BOOL, URL, matching
+from objstore.settings.value_types import BASE64_OF_32_BYTES, BOOL, URL, matching
 
 _HOST = matching("host:port or a URL such as http://host:port", r"(https?://)?[^\s/?#]+/?")
 
-_CREDENTIALS = ("service_account", "service_account_key", "application_credentials", "bearer_token")
+_CREDENTIALS = (
+    "service_account",
+    "service_account_key",
+    "application_credentials",
+    "bearer_token",
+    "access_key_id",
+    "secret_access_key",
+)
 
 GCS_OPTIONS = (
     Option(
@@ -38,6 +45,19 @@ GCS_OPTIONS = (
         secret=True,
         yields_to=_CREDENTIALS,
     ),
+    Option(
+        "access_key_id",
+        "The name of an HMAC key, by which the XML API alone is used.",
+        environment=("GS_ACCESS_KEY_ID",),
+        yields_to=_CREDENTIALS,
+    ),
+    Option(
+        "secret_access_key",
+        "The secret of the HMAC key.",
+        secret=True,
+        environment=("GS_SECRET_ACCESS_KEY",),
+        yields_to=_CREDENTIALS,
+    ),
     Option("skip_signature", "Send requests without a credential, for public buckets.", BOOL, False),
     Option("bucket", "The name of the bucket.", aliases=("bucket_name",)),
     Option("base_url", "The URL of the service, if it is not Google's.", URL),
@@ -50,6 +70,20 @@ GCS_OPTIONS = (
     Option(
         "user_project",
         "The project that pays for requests, where the bucket's owner does not.",
+    ),
+    Option(
+        "encryption_key",
+        "The caller's own encryption key, which the service does not keep (CSEK).",
+        BASE64_OF_32_BYTES,
+        secret=True,
+    ),
+    Option(
+        "kms_key_name",
+        "The key of the key management service to encrypt with, where it is not the bucket's own.",
+        matching(
+            "a name such as projects/P/locations/L/keyRings/R/cryptoKeys/K",
+            r"projects/[^/\s]+/locations/[^/\s]+/keyRings/[^/\s]+/cryptoKeys/[^/\s]+",
+        ),
     ),
     Option(
         "universe_domain",

@@ -179,8 +179,9 @@ class Session:
         """Begin the session."""
         options = self._options
         described = self._bucket.described(options)
-        query = [("uploadType", "resumable"), ("name", self._key), *generation_match(options)]
-        shape = Shape("POST", {"Content-Type": "application/json; charset=UTF-8"})
+        query = [("uploadType", "resumable"), ("name", self._key), *self._bucket.kms_query]
+        query += generation_match(options)
+        shape = Shape("POST", {"Content-Type": "application/json; charset=UTF-8", **self._bucket.key_headers})
         yield from self._bucket.service.refresh()
         exchange = Exchange(self._bucket.service, shape, lambda _: self._key, keep_head=True)
         exchange.add(self._bucket.upload_target(query), body=Buffer(json.dumps(described).encode()))
@@ -311,7 +312,8 @@ class Session:
         size = 0 if stretch is None else stretch.size
         there = f"{self._at}-{self._at + size - 1}" if size else "*"
         told = {} if total is None else hash_header(self._crc)
-        shape = Shape("PUT", {"Content-Range": f"bytes {there}/{'*' if total is None else total}", **told})
+        range_ = {"Content-Range": f"bytes {there}/{'*' if total is None else total}"}
+        shape = Shape("PUT", {**range_, **told, **self._bucket.key_headers})
         step = Step(service, shape, lambda _: self._key, safe=stretch is None, patient=True, keep_head=True)
         step.add(self._target, body=Buffer(b"") if stretch is None else stretch.data)
         yield from step.finish()

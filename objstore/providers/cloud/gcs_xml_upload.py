@@ -13,7 +13,7 @@ from objstore.providers.cloud.gcs_sums import why
 from objstore.providers.cloud.upload import Upload
 
 if TYPE_CHECKING:
-    from objstore._core import Reply
+    from objstore._core import Bytes, Reply
     from objstore.interface.values import Source
     from objstore.plans.effects import Plan
     from objstore.types import PutResult
@@ -24,12 +24,17 @@ class XmlUpload(Upload):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._sources: list[Source] = []
+        self._sources: dict[int, Source] = {}  # of the parts on their way: no more is kept of the others
 
     def add_part(self, part: Source) -> None:
         """Send one more part."""
-        self._sources.append(part)
+        self._sources[self.total] = part
         super().add_part(part)
+
+    def take(self, index: int) -> Bytes:
+        """Let go of the memory of a part that arrived."""
+        del self._sources[index]
+        return super().take(index)
 
     def _decide(self, reply: Reply) -> Plan[None]:
         yield from super()._decide(reply)

@@ -278,7 +278,7 @@ class Local:
                 os.close(to_folder)
 
     def sign(
-        self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
+        self, method: str, keys: Sequence[str], expires_in: timedelta | None, response_headers: Mapping[str, str]
     ) -> Plan[list[str]]:
         """Refuse: nobody else can reach these files."""
         raise NotSupportedError(f"A {STORE} has no URLs", hint="Sign with a store that others can reach.")

@@ -264,7 +264,7 @@ class WebDav(Server):
             raise self._error(GenericError, f"{shape.method} {source!r} to {target!r} failed in part", target)
 
     def sign(
-        self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]
+        self, method: str, keys: Sequence[str], expires_in: timedelta | None, response_headers: Mapping[str, str]
     ) -> Plan[list[str]]:
         """Refuse: the credential is all that the server knows."""
         return [self.service.signed_url(method, "", [], expires_in) for _ in keys]
