@@ -117,6 +117,8 @@ cdef struct BatchC:
     curl.slist* headers
     SettingsC* settings
     SignerC* signer
+    uint64_t successes[2]   # a bit for each status from 200 on that is one; none for all
+    bint silent             # a success says nothing: what has a page or an error for a body is none
     bint keep_head          # keep the header lines of successful replies too
     bint each               # tell of every finished item, not only of failures and of the end
     int64_t most_body       # the largest body of a success that can be right, 0 for any
@@ -208,7 +210,8 @@ cdef void item_keep(Item* item, const char* tag) noexcept nogil:
 
 cdef void item_resume(Item* item) noexcept nogil:
     """Take up again what was put aside, now that the rest comes."""
-    item.check = item.kept.check
+    if item.kept.check.crc != NULL:
+        item.check = item.kept.check
     item.arena = item.kept.arena
     item.data = item.kept.data
     item.received = item.resumed = item.kept.length

@@ -14,6 +14,7 @@ from objstore.credentials.token import AccessToken
 from objstore.exceptions import BaseError
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.shape import Shape
+from objstore.interface.succession import Succession
 from objstore.interface.values import ListQuery, Page, WriteOptions
 from objstore.providers.cloud.azure_batch import delete_batches
 from objstore.providers.cloud.azure_blobs import Blobs
@@ -151,9 +152,9 @@ class Container(Blobs):
 
     def _goes_on(self, prefix: str, offset: str) -> Plan[bool]:
         """Tell whether keys of a prefix come behind an offset that is one of them."""
-        query = ListQuery(prefix, offset=offset)
+        query, succession = ListQuery(prefix, offset=offset), Succession(prefix)
         while True:
-            page = yield from self.list_page(query)
+            page = succession.take((yield from self.list_page(query)))
             if len(page.objects) or not page.token:
                 return bool(len(page.objects))
             query = ListQuery(prefix, token=page.token)

@@ -20,6 +20,7 @@ from objstore.interface.values import ListQuery, Page, Source
 from objstore.providers.cloud.checksums import Algorithm, sha256
 from objstore.providers.cloud.deletes import Undeleted, delete_again
 from objstore.providers.cloud.list_many import ListMany
+from objstore.providers.cloud.listed import checked
 from objstore.providers.cloud.upload import NAMESPACE
 from objstore.providers.cloud.writes import Guard, Writes
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
@@ -198,9 +199,4 @@ def _page(body: Bytes, query: ListQuery) -> Page:
         raise CorruptResponseError(
             f"Expected a listing of {query.prefix!r}, got {bytes(body[:80])!r}: {reason}", path=query.prefix
         ) from None
-    if listing.token and listing.token == query.token:
-        raise CorruptResponseError(f"The listing of {query.prefix!r} does not go on: the same token came twice")
-    other = listing.outside(query.prefix)
-    if other is not None:  # to read, or to delete, what is listed would be to touch what nobody named
-        raise CorruptResponseError(f"The listing of {query.prefix!r} has {other!r} in it", path=query.prefix)
-    return Page(listing, listing.common_prefixes, listing.token)
+    return checked(Page(listing, listing.common_prefixes, listing.token), query)

@@ -25,6 +25,7 @@ from objstore.providers.cloud.gcs_resource import FIELDS, generation_match, meta
 from objstore.providers.cloud.gcs_session import Session
 from objstore.providers.cloud.gcs_xml_upload import XmlUpload
 from objstore.providers.cloud.list_many import ListMany
+from objstore.providers.cloud.listed import checked
 from objstore.providers.cloud.shared_uploads import SharedUploads
 from objstore.providers.cloud.upload import begin
 from objstore.providers.conditional_headers import look_after, write_error
@@ -274,14 +275,12 @@ class GoogleBucket(Objects):
 
 def _page(document: Mapping[str, Any], query: ListQuery) -> Page:
     """Return the page that a document is; the service begins with the offset itself."""
-    token = str(document.get("nextPageToken") or "")
-    if token and token == query.token:
-        raise CorruptResponseError(f"The listing of {query.prefix!r} does not go on: the same token came twice")
     try:
         metas = [meta_of(item) for item in document.get("items") or () if item["name"] != query.offset]
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptResponseError(f"The listing of {query.prefix!r} cannot be read: {error!r}") from None
-    return Page(Listing.of(metas), [str(prefix) for prefix in document.get("prefixes") or ()], token)
+    prefixes = [str(prefix) for prefix in document.get("prefixes") or ()]
+    return checked(Page(Listing.of(metas), prefixes, str(document.get("nextPageToken") or "")), query)
 
 
 def _next_token(document: Mapping[str, Any], before: str) -> str:

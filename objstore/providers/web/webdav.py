@@ -287,7 +287,7 @@ class WebDav(Server):
         objects = [meta_of(entry) for entry in files if entry.size >= 0]
         if len(objects) < len(files):
             objects += yield from self._asked([entry.path for entry in files if entry.size < 0])
-        names = [entry.path + "/" for entry in entries if entry.is_folder and entry.path != folder]
+        names = {entry.path + "/" for entry in entries if entry.is_folder and entry.path != folder}
         prefixes = sorted(name for name in names if name.startswith(query.prefix) and name > query.offset)
         return Page(Listing.of(sorted(objects, key=lambda meta: meta["path"])), prefixes, "")
 
