@@ -23,6 +23,7 @@ from objstore.providers.cloud.azure_delegation import DelegationKeys
 from objstore.providers.cloud.azure_documents import read_page
 from objstore.providers.cloud.azure_shared_uploads import SharedUploads
 from objstore.providers.cloud.azure_upload import BlockUpload
+from objstore.providers.cloud.documents import Sent
 from objstore.providers.cloud.list_many import ListMany
 from objstore.providers.conditional_headers import write_headers
 
@@ -129,11 +130,11 @@ class Container(Blobs):
         """Read one page of a listing (List Blobs), the first answer to which may be here."""
         query = _with_offset(query)
 
-        def send() -> Plan[Reply]:
+        def send() -> Plan[Sent]:
             yield from self.service.refresh()
             exchange = Exchange(self.service, Shape("GET", {}), lambda _: query.prefix, most_body=LARGEST_DOCUMENT)
             exchange.add(self.list_target(query))
-            return (yield from exchange.only())
+            return Sent((yield from exchange.only()))
 
         def read(reply: Reply) -> Page:
             return read_page(reply.body, query)
