@@ -269,3 +269,58 @@ def test_bytes_come_with_200_or_206_alone(service: str, status: int) -> None:
             store.get("a")
         with pytest.raises(CorruptResponseError):
             store.get_range("a", start=0, end=2)
+
+
+# --- what an answer says of others, or does not say
+
+
+def undeleted(key: str, code: str) -> str:
+    return f"<DeleteResult><Error><Key>{key}</Key><Code>{code}</Code></Error></DeleteResult>"
+
+
+@pytest.mark.parametrize("code", ["SlowDown", "InternalError", "AccessDenied"])
+@pytest.mark.parametrize("key", ["other", "", "A"])
+def test_a_delete_that_failed_of_what_nobody_named_touches_nothing_else(code: str, key: str) -> None:
+    """It would be tried again, and one of ours be called deleted."""
+    with serving("s3", lambda method, _: reply(200, undeleted(key, code))) as (store, sent):
+        with pytest.raises(CorruptResponseError, match=f"not asked to delete {key!r}") as error:
+            store.delete(["a", "b"])
+        assert (error.value.maybe_applied, sent("POST")) == (True, 1)
+
+
+@pytest.mark.parametrize("document", ["{}", '{"done": null}', '{"error": {"code": 500}}', '{"done": "true"}', "[]"])
+def test_a_rewrite_that_does_not_say_that_it_is_done_is_not(document: str) -> None:
+    with serving("gcs", lambda method, _: reply(200, document)) as (store, _):
+        with pytest.raises(CorruptResponseError) as error:
+            store.copy("a", "b")
+        assert error.value.maybe_applied
+
+
+@pytest.mark.parametrize("period", [1, 2, 5])
+def test_a_rewrite_that_goes_round_ends(period: int) -> None:
+    def answers(method: str, before: int) -> bytes:
+        told = f'{{"done": false, "rewriteToken": "{before % period}", "totalBytesRewritten": "1"}}'
+        return reply(200, told)
+
+    with serving("gcs", answers) as (store, sent):
+        with pytest.raises(CorruptResponseError, match="does not go on"):
+            store.copy("a", "b")
+        assert sent("POST") <= 4 * period + 2
+
+
+def test_a_rewrite_with_one_token_goes_on_as_long_as_bytes_come() -> None:
+    def answers(method: str, before: int) -> bytes:
+        done = str(before == 50).lower()
+        return reply(200, f'{{"done": {done}, "rewriteToken": "t", "totalBytesRewritten": "{before}"}}')
+
+    with serving("gcs", answers) as (store, sent):
+        store.copy("a", "b")
+        assert sent("POST") == 51
+
+
+def test_an_error_in_the_success_of_a_listing_is_no_empty_one() -> None:
+    with (
+        serving("gcs", lambda method, _: reply(200, '{"error": {"code": 403, "message": "no"}}')) as (store, _),
+        pytest.raises(CorruptResponseError),
+    ):
+        store.list().collect()

@@ -177,7 +177,9 @@ cdef const char* finish_page(Page* page) noexcept nogil:
     """Do what has to wait until all has been read: elements may come in any order."""
     cdef Py_ssize_t i
     cdef bint sound = True
-    if page.truncated.data == NULL or is_text(page.truncated, b"false"):
+    if page.truncated.data == NULL:
+        pass                    # what names the page that follows is followed by one
+    elif is_text(page.truncated, b"false"):
         page.token.length = 0
     elif not is_text(page.truncated, b"true"):
         return b"IsTruncated is neither true nor false"

@@ -145,6 +145,11 @@ class Bucket(Writes):
                 return dict.fromkeys(keys, Undeleted(error))
             return {key: Undeleted(self.service.error(reply, failure, "DELETE", key), failure) for key in keys}
         failures = {item.find_text("Key"): self.failure_of(item, NOT_DELETED) for item in root.find_all("Error")}
+        other = next((key for key in failures if key not in set(keys)), None)
+        if other is not None:  # which of ours was not deleted, nobody can say
+            broken = CorruptResponseError(f"The service was not asked to delete {other!r}, and says that it failed")
+            broken.maybe_applied = True
+            return dict.fromkeys(keys, Undeleted(broken))
         return {
             key: Undeleted(self.service.error(reply, failure, "DELETE", key), failure)
             for key, failure in failures.items()

@@ -17,6 +17,7 @@ from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.retry import Failure, by_status
 from objstore.http.shape import Shape
 from objstore.http.words import read_words
+from objstore.interface.succession import Marks
 from objstore.interface.values import ListQuery, Page, WriteOptions
 from objstore.providers.cloud.deletes import Undeleted, delete_again
 from objstore.providers.cloud.gcs_batch import Answer, read_batch, write_batch
@@ -168,8 +169,8 @@ class GoogleBucket(Objects):
         assert isinstance(origin, GoogleBucket)
         options = WriteOptions(mode="overwrite" if overwrite else "create")
         to = f"/rewriteTo/b/{quote(self.bucket, safe='')}/o/{quote(target, safe='')}"
-        query = [("fields", "done,rewriteToken"), *generation_match(options)]
-        token = ""
+        query = [("fields", "done,rewriteToken,totalBytesRewritten"), *generation_match(options)]
+        token, tokens = "", Marks()
         while True:
             said = [*query, ("rewriteToken", token)] if token else query
             try:
@@ -181,9 +182,11 @@ class GoogleBucket(Objects):
                 raise
             except BaseError as error:
                 raise (yield from look_after(write_error(error, options), options, self.now_at(target))) from None
-            token = _next_token(document, token)
+            token = _next_token(document)
             if not token:
                 return
+            if tokens.is_met(f"{token} {document.get('totalBytesRewritten')}"):
+                raise CorruptResponseError(f"The copy of {source!r} to {target!r} does not go on", maybe_applied=True)
 
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
         """Copy an object and delete the old one."""
@@ -283,13 +286,15 @@ def _page(document: Mapping[str, Any], query: ListQuery) -> Page:
     return checked(Page(Listing.of(metas), prefixes, str(document.get("nextPageToken") or "")), query)
 
 
-def _next_token(document: Mapping[str, Any], before: str) -> str:
+def _next_token(document: Mapping[str, Any]) -> str:
     """Return what asks for the next part of a copy; nothing, where it is done."""
-    if document.get("done", True):
+    if document.get("done") is True:
         return ""
     token = str(document.get("rewriteToken") or "")
     if not token:
-        raise CorruptResponseError("The copy is not done, and the service does not say how it goes on")
+        raise CorruptResponseError(
+            "The service does not say that the copy is done, nor how it goes on", store="GCSStore", maybe_applied=True
+        )
     return token
 
 
