@@ -376,7 +376,7 @@ cdef class Batch:
             signer_release(old)
 
     def remember(self, Py_ssize_t index, int attempts, bint lost):
-        """Say how often a request was sent before, by another batch, and whether the answer to one of those was lost."""
+        """Say how often a request was sent before, by another batch, and whether an answer to that was lost."""
         cdef Item* item = self._item(index)
         item.attempts = attempts
         item.lost = lost
