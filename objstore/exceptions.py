@@ -117,6 +117,10 @@ class ObjectChangedError(PreconditionError):
     """Report that the object was replaced while it was being read."""
 
 
+class WrongSizeError(ObjectChangedError, OSError):
+    """Report that an object has another size than the one that it was opened with."""
+
+
 class NotModifiedError(BaseError):
     """Report that the object has not changed since the version the caller already has."""
 
@@ -139,10 +143,6 @@ class InvalidPathError(BaseError, ValueError):
 
 class InvalidRangeError(GenericError, ValueError):
     """Report that a byte range lies outside the object, or is none."""
-
-
-class WrongSizeError(InvalidRangeError, OSError):
-    """Report that an object has another size than the one that it was opened with."""
 
 
 class ConfigurationError(GenericError, ValueError):

@@ -292,7 +292,7 @@ def test_a_customers_key_is_on_every_call_that_needs_it(tmp_path: Path) -> None:
     digest = base64.b64encode(hashlib.sha256(bytes(32)).digest()).decode()
 
     with (
-        fake_azure(lambda asked: Reply(200, TAG, b"1") if asked.method == "GET" else Reply(201, TAG)) as fake,
+        fake_azure(lambda asked: Reply(200, TAG, b"1") if asked.method in ("GET", "HEAD") else Reply(201, TAG)) as fake,
         standing_in({"a.blob.core.windows.net": fake.url}, tmp_path) as proxy,
     ):
         http = {"proxy_url": proxy.url, "root_certificate": proxy.certificates.read_bytes()}

@@ -115,3 +115,28 @@ def test_properties() -> None:
 def test_a_document_type_is_refused() -> None:
     with pytest.raises(exceptions.CorruptResponseError, match="document type"):
         list(read_multistatus(b"<!DOCTYPE x>" + answer("/x/a"), "/x/"))
+
+
+def status_of(path: str, *, own: str = "", properties: str = "", found: str = "200 OK") -> str:
+    own = f"<d:status>HTTP/1.1 {own}</d:status>" if own else ""
+    told = f"<d:propstat><d:prop>{properties}</d:prop><d:status>HTTP/1.1 {found}</d:status></d:propstat>"
+    return f"<d:response><d:href>{path}</d:href>{own or told}</d:response>"
+
+
+def multistatus(*responses: str) -> bytes:
+    return f'<d:multistatus xmlns:d="DAV:">{"".join(responses)}</d:multistatus>'.encode()
+
+
+@pytest.mark.parametrize("status", ["403 Forbidden", "401 Unauthorized", "500 Failed", "423 Locked", "507 Full"])
+def test_what_a_server_cannot_tell_of_is_not_left_out(status: str) -> None:
+    """A listing without it would say that it is not there."""
+    size = "<d:getcontentlength>1</d:getcontentlength>"
+    for response in (status_of("/x/b", own=status), status_of("/x/b", properties=size, found=status)):
+        with pytest.raises(exceptions.CorruptResponseError, match=f"what '/x/b' is .status {status[:3]}"):
+            list(read_multistatus(multistatus(status_of("/x/a", properties=size), response), "/x/"))
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "410 Gone"])
+def test_what_is_gone_is_left_out(status: str) -> None:
+    for response in (status_of("/x/b", own=status), status_of("/x/b", found=status)):
+        assert not [*read_multistatus(multistatus(response), "/x/")]

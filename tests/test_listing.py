@@ -194,7 +194,8 @@ def test_the_token_counts_only_where_more_is_to_come() -> None:
     token = "<NextContinuationToken>a+b%20&amp;=</NextContinuationToken>"
     assert Listing(page(URL, token, truncated=TRUNCATED)).token == "a+b%20&="
     assert Listing(page(URL, token)).token == ""
-    assert Listing(page(URL, token, truncated="")).token == ""
+    assert Listing(page(URL, token, truncated="")).token == "a+b%20&="
+    assert Listing(page(URL, truncated="")).token == ""
 
 
 # --- times

@@ -325,6 +325,6 @@ def test_a_delete_that_is_answered_by_what_is_left_has_failed() -> None:
 
     with answering(answer) as raw:
         store = HTTPStore(raw.origin, client_options={"allow_http": True})
-        with pytest.raises(GenericError, match="DELETE 'a' failed in part") as error:
+        with pytest.raises(GenericError, match="DELETE 'a' failed: it was done in part only") as error:
             store.delete("a")
     assert (error.value.status, error.value.path, error.value.maybe_applied) == (207, "a", True)

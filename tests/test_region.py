@@ -320,6 +320,21 @@ def test_creates_of_which_none_is_lost_all_go_to_the_right_region(losing: tuple[
     assert sorted(handler.objects) == [f"/bucket/k{n}" for n in range(6)]
 
 
+@pytest.mark.parametrize("said", [b"", error("NobodyKnows"), b"<InitiateMultipartUploadResult>"])
+def test_what_was_sent_before_the_move_counts_where_the_last_answer_is_an_error_in_a_success(
+    losing: tuple[type[Losing], S3Store], monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    """One to the wrong region, one to the right one, whose answer is none."""
+    handler, store = losing
+    monkeypatch.setattr(handler, "do_POST", handler.do_GET, raising=False)
+    monkeypatch.setattr(handler, "objects", {"/bucket/a?uploads=": said})
+    with pytest.raises(BaseError) as found:
+        store.begin_upload("a")
+    assert handler.seen == [("POST", "127.0.0.1"), ("POST", "localhost")]
+    assert found.value.attempts == 2
+    assert found.value.maybe_applied == (b"Error" not in said)
+
+
 @pytest.mark.parametrize("act", [lambda store: store.get("a"), lambda store: store.put("a", b"1", mode="create")])
 def test_what_was_sent_to_a_wrong_region_counts_as_an_attempt(
     act: Callable[[S3Store], object], losing: tuple[type[Losing], S3Store], monkeypatch: pytest.MonkeyPatch

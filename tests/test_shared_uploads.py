@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from objstore.exceptions import AlreadyExistsError, CorruptResponseError, GenericError
+from objstore.exceptions import AlreadyExistsError, CorruptResponseError, NotFoundError
 from objstore.store import S3Store
 from tests.engine.raw import Raw, answering
 from tests.faults.client import FaultServer
@@ -101,6 +101,30 @@ def test_a_list_of_parts_that_may_lack_some_or_have_them_twice_is_refused(wrong:
         store.begin_upload("key").complete()
 
 
+def test_a_list_of_parts_tells_their_checksums() -> None:
+    """Complete is told them again, and the service checks them."""
+    told = part(1).replace("</Part>", "<ChecksumCRC32C>yZRlqg==</ChecksumCRC32C></Part>")
+    with serving(BEGUN, lambda _: page(told, part(2))) as (store, _):
+        config = {**store.config, "checksum_algorithm": "crc32c"}
+        client = {"allow_http": True}
+        summed = S3Store(config=config, client_options=client).begin_upload("key")
+        assert [found.checksum for found in summed.parts()] == ["yZRlqg==", None]
+        assert [found.checksum for found in store.begin_upload("key").parts()] == [None, None]
+
+
+@pytest.mark.parametrize("act", ["complete", "put_part", "parts"])
+@pytest.mark.parametrize("end", ["complete", "abort"])
+def test_what_has_ended_is_not_found_by_any_hand(fault_server: FaultServer, end: str, act: str) -> None:
+    """As in memory and on local files."""
+    upload = store_on(fault_server).begin_upload("a")
+    sent = upload.put_part(1, b"part")
+    arguments = {"complete": [[sent]], "put_part": [2, b"late"], "parts": [], "abort": []}
+    getattr(upload, end)(*arguments[end])
+    with pytest.raises(NotFoundError) as error:
+        getattr(upload, act)(*arguments[act])
+    assert not error.value.maybe_applied
+
+
 # --- an upload that others know too
 
 
@@ -111,9 +135,9 @@ def test_what_was_dropped_is_not_done_because_the_same_bytes_are_there(fault_ser
     upload = store.begin_upload("a", attributes={"Content-Type": "text/new"})
     sent = upload.put_part(1, b"same")
     upload.abort()
-    with pytest.raises(GenericError, match="The upload has ended") as error:
+    with pytest.raises(NotFoundError, match="completed or aborted") as error:
         upload.complete([sent])
-    assert error.value.maybe_applied
+    assert not error.value.maybe_applied
 
 
 @pytest.mark.parametrize("drops", [False, True])

@@ -20,6 +20,8 @@ cdef class Batch:
     :param most_in_flight: how many requests may be in flight at once.
     :param window: how many bytes of bodies may be in flight or finished but not released, 0 for no limit.
     :param most_body: how large the body of a success can be, if it is right; 0 for any size.
+    :param successes: the statuses that are successes; none: all from 200 to 299.
+    :param silent: a success says nothing: one with the status 200 whose body is a web page or an error is none.
     """
     cdef BatchC* c
     cdef LoopC* loop                # borrowed while the caller drives
@@ -33,8 +35,9 @@ cdef class Batch:
 
     def __cinit__(self, str origin, str method, ClientSettings settings, *, headers=(), Signer signer=None,
                   bint keep_head=False, bint each=False, bint safe=True, Py_ssize_t most_in_flight=64,
-                  int64_t window=0, int64_t most_body=0):
+                  int64_t window=0, int64_t most_body=0, successes=(), bint silent=False):
         cdef Py_ssize_t length
+        cdef int status
         cdef BatchC* batch = <BatchC*>calloc(1, sizeof(BatchC))
         if batch == NULL:
             raise MemoryError
@@ -61,6 +64,11 @@ cdef class Batch:
         batch.most_in_flight = batch.limit = most_in_flight
         batch.window = window
         batch.most_body = most_body
+        for status in successes:
+            if not 200 <= status < 300:
+                raise ValueError(f"{status} is the status of no success")
+            batch.successes[(status - 200) >> 6] |= <uint64_t>1 << ((status - 200) & 63)
+        batch.silent = silent
         batch.largest = ARENA_LAST if window else 0
         batch.next_arena = ARENA_FIRST
         batch.next_room = ROOM_FIRST
@@ -366,6 +374,12 @@ cdef class Batch:
         pthread_mutex_unlock(&self.c.mutex)
         if signer is not None:
             signer_release(old)
+
+    def remember(self, Py_ssize_t index, int attempts, bint lost):
+        """Say how often a request was sent before, by another batch, and whether an answer to that was lost."""
+        cdef Item* item = self._item(index)
+        item.attempts = attempts
+        item.lost = lost
 
     def give_up(self, Py_ssize_t index):
         """Let the failure of a request stand."""

@@ -117,8 +117,8 @@ cdef const char* read_integrity(Slot* slot, const Text* name, const Text* value)
 # --- what it is of
 
 
-cdef bint is_told_of_all(Slot* slot, Item* item) noexcept nogil:
-    """Tell whether the checksum is one of the bytes that the reply has, which are the whole object.
+cdef bint is_told_of_object(Slot* slot, Item* item) noexcept nogil:
+    """Tell whether the checksum is one of the bytes of the whole object.
 
     Asked for a range that is all of an object in parts, Amazon tells the checksum of the checksums of its parts, and
     the type alone says so.
@@ -129,7 +129,7 @@ cdef bint is_told_of_all(Slot* slot, Item* item) noexcept nogil:
             return False
     elif told.composite or (item.status == 206 and not told.full):
         return False
-    return item.batch.is_get and (item.status == 200 or item.status == 206) and says_whole(item)
+    return item.batch.is_get and (item.status == 200 or item.status == 206)
 
 
 cdef void begin_check(Slot* slot, Item* item) noexcept nogil:
@@ -137,7 +137,7 @@ cdef void begin_check(Slot* slot, Item* item) noexcept nogil:
     item.summed = 0
     item.sum = 0
     item.check.crc = NULL
-    if slot.told.check.crc != NULL and is_told_of_all(slot, item):
+    if slot.told.check.crc != NULL and is_told_of_object(slot, item) and (says_whole(item) or goes_on(slot, item)):
         item.check = slot.told.check
 
 

@@ -117,6 +117,8 @@ cdef struct BatchC:
     curl.slist* headers
     SettingsC* settings
     SignerC* signer
+    uint64_t successes[2]   # a bit for each status from 200 on that is one; none for all
+    bint silent             # a success says nothing: what has a page or an error for a body is none
     bint keep_head          # keep the header lines of successful replies too
     bint each               # tell of every finished item, not only of failures and of the end
     int64_t most_body       # the largest body of a success that can be right, 0 for any
@@ -148,7 +150,8 @@ cdef struct BatchC:
     uint64_t tag            # of the ETag that all replies should have, or the first had
     bint tags_differ
     int64_t size            # one more than the last reply said that the object has; 0 where none did
-    bint unsure             # a reply had no strong ETag, or did not name the size that those before it had
+    uint64_t modified       # what the last reply said of its Last-Modified
+    bint unsure             # a reply had no strong ETag, or not the size or the Last-Modified that those before it had
     bint sealed             # no more items will be added
     int cancelled           # written under the mutex, read without it too
     Arena* arena            # the one being filled
@@ -208,7 +211,8 @@ cdef void item_keep(Item* item, const char* tag) noexcept nogil:
 
 cdef void item_resume(Item* item) noexcept nogil:
     """Take up again what was put aside, now that the rest comes."""
-    item.check = item.kept.check
+    if item.kept.check.crc != NULL:
+        item.check = item.kept.check
     item.arena = item.kept.arena
     item.data = item.kept.data
     item.received = item.resumed = item.kept.length
@@ -346,10 +350,12 @@ cdef Item* batch_claim(BatchC* batch, int64_t now, int64_t* due) noexcept nogil:
 
 
 cdef void batch_compare(BatchC* batch, Item* item) noexcept nogil:
-    """Compare a reply with those before it, as far as a strong ETag and the object's size tell its version."""
+    """Compare a reply with those before it, as far as a strong ETag, Last-Modified and the size tell its version."""
     cdef int64_t size = item.total if item.range_start >= 0 else item.content_length
     batch.unsure |= item.tag == 0 or size < 0 or (batch.size > 0 and size != batch.size - 1)
+    batch.unsure |= batch.size > 0 and item.modified != batch.modified
     batch.size = size + 1
+    batch.modified = item.modified
     if item.tag and item.tag != batch.tag:
         batch.tags_differ |= batch.tag != 0
         batch.tag = item.tag

@@ -177,7 +177,9 @@ cdef const char* finish_page(Page* page) noexcept nogil:
     """Do what has to wait until all has been read: elements may come in any order."""
     cdef Py_ssize_t i
     cdef bint sound = True
-    if page.truncated.data == NULL or is_text(page.truncated, b"false"):
+    if page.truncated.data == NULL:
+        pass                    # what names the page that follows is followed by one
+    elif is_text(page.truncated, b"false"):
         page.token.length = 0
     elif not is_text(page.truncated, b"true"):
         return b"IsTruncated is neither true nor false"
@@ -224,6 +226,20 @@ cdef inline bint follows(Span text, Span other) noexcept nogil:
 
 cdef inline bint begins_with(Span text, Span prefix) noexcept nogil:
     return text.length >= prefix.length and memcmp(text.data, prefix.data, <size_t>prefix.length) == 0
+
+
+cdef inline unsigned char in_paths(char letter) noexcept nogil:
+    """Return where a letter stands in the order of paths: a slash before all others."""
+    return 0 if letter == c"/" else <unsigned char>letter
+
+
+cdef bint follows_in_paths(Span text, Span other) noexcept nogil:
+    """Tell whether a text comes after another in the order of paths, segment by segment."""
+    cdef Py_ssize_t i, shared = min(text.length, other.length)
+    for i in range(shared):
+        if text.data[i] != other.data[i]:
+            return in_paths(text.data[i]) > in_paths(other.data[i])
+    return text.length > other.length
 
 
 cdef inline Span without_prefix(Span text, Span prefix) noexcept nogil:
@@ -327,6 +343,21 @@ cdef class Listing:
             else:
                 low = middle + 1
         return low
+
+    def disorder(self, str last not None="", bint by_segments=False):
+        """Return the index of the first row whose key does not come behind the one before it, -1 where all do.
+
+        :param last: what comes before the first row.
+        :param by_segments: in the order of paths, where a slash comes before all other characters.
+        """
+        cdef Span before = span_of(last), key
+        cdef Py_ssize_t i
+        for i in range(self.page.count):
+            key = self.page.rows[i].texts[KEY]
+            if not (follows_in_paths(key, before) if by_segments else follows(key, before)):
+                return i
+            before = key
+        return -1
 
     def pick(self, indexes):
         """Return a page of some rows of this one."""

@@ -7,14 +7,23 @@
 cdef bint goes_on(Slot* slot, Item* item) noexcept nogil:
     """Tell whether a reply is the rest of what an earlier try brought, of the very same object.
 
-    That needs the same strong ETag and the same size (RFC 9110, section 15.3.7.3), and no other Last-Modified.
+    That needs the same strong ETag and the same size (RFC 9110, section 15.3.7.3), and no other Last-Modified, nor
+    another checksum.
     """
     cdef Kept* kept = &item.kept
     return (
         kept.length > 0 and item.status == 206 and item.range_start == wanted_start(item)
         and strcmp(slot.tag, kept.tag) == 0 and kept.total in (-1, item.total)
         and (kept.modified == 0 or item.modified == 0 or kept.modified == item.modified)
+        and not has_other_sum(slot, item)
     )
+
+
+cdef bint has_other_sum(Slot* slot, Item* item) noexcept nogil:
+    """Tell whether the rest comes with another checksum of the object than its beginning did."""
+    cdef Check* before = &item.kept.check
+    cdef Check* now = &slot.told.check
+    return before.crc != NULL and before.crc == now.crc and before.value != now.value and is_told_of_object(slot, item)
 
 
 cdef void forget_other(Item* item) noexcept nogil:
@@ -102,8 +111,40 @@ cdef bint whole_object_serves(Slot* slot, Item* item) noexcept nogil:
     return True
 
 
+cdef bint is_success(Item* item) noexcept nogil:
+    """Tell whether a status is one that says of such a request that it was done."""
+    cdef uint64_t* known = item.batch.successes
+    cdef int at = item.status - 200
+    if not 0 <= at < 100:
+        return False
+    return known[0] == known[1] == 0 or known[at >> 6] >> (at & 63) & 1
+
+
+cdef bint begins_as(const char* text, const char* end, const char* words) noexcept nogil:
+    return end - text >= <Py_ssize_t>strlen(words) and strncasecmp(text, words, strlen(words)) == 0
+
+
+cdef bint is_page_or_error(Item* item) noexcept nogil:
+    """Tell whether a body is a web page, or a document with an error: somebody else's answer, or none of success."""
+    cdef const char* at = item.data
+    cdef const char* end = at + item.received
+    if begins_as(at, end, b"\xef\xbb\xbf"):
+        at += 3
+    while at < end and at[0] in b" \t\r\n":
+        at += 1
+    if begins_as(at, end, b"<?xml"):
+        while at < end and at[0] != c">":
+            at += 1
+        at += at < end
+        while at < end and at[0] in b" \t\r\n":
+            at += 1
+    return begins_as(at, end, b"<error") or begins_as(at, end, b"<html") or begins_as(at, end, b"<!doctype html")
+
+
 cdef bint item_succeeded(Slot* slot, Item* item) noexcept nogil:
-    if item.result != curl.CURLE_OK or not 200 <= item.status < 300:
+    if item.result != curl.CURLE_OK or not is_success(item):
+        return False
+    if item.batch.silent and item.status == 200 and is_page_or_error(item):
         return False
     return item.batch.is_head or range_is_right(slot, item)
 

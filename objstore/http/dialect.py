@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EXPIRED = Row(UnauthenticatedError, "the credential has expired", "credential")
+SUCCESSES = {"PUT": (200, 201, 204), "POST": (200, 201), "DELETE": (200, 204)}
+"""The statuses by which a server says that a request was done: not that it will be (202), or that somebody else has
+changed the answer (203), or that it was in part (206, 207). Of reads, the body is compared with what was asked for.
+
+Source: RFC 9110, section 15.3
+"""
+
 THROTTLED = Row(GenericError, "the server asks for fewer requests", "always", throttled=True)
 
 
@@ -36,6 +43,7 @@ class Dialect:
         region: The reply header that names the region of the bucket.
         error_code: The reply header with an error's code, for replies that have no document.
         codes: What the service's error codes mean, where the status does not say enough.
+        successes: The statuses that are successes, by method; of a method that is not there, all from 200 on.
         statuses: What a status means in reply to a method, where that is not what it usually means.
         hints: What to do about an error code, or a status where there is none.
         most_parts: How many parts an upload may have.
@@ -57,6 +65,7 @@ class Dialect:
     region: str = ""
     error_code: str = ""
     codes: Mapping[str, Row] = field(default_factory=dict)
+    successes: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: SUCCESSES)
     statuses: Mapping[tuple[str, int], Row] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
     most_parts: int = 10_000

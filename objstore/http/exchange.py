@@ -17,7 +17,7 @@ from objstore.interface.values import WHOLE, Range, Reads, Target
 from objstore.plans.effects import Background, Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from objstore.exceptions import BaseError
     from objstore.http.retry import Failure
@@ -32,6 +32,9 @@ LARGEST_WORD = 1 << 20
 
 LARGEST_REPLIES = {"GET": 0, "POST": LARGEST_DOCUMENT, "PROPFIND": LARGEST_DOCUMENT}
 """How large the body of a success may be by its method, `LARGEST_WORD` for all others: an object has any size."""
+
+SILENT = ("PUT", "DELETE", "MKCOL", "COPY", "MOVE")
+"""The methods whose success has no page for a body, and no error."""
 
 READS = ("GET", "HEAD", "PROPFIND")
 """The methods that change nothing."""
@@ -52,6 +55,7 @@ class Exchange:
         patient: Whether the server may keep silent for long before it answers: it has much to do.
         background: Whether the engine goes on while the caller does something else between two `news`.
         most_body: How large the body of a success may be, 0 for any size; None for what the method tells.
+        successes: The statuses that are successes; None for what the service's dialect says of the method.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Exchange:
         most_in_flight: int = 1,
         window: int = 0,
         most_body: int | None = None,
+        successes: Sequence[int] | None = None,
     ) -> None:
         self.errors: dict[int, BaseError] = {}
         self._service = service
@@ -80,6 +85,7 @@ class Exchange:
         self._background = background
         self._patient = patient
         self._most_body = most_body
+        self._successes = service.dialect.successes.get(shape.method, ()) if successes is None else successes
         self._keep_head = keep_head
         self._each = each
         self._window = window
@@ -110,6 +116,8 @@ class Exchange:
             most_in_flight=most if service.most_in_flight is None else min(most, service.most_in_flight),
             window=self._window,
             most_body=LARGEST_REPLIES.get(method, LARGEST_WORD) if self._most_body is None else self._most_body,
+            successes=self._successes,
+            silent=method in SILENT,
         )
         self._effect = Background(self.batch) if self._background else self.batch
 
@@ -202,14 +210,21 @@ class Exchange:
 
     def _open_anew(self, added: Iterable[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
         self.batch.close()
-        self._troubles.begin_anew({index: self.batch.reply(index).attempts for index in range(self.batch.total)})
+        before = [self.batch.reply(index) for index in range(self.batch.total)]
+        self._troubles.begin_anew({reply.index: reply.attempts for reply in before})
         self.errors.clear()
         self._own.clear()
         self._open_batch()
         for add, arguments in added:
             add(*arguments)
+        for reply in before:
+            self.batch.remember(reply.index, reply.attempts, reply.lost)
         if self._sealed:
             self.batch.seal()
+
+    def left_open(self, index: int = 0) -> bool:
+        """Tell whether a try of a request that failed may have been carried out."""
+        return self._troubles.leave_open(index)
 
     def news(self, within: float | None = None) -> Plan[None]:
         """Wait until something has changed, or `within` seconds have passed; retry what failed and may be retried."""
@@ -314,8 +329,7 @@ class Exchange:
             method,
             self._name(index),
             self._detail(index),
-            sent_before=self._troubles.sent_before(index),
-            maybe_applied=self._troubles.leave_open(index) and method not in READS,
+            maybe_applied=self.left_open(index) and method not in READS,
         )
 
     def _is_mended(self, trouble: Trouble, failure: Failure) -> Plan[bool]:

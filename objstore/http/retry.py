@@ -120,6 +120,7 @@ UNCONNECTED = Row(RequestTimeoutError, "no connection could be made in time", "a
 """A time limit ran out before the request was sent, as with a server that has more connections than it can take."""
 
 REFUSED = Row(GenericError, "the server refused the request")
+REFUSED_IN_SUCCESS = Row(GenericError, "the server failed")
 FAILED = Row(GenericError, "the server failed", "safe")
 UNKNOWN = Row(GenericError, "the transfer failed", "safe")
 REDIRECTED = Row(GenericError, "the server sent the request elsewhere")
@@ -160,7 +161,7 @@ def understand(reply: Reply, codes: Mapping[str, Row], code: str | None, message
     """
     if reply.error is not None:
         return Failure(_by_curl_code(reply), None, reply.error)
-    row = codes.get(code or "", by_status(reply.status))
+    row = codes.get(code or "", REFUSED_IN_SUCCESS if code and reply.status < 300 else by_status(reply.status))
     return Failure(row, code, message, _retry_after(reply), parse_http_date(reply.headers.get("date", "")))
 
 

@@ -181,11 +181,10 @@ class Service:
         key: str,
         detail: str = "",
         *,
-        sent_before: int = 0,
         maybe_applied: bool = False,
     ) -> BaseError:
         """Make the error of a request that failed for good."""
-        attempts = sent_before + reply.attempts
+        attempts = reply.attempts
         reason = failure.code or (f"HTTP {reply.status}" if reply.status else "no reply")
         said = f": {failure.message}" if failure.message else ""
         tries = f", after {attempts} tries" if attempts > 1 else ""

@@ -44,7 +44,6 @@ class Troubles:
         self._policy = policy
         self._safe = safe
         self._known: dict[int, Trouble] = {}
-        self._sent: dict[int, int] = {}  # how often, before all were sent anew
 
     def note(self, reply: Reply, failure: Failure) -> Trouble:
         """Return what is known of a failed request; one that brought more than before has made progress."""
@@ -53,7 +52,7 @@ class Troubles:
             known = self._known[reply.index] = Trouble(self._policy.clock(), reply.kept)
         elif reply.kept > known.kept:
             known.at, known.kept, known.attempts = self._policy.clock(), reply.kept, reply.attempts - 1
-        known.left_open |= reply.lost or (reply.error is None and failure.row.leaves_open)
+        known.left_open |= reply.lost or (reply.error is None and _may_be_done(reply, failure))
         return known
 
     def delay(self, reply: Reply, failure: Failure) -> float | None:
@@ -64,20 +63,20 @@ class Troubles:
         return self._policy.delay(failure, reply.attempts - known.attempts, known.at, safe=self._safe)
 
     def begin_anew(self, sent: dict[int, int]) -> None:
-        """Count from the beginning; so often was each request sent before."""
-        self._sent = sent
-        for known in self._known.values():
-            known.at, known.kept, known.attempts = self._policy.clock(), 0, 0
-
-    def sent_before(self, index: int) -> int:
-        """Return how often a request was sent before all were sent anew."""
-        return self._sent.get(index, 0)
+        """Count tries from the beginning; so often was each request sent before."""
+        for index, known in self._known.items():
+            known.at, known.kept, known.attempts = self._policy.clock(), 0, sent[index]
 
     def leave_open(self, index: int) -> bool:
-        """Tell whether the server may have acted on a request that has failed."""
-        return self._known[index].left_open
+        """Tell whether the server may have acted on a request, in a try that failed."""
+        return index in self._known and self._known[index].left_open
 
     @property
     def allow_all_anew(self) -> bool:
         """Whether all may be sent anew: none has been carried out that must not be twice."""
         return self._safe or not any(known.left_open for known in self._known.values())
+
+
+def _may_be_done(reply: Reply, failure: Failure) -> bool:
+    """Tell whether the server may have done what it answered so; an error in a success says that it has not."""
+    return failure.row.leaves_open or (reply.status < 300 and failure.code is None)

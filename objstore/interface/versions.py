@@ -41,9 +41,6 @@ def is_same(found: ObjectMeta, expected: ObjectMeta) -> bool:
     if not (has_validator(found) or has_validator(expected)):
         return True
     tags, times = (found["e_tag"], expected["e_tag"]), (found["last_modified"], expected["last_modified"])
-    if None not in tags:
-        if tags[0] != tags[1]:
-            return False
-        if strong(tags[0]) is not None or EPOCH in times:
-            return True
-    return EPOCH not in times and times[0] == times[1]
+    if EPOCH not in times and times[0].replace(microsecond=0) != times[1].replace(microsecond=0):
+        return False
+    return tags[0] == tags[1] if None not in tags else EPOCH not in times

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
+from objstore.interface.succession import Succession
 from objstore.interface.values import ListQuery, Page
 from objstore.operations.arguments import check_at_least
 from objstore.operations.formats import DICTS, Form, arrow
@@ -136,13 +137,14 @@ class _OneAfterTheOther:
     def __init__(self, provider: Provider, query: ListQuery) -> None:
         self._provider = provider
         self._query: ListQuery | None = query
+        self._succession = Succession(query.prefix)
 
     def next_page(self) -> Plan[Page | None]:
         """Return the next page; None at the end."""
         query = self._query
         if query is None:
             return None
-        page = yield from self._provider.list_page(query)
+        page = self._succession.take((yield from self._provider.list_page(query)))
         self._query = replace(query, token=page.token, offset="") if page.token else None
         return page
 
@@ -170,7 +172,8 @@ class _SideBySide:
         while True:
             rows = self._split.take()
             for stretch in self._split.to_ask():
-                self._asked[self._listings.ask(replace(self._query, offset=stretch.after))] = stretch
+                query = replace(self._query, offset="" if stretch.token else stretch.after, token=stretch.token)
+                self._asked[self._listings.ask(query)] = stretch
             if rows is not None or self._split.over:
                 return rows
             yield from self._listings.news()
@@ -314,11 +317,12 @@ class _Level(NamedTuple):
     prefix: str
     below: builtins.list[str]
     pages: builtins.list[Listing]
+    succession: Succession
 
 
 def _levels(provider: Provider, prefixes: Sequence[str]) -> Plan[builtins.list[_Level]]:
     """Read several levels at the same time."""
-    levels = [_Level(prefix, [], []) for prefix in prefixes]
+    levels = [_Level(prefix, [], [], Succession(prefix)) for prefix in prefixes]
     listings = yield from provider.list_many(most_in_flight=LEVELS_IN_FLIGHT)
     try:
         asked = {listings.ask(ListQuery(prefix=level.prefix, delimiter="/")): level for level in levels}
@@ -327,7 +331,8 @@ def _levels(provider: Provider, prefixes: Sequence[str]) -> Plan[builtins.list[_
             for error in listings.errors.values():
                 raise error
             for index in listings.finished():
-                level, page = asked.pop(index), listings.page(index)
+                level = asked.pop(index)
+                page = level.succession.take(listings.page(index))
                 level.below.extend(page.common_prefixes)
                 level.pages.append(page.objects)
                 if page.token:

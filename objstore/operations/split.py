@@ -17,12 +17,14 @@ from itertools import chain, islice, zip_longest
 from math import inf
 from typing import TYPE_CHECKING
 
-from objstore.exceptions import NotSupportedError
+from objstore.exceptions import CorruptResponseError, NotSupportedError
+from objstore.interface.succession import Marks
 from objstore.operations.results import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from objstore._core import Listing
     from objstore.interface.values import Page
 
 HELD = 8
@@ -40,13 +42,18 @@ WORTH = 2.0
 
 @dataclass(eq=False, slots=True)
 class Stretch:
-    """A stretch of the key space: keys after `after`, up to and with `end` (None: to the end of the listing)."""
+    """A stretch of the key space: keys after `after`, up to and with `end` (None: to the end of the listing).
+
+    It goes on by its last key, as another could; by the service's token only where a page has none.
+    """
 
     after: str
     end: str | None
     first: str = ""
     asked: bool = False
     done: bool = False
+    token: str = ""
+    tokens: Marks = field(default_factory=Marks)
     pages: deque[Rows] = field(default_factory=deque)
 
 
@@ -90,11 +97,14 @@ class Split:
         count = len(listing) if stretch.end is None else listing.through(stretch.end)
         if len(listing):
             stretch.first, last = listing.keys(0, 1)[0], listing.keys(-1)[0]
-            self._check_order(stretch)
+            self._check_order(listing, stretch)
             self._learn(listing.keys(0, 100))
         if count:
             stretch.pages.append(Rows(listing, count))
         stretch.done = count < len(listing) or not page.token
+        stretch.token = "" if len(listing) or stretch.done else page.token
+        if stretch.token and stretch.tokens.is_met(stretch.token):
+            raise CorruptResponseError("The listing does not go on: the same token came twice")
         if not stretch.done and len(listing):
             stretch.after = last
 
@@ -109,8 +119,8 @@ class Split:
             del self._stretches[0]
         return None
 
-    def _check_order(self, stretch: Stretch) -> None:
-        if stretch.first <= stretch.after:
+    def _check_order(self, listing: Listing, stretch: Stretch) -> None:
+        if listing.disorder(stretch.after) >= 0:
             raise NotSupportedError(
                 "The service does not list its keys in order from where it is asked to", hint="Give max_concurrency=1."
             )

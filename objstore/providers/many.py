@@ -26,8 +26,9 @@ NO_FIRST_BYTE = 416
 
 
 def tells_size(reply: Reply) -> bool:
-    """Tell whether the reply to a HEAD tells the size of the object: not of a range of it, as some say."""
-    return reply.content_length >= 0 and reply.start < 0 and reply.status != 206
+    """Tell whether the reply to a HEAD tells the size of the object: not of a range of it, as some say, or of what
+    somebody has made of it."""
+    return reply.content_length >= 0 and reply.start < 0 and reply.status == 200
 
 
 class HeadMany(Exchange):

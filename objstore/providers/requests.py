@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from objstore._core import Bytes, Reply, encode_path
-from objstore.exceptions import BaseError, GenericError, InvalidRangeError, NotFoundError, PreconditionError
+from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError, PreconditionError
 from objstore.http.client import parse_http_date
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
@@ -56,6 +56,7 @@ class Requests:
         read_headers: Headers of every request that reads an object.
         get_headers: More headers of those that read its bytes.
         write_headers: Headers of every request that creates one (encryption and the like).
+        change_headers: Headers of every request that neither reads an object nor creates one.
         tagging: Whether the service takes tags; else they are left out.
     """
 
@@ -72,6 +73,7 @@ class Requests:
         read_headers: Mapping[str, str] | None = None,
         get_headers: Mapping[str, str] | None = None,
         write_headers: Mapping[str, str] | None = None,
+        change_headers: Mapping[str, str] | None = None,
         tagging: bool = False,
     ) -> None:
         self.service = service
@@ -81,6 +83,7 @@ class Requests:
         self.read_headers = dict(read_headers or {})
         self._more_headers = {"GET": dict(get_headers or {}), "HEAD": {}}
         self.write_headers = dict(write_headers or {})
+        self.change_headers: Mapping[str, str] = dict(change_headers or {})
         self._query = query
         self._tagging = tagging
         self._plain_reads: dict[str, tuple[Shape, bytes]] = {}
@@ -110,7 +113,7 @@ class Requests:
         """Read what is known about one object; by a GET, where HEAD does not tell the size."""
         reply = yield from self.read_one("HEAD", key, WHOLE, conditions)
         if not tells_size(reply):
-            return (yield from self.look(key, conditions))
+            return (yield from self.look_by_get(key, conditions))
         return self.fetched_head(key, reply)
 
     def fetched_head(self, key: str, reply: Reply) -> Fetched:
@@ -119,7 +122,11 @@ class Requests:
         return Fetched(meta, self._attributes(reply), (0, meta["size"]), reply.body)
 
     def look(self, key: str, conditions: Conditions) -> Plan[Fetched]:
-        """Read what is known about one object by a GET: HEAD may tell another size, where bodies are encoded."""
+        """Read what is known about one object that is going to be read: HEAD may tell another size than GET."""
+        return (yield from self.look_by_get(key, conditions))
+
+    def look_by_get(self, key: str, conditions: Conditions) -> Plan[Fetched]:
+        """Read what is known about one object by a GET."""
         try:
             fetched = yield from self.fetch_one(key, FIRST_BYTE, conditions)
         except InvalidRangeError:
@@ -317,26 +324,13 @@ class Requests:
     def delete_singly(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, BaseError]]:
         """Delete objects, each by a request of its own; return what failed, by key."""
         yield from self.service.refresh()
-        exchange = Exchange(self.service, Shape("DELETE", {}), lambda index: keys[index], most_in_flight=most_in_flight)
+        exchange = Exchange(
+            self.service, Shape("DELETE", self.change_headers), lambda index: keys[index], most_in_flight=most_in_flight
+        )
         for key in keys:
             exchange.add(self.target(key))
         yield from exchange.finish()
-        errors = {keys[index]: error for index, error in exchange.errors.items() if not _is_gone(error)}
-        done = [index for index in range(len(keys)) if index not in exchange.errors]
-        return errors | {
-            keys[index]: self.not_all(keys[index]) for index in done if exchange.reply(index).status == 207
-        }
-
-    def not_all(self, key: str) -> GenericError:
-        """Return the error of a delete that was answered by what it has left (RFC 4918, section 9.6.1)."""
-        return GenericError(
-            f"DELETE {key!r} failed in part",
-            store=self.service.dialect.store,
-            path=self.service.path(key),
-            bucket=self.service.bucket,
-            status=207,
-            maybe_applied=True,
-        )
+        return {keys[index]: error for index, error in exchange.errors.items() if not _is_gone(error)}
 
     def target(self, key: str, query: Sequence[tuple[str, str]] = ()) -> bytes:
         """Return path and query of a key; of the bucket itself, where there is none."""

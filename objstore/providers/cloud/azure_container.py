@@ -14,6 +14,7 @@ from objstore.credentials.token import AccessToken
 from objstore.exceptions import BaseError
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.shape import Shape
+from objstore.interface.succession import Succession
 from objstore.interface.values import ListQuery, Page, WriteOptions
 from objstore.providers.cloud.azure_batch import delete_batches
 from objstore.providers.cloud.azure_blobs import Blobs
@@ -22,6 +23,7 @@ from objstore.providers.cloud.azure_delegation import DelegationKeys
 from objstore.providers.cloud.azure_documents import read_page
 from objstore.providers.cloud.azure_shared_uploads import SharedUploads
 from objstore.providers.cloud.azure_upload import BlockUpload
+from objstore.providers.cloud.documents import Sent
 from objstore.providers.cloud.list_many import ListMany
 from objstore.providers.conditional_headers import write_headers
 
@@ -128,11 +130,11 @@ class Container(Blobs):
         """Read one page of a listing (List Blobs), the first answer to which may be here."""
         query = _with_offset(query)
 
-        def send() -> Plan[Reply]:
+        def send() -> Plan[Sent]:
             yield from self.service.refresh()
             exchange = Exchange(self.service, Shape("GET", {}), lambda _: query.prefix, most_body=LARGEST_DOCUMENT)
             exchange.add(self.list_target(query))
-            return (yield from exchange.only())
+            return Sent((yield from exchange.only()))
 
         def read(reply: Reply) -> Page:
             return read_page(reply.body, query)
@@ -151,9 +153,9 @@ class Container(Blobs):
 
     def _goes_on(self, prefix: str, offset: str) -> Plan[bool]:
         """Tell whether keys of a prefix come behind an offset that is one of them."""
-        query = ListQuery(prefix, offset=offset)
+        query, succession = ListQuery(prefix, offset=offset), Succession(prefix)
         while True:
-            page = yield from self.list_page(query)
+            page = succession.take((yield from self.list_page(query)))
             if len(page.objects) or not page.token:
                 return bool(len(page.objects))
             query = ListQuery(prefix, token=page.token)

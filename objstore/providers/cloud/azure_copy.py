@@ -15,6 +15,7 @@ from objstore.http.shape import Shape
 from objstore.http.xml import parse
 from objstore.interface.values import ANY, WHOLE, WriteOptions
 from objstore.plans.effects import Sleep
+from objstore.providers.cloud.azure_dialect import COPIES
 from objstore.providers.conditional_headers import look_after, write_error, write_headers
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def _begin(blobs: Blobs, source: str, target: str, options: WriteOptions, origin
         safe=options.mode == "overwrite",
         patient=True,
         keep_head=True,
+        successes=COPIES,
     )
     exchange.add(blobs.target(target), body=Buffer(b""))
     return (yield from exchange.only())

@@ -22,6 +22,9 @@ _CONFLICT = Row(GenericError, "it conflicts with what is there")
 _THERE = Row(AlreadyExistsError, "there is a blob already")
 _LEASED = Row(PreconditionError, "the blob or container is leased")
 
+COPIES = (201, 202)
+"""The statuses of a copy that is made, or being made: it is asked about until it is."""
+
 DIALECT = Dialect(
     store="AzureStore",
     container="container",
@@ -71,6 +74,7 @@ DIALECT = Dialect(
         "ResourceNotFound": Row(NotFoundError, "there is no such object"),
         "SnapshotsPresent": Row(GenericError, "the blob has snapshots"),
     },
+    successes={"PUT": (200, 201, 204), "POST": (200, 202), "DELETE": (200, 202, 204)},
     statuses={(method, 409): _CONFLICT for method in ("GET", "HEAD", "PUT", "POST", "DELETE")},
     hints={
         "AuthenticationFailed": "Check account_key or sas_key, and the clock of this machine.",

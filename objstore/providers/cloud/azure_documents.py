@@ -7,6 +7,7 @@ https://learn.microsoft.com/rest/api/storageservices/blob-batch
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import Bytes, Listing
@@ -14,6 +15,7 @@ from objstore.exceptions import CorruptResponseError
 from objstore.http.client import parse_http_date
 from objstore.http.xml import Element, parse
 from objstore.interface.values import EPOCH, ListQuery, Page
+from objstore.providers.cloud.listed import checked
 
 if TYPE_CHECKING:
     from objstore._core import Reply
@@ -30,10 +32,8 @@ def read_page(body: Bytes, query: ListQuery) -> Page:
     blobs = [child for blobs in root.find_all("Blobs") for child in blobs.children]
     metas = [_meta(blob) for blob in blobs if blob.tag == "Blob" and not _is_directory(blob)]
     prefixes = [blob.find_text("Name") for blob in blobs if blob.tag == "BlobPrefix"]
-    marker = root.find_text("NextMarker")
-    if marker and marker == query.token:
-        raise CorruptResponseError(f"The listing of {query.prefix!r} does not go on: the same marker came twice")
-    return Page(Listing.of([meta for meta in metas if meta["path"] > query.offset]), prefixes, marker)
+    objects = Listing.of([meta for meta in metas if meta["path"] > query.offset])
+    return checked(Page(objects, prefixes, root.find_text("NextMarker")), replace(query, offset=""))
 
 
 def _meta(blob: Element) -> ObjectMeta:

@@ -19,7 +19,9 @@ from objstore.http.xml import build, can_hold, parse
 from objstore.interface.values import ListQuery, Page, Source
 from objstore.providers.cloud.checksums import Algorithm, sha256
 from objstore.providers.cloud.deletes import Undeleted, delete_again
+from objstore.providers.cloud.documents import Sent
 from objstore.providers.cloud.list_many import ListMany
+from objstore.providers.cloud.listed import checked
 from objstore.providers.cloud.upload import NAMESPACE
 from objstore.providers.cloud.writes import Guard, Writes
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
@@ -47,6 +49,7 @@ class Bucket(Writes):
         read_headers: Headers of every request that reads an object.
         get_headers: More headers of those that read its bytes.
         write_headers: Headers of every request that creates an object (encryption and the like).
+        change_headers: Headers of every request that does neither.
         sign_payload: Whether to sign the bodies of objects: it takes a hash of every byte.
         tagging: Whether the service takes tags.
         bulk_delete: Whether the service deletes many objects by one request.
@@ -67,6 +70,7 @@ class Bucket(Writes):
         write_headers: Mapping[str, str],
         read_headers: Mapping[str, str],
         get_headers: Mapping[str, str],
+        change_headers: Mapping[str, str],
         sign_payload: bool,
         tagging: bool,
         bulk_delete: bool,
@@ -81,6 +85,7 @@ class Bucket(Writes):
             read_headers=read_headers,
             get_headers=get_headers,
             write_headers=write_headers,
+            change_headers=change_headers,
             tagging=tagging,
             checksum=checksum,
             conditional_writes=conditional_writes,
@@ -112,7 +117,7 @@ class Bucket(Writes):
         groups = [keys[i : i + size] for i in range(0, len(keys), size)]
         exchange = Exchange(
             self.service,
-            Shape("POST", {}),
+            Shape("POST", self.change_headers),
             lambda index: groups[index][0],
             detail=lambda index: f" and {len(groups[index]) - 1} more",
             most_in_flight=most_in_flight,
@@ -120,7 +125,7 @@ class Bucket(Writes):
         for group in groups:
             body = build("Delete", [*_objects(group), ("Quiet", "true")], namespace=NAMESPACE)
             digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-            headers = {"Content-MD5": digest, "Content-Type": "application/xml"}
+            headers = {**self.change_headers, "Content-MD5": digest, "Content-Type": "application/xml"}
             shape = Shape("POST", headers, hashlib.sha256(body).hexdigest())
             exchange.add(self.target("", [("delete", "")]), shape=shape, body=Buffer(body))
         yield from exchange.finish()
@@ -140,6 +145,11 @@ class Bucket(Writes):
                 return dict.fromkeys(keys, Undeleted(error))
             return {key: Undeleted(self.service.error(reply, failure, "DELETE", key), failure) for key in keys}
         failures = {item.find_text("Key"): self.failure_of(item, NOT_DELETED) for item in root.find_all("Error")}
+        other = next((key for key in failures if key not in set(keys)), None)
+        if other is not None:  # which of ours was not deleted, nobody can say
+            broken = CorruptResponseError(f"The service was not asked to delete {other!r}, and says that it failed")
+            broken.maybe_applied = True
+            return dict.fromkeys(keys, Undeleted(broken))
         return {
             key: Undeleted(self.service.error(reply, failure, "DELETE", key), failure)
             for key, failure in failures.items()
@@ -157,16 +167,18 @@ class Bucket(Writes):
         """Return a URL for each key that carries its own signature."""
         yield from self.service.refresh()
         query = [(f"response-{name.lower()}", value) for name, value in response_headers.items()]
+        query += self.change_headers.items()
         return [self.service.signed_url(method, self.path(key).decode(), query, expires_in) for key in keys]
 
     def list_page(self, query: ListQuery, first: Reply | None = None) -> Plan[Page]:
         """Read one page of a listing (ListObjectsV2), the first answer to which may be here."""
 
-        def send() -> Plan[Reply]:
+        def send() -> Plan[Sent]:
             yield from self.service.refresh()
-            exchange = Exchange(self.service, Shape("GET", {}), lambda _: query.prefix, most_body=LARGEST_DOCUMENT)
+            shape = Shape("GET", self.change_headers)
+            exchange = Exchange(self.service, shape, lambda _: query.prefix, most_body=LARGEST_DOCUMENT)
             exchange.add(self.list_target(query))
-            return (yield from exchange.only())
+            return Sent((yield from exchange.only()))
 
         def read(reply: Reply) -> Page:
             return _page(reply.body, query)
@@ -205,9 +217,4 @@ def _page(body: Bytes, query: ListQuery) -> Page:
         raise CorruptResponseError(
             f"Expected a listing of {query.prefix!r}, got {bytes(body[:80])!r}: {reason}", path=query.prefix
         ) from None
-    if listing.token and listing.token == query.token:
-        raise CorruptResponseError(f"The listing of {query.prefix!r} does not go on: the same token came twice")
-    other = listing.outside(query.prefix)
-    if other is not None:  # to read, or to delete, what is listed would be to touch what nobody named
-        raise CorruptResponseError(f"The listing of {query.prefix!r} has {other!r} in it", path=query.prefix)
-    return Page(listing, listing.common_prefixes, listing.token)
+    return checked(Page(listing, listing.common_prefixes, listing.token), query)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from objstore._core import Buffer, Reply
 from objstore.exceptions import BaseError, CorruptResponseError, GenericError
@@ -27,6 +27,13 @@ UNKNOWN = Row(GenericError, "the server failed")
 CUT_SHORT = Row(CorruptResponseError, "the document is empty or cut short", "safe")
 
 
+class Sent(NamedTuple):
+    """A reply, and whether a try before it may have been carried out."""
+
+    reply: Reply
+    left_open: bool = False
+
+
 class Tries:
     """How often something was sent that was answered by a failure in a 200, and whether to send it again."""
 
@@ -41,13 +48,15 @@ class Tries:
         self._count += 1
         return self._policy.delay(failure, self._count, self._begun, safe=safe)
 
-    def send(self, request: Plan[Reply]) -> Plan[Reply]:
+    def send(self, request: Plan[Sent]) -> Plan[Reply]:
         """Send it once more; an error is that of all tries."""
         try:
-            return (yield from request)
+            sent = yield from request
         except BaseError as error:
             self.settle(error)
             raise
+        self._left_open |= sent.left_open
+        return sent.reply
 
     def note(self, reply: Reply, failure: Failure) -> None:
         """Remember what a try that failed was: how often it was sent, and whether it may have been carried out."""
@@ -85,14 +94,14 @@ class Documents(Requests):
         if body:
             shape = shape._replace(payload_hash=hashlib.sha256(body).hexdigest())
 
-        def send() -> Plan[Reply]:
+        def send() -> Plan[Sent]:
             yield from self.service.refresh()
             exchange = Exchange(
                 self.service, shape, lambda _: key, detail=lambda _: detail, safe=safe, patient=patient, keep_head=True
             )
             exchange.add(target, body=Buffer(body))
             try:
-                return (yield from exchange.only(0 if undo is None else PATIENCE))
+                return Sent((yield from exchange.only(0 if undo is None else PATIENCE)), exchange.left_open())
             except GeneratorExit:
                 raise
             except BaseException:
@@ -107,7 +116,7 @@ class Documents(Requests):
 
     def answer(
         self,
-        send: Callable[[], Plan[Reply]],
+        send: Callable[[], Plan[Sent]],
         read: Callable[[Reply], T],
         roots: tuple[str, ...],
         method: str,

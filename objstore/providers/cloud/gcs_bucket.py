@@ -17,6 +17,7 @@ from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.retry import Failure, Row, by_status
 from objstore.http.shape import Shape
 from objstore.http.words import read_words
+from objstore.interface.succession import Marks
 from objstore.interface.values import ListQuery, Page, WriteOptions
 from objstore.providers.cloud.deletes import Undeleted, delete_again
 from objstore.providers.cloud.gcs_batch import Answer, read_batch, write_batch
@@ -28,6 +29,7 @@ from objstore.providers.cloud.gcs_session import Session
 from objstore.providers.cloud.gcs_shared_uploads import GoogleUploads
 from objstore.providers.cloud.gcs_xml_upload import XmlUpload
 from objstore.providers.cloud.list_many import ListMany
+from objstore.providers.cloud.listed import checked
 from objstore.providers.conditional_headers import look_after, write_error
 from objstore.signing.goog4 import RSA, unsigned_url
 
@@ -192,9 +194,9 @@ class GoogleBucket(Objects):
         options = WriteOptions(mode="overwrite" if overwrite else "create")
         headers = {**self.key_headers, **origin.source_headers()}
         to = f"/rewriteTo/b/{quote(self.bucket, safe='')}/o/{quote(target, safe='')}"
-        query = [("fields", "done,rewriteToken"), *generation_match(options)]
+        query = [("fields", "done,rewriteToken,totalBytesRewritten"), *generation_match(options)]
         query += [(f"destination{name[0].upper()}{name[1:]}", value) for name, value in self.kms_query]
-        token = ""
+        token, tokens = "", Marks()
         while True:
             said = [*query, ("rewriteToken", token)] if token else query
             try:
@@ -211,9 +213,11 @@ class GoogleBucket(Objects):
                 raise
             except BaseError as error:
                 raise (yield from look_after(write_error(error, options), options, self.now_at(target))) from None
-            token = _next_token(document, token)
+            token = _next_token(document)
             if not token:
                 return
+            if tokens.is_met(f"{token} {document.get('totalBytesRewritten')}"):
+                raise CorruptResponseError(f"The copy of {source!r} to {target!r} does not go on", maybe_applied=True)
 
     def source_headers(self) -> dict[str, str]:
         """Return the headers with the key that the source of a copy is encrypted with."""
@@ -330,25 +334,24 @@ class GoogleBucket(Objects):
 
 def _page(document: Mapping[str, Any], query: ListQuery) -> Page:
     """Return the page that a document is; the service begins with the offset itself."""
-    token = str(document.get("nextPageToken") or "")
-    if token and token == query.token:
-        raise CorruptResponseError(f"The listing of {query.prefix!r} does not go on: the same token came twice")
     try:
         items = [item for item in document.get("items") or () if not hidden(item["name"])]
         metas = [meta_of(item) for item in items if item["name"] != query.offset]
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptResponseError(f"The listing of {query.prefix!r} cannot be read: {error!r}") from None
     prefixes = [str(prefix) for prefix in document.get("prefixes") or ()]
-    return Page(Listing.of(metas), prefixes, token)
+    return checked(Page(Listing.of(metas), prefixes, str(document.get("nextPageToken") or "")), query)
 
 
-def _next_token(document: Mapping[str, Any], before: str) -> str:
+def _next_token(document: Mapping[str, Any]) -> str:
     """Return what asks for the next part of a copy; nothing, where it is done."""
-    if document.get("done", True):
+    if document.get("done") is True:
         return ""
     token = str(document.get("rewriteToken") or "")
     if not token:
-        raise CorruptResponseError("The copy is not done, and the service does not say how it goes on")
+        raise CorruptResponseError(
+            "The service does not say that the copy is done, nor how it goes on", store="GCSStore", maybe_applied=True
+        )
     return token
 
 

@@ -142,12 +142,12 @@ def read_document(body: bytes, what: str) -> dict[str, Any]:
         what: What it is, for the message.
 
     Raises:
-        CorruptResponseError: It is none.
+        CorruptResponseError: It is none, or an error, for all that the status said.
     """
     try:
         document = json.loads(body)
     except ValueError:
         document = None
-    if not isinstance(document, dict):
+    if not isinstance(document, dict) or "error" in document:
         raise CorruptResponseError(f"Expected {what} in JSON, got {body[:80]!r}", store="GCSStore", maybe_applied=True)
     return document

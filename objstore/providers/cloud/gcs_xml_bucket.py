@@ -16,10 +16,11 @@ from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.shape import Shape
 from objstore.http.xml import parse
 from objstore.interface.values import ListQuery, Page, WriteOptions
-from objstore.providers.cloud.documents import Documents
+from objstore.providers.cloud.documents import Documents, Sent
 from objstore.providers.cloud.gcs_bucket import GoogleBucket
 from objstore.providers.cloud.gcs_parts import hidden
 from objstore.providers.cloud.gcs_resource import e_tag, generation_match, meta_of, with_generation
+from objstore.providers.cloud.listed import checked
 from objstore.providers.conditional_headers import look_after, write_error
 from objstore.signing.sigv4 import GOOGLE
 
@@ -125,11 +126,11 @@ class XmlBucket(GoogleBucket):
     def list_page(self, query: ListQuery, first: Reply | None = None) -> Plan[Page]:
         """Read one page of a listing (GET Bucket), the answer to which may be here."""
 
-        def send() -> Plan[Reply]:
+        def send() -> Plan[Sent]:
             yield from self.service.refresh()
             exchange = Exchange(self.service, Shape("GET", {}), lambda _: query.prefix, most_body=LARGEST_DOCUMENT)
             exchange.add(self.list_target(query))
-            return (yield from exchange.only())
+            return Sent((yield from exchange.only()))
 
         def read(reply: Reply) -> Page:
             return _page(parse(bytes(reply.body), "ListBucketResult"), query)
@@ -140,16 +141,14 @@ class XmlBucket(GoogleBucket):
 def _page(root: Element, query: ListQuery) -> Page:
     """Return the page that a document is."""
     decoded = unquote_plus if root.find_text("EncodingType") == "url" else str
-    token = root.find_text("NextContinuationToken") if root.find_text("IsTruncated") == "true" else ""
-    if token and token == query.token:
-        raise CorruptResponseError(f"The listing of {query.prefix!r} does not go on: the same token came twice")
+    token = root.find_text("NextContinuationToken") if root.find_text("IsTruncated") != "false" else ""
     try:
         metas = [_meta(item, decoded) for item in root.find_all("Contents")]
     except ValueError as error:
         raise CorruptResponseError(f"The listing of {query.prefix!r} cannot be read: {error!r}") from None
     prefixes = [decoded(item.find_text("Prefix")) for item in root.find_all("CommonPrefixes")]
     shown = [meta for meta in metas if not hidden(meta["path"])]
-    return Page(Listing.of(shown), prefixes, token)
+    return checked(Page(Listing.of(shown), prefixes, token), query)
 
 
 def _meta(item: Element, decoded: Callable[[str], str]) -> ObjectMeta:

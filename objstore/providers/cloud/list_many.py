@@ -9,6 +9,8 @@ from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.shape import Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from objstore._core import Reply
     from objstore.http.service import Service
     from objstore.interface.values import ListQuery, Page
@@ -19,6 +21,7 @@ class Listed(Protocol):
     """A bucket whose listing comes in pages."""
 
     service: Service
+    change_headers: Mapping[str, str]
 
     def list_target(self, query: ListQuery) -> bytes:
         """Return path and query of a page of a listing."""
@@ -33,7 +36,7 @@ class ListMany(Exchange):
     def __init__(self, bucket: Listed, most_in_flight: int) -> None:
         super().__init__(
             bucket.service,
-            Shape("GET", {}),
+            Shape("GET", bucket.change_headers),
             lambda index: self._queries[index].prefix,
             background=True,
             each=True,

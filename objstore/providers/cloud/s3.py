@@ -132,6 +132,7 @@ def open_s3(
         guard=_guard(values),
         read_headers={**payer, **_customer_key(values)},
         get_headers=_checksum_mode(values),
+        change_headers=payer,
         write_headers={**payer, **_encryption(values), **_default_type(values)},
         sign_payload=values["unsigned_payload"] is False,
         tagging=not values["disable_tagging"],

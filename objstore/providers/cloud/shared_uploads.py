@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from objstore.exceptions import CorruptResponseError
+from objstore.exceptions import CorruptResponseError, NotFoundError
 from objstore.http.shape import Shape
 from objstore.interface.values import WriteOptions
 from objstore.providers.cloud.upload import Upload, encoding
+from objstore.providers.conditional_headers import as_kind
 from objstore.types import UploadPart
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ class UploadOfMany(Upload):
         """Tell whether it does not matter who made an object of these parts: where one alone may win, nobody knows."""
         return self._options.mode == "overwrite"
         yield
+
+    def ended(self, error: BaseError) -> BaseError:
+        """Return the error of an upload that had ended before this call, by another's hand, or may have by this one."""
+        if error.maybe_applied:
+            return super().ended(error)
+        return as_kind(NotFoundError, error, "It has been completed or aborted.")
 
 
 class SharedUploads:
@@ -77,7 +84,7 @@ class SharedUploads:
             behind = found[-1].number if found else 0
             root = yield from self._page(key, upload_id, behind)
             try:
-                page, goes_on = _read_page(root, behind)
+                page, goes_on = self._read_page(root, behind)
             except ValueError as reason:
                 raise self._unreadable(key, reason) from None
             found += page
@@ -88,6 +95,29 @@ class SharedUploads:
         service = self._bucket.service
         text = f"GET {key!r} failed: the list of the parts cannot be read: {reason}"
         return CorruptResponseError(text, store=service.dialect.store, path=service.path(key))
+
+    def _read_page(self, root: Element, behind: int) -> tuple[list[UploadPart], bool]:
+        """Return the parts of a page, all behind a number, and whether there are more of them.
+
+        Raises:
+            ValueError: It does not say so, or the parts are not in order: some might be missing, or there twice.
+        """
+        parts = [self._part_of(element) for element in root.find_all("Part")]
+        numbers = [behind, *(part.number for part in parts)]
+        if any(number <= before for before, number in pairwise(numbers)):
+            raise ValueError("its numbers do not rise")
+        truncated = root.find_text("IsTruncated", "false")
+        if truncated not in ("true", "false"):
+            raise ValueError(f"IsTruncated is {truncated!r}, neither true nor false")
+        if truncated == "true" and not parts:
+            raise ValueError("it has no parts, but says that there are more")
+        return parts, truncated == "true"
+
+    def _part_of(self, element: Element) -> UploadPart:
+        told = element.find_text(self._algorithm.element) if self._algorithm is not None else ""
+        return UploadPart(
+            _number(element, "PartNumber"), element.find_text("ETag"), _number(element, "Size"), told or None
+        )
 
     def _page(self, key: str, upload_id: str, behind: int) -> Plan[Element]:
         bucket = self._bucket
@@ -104,28 +134,6 @@ class SharedUploads:
     def abort(self, key: str, upload_id: str) -> Plan[None]:
         """Drop an upload and its parts (AbortMultipartUpload)."""
         yield from self._upload(key, upload_id, WriteOptions()).abort()
-
-
-def _read_page(root: Element, behind: int) -> tuple[list[UploadPart], bool]:
-    """Return the parts of a page, all behind a number, and whether there are more of them.
-
-    Raises:
-        ValueError: It does not say so, or the parts are not in order: some might be missing, or there twice.
-    """
-    parts = [_part_of(element) for element in root.find_all("Part")]
-    numbers = [behind, *(part.number for part in parts)]
-    if any(number <= before for before, number in pairwise(numbers)):
-        raise ValueError("its numbers do not rise")
-    truncated = root.find_text("IsTruncated", "false")
-    if truncated not in ("true", "false"):
-        raise ValueError(f"IsTruncated is {truncated!r}, neither true nor false")
-    if truncated == "true" and not parts:
-        raise ValueError("it has no parts, but says that there are more")
-    return parts, truncated == "true"
-
-
-def _part_of(element: Element) -> UploadPart:
-    return UploadPart(_number(element, "PartNumber"), element.find_text("ETag"), _number(element, "Size"))
 
 
 def _number(element: Element, name: str) -> int:

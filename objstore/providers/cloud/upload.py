@@ -179,10 +179,10 @@ class Upload(Exchange):
 
     def _look(self, error: BaseError, tags: list[str]) -> Plan[PutResult]:
         """Return the object if a try was carried out, and only its reply was lost; else raise what is known."""
-        failed, was_lost = error, error.maybe_applied
-        if _names_no_upload(error):
-            failed = as_kind(GenericError, error, "The upload has ended: see what is there, and write it again.")
-            failed.maybe_applied = True
+        failed = self.ended(error) if _names_no_upload(error) else error
+        if not failed.maybe_applied:
+            raise failed from None
+        was_lost = error.maybe_applied
         try:
             found = yield from what_is_there(self._bucket.head(self._key, ANY))
         except BaseError:
@@ -191,6 +191,12 @@ class Upload(Exchange):
         if found is not None and mine and was_lost and (yield from self.is_ours(error)):
             return {"e_tag": found["e_tag"], "version": found["version"]}
         raise after_all(write_error(failed, self._options), self._options, found) from None
+
+    def ended(self, error: BaseError) -> BaseError:
+        """Return the error of an upload that is no more, which may have become an object."""
+        failed = as_kind(GenericError, error, "The upload has ended: see what is there, and write it again.")
+        failed.maybe_applied = True
+        return failed
 
     def is_ours(self, error: BaseError) -> Plan[bool]:
         """Tell whether it was this upload that made an object of these parts, of which a try may have been carried out.
@@ -212,7 +218,7 @@ class Upload(Exchange):
 
     def abort(self) -> Plan[None]:
         """Drop the parts that the service has (AbortMultipartUpload)."""
-        exchange = Exchange(self._bucket.service, Shape("DELETE", {}), lambda _: self._key)
+        exchange = Exchange(self._bucket.service, Shape("DELETE", self._bucket.change_headers), lambda _: self._key)
         exchange.add(self._target([]))
         yield from exchange.finish_within(ABORT_SECONDS)
 

@@ -63,6 +63,7 @@ class Writes(Documents):
         read_headers: Headers of every request that reads an object.
         get_headers: More headers of those that read its bytes.
         write_headers: Headers of every request that creates an object (encryption and the like).
+        change_headers: Headers of every request that does neither.
         tagging: Whether the service takes tags.
         checksum: Which checksum of what is written to send with it.
         conditional_writes: Whether the service has conditional writes.
@@ -78,6 +79,7 @@ class Writes(Documents):
         write_headers: Mapping[str, str],
         read_headers: Mapping[str, str],
         get_headers: Mapping[str, str],
+        change_headers: Mapping[str, str],
         tagging: bool,
         checksum: Algorithm | None,
         conditional_writes: bool,
@@ -88,6 +90,7 @@ class Writes(Documents):
             read_headers=read_headers,
             get_headers=get_headers,
             write_headers=write_headers,
+            change_headers=change_headers,
             tagging=tagging,
         )
         self.copied_from = copied_from
@@ -251,7 +254,7 @@ def _tags(origin: Writes, source: str, head: Reply) -> Plan[dict[str, str]]:
     """Return the tags of an object, which a copy in parts would leave behind (GetObjectTagging)."""
     if head.headers.get("x-amz-tagging-count", "0") == "0":
         return {}
-    shape, target = Shape("GET", {}), origin.target(source, [("tagging", "")])
+    shape, target = Shape("GET", origin.change_headers), origin.target(source, [("tagging", "")])
     root, _ = yield from origin.document(shape, target, source, ("Tagging",), safe=True, detail=" tags")
     rows = [tag for tags in root.find_all("TagSet") for tag in tags.find_all("Tag")]
     return {tag.find_text("Key"): tag.find_text("Value") for tag in rows}

@@ -1,19 +1,23 @@
 """Uploads by many hands to local files: parts lie beside the target, named as files that are not whole yet.
 
-A file of number 0 tells that the upload has not ended. All names follow from the upload's id and the part's number,
-so that every hand finds them; what is left of an upload that nobody ends stays until its folder goes.
+A file of number 0 tells that the upload has not ended, and whoever ends it holds that. All names follow from the
+upload's id and the part's number, so that every hand finds them; what is left of an upload that nobody ends stays until
+its folder goes.
+
+Its one invariant: an upload ends once.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+import time
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from objstore.disk.descriptors import copy, write_all
-from objstore.disk.part_files import name_of
+from objstore.disk.part_files import MOST, create, hold, is_named, make, name_of, remove_left
 from objstore.exceptions import NotFoundError
 from objstore.interface.values import Source
 from objstore.plans.work import in_steps
@@ -29,6 +33,10 @@ if TYPE_CHECKING:
     from objstore.plans.effects import Plan
     from objstore.plans.work import Work
     from objstore.types import PutResult
+
+
+TURN_SECONDS = 0.01
+"""How long to wait before the next look whether another hand is done with the end of an upload."""
 
 
 class SharedUploads:
@@ -63,15 +71,18 @@ class SharedUploads:
 
     def _put_part(self, key: str, upload_id: str, number: int, part: Source) -> Work[UploadPart]:
         with self._folder(key, upload_id) as folder:
-            passing = name_of(split(key)[1], secrets.randbits(64))
-            descriptor = _create(folder, passing)
+            begun, named = _name(upload_id, key, 0), _name(upload_id, key, number)
+            passing, (descriptor, _) = create(folder, begun, lambda name: make(folder, name, 0o600))
             try:
                 yield from _write(part, descriptor)
                 part.check()
                 tag = version_of(os.fstat(descriptor)).e_tag
-                os.rename(passing, _name(upload_id, key, number), src_dir_fd=folder, dst_dir_fd=folder)
+                os.rename(passing, named, src_dir_fd=folder, dst_dir_fd=folder)
+                passing = named
+                os.stat(begun, dir_fd=folder)  # else it has ended meanwhile, and nobody would remove the part
             except BaseException:
-                os.unlink(passing, dir_fd=folder)
+                with suppress(FileNotFoundError):
+                    os.unlink(passing, dir_fd=folder)
                 raise
             finally:
                 os.close(descriptor)
@@ -99,8 +110,10 @@ class SharedUploads:
     ) -> Work[PutResult]:
         with (
             self._folder(key, upload_id) as folder,
+            _opened_to_end(folder, upload_id, key) as begun,
             Staging(self._root, key, options.mode, pack_attributes(options.attributes)) as staging,
         ):
+            yield from _turn(begun, folder, upload_id, key)
             at = 0
             for part in parts:
                 with _opened(folder, upload_id, key, part) as descriptor:
@@ -115,13 +128,24 @@ class SharedUploads:
         yield from in_steps(self._abort(key, upload_id))
 
     def _abort(self, key: str, upload_id: str) -> Work[None]:
-        with suppress(NotFoundError), self._folder(key, upload_id) as folder:
+        with (
+            suppress(NotFoundError),
+            self._folder(key, upload_id) as folder,
+            _opened_to_end(folder, upload_id, key) as begun,
+        ):
+            yield from _turn(begun, folder, upload_id, key)
             yield from self._remove(folder, key, upload_id)
 
     def _remove(self, folder: int, key: str, upload_id: str) -> Work[None]:
+        begun = _name(upload_id, key, 0)
+        os.unlink(begun, dir_fd=folder)  # first: a part that comes now is removed by whoever sends it
         for _, name in _names(folder, upload_id, key):
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=folder)
+            yield
+        passing = {name_of(begun, number) for number in range(MOST)}
+        for name in passing.intersection(map(os.fsencode, os.listdir(folder))):
+            remove_left(folder, name)
             yield
 
     @contextmanager
@@ -158,6 +182,34 @@ def _names(folder: int, upload_id: str, key: str) -> list[tuple[int, bytes]]:
 
 def _create(folder: int, name: bytes) -> int:
     return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+
+
+@contextmanager
+def _opened_to_end(folder: int, upload_id: str, key: str) -> Iterator[int]:
+    """Open the file that tells that an upload has not ended."""
+    begun = os.open(_name(upload_id, key, 0), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        yield begun
+    finally:
+        os.close(begun)
+
+
+def _turn(begun: int, folder: int, upload_id: str, key: str) -> Work[None]:
+    """Wait until nobody else is about to end an upload.
+
+    Raises:
+        NotFoundError: Another hand has ended it.
+    """
+    while True:
+        try:
+            hold(begun)
+        except BlockingIOError:
+            time.sleep(TURN_SECONDS)
+            yield
+        else:
+            break
+    if not is_named(begun, folder, _name(upload_id, key, 0)):
+        raise ended_upload(STORE, key)
 
 
 def _write(part: Source, descriptor: int) -> Work[None]:

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from objstore.exceptions import ConfigurationError, GenericError, NotFoundError, NotSupportedError
 from objstore.http.client import client_settings, text_headers
-from objstore.http.dialect import Dialect
+from objstore.http.dialect import SUCCESSES, Dialect
 from objstore.http.identity import Authorization
 from objstore.http.retry import Policy, Row
 from objstore.http.service import Service
@@ -31,18 +31,21 @@ HTTP_TABLE = Table(
 )
 
 _NO_WEBDAV = Row(NotSupportedError, "the server has no WebDAV")
+_IN_PART = Row(GenericError, "it was done in part only")
 _NO_FOLDER = Row(GenericError, "the folder above it is missing, and cannot be made")
 
 DIALECT = Dialect(
     store="HTTPStore",
     most_parts=1,
     smallest_part=1,
+    successes={**SUCCESSES, "MKCOL": (200, 201, 204), "COPY": (200, 201, 204), "MOVE": (200, 201, 204)},
     statuses={
         ("GET", 405): Row(NotFoundError, "there is no object of this name, but perhaps a folder"),
         ("PUT", 404): Row(NotSupportedError, "a file cannot be a folder too, and one of them is there"),
         ("PUT", 405): Row(NotSupportedError, "the server takes no objects, or there is a folder of this name"),
         ("PUT", 409): _NO_FOLDER,
         ("PUT", 507): Row(GenericError, "the server has no room left"),
+        **{(method, 207): _IN_PART for method in ("DELETE", "COPY", "MOVE")},
         ("DELETE", 405): Row(NotSupportedError, "the server deletes no objects"),
         ("PROPFIND", 405): _NO_WEBDAV,
         ("PROPFIND", 501): _NO_WEBDAV,

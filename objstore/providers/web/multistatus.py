@@ -48,13 +48,28 @@ def read_multistatus(body: bytes, path: str) -> Iterator[Entry]:
 
 
 def _properties(response: Element) -> Element | None:
-    """Return the properties that were found; None of something that there is nothing to say about."""
+    """Return the properties that were found; None of something that is gone.
+
+    Raises:
+        CorruptResponseError: The server cannot say what it is: to leave it out would be to say that it is not there.
+    """
+    said = [_status(response)]
     for answer in response.find_all("propstat"):
-        status = answer.find_text("status").split()
-        found = answer.find_all("prop")
-        if found and (len(status) < 2 or status[1] == "200"):
+        status, found = _status(answer), answer.find_all("prop")
+        if found and status in ("", "200"):
             return found[0]
+        said.append(status)
+    unknown = [status for status in said if status not in ("", "404", "410")]
+    if unknown:
+        raise CorruptResponseError(
+            f"The server does not say what {response.find_text('href').strip()!r} is (status {unknown[0]})"
+        )
     return None
+
+
+def _status(answer: Element) -> str:
+    """Return the status in an answer, empty where it has none."""
+    return next(iter(answer.find_text("status").split()[1:]), "")
 
 
 def _entry(path: str, properties: Element) -> Entry:
