@@ -194,6 +194,9 @@ class Provider(Protocol):
     def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
         """Delete objects; return what failed, by key."""
 
+    def remove_directories(self, prefix: str) -> Plan[None]:
+        """Delete the directories that begin with a prefix, where there are such things beside objects."""
+
     def can_copy_from(self, origin: Provider) -> bool:
         """Return whether `copy` can take objects of another provider."""
 

@@ -327,6 +327,11 @@ class Requests:
             keys[index]: self.not_all(keys[index]) for index in done if exchange.reply(index).status == 207
         }
 
+    def remove_directories(self, prefix: str) -> Plan[None]:
+        """Do nothing: there are no directories beside objects."""
+        return
+        yield
+
     def not_all(self, key: str) -> GenericError:
         """Return the error of a delete that was answered by what it has left (RFC 4918, section 9.6.1)."""
         return GenericError(

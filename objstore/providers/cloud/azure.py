@@ -37,9 +37,14 @@ PATIENCE = 20
 """How many times as long as for other replies it is waited for those to requests that are much work."""
 
 _DFS = re.compile(
-    r"^(https?://[^/]+)\.dfs\.((?:core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)|fabric\.microsoft\.com)(?::\d+)?)$"
+    r"^(https?://[^/]+)\.dfs\.((?:core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)|fabric\.microsoft\.com|storage\.azure\.net)(?::\d+)?)$"
 )
 """Hosts of the interface for files: the one for blobs is beside it."""
+
+_BLOB = re.compile(
+    r"^(https://[^/.]+(?:\.z\w\w)?)\.blob\.(?=(?:core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)|fabric\.microsoft\.com|storage\.azure\.net)(?::\d+)?$)"
+)
+"""Hosts of the interface for blobs that have one for files beside them."""
 
 _ACCOUNT_HOST = re.compile(r"[^.]+\.blob\.core\.(windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)")
 """Hosts that are known to begin a listing where they are told to; OneLake has answered with nothing."""
@@ -76,25 +81,29 @@ def open_azure(
     origin, above = _address(values, account)
     identity = StorageAccount(_credentials(values, given, provider, user_agent), account, above)
     scheme = origin.partition(":")[0]
-    service = Service(
-        DIALECT,
-        origin,
-        client_settings(values, scheme, user_agent),
-        Policy(retry),
-        identity,
-        headers={"x-ms-version": values["api_version"], **text_headers(values["default_headers"])},
-        most_in_flight=values["max_connections"],
-        prefix=prefix,
-        patient_settings=client_settings(values, scheme, user_agent, patience=PATIENCE),
+    blobs, files = (
+        Service(
+            DIALECT,
+            place,
+            client_settings(values, scheme, user_agent),
+            Policy(retry),
+            identity,
+            headers={"x-ms-version": values["api_version"], **text_headers(values["default_headers"])},
+            most_in_flight=values["max_connections"],
+            prefix=prefix,
+            patient_settings=client_settings(values, scheme, user_agent, patience=PATIENCE),
+        )
+        for place in (origin, _BLOB.sub(r"\1.dfs.", origin))
     )
     return Container(
-        service,
+        blobs,
         above,
         encode_path(container).decode(),
         identity,
         key_headers=_customer_key(values, origin),
         default_type=values["default_content_type"],
         tagging=not values["disable_tagging"],
+        files=files if files.origin != origin else None,
         lists_from=_ACCOUNT_HOST.fullmatch(urlsplit(origin).hostname or "") is not None,
     )
 

@@ -15,7 +15,7 @@ from objstore.exceptions import BaseError, InvalidPathError, InvalidRangeError, 
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, WriteOptions
 from objstore.interface.versions import pinned
-from objstore.providers.cloud.azure_documents import FOLDER
+from objstore.providers.cloud.azure_documents import is_directory
 from objstore.providers.cloud.documents import Documents
 
 if TYPE_CHECKING:
@@ -91,9 +91,7 @@ class Blobs(Documents):
 
     def meta(self, key: str, reply: Reply, size: int) -> ObjectMeta:
         """Return the metadata of an object of a size; a directory is none."""
-        headers = reply.headers
-        marked = headers.get(f"{self.service.dialect.metadata}{FOLDER}", "").lower() == "true"
-        if marked or headers.get("x-ms-resource-type", "file") != "file":
+        if is_directory(reply):
             raise NotFoundError(
                 f"{key!r} is a directory", store=self.service.dialect.store, path=self.service.path(key), status=404
             )

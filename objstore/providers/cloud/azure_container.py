@@ -1,7 +1,7 @@
 """The primitive operations on a container of Azure Blob Storage, beside those on its blobs one by one.
 
-What Azure adds: uploads are made of blocks, deletes go many in one request of many parts, and the service may
-copy after it has answered.
+What Azure adds: uploads are made of blocks, deletes go many in one request of many parts, the service may copy after it
+has answered, and some accounts have directories.
 
 https://learn.microsoft.com/rest/api/storageservices/blob-service-rest-api
 """
@@ -19,6 +19,7 @@ from objstore.providers.cloud.azure_batch import delete_batches
 from objstore.providers.cloud.azure_blobs import Blobs
 from objstore.providers.cloud.azure_copy import copy
 from objstore.providers.cloud.azure_delegation import DelegationKeys
+from objstore.providers.cloud.azure_directories import Directories
 from objstore.providers.cloud.azure_documents import read_page
 from objstore.providers.cloud.azure_shared_uploads import SharedUploads
 from objstore.providers.cloud.azure_upload import BlockUpload
@@ -48,6 +49,7 @@ class Container(Blobs):
         default_type: The Content-Type of what is written without one.
         tagging: Whether the account takes tags.
         lists_from: Whether the service is known to begin a listing where it is told to.
+        files: The account's interface for files; None where nobody knows it.
     """
 
     def __init__(
@@ -61,9 +63,11 @@ class Container(Blobs):
         default_type: str | None,
         tagging: bool,
         lists_from: bool,
+        files: Service | None,
     ) -> None:
         base = f"{above}/{name}"
         super().__init__(service, base, identity, key_headers=key_headers, default_type=default_type, tagging=tagging)
+        self._directories = Directories(self, self.list_target, above, files)
         self._lists_from = lists_from
         self._delegation = DelegationKeys(service, above)
 
@@ -93,6 +97,10 @@ class Container(Blobs):
             failed |= yield from self.delete_singly(left, most_in_flight)
         return failed
 
+    def remove_directories(self, prefix: str) -> Plan[None]:
+        """Delete the directories that begin with a prefix, which its objects have left behind."""
+        yield from self._directories.remove(prefix)
+
     def can_copy_from(self, origin: Provider) -> bool:
         """Tell whether the other is a container of the same account, known by the same credential."""
         return isinstance(origin, Container) and self.service.is_same_as(origin.service)
@@ -103,7 +111,12 @@ class Container(Blobs):
         yield from copy(self, source, target, overwrite=overwrite, origin=origin)
 
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
-        """Copy an object and delete the old one: the blob service cannot rename."""
+        """Rename a file or a directory in one step where the account has directories; else copy the object.
+
+        The blob service cannot rename: then the old object is deleted.
+        """
+        if (yield from self._directories.rename(source, target, overwrite=overwrite)):
+            return
         yield from self.copy(source, target, overwrite=overwrite, origin=self)
         for error in (yield from self.delete([source], most_in_flight=1)).values():
             raise error
@@ -135,7 +148,9 @@ class Container(Blobs):
             return (yield from exchange.only())
 
         def read(reply: Reply) -> Page:
-            return read_page(reply.body, query)
+            page, directories = read_page(reply.body, query)
+            self._directories.seen |= directories
+            return page
 
         roots = ("EnumerationResults",)
         page = yield from self.answer(send, read, roots, "GET", query.prefix, safe=True, first=first)

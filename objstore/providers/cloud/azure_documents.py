@@ -24,16 +24,29 @@ _PART = re.compile(rb"\r\n\r\nHTTP/1\.1 (\d{3})[^\r\n]*\r\n(.*)", re.DOTALL)
 _ID = re.compile(rb"^content-id: *(\d+)", re.IGNORECASE | re.MULTILINE)
 
 
-def read_page(body: Bytes, query: ListQuery) -> Page:
-    """Read a page of a listing: without directories, and without what comes before the offset."""
+def read_page(body: Bytes, query: ListQuery) -> tuple[Page, bool]:
+    """Read a page of a listing: without directories, and without what comes before the offset.
+
+    Returns:
+        The page, and whether there were directories.
+    """
     root = parse(bytes(body), "EnumerationResults")
     blobs = [child for blobs in root.find_all("Blobs") for child in blobs.children]
-    metas = [_meta(blob) for blob in blobs if blob.tag == "Blob" and not _is_directory(blob)]
+    named = [blob for blob in blobs if blob.tag == "Blob"]
+    metas = [_meta(blob) for blob in named if not _is_directory(blob)]
     prefixes = [blob.find_text("Name") for blob in blobs if blob.tag == "BlobPrefix"]
     marker = root.find_text("NextMarker")
     if marker and marker == query.token:
         raise CorruptResponseError(f"The listing of {query.prefix!r} does not go on: the same marker came twice")
-    return Page(Listing.of([meta for meta in metas if meta["path"] > query.offset]), prefixes, marker)
+    rows = [meta for meta in metas if meta["path"] > query.offset]
+    return Page(Listing.of(rows), prefixes, marker), len(metas) < len(named)
+
+
+def read_directories(body: Bytes) -> tuple[list[str], str]:
+    """Read the directories alone of a page of a listing, and what asks for the next."""
+    root = parse(bytes(body), "EnumerationResults")
+    blobs = [blob for blobs in root.find_all("Blobs") for blob in blobs.find_all("Blob")]
+    return [blob.find_text("Name") for blob in blobs if _is_directory(blob)], root.find_text("NextMarker")
 
 
 def _meta(blob: Element) -> ObjectMeta:
@@ -61,6 +74,13 @@ def _is_directory(blob: Element) -> bool:
     kinds = [properties.find_text("ResourceType") for properties in blob.find_all("Properties")]
     marks = [child for metadata in blob.find_all("Metadata") for child in metadata.children]
     return "directory" in kinds or any(mark.tag.lower() == FOLDER and mark.text.lower() == "true" for mark in marks)
+
+
+def is_directory(reply: Reply) -> bool:
+    """Tell whether a reply is about a directory."""
+    headers = reply.headers
+    marked = headers.get(f"x-ms-meta-{FOLDER}", "").lower() == "true"
+    return marked or headers.get("x-ms-resource-type", "file") != "file"
 
 
 FOLDER = "hdi_isfolder"

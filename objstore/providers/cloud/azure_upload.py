@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from objstore.providers.cloud.azure_blobs import Blobs
     from objstore.types import PutResult
 
+BLOCKS_GONE = "InvalidBlockList"
+
 
 def block_id(unique: bytes, number: int) -> str:
     """Return the id of a block; all of an object must be of one length."""
@@ -98,9 +100,16 @@ class BlockUpload(Exchange):
         try:
             return blobs.put_result((yield from exchange.only()))
         except BaseError as error:
+            if error.code == BLOCKS_GONE:
+                raise (yield from self._after_another(error)) from None
             if not error.maybe_applied:
                 raise write_error(error, self._options) from None
             return (yield from self._look(error, ids))
+
+    def _after_another(self, error: BaseError) -> Plan[BaseError]:
+        """Return why blocks are gone: a write that came first takes them along, and may not be one to replace."""
+        found = yield from what_is_there(self._blobs.head(self._key, ANY))
+        return after_all(error, self._options, found)
 
     def _look(self, error: BaseError, ids: list[str]) -> Plan[PutResult]:
         """Return the object if a try was carried out, and only its reply was lost; else raise what is known."""
