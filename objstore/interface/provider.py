@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from objstore.types import ObjectMeta, PutResult, UploadPart
 
 
+class OutOfReachError(Exception):
+    """A service cannot read what it is to copy from elsewhere: whoever asked has to carry it."""
+
+
 class Exchange(Protocol):
     """Many requests under way, each retried by itself."""
 
@@ -201,7 +205,11 @@ class Provider(Protocol):
         """Return whether `copy` can take objects of another provider."""
 
     def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
-        """Copy an object here, from this provider or another one that `can_copy_from` it."""
+        """Copy an object here, from this provider or another one that `can_copy_from` it.
+
+        Raises:
+            OutOfReachError: The service cannot read it there.
+        """
 
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
         """Rename an object to another key."""

@@ -225,9 +225,13 @@ class Requests:
 
     def _conditional(self, method: str, conditions: Conditions) -> tuple[Shape, bytes]:
         """Return the same, made anew."""
-        version = [(self.service.dialect.version_query, conditions.version)] if conditions.version else []
+        version = self.version_query(conditions.version) if conditions.version else []
         shape = Shape(method, {**self.read_headers, **self._more_headers[method], **read_headers(conditions)})
         return shape if self.service.takes_if_match else unconditional(shape), self._tail(version)
+
+    def version_query(self, version: str) -> list[tuple[str, str]]:
+        """Return what a request has in its query that is for a version of an object."""
+        return [(self.service.dialect.version_query, version)]
 
     def meta(self, key: str, reply: Reply, size: int) -> ObjectMeta:
         """Return the metadata of an object of a size."""

@@ -154,7 +154,10 @@ class StrictServer:
         """Return what a copy is to be made of, and its bytes, as its URL and its headers say."""
         url = urlsplit(call.headers["x-ms-copy-source"])
         query = dict(parse_qsl(url.query))
-        same = call.headers.get("authorization", "").startswith("SharedKey") and "x-ms-blob-type" not in call.headers
+        same = (
+            call.headers.get("authorization", "").startswith(("SharedKey", "Bearer"))
+            and "x-ms-blob-type" not in call.headers
+        )
         if not (same or "sig" in query or "x-ms-copy-source-authorization" in call.headers):
             raise RefusedError(403, "CannotVerifyCopySource")
         _, name, key = unquote(url.path).split("/", 2)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from objstore.exceptions import (
     AlreadyExistsError,
-    BaseError,
     GenericError,
     InvalidRangeError,
     NotFoundError,
@@ -18,26 +15,11 @@ from objstore.exceptions import (
 )
 from objstore.store import AzureStore
 from tests.azure_blob.objects import Container, RefusedError
-from tests.azure_blob.server import ACCOUNT, KEY, Answer, Fault, StrictServer, strict_server
-from tests.tls_proxy import Proxy, standing_in
+from tests.azure_blob.opened import failure, opened, through
+from tests.azure_blob.server import ACCOUNT, KEY, Answer, Fault, StrictServer
+from tests.tls_proxy import Proxy
 
-pytest.importorskip("azure.storage.blob", reason="azure-storage-blob is the judge of signatures: pip install it")
-
-HOSTS = ("blob", "dfs")
 BODY = b"body"
-
-
-@pytest.fixture(scope="module")
-def strict() -> Iterator[StrictServer]:
-    with strict_server(page=3, step=2) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def proxy(strict: StrictServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    hosts = {f"{ACCOUNT}.{kind}.core.windows.net": strict.endpoint for kind in HOSTS}
-    with standing_in(hosts, tmp_path_factory.mktemp("tls")) as running:
-        yield running
 
 
 @pytest.fixture
@@ -60,26 +42,8 @@ def store(request: pytest.FixtureRequest, strict: StrictServer, container: Conta
     return opened(endpoint=strict.endpoint, client_options={"allow_http": True})
 
 
-def through(proxy: Proxy, **settings: Any) -> AzureStore:
-    """Return a store that reaches both interfaces by their names."""
-    return opened(
-        client_options={"proxy_url": proxy.url, "root_certificate": proxy.certificates.read_bytes()}, **settings
-    )
-
-
-def opened(**settings: Any) -> AzureStore:
-    usual = {"account_name": ACCOUNT, "account_key": KEY, "retry_config": {"max_retries": 1}}
-    return AzureStore("c", **{**usual, **settings})
-
-
 def keys(store: AzureStore, prefix: str | None = None) -> list[str]:
     return [meta["path"] for meta in store.list(prefix).collect()]
-
-
-def failure(operation: Any, *arguments: Any, **keywords: Any) -> BaseError:
-    with pytest.raises(BaseError) as caught:
-        operation(*arguments, **keywords)
-    return caught.value
 
 
 # --- not objects

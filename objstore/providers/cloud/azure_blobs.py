@@ -6,7 +6,7 @@ and directories, which some accounts have, are not objects.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from objstore.credentials.azure import AccountKey, SharedAccess
@@ -25,13 +25,21 @@ if TYPE_CHECKING:
     from objstore.credentials.storage_account import StorageAccount
     from objstore.http.service import Service
     from objstore.interface.provider import Fetch
+    from objstore.interface.values import Source
     from objstore.plans.effects import Plan
+    from objstore.providers.many import PutMany
     from objstore.types import ObjectMeta
 
 GONE = "BlobNotFound"
 
-COPY_LIFE = timedelta(hours=1)
-"""For how long the service may read what it is to copy."""
+SNAPSHOT = "snapshot="
+"""What stands in front of the time of a snapshot where one is asked for as a version."""
+
+MOST_AT_ONCE = 5000 << 20
+"""The most that one request writes or copies, in bytes (Put Blob, Put Blob From URL)."""
+
+COPY_LIFE = timedelta(days=1)
+"""For how long the service may read what it is to copy, if the credential lasts so long."""
 
 PINNED_TRIES = 3
 """How often the last bytes of an object are asked for that is replaced between the question for its size and that."""
@@ -85,6 +93,11 @@ class Blobs(Documents):
                     raise
         raise AssertionError
 
+    def version_query(self, version: str) -> list[tuple[str, str]]:
+        """Return what a request has in its query that is for a version of an object, or for a snapshot of it."""
+        moment = version.removeprefix(SNAPSHOT)
+        return [("snapshot", moment)] if moment != version else super().version_query(version)
+
     def look(self, key: str, conditions: Conditions) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read: a HEAD tells the same size."""
         return (yield from self.head(key, conditions))
@@ -129,6 +142,14 @@ class Blobs(Documents):
 
     # --- writing
 
+    def put_many(
+        self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
+    ) -> Plan[PutMany]:
+        """Begin to write many objects, each in one request (Put Blob)."""
+        for key, source in items:
+            check_size(key, source.size, MOST_AT_ONCE, "one request")
+        return (yield from super().put_many(items, options, most_in_flight=most_in_flight))
+
     def put_headers(self, options: WriteOptions) -> dict[str, str]:
         """Return the headers of a write (Put Blob)."""
         return {"x-ms-blob-type": "BlockBlob", **super().put_headers(options)}
@@ -149,11 +170,21 @@ class Blobs(Documents):
         """Return the headers that name a blob for the service to read as anybody would, and let it do so."""
         name, credential = self.service.dialect.copy_source, self.identity.credentials.current
         if isinstance(credential, AccountKey):
-            return {name: self.service.signed_url("GET", self.path(key).decode(), [], COPY_LIFE)}
+            left = COPY_LIFE if credential.expires_at is None else credential.expires_at - datetime.now(UTC)
+            return {name: self.service.signed_url("GET", self.path(key).decode(), [], min(left, COPY_LIFE))}
         url = {name: self.authorized(key)}
         if isinstance(credential, AccessToken):
             return {**url, f"{name}-authorization": f"Bearer {credential.token}"}
         return url
+
+
+def check_size(key: str, size: int, most: int, what: str) -> None:
+    """Raise if so many bytes are more than the service takes at once."""
+    if size > most:
+        raise ValueError(
+            f"{size} bytes of {key!r} are too many for {what} of Azure: {most} are the most. "
+            "Give a smaller chunk_size, and leave use_multipart=False out."
+        )
 
 
 def _check(key: str) -> None:

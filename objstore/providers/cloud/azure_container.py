@@ -102,8 +102,15 @@ class Container(Blobs):
         yield from self._directories.remove(prefix)
 
     def can_copy_from(self, origin: Provider) -> bool:
-        """Tell whether the other is a container of the same account, known by the same credential."""
-        return isinstance(origin, Container) and self.service.is_same_as(origin.service)
+        """Tell whether the other is a container that the service can be let read.
+
+        It is reached by its URL, but for one of the same account that is known by the same credential: so it has to be
+        one that is found by others.
+        """
+        if not isinstance(origin, Container):
+            return False
+        public = all(each.service.origin.startswith("https:") for each in (self, origin))
+        return public or self.service.is_same_as(origin.service)
 
     def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
         """Copy an object here (Copy Blob)."""
