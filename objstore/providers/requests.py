@@ -129,7 +129,7 @@ class Requests:
     def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
         """Send one request that reads; where the server refuses its condition, send it without, and look instead."""
         yield from self.service.refresh()
-        shape, tail = self._reading(method, conditions)
+        shape, tail = self._reading(method, conditions, [range])
         kind = Conditional if IF_MATCH in shape.headers else Exchange
         exchange = kind(self.service, shape, lambda _: key, keep_head=True)
         exchange.add(self.path(key) + tail, range)
@@ -156,7 +156,7 @@ class Requests:
     ) -> Plan[Fetch]:
         """Begin many reads; their replies are compared where they are to be of one version."""
         yield from self.service.refresh()
-        shape, tail = self._reading("GET", conditions)
+        shape, tail = self._reading("GET", conditions, reads.ranges)
         exchange: Exchange
         if reads.one_object and (len(reads.keys) > 1 or conditions.expected is not None):
             exchange = self.one_version(
@@ -204,7 +204,7 @@ class Requests:
     def look_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
         """Begin to read what is known about many objects by GETs."""
         yield from self.service.refresh()
-        shape, tail = self._reading("GET", ANY)
+        shape, tail = self._reading("GET", ANY, [FIRST_BYTE])
         exchange = LookMany(self.service, shape, keys, self.meta, self.look, most_in_flight)
         for key in keys:
             exchange.add(self.path(key) + tail, FIRST_BYTE)
@@ -215,8 +215,8 @@ class Requests:
         shape = Shape("HEAD", self.read_headers)
         return HeadMany(self.service, shape, keys, self.meta, self.look, most_in_flight)
 
-    def _reading(self, method: str, conditions: Conditions) -> tuple[Shape, bytes]:
-        """Return the shape of requests that read, and the query of their targets."""
+    def _reading(self, method: str, conditions: Conditions, ranges: Sequence[Range]) -> tuple[Shape, bytes]:
+        """Return the shape of requests that read ranges, and the query of their targets."""
         if conditions is not ANY:
             return self._conditional(method, conditions)
         if method not in self._plain_reads:

@@ -103,6 +103,7 @@ def open_azure(
         key_headers=_customer_key(values, origin),
         default_type=values["default_content_type"],
         tagging=not values["disable_tagging"],
+        checksum=values["checksum_algorithm"],
         files=files if files.origin != origin else None,
         lists_from=_ACCOUNT_HOST.fullmatch(urlsplit(origin).hostname or "") is not None,
     )

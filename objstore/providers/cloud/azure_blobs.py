@@ -16,6 +16,7 @@ from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, WriteOptions
 from objstore.interface.versions import pinned
 from objstore.providers.cloud.azure_documents import is_directory
+from objstore.providers.cloud.azure_sums import asked, told
 from objstore.providers.cloud.documents import Documents
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Blobs(Documents):
         key_headers: The headers with the caller's own encryption key.
         default_type: The Content-Type of what is written without one.
         tagging: Whether the account takes tags.
+        checksum: Which checksum to send with what is written, and to ask for of what is read; None for none.
     """
 
     has_outer_slashes = True
@@ -68,12 +70,14 @@ class Blobs(Documents):
         key_headers: Mapping[str, str],
         default_type: str | None,
         tagging: bool,
+        checksum: str | None,
     ) -> None:
         named = {service.dialect.written["Content-Type"]: default_type} if default_type else {}
         super().__init__(
             service, base, read_headers=key_headers, write_headers={**key_headers, **named}, tagging=tagging
         )
         self.identity = identity
+        self.checksum = checksum
         self.takes_batches = True  # some accounts refuse them
 
     # --- reading
@@ -92,6 +96,12 @@ class Blobs(Documents):
                 if last:
                     raise
         raise AssertionError
+
+    def _reading(self, method: str, conditions: Conditions, ranges: Sequence[Range]) -> tuple[Shape, bytes]:
+        """Return the shape of requests that read ranges, and the query of their targets."""
+        shape, tail = super()._reading(method, conditions, ranges)
+        sums = asked(self.checksum, ranges) if method == "GET" else {}
+        return (shape._replace(headers={**shape.headers, **sums}) if sums else shape), tail
 
     def version_query(self, version: str) -> list[tuple[str, str]]:
         """Return what a request has in its query that is for a version of an object, or for a snapshot of it."""
@@ -149,6 +159,10 @@ class Blobs(Documents):
         for key, source in items:
             check_size(key, source.size, MOST_AT_ONCE, "one request")
         return (yield from super().put_many(items, options, most_in_flight=most_in_flight))
+
+    def shape_with(self, headers: Mapping[str, str], source: Source) -> Shape:
+        """Return the shape of a PUT with a body, which may tell its checksum."""
+        return super().shape_with({**headers, **told(self.checksum, source)}, source)
 
     def put_headers(self, options: WriteOptions) -> dict[str, str]:
         """Return the headers of a write (Put Blob)."""

@@ -48,6 +48,7 @@ class Container(Blobs):
         key_headers: The headers with the caller's own encryption key.
         default_type: The Content-Type of what is written without one.
         tagging: Whether the account takes tags.
+        checksum: Which checksum to send with what is written, and to ask for of what is read; None for none.
         lists_from: Whether the service is known to begin a listing where it is told to.
         files: The account's interface for files; None where nobody knows it.
     """
@@ -62,11 +63,20 @@ class Container(Blobs):
         key_headers: Mapping[str, str],
         default_type: str | None,
         tagging: bool,
+        checksum: str | None,
         lists_from: bool,
         files: Service | None,
     ) -> None:
         base = f"{above}/{name}"
-        super().__init__(service, base, identity, key_headers=key_headers, default_type=default_type, tagging=tagging)
+        super().__init__(
+            service,
+            base,
+            identity,
+            key_headers=key_headers,
+            default_type=default_type,
+            tagging=tagging,
+            checksum=checksum,
+        )
         self._directories = Directories(self, self.list_target, above, files)
         self._lists_from = lists_from
         self._delegation = DelegationKeys(service, above)
