@@ -95,9 +95,11 @@ class AzureServer:
     account_name: str
     account_key: str = field(repr=False)
 
-    def make_container(self, name: str) -> None:
-        """Create a container."""
-        self.client().create_container(name)
+    def make_container(self, name: str) -> str:
+        """Create a container if it does not exist yet, and return its name."""
+        if not self.client().get_container_client(name).exists():
+            self.client().create_container(name)
+        return name
 
     def client(self) -> Any:
         """Return the vendor's client of the account, without retries."""
@@ -281,11 +283,14 @@ def azurite(*options: str, scheme: str = "http") -> Iterator[AzureServer]:
 class StrictAzureServer(AzureServer):
     """The fake of tests.azure_blob, whose containers have directories."""
 
-    def make_container(self, name: str) -> None:
-        """Create a container."""
+    def make_container(self, name: str) -> str:
+        """Create a container if it does not exist yet, and return its name."""
         from tests.azure_blob.server import StrictServer
 
-        StrictServer.running[self.endpoint].make(name, hierarchical=True)
+        server = StrictServer.running[self.endpoint]
+        if name not in server.containers:
+            server.make(name, hierarchical=True)
+        return name
 
 
 @contextmanager

@@ -12,7 +12,7 @@ pytest.importorskip("fsspec")
 from fsspec.tests import abstract
 
 from objstore.fsspec import FsspecStore
-from tests.servers import S3Server, WebDavServer
+from tests.servers import AzureServer, S3Server, WebDavServer
 
 numbers = count()
 
@@ -24,6 +24,18 @@ def on_server(server: S3Server) -> FsspecStore:
         key=server.access_key_id,
         secret=server.secret_access_key,
         client_kwargs={"endpoint_url": server.endpoint, "region_name": server.region},
+        skip_instance_cache=True,
+    )
+
+
+def on_azure(server: AzureServer) -> FsspecStore:
+    """Return a filesystem on an account, by the options that adlfs takes."""
+    return FsspecStore(
+        "az",
+        account_name=server.account_name,
+        account_key=server.account_key,
+        endpoint=server.endpoint,
+        client_options={"allow_http": True},
         skip_instance_cache=True,
     )
 
@@ -43,9 +55,12 @@ def open_fs(request: pytest.FixtureRequest) -> FsspecStore:
     """Return the filesystem of each store."""
     if request.param in ("memory", "file"):
         return FsspecStore(request.param, skip_instance_cache=True)
-    server: S3Server | WebDavServer = request.getfixturevalue(request.param)
+    server: S3Server | AzureServer | WebDavServer = request.getfixturevalue(request.param)
     if isinstance(server, WebDavServer):
         return on_web_server(server)
+    if isinstance(server, AzureServer):
+        server.make_container("fsspec-suite")
+        return on_azure(server)
     server.make_bucket("fsspec-suite")
     return on_server(server)
 
@@ -53,7 +68,7 @@ def open_fs(request: pytest.FixtureRequest) -> FsspecStore:
 class Fixtures(abstract.AbstractFixtures):
     """Each store in turn, and a folder that no other test uses."""
 
-    @pytest.fixture(scope="class", params=["memory", "file", "ministack", "moto"])
+    @pytest.fixture(scope="class", params=["memory", "file", "ministack", "moto", "azurite"])
     @classmethod
     def fs(cls, request: pytest.FixtureRequest) -> FsspecStore:
         return open_fs(request)
@@ -75,7 +90,7 @@ class Fixtures(abstract.AbstractFixtures):
 class WebFixtures(Fixtures):
     """WebDAV servers too. They keep a folder that has been emptied, which the suites for writing take to be gone."""
 
-    @pytest.fixture(scope="class", params=["memory", "file", "webdav", "wsgidav", "ministack", "moto"])
+    @pytest.fixture(scope="class", params=["memory", "file", "webdav", "wsgidav", "ministack", "moto", "azurite"])
     @classmethod
     def fs(cls, request: pytest.FixtureRequest) -> FsspecStore:
         return open_fs(request)

@@ -11,8 +11,9 @@ from typing import Literal
 
 import pytest
 
-from objstore.store import LocalStore, MemoryStore, S3Store, Store
-from tests.servers import S3Server
+from objstore.store import AzureStore, LocalStore, MemoryStore, S3Store, Store
+from tests.conformance.conftest import open_container
+from tests.servers import AzureServer, S3Server
 
 SERVERS = ("ministack", "moto")
 """Servers that obey conditions and keep an object beside those below it, which zarr's tests take for granted."""
@@ -43,6 +44,11 @@ def new_bucket(server: S3Server) -> S3Store:
     )
 
 
+def new_container(server: AzureServer) -> AzureStore:
+    """Return a store below a prefix of a new container."""
+    return open_container(server, prefix="below")
+
+
 @pytest.fixture(scope="session", params=SERVERS)
 def s3_server(request: pytest.FixtureRequest) -> S3Server:
     """Each server that will do in turn."""
@@ -50,8 +56,10 @@ def s3_server(request: pytest.FixtureRequest) -> S3Server:
     return server
 
 
-@pytest.fixture(scope="session", params=["memory", "local", *SERVERS])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> S3Server | Path | None:
+@pytest.fixture(scope="session", params=["memory", "local", *SERVERS, "azurite"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> S3Server | AzureServer | Path | None:
     """Each server that will do in turn; a directory for local files, None for the memory."""
     if request.param == "local":
         return tmp_path_factory.mktemp("zarr")
@@ -65,8 +73,16 @@ def bucket(s3_server: S3Server) -> S3Store:
 
 
 @pytest.fixture
-def place(server: S3Server | Path | None) -> Store:
+def place(server: S3Server | AzureServer | Path | None) -> Store:
     """An empty store, in memory, on local files and on each server."""
     if isinstance(server, Path):
         return LocalStore(server / f"zarr-{next(numbers):04}", mkdir=True)
+    if isinstance(server, AzureServer):
+        return new_container(server)
     return MemoryStore() if server is None else new_bucket(server)
+
+
+@pytest.fixture
+def container(azurite: AzureServer) -> AzureStore:
+    """An empty container."""
+    return new_container(azurite)
