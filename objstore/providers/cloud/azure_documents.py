@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import Bytes, Listing
 from objstore.exceptions import CorruptResponseError
-from objstore.http.client import parse_http_date
 from objstore.http.xml import Element, parse
-from objstore.interface.values import EPOCH, ListQuery, Page
+from objstore.interface.values import ListQuery, Page
 
 if TYPE_CHECKING:
     from objstore._core import Reply
-    from objstore.types import ObjectMeta
 
 _BOUNDARY = re.compile(r'boundary="?([^";]+)"?')
 _PART = re.compile(rb"\r\n\r\nHTTP/1\.1 (\d{3})[^\r\n]*\r\n(.*)", re.DOTALL)
@@ -30,16 +28,21 @@ def read_page(body: Bytes, query: ListQuery) -> tuple[Page, bool]:
     Returns:
         The page, and whether there were directories.
     """
-    root = parse(bytes(body), "EnumerationResults")
-    blobs = [child for blobs in root.find_all("Blobs") for child in blobs.children]
-    named = [blob for blob in blobs if blob.tag == "Blob"]
-    metas = [_meta(blob) for blob in named if not _is_directory(blob)]
-    prefixes = [blob.find_text("Name") for blob in blobs if blob.tag == "BlobPrefix"]
-    marker = root.find_text("NextMarker")
-    if marker and marker == query.token:
+    try:
+        listing = Listing(body, blobs=True)
+    except ValueError as reason:
+        raise CorruptResponseError(
+            f"Expected a listing of {query.prefix!r}, got {bytes(body[:80])!r}: {reason}", path=query.prefix
+        ) from None
+    if listing.token and listing.token == query.token:
         raise CorruptResponseError(f"The listing of {query.prefix!r} does not go on: the same marker came twice")
-    rows = [meta for meta in metas if meta["path"] > query.offset]
-    return Page(Listing.of(rows), prefixes, marker), len(metas) < len(named)
+    other = listing.outside(query.prefix)
+    if other is not None:  # to read, or to delete, what is listed would be to touch what nobody named
+        raise CorruptResponseError(f"The listing of {query.prefix!r} has {other!r} in it", path=query.prefix)
+    rows = listing
+    if query.offset:
+        rows = listing.pick(index for index, key in enumerate(listing.keys()) if key > query.offset)
+    return Page(rows, listing.common_prefixes, listing.token), bool(listing.directories)
 
 
 def read_directories(body: Bytes) -> tuple[list[str], str]:
@@ -47,26 +50,6 @@ def read_directories(body: Bytes) -> tuple[list[str], str]:
     root = parse(bytes(body), "EnumerationResults")
     blobs = [blob for blobs in root.find_all("Blobs") for blob in blobs.find_all("Blob")]
     return [blob.find_text("Name") for blob in blobs if _is_directory(blob)], root.find_text("NextMarker")
-
-
-def _meta(blob: Element) -> ObjectMeta:
-    """Return what a listing tells of an object."""
-    told = {child.tag: child.text for properties in blob.find_all("Properties") for child in properties.children}
-    name, size = blob.find_text("Name"), told.get("Content-Length", "")
-    if not (name and size.isdecimal()):
-        raise CorruptResponseError(f"The listing has an object {name!r} of the size {size!r}")
-    return {
-        "path": name,
-        "last_modified": parse_http_date(told.get("Last-Modified", "")) or EPOCH,
-        "size": int(size),
-        "e_tag": quoted(told.get("Etag")),
-        "version": blob.find_text("VersionId") or None,
-    }
-
-
-def quoted(tag: str | None) -> str | None:
-    """Return an ETag as headers have it: listings leave its quotes out."""
-    return f'"{tag}"' if tag and not tag.endswith('"') else tag or None
 
 
 def _is_directory(blob: Element) -> bool:
