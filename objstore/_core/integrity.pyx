@@ -149,7 +149,7 @@ cdef const char* read_integrity(Slot* slot, const Text* name, const Text* value)
 
 
 cdef bint is_told_of_all(Slot* slot, Item* item) noexcept nogil:
-    """Tell whether the checksum is one of the bytes that the reply has: which are the whole object, but for one of a body.
+    """Tell whether the checksum is one of the bytes that the reply has: the whole object, if it is not of the body.
 
     Asked for a range that is all of an object in parts, Amazon tells the checksum of the checksums of its parts, and
     the type alone says so.

@@ -1,4 +1,5 @@
-# Listing: a page of ListObjectsV2 (S3's, and GCS's in its dialect) or of List Blobs, as rows that are no Python objects until asked for.
+# Listing: a page of ListObjectsV2 (S3's, and GCS's in its dialect) or of List Blobs, as rows that are no Python objects
+# until asked for.
 from cpython.datetime cimport timedelta_new
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 
