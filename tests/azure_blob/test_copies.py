@@ -68,6 +68,16 @@ def test_another_container_by_another_credential(
     assert missing.path == "missing"
 
 
+@pytest.mark.parametrize("key", ["ü/%20", "a+b&c=d", "q?#[]@!$'()*,;:"])
+@pytest.mark.parametrize("credential", [SAS, TOKEN], ids=["signature", "token"])
+def test_odd_names_are_encoded_once(
+    source: AzureStore, target: Container, proxy: Proxy, key: str, credential: dict[str, Any]
+) -> None:
+    source.put(key, BODY, **BESIDE)
+    through(proxy, "from", **credential).copy(key, "b", to_store=through(proxy, "to"))
+    check_copied(target)
+
+
 def test_what_the_service_cannot_read_is_carried(
     strict: StrictServer, source: AzureStore, target: Container, proxy: Proxy
 ) -> None:

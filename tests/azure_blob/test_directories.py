@@ -137,6 +137,14 @@ def test_what_cannot_be_deleted_keeps_its_directory(store: AzureStore, container
     assert keys(store) == ["d/b"]
 
 
+def test_who_may_not_read_deletes_all_the_same(strict: StrictServer, flat: Container, proxy: Proxy) -> None:
+    store = through(proxy)
+    store.put("d/a", BODY)
+    strict.faults.append(Fault("HEAD /c/d?", Answer(403, b"", {"x-ms-error-code": "AuthorizationPermissionMismatch"})))
+    assert store.delete_prefix("d") == 1
+    assert not flat.blobs
+
+
 # --- renamed
 
 

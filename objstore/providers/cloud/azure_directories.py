@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, encode_path
-from objstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from objstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PermissionDeniedError
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, ListQuery, WriteOptions
@@ -144,9 +144,9 @@ class Directories:
         """Return whether a key names a file or a directory; nothing, where the account has no such things."""
         try:
             reply = yield from self._blobs.read_one("HEAD", key, WHOLE, ANY)
-        except NotFoundError:
-            if missing_ok:
-                return ""
+        except (NotFoundError, PermissionDeniedError) as error:
+            if missing_ok and not (self.seen and isinstance(error, PermissionDeniedError)):
+                return ""  # who may delete and not read has found no directory
             raise
         kind = reply.headers.get("x-ms-resource-type", "")
         self._hierarchical = bool(kind)
