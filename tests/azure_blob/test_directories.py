@@ -198,6 +198,18 @@ def test_a_renaming_whose_answer_was_lost(strict: StrictServer, container: Conta
     assert keys(store) == ["b"]
 
 
+def test_where_files_cannot_be_reached_blobs_do(strict: StrictServer, container: Container, proxy: Proxy) -> None:
+    """A private network that has the interface for blobs alone: the firewall refuses the other one."""
+    store = through(proxy)
+    store.put_many([("a", BODY), ("d/e/a", BODY)])
+    strict.faults.append(Fault("PUT /c/b?", Answer(403, b"", {"x-ms-error-code": "AuthorizationFailure"})))
+    store.rename("a", "b")
+    assert keys(store) == ["b", "d/e/a"]
+    assert isinstance(failure(store.rename, "d", "f"), NotFoundError)
+    store.delete_prefix("d")
+    assert sorted(container.blobs) == ["b"]
+
+
 def test_an_account_without_directories_copies(strict: StrictServer, flat: Container, proxy: Proxy) -> None:
     store = through(proxy)
     store.put("d/a", BODY)

@@ -36,17 +36,19 @@ TABLE = Table("AzureStore", ("azure_storage_", "azure_"), AZURE_OPTIONS)
 PATIENCE = 20
 """How many times as long as for other replies it is waited for those to requests that are much work."""
 
-_DFS = re.compile(
-    r"^(https?://[^/]+)\.dfs\.((?:core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)|fabric\.microsoft\.com|storage\.azure\.net)(?::\d+)?)$"
+_DOMAIN = (
+    r"(?:core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)|fabric\.microsoft\.com|storage\.azure\.net)"
+    r"(?::\d+)?$"
 )
+_DFS = re.compile(rf"^(https?://[^/]+)\.dfs\.(?={_DOMAIN})")
 """Hosts of the interface for files: the one for blobs is beside it."""
 
-_BLOB = re.compile(
-    r"^(https://[^/.]+(?:\.z\w\w)?)\.blob\.(?=(?:core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)|fabric\.microsoft\.com|storage\.azure\.net)(?::\d+)?$)"
-)
-"""Hosts of the interface for blobs that have one for files beside them."""
+_BLOB = re.compile(rf"^(https?://[^/]+)\.blob\.(?={_DOMAIN})")
+"""Hosts of the interface for blobs: the one for files is beside it."""
 
-_ACCOUNT_HOST = re.compile(r"[^.]+\.blob\.core\.(windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)")
+_ACCOUNT_HOST = re.compile(
+    r"[^.]+\.(blob\.core\.(windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)|z\d\d\.blob\.storage\.azure\.net)"
+)
 """Hosts that are known to begin a listing where they are told to; OneLake has answered with nothing."""
 
 EMULATOR_ACCOUNT = "devstoreaccount1"
@@ -113,7 +115,7 @@ def _address(values: Any, account: str) -> tuple[str, str]:
     """Return the origin, and the path of the account below it."""
     if values["endpoint"]:
         origin, above = split_endpoint(values["endpoint"], values["allow_http"] or values["use_emulator"])
-        return _DFS.sub(r"\1.blob.\2", origin), above
+        return _DFS.sub(r"\1.blob.", origin), above
     if values["use_emulator"]:
         origin, base = split_endpoint(values["emulator_url"], True)
         return origin, f"{base}/{account}"

@@ -12,7 +12,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, encode_path
-from objstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PermissionDeniedError
+from objstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    ConnectionFailedError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, ListQuery, WriteOptions
@@ -22,7 +28,7 @@ from objstore.settings.paths import outermost
 from objstore.signing.sigv4 import canonical_query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from objstore._core import Reply
     from objstore.http.service import Service
@@ -67,13 +73,32 @@ class Directories:
             return False
         options = WriteOptions(mode="overwrite" if overwrite else "create")
         try:
+            yield from self._rename_below(source, target, options)
+        except BaseError as error:
+            if not self._is_out_of_reach(error):
+                raise
+            return False
+        return True
+
+    def _is_out_of_reach(self, error: BaseError) -> bool:
+        """Tell whether the interface for files is one that this machine cannot reach, and remember it.
+
+        Private networks may have that for blobs alone.
+        """
+        unreached = isinstance(error, ConnectionFailedError) or error.code == "AuthorizationFailure"
+        if unreached and not error.maybe_applied:
+            self._files = None
+        return self._files is None
+
+    def _rename_below(self, source: str, target: str, options: WriteOptions) -> Plan[None]:
+        """Rename, and make the directory of the new name first where it is missing."""
+        try:
             yield from self._rename(source, target, options)
         except NotFoundError as error:
             if error.code != NO_DIRECTORY:
                 raise
             yield from self._make(target.rstrip("/").rpartition("/")[0])
             yield from self._rename(source, target, options)
-        return True
 
     def _is_hierarchical(self, key: str) -> Plan[bool]:
         """Tell whether the account has directories, of which what is known about anything in it tells."""
@@ -111,10 +136,19 @@ class Directories:
         found = yield from self._below(prefix)
         if prefix.endswith("/") and (yield from self._kind(prefix[:-1], missing_ok=True)) == "directory":
             found.append(prefix[:-1])
-        if self._files is None or not self._hierarchical:
-            yield from self._remove_singly(found)
-            return
-        for key in outermost(found):
+        if self._files is not None and self._hierarchical:
+            try:
+                yield from self._remove_whole(outermost(found))
+            except BaseError as error:
+                if not self._is_out_of_reach(error):
+                    raise
+            else:
+                return
+        yield from self._remove_singly(found)
+
+    def _remove_whole(self, keys: Sequence[str]) -> Plan[None]:
+        """Delete directories by the interface for files, with all that is in them."""
+        for key in keys:
             yield from self._repeat("DELETE", key, {}, {"recursive": "true"}, missing_ok=True)
 
     def _remove_singly(self, keys: list[str]) -> Plan[None]:
