@@ -28,6 +28,7 @@ _FULL_DIRECTORY = Row(GenericError, "it is a directory with something in it")
 
 DIALECT = Dialect(
     store="AzureStore",
+    container="container",
     metadata="x-ms-meta-",
     version_header="x-ms-version-id",
     version_query="versionid",
