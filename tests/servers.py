@@ -95,6 +95,12 @@ class AzureServer:
     account_name: str
     account_key: str = field(repr=False)
 
+    def make_container(self, name: str) -> str:
+        """Create a container if it does not exist yet, and return its name."""
+        if not self.client().get_container_client(name).exists():
+            self.client().create_container(name)
+        return name
+
     def client(self) -> Any:
         """Return the vendor's client of the account, without retries."""
         from azure.storage.blob import BlobServiceClient
@@ -272,6 +278,29 @@ def azurite(*options: str, scheme: str = "http") -> Iterator[AzureServer]:
     with running([*command, *options], port):
         account = "devstoreaccount1"
         yield AzureServer("azurite", f"{scheme}://127.0.0.1:{port}/{account}", account, AZURE_KEY)
+
+
+class StrictAzureServer(AzureServer):
+    """The fake of tests.azure_blob, whose containers have directories."""
+
+    def make_container(self, name: str) -> str:
+        """Create a container if it does not exist yet, and return its name."""
+        from tests.azure_blob.server import StrictServer
+
+        server = StrictServer.running[self.endpoint]
+        if name not in server.containers:
+            server.make(name, hierarchical=True)
+        return name
+
+
+@contextmanager
+def strict_azure() -> Iterator[AzureServer]:
+    """The fake of tests.azure_blob, in this process: an account with directories, which Azurite has not."""
+    required("azure.storage.blob", "azure-storage-blob")
+    from tests.azure_blob.server import strict_server
+
+    with strict_server() as server:
+        yield StrictAzureServer(server.name, server.endpoint, server.account_name, server.account_key)
 
 
 def go_program(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -25,18 +25,22 @@ from pyarrow.tests.test_fs import (  # noqa: F401
 
 from objstore.arrow import ArrowFileSystemHandler
 from objstore.store import GCSStore, LocalStore, MemoryStore, S3Store, Store
-from tests.conformance.conftest import open_folder
-from tests.servers import GoogleServer, S3Server, WebDavServer
+from tests.conformance.conftest import open_container, open_folder
+from tests.servers import AzureServer, GoogleServer, S3Server, WebDavServer
+
+Server: TypeAlias = S3Server | AzureServer | GoogleServer | WebDavServer | Path | None
 
 numbers = count()
 
 
-def new_store(server: S3Server | GoogleServer | WebDavServer | Path | None) -> Store:
+def new_store(server: Server) -> Store:
     """Return an empty store on a server, in a folder, or in memory."""
     if server is None:
         return MemoryStore()
     if isinstance(server, WebDavServer):
         return open_folder(server)
+    if isinstance(server, AzureServer):
+        return open_container(server)
     if isinstance(server, Path):
         return LocalStore(server / f"arrow-{next(numbers):04}", mkdir=True)
     if isinstance(server, GoogleServer):
@@ -58,20 +62,19 @@ SERVERS = [
     "strictgcs",
     "ministack",
     "moto",
+    "azurite",
 ]  # rclone's S3 refuses keys that end with a slash, which keep empty directories
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> S3Server | WebDavServer | Path | None:
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Server:
     if request.param == "memory":
         return None
     return tmp_path_factory.mktemp("arrow") if request.param == "local" else request.getfixturevalue(request.param)
 
 
 @pytest.fixture
-def store(server: S3Server | WebDavServer | Path | None) -> Store:
+def store(server: Server) -> Store:
     return new_store(server)
 
 

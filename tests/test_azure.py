@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
+import ssl
+import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,13 +23,17 @@ from objstore.exceptions import (
     GenericError,
     InvalidPathError,
     NotFoundError,
+    NotSupportedError,
     PermissionDeniedError,
+    UnauthenticatedError,
 )
 from objstore.store import AzureStore
 from tests.azure_fake import Asked, Fake, Reply, fake_azure
-from tests.conformance.conftest import open_container
+from tests.conformance.conftest import numbers, open_container
+from tests.conftest import started
 from tests.servers import AzureServer
-from tests.tls_proxy import standing_in
+from tests.servers import azurite as azurite_with
+from tests.tls_proxy import standing_in, write_certificate
 
 HOUR = timedelta(hours=1)
 ODD = ["a b", "ü/日本", "per%cent%20", "a+b&c=d", "q?#[]@!$'()*,;:", "dot.", "x" * 300, "e\u0301"]
@@ -133,6 +141,110 @@ def test_a_key_that_would_be_another(store: AzureStore) -> None:
     for operation in operations:
         with pytest.raises(InvalidPathError, match="backslash"):
             operation("a\\b")
+
+
+# --- signed URLs, and what else says who we are
+
+
+def token(life: timedelta) -> str:
+    """Return a token as Azurite takes them: it looks at what one says, and not at its signature."""
+    now = datetime.now(UTC)
+    said = {
+        "aud": "https://storage.azure.com",
+        "iss": "https://sts.windows.net/00000000-0000-0000-0000-000000000001/",
+        "oid": "00000000-0000-0000-0000-000000000002",
+        "tid": "00000000-0000-0000-0000-000000000001",
+        "iat": int((now - HOUR).timestamp()),
+        "nbf": int((now - HOUR).timestamp()),
+        "exp": int((now + life).timestamp()),
+        "ver": "1.0",
+    }
+    parts = [json.dumps(part).encode() for part in ({"alg": "RS256", "typ": "JWT"}, said)]
+    return ".".join([*(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts), "c2ln"])
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_certificate(["127.0.0.1", "localhost"], tmp_path_factory.mktemp("azurite"))
+
+
+@pytest.fixture(scope="module")
+def secure_azurite(certificate: Path) -> Iterator[AzureServer]:
+    """Azurite over TLS, which takes tokens."""
+    yield from started(
+        azurite_with("--cert", str(certificate), "--key", str(certificate), "--oauth", "basic", scheme="https")
+    )
+
+
+def by_token(server: AzureServer, certificate: Path) -> AzureStore:
+    container = f"tokens-{next(numbers)}"
+    http = {"root_certificate": certificate.read_bytes()}
+    named = {"account_name": server.account_name, "endpoint": server.endpoint.replace("127.0.0.1", "localhost")}
+    creator = AzureStore(container, token=token(HOUR), client_options=http, **named)
+    signed = {"Authorization": f"Bearer {token(HOUR)}", "x-ms-version": "2023-11-03", "Content-Length": "0"}
+    url = f"{named['endpoint']}/{container}?restype=container"
+    context = ssl.create_default_context(cafile=str(certificate))
+    urllib.request.urlopen(urllib.request.Request(url, b"", signed, method="PUT"), context=context).close()
+    return creator
+
+
+@pytest.mark.parametrize("key", ["a", "a b/ü+%?#&=.txt"])
+def test_a_token_signs_urls(secure_azurite: AzureServer, certificate: Path, key: str) -> None:
+    store = by_token(secure_azurite, certificate)
+    context = ssl.create_default_context(cafile=str(certificate))
+    store.put_many([(key, b"body"), ("other", b"")])
+    headers = {"Content-Type": "text/x-b", "Content-Disposition": 'attachment; filename="a b"'}
+    url = store.sign("GET", key, HOUR, response_headers=headers)
+    with urllib.request.urlopen(url, context=context) as answer:
+        assert (answer.read(), answer.headers["Content-Type"]) == (b"body", "text/x-b")
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="a b"'
+    put = urllib.request.Request(store.sign("PUT", key, HOUR), b"new", {"x-ms-blob-type": "BlockBlob"}, method="PUT")
+    urllib.request.urlopen(put, context=context).close()
+    assert store.get_many([key]) == [b"new"]
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(store.sign("PUT", key, HOUR), context=context)
+    assert refused.value.code == 403
+    refused.value.close()
+    store.delete([key, "other"])
+    assert store.list().collect() == []
+
+
+def test_a_token_that_has_ended_is_told(secure_azurite: AzureServer, certificate: Path) -> None:
+    store = by_token(secure_azurite, certificate)
+    ended = AzureStore(
+        config={**store.config, "token": token(-timedelta(minutes=30))},
+        client_options={"root_certificate": certificate.read_bytes()},
+    )
+    with pytest.raises((PermissionDeniedError, UnauthenticatedError)):
+        ended.get("a")
+
+
+def test_a_signature_of_an_account_is_a_credential(azurite: AzureServer, store: AzureStore) -> None:
+    from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
+
+    name = store.config["container_name"]
+    sas = generate_account_sas(
+        azurite.account_name,
+        azurite.account_key,
+        ResourceTypes(container=True, object=True),
+        AccountSasPermissions(read=True, write=True, delete=True, list=True, create=True, tag=True),
+        datetime.now(UTC) + HOUR,
+    )
+    shared = AzureStore(
+        name,
+        account_name=azurite.account_name,
+        endpoint=azurite.endpoint,
+        sas_key=sas,
+        client_options={"allow_http": True},
+    )
+    shared.put("a b", bytes(1 << 20), use_multipart=True, chunk_size=1 << 19, tags={"t": "1"})
+    shared.copy("a b", "c=d")
+    assert [meta["size"] for meta in shared.list().collect()] == [1 << 20] * 2
+    for key in ("a b", "c=d", "missing"):  # one by one: Azurite fails at batches by such a signature, the vendor's too
+        shared.delete(key)
+    assert shared.list().collect() == []
+    with pytest.raises(NotSupportedError, match="account_key"):
+        shared.sign("GET", "a", HOUR)
 
 
 # --- what Azurite does not do

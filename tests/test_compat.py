@@ -20,7 +20,7 @@ from objstore import exceptions
 from objstore.compat import object_store as ours
 from objstore.compat.object_store import ClientOptions, ListResult, ObjectMeta, ObjectStore, Path, _as_bytes, _as_path
 from objstore.store import MemoryStore, S3Store
-from tests.servers import GoogleServer, S3Server
+from tests.servers import AzureServer, GoogleServer, S3Server
 
 OPERATIONS = [
     "copy",
@@ -335,6 +335,26 @@ def test_on_googles_server(strictgcs: GoogleServer) -> None:
     with pytest.raises(exceptions.AlreadyExistsError):
         store.copy_if_not_exists("b.json", "b.json")
     assert store.get_range("b.json", 1, 1) == b"}"
+
+
+def test_on_azure(azurite: AzureServer) -> None:
+    container = azurite.make_container("compat")
+    options = {
+        "azure_storage_account_name": azurite.account_name,
+        "azure_storage_account_key": azurite.account_key,
+        "azure_storage_endpoint": azurite.endpoint,
+    }
+    client_options = ClientOptions(allow_http=True, content_type_map={"json": "application/json"})
+    store = ObjectStore(f"az://{container}/below", options, client_options)
+    store.put("a.json", b"{}")
+    assert [(str(meta.location), meta.size) for meta in store.list()] == [("a.json", 2)]
+    told = azurite.client().get_blob_client(container, "below/a.json").get_blob_properties()
+    assert told.content_settings.content_type == "application/json"
+    assert store.head("a.json").last_modified == int(told.last_modified.timestamp())
+    store.copy("a.json", "b.json")
+    store.rename("b.json", "c.json")
+    store.delete("a.json")
+    assert store.get("c.json") == b"{}"
 
 
 def test_the_example_with_pyarrow(tmp_path: LocalPath, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from objstore.exceptions import CorruptResponseError
-from objstore.interface.values import ANY
+from objstore.interface.values import ANY, WHOLE
 from objstore.store import S3Store
 from tests.faults.client import FaultServer
 from tests.faults.content import content
@@ -118,7 +118,7 @@ def test_errors_of_many_are_in_their_places(fault_server: FaultServer) -> None:
 def asked(store: S3Store) -> dict[str, dict[str, str]]:
     """Return the headers that go with a GET and a HEAD of an object, by method."""
     provider: Any = store.provider
-    return {method: dict(provider._reading(method, ANY)[0].headers) for method in ("GET", "HEAD")}
+    return {method: dict(provider._reading(method, ANY, [WHOLE])[0].headers) for method in ("GET", "HEAD")}
 
 
 @pytest.mark.parametrize(

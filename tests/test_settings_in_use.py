@@ -34,7 +34,7 @@ SAMPLES: dict[str, object] = {
     "api_version": "2025-01-05",
     "authority_host": "https://login.example",
     "account_key": PLANTED,
-    "checksum_algorithm": "sha256",
+    "checksum_algorithm": "crc64nvme",
     "conditional_put": "disabled",
     "copy_if_not_exists": "multipart",
     "connection_string": "AccountName=account;AccountKey=cGxhbnRlZA==",

@@ -132,6 +132,12 @@ URLS: list[tuple[str, str, dict[str, str], str]] = [
         "",
     ),
     (
+        "https://a.z12.dfs.storage.azure.net/c/p",
+        "azure",
+        {"container_name": "c", "account_name": "a", "endpoint": "https://a.z12.dfs.storage.azure.net"},
+        "p",
+    ),
+    (
         "abfss://My%20space@onelake.dfs.fabric.microsoft.com/x.lakehouse/Files",
         "azure",
         {"container_name": "My space", "account_name": "onelake", **FABRIC},

@@ -75,6 +75,7 @@ class Directories:
         for page in self._store.list(directory, chunk_size=PAGE):
             self._delete([meta["path"] for meta in page])
             found = True
+        run(self._store.provider.remove_directories(self._store.full_prefix(directory, by="string")))
         return found
 
     def _delete(self, paths: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ cdef class Batch:
     :param origin: scheme, host and port, ``https://host:443``.
     :param method: the HTTP method, upper case.
     :param settings: how to connect.
-    :param headers: header lines that every request sends.
+    :param headers: header lines that every request sends which has none of its own.
     :param signer: signs every request, unless an item brings its own.
     :param keep_head: keep the header lines of successful replies (those of others are always kept).
     :param each: have news of every finished item, not only of failures and of the end.
@@ -110,7 +110,7 @@ cdef class Batch:
 
         :param target: path and query, percent-encoded.
         :param start, end: the range wanted, half-open; only `start`: to the object's end; only `end`: its last bytes.
-        :param headers: header lines of this request alone.
+        :param headers: header lines of this request, in place of the batch's.
         :param body: what to send: a Buffer, or (file descriptor, offset, length). None sends no body at all.
         :param out: a writable Buffer to receive the body at `out_start`, at most `out_length` bytes.
         """
@@ -196,12 +196,9 @@ cdef class Batch:
         return 0
 
     cdef int _set_headers(self, Item* item, headers) except -1:
-        cdef curl.slist* node = header_list(headers)
+        cdef curl.slist* lines = header_list(headers)
         free(item.headers)
-        item.headers = node
-        while node.next != NULL:
-            node = node.next
-        node.next = self.c.headers
+        item.headers = lines
         return 0
 
     cdef int _set_body(self, Item* item, body) except -1:

@@ -3,11 +3,14 @@
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 # https://docs.cloud.google.com/storage/docs/xml-api/reference-headers#xgooghash
 #
+# https://learn.microsoft.com/rest/api/storageservices/get-blob (x-ms-content-crc64, of the range that is asked for)
+#
 # What is no checksum of the bytes that come is ignored: one of the checksums of parts, of a part alone, or of what the
 # service has decompressed. What is one, and damaged, is refused.
 
 cdef enum:
     DAMAGED = 1000              # beside the CURLcodes: the body does not have the checksum that was told
+    DIRECTORY = 1001            # what was asked for is none of the service's objects, but a directory
     SUMMED_AT_ONCE = 256 << 10  # bytes that come are summed while a cache has them
 
 cdef struct Told:               # what a head tells about the checksum of an object
@@ -15,6 +18,8 @@ cdef struct Told:               # what a head tells about the checksum of an obj
     bint full                   # it is of the object, not of the checksums of its parts
     bint composite
     bint is_stored              # it is of what is stored, which may be compressed
+    bint of_body                # it is of the bytes that come with the reply, be they the object or a range of it
+    bint directory              # what is told of is a directory
     bint coded                  # what comes is compressed
     bint stored_coded           # what is stored is
 
@@ -97,6 +102,30 @@ cdef const char* read_goog_hash(Slot* slot, const Text* value) noexcept nogil:
     return wrong
 
 
+cdef uint64_t turned_round(uint64_t value) noexcept nogil:
+    """Return a number whose bytes are in the other order."""
+    cdef uint64_t turned = 0
+    cdef int i
+    for i in range(8):
+        turned = turned << 8 | (value >> (8 * i) & 0xff)
+    return turned
+
+
+cdef const char* read_azure(Slot* slot, const Text* name, const Text* value) noexcept nogil:
+    """Note what Azure tells: the checksum of the body, its lowest byte first, and whether it is one of a directory."""
+    cdef Told* told = &slot.told
+    cdef const char* wrong = NULL
+    if says(name, b"x-ms-content-crc64", 18):
+        told.of_body = told.check.crc == NULL
+        wrong = take_sum(slot, &checksums[CRC64NVME], value)
+        told.check.value = turned_round(told.check.value) if told.of_body else told.check.value
+    elif says(name, b"x-ms-resource-type", 18):
+        told.directory |= says(value, b"directory", 9)
+    elif says(name, b"x-ms-meta-hdi_isfolder", 22):
+        told.directory |= says(value, b"true", 4)
+    return wrong
+
+
 cdef const char* read_integrity(Slot* slot, const Text* name, const Text* value) noexcept nogil:
     """Note what a field tells about the checksum of the object."""
     cdef Told* told = &slot.told
@@ -111,6 +140,8 @@ cdef const char* read_integrity(Slot* slot, const Text* name, const Text* value)
         told.stored_coded = not says(value, b"identity", 8)
     elif says(name, b"content-encoding", 16):
         told.coded = not says(value, b"identity", 8)
+    elif name.length > 5 and strncasecmp(name.data, b"x-ms-", 5) == 0:
+        return read_azure(slot, name, value)
     return NULL
 
 
@@ -118,12 +149,14 @@ cdef const char* read_integrity(Slot* slot, const Text* name, const Text* value)
 
 
 cdef bint is_told_of_object(Slot* slot, Item* item) noexcept nogil:
-    """Tell whether the checksum is one of the bytes of the whole object.
+    """Tell whether the checksum is one of the bytes that the reply has: the whole object, if it is not of the body.
 
     Asked for a range that is all of an object in parts, Amazon tells the checksum of the checksums of its parts, and
     the type alone says so.
     """
     cdef Told* told = &slot.told
+    if told.of_body:
+        return item.batch.is_get and (item.status == 206 or (item.status == 200 and item.start < 0 and item.end < 0))
     if told.is_stored:
         if told.stored_coded and not told.coded:
             return False
@@ -137,8 +170,10 @@ cdef void begin_check(Slot* slot, Item* item) noexcept nogil:
     item.summed = 0
     item.sum = 0
     item.check.crc = NULL
-    if slot.told.check.crc != NULL and is_told_of_object(slot, item) and (says_whole(item) or goes_on(slot, item)):
+    cdef bint whole = slot.told.of_body or says_whole(item) or goes_on(slot, item)
+    if slot.told.check.crc != NULL and whole and is_told_of_object(slot, item):
         item.check = slot.told.check
+        item.summed = item.resumed if slot.told.of_body else 0
 
 
 # --- the sum of what came
@@ -156,7 +191,9 @@ cdef inline void sum_arrived(Item* item) noexcept nogil:
 
 
 cdef bint came_whole(Slot* slot, Item* item) noexcept nogil:
-    """Tell whether what came is the whole object, from its first byte to its last."""
+    """Tell whether what came is all that the checksum is of: the whole object, from its first byte to its last."""
+    if slot.told.of_body:
+        return slot.framing != BY_CLOSE and not slot.cut
     if item.range_start >= 0:
         return item.range_end == item.total and item.received == item.total
     return item.start <= 0 and (not slot.cut or item.received == item.content_length)

@@ -53,7 +53,7 @@ cdef struct Item:
 
     Text target             # path and query, percent-encoded
     Hop* hop                # where redirects have led, NULL for nowhere
-    curl.slist* headers     # own header lines, then the batch's
+    curl.slist* headers     # own header lines, in place of the batch's
     SignerC* signer         # own, or NULL for the batch's
     int64_t start           # range: [start, end); start only: to the end of the object; end only: the last `end` bytes
     int64_t end

@@ -1,4 +1,5 @@
-# Listing: a page of ListObjectsV2 (S3's, and GCS's in its dialect), as rows that are no Python objects until asked for.
+# Listing: a page of ListObjectsV2 (S3's, and GCS's in its dialect) or of List Blobs, as rows that are no Python objects
+# until asked for.
 from cpython.datetime cimport timedelta_new
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 
@@ -30,6 +31,7 @@ cdef struct Page:
     Span* prefixes
     Py_ssize_t prefix_count, prefix_capacity
     Span truncated, token, encoding
+    Py_ssize_t directories      # that were among the objects
 
 
 cdef void* room(void** array, Py_ssize_t count, Py_ssize_t* capacity, size_t each) noexcept nogil:
@@ -155,22 +157,28 @@ cdef const char* read_item(Page* page) noexcept nogil:
     return s.fault
 
 
-cdef const char* read_page(Page* page) noexcept nogil:
+ctypedef const char* (*ReadItem)(Page* page) noexcept nogil
+
+
+cdef const char* read_page(Page* page, const char* root, ReadItem read) noexcept nogil:
     """Read the document; return what is wrong with it, or NULL."""
     cdef Scanner* s = &page.scanner
     cdef const char* fault = NULL
     cdef int tag = next_tag(s)
-    if tag == OPENED and not is_text(s.name, b"ListBucketResult"):
+    if tag == OPENED and not is_text(s.name, root):
         return b"it has another root element"
     if tag == OPENED:
         tag = next_tag(s)
     while fault == NULL and tag == OPENED:
-        fault = read_item(page)
+        fault = read(page)
         if fault == NULL:
             tag = next_tag(s)
     if fault == NULL and tag == CLOSED:
         tag = next_tag(s)
     return fault if fault != NULL else s.fault
+
+
+include "blobs.pyx"
 
 
 cdef const char* finish_page(Page* page) noexcept nogil:
@@ -187,20 +195,21 @@ cdef const char* finish_page(Page* page) noexcept nogil:
         return b"it is truncated and has no NextContinuationToken"
     if page.encoding.data != NULL and is_text(page.encoding, b"url"):
         for i in range(page.count):
-            sound &= url_decode(&page.scanner, &page.rows[i].texts[KEY])
+            sound &= url_decode(&page.scanner, &page.rows[i].texts[KEY], c" ")
         for i in range(page.prefix_count):
-            sound &= url_decode(&page.scanner, &page.prefixes[i])
+            sound &= url_decode(&page.scanner, &page.prefixes[i], c" ")
     if not sound:
         return b"a key is not UTF-8"
     return NULL
 
 
-cdef const char* scan(Page* page, const char* data, Py_ssize_t length) noexcept nogil:
+cdef const char* scan(Page* page, const char* data, Py_ssize_t length, bint blobs) noexcept nogil:
     """Read a document into a page; return what is wrong with it, or NULL."""
     cdef const char* fault = begin_scan(&page.scanner, data, length)
     if fault == NULL:
-        fault = read_page(page)
-    if fault == NULL:
+        fault = read_page(page, b"EnumerationResults", read_blobs) if blobs else read_page(
+            page, b"ListBucketResult", read_item)
+    if fault == NULL and not blobs:
         fault = finish_page(page)
     return fault
 
@@ -252,13 +261,14 @@ cdef class Listing:
     """One page of a listing: its objects, as rows that become dicts or Arrow columns when asked for.
 
     :param data: the body of a ListObjectsV2 reply.
+    :param blobs: it is one of List Blobs instead.
     :raises ValueError: it is not such a document, or contradicts itself; the message says in what, and where.
     :raises MemoryError: there is no memory for its rows.
     """
     cdef object owner           # of the memory that the rows point into, beside the scanner's
     cdef Page page
 
-    def __cinit__(self, data):
+    def __cinit__(self, data, bint blobs=False):
         cdef Buffer body
         cdef const char* fault
         if data is None:
@@ -267,7 +277,7 @@ cdef class Listing:
         if body.view.len > LONGEST_PAGE:
             raise ValueError(f"it is longer than {LONGEST_PAGE} bytes")
         with nogil:
-            fault = scan(&self.page, <const char*>body.view.buf, body.view.len)
+            fault = scan(&self.page, <const char*>body.view.buf, body.view.len, blobs)
         if fault == NO_ROOM:
             raise MemoryError(f"no memory for the rows of a listing of {body.view.len} bytes")
         if fault != NULL:
@@ -308,6 +318,11 @@ cdef class Listing:
     def token(self):
         """What asks for the next page; empty where there is none."""
         return text_of(self.page.token) if self.page.token.length else ""
+
+    @property
+    def directories(self):
+        """How many directories were among the objects, and are left out."""
+        return self.page.directories
 
     @property
     def common_prefixes(self):

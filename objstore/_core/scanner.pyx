@@ -43,6 +43,7 @@ cdef struct Scanner:
     bint rooted                 # the root element has come
     bint returns                # it has carriage returns, which XML reads as line ends
     bint empty                  # the element just opened was <a/>: its end is what comes next
+    bint encoded                # it says Encoded="true": its text is as URLs have it
     Span name                   # of the element just opened, without its prefix
     Span text                   # what stood before the tag just read
 
@@ -203,13 +204,13 @@ cdef bint unescape(Scanner* s, Span* text) noexcept nogil:
     return True
 
 
-cdef bint url_decode(Scanner* s, Span* text) noexcept nogil:
-    """Decode percent signs, and a plus as a space, as encoding-type=url asks for; False where that is not UTF-8."""
+cdef bint url_decode(Scanner* s, Span* text, char plus) noexcept nogil:
+    """Decode percent signs, and a plus as what it stands for; False where that is not UTF-8."""
     cdef const char* at = text.data
     cdef const char* end = at + text.length
     cdef bint in_place = s.decoded <= text.data < s.decoded_end
     cdef char* to
-    if memchr(at, c"%", text.length) == NULL and memchr(at, c"+", text.length) == NULL:
+    if memchr(at, c"%", text.length) == NULL and (plus == c"+" or memchr(at, c"+", text.length) == NULL):
         return True
     to = <char*>text.data if in_place else s.decoded_end
     text.data = to
@@ -218,7 +219,7 @@ cdef bint url_decode(Scanner* s, Span* text) noexcept nogil:
             to[0] = <char>(hex_digit(at[1]) << 4 | hex_digit(at[2]))
             at += 3
         else:
-            to[0] = c" " if at[0] == c"+" else at[0]
+            to[0] = plus if at[0] == c"+" else at[0]
             at += 1
         to += 1
     text.length = to - text.data
@@ -289,16 +290,18 @@ cdef bint read_attribute(Scanner* s, Span* name, Span* value) noexcept nogil:
 
 
 cdef bint skip_attributes(Scanner* s) noexcept nogil:
-    """Read attributes, which must be well formed, few, and each there once, and forget them."""
+    """Read attributes, which must be well formed, few, and each there once; keep what one of Azure's says."""
     cdef Span names[MOST_ATTRIBUTES]
     cdef Span value
     cdef int i, count = 0
+    s.encoded = False
     while skip_space(s) and s.at < s.end and class_of(s.at) & NAME_START:
         if count == MOST_ATTRIBUTES or not read_attribute(s, &names[count], &value):
             return False
         for i in range(count):
             if names[i].length == names[count].length and not memcmp(names[i].data, names[count].data, names[i].length):
                 return False
+        s.encoded |= is_text(names[count], b"Encoded") and is_text(value, b"true")
         count += 1
     return True
 

@@ -108,3 +108,34 @@ cdef bint parse_time(Span text, int64_t* microseconds) noexcept nogil:
     second += 60 * (minute - offset) + 3600 * hour
     microseconds[0] = days_since_1970(year, month, day) * DAY + second * <int64_t>1_000_000 + fraction
     return days_since_1970(1, 1, 1) * DAY <= microseconds[0] < days_since_1970(10000, 1, 1) * DAY
+
+
+cdef int take_month(const char** at, const char* end) noexcept nogil:
+    """Read the name of a month; 0 where it is none."""
+    cdef const char* months = b"JanFebMarAprMayJunJulAugSepOctNovDec"
+    cdef int i
+    for i in range(12):
+        if end - at[0] >= 3 and memcmp(at[0], months + 3 * i, 3) == 0:
+            at[0] += 3
+            return i + 1
+    return 0
+
+
+cdef bint parse_http_time(Span text, int64_t* microseconds) noexcept nogil:
+    """Read a time such as Sun, 22 Nov 2026 12:00:00 GMT (RFC 9110, section 5.6.7, the form that is sent)."""
+    cdef const char* at = text.data + 5
+    cdef const char* end = text.data + text.length
+    cdef int year, month, day, hour, minute, second
+    if text.length != 29 or memcmp(text.data + 3, b", ", 2) != 0 or memcmp(end - 4, b" GMT", 4) != 0:
+        return False
+    day = take_number(&at, end, 2)
+    month = take_month(&at, end) if take_char(&at, end, c" ", c" ") else 0
+    year = take_number(&at, end, 4) if take_char(&at, end, c" ", c" ") else -1
+    hour = take_number(&at, end, 2) if take_char(&at, end, c" ", c" ") else -1
+    minute = take_number(&at, end, 2) if take_char(&at, end, c":", c":") else -1
+    second = take_number(&at, end, 2) if take_char(&at, end, c":", c":") else -1
+    if not is_date(year, month, day) or not (0 <= hour <= 23 and 0 <= minute <= 59 and 0 <= second <= 60):
+        return False
+    second += 60 * minute + 3600 * hour
+    microseconds[0] = days_since_1970(year, month, day) * DAY + second * <int64_t>1_000_000
+    return microseconds[0] < days_since_1970(10000, 1, 1) * DAY

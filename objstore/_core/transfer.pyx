@@ -385,7 +385,7 @@ cdef bint has_field(curl.slist* node, const char* name, size_t length) noexcept 
 
 
 cdef bint chain_headers(Slot* slot, Item* item, curl.slist** chain) noexcept nogil:
-    """Chain the header lines: range, signature, what was signed, then the item's and the batch's.
+    """Chain the header lines: range, signature, what was signed, then the item's or the batch's.
 
     False when there is no memory.
     """

@@ -158,6 +158,9 @@ cdef void slot_conclude(Slot* slot, int result) noexcept nogil:
         words = b"the reply broke off in its head"
     if result == curl.CURLE_OK and 200 <= item.status < 300 and is_damaged(slot, item):
         slot.refused = result = DAMAGED
+    if result == curl.CURLE_OK and slot.told.directory and item.batch.is_get and 200 <= item.status < 300:
+        slot.refused = result = DIRECTORY
+        words = b"it has no bytes"
     item.result = result
     if result != curl.CURLE_OK:
         item.lost |= item.whole

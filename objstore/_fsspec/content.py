@@ -17,6 +17,7 @@ from objstore.operations import bulk, objects
 from objstore.operations.coalesce import coalesce
 from objstore.operations.progress import settle
 from objstore.operations.results import changed
+from objstore.settings.paths import outermost
 
 if TYPE_CHECKING:
     import os
@@ -328,7 +329,18 @@ def rm(
     Raises:
         FileNotFoundError: There is nothing at the path, and `recursive` is set.
     """
-    yield from delete(fs, (yield from expand(fs, path, recursive, maxdepth)))
+    entries = yield from expand(fs, path, recursive, maxdepth)
+    yield from delete(fs, entries)
+    if recursive and maxdepth is None:
+        yield from _remove_directories(fs, [name for name, entry in entries.items() if is_folder(entry)])
+
+
+def _remove_directories(fs: FileSystem, names: Sequence[str]) -> Plan[None]:
+    """Delete what a service keeps of folders beside the files that were in them."""
+    for bucket, items in by_bucket(fs, outermost(names)).items():
+        store = fs._construct_store(bucket)
+        for _, key in items:
+            yield from store.provider.remove_directories(store.full_prefix(f"{key}/" if key else "", by="string"))
 
 
 def delete(fs: FileSystem, entries: Mapping[str, Info | None]) -> Plan[None]:

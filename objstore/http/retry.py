@@ -91,6 +91,7 @@ CURL_ROWS: dict[int, Row] = {
     92: Row(ConnectionFailedError, "the HTTP/2 stream failed", "safe"),
     97: Row(ConnectionFailedError, "the proxy refused", "always"),
     1000: Row(CorruptResponseError, "the body is damaged", "safe"),
+    1001: Row(NotFoundError, "it is a directory"),
 }
 """By CURLcode (https://curl.se/libcurl/c/libcurl-errors.html), and the engine's own beside them, from 1000 on."""
 

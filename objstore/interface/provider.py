@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from objstore.types import ObjectMeta, PutResult, UploadPart
 
 
+class OutOfReachError(Exception):
+    """A service cannot read what it is to copy from elsewhere: whoever asked has to carry it."""
+
+
 class Exchange(Protocol):
     """Many requests under way, each retried by itself."""
 
@@ -194,11 +198,18 @@ class Provider(Protocol):
     def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
         """Delete objects; return what failed, by key."""
 
+    def remove_directories(self, prefix: str) -> Plan[None]:
+        """Delete the directories that begin with a prefix, where there are such things beside objects."""
+
     def can_copy_from(self, origin: Provider) -> bool:
         """Return whether `copy` can take objects of another provider."""
 
     def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
-        """Copy an object here, from this provider or another one that `can_copy_from` it."""
+        """Copy an object here, from this provider or another one that `can_copy_from` it.
+
+        Raises:
+            OutOfReachError: The service cannot read it there.
+        """
 
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
         """Rename an object to another key."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Bytes
+from objstore.interface.provider import OutOfReachError
 from objstore.interface.values import ANY, Source, WriteOptions
 from objstore.operations.naming import key_of
 from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
@@ -53,12 +54,21 @@ def copy(
     """
     other = store if to_store is None else to_store
     source, target = store.exact_key(from_), (yield from key_of(other, to))
-    if other.provider.can_copy_from(store.provider):
-        yield from other.provider.copy(source, target, overwrite=overwrite, origin=store.provider)
-        if progress is not None:
-            progress(1, 1, 0)
-    else:
+    if not (yield from _is_copied(store, source, other, target, overwrite)):
         yield from _carry(store, from_, other, target, overwrite, progress)
+    elif progress is not None:
+        progress(1, 1, 0)
+
+
+def _is_copied(store: BaseStore, source: str, other: BaseStore, target: str, overwrite: bool) -> Plan[bool]:
+    """Have the service copy an object, where it can; tell whether it has."""
+    if not other.provider.can_copy_from(store.provider):
+        return False
+    try:
+        yield from other.provider.copy(source, target, overwrite=overwrite, origin=store.provider)
+    except OutOfReachError:
+        return False
+    return True
 
 
 def _carry(

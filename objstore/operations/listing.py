@@ -491,7 +491,7 @@ def glob(
 
 
 def delete_prefix(store: BaseStore, prefix: str, *, by: By = "segment", progress: Progress | None = None) -> Plan[int]:
-    """Delete all objects below a prefix, as they are listed.
+    """Delete all objects below a prefix, as they are listed; and the directories, where the service has some.
 
     Args:
         store: Where they are.
@@ -526,4 +526,5 @@ def delete_prefix(store: BaseStore, prefix: str, *, by: By = "segment", progress
             deleted.add(len(keys))
             keys = []
     raise_first(not_gone(failed), total)
+    yield from store.provider.remove_directories(store.full_prefix(prefix, by))
     return total - len(failed)

@@ -207,6 +207,11 @@ class Memory:
         return {}
         yield
 
+    def remove_directories(self, prefix: str) -> Plan[None]:
+        """Do nothing: there are no directories beside objects."""
+        return
+        yield
+
     def can_copy_from(self, origin: Provider) -> bool:
         """Tell whether the other is a memory too."""
         return isinstance(origin, Memory)

@@ -136,7 +136,7 @@ class Requests:
     def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
         """Send one request that reads; where the server refuses its condition, send it without, and look instead."""
         yield from self.service.refresh()
-        shape, tail = self._reading(method, conditions)
+        shape, tail = self._reading(method, conditions, [range])
         kind = Conditional if IF_MATCH in shape.headers else Exchange
         exchange = kind(self.service, shape, lambda _: key, keep_head=True)
         exchange.add(self.path(key) + tail, range)
@@ -163,7 +163,7 @@ class Requests:
     ) -> Plan[Fetch]:
         """Begin many reads; their replies are compared where they are to be of one version."""
         yield from self.service.refresh()
-        shape, tail = self._reading("GET", conditions)
+        shape, tail = self._reading("GET", conditions, reads.ranges)
         exchange: Exchange
         if reads.one_object and (len(reads.keys) > 1 or conditions.expected is not None):
             exchange = self.one_version(
@@ -211,7 +211,7 @@ class Requests:
     def look_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
         """Begin to read what is known about many objects by GETs."""
         yield from self.service.refresh()
-        shape, tail = self._reading("GET", ANY)
+        shape, tail = self._reading("GET", ANY, [FIRST_BYTE])
         exchange = LookMany(self.service, shape, keys, self.meta, self.look, most_in_flight)
         for key in keys:
             exchange.add(self.path(key) + tail, FIRST_BYTE)
@@ -222,8 +222,8 @@ class Requests:
         shape = Shape("HEAD", self.read_headers)
         return HeadMany(self.service, shape, keys, self.meta, self.look, most_in_flight)
 
-    def _reading(self, method: str, conditions: Conditions) -> tuple[Shape, bytes]:
-        """Return the shape of requests that read, and the query of their targets."""
+    def _reading(self, method: str, conditions: Conditions, ranges: Sequence[Range]) -> tuple[Shape, bytes]:
+        """Return the shape of requests that read ranges, and the query of their targets."""
         if conditions is not ANY:
             return self._conditional(method, conditions)
         if method not in self._plain_reads:
@@ -232,9 +232,13 @@ class Requests:
 
     def _conditional(self, method: str, conditions: Conditions) -> tuple[Shape, bytes]:
         """Return the same, made anew."""
-        version = [(self.service.dialect.version_query, conditions.version)] if conditions.version else []
+        version = self.version_query(conditions.version) if conditions.version else []
         shape = Shape(method, {**self.read_headers, **self._more_headers[method], **read_headers(conditions)})
         return shape if self.service.takes_if_match else unconditional(shape), self._tail(version)
+
+    def version_query(self, version: str) -> list[tuple[str, str]]:
+        """Return what a request has in its query that is for a version of an object."""
+        return [(self.service.dialect.version_query, version)]
 
     def meta(self, key: str, reply: Reply, size: int) -> ObjectMeta:
         """Return the metadata of an object of a size."""
@@ -331,6 +335,11 @@ class Requests:
             exchange.add(self.target(key))
         yield from exchange.finish()
         return {keys[index]: error for index, error in exchange.errors.items() if not _is_gone(error)}
+
+    def remove_directories(self, prefix: str) -> Plan[None]:
+        """Do nothing: there are no directories beside objects."""
+        return
+        yield
 
     def target(self, key: str, query: Sequence[tuple[str, str]] = ()) -> bytes:
         """Return path and query of a key; of the bucket itself, where there is none."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from objstore.exceptions import InvalidPathError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 MOST_BYTES = 1024
 
@@ -179,3 +179,12 @@ def _text(prefix: str | None) -> str:
     if prefix is not None and not isinstance(prefix, str):
         raise TypeError(f"the prefix {prefix!r} is of the type {type(prefix).__name__}: give a str")
     return prefix or ""
+
+
+def outermost(folders: Iterable[str]) -> list[str]:
+    """Return those of some folders that are in no other of them, in order."""
+    found: list[str] = []
+    for folder in sorted(folders, key=lambda folder: folder.split("/")):
+        if not (found and folder.startswith(f"{found[-1]}/")):
+            found.append(folder)
+    return found

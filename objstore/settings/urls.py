@@ -56,6 +56,7 @@ _R2 = ".r2.cloudflarestorage.com"
 _GCS_HOST = "storage.googleapis.com"
 _AZURE_HOST = re.compile(
     r"(?P<account>[^.]+)\.(?:blob|dfs)\.core\.(?P<cloud>windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)"
+    r"|(?P<zoned>[^.]+)\.z\d\d\.(?:blob|dfs)\.storage\.azure\.net"
     r"|(?P<workspace>[^.]+(?P<zone>\.z\w\w)?)\.(?:onelake|blob|dfs)\.fabric\.microsoft\.com"
 )
 _HTTPS: tuple[tuple[re.Pattern[str], Scheme], ...] = (
@@ -194,6 +195,8 @@ def _azure_account(parts: SplitResult) -> dict[str, str]:
     if found["workspace"]:
         endpoint = f"https://{host}" if found["zone"] else ""
         return {"account_name": found["workspace"], "use_fabric_endpoint": "true", "endpoint": endpoint}
+    if found["zoned"]:
+        return {"account_name": found["zoned"], "endpoint": f"https://{host}"}
     endpoint = "" if found["cloud"] == "windows.net" else f"https://{found['account']}.blob.core.{found['cloud']}"
     return {"account_name": found["account"], "endpoint": endpoint}
 

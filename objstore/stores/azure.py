@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 class AzureStore(BucketStore["AzureCredentialProvider"]):
     """A container of Azure Blob Storage, or a workspace of Microsoft Fabric.
 
+    A version to be read is one that `head` tells, or ``snapshot=`` and the time of a snapshot. In an account with a
+    hierarchical namespace, directories are no objects: they show as common prefixes, `rename` renames them in one
+    step, and `delete_prefix` removes them with what is in them.
+
     Args:
         container_name: The container's name.
         prefix: A path in front of all paths of this store.

@@ -100,6 +100,16 @@ CANNOT = {
         "unsigned requests": "rclone takes unsigned requests for malformed ones",
         "versions": "rclone keeps no versions",
     },
+    "strictazure": {
+        "an end to signed URLs": "what the key of an account signs may be good for years",
+        "backslashes": "Azure takes a backslash for a slash: such keys are refused",
+        "dashes in the names of metadata": "Azure takes letters, digits and underscores alone",
+        "ETags that count parts": "the ETags of Azure do not tell of how many parts an object is",
+        "keys below keys": "an account with directories keeps keys as files in folders, and none can be both",
+        "raw keys": "an account with directories keeps keys as files in folders",
+        "the end of uploads": "Azure knows blocks, but no uploads that could have ended",
+        "versions": "an account with directories keeps no versions",
+    },
     "strictgcs": {
         "ETags that count parts": "ETags are generations",
         "signed URLs": "there is no key to sign with",
@@ -117,7 +127,7 @@ CANNOT = {
 }
 """What a server cannot do, and why a test with the mark ``needs`` of that is skipped there."""
 
-SLOW = {"moto": "async", "wsgidav": "sync"}
+SLOW = {"moto": "async", "strictazure": "async", "wsgidav": "sync"}
 """In which mode a server is not asked."""
 
 SMALL = bytes(range(256)) * 4
@@ -198,7 +208,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run in one mode on moto and WsgiDAV, which take their time: what they do otherwise shows in either."""
+    """Run in one mode on servers that take their time: what they do otherwise shows in either."""
     summary = config.pluginmanager.get_plugin("summary")
     for server, mode in SLOW.items():
         left = [item for item in items if f"[{server}-{mode}" in item.name]
@@ -321,7 +331,7 @@ def open_folder(server: WebDavServer, **changes: Any) -> HTTPStore:
 def open_container(server: AzureServer, **changes: Any) -> AzureStore:
     """Return a store on a new container, with some arguments other than usual."""
     name = f"conformance-{next(numbers):04}"
-    server.client().create_container(name)
+    server.make_container(name)
     usual = {
         "account_name": server.account_name,
         "account_key": server.account_key,

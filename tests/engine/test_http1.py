@@ -42,16 +42,17 @@ def in_pieces(data: bytes, cuts: list[int]) -> Answer:
 # --- what is sent
 
 
-def test_the_request_is_what_it_should_be() -> None:
+@pytest.mark.parametrize(("own", "sent"), [(None, "X-All: 1"), ([b"X-All: 2", b"X-One: 3"], "X-All: 2\r\nX-One: 3")])
+def test_the_request_is_what_it_should_be(own: list[bytes] | None, sent: str) -> None:
     with answering(sends(head("Content-Length: 2") + b"ok")) as raw:
         made = Batch(raw.origin, "GET", SETTINGS, headers=[b"X-All: 1"])
-        made.add(b"/a%20b?c=d", 5, 7, headers=[b"X-One: 2"])
+        made.add(b"/a%20b?c=d", 5, 7, headers=own)
         made.seal()
         run(settle(made))
     host = raw.origin.removeprefix("http://")
     assert raw.heads == [
         f"GET /a%20b?c=d HTTP/1.1\r\nHost: {host}\r\nUser-Agent: tests\r\nAccept: */*\r\n"
-        "Range: bytes=5-6\r\nX-One: 2\r\nX-All: 1\r\n\r\n".encode()
+        f"Range: bytes=5-6\r\n{sent}\r\n\r\n".encode()
     ]
 
 

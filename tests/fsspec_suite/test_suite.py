@@ -12,7 +12,7 @@ pytest.importorskip("fsspec")
 from fsspec.tests import abstract
 
 from objstore.fsspec import FsspecStore
-from tests.servers import GoogleServer, S3Server, WebDavServer
+from tests.servers import AzureServer, GoogleServer, S3Server, WebDavServer
 
 numbers = count()
 
@@ -33,6 +33,18 @@ def on_google(server: GoogleServer) -> FsspecStore:
     return FsspecStore("gs", endpoint_url=server.endpoint, token="anon", skip_instance_cache=True)
 
 
+def on_azure(server: AzureServer) -> FsspecStore:
+    """Return a filesystem on an account, by the options that adlfs takes."""
+    return FsspecStore(
+        "az",
+        account_name=server.account_name,
+        account_key=server.account_key,
+        endpoint=server.endpoint,
+        client_options={"allow_http": True},
+        skip_instance_cache=True,
+    )
+
+
 def on_web_server(server: WebDavServer) -> FsspecStore:
     """Return a filesystem of everything on the web."""
     return FsspecStore(
@@ -48,9 +60,12 @@ def open_fs(request: pytest.FixtureRequest) -> FsspecStore:
     """Return the filesystem of each store."""
     if request.param in ("memory", "file"):
         return FsspecStore(request.param, skip_instance_cache=True)
-    server: S3Server | GoogleServer | WebDavServer = request.getfixturevalue(request.param)
+    server: S3Server | AzureServer | GoogleServer | WebDavServer = request.getfixturevalue(request.param)
     if isinstance(server, WebDavServer):
         return on_web_server(server)
+    if isinstance(server, AzureServer):
+        server.make_container("fsspec-suite")
+        return on_azure(server)
     server.make_bucket("fsspec-suite")
     return on_google(server) if isinstance(server, GoogleServer) else on_server(server)
 
@@ -58,7 +73,7 @@ def open_fs(request: pytest.FixtureRequest) -> FsspecStore:
 class Fixtures(abstract.AbstractFixtures):
     """Each store in turn, and a folder that no other test uses."""
 
-    @pytest.fixture(scope="class", params=["memory", "file", "strictgcs", "ministack", "moto"])
+    @pytest.fixture(scope="class", params=["memory", "file", "strictgcs", "ministack", "moto", "azurite"])
     @classmethod
     def fs(cls, request: pytest.FixtureRequest) -> FsspecStore:
         return open_fs(request)
@@ -80,7 +95,9 @@ class Fixtures(abstract.AbstractFixtures):
 class WebFixtures(Fixtures):
     """WebDAV servers too. They keep a folder that has been emptied, which the suites for writing take to be gone."""
 
-    @pytest.fixture(scope="class", params=["memory", "file", "webdav", "wsgidav", "strictgcs", "ministack", "moto"])
+    @pytest.fixture(
+        scope="class", params=["memory", "file", "webdav", "wsgidav", "strictgcs", "ministack", "moto", "azurite"]
+    )
     @classmethod
     def fs(cls, request: pytest.FixtureRequest) -> FsspecStore:
         return open_fs(request)

@@ -11,8 +11,9 @@ from typing import Literal
 
 import pytest
 
-from objstore.store import GCSStore, LocalStore, MemoryStore, S3Store, Store
-from tests.servers import GoogleServer, S3Server
+from objstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, S3Store, Store
+from tests.conformance.conftest import open_container
+from tests.servers import AzureServer, GoogleServer, S3Server
 
 SERVERS = ("ministack", "moto")
 """Servers that obey conditions and keep an object beside those below it, which zarr's tests take for granted."""
@@ -45,6 +46,11 @@ def new_bucket(server: S3Server | GoogleServer) -> S3Store | GCSStore:
     )
 
 
+def new_container(server: AzureServer) -> AzureStore:
+    """Return a store below a prefix of a new container."""
+    return open_container(server, prefix="below")
+
+
 @pytest.fixture(scope="session", params=SERVERS)
 def s3_server(request: pytest.FixtureRequest) -> S3Server:
     """Each server that will do in turn."""
@@ -52,10 +58,10 @@ def s3_server(request: pytest.FixtureRequest) -> S3Server:
     return server
 
 
-@pytest.fixture(scope="session", params=["memory", "local", "strictgcs", *SERVERS])
+@pytest.fixture(scope="session", params=["memory", "local", "strictgcs", *SERVERS, "azurite"])
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> S3Server | GoogleServer | Path | None:
+) -> S3Server | AzureServer | GoogleServer | Path | None:
     """Each server that will do in turn; a directory for local files, None for the memory."""
     if request.param == "local":
         return tmp_path_factory.mktemp("zarr")
@@ -69,8 +75,16 @@ def bucket(s3_server: S3Server) -> Store:
 
 
 @pytest.fixture
-def place(server: S3Server | GoogleServer | Path | None) -> Store:
+def place(server: S3Server | AzureServer | GoogleServer | Path | None) -> Store:
     """An empty store, in memory, on local files and on each server."""
     if isinstance(server, Path):
         return LocalStore(server / f"zarr-{next(numbers):04}", mkdir=True)
+    if isinstance(server, AzureServer):
+        return new_container(server)
     return MemoryStore() if server is None else new_bucket(server)
+
+
+@pytest.fixture
+def container(azurite: AzureServer) -> AzureStore:
+    """An empty container."""
+    return new_container(azurite)

@@ -36,12 +36,19 @@ TABLE = Table("AzureStore", ("azure_storage_", "azure_"), AZURE_OPTIONS)
 PATIENCE = 20
 """How many times as long as for other replies it is waited for those to requests that are much work."""
 
-_DFS = re.compile(
-    r"^(https?://[^/]+)\.dfs\.((?:core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)|fabric\.microsoft\.com)(?::\d+)?)$"
+_DOMAIN = (
+    r"(?:core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)|fabric\.microsoft\.com|storage\.azure\.net)"
+    r"(?::\d+)?$"
 )
+_DFS = re.compile(rf"^(https?://[^/]+)\.dfs\.(?={_DOMAIN})")
 """Hosts of the interface for files: the one for blobs is beside it."""
 
-_ACCOUNT_HOST = re.compile(r"[^.]+\.blob\.core\.(windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)")
+_BLOB = re.compile(rf"^(https?://[^/]+)\.blob\.(?={_DOMAIN})")
+"""Hosts of the interface for blobs: the one for files is beside it."""
+
+_ACCOUNT_HOST = re.compile(
+    r"[^.]+\.(blob\.core\.(windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)|z\d\d\.blob\.storage\.azure\.net)"
+)
 """Hosts that are known to begin a listing where they are told to; OneLake has answered with nothing."""
 
 EMULATOR_ACCOUNT = "devstoreaccount1"
@@ -76,26 +83,31 @@ def open_azure(
     origin, above = _address(values, account)
     identity = StorageAccount(_credentials(values, given, provider, user_agent), account, above)
     scheme = origin.partition(":")[0]
-    service = Service(
-        DIALECT,
-        origin,
-        client_settings(values, scheme, user_agent),
-        Policy(retry),
-        identity,
-        headers={"x-ms-version": values["api_version"], **text_headers(values["default_headers"])},
-        most_in_flight=values["max_connections"],
-        bucket=container,
-        prefix=prefix,
-        patient_settings=client_settings(values, scheme, user_agent, patience=PATIENCE),
+    blobs, files = (
+        Service(
+            DIALECT,
+            place,
+            client_settings(values, scheme, user_agent),
+            Policy(retry),
+            identity,
+            headers={"x-ms-version": values["api_version"], **text_headers(values["default_headers"])},
+            most_in_flight=values["max_connections"],
+            bucket=container,
+            prefix=prefix,
+            patient_settings=client_settings(values, scheme, user_agent, patience=PATIENCE),
+        )
+        for place in (origin, _BLOB.sub(r"\1.dfs.", origin))
     )
     return Container(
-        service,
+        blobs,
         above,
         encode_path(container).decode(),
         identity,
         key_headers=_customer_key(values, origin),
         default_type=values["default_content_type"],
         tagging=not values["disable_tagging"],
+        checksum=values["checksum_algorithm"],
+        files=files if files.origin != origin else None,
         lists_from=_ACCOUNT_HOST.fullmatch(urlsplit(origin).hostname or "") is not None,
     )
 
@@ -104,7 +116,7 @@ def _address(values: Any, account: str) -> tuple[str, str]:
     """Return the origin, and the path of the account below it."""
     if values["endpoint"]:
         origin, above = split_endpoint(values["endpoint"], values["allow_http"] or values["use_emulator"])
-        return _DFS.sub(r"\1.blob.\2", origin), above
+        return _DFS.sub(r"\1.blob.", origin), above
     if values["use_emulator"]:
         origin, base = split_endpoint(values["emulator_url"], True)
         return origin, f"{base}/{account}"

@@ -6,7 +6,7 @@ and directories, which some accounts have, are not objects.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from objstore.credentials.azure import AccountKey, SharedAccess
@@ -15,7 +15,8 @@ from objstore.exceptions import BaseError, InvalidPathError, InvalidRangeError, 
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, WriteOptions
 from objstore.interface.versions import pinned
-from objstore.providers.cloud.azure_documents import FOLDER
+from objstore.providers.cloud.azure_documents import is_directory
+from objstore.providers.cloud.azure_sums import asked, told
 from objstore.providers.cloud.documents import Documents
 
 if TYPE_CHECKING:
@@ -25,13 +26,21 @@ if TYPE_CHECKING:
     from objstore.credentials.storage_account import StorageAccount
     from objstore.http.service import Service
     from objstore.interface.provider import Fetch
+    from objstore.interface.values import Source
     from objstore.plans.effects import Plan
+    from objstore.providers.many import PutMany
     from objstore.types import ObjectMeta
 
 GONE = "BlobNotFound"
 
-COPY_LIFE = timedelta(hours=1)
-"""For how long the service may read what it is to copy."""
+SNAPSHOT = "snapshot="
+"""What stands in front of the time of a snapshot where one is asked for as a version."""
+
+MOST_AT_ONCE = 5000 << 20
+"""The most that one request writes or copies, in bytes (Put Blob, Put Blob From URL)."""
+
+COPY_LIFE = timedelta(days=1)
+"""For how long the service may read what it is to copy, if the credential lasts so long."""
 
 PINNED_TRIES = 3
 """How often the last bytes of an object are asked for that is replaced between the question for its size and that."""
@@ -47,6 +56,7 @@ class Blobs(Documents):
         key_headers: The headers with the caller's own encryption key.
         default_type: The Content-Type of what is written without one.
         tagging: Whether the account takes tags.
+        checksum: Which checksum to send with what is written, and to ask for of what is read; None for none.
     """
 
     has_outer_slashes = True
@@ -60,12 +70,14 @@ class Blobs(Documents):
         key_headers: Mapping[str, str],
         default_type: str | None,
         tagging: bool,
+        checksum: str | None,
     ) -> None:
         named = {service.dialect.written["Content-Type"]: default_type} if default_type else {}
         super().__init__(
             service, base, read_headers=key_headers, write_headers={**key_headers, **named}, tagging=tagging
         )
         self.identity = identity
+        self.checksum = checksum
         self.takes_batches = True  # some accounts refuse them
 
     # --- reading
@@ -85,15 +97,24 @@ class Blobs(Documents):
                     raise
         raise AssertionError
 
+    def _reading(self, method: str, conditions: Conditions, ranges: Sequence[Range]) -> tuple[Shape, bytes]:
+        """Return the shape of requests that read ranges, and the query of their targets."""
+        shape, tail = super()._reading(method, conditions, ranges)
+        sums = asked(self.checksum, ranges) if method == "GET" else {}
+        return (shape._replace(headers={**shape.headers, **sums}) if sums else shape), tail
+
+    def version_query(self, version: str) -> list[tuple[str, str]]:
+        """Return what a request has in its query that is for a version of an object, or for a snapshot of it."""
+        moment = version.removeprefix(SNAPSHOT)
+        return [("snapshot", moment)] if moment != version else super().version_query(version)
+
     def look(self, key: str, conditions: Conditions) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read: a HEAD tells the same size."""
         return (yield from self.head(key, conditions))
 
     def meta(self, key: str, reply: Reply, size: int) -> ObjectMeta:
         """Return the metadata of an object of a size; a directory is none."""
-        headers = reply.headers
-        marked = headers.get(f"{self.service.dialect.metadata}{FOLDER}", "").lower() == "true"
-        if marked or headers.get("x-ms-resource-type", "file") != "file":
+        if is_directory(reply):
             raise NotFoundError(
                 f"{key!r} is a directory", store=self.service.dialect.store, path=self.service.path(key), status=404
             )
@@ -131,6 +152,18 @@ class Blobs(Documents):
 
     # --- writing
 
+    def put_many(
+        self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
+    ) -> Plan[PutMany]:
+        """Begin to write many objects, each in one request (Put Blob)."""
+        for key, source in items:
+            check_size(key, source.size, MOST_AT_ONCE, "one request")
+        return (yield from super().put_many(items, options, most_in_flight=most_in_flight))
+
+    def shape_with(self, headers: Mapping[str, str], source: Source) -> Shape:
+        """Return the shape of a PUT with a body, which may tell its checksum."""
+        return super().shape_with({**headers, **told(self.checksum, source)}, source)
+
     def put_headers(self, options: WriteOptions) -> dict[str, str]:
         """Return the headers of a write (Put Blob)."""
         return {"x-ms-blob-type": "BlockBlob", **super().put_headers(options)}
@@ -151,11 +184,21 @@ class Blobs(Documents):
         """Return the headers that name a blob for the service to read as anybody would, and let it do so."""
         name, credential = self.service.dialect.copy_source, self.identity.credentials.current
         if isinstance(credential, AccountKey):
-            return {name: self.service.signed_url("GET", self.path(key).decode(), [], COPY_LIFE)}
+            left = COPY_LIFE if credential.expires_at is None else credential.expires_at - datetime.now(UTC)
+            return {name: self.service.signed_url("GET", self.path(key).decode(), [], min(left, COPY_LIFE))}
         url = {name: self.authorized(key)}
         if isinstance(credential, AccessToken):
             return {**url, f"{name}-authorization": f"Bearer {credential.token}"}
         return url
+
+
+def check_size(key: str, size: int, most: int, what: str) -> None:
+    """Raise if so many bytes are more than the service takes at once."""
+    if size > most:
+        raise ValueError(
+            f"{size} bytes of {key!r} are too many for {what} of Azure: {most} are the most. "
+            "Give a smaller chunk_size, and leave use_multipart=False out."
+        )
 
 
 def _check(key: str) -> None:

@@ -1,7 +1,7 @@
 """The primitive operations on a container of Azure Blob Storage, beside those on its blobs one by one.
 
-What Azure adds: uploads are made of blocks, deletes go many in one request of many parts, and the service may
-copy after it has answered.
+What Azure adds: uploads are made of blocks, deletes go many in one request of many parts, the service may copy after it
+has answered, and some accounts have directories.
 
 https://learn.microsoft.com/rest/api/storageservices/blob-service-rest-api
 """
@@ -20,6 +20,7 @@ from objstore.providers.cloud.azure_batch import delete_batches
 from objstore.providers.cloud.azure_blobs import Blobs
 from objstore.providers.cloud.azure_copy import copy
 from objstore.providers.cloud.azure_delegation import DelegationKeys
+from objstore.providers.cloud.azure_directories import Directories
 from objstore.providers.cloud.azure_documents import read_page
 from objstore.providers.cloud.azure_shared_uploads import SharedUploads
 from objstore.providers.cloud.azure_upload import BlockUpload
@@ -49,7 +50,9 @@ class Container(Blobs):
         key_headers: The headers with the caller's own encryption key.
         default_type: The Content-Type of what is written without one.
         tagging: Whether the account takes tags.
+        checksum: Which checksum to send with what is written, and to ask for of what is read; None for none.
         lists_from: Whether the service is known to begin a listing where it is told to.
+        files: The account's interface for files; None where nobody knows it.
     """
 
     def __init__(
@@ -62,10 +65,21 @@ class Container(Blobs):
         key_headers: Mapping[str, str],
         default_type: str | None,
         tagging: bool,
+        checksum: str | None,
         lists_from: bool,
+        files: Service | None,
     ) -> None:
         base = f"{above}/{name}"
-        super().__init__(service, base, identity, key_headers=key_headers, default_type=default_type, tagging=tagging)
+        super().__init__(
+            service,
+            base,
+            identity,
+            key_headers=key_headers,
+            default_type=default_type,
+            tagging=tagging,
+            checksum=checksum,
+        )
+        self._directories = Directories(self, self.list_target, above, files)
         self._lists_from = lists_from
         self._delegation = DelegationKeys(service, above)
 
@@ -95,9 +109,20 @@ class Container(Blobs):
             failed |= yield from self.delete_singly(left, most_in_flight)
         return failed
 
+    def remove_directories(self, prefix: str) -> Plan[None]:
+        """Delete the directories that begin with a prefix, which its objects have left behind."""
+        yield from self._directories.remove(prefix)
+
     def can_copy_from(self, origin: Provider) -> bool:
-        """Tell whether the other is a container of the same account, known by the same credential."""
-        return isinstance(origin, Container) and self.service.is_same_as(origin.service)
+        """Tell whether the other is a container that the service can be let read.
+
+        It is reached by its URL, but for one of the same account that is known by the same credential: so it has to be
+        one that is found by others.
+        """
+        if not isinstance(origin, Container):
+            return False
+        public = all(each.service.origin.startswith("https:") for each in (self, origin))
+        return public or self.service.is_same_as(origin.service)
 
     def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
         """Copy an object here (Copy Blob)."""
@@ -105,7 +130,12 @@ class Container(Blobs):
         yield from copy(self, source, target, overwrite=overwrite, origin=origin)
 
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
-        """Copy an object and delete the old one: the blob service cannot rename."""
+        """Rename a file or a directory in one step where the account has directories; else copy the object.
+
+        The blob service cannot rename: then the old object is deleted.
+        """
+        if (yield from self._directories.rename(source, target, overwrite=overwrite)):
+            return
         yield from self.copy(source, target, overwrite=overwrite, origin=self)
         for error in (yield from self.delete([source], most_in_flight=1)).values():
             raise error
@@ -137,7 +167,9 @@ class Container(Blobs):
             return Sent((yield from exchange.only()))
 
         def read(reply: Reply) -> Page:
-            return read_page(reply.body, query)
+            page, directories = read_page(reply.body, query)
+            self._directories.seen |= directories
+            return page
 
         roots = ("EnumerationResults",)
         page = yield from self.answer(send, read, roots, "GET", query.prefix, safe=True, first=first)

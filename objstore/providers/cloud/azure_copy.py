@@ -1,7 +1,8 @@
-"""Copies that Azure makes itself (Copy Blob): waited for, where the service takes its time.
+"""Copies that Azure makes itself: by Copy Blob, waited for where the service takes its time; or read from a URL.
 
 https://learn.microsoft.com/rest/api/storageservices/copy-blob,
-https://learn.microsoft.com/rest/api/storageservices/put-blob-from-url
+https://learn.microsoft.com/rest/api/storageservices/put-blob-from-url,
+https://learn.microsoft.com/rest/api/storageservices/put-block-from-url
 """
 
 from __future__ import annotations
@@ -9,19 +10,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer
+from objstore.credentials.token import AccessToken
 from objstore.exceptions import BaseError, GenericError, NotFoundError
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.http.xml import parse
+from objstore.interface.provider import OutOfReachError
 from objstore.interface.values import ANY, WHOLE, WriteOptions
 from objstore.plans.effects import Sleep
+from objstore.providers.cloud.azure_blobs import MOST_AT_ONCE, Blobs
 from objstore.providers.cloud.azure_dialect import COPIES
+from objstore.providers.cloud.azure_upload import BlockUpload
 from objstore.providers.conditional_headers import look_after, write_error, write_headers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from objstore._core import Reply
     from objstore.plans.effects import Plan
-    from objstore.providers.cloud.azure_blobs import Blobs
+    from objstore.types import ObjectMeta
+
+NAME = "x-ms-copy-source"
+
+UNREADABLE = "CannotVerifyCopySource"
+
+COPIED_BLOCK = 256 << 20
+"""The size of the blocks in which more is copied."""
+
+BLOCKS_IN_FLIGHT = 12
 
 KEYS_OF_SOURCES = "2026-02-06"
 """The version of the service that takes the key of what is copied."""
@@ -32,24 +48,54 @@ LONGEST_WAIT = 5.0
 
 
 def copy(blobs: Blobs, source: str, target: str, *, overwrite: bool, origin: Blobs) -> Plan[None]:
-    """Copy an object, with what is stored beside it, and wait until the copy is whole."""
-    tags = yield from _tags(origin, source)
-    options = WriteOptions(mode="overwrite" if overwrite else "create", tags=tags)
+    """Copy an object, with what is stored beside it, and wait until the copy is whole.
+
+    Raises:
+        OutOfReachError: It is in another account, and the service cannot read it there.
+    """
+    for each in (origin, blobs):
+        yield from each.service.refresh()
+    same = blobs.service.is_same_as(origin.service)
     try:
-        reply = yield from _begin(blobs, source, target, options, origin)
-    except NotFoundError as error:
-        if error.code != "ContainerNotFound":
+        head = yield from origin.read_one("HEAD", source, WHOLE, ANY)
+        found = origin.fetched_head(source, head)  # a directory is nothing to be copied
+        tags = yield from _tags(origin, source, head)
+        attributes = {name: value for name, value in found.attributes.items() if name != "Storage-Class"}
+        options = WriteOptions(attributes, tags, "overwrite" if overwrite else "create")
+        if same and not (blobs.read_headers or origin.read_headers):
+            yield from _copy_at_once(blobs, source, target, options, {NAME: origin.authorized(source)})
+        elif not _by_url(blobs, origin):
+            yield from _copy_at_once(blobs, source, target, options, {NAME: origin.readable(source)[NAME]})
+        elif found.meta["size"] > MOST_AT_ONCE:
+            yield from _copy_in_blocks(blobs, source, target, options, origin, found.meta)
+        else:
+            headers = {**blobs.read_headers, **_readable(source, origin), "x-ms-blob-type": "BlockBlob"}
+            yield from _copy_at_once(blobs, source, target, options, headers)
+    except BaseError as error:
+        if error.code == UNREADABLE and not same:
+            raise OutOfReachError from error
+        if isinstance(error, NotFoundError) and error.code != "ContainerNotFound":
             error.path = origin.service.path(source)
         raise
-    except BaseError as error:
-        raise (yield from look_after(write_error(error, options), options, blobs.head(target, ANY))) from None
-    yield from _wait(blobs, source, target, reply)
 
 
-def _begin(blobs: Blobs, source: str, target: str, options: WriteOptions, origin: Blobs) -> Plan[Reply]:
-    yield from blobs.service.refresh()
-    headers = {**_source(blobs, source, origin), **blobs.tag_headers(options), **write_headers(options)}
-    shape = Shape("PUT", headers)
+def _by_url(blobs: Blobs, origin: Blobs) -> bool:
+    """Tell whether the service has to read an object as anybody would: Copy Blob knows no tokens, and no keys."""
+    keyed = bool(blobs.read_headers or origin.read_headers)
+    return keyed or isinstance(origin.identity.credentials.current, AccessToken)
+
+
+def _readable(source: str, origin: Blobs) -> dict[str, str]:
+    """Return the headers that name what is to be read from its URL, and let the service do so."""
+    key = {header.replace("x-ms-", "x-ms-source-", 1): value for header, value in origin.read_headers.items()}
+    return {**origin.readable(source), **key, **({"x-ms-version": KEYS_OF_SOURCES} if key else {})}
+
+
+def _copy_at_once(
+    blobs: Blobs, source: str, target: str, options: WriteOptions, headers: Mapping[str, str]
+) -> Plan[None]:
+    """Copy an object by one request (Copy Blob, Put Blob From URL)."""
+    shape = Shape("PUT", {**headers, **blobs.tag_headers(options), **write_headers(options)})
     exchange = Exchange(
         blobs.service,
         shape,
@@ -61,13 +107,45 @@ def _begin(blobs: Blobs, source: str, target: str, options: WriteOptions, origin
         successes=COPIES,
     )
     exchange.add(blobs.target(target), body=Buffer(b""))
-    return (yield from exchange.only())
+    try:
+        reply = yield from exchange.only()
+    except NotFoundError:
+        raise
+    except BaseError as error:
+        raise (yield from look_after(write_error(error, options), options, blobs.head(target, ANY))) from None
+    yield from _wait(blobs, source, target, reply)
 
 
-def _tags(origin: Blobs, source: str) -> Plan[dict[str, str]]:
+def _copy_in_blocks(
+    blobs: Blobs, source: str, target: str, options: WriteOptions, origin: Blobs, found: ObjectMeta
+) -> Plan[None]:
+    """Copy an object in blocks that the service reads, all of the same version of it."""
+    step = max(COPIED_BLOCK, -(-found["size"] // blobs.most_parts))
+    pinned = {"x-ms-source-if-match": found["e_tag"]} if found["e_tag"] else {}
+    upload = BlockUpload(blobs, target, options, BLOCKS_IN_FLIGHT, patient=True)
+    try:
+        for start in range(0, found["size"], step):
+            yield from origin.service.refresh()
+            upload.add_copied({**_readable(source, origin), **pinned}, start, min(start + step, found["size"]))
+            yield from _settle(upload, BLOCKS_IN_FLIGHT)
+        upload.seal()
+        yield from _settle(upload, 1)
+        yield from upload.complete()
+    finally:
+        upload.close()
+
+
+def _settle(upload: BlockUpload, most: int) -> Plan[None]:
+    """Wait until fewer blocks are on their way; raise what went wrong with one."""
+    while upload.unsettled >= most:
+        yield from upload.news()
+        upload.finished()
+    for error in upload.errors.values():
+        raise error
+
+
+def _tags(origin: Blobs, source: str, head: Reply) -> Plan[dict[str, str]]:
     """Return the tags of an object, which a copy would leave behind (Get Blob Tags)."""
-    head = yield from origin.read_one("HEAD", source, WHOLE, ANY)
-    origin.fetched_head(source, head)  # a directory is nothing to be copied
     if head.headers.get("x-ms-tag-count", "0") == "0":
         return {}
     exchange = Exchange(origin.service, Shape("GET", {}), lambda _: source, detail=lambda _: " tags")
@@ -75,24 +153,6 @@ def _tags(origin: Blobs, source: str) -> Plan[dict[str, str]]:
     root = parse(bytes((yield from exchange.only()).body), "Tags")
     rows = [tag for tags in root.find_all("TagSet") for tag in tags.find_all("Tag")]
     return {tag.find_text("Key"): tag.find_text("Value") for tag in rows}
-
-
-def _source(blobs: Blobs, source: str, origin: Blobs) -> dict[str, str]:
-    """Return the headers that name what is copied.
-
-    Copy Blob knows no keys of customers: with one, the service reads the object from its URL (Put Blob From URL).
-    """
-    name = blobs.service.dialect.copy_source
-    if not (blobs.read_headers or origin.read_headers):
-        return {name: origin.authorized(source)}
-    key = {header.replace("x-ms-", "x-ms-source-", 1): value for header, value in origin.read_headers.items()}
-    return {
-        **blobs.write_headers,
-        **key,
-        **origin.readable(source),
-        "x-ms-blob-type": "BlockBlob",
-        "x-ms-version": KEYS_OF_SOURCES,
-    }
 
 
 def _wait(blobs: Blobs, source: str, target: str, reply: Reply) -> Plan[None]:

@@ -10,6 +10,7 @@ from objstore.exceptions import (
     GenericError,
     InvalidRangeError,
     NotFoundError,
+    ObjectChangedError,
     PermissionDeniedError,
     PreconditionError,
     RequestTimeoutError,
@@ -21,6 +22,9 @@ _BUSY = Row(GenericError, "another operation on it is under way", "always")
 _CONFLICT = Row(GenericError, "it conflicts with what is there")
 _THERE = Row(AlreadyExistsError, "there is a blob already")
 _LEASED = Row(PreconditionError, "the blob or container is leased")
+_MISSING = Row(NotFoundError, "there is no such object")
+_KEPT = Row(PermissionDeniedError, "a policy or a legal hold keeps the blob from being changed")
+_FULL_DIRECTORY = Row(GenericError, "it is a directory with something in it")
 
 COPIES = (201, 202)
 """The statuses of a copy that is made, or being made: it is asked about until it is."""
@@ -49,14 +53,20 @@ DIALECT = Dialect(
         "BlobAlreadyExists": _THERE,
         "BlobArchived": Row(GenericError, "the blob is archived and must be rehydrated first"),
         "BlobBeingRehydrated": Row(GenericError, "the blob is being rehydrated"),
-        "BlobNotFound": Row(NotFoundError, "there is no such object"),
-        "BlobImmutableDueToPolicy": Row(PermissionDeniedError, "a policy keeps the blob from being changed"),
+        "BlobImmutableDueToLegalHold": _KEPT,
+        "BlobImmutableDueToPolicy": _KEPT,
+        "BlobNotFound": _MISSING,
         "CannotVerifyCopySource": Row(GenericError, "the service cannot read what is to be copied"),
         "ContainerBeingDeleted": Row(NotFoundError, "the container is being deleted"),
         "ContainerDisabled": Row(PermissionDeniedError, "the container is disabled"),
         "ContainerNotFound": Row(NotFoundError, "there is no such container"),
-        "DirectoryIsNotEmpty": Row(GenericError, "it is a directory with something in it"),
+        "Crc64Mismatch": Row(GenericError, "the bytes arrived damaged", "always"),
+        "DestinationPathIsBeingDeleted": _BUSY,
+        "DirectoryIsNotEmpty": _FULL_DIRECTORY,
+        "DirectoryNotEmpty": _FULL_DIRECTORY,
         "ExpiredAuthenticationToken": EXPIRED,
+        "FilesystemBeingDeleted": Row(NotFoundError, "the container is being deleted"),
+        "FilesystemNotFound": Row(NotFoundError, "there is no such container"),
         "InternalError": FAILED,
         "InvalidAuthenticationInfo": EXPIRED,
         "InvalidBlobOrBlock": Row(GenericError, "somebody else began an upload whose block ids have another length"),
@@ -68,11 +78,18 @@ DIALECT = Dialect(
         "LeaseIdMissing": _LEASED,
         "Md5Mismatch": Row(GenericError, "the bytes arrived damaged", "always"),
         "OperationTimedOut": Row(RequestTimeoutError, "the server could not finish in time", "safe"),
+        "PathAlreadyExists": _THERE,
+        "PathNotFound": _MISSING,
         "PendingCopyOperation": _BUSY,
         "PublicAccessNotPermitted": Row(PermissionDeniedError, "the account allows no anonymous access"),
+        "RenameDestinationParentPathNotFound": Row(NotFoundError, "the directory of the new name does not exist"),
+        "ResourceNotFound": _MISSING,
+        "ResourceTypeMismatch": Row(GenericError, "it is a directory, or would be in a blob"),
         "ServerBusy": THROTTLED,
-        "ResourceNotFound": Row(NotFoundError, "there is no such object"),
         "SnapshotsPresent": Row(GenericError, "the blob has snapshots"),
+        "SourceConditionNotMet": Row(ObjectChangedError, "the object was replaced while it was copied"),
+        "SourcePathIsBeingDeleted": _BUSY,
+        "SourcePathNotFound": _MISSING,
     },
     successes={"PUT": (200, 201, 204), "POST": (200, 202), "DELETE": (200, 202, 204)},
     statuses={(method, 409): _CONFLICT for method in ("GET", "HEAD", "PUT", "POST", "DELETE")},
@@ -81,8 +98,16 @@ DIALECT = Dialect(
         "AuthorizationFailure": "Check that the account's firewall lets this machine in, and what the token allows.",
         "AuthorizationPermissionMismatch": "Check the role of the identity, or what the signature allows.",
         "ContainerNotFound": "Check container_name, account_name and endpoint.",
+        "DirectoryIsNotEmpty": "Delete what is in it by delete_prefix: the directory goes with it.",
+        "DirectoryNotEmpty": "Delete what is in it by delete_prefix: the directory goes with it.",
+        "BlobArchived": "Set its tier to Hot or Cool, and wait until that is done.",
+        "BlobImmutableDueToLegalHold": "Clear the legal hold of the blob or its container.",
+        "BlobImmutableDueToPolicy": "Wait until the policy of the blob or its container has ended.",
+        "CannotVerifyCopySource": "Check that the service can reach the source, and that the credential may read it.",
         "InvalidMetadata": "Give names of letters, digits and underscores, as the service wants them.",
+        "LeaseIdMissing": "Wait until the lease ends, or break it.",
         "PublicAccessNotPermitted": "Give a credential, and leave skip_signature out.",
+        "SnapshotsPresent": "Delete its snapshots first; deleted with it, they would be gone for good.",
     },
     most_parts=50_000,
     smallest_part=256 << 10,  # ours: the service takes any, but a request for a few bytes each is never meant

@@ -12,48 +12,42 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import Bytes, Listing
 from objstore.exceptions import CorruptResponseError
-from objstore.http.client import parse_http_date
 from objstore.http.xml import Element, parse
-from objstore.interface.values import EPOCH, ListQuery, Page
+from objstore.interface.values import ListQuery, Page
 from objstore.providers.cloud.listed import checked
 
 if TYPE_CHECKING:
     from objstore._core import Reply
-    from objstore.types import ObjectMeta
 
 _BOUNDARY = re.compile(r'boundary="?([^";]+)"?')
 _PART = re.compile(rb"\r\n\r\nHTTP/1\.1 (\d{3})[^\r\n]*\r\n(.*)", re.DOTALL)
 _ID = re.compile(rb"^content-id: *(\d+)", re.IGNORECASE | re.MULTILINE)
 
 
-def read_page(body: Bytes, query: ListQuery) -> Page:
-    """Read a page of a listing: without directories, and without what comes before the offset."""
+def read_page(body: Bytes, query: ListQuery) -> tuple[Page, bool]:
+    """Read a page of a listing: without directories, and without what comes before the offset.
+
+    Returns:
+        The page, and whether there were directories.
+    """
+    try:
+        listing = Listing(body, blobs=True)
+    except ValueError as reason:
+        raise CorruptResponseError(
+            f"Expected a listing of {query.prefix!r}, got {bytes(body[:80])!r}: {reason}", path=query.prefix
+        ) from None
+    rows = listing
+    if query.offset:
+        rows = listing.pick(index for index, key in enumerate(listing.keys()) if key > query.offset)
+    page = checked(Page(rows, listing.common_prefixes, listing.token), replace(query, offset=""))
+    return page, bool(listing.directories)
+
+
+def read_directories(body: Bytes) -> tuple[list[str], str]:
+    """Read the directories alone of a page of a listing, and what asks for the next."""
     root = parse(bytes(body), "EnumerationResults")
-    blobs = [child for blobs in root.find_all("Blobs") for child in blobs.children]
-    metas = [_meta(blob) for blob in blobs if blob.tag == "Blob" and not _is_directory(blob)]
-    prefixes = [blob.find_text("Name") for blob in blobs if blob.tag == "BlobPrefix"]
-    objects = Listing.of([meta for meta in metas if meta["path"] > query.offset])
-    return checked(Page(objects, prefixes, root.find_text("NextMarker")), replace(query, offset=""))
-
-
-def _meta(blob: Element) -> ObjectMeta:
-    """Return what a listing tells of an object."""
-    told = {child.tag: child.text for properties in blob.find_all("Properties") for child in properties.children}
-    name, size = blob.find_text("Name"), told.get("Content-Length", "")
-    if not (name and size.isdecimal()):
-        raise CorruptResponseError(f"The listing has an object {name!r} of the size {size!r}")
-    return {
-        "path": name,
-        "last_modified": parse_http_date(told.get("Last-Modified", "")) or EPOCH,
-        "size": int(size),
-        "e_tag": quoted(told.get("Etag")),
-        "version": blob.find_text("VersionId") or None,
-    }
-
-
-def quoted(tag: str | None) -> str | None:
-    """Return an ETag as headers have it: listings leave its quotes out."""
-    return f'"{tag}"' if tag and not tag.endswith('"') else tag or None
+    blobs = [blob for blobs in root.find_all("Blobs") for blob in blobs.find_all("Blob")]
+    return [blob.find_text("Name") for blob in blobs if _is_directory(blob)], root.find_text("NextMarker")
 
 
 def _is_directory(blob: Element) -> bool:
@@ -61,6 +55,13 @@ def _is_directory(blob: Element) -> bool:
     kinds = [properties.find_text("ResourceType") for properties in blob.find_all("Properties")]
     marks = [child for metadata in blob.find_all("Metadata") for child in metadata.children]
     return "directory" in kinds or any(mark.tag.lower() == FOLDER and mark.text.lower() == "true" for mark in marks)
+
+
+def is_directory(reply: Reply) -> bool:
+    """Tell whether a reply is about a directory."""
+    headers = reply.headers
+    marked = headers.get(f"x-ms-meta-{FOLDER}", "").lower() == "true"
+    return marked or headers.get("x-ms-resource-type", "file") != "file"
 
 
 FOLDER = "hdi_isfolder"

@@ -110,6 +110,12 @@ AZURE_OPTIONS = (
         "emulator_url", "Where Azurite is.", URL, "http://127.0.0.1:10000", environment=("AZURITE_BLOB_STORAGE_URL",)
     ),
     Option("disable_tagging", "Leave out the tags of objects, for accounts that refuse them.", BOOL, False),
+    Option(
+        "checksum_algorithm",
+        "The checksum sent with what is written, for the service to compare: crc64nvme or md5. With crc64nvme, that of "
+        "ranges of up to 4 MiB is asked for when they are read.",
+        choice("crc64nvme", "md5"),
+    ),
     Option("encryption_key", "The caller's own encryption key.", BASE64_OF_32_BYTES, secret=True),
     Option("fabric_token_service_url", "In a Fabric notebook: where tokens are issued.", URL),
     Option("fabric_workload_host", "In a Fabric notebook: the host of the workload."),

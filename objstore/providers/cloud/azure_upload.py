@@ -19,12 +19,19 @@ from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.http.xml import build, parse
 from objstore.interface.values import ANY, Source, WriteOptions
+from objstore.providers.cloud.azure_blobs import Blobs, check_size
 from objstore.providers.conditional_headers import after_all, what_is_there, write_error, write_headers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from objstore.plans.effects import Plan
-    from objstore.providers.cloud.azure_blobs import Blobs
     from objstore.types import PutResult
+
+MOST_IN_A_BLOCK = 4000 << 20
+"""The most that a block has, in bytes."""
+
+BLOCKS_GONE = "InvalidBlockList"
 
 
 def block_id(unique: bytes, number: int) -> str:
@@ -42,6 +49,7 @@ class BlockUpload(Exchange):
         most_in_flight: How many blocks are in flight.
         unique: What the ids of its blocks begin with.
         first: The number of the first block.
+        patient: Whether the service may take its time for a block.
     """
 
     def __init__(
@@ -53,6 +61,7 @@ class BlockUpload(Exchange):
         *,
         unique: bytes | None = None,
         first: int = 1,
+        patient: bool = False,
     ) -> None:
         super().__init__(
             blobs.service,
@@ -62,6 +71,7 @@ class BlockUpload(Exchange):
             keep_head=True,
             background=True,
             each=True,
+            patient=patient,
             most_in_flight=most_in_flight,
         )
         self._blobs = blobs
@@ -72,10 +82,19 @@ class BlockUpload(Exchange):
 
     def add_part(self, part: Source) -> None:
         """Send one more block; the service takes no empty ones, and an object may be of none."""
-        if not part.size:
-            return
+        check_size(self._key, part.size, MOST_IN_A_BLOCK, "one block")
+        if part.size:
+            shape = self._blobs.shape_with(self._blobs.read_headers, part)
+            self.add(self._next_target(), shape=shape if self._blobs.checksum else None, body=part.data)
+
+    def add_copied(self, source: Mapping[str, str], start: int, end: int) -> None:
+        """Have the service read one more block from where headers say (Put Block From URL)."""
+        headers = {**self._blobs.read_headers, **source, "x-ms-source-range": f"bytes={start}-{end - 1}"}
+        self.add(self._next_target(), shape=Shape("PUT", headers), body=Buffer(b""))
+
+    def _next_target(self) -> bytes:
         query = [("comp", "block"), ("blockid", block_id(self._unique, self._first + self.total))]
-        self.add(self._blobs.target(self._key, query), body=part.data)
+        return self._blobs.target(self._key, query)
 
     @property
     def unsettled(self) -> int:
@@ -98,9 +117,16 @@ class BlockUpload(Exchange):
         try:
             return blobs.put_result((yield from exchange.only()))
         except BaseError as error:
+            if error.code == BLOCKS_GONE:
+                raise (yield from self._after_another(error)) from None
             if not error.maybe_applied:
                 raise write_error(error, self._options) from None
             return (yield from self._look(error, ids))
+
+    def _after_another(self, error: BaseError) -> Plan[BaseError]:
+        """Return why blocks are gone: a write that came first takes them along, and may not be one to replace."""
+        found = yield from what_is_there(self._blobs.head(self._key, ANY))
+        return after_all(error, self._options, found)
 
     def _look(self, error: BaseError, ids: list[str]) -> Plan[PutResult]:
         """Return the object if a try was carried out, and only its reply was lost; else raise what is known."""

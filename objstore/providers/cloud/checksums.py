@@ -50,7 +50,7 @@ class Algorithm(NamedTuple):
 
     def told(self, source: Source) -> dict[str, str]:
         """Return the header that tells the checksum of what is sent."""
-        return {self.header: _encoded(self.compute(_pieces(source)))}
+        return {self.header: _encoded(self.compute(pieces(source)))}
 
 
 def _hash(name: str, pieces: Iterable[Buffer]) -> bytes:
@@ -79,14 +79,14 @@ ALGORITHMS = {
 
 def sha256(source: Source) -> str:
     """Return the hash of what is sent, in hexadecimal digits."""
-    return _hash("sha256", _pieces(source)).hex()
+    return _hash("sha256", pieces(source)).hex()
 
 
 def _encoded(digest: bytes) -> str:
     return base64.b64encode(digest).decode()
 
 
-def _pieces(source: Source) -> Iterator[Buffer]:
+def pieces(source: Source) -> Iterator[Buffer]:
     """Give the bytes of a source: those in memory at once, those of a file as they are read."""
     if not isinstance(source.data, tuple):
         yield source.data

@@ -157,8 +157,8 @@ class Objects(Documents):
         """Return many reads of one object."""
         return Pinned(self.now_at, *arguments, **options)
 
-    def _reading(self, method: str, conditions: Conditions) -> tuple[Shape, bytes]:
-        """Return the shape of requests that read, and the query of their targets.
+    def _reading(self, method: str, conditions: Conditions, ranges: Sequence[Range]) -> tuple[Shape, bytes]:
+        """Return the shape of requests that read ranges, and the query of their targets.
 
         One that names no version has a query that no other has: what everybody may read comes out of a cache, an hour
         old, whatever the request says (https://cloud.google.com/storage/docs/caching).

@@ -217,6 +217,11 @@ class Local:
         if self._automatic_cleanup:
             self.root.remove_empty(folder, folder.count(b"/") + 1)
 
+    def remove_directories(self, prefix: str) -> Plan[None]:
+        """Do nothing: a folder with no object in it is in nobody's way."""
+        return
+        yield
+
     def can_copy_from(self, origin: Provider) -> bool:
         """Tell whether the other is a directory too."""
         return isinstance(origin, Local)
