@@ -11,6 +11,7 @@ import random
 import sys
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from objstore.credentials.cache import CredentialCache, CredentialT
@@ -86,6 +87,10 @@ class Credentials(Generic[CredentialT]):
                 before, self.current = self.current, credential
                 return credential != before
         return False
+
+    def lasts(self) -> float:
+        """Return for how many seconds the credential of now need not be looked at."""
+        return inf if self._cache is None else self._cache.lasts(datetime.now(UTC))
 
     def recover(self, failure: Failure) -> Plan[bool]:
         """Have another credential, where this one was refused; tell whether to try again."""
