@@ -16,6 +16,7 @@ from objstore.http.client import client_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from objstore.settings.masked import Masked
     from objstore.settings.options import Settings
 
 _OF_CHAIN = (
@@ -85,16 +86,16 @@ class Account:
         has_credential = self._provider is not None or values["skip_signature"] or all(map(given.__contains__, _KEY))
         return bool(has_credential) and "profile" not in given and any(map(given.__contains__, _PLACES))
 
-    def values(self) -> Mapping[str, Any]:
+    def values(self) -> Masked:
         """Return the settings, and those of the profile where nobody else says anything."""
         values = self._settings.values
         if self._config is None:
             passed_over = {"endpoint", "endpoint_url_s3"} - self._settings.config.keys()
-            return {**values, **dict.fromkeys(passed_over)} if values["ignore_configured_endpoint_urls"] else values
+            return values | dict.fromkeys(passed_over) if values["ignore_configured_endpoint_urls"] else values
         endpoint = _endpoint(self._config, self._settings)
         found = {"endpoint_url_s3": endpoint, "endpoint": None, "region": self._config.region, "default_region": None}
         ways = _ways(self._config, self._settings) if endpoint is None else {}
-        return {**values, **found, **_of_s3(self._config, values), **ways}
+        return values | {**found, **_of_s3(self._config, values), **ways}
 
     def credentials(self) -> Credentials[Credential]:
         """Return the credential that was given, or where it is looked for; neither for anonymous requests."""
