@@ -53,11 +53,14 @@ class Credentials(Generic[CredentialT]):
     Args:
         current: The credential of now; None for none yet, or anonymous requests.
         source: Where others come from; None where there is no other.
+
+    Attributes:
+        asked: The source.
     """
 
     def __init__(self, current: CredentialT | None = None, source: Source[CredentialT] | None = None) -> None:
         self.current = current
-        self._source = source
+        self.asked = source
         self._cache = None if source is None else CredentialCache[CredentialT](source.refresh_threshold)
         if self._cache is not None and current is not None:
             self._cache.store(current, datetime.now(UTC))
@@ -65,7 +68,7 @@ class Credentials(Generic[CredentialT]):
     @property
     def source(self) -> str:
         """What the source is called."""
-        return self._source.name if self._source is not None else "given" if self.current is not None else "none"
+        return self.asked.name if self.asked is not None else "given" if self.current is not None else "none"
 
     def info(self) -> CredentialInfo:
         """Return where the credential of now came from, and when it ends."""
@@ -73,7 +76,7 @@ class Credentials(Generic[CredentialT]):
 
     def refresh(self) -> Plan[bool]:
         """Have a credential that is good for a while; tell whether it is another one than before."""
-        cache, source = self._cache, self._source
+        cache, source = self._cache, self.asked
         while cache is not None and source is not None:
             decision = cache.decide(datetime.now(UTC))
             if decision.refresh and decision.credential is not None:

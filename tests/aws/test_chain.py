@@ -413,7 +413,7 @@ def test_workers_that_begin_together_do_not_ask_together(
     waits = []
     for _ in range(2):
         identity = S3Store("b", region="eu-west-1").provider.service.identity
-        plan = identity.credentials._source.fetch()
+        plan = identity.credentials.asked.fetch()
         read = next(plan)
         effect = plan.send(read.function())
         waits.append(effect.seconds if isinstance(effect, Sleep) else None)

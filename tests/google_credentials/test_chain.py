@@ -158,7 +158,7 @@ def test_a_refresh_token_that_is_replaced_is_kept(services: Cloud, tmp_path: Pat
 
 
 def _anew(found: GoogleAccess) -> Any:
-    source = found.credentials._source
+    source = found.credentials.asked
     assert source is not None
     return (yield from source.fetch()).token
 

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from objstore.credentials.chains.aws.profiles import Files, Section, config_path, inner, read_files, shared_path, text
 from objstore.exceptions import ConfigurationError
+from objstore.settings.partitions import partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import TypeAlias
 
     from objstore._core import ClientSettings
+
+    Client: TypeAlias = Callable[[str, bytes | None], ClientSettings]
 
 _NAMED_BY = {
     "web-identity": ("web_identity_token_file",),
     "container": ("container_credentials_full_uri", "container_credentials_relative_uri"),
 }
 """Which settings name a place of credentials."""
-
-_DOMAINS = (
-    ("cn-", "amazonaws.com.cn"),
-    ("eusc-", "amazonaws.eu"),
-    ("us-iso-", "c2s.ic.gov"),
-    ("us-isob-", "sc2s.sgov.gov"),
-)
-"""The domains of the partitions that have one of their own, by how their regions begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,8 @@ class AwsConfig:
     Args:
         values: The typed settings of the store, which the caller or the environment gave.
         given: The names of those that the caller gave.
-        connect: Makes the settings of the HTTP client for a scheme.
+        client: Makes the settings of the HTTP client for a scheme, given the certificates to trust in the place of the
+            system's.
         user_agent: What requests say that they come from.
         variables: The environment.
         files: What the files say.
@@ -47,7 +45,7 @@ class AwsConfig:
 
     values: Mapping[str, Any] = field(repr=False)
     given: frozenset[str]
-    connect: Callable[[str], ClientSettings] = field(repr=False)
+    client: Client = field(repr=False)
     user_agent: str
     variables: Mapping[str, str] = field(repr=False)
     files: Files
@@ -79,6 +77,27 @@ class AwsConfig:
     def is_true(self, variable: str, name: str) -> bool:
         """Return whether a variable, or else the profile, says ``true``."""
         return (self.said(variable, name) or "").lower() == "true"
+
+    @property
+    def ca_bundle(self) -> bytes | None:
+        """The certificates to trust in the place of the system's, where the profile names a file of them.
+
+        AWS_CA_BUNDLE, which counts more, is read where the system's are looked for.
+        """
+        path = text(self.profile, "ca_bundle")
+        if not path or self.variables.get("AWS_CA_BUNDLE"):
+            return None
+        try:
+            return Path(path).expanduser().read_bytes()
+        except OSError as error:
+            raise ConfigurationError(
+                f"The profile {self.name!r} has ca_bundle = {path!r}, which cannot be read: {error.strerror}",
+                hint="Mend it, or set AWS_CA_BUNDLE.",
+            ) from None
+
+    def connect(self, scheme: str) -> ClientSettings:
+        """Return the settings of the HTTP client for a scheme."""
+        return self.client(scheme, self.ca_bundle)
 
     @property
     def region(self) -> str | None:
@@ -124,19 +143,17 @@ def service_url(service: str, region: str) -> str:
 
     https://docs.aws.amazon.com/general/latest/gr/rande.html
     """
-    domain = next((domain for start, domain in _DOMAINS if region.startswith(start)), "amazonaws.com")
-    return f"https://{service}.{region}.{domain}"
+    return f"https://{service}.{region}.{partition_of(region).suffix}"
 
 
-def read_config(
-    values: Mapping[str, Any], given: frozenset[str], connect: Callable[[str], ClientSettings], user_agent: str
-) -> AwsConfig:
+def read_config(values: Mapping[str, Any], given: frozenset[str], client: Client, user_agent: str) -> AwsConfig:
     """Read the environment and the files.
 
     Args:
         values: The typed settings of the store.
         given: The names of those that the caller gave.
-        connect: Makes the settings of the HTTP client for a scheme.
+        client: Makes the settings of the HTTP client for a scheme, given the certificates to trust in the place of the
+            system's.
         user_agent: What requests say that they come from.
 
     Raises:
@@ -152,4 +169,4 @@ def read_config(
             f"There is no profile {named!r} in {places}",
             hint="Give another profile, or unset AWS_DEFAULT_PROFILE and AWS_PROFILE.",
         )
-    return AwsConfig(values, given, connect, user_agent, variables, files, named or "default", chosen is not None)
+    return AwsConfig(values, given, client, user_agent, variables, files, named or "default", chosen is not None)
