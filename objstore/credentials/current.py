@@ -53,15 +53,28 @@ class Credentials(Generic[CredentialT]):
     Args:
         current: The credential of now; None for none yet, or anonymous requests.
         source: Where others come from; None where there is no other.
+        cache: What others share who ask the source too.
+        fetch: How it is asked, if not by its own `fetch`.
 
     Attributes:
         asked: The source.
     """
 
-    def __init__(self, current: CredentialT | None = None, source: Source[CredentialT] | None = None) -> None:
+    def __init__(
+        self,
+        current: CredentialT | None = None,
+        source: Source[CredentialT] | None = None,
+        *,
+        cache: CredentialCache[CredentialT] | None = None,
+        fetch: Callable[[], Plan[CredentialT]] | None = None,
+    ) -> None:
         self.current = current
         self.asked = source
-        self._cache = None if source is None else CredentialCache[CredentialT](source.refresh_threshold)
+        if source is not None:
+            cache = cache or CredentialCache[CredentialT](source.refresh_threshold)
+            fetch = fetch or source.fetch
+        self._cache = cache
+        self._ask = fetch
         if self._cache is not None and current is not None:
             self._cache.store(current, datetime.now(UTC))
 
@@ -76,13 +89,13 @@ class Credentials(Generic[CredentialT]):
 
     def refresh(self) -> Plan[bool]:
         """Have a credential that is good for a while; tell whether it is another one than before."""
-        cache, source = self._cache, self.asked
-        while cache is not None and source is not None:
+        cache, ask = self._cache, self._ask
+        while cache is not None and ask is not None:
             decision = cache.decide(datetime.now(UTC))
             if decision.refresh and decision.credential is not None:
-                yield Beside(partial(_fetch_quietly, source, cache))
+                yield Beside(partial(_fetch_quietly, ask, cache))
             elif decision.refresh:
-                yield from _fetch(source, cache)
+                yield from _fetch(ask, cache)
             elif decision.credential is None and decision.flight is not None:
                 yield Wait(decision.flight)
             credential = cache.current(datetime.now(UTC))
@@ -149,10 +162,10 @@ def spread() -> Plan[None]:
 _spread: set[int] = set()
 
 
-def _fetch(source: Source[CredentialT], cache: CredentialCache[CredentialT]) -> Plan[None]:
+def _fetch(ask: Callable[[], Plan[CredentialT]], cache: CredentialCache[CredentialT]) -> Plan[None]:
     """Ask a source; an error is the caller's, unless the old credential is still good."""
     try:
-        credential = yield from source.fetch()
+        credential = yield from ask()
         cache.store(credential, datetime.now(UTC))
     except BaseException as error:
         still_good = cache.fail(error, datetime.now(UTC))
@@ -160,9 +173,9 @@ def _fetch(source: Source[CredentialT], cache: CredentialCache[CredentialT]) -> 
             raise
 
 
-def _fetch_quietly(source: Source[CredentialT], cache: CredentialCache[CredentialT]) -> Plan[None]:
+def _fetch_quietly(ask: Callable[[], Plan[CredentialT]], cache: CredentialCache[CredentialT]) -> Plan[None]:
     """Ask a source while nobody waits: an error comes up again when the old credential has ended."""
     try:
-        yield from _fetch(source, cache)
+        yield from _fetch(ask, cache)
     except Exception:
         return

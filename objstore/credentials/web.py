@@ -21,6 +21,7 @@ from objstore.http.client import client_settings
 from objstore.http.retry import understand
 from objstore.http.single import send
 from objstore.plans.effects import Sleep
+from objstore.settings.options import of_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -81,6 +82,11 @@ class Web:
         self._values = values
         self._user_agent = user_agent
         self.allow_http = bool(values["allow_http"])
+
+    @property
+    def told(self) -> object:
+        """All that decides how services are asked, but for the environment."""
+        return of_client(self._values), self._user_agent
 
     def ask(
         self,

@@ -134,6 +134,12 @@ CLIENT_OPTIONS = (
 )
 """The settings of the HTTP client, the same for all stores."""
 
+
+def of_client(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a store's typed values that are settings of the HTTP client."""
+    return {option.name: values[option.name] for option in CLIENT_OPTIONS}
+
+
 _CLIENT_NAMES = frozenset(option.name for option in CLIENT_OPTIONS)
 
 

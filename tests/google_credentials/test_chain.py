@@ -256,10 +256,10 @@ def test_iam_is_asked_with_another_token_where_ours_is_refused(
     forbidden = (403, {}, {"error": {"status": "PERMISSION_DENIED", "message": "not allowed"}})
     monkeypatch.setattr(services, "iam", lambda request: forbidden)
     with pytest.raises(UnauthenticatedError, match=r"not allowed\. Give who asks the role"):
-        token_of(access(service_account_key=json.dumps(impersonated(USER))))
+        token_of(access(service_account_key=f" {json.dumps(impersonated(USER))}"))  # another text: it is shared
     monkeypatch.setattr(services, "iam", lambda request: refused)
     with pytest.raises(UnauthenticatedError, match="HTTP 401: UNAUTHENTICATED, no"):
-        token_of(access(service_account_key=json.dumps(impersonated(USER))))
+        token_of(access(service_account_key=f"  {json.dumps(impersonated(USER))}"))
     assert len(services.seen) == 10
 
 

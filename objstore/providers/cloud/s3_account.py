@@ -9,9 +9,11 @@ from objstore.credentials.aws import Credential
 from objstore.credentials.chains.aws.chain import AwsChain, aws_credentials
 from objstore.credentials.chains.aws.config import AwsConfig, read_config
 from objstore.credentials.chains.aws.profiles import inner, text
-from objstore.credentials.current import Credentials, Provided
+from objstore.credentials.current import Credentials
+from objstore.credentials.shared import provided
 from objstore.exceptions import ConfigurationError
 from objstore.http.client import client_settings
+from objstore.settings.options import of_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -118,11 +120,11 @@ class Account:
         if self._provider is not None or has_key:
             _refuse_others(given, "credential_provider" if self._provider is not None else "access_key_id")
         if self._provider is not None:
-            return Credentials(source=Provided(self._provider, Credential.from_mapping))
+            return provided(self._provider, Credential.from_mapping)
         if has_key:
             return Credentials(_key(values))
         _refuse_half(given, values)
-        return aws_credentials(self._read, self._config or self._read())
+        return aws_credentials(self._read, self._config or self._read(), of_client(values))
 
 
 def region_nearby(credentials: Credentials[Credential]) -> Plan[str | None]:

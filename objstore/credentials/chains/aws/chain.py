@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 from objstore.credentials.chains.aws.answers import WINDOW
 from objstore.credentials.chains.aws.keys import Fixed, environment, nowhere
 from objstore.credentials.current import Credentials, spread
+from objstore.credentials.shared import shared
 from objstore.exceptions import BaseError, UnauthenticatedError
 from objstore.plans.effects import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
     from objstore.credentials.aws import Credential
     from objstore.credentials.chains.aws.config import AwsConfig
@@ -73,16 +75,19 @@ class AwsChain:
             return None
 
 
-def aws_credentials(read: Callable[[], AwsConfig], config: AwsConfig) -> Credentials[Credential]:
+def aws_credentials(
+    read: Callable[[], AwsConfig], config: AwsConfig, client: Mapping[str, Any]
+) -> Credentials[Credential]:
     """Return the credential of the chain; a key of the environment is taken as it is now.
 
     Args:
         read: Reads the environment and the files.
         config: What they say now.
+        client: The settings of the HTTP client.
     """
-    chain = AwsChain(read)
     found = environment(config) if not config.named else None
     if not isinstance(found, Fixed):
-        return Credentials(source=chain)
+        return shared(lambda: AwsChain(read), (config.told, client), lambda: (read().told, client))
+    chain = AwsChain(read)
     chain.name = found.name
     return Credentials(found.credential, chain)

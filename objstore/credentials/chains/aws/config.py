@@ -57,6 +57,13 @@ class AwsConfig:
         """What the files say of the profile."""
         return self.files.profile(self.name)
 
+    @property
+    def told(self) -> tuple[object, ...]:
+        """All that decides who we are, but for the environment and the settings of the HTTP client."""
+        files = self.files
+        said = (files.config, files.shared, files.sessions, files.services)
+        return ("aws", self.values, self.given, self.user_agent, self.name, self.chosen, *said, _logins())
+
     def of(self, profile: str) -> AwsConfig:
         """Return the same for another profile, which one profile names as its source."""
         return replace(self, name=profile, chosen=True, given=frozenset())
@@ -136,6 +143,16 @@ class AwsConfig:
             )
         own = inner(self.files.services[section], service).get("endpoint_url") if section is not None else None
         return own or text(self.profile, "endpoint_url")
+
+
+def _logins() -> list[tuple[str, int, int]]:
+    """Return when each single sign-on was last renewed: another login may be of another user."""
+    try:
+        with os.scandir(Path.home() / ".aws" / "sso" / "cache") as found:
+            known = [(each.name, each.stat()) for each in found]
+    except (OSError, RuntimeError):
+        return []
+    return sorted((name, status.st_mtime_ns, status.st_size) for name, status in known)
 
 
 def service_url(service: str, region: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from objstore.credentials.chains.azure.answers import REFRESH_THRESHOLD, AbsentError
@@ -18,12 +19,15 @@ from objstore.credentials.chains.azure.commands import AZ, AZD, CommandLine
 from objstore.credentials.chains.azure.fabric import FabricSession
 from objstore.credentials.chains.azure.machine import MachineIdentity, chosen_identity
 from objstore.credentials.chains.azure.pinned import TokenProxy
+from objstore.credentials.current import Credentials
+from objstore.credentials.shared import shared
 from objstore.credentials.web import Web
 from objstore.exceptions import ConfigurationError, NotSupportedError, UnauthenticatedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from objstore.credentials.azure import AzureCredential
     from objstore.credentials.chains.azure.application import Proof
     from objstore.credentials.current import Source
     from objstore.credentials.token import AccessToken
@@ -49,6 +53,12 @@ NEEDED: dict[str, tuple[str, ...]] = {
 _APPLICATIONS = ("client_secret", "client_certificate", "workload_identity")
 _MACHINE = ("msi_endpoint", "object_id", "msi_resource_id")
 _OPTIONAL = ("azure_cli",)
+_PLACES = ("account_name", "container_name", "endpoint", "encryption_key")
+"""Settings that say where objects are, and not who we are."""
+
+_LOGINS = ("~/.azure/azureProfile.json", "~/.azd/auth.json", "~/.azd/config.json")
+"""What the command lines write when somebody logs in."""
+
 _VARIABLE = "AZURE_TOKEN_CREDENTIALS"
 _REMEDY = (
     "Run `az login`, or give account_key, sas_token, client_secret, credential_provider or skip_signature=True; "
@@ -122,6 +132,31 @@ def azure_source(
     if name not in makers:
         return None
     return makers[name]() if name == "default" else Single(makers[name]())
+
+
+def azure_tokens(
+    name: str, values: Mapping[str, Any], given: Collection[str], user_agent: str
+) -> Credentials[AzureCredential]:
+    """Return the tokens of a credential; the arguments are those of `azure_source`."""
+    source = azure_source(name, values, given, user_agent)
+    if source is None:
+        return Credentials()
+    settings = {setting: value for setting, value in values.items() if setting not in _PLACES}
+    told = partial(_told, name, settings, sorted(given), user_agent)
+    return shared(lambda: source, told(), told)
+
+
+def _told(*settings: object) -> object:
+    """Return all that tokens depend on: settings, and who has logged in by the command lines."""
+    return "azure", settings, [_state(path) for path in _LOGINS]
+
+
+def _state(path: str) -> tuple[int, int] | None:
+    try:
+        status = Path(path).expanduser().stat()
+    except (OSError, RuntimeError):
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 class Single:
