@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from objstore.credentials import current
 from objstore.credentials import shared as module
 from objstore.credentials.shared import MOST, fingerprint
+from objstore.plans.effects import Call, Sleep
 from objstore.plans.run import run
 from objstore.settings.masked import Masked
 from objstore.store import AzureStore, GCSStore, S3Store
@@ -182,3 +184,37 @@ def test_a_forked_child_makes_stores_while_a_thread_that_it_lacks_holds_the_lock
             GCSStore("b")
             os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: S3Store("b", region="r", container_credentials_full_uri="http://127.0.0.1:9/"),
+        lambda: GCSStore("b"),
+        lambda: AzureStore("c", account_name="a"),
+        lambda: AzureStore("c", account_name="a", client_id="i", tenant_id="t", client_secret="s"),
+        lambda: AzureStore("c", account_name="a", credential_type="azure_cli"),
+    ],
+)
+def test_workers_that_begin_together_do_not_ask_together(
+    make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first question of a worker comes after a part of a second, the next at once."""
+    monkeypatch.setattr("multiprocessing.process.parent_process", lambda: "a parent")
+    monkeypatch.setattr(current, "_spread", set())
+    assert isinstance(before_it_asks(make()), Sleep)
+    assert before_it_asks(make()) is None
+
+
+def before_it_asks(store: Any) -> Sleep | None:
+    """Go on until somebody is asked, and return the wait before that."""
+    plan = source(store).fetch()  # type: ignore[attr-defined]
+    value, wait = None, None
+    while wait is None:
+        effect = plan.send(value)
+        if not isinstance(effect, Call) or "_run" in repr(effect):
+            wait = effect
+        else:
+            value = effect.function()
+    plan.close()
+    return wait if isinstance(wait, Sleep) else None

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, quote_plus, unquote, urlencode, urlsplit
 
+from objstore.credentials.current import spread
 from objstore.credentials.token import AccessToken
 from objstore.exceptions import ConfigurationError, UnauthenticatedError
 from objstore.http.client import client_settings
@@ -127,6 +128,7 @@ class Web:
         limits: Limits = SERVICE,
     ) -> Plan[Reply]:
         """Send a request until it is answered, other than that the service is busy; return the last reply."""
+        yield from spread()
         parts = urlsplit(url)
         target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
         origin, settings = f"{parts.scheme}://{parts.netloc}", self._settings(url, limits)
