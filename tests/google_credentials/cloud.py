@@ -88,6 +88,7 @@ class Cloud:
         fails: How many of the next requests are answered with 503.
         life: For how many seconds tokens are good.
         echoes: Whether every request is refused, with all that was sent in the message.
+        universe: The universe that the metadata server is of.
         renews: Whether an external user's refresh token is good for one time only.
         seen: The requests.
     """
@@ -97,6 +98,7 @@ class Cloud:
     life: int = 3600
     echoes: bool = False
     renews: bool = False
+    universe: str = "googleapis.com"
     refresh_token: str = REFRESH_TOKEN
     seen: list[Request] = field(default_factory=list)
 
@@ -201,6 +203,7 @@ class Cloud:
             "/computeMetadata/v1/instance/service-accounts/default/email": EMAIL.encode(),
             "/computeMetadata/v1/instance/service-accounts/default/": account,
             "/computeMetadata/v1/project/project-id": b"project",
+            "/computeMetadata/v1/universe/universe-domain": self.universe.encode(),
             "/computeMetadata/v1/instance/service-accounts/default/token": {
                 "access_token": f"machine:{request.query.get('scopes')}",
                 "expires_in": self.life,

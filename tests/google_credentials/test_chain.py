@@ -309,6 +309,17 @@ def test_a_metadata_server_that_did_not_answer_is_asked_again(services: Cloud, m
     assert all(request.headers["metadata-flavor"] == "Google" for request in services.seen)
 
 
+def test_a_machine_of_another_universe_is_refused(services: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(monkeypatch, metadata(services))
+    services.universe = ""
+    assert token_of(access(timeout=9)) == f"machine:{SCOPE}"
+    services.universe = "elsewhere.example"
+    with pytest.raises(ConfigurationError, match=r"universe_domain='elsewhere\.example'") as failed:
+        token_of(access())
+    assert "machine:" not in str(failed.value)
+    assert token_of(access(universe_domain="elsewhere.example")) == f"machine:{SCOPE}"
+
+
 @pytest.mark.parametrize("name", ["GCE_METADATA_HOST", "GCE_METADATA_ROOT", "GCE_METADATA_IP"])
 def test_each_variable_leads_to_the_metadata_server(
     name: str, services: Cloud, monkeypatch: pytest.MonkeyPatch

@@ -52,6 +52,8 @@ NEEDED: dict[str, tuple[str, ...]] = {
 
 _APPLICATIONS = ("client_secret", "client_certificate", "workload_identity")
 _MACHINE = ("msi_endpoint", "object_id", "msi_resource_id")
+_USER = ("AZURE_USERNAME", "AZURE_PASSWORD")
+_IDENTITY = "Give credential_provider=objstore.auth.azure.AzureCredentialProvider()."
 _OPTIONAL = ("azure_cli",)
 _PLACES = ("account_name", "container_name", "endpoint", "encryption_key")
 """Settings that say where objects are, and not who we are."""
@@ -286,6 +288,8 @@ class DefaultChain:
             return _application("client_secret", self._values, self._web)
         if not certificate:
             return _application("client_certificate", self._values, self._web)
+        if self._values["client_id"] and all(map(os.environ.get, _USER)):
+            raise NotSupportedError(f"{' and '.join(_USER)} ask for what needs azure-identity", hint=_IDENTITY)
         raise AbsentError(f"{_listed(secret)} not set, nor {_listed(certificate[:1])}")
 
     def _workload(self) -> Application:
@@ -323,7 +327,7 @@ def _allowed(links: list[Link], wanted: str) -> list[Link]:
     if word in map(str.lower, _ELSEWHERE):
         raise NotSupportedError(
             f"{_VARIABLE} = {wanted!r} asks for what needs azure-identity",
-            hint="Give credential_provider=objstore.auth.azure.AzureCredentialProvider().",
+            hint=_IDENTITY,
         )
     names = ", ".join(("dev", "prod", *(link.name for link in links)))
     raise ConfigurationError(f"{_VARIABLE} = {wanted!r} names no credential", hint=f"There are: {names}.")

@@ -102,7 +102,8 @@ def _default(values: Mapping[str, Any], web: Web, environment: Mapping[str, str]
     named = values["universe_domain"]
     access = _of_default_file(values["application_credentials"], web, environment, named or UNIVERSE)
     if access is None:
-        account, told = MachineAccount(gcloud_file(environment), web, named or UNIVERSE), partial(_of_machine, web)
+        account = MachineAccount(gcloud_file(environment), web, named or UNIVERSE)
+        told = partial(_of_machine, web, named or UNIVERSE)
         credentials = shared(lambda: account, told(), told)
         access = GoogleAccess(credentials, account.signer(credentials), {}, named or UNIVERSE)
     if named and named != access.universe_domain:
@@ -147,10 +148,10 @@ def _of_document(
     return GoogleAccess(credentials, account.signer(credentials), headers, universe, base_url)
 
 
-def _of_machine(web: Web) -> object:
+def _of_machine(web: Web, universe: str) -> object:
     """Return all that a machine's account depends on: gcloud's file, where there is one by now."""
     gcloud = gcloud_file(os.environ)
-    return web.told, read_file(gcloud, _GCLOUD) if Path(gcloud).is_file() else None
+    return web.told, universe, read_file(gcloud, _GCLOUD) if Path(gcloud).is_file() else None
 
 
 def _quota(project: str | None) -> Mapping[str, str]:
@@ -186,6 +187,8 @@ class MachineAccount(MetadataAccount):
             return (yield from FileAccount(self._gcloud, _GCLOUD, self._web).fetch())
         try:
             return (yield from super().fetch())
+        except ConfigurationError:
+            raise
         except BaseError as error:
             raise error if self.found else self._nothing(error) from None
 

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from objstore.credentials.chains.google.accounts import REFRESH_THRESHOLD, SCOPE
 from objstore.credentials.chains.google.impersonation import SIGNED_BY_IAM, Iam
 from objstore.credentials.web import NEARBY, Limits, access_token, failure, json_object, sendable
-from objstore.exceptions import UnauthenticatedError
+from objstore.exceptions import ConfigurationError, UnauthenticatedError
 from objstore.plans.effects import Call
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _ADDRESS = "169.254.169.254"
 _HEADERS = {"Metadata-Flavor": "Google"}
 _ACCOUNT = "/computeMetadata/v1/instance/service-accounts/default/"
+_UNIVERSE = "/computeMetadata/v1/universe/universe-domain"
 _PRODUCT = "/sys/class/dmi/id/product_name"
 _WHAT = "The metadata server"
 
@@ -59,9 +60,11 @@ class MetadataAccount:
 
         Raises:
             UnauthenticatedError: There is none; the message says how it was looked for.
+            ConfigurationError: The machine is in another universe than requests go to.
         """
         if not self.found:
             yield from self._find()
+            yield from self._check_universe()
             self.found = True
         query = urlencode({"scopes": SCOPE})
         return access_token(_WHAT, json_object(_WHAT, (yield from self.ask(f"{_ACCOUNT}token?{query}"))))
@@ -89,6 +92,20 @@ class MetadataAccount:
             if reply.error is None and reply.status == 200:
                 raise UnauthenticatedError(f"what answers at {url} is none of Google's")
             raise failure(_WHAT, url, reply, [])
+
+    def _check_universe(self) -> Plan[None]:
+        """Refuse to send the token of one universe to the services of another.
+
+        Servers that know of no universes answer with 404.
+        """
+        url = f"http://{_host(os.environ)}{_UNIVERSE}"
+        reply = yield from self._web.try_to_ask("GET", url, headers=_HEADERS, limits=_limits(os.environ))
+        named = bytes(reply.body).decode(errors="replace").strip() if _is_google(reply) else ""
+        if named and named != self._universe:
+            raise ConfigurationError(
+                f"This machine is of the universe {named[:100]!r}, and requests go to {self._universe!r}",
+                hint=f"Give universe_domain={named[:100]!r}, or set GOOGLE_CLOUD_UNIVERSE_DOMAIN.",
+            )
 
 
 def _host(environment: Mapping[str, str]) -> str:
