@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
+import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,17 +22,23 @@ from botocore.configprovider import (
 
 from objstore.credentials.chains.aws.config import read_config
 from objstore.credentials.chains.aws.sts import token_service
-from objstore.exceptions import BaseError, ConfigurationError
+from objstore.exceptions import BaseError, ConfigurationError, UnauthenticatedError
 from objstore.http.client import client_settings
 from objstore.plans.run import run
 from objstore.providers.cloud.s3 import TABLE
 from objstore.providers.cloud.s3_account import region_nearby
 from objstore.settings.options import parse
-from objstore.store import S3Store
+from objstore.store import AzureStore, GCSStore, S3Store
 from tests.aws.services import services
 from tests.tls_proxy import standing_in
 
 ROLE = "arn:aws:iam::123456789012:role/r"
+SSO = """sso_session = s
+sso_account_id = 1
+sso_role_name = r
+[sso-session s]
+sso_start_url = https://s.example
+sso_region = {}"""
 DOCUMENT = Path(__file__).parents[2] / "docs" / "credentials-aws.md"
 
 
@@ -171,6 +181,57 @@ def test_a_token_service_of_no_kind(home: Path) -> None:
     config(home, f"region = eu-west-1\nsts_regional_endpoints = near\nrole_arn = {ROLE}\nsource_profile = default")
     with pytest.raises(ConfigurationError, match="sts_regional_endpoints = 'near'"):
         S3Store("b").get("a")
+
+
+@pytest.mark.parametrize(
+    ("text", "variables"),
+    [
+        ("credential_process = echo [[[", {}),
+        (f"credential_process = {sys.executable} -c \"print('['*100000)\"", {}),
+        ("", {"AWS_WEB_IDENTITY_TOKEN_FILE": "~nobody-of-this-name/token", "AWS_ROLE_ARN": ROLE}),
+        ("ca_bundle = ~nobody-of-this-name/bundle", {}),
+        (SSO.format("eu-west-1"), {}),
+        (SSO.format("evil.example/"), {}),
+        (SSO.format("x@evil.example"), {}),
+        ("", {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.1/x"}),
+        ("", {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "@evil.example/x"}),
+    ],
+)
+def test_nothing_is_so_odd_that_it_is_no_error_of_ours(
+    home: Path, monkeypatch: pytest.MonkeyPatch, text: str, variables: dict[str, str]
+) -> None:
+    (home / ".aws" / "credentials").unlink()
+    token = home / ".aws" / "sso" / "cache" / f"{hashlib.sha1(b's').hexdigest()}.json"
+    token.parent.mkdir(parents=True)
+    token.write_text(json.dumps({"accessToken": "planted", "expiresAt": "2040-01-01T00:00:00Z"}))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SSO" if "eu-west-1" in text else "UNUSED", "https://127.0.0.1:1")
+    config(home, text)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises((UnauthenticatedError, ConfigurationError)) as failed:
+        S3Store("b", region="eu-west-1").get("a")
+    assert "planted" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: S3Store("b", region="r"), lambda: GCSStore("b"), lambda: AzureStore("c", account_name="a")]
+)
+def test_a_user_whom_nobody_knows_has_no_home_and_no_credential(
+    home: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[], Any]
+) -> None:
+    """Containers run as numbers without a name."""
+
+    def unknown(number: int) -> Any:
+        raise KeyError(number)
+
+    pwd = pytest.importorskip("pwd")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "dev")
+    with pytest.raises(UnauthenticatedError, match="There is no "):
+        make().get("a")
 
 
 @pytest.mark.parametrize(("there", "found"), [("cn-north-1", "cn-north-1"), ("", None)])

@@ -320,6 +320,13 @@ def test_a_machine_of_another_universe_is_refused(services: Cloud, monkeypatch: 
     assert token_of(access(universe_domain="elsewhere.example")) == f"machine:{SCOPE}"
 
 
+@pytest.mark.parametrize("host", ["[::1", "a b", "user@127.0.0.1", "127.0.0.1/x", "http://127.0.0.1", "127.0.0.1:x"])
+def test_a_variable_that_is_no_host(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(monkeypatch, {"GCE_METADATA_HOST": host, "NO_GCE_CHECK": "false"})
+    with pytest.raises(ConfigurationError, match="is no host"):
+        token_of(access())
+
+
 @pytest.mark.parametrize("name", ["GCE_METADATA_HOST", "GCE_METADATA_ROOT", "GCE_METADATA_IP"])
 def test_each_variable_leads_to_the_metadata_server(
     name: str, services: Cloud, monkeypatch: pytest.MonkeyPatch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     Client: TypeAlias = Callable[[str, bytes | None], ClientSettings]
 
+_REGION = re.compile("[A-Za-z0-9-]{1,63}")
 _NAMED_BY = {
     "web-identity": ("web_identity_token_file",),
     "container": ("container_credentials_full_uri", "container_credentials_relative_uri"),
@@ -95,10 +97,11 @@ class AwsConfig:
         if not path or self.variables.get("AWS_CA_BUNDLE"):
             return None
         try:
-            return Path(path).expanduser().read_bytes()
-        except OSError as error:
+            return Path(os.path.expanduser(path)).read_bytes()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no path"
             raise ConfigurationError(
-                f"The profile {self.name!r} has ca_bundle = {path!r}, which cannot be read: {error.strerror}",
+                f"The profile {self.name!r} has ca_bundle = {path!r}, which cannot be read: {reason}",
                 hint="Mend it, or set AWS_CA_BUNDLE.",
             ) from None
 
@@ -159,7 +162,12 @@ def service_url(service: str, region: str) -> str:
     """Return the URL of one of Amazon's services in a region.
 
     https://docs.aws.amazon.com/general/latest/gr/rande.html
+
+    Raises:
+        ConfigurationError: It is no region: secrets would go to another host.
     """
+    if not _REGION.fullmatch(region):
+        raise ConfigurationError(f"The region {region!r} cannot be a region", hint="Write it like us-east-1.")
     return f"https://{service}.{region}.{partition_of(region).suffix}"
 
 

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/STS/latest/APIReference/
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,8 +103,8 @@ def read_secret_file(path: str, what: str) -> str:
         UnauthenticatedError: It cannot be read.
     """
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return Path(os.path.expanduser(path)).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise UnauthenticatedError(f"{what} in {path!r} cannot be read: {reason}") from None
 

@@ -163,7 +163,7 @@ def gcloud_file(environment: Mapping[str, str]) -> str:
     folder = environment.get("CLOUDSDK_CONFIG")
     if not folder:
         roaming = environment.get("APPDATA") if os.name == "nt" else None
-        home = environment.get("HOME") or str(Path("~").expanduser())
+        home = environment.get("HOME") or os.path.expanduser("~")
         folder = str(Path(roaming or f"{home}/.config") / "gcloud")
     return str(Path(folder) / "application_default_credentials.json")
 

@@ -8,6 +8,7 @@ Its one invariant: that the server did not answer is never remembered.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _ADDRESS = "169.254.169.254"
 _HEADERS = {"Metadata-Flavor": "Google"}
 _ACCOUNT = "/computeMetadata/v1/instance/service-accounts/default/"
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
 _UNIVERSE = "/computeMetadata/v1/universe/universe-domain"
 _PRODUCT = "/sys/class/dmi/id/product_name"
 _WHAT = "The metadata server"
@@ -86,7 +88,7 @@ class MetadataAccount:
         """Look whether there is a metadata server: whether it answers, else whether the machine is Google's."""
         if os.environ.get("NO_GCE_CHECK") == "true":
             raise UnauthenticatedError("NO_GCE_CHECK says not to look for it")
-        url = f"http://{os.environ.get('GCE_METADATA_IP') or _host(os.environ)}/"
+        url = f"http://{_checked(os.environ.get('GCE_METADATA_IP') or _host(os.environ))}/"
         reply = yield from self._web.try_to_ask("GET", url, headers=_HEADERS, limits=_limits(os.environ))
         if not _is_google(reply) and not (yield Call(_is_of_google)):
             if reply.error is None and reply.status == 200:
@@ -111,7 +113,20 @@ class MetadataAccount:
 def _host(environment: Mapping[str, str]) -> str:
     """Return where the server is: the variables are those of Google's own libraries, the second one's name is old."""
     named = environment.get("GCE_METADATA_HOST") or environment.get("GCE_METADATA_ROOT")
-    return named or environment.get("GCE_METADATA_IP") or _ADDRESS
+    return _checked(named or environment.get("GCE_METADATA_IP") or _ADDRESS)
+
+
+def _checked(host: str) -> str:
+    """Return a host, perhaps with a port.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if not _HOST.fullmatch(host):
+        raise ConfigurationError(
+            "GCE_METADATA_HOST, GCE_METADATA_ROOT or GCE_METADATA_IP is no host", hint="Give host or host:port."
+        )
+    return host
 
 
 def _limits(environment: Mapping[str, str]) -> Limits:
