@@ -50,7 +50,7 @@ class ServiceToFind(RegionalService):
 
     Args:
         address: The origin of the service in a region.
-        bucket: The path of the bucket there, percent-encoded.
+        base: The path of the bucket there, percent-encoded.
         near: Returns the region that is asked first, where somebody knows one: regions know the buckets of their own
             partition only.
         identity: How requests are signed, in the region that is found.
@@ -60,13 +60,13 @@ class ServiceToFind(RegionalService):
         self,
         *,
         address: Callable[[str], str],
-        bucket: str,
+        base: str,
         near: Callable[[], Plan[str | None]],
         identity: SigV4,
         **options: Any,
     ) -> None:
         super().__init__(address=address, region=FIRST, identity=identity, **options)
-        self._bucket = bucket or "/"
+        self._base = base or "/"
         self._near = near
         self._key = identity
         self._found = False
@@ -82,8 +82,8 @@ class ServiceToFind(RegionalService):
         first = region_in((yield from self._near())) or FIRST
         self.move_to(self._address(first))
         nobody = Service(self.dialect, self.origin, self.settings, self.policy, SigV4(Credentials(), first))
-        exchange = Exchange(nobody, Shape("HEAD", {}), lambda _: self._bucket, keep_head=True)
-        exchange.add(self._bucket.encode())
+        exchange = Exchange(nobody, Shape("HEAD", {}), lambda _: self._base, keep_head=True)
+        exchange.add(self._base.encode())
         yield from exchange.finish()
         reply = exchange.batch.reply(0)
         if reply.error is not None:
