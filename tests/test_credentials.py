@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import threading
@@ -108,8 +109,8 @@ def test_the_first_caller_refreshes_and_the_others_wait_for_it() -> None:
     ("life", "threshold", "due"),
     [
         (HOUR, 5 * MINUTE, 55 * MINUTE),
-        (HOUR, 50 * MINUTE, 30 * MINUTE),
-        (4 * MINUTE, 5 * MINUTE, 2 * MINUTE),
+        (HOUR, 50 * MINUTE, 48 * MINUTE),
+        (5 * MINUTE, 5 * MINUTE, 4 * MINUTE),
         (HOUR, timedelta(0), HOUR),
     ],
 )
@@ -117,6 +118,26 @@ def test_a_credential_is_replaced_before_it_ends(life: timedelta, threshold: tim
     kept = filled(life, threshold)
     assert not kept.needs_refresh(NOW + due - JITTER * (life - due) - SECOND)
     assert kept.needs_refresh(NOW + due)
+
+
+def test_a_job_of_60_seconds_over_credentials_of_20_asks_4_times() -> None:
+    kept, fetches = cache(), 0
+    for tenth in range(600):
+        now = NOW + tenth * SECOND / 10
+        decision = kept.decide(now)
+        assert tenth == 0 or decision.credential is not None, "somebody waits"
+        if decision.refresh:
+            fetches += 1
+            kept.store(Credential(f"A{tenth}", "secret", None, now + 20 * SECOND), now)
+    assert fetches <= 4
+
+
+def test_a_credential_tells_for_how_long_it_need_not_be_looked_at() -> None:
+    assert cache().lasts(NOW) == filled(None).lasts(NOW) == math.inf
+    assert filled(HOUR, timedelta(0)).lasts(NOW) == 3600
+    assert filled(20 * SECOND).lasts(NOW + 18 * SECOND) == pytest.approx(0.2)
+    assert filled(HOUR).lasts(NOW + 58 * MINUTE) == 10
+    assert filled(HOUR).lasts(NOW + 2 * HOUR) == 0.05
 
 
 def test_credentials_of_many_processes_are_not_replaced_at_once() -> None:
@@ -240,6 +261,15 @@ def test_what_was_signed_before_a_credential_was_dropped_is_worth_another_try() 
     kept.store(key("B"), NOW)
     assert kept.invalidate(key("B"), NOW + 9 * SECOND)
     assert kept.current(NOW) == key("B")
+
+
+def test_a_refusal_soon_after_a_replacement_is_of_what_was_signed_before() -> None:
+    kept = filled(20 * SECOND)
+    kept.store(key("B"), NOW + 16 * SECOND)
+    assert kept.invalidate(key("B"), NOW + 20 * SECOND)
+    assert kept.current(NOW + 20 * SECOND) == key("B")
+    assert kept.invalidate(key("B"), NOW + 26 * SECOND)
+    assert kept.current(NOW + 26 * SECOND) is None
 
 
 def test_a_refused_credential_that_was_replaced_meanwhile_is_worth_another_try() -> None:

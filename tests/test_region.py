@@ -16,6 +16,7 @@ from objstore.credentials.sigv4 import SigV4
 from objstore.exceptions import BaseError, ConnectionFailedError
 from objstore.http.client import client_settings
 from objstore.http.retry import Policy
+from objstore.plans.effects import Plan
 from objstore.providers.cloud import s3
 from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.region import RegionalService, ServiceToFind
@@ -66,7 +67,17 @@ def amazon() -> Iterator[str]:
         server.shutdown()
 
 
-def store_in_no_region(address: str) -> S3Store:
+def nobody_near() -> Plan[str | None]:
+    return None
+    yield
+
+
+def in_china() -> Plan[str | None]:
+    return "cn-north-1"
+    yield
+
+
+def store_in_no_region(address: str, near: Callable[[], Plan[str | None]] = nobody_near) -> S3Store:
     """Return a store whose service has yet to be found, at an address of ours."""
     store = S3Store("bucket", access_key_id="key", secret_access_key="secret")
     assert isinstance(store.provider, Bucket)
@@ -78,6 +89,7 @@ def store_in_no_region(address: str) -> S3Store:
         identity=SigV4(Credentials(Credential("key", "secret")), "us-east-1"),
         address=lambda region: address if region == "us-east-1" else address.replace("127.0.0.1", "localhost"),
         base="/bucket",
+        near=near,
     )
     return store
 
@@ -90,6 +102,15 @@ def test_the_region_is_asked_for_once(amazon: str) -> None:
     assert Amazon.seen[0][2] == ""
     assert isinstance(store.provider, Bucket)
     assert store.provider.service.origin.startswith("http://localhost:")
+
+
+def test_the_region_of_this_machine_is_asked_first(amazon: str) -> None:
+    """The address of us-east-1 would lead nowhere: another partition's regions know nothing of ours."""
+    store = store_in_no_region(amazon, in_china)
+    service = store.provider.service  # type: ignore[attr-defined]
+    service._address = lambda region: amazon if region in ("cn-north-1", REGION) else "http://127.0.0.1:9"
+    assert store.get("a").bytes() == b"body"
+    assert service.identity.region == REGION
 
 
 def test_a_service_that_cannot_be_asked() -> None:

@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import pickle
+import pprint
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -116,10 +117,24 @@ def test_a_store_is_equal_to_its_copies(make: Callable[[], Any], carry: Callable
 @pytest.mark.parametrize("make", FULL)
 def test_no_store_shows_a_secret(make: Callable[[], Any]) -> None:
     store = make()
-    shown = repr(store) + str(store) + repr(store._settings) + repr(made_of(store))
+    shown = repr(store) + str(store) + repr(store._settings) + repr(made_of(store)) + repr(vars(store))
+    for part in (store.config, store.client_options, store._settings.values):
+        shown += f"{part} {part!r} {part | {'more': 1}} {copy.deepcopy(part)} {pickle.loads(pickle.dumps(part))}"
+        shown += pprint.pformat(part)
     assert "planted" not in shown
     assert ACCOUNT_KEY not in shown
     assert 'prefix="p/q"' in repr(store)
+
+
+@pytest.mark.parametrize("make", FULL)
+def test_a_config_is_the_dict_that_it_seems_to_be(make: Callable[[], Any]) -> None:
+    config = make().config
+    plain = dict(config)
+    assert config == plain == pickle.loads(pickle.dumps(config)) == copy.copy(config) == {**config}
+    assert any("planted" in str(value) or value == ACCOUNT_KEY for value in plain.values())
+    assert "***" not in map(str, config.values())
+    assert json.loads(json.dumps(config)) == json.loads(json.dumps(plain))
+    assert config | {"more": 1} == {**plain, "more": 1}
 
 
 def test_stores_with_other_settings_differ() -> None:

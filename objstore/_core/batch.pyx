@@ -412,6 +412,22 @@ cdef class Batch:
         pthread_mutex_unlock(&self.c.mutex)
         signer_release(old)
 
+    def sign_anew(self, Py_ssize_t index, Signer signer not None):
+        """Sign a request that has a signer of its own, and is not on its way, with another one."""
+        cdef Item* item = self._item(index)
+        cdef SignerC* old = NULL
+        pthread_mutex_lock(&self.c.mutex)
+        if item.state == WAITING and item.signer != NULL:
+            old = item.signer
+            item.signer = signer.c
+            atomic_add(&signer.c.references, 1)
+        pthread_mutex_unlock(&self.c.mutex)
+        signer_release(old)
+
+    def is_waiting(self, index):
+        """Tell whether a request is not on its way yet, or is to be sent again."""
+        return self._item(index).state == WAITING
+
     def reply(self, Py_ssize_t index):
         """Return what came for a request that has succeeded or failed."""
         return item_reply(self._item(index), self.held)

@@ -42,6 +42,10 @@ class Bearer:
         """Have another token, where this one was refused."""
         return (yield from self.credentials.recover(failure))
 
+    def lasts(self) -> float:
+        """Return for how many seconds requests may go on being signed by the credential of now."""
+        return self.credentials.lasts()
+
     def headers(self) -> Mapping[str, str]:
         """Return what there is beside the token."""
         return self._more

@@ -15,6 +15,7 @@ import random
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
@@ -29,6 +30,14 @@ LAST_MINUTE = timedelta(minutes=1)
 REST = (1.0, 2.0, 4.0)
 """For how many seconds the error of a failed fetch is everybody's answer, the first time, the second, and from then on:
 a source that is down must not be asked by each request."""
+
+SHORT = 0.2
+"""Which part of its life is left to a credential when it is replaced, if it lives less than twice as long as the
+threshold: it must not be asked for much more often than it ends."""
+
+SHORTEST_LOOK, LONGEST_LOOK = 0.05, 10.0
+"""How many seconds to wait, at the least and at the most, before looking whether a credential that is due has been
+replaced."""
 
 JITTER = 0.1
 """By which part of the time before its end, at the most, a credential is replaced earlier: many processes that began
@@ -68,7 +77,7 @@ class CredentialCache(Generic[CredentialT]):
 
     Args:
         refresh_threshold: How long before its end a credential is replaced. One that lives less than twice as long is
-            replaced halfway.
+            replaced when it has lived four fifths of its life.
     """
 
     def __init__(self, refresh_threshold: timedelta = timedelta(minutes=5)) -> None:
@@ -95,6 +104,15 @@ class CredentialCache(Generic[CredentialT]):
     def needs_refresh(self, now: datetime) -> bool:
         """Return whether it is time to ask for another one."""
         return self.current(now) is None or (self._due is not None and now >= self._due)
+
+    def lasts(self, now: datetime) -> float:
+        """Return for how many seconds nobody needs to `decide` again."""
+        with self._lock:
+            if self._ends is None or self._due is None:
+                return inf
+            if now < self._due:
+                return (self._due - now).total_seconds()
+            return min(max((self._ends - now).total_seconds() / 10, SHORTEST_LOOK), LONGEST_LOOK)
 
     def decide(self, now: datetime) -> Decision[CredentialT]:
         """Return what the caller is to do; the first caller after a credential is due is told to refresh it."""
@@ -123,13 +141,15 @@ class CredentialCache(Generic[CredentialT]):
             ends = credential.expires_at
             if ends is not None and ends <= now:
                 ends = now + 10 * _SECOND
+            if self._credential not in (None, credential):
+                self._dropped, self._invalidated = self._credential, now
             self._credential = credential
             self._ends = ends
             self._due = self._urgent = self._failed = None
             self._failures = 0
             if ends is not None:
                 life = ends - now
-                before = min(self._threshold, life / 2)
+                before = self._threshold if 2 * self._threshold <= life else SHORT * life
                 self._due = ends - before * (1 + JITTER * random.random())
                 self._urgent = ends - min(LAST_MINUTE, life / 10)
             flight, self._flight = self._flight, None
@@ -161,9 +181,9 @@ class CredentialCache(Generic[CredentialT]):
     def invalidate(self, used: CredentialT, now: datetime) -> bool:
         """Drop a credential that the service refused, and return whether it is worth asking again with another one.
 
-        A credential is dropped at most once in ten seconds, so that a service that refuses everybody does not make
-        every request ask. Until then, what is refused was most likely signed by the one before: many requests are under
-        way when a credential ends.
+        A credential is replaced or dropped at most once in ten seconds, so that a service that refuses everybody does
+        not make every request ask. Until then, what is refused was most likely signed by the one before: many requests
+        are under way when a credential ends.
         """
         with self._lock:
             if self._credential != used:

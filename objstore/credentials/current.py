@@ -11,6 +11,7 @@ import random
 import sys
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from objstore.credentials.cache import CredentialCache, CredentialT
@@ -52,19 +53,35 @@ class Credentials(Generic[CredentialT]):
     Args:
         current: The credential of now; None for none yet, or anonymous requests.
         source: Where others come from; None where there is no other.
+        cache: What others share who ask the source too.
+        fetch: How it is asked, if not by its own `fetch`.
+
+    Attributes:
+        asked: The source.
     """
 
-    def __init__(self, current: CredentialT | None = None, source: Source[CredentialT] | None = None) -> None:
+    def __init__(
+        self,
+        current: CredentialT | None = None,
+        source: Source[CredentialT] | None = None,
+        *,
+        cache: CredentialCache[CredentialT] | None = None,
+        fetch: Callable[[], Plan[CredentialT]] | None = None,
+    ) -> None:
         self.current = current
-        self._source = source
-        self._cache = None if source is None else CredentialCache[CredentialT](source.refresh_threshold)
+        self.asked = source
+        if source is not None:
+            cache = cache or CredentialCache[CredentialT](source.refresh_threshold)
+            fetch = fetch or source.fetch
+        self._cache = cache
+        self._ask = fetch
         if self._cache is not None and current is not None:
             self._cache.store(current, datetime.now(UTC))
 
     @property
     def source(self) -> str:
         """What the source is called."""
-        return self._source.name if self._source is not None else "given" if self.current is not None else "none"
+        return self.asked.name if self.asked is not None else "given" if self.current is not None else "none"
 
     def info(self) -> CredentialInfo:
         """Return where the credential of now came from, and when it ends."""
@@ -72,13 +89,13 @@ class Credentials(Generic[CredentialT]):
 
     def refresh(self) -> Plan[bool]:
         """Have a credential that is good for a while; tell whether it is another one than before."""
-        cache, source = self._cache, self._source
-        while cache is not None and source is not None:
+        cache, ask = self._cache, self._ask
+        while cache is not None and ask is not None:
             decision = cache.decide(datetime.now(UTC))
             if decision.refresh and decision.credential is not None:
-                yield Beside(partial(_fetch_quietly, source, cache))
+                yield Beside(partial(_fetch_quietly, ask, cache))
             elif decision.refresh:
-                yield from _fetch(source, cache)
+                yield from _fetch(ask, cache)
             elif decision.credential is None and decision.flight is not None:
                 yield Wait(decision.flight)
             credential = cache.current(datetime.now(UTC))
@@ -86,6 +103,10 @@ class Credentials(Generic[CredentialT]):
                 before, self.current = self.current, credential
                 return credential != before
         return False
+
+    def lasts(self) -> float:
+        """Return for how many seconds the credential of now need not be looked at."""
+        return inf if self._cache is None else self._cache.lasts(datetime.now(UTC))
 
     def recover(self, failure: Failure) -> Plan[bool]:
         """Have another credential, where this one was refused; tell whether to try again."""
@@ -141,10 +162,10 @@ def spread() -> Plan[None]:
 _spread: set[int] = set()
 
 
-def _fetch(source: Source[CredentialT], cache: CredentialCache[CredentialT]) -> Plan[None]:
+def _fetch(ask: Callable[[], Plan[CredentialT]], cache: CredentialCache[CredentialT]) -> Plan[None]:
     """Ask a source; an error is the caller's, unless the old credential is still good."""
     try:
-        credential = yield from source.fetch()
+        credential = yield from ask()
         cache.store(credential, datetime.now(UTC))
     except BaseException as error:
         still_good = cache.fail(error, datetime.now(UTC))
@@ -152,9 +173,9 @@ def _fetch(source: Source[CredentialT], cache: CredentialCache[CredentialT]) -> 
             raise
 
 
-def _fetch_quietly(source: Source[CredentialT], cache: CredentialCache[CredentialT]) -> Plan[None]:
+def _fetch_quietly(ask: Callable[[], Plan[CredentialT]], cache: CredentialCache[CredentialT]) -> Plan[None]:
     """Ask a source while nobody waits: an error comes up again when the old credential has ended."""
     try:
-        yield from _fetch(source, cache)
+        yield from _fetch(ask, cache)
     except Exception:
         return

@@ -59,6 +59,10 @@ class SigV4:
             return True
         return (yield from self.credentials.recover(failure))
 
+    def lasts(self) -> float:
+        """Return for how many seconds requests may go on being signed by the credential of now."""
+        return self.credentials.lasts()
+
     def headers(self) -> Mapping[str, str]:
         """Return none: all is in the signature."""
         return {}

@@ -72,6 +72,10 @@ class StorageAccount:
                 return True
         return (yield from self.credentials.recover(failure))
 
+    def lasts(self) -> float:
+        """Return for how many seconds requests may go on being signed by the credential of now."""
+        return self.credentials.lasts()
+
     def headers(self) -> Mapping[str, str]:
         """Return none: they come with the signer."""
         return {}

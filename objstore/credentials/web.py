@@ -15,12 +15,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, quote_plus, unquote, urlencode, urlsplit
 
+from objstore.credentials.current import spread
 from objstore.credentials.token import AccessToken
 from objstore.exceptions import ConfigurationError, UnauthenticatedError
 from objstore.http.client import client_settings
 from objstore.http.retry import understand
 from objstore.http.single import send
 from objstore.plans.effects import Sleep
+from objstore.settings.options import of_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -82,6 +84,11 @@ class Web:
         self._user_agent = user_agent
         self.allow_http = bool(values["allow_http"])
 
+    @property
+    def told(self) -> object:
+        """All that decides how services are asked, but for the environment."""
+        return of_client(self._values), self._user_agent
+
     def ask(
         self,
         what: str,
@@ -121,6 +128,7 @@ class Web:
         limits: Limits = SERVICE,
     ) -> Plan[Reply]:
         """Send a request until it is answered, other than that the service is busy; return the last reply."""
+        yield from spread()
         parts = urlsplit(url)
         target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
         origin, settings = f"{parts.scheme}://{parts.netloc}", self._settings(url, limits)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from objstore._core import Batch, Buffer, Bytes, Reply, Signer
 from objstore.http.retry import REPLACED
+from objstore.http.service import RENEW_SECONDS
 from objstore.http.troubles import Trouble, Troubles
 from objstore.interface.values import WHOLE, Range, Reads, Target
 from objstore.plans.effects import Background, Plan
@@ -39,8 +40,8 @@ SILENT = ("PUT", "DELETE", "MKCOL", "COPY", "MOVE")
 READS = ("GET", "HEAD", "PROPFIND")
 """The methods that change nothing."""
 
-RENEW_SECONDS = 240.0
-"""How long one signature is used: services take it for 15 minutes, retries and clocks need some of them."""
+SHORTEST_LOOK = 0.05
+"""How many seconds a wait lasts at the least, where it is to end in time for a new signature."""
 
 
 class Exchange:
@@ -95,12 +96,12 @@ class Exchange:
         self._own: dict[int, Shape] = {}
         self._troubles = Troubles(service.policy, safe=safe)
         self._counted = 0
-        self._signed = service.policy.clock()
         self._open_batch()
 
     def _open_batch(self) -> None:
         service = self._service
         lines, signer = service.prepare(self._shape)
+        self._note_signed()
         self._origin = service.origin
         most = self._most_in_flight
         method = self._shape.method
@@ -229,18 +230,19 @@ class Exchange:
     def news(self, within: float | None = None) -> Plan[None]:
         """Wait until something has changed, or `within` seconds have passed; retry what failed and may be retried."""
         batch, policy = self.batch, self._service.policy
-        if batch.is_started and policy.clock() - self._signed >= RENEW_SECONDS:
-            yield from self._renew()
-        # a batch that takes several rounds comes back in between, to be signed afresh
-        rounds = batch.total > self._most_in_flight
-        batch.wake_after = within if within is not None or not rounds else RENEW_SECONDS / 4
+        if batch.is_started:
+            yield from self.renew()
+        batch.wake_after = self._time_to_wait() if within is None else within
         yield self._effect
         succeeded = batch.settled - len(self.errors) - len(self._refused)
         policy.budget.note(max(succeeded - self._counted, 0), 0)
         self._counted = succeeded
         if succeeded:
             self._added = None
-        for reply in batch.failures():
+        failures = batch.failures()
+        if failures:
+            yield from self.renew()
+        for reply in failures:
             yield from self._decide(reply)
         if self._anew and (self._safe or batch.settled == batch.total):  # the answers of others may still come
             self._send_anew()
@@ -286,13 +288,29 @@ class Exchange:
         if latency is not None:
             self._service.latency = latency
 
-    def _renew(self) -> Plan[None]:
-        """Sign with the present time and credential from now on."""
-        self._signed = self._service.policy.clock()
+    def _note_signed(self) -> None:
+        self._signed_for = self._service.signed_for
+        self._renew_at = self._service.policy.clock() + self._signed_for
+
+    def _time_to_wait(self) -> float | None:
+        """Return when to come back without news: what is still to be sent by then is signed afresh."""
+        if self.batch.total <= self._most_in_flight and self._signed_for >= RENEW_SECONDS:
+            return None
+        return max(self._renew_at - self._service.policy.clock(), SHORTEST_LOOK)
+
+    def renew(self) -> Plan[None]:
+        """Sign with the present time and credential from now on, if it is time to."""
+        if self._service.policy.clock() < self._renew_at:
+            return
         yield from self._service.refresh()
+        self._note_signed()
         _, signer = self._service.prepare(self._shape)
         if signer is not None:
             self.batch.renew(signer)
+        for index in filter(self.batch.is_waiting, self._own):
+            own = self._signer_for(index)
+            if own is not None:
+                self.batch.sign_anew(index, own)
 
     def _decide(self, reply: Reply) -> Plan[None]:
         """Send a failed request again, or let its error stand."""
@@ -346,6 +364,7 @@ class Exchange:
         _, signer = self._service.prepare(self._shape)
         if signer is not None:
             self.batch.renew(signer)
+        self._renew_at = 0.0  # those that wait with signers of their own are next
         return True
 
     def _signer_for(self, index: int) -> Signer | None:

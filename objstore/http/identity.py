@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 from objstore.exceptions import NotSupportedError
@@ -25,6 +26,9 @@ class Identity(Protocol):
 
     def recover(self, failure: Failure) -> Plan[bool]:
         """Mend what a refused request shows to be wrong; tell whether to try again."""
+
+    def lasts(self) -> float:
+        """Return for how many seconds requests may go on being signed as they are now, as far as we know."""
 
     def headers(self) -> Mapping[str, str]:
         """Return the headers that say it without a signature."""
@@ -72,6 +76,10 @@ class Authorization:
         """There is nothing to mend."""
         return False
         yield
+
+    def lasts(self) -> float:
+        """Return that it has no end."""
+        return inf
 
     def headers(self) -> Mapping[str, str]:
         """Return the header."""

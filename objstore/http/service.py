@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from objstore.http.shape import Shape
     from objstore.plans.effects import Plan
 
+RENEW_SECONDS = 240.0
+"""How long one signature is used: services take it for 15 minutes, retries and clocks need some of them."""
+
 SIGNER_SECONDS = 30.0
 """How long the signer of a bare request is used again: making one costs as much as sending it."""
 
@@ -106,6 +109,11 @@ class Service:
         if mended:
             self._signers.clear()
         return mended
+
+    @property
+    def signed_for(self) -> float:
+        """For how many seconds requests are signed alike: as long as a signature may be used, and its credential."""
+        return min(RENEW_SECONDS, self.identity.lasts())
 
     # --- what is sent
 

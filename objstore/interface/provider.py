@@ -77,6 +77,9 @@ class Fetch(Exchange, Protocol):
 class Upload(Exchange, Protocol):
     """The parts of one multipart upload under way. Parts count from 0 here."""
 
+    def renew(self) -> Plan[None]:
+        """Sign what is sent from now on afresh, if it is time to: whoever has the parts may be slow."""
+
     def add_part(self, part: Source) -> None:
         """Send one more part."""
 

@@ -65,6 +65,7 @@ class Parts:
                 "buffer_size for a file that is written",
                 stacklevel=2,
             )
+        yield from self._upload.renew()
         self._upload.add_part(part)
         yield from self._settle(self._most_in_flight)
 

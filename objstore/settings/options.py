@@ -16,6 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from objstore.exceptions import ConfigurationError, NotSupportedError, UnknownConfigurationKeyError
+from objstore.settings.masked import MASK, Masked, has_user
 from objstore.settings.value_types import (
     BOOL,
     DICT,
@@ -32,8 +33,6 @@ from objstore.settings.value_types import (
 
 if TYPE_CHECKING:
     from objstore.types import RetryConfig
-
-_MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +87,15 @@ class Settings:
         config: What the caller gave for the store: canonical names, plain values, nothing from the environment.
         client_options: What the caller gave for the HTTP client, in the same form.
         values: The typed value of every setting, wherever it came from; not part of a comparison.
-        secrets: The names of the settings that are secret.
     """
 
-    config: Mapping[str, Plain]
-    client_options: Mapping[str, Plain]
-    values: Mapping[str, Any] = field(compare=False)
-    secrets: frozenset[str] = field(compare=False)
+    config: Masked
+    client_options: Masked
+    values: Masked = field(compare=False, repr=False)
 
     def __getitem__(self, name: str) -> Any:
         """Return the typed value of a setting, by its canonical name."""
         return self.values[name]
-
-    def __repr__(self) -> str:
-        """Return what the caller gave, with the secrets masked."""
-        return f"Settings(config={self._masked(self.config)}, client_options={self._masked(self.client_options)})"
-
-    def _masked(self, part: Mapping[str, Plain]) -> dict[str, Plain]:
-        return {name: _MASK if name in self.secrets else value for name, value in part.items()}
 
 
 _NO_PINGS = "Leave it out: libcurl sends no HTTP/2 pings."
@@ -144,13 +134,13 @@ CLIENT_OPTIONS = (
 )
 """The settings of the HTTP client, the same for all stores."""
 
+
+def of_client(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a store's typed values that are settings of the HTTP client."""
+    return {option.name: values[option.name] for option in CLIENT_OPTIONS}
+
+
 _CLIENT_NAMES = frozenset(option.name for option in CLIENT_OPTIONS)
-
-
-def _has_user(value: object) -> bool:
-    """Tell whether a value may be a URL with a user and a password in it."""
-    before, mark, _ = value.partition("@") if isinstance(value, str) else ("", "", "")
-    return bool(mark) and not {":", "/"}.isdisjoint(before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +150,7 @@ class _Given:
     option: Option
     spelling: str
     source: str
-    value: object
+    value: object = field(repr=False)
 
     def typed(self) -> Any:
         """Return the value in its final type; an empty text stands for the default."""
@@ -169,7 +159,7 @@ class _Given:
         try:
             return self.option.kind.read(self.value)
         except (TypeError, ValueError, OverflowError):
-            shown = _MASK if self.option.secret or _has_user(self.value) else repr(self.value)
+            shown = MASK if self.option.secret or has_user(self.value) else repr(self.value)
         raise ConfigurationError(
             f"{self.spelling} = {shown} ({self.source}) is not a value of this setting",
             hint=f"Give {self.option.kind.name}.",
@@ -233,12 +223,11 @@ def _for_client(settings: Iterable[_Given]) -> Iterator[_Given]:
 
 def _settle(table: Table, explicit: Mapping[str, _Given], chosen: Mapping[str, _Given]) -> Settings:
     options = table.options + CLIENT_OPTIONS
-    return Settings(
-        config={name: given.plain() for name, given in explicit.items() if name not in _CLIENT_NAMES},
-        client_options={name: given.plain() for name, given in explicit.items() if name in _CLIENT_NAMES},
-        values={o.name: chosen[o.name].typed() if o.name in chosen else o.default for o in options},
-        secrets=frozenset(o.name for o in options if o.secret),
-    )
+    secrets = frozenset(option.name for option in options if option.secret)
+    config = {name: given.plain() for name, given in explicit.items() if name not in _CLIENT_NAMES}
+    client_options = {name: given.plain() for name, given in explicit.items() if name in _CLIENT_NAMES}
+    values = {o.name: chosen[o.name].typed() if o.name in chosen else o.default for o in options}
+    return Settings(Masked(config, secrets), Masked(client_options, secrets), Masked(values, secrets))
 
 
 def _strongest(layers: Iterable[Mapping[str, _Given]]) -> dict[str, _Given]:

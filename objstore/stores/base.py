@@ -125,8 +125,8 @@ class RemoteStore(LastingStore):
 
     @property
     def client_options(self) -> dict[str, Any] | None:
-        """What was given as settings of the HTTP client."""
-        return dict(self._settings.client_options) or None
+        """What was given as settings of the HTTP client; its repr hides what is secret."""
+        return self._settings.client_options.copy() or None
 
     @property
     def retry_config(self) -> RetryConfig:
@@ -206,8 +206,8 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
 
     @property
     def config(self) -> dict[str, Any]:
-        """What was given as settings of the store, nothing of the environment."""
-        return dict(self._settings.config)
+        """What was given as settings of the store, nothing of the environment; its repr hides what is secret."""
+        return self._settings.config.copy()
 
     @property
     def credential_provider(self) -> CredentialProviderT | None:
@@ -225,8 +225,8 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
         """Return the arguments that make an equal store."""
         given = {
             "prefix": self.prefix,
-            "config": self.config,
-            "client_options": self.client_options,
+            "config": dict(self._settings.config),
+            "client_options": dict(self._settings.client_options) or None,
             "retry_config": self.retry_config,
             "credential_provider": self._credential_provider,
             "raw_keys": self._keys.raw or None,

@@ -102,7 +102,7 @@ class HTTPStore(RemoteStore):
     def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments that make an equal store."""
         given = {
-            "client_options": self.client_options,
+            "client_options": dict(self._settings.client_options) or None,
             "retry_config": self.retry_config,
             **{name: value for name, value in self._settings.config.items() if name != "url"},
         }

@@ -40,6 +40,7 @@ class Behaviour:
         ends: When the instance's credential ends.
         status: How all answer that would give a credential.
         role: The role of the instance; empty for none.
+        region: The region of the instance.
         seconds: How long what STS gives is good; 0 for until `ENDS`.
     """
 
@@ -47,6 +48,7 @@ class Behaviour:
     ends: str = ENDS
     status: int = 200
     role: str = "instance-role"
+    region: str = "cn-north-1"
     seconds: float = 0
     wait: float = 0
     seen: list[str] = field(default_factory=list)
@@ -68,7 +70,9 @@ class Handler(BaseHTTPRequestHandler):
         behaviour = self.server.behaviour
         path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
         behaviour.seen.append(path)
-        if path.startswith(ROLES):
+        if path == "/latest/meta-data/placement/region":
+            self.answer(200 if behaviour.region else 404, behaviour.region.encode())
+        elif path.startswith(ROLES):
             self.instance(path.removeprefix(ROLES))
         elif path == "/federation/credentials":
             self.federation(query)

@@ -375,9 +375,10 @@ def test_tokens_in_files_are_read_each_time(aws: Services, home: Path, monkeypat
     token = home / "token"
     monkeypatch.setenv(CONTAINER, f"{aws[1]}/container/x")
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(token))
+    source = S3Store("b", region="eu-west-1").provider.service.identity.credentials.asked
     for text in ("first", "second"):
         token.write_text(text)
-        assert refreshed(S3Store("b", region="eu-west-1")).access_key_id == named("container", "/container/x", text)
+        assert run(source.fetch()).access_key_id == named("container", "/container/x", text)
 
 
 # --- processes, one at a time
@@ -413,7 +414,7 @@ def test_workers_that_begin_together_do_not_ask_together(
     waits = []
     for _ in range(2):
         identity = S3Store("b", region="eu-west-1").provider.service.identity
-        plan = identity.credentials._source.fetch()
+        plan = identity.credentials.asked.fetch()
         read = next(plan)
         effect = plan.send(read.function())
         waits.append(effect.seconds if isinstance(effect, Sleep) else None)

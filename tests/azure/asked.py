@@ -5,14 +5,12 @@ Usage: python -m tests.azure.asked azure-identity|objstore; a line of JSON with 
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
-import time
-import warnings
-from collections.abc import Callable
 from typing import Any
+
+from tests.asked import in_turn
 
 SCOPE = "https://storage.azure.com/.default"
 HERE = ("127.", "169.254.169.254", "::1", "localhost")
@@ -44,47 +42,12 @@ def by_objstore() -> dict[str, Any]:
     return {"token": token.token, "ends": int(token.expires_at.timestamp()), "source": credentials.source}
 
 
-def stay_here() -> None:
-    """Fail every connection to elsewhere that Python makes."""
-    connect = socket.socket.connect
-
-    def guarded(self: socket.socket, address: Any) -> None:
-        names = {socket.gethostbyname(address[0])} if self.family == socket.AF_INET else {"127.0.0.1"}
-        assert all(name.startswith(HERE) for name in names), f"went to {address}"
-        connect(self, address)
-
-    socket.socket.connect = guarded  # type: ignore[method-assign]
-
-
-def answer(ask: Callable[[], dict[str, Any]], variables: dict[str, str]) -> str:
-    """Ask in an environment."""
-    os.environ.clear()
-    os.environ.update(variables)
-    begun = time.monotonic()
-    try:
-        found = ask()
-    except AssertionError:
-        raise
-    except Exception as error:
-        found = {"error": f"{type(error).__name__}: {error}"}
-    return json.dumps({**found, "took": time.monotonic() - begun})
-
-
-def main(library: str) -> None:
-    """Answer until there is nothing more to answer."""
-    warnings.simplefilter("ignore")
-    os.environ["TZ"] = "UTC"
-    time.tzset()
-    stay_here()
-    ask = {"azure-identity": by_azure_identity, "objstore": by_objstore}[library]
-    for line in sys.stdin:
-        if os.fork() == 0:
-            print(answer(ask, json.loads(line)), flush=True)
-            os._exit(0)
-        _, status = os.wait()
-        if status != 0:
-            print(json.dumps({"broken": status}), flush=True)
+def is_here(used: socket.socket, address: Any) -> bool:
+    """Tell whether an address is one of this machine, or of its metadata service."""
+    if used.family != socket.AF_INET:
+        return True
+    return socket.gethostbyname(address[0]).startswith(HERE)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    in_turn({"azure-identity": by_azure_identity, "objstore": by_objstore}[sys.argv[1]], is_here)

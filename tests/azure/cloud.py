@@ -9,16 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import ssl
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -31,6 +26,9 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 from cryptography.x509.oid import NameOID
+
+from tests import token_services
+from tests.token_services import RefusedError, Request, require
 
 HOSTS = ("login.microsoftonline.com", "login.microsoftonline.us")
 BLOBS = "account.blob.core.windows.net"
@@ -72,34 +70,6 @@ def pfx(password: str = PASSWORD) -> bytes:
     """Return key and certificate as PKCS #12."""
     encryption = BestAvailableEncryption(password.encode())
     return pkcs12.serialize_key_and_certificates(b"app", KEY, CERTIFICATE, None, encryption)
-
-
-class RefusedError(Exception):
-    """What a service says instead of giving a token."""
-
-
-def require(holds: bool, what: str) -> None:
-    """Refuse, unless something holds."""
-    if not holds:
-        raise RefusedError(what)
-
-
-@dataclass
-class Request:
-    """A request, as a service sees it."""
-
-    method: str
-    host: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: bytes
-
-    def form(self) -> dict[str, str]:
-        """Return the form."""
-        require(self.method == "POST", "method")
-        require(self.headers.get("content-type") == "application/x-www-form-urlencoded", "content type")
-        return {name: values[0] for name, values in parse_qs(self.body.decode(), strict_parsing=True).items()}
 
 
 Answer = tuple[int, dict[str, str], Any]
@@ -292,46 +262,6 @@ def thumbprint(file: Path) -> str:
     return hashlib.sha1(der).hexdigest().upper()
 
 
-@contextmanager
-def serving(cloud: Cloud, address: tuple[str, int], certificates: Path | None = None) -> Iterator[str]:
+def serving(cloud: Cloud, address: tuple[str, int], certificates: Path | None = None) -> AbstractContextManager[str]:
     """Serve all services at an address until the block is left; give its URL."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_any(self) -> None:
-            parts = urlsplit(self.path)
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(int(headers.get("content-length", "0")))
-            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            request = Request(self.command, headers["host"], parts.path, query, headers, body)
-            status, fields, reply = cloud.answer(request)
-            self.send_response(status)
-            for name, value in {
-                "Content-Type": "application/json",
-                "Content-Length": str(len(reply)),
-                **fields,
-            }.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(reply)
-
-        do_GET = do_POST = do_any  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None:
-            """Say nothing of connections that the client closed."""
-
-    with Server(address, Handler) as server:
-        if certificates is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificates)
-            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield f"{'https' if certificates else 'http'}://{address[0]}:{server.server_port}"
-        server.shutdown()
+    return token_services.serving(cloud.answer, Request, address, certificates)

@@ -370,6 +370,12 @@ def test_what_needs_a_person_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "VisualStudioCodeCredential")
     with pytest.raises(NotSupportedError, match=r"objstore\.auth\.azure"):
         fetched()
+    monkeypatch.delenv("AZURE_TOKEN_CREDENTIALS")
+    for name in ("AZURE_CLIENT_ID", "AZURE_USERNAME", "AZURE_PASSWORD"):
+        monkeypatch.setenv(name, "planted")
+    with pytest.raises(NotSupportedError, match=r"objstore\.auth\.azure") as failed:
+        fetched()
+    assert "planted" not in str(failed.value)
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "magic")
     with pytest.raises(ConfigurationError, match="There are: dev, prod, EnvironmentCredential"):
         fetched()

@@ -6,13 +6,13 @@ with the answer out. Google's library goes nowhere but to loopback and these hos
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
 import time
-import warnings
 from typing import Any
+
+from tests.asked import in_turn
 
 
 def by_google_auth() -> dict[str, Any]:
@@ -43,46 +43,10 @@ def by_objstore() -> dict[str, Any]:
     return {"token": token.token, "seconds": seconds, "quota": access.headers.get("x-goog-user-project")}
 
 
-def stay_here(*also: str) -> None:
-    """Fail every connection to elsewhere that Python makes."""
-    here = ("127.0.0.1", "::1", "localhost", *also)
-    connect = socket.socket.connect
-
-    def guarded(self: socket.socket, address: Any) -> None:
-        assert self.family == socket.AF_UNIX or address[0] in here, f"went to {address}"
-        connect(self, address)
-
-    socket.socket.connect = guarded  # type: ignore[method-assign]
-
-
-def answer(ask: Any, variables: dict[str, str]) -> str:
-    """Ask in an environment."""
-    os.environ.clear()
-    os.environ.update(variables)
-    try:
-        found = ask()
-    except AssertionError:
-        raise
-    except Exception as error:
-        found = {"error": f"{type(error).__name__}: {error}"}
-    return json.dumps(found)
-
-
-def main(library: str, *also: str) -> None:
-    """Answer until there is nothing more to answer."""
-    warnings.simplefilter("ignore")
-    os.environ["TZ"] = "UTC"
-    time.tzset()
-    stay_here(*also)
-    ask = {"google-auth": by_google_auth, "objstore": by_objstore}[library]
-    for line in sys.stdin:
-        if os.fork() == 0:
-            print(answer(ask, json.loads(line)), flush=True)
-            os._exit(0)
-        _, status = os.wait()
-        if status != 0:
-            print(json.dumps({"broken": status}), flush=True)
+def is_here(used: socket.socket, address: Any) -> bool:
+    """Tell whether an address is one of this machine, or was named."""
+    return used.family == socket.AF_UNIX or address[0] in ("127.0.0.1", "::1", "localhost", *sys.argv[2:])
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    in_turn({"google-auth": by_google_auth, "objstore": by_objstore}[sys.argv[1]], is_here)

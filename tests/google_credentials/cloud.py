@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -24,6 +22,9 @@ from botocore.credentials import Credentials
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests import token_services
+from tests.token_services import RefusedError, require
 
 HOSTS = (
     "oauth2.googleapis.com",
@@ -48,20 +49,8 @@ KEY = rsa.generate_private_key(65537, 2048)
 PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
-class RefusedError(Exception):
-    """What a service says instead of giving a token."""
-
-
-@dataclass
-class Request:
+class Request(token_services.Request):
     """A request, as a service sees it."""
-
-    method: str
-    host: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: bytes
 
     def told(self) -> str:
         """Return the one secret in it, or a part of that; a service says back no more than some words."""
@@ -71,11 +60,10 @@ class Request:
         secret = secret or self.headers.get("authorization") or self.headers.get("x-proof") or "nothing"
         return f"no: {secret[:280]!r}"
 
-    def form(self, *names: str) -> dict[str, str]:
+    def form_of(self, *names: str) -> dict[str, str]:
         """Return the form, which has these fields at the most."""
-        _require(self.method == "POST" and self.headers["content-type"] == "application/x-www-form-urlencoded", "form")
-        fields = {name: values[0] for name, values in parse_qs(self.body.decode(), strict_parsing=True).items()}
-        _require(set(fields) <= set(names), f"fields {set(fields) - set(names)}")
+        fields = self.form()
+        require(set(fields) <= set(names), f"fields {set(fields) - set(names)}")
         return fields
 
 
@@ -88,6 +76,7 @@ class Cloud:
         fails: How many of the next requests are answered with 503.
         life: For how many seconds tokens are good.
         echoes: Whether every request is refused, with all that was sent in the message.
+        universe: The universe that the metadata server is of.
         renews: Whether an external user's refresh token is good for one time only.
         seen: The requests.
     """
@@ -97,6 +86,7 @@ class Cloud:
     life: int = 3600
     echoes: bool = False
     renews: bool = False
+    universe: str = "googleapis.com"
     refresh_token: str = REFRESH_TOKEN
     seen: list[Request] = field(default_factory=list)
 
@@ -139,48 +129,48 @@ class Cloud:
 
     def token_server(self, request: Request) -> tuple[int, dict[str, str], Any]:
         names = ("grant_type", "assertion", "client_id", "client_secret", "refresh_token", "scope")
-        fields = request.form(*names)
-        _require(request.path == "/token", request.path)
+        fields = request.form_of(*names)
+        require(request.path == "/token", request.path)
         if fields["grant_type"] == "refresh_token":
             if fields["refresh_token"] != REFRESH_TOKEN or fields["client_secret"] != CLIENT_SECRET:
                 return 400, {}, {"error": "invalid_grant", "error_description": f"no {fields['refresh_token']}"}
             return self.token(f"user:{fields['client_id']}")
-        _require(fields["grant_type"] == "urn:ietf:params:oauth:grant-type:jwt-bearer", "grant type")
+        require(fields["grant_type"] == "urn:ietf:params:oauth:grant-type:jwt-bearer", "grant type")
         audiences = (f"https://{request.host}/token", "https://oauth2.googleapis.com/token")
         return self.token(identity_of_jwt(fields["assertion"], *audiences))
 
     def exchange(self, request: Request) -> tuple[int, dict[str, str], Any]:
-        _require(request.path == "/v1/token", request.path)
+        require(request.path == "/v1/token", request.path)
         if "refresh_token" in parse_qs(request.body.decode()):
-            fields = request.form("grant_type", "refresh_token")
-            _require(fields == {"grant_type": "refresh_token", "refresh_token": self.refresh_token}, "refresh token")
+            fields = request.form_of("grant_type", "refresh_token")
+            require(fields == {"grant_type": "refresh_token", "refresh_token": self.refresh_token}, "refresh token")
             self.refresh_token += "+" if self.renews else ""
             return self.token(f"external-user:{_client(request)}", refresh_token=self.refresh_token)
         names = ("audience", "scope", "subject_token", "subject_token_type", "requested_token_type", "grant_type")
-        fields = request.form(*names, "options")
-        _require(fields["grant_type"] == "urn:ietf:params:oauth:grant-type:token-exchange", "grant type")
-        _require(fields["requested_token_type"] == "urn:ietf:params:oauth:token-type:access_token", "requested type")
-        _require(fields["scope"] in (SCOPE, IAM_SCOPE), "scope")
+        fields = request.form_of(*names, "options")
+        require(fields["grant_type"] == "urn:ietf:params:oauth:grant-type:token-exchange", "grant type")
+        require(fields["requested_token_type"] == "urn:ietf:params:oauth:token-type:access_token", "requested type")
+        require(fields["scope"] in (SCOPE, IAM_SCOPE), "scope")
         project = json.loads(unquote(fields.get("options", "{}"))).get("userProject", "")
         subject = _subject(fields)
         where = "workforce" if fields["audience"] == WORKFORCE else "pool"
-        _require(fields["audience"] in (POOL, WORKFORCE), "audience")
+        require(fields["audience"] in (POOL, WORKFORCE), "audience")
         identity = f"{where}:{subject}:{project}:{fields['scope']}:{_client(request)}"
         return self.token(identity, expires_in=str(self.life))
 
     def iam(self, request: Request) -> tuple[int, dict[str, str], Any]:
         found = re.fullmatch(r"/v1/projects/-/serviceAccounts/([^:/]+):(\w+)", request.path)
         fields = json.loads(request.body)
-        _require(found is not None and request.headers["content-type"] == "application/json", request.path)
+        require(found is not None and request.headers["content-type"] == "application/json", request.path)
         assert found is not None
         kind, token = request.headers["authorization"].split(" ", 1)
-        _require(kind == "Bearer", kind)
+        require(kind == "Bearer", kind)
         who = identity_of_jwt(token) if token.count(".") == 2 and token.startswith("ey") else token
         chain = ">".join([who, *(fields.get("delegates") or []), unquote(found[1])])
         if found[2] == "signBlob":
             digest = hashlib.sha256(chain.encode() + base64.b64decode(fields["payload"], validate=True)).digest()
             return 200, {}, {"keyId": "k", "signedBlob": base64.b64encode(digest).decode()}
-        _require(found[2] == "generateAccessToken" and fields["scope"] == [SCOPE], "scope")
+        require(found[2] == "generateAccessToken" and fields["scope"] == [SCOPE], "scope")
         seconds = int(fields["lifetime"].removesuffix("s"))
         end = datetime.now(UTC) + timedelta(seconds=seconds)
         quota = request.headers.get("x-goog-user-project", "")
@@ -190,17 +180,18 @@ class Cloud:
     def machine(self, request: Request) -> tuple[int, dict[str, str], Any]:
         """Answer as the metadata servers of Google and AWS, and as a URL that gives out subject tokens."""
         if request.path == "/subject":
-            _require(request.headers.get("x-proof") == "planted-proof", "proof")
+            require(request.headers.get("x-proof") == "planted-proof", "proof")
             return 200, {}, {"value": SUBJECT}
         if request.path.startswith("/latest/"):
             return self.aws(request)
-        _require(request.headers.get("metadata-flavor") == "Google", "flavor")
+        require(request.headers.get("metadata-flavor") == "Google", "flavor")
         account = {"email": EMAIL, "scopes": [SCOPE], "aliases": ["default"]}
         found = {
             "/": b"computeMetadata/\n",
             "/computeMetadata/v1/instance/service-accounts/default/email": EMAIL.encode(),
             "/computeMetadata/v1/instance/service-accounts/default/": account,
             "/computeMetadata/v1/project/project-id": b"project",
+            "/computeMetadata/v1/universe/universe-domain": self.universe.encode(),
             "/computeMetadata/v1/instance/service-accounts/default/token": {
                 "access_token": f"machine:{request.query.get('scopes')}",
                 "expires_in": self.life,
@@ -212,11 +203,9 @@ class Cloud:
 
     def aws(self, request: Request) -> tuple[int, dict[str, str], Any]:
         if request.path == "/latest/api/token":
-            _require(
-                request.method == "PUT" and int(request.headers["x-aws-ec2-metadata-token-ttl-seconds"]) > 0, "ttl"
-            )
+            require(request.method == "PUT" and int(request.headers["x-aws-ec2-metadata-token-ttl-seconds"]) > 0, "ttl")
             return 200, {}, b"session"
-        _require(request.headers.get("x-aws-ec2-metadata-token") == "session", "session")
+        require(request.headers.get("x-aws-ec2-metadata-token") == "session", "session")
         found: dict[str, Any] = {
             "/latest/meta-data/placement/availability-zone": b"eu-west-9b",
             "/latest/meta-data/iam/security-credentials": b"role",
@@ -229,17 +218,12 @@ class Cloud:
         return 200, {}, found[request.path]
 
 
-def _require(holds: bool, what: str) -> None:
-    if not holds:
-        raise RefusedError(what)
-
-
 def _client(request: Request) -> str:
     kind, _, text = request.headers.get("authorization", "").partition(" ")
     if not kind:
         return ""
     name, secret = base64.b64decode(text).decode().split(":")
-    _require(kind == "Basic" and secret == CLIENT_SECRET, "client")
+    require(kind == "Basic" and secret == CLIENT_SECRET, "client")
     return name
 
 
@@ -248,10 +232,10 @@ def identity_of_jwt(token: str, *audiences: str) -> str:
     header, claims, signature = token.split(".")
     KEY.public_key().verify(_decoded(signature), f"{header}.{claims}".encode(), padding.PKCS1v15(), SHA256())
     head, said = json.loads(_decoded(header)), json.loads(_decoded(claims))
-    _require(head == {"alg": "RS256", "typ": "JWT", "kid": "key-id"}, f"header {head}")
+    require(head == {"alg": "RS256", "typ": "JWT", "kid": "key-id"}, f"header {head}")
     now = datetime.now(UTC).timestamp()
-    _require(said["iat"] <= now + 10 and now < said["exp"] <= said["iat"] + 3600, "time")
-    _require(said["aud"] in audiences if audiences else said["sub"] == said["iss"] and "aud" not in said, "audience")
+    require(said["iat"] <= now + 10 and now < said["exp"] <= said["iat"] + 3600, "time")
+    require(said["aud"] in audiences if audiences else said["sub"] == said["iss"] and "aud" not in said, "audience")
     return f"account:{said['iss']}:{said['scope']}"
 
 
@@ -261,22 +245,22 @@ def _decoded(text: str) -> bytes:
 
 def _subject(fields: dict[str, str]) -> str:
     if fields["subject_token_type"] == JWT_TYPE:
-        _require(fields["subject_token"] == SUBJECT, "subject")
+        require(fields["subject_token"] == SUBJECT, "subject")
         return "subject"
-    _require(fields["subject_token_type"] == AWS_TYPE, "subject type")
+    require(fields["subject_token_type"] == AWS_TYPE, "subject type")
     asked = json.loads(unquote(fields["subject_token"]))
     headers = {pair["key"].lower(): pair["value"] for pair in asked["headers"]}
-    _require(headers["x-goog-cloud-target-resource"] == fields["audience"], "target")
+    require(headers["x-goog-cloud-target-resource"] == fields["audience"], "target")
     key, _, region, service, _ = re.search("Credential=([^,]+)", headers["authorization"])[1].split("/")  # type: ignore[index]
     names = re.search("SignedHeaders=([^,]+)", headers["authorization"])[1].split(";")  # type: ignore[index]
-    _require({"host", "x-amz-date"} <= {*names} and key == AWS_KEY, "signed headers")
+    require({"host", "x-amz-date"} <= {*names} and key == AWS_KEY, "signed headers")
     token = headers.get("x-amz-security-token")
     request = AWSRequest(asked["method"], asked["url"], {name: headers[name] for name in names if name != "host"})
     request.context["timestamp"] = headers["x-amz-date"]
     judge = SigV4Auth(Credentials(key, AWS_SECRET, token), service, region)
     signature = judge.signature(judge.string_to_sign(request, judge.canonical_request(request)), request)
-    _require(headers["authorization"].endswith(f"Signature={signature}"), "signature")
-    _require(headers["host"] == urlsplit(asked["url"]).netloc, "host")
+    require(headers["authorization"].endswith(f"Signature={signature}"), "signature")
+    require(headers["host"] == urlsplit(asked["url"]).netloc, "host")
     return f"aws:{region}:{token}"
 
 
@@ -285,34 +269,5 @@ def running(address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[Cloud]:
     """Run all services until the block is left."""
     cloud = Cloud()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_any(self) -> None:
-            parts = urlsplit(self.path)
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(int(headers.get("content-length", "0")))
-            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            request = Request(self.command, headers["host"], parts.path, query, headers, body)
-            status, fields, reply = cloud.answer(request)
-            self.send_response(status)
-            for name, value in {
-                "Content-Type": "application/json",
-                "Content-Length": str(len(reply)),
-                **fields,
-            }.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(reply)
-
-        do_GET = do_POST = do_PUT = do_any  # noqa: N815  # the names are http.server's
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(address, Handler) as server:
-        server.daemon_threads = True
-        Thread(target=server.serve_forever, daemon=True).start()
-        cloud.url = f"http://{address[0]}:{server.server_port}"
+    with token_services.serving(cloud.answer, Request, address) as cloud.url:
         yield cloud
-        server.shutdown()

@@ -158,7 +158,7 @@ def test_a_refresh_token_that_is_replaced_is_kept(services: Cloud, tmp_path: Pat
 
 
 def _anew(found: GoogleAccess) -> Any:
-    source = found.credentials._source
+    source = found.credentials.asked
     assert source is not None
     return (yield from source.fetch()).token
 
@@ -256,10 +256,10 @@ def test_iam_is_asked_with_another_token_where_ours_is_refused(
     forbidden = (403, {}, {"error": {"status": "PERMISSION_DENIED", "message": "not allowed"}})
     monkeypatch.setattr(services, "iam", lambda request: forbidden)
     with pytest.raises(UnauthenticatedError, match=r"not allowed\. Give who asks the role"):
-        token_of(access(service_account_key=json.dumps(impersonated(USER))))
+        token_of(access(service_account_key=f" {json.dumps(impersonated(USER))}"))  # another text: it is shared
     monkeypatch.setattr(services, "iam", lambda request: refused)
     with pytest.raises(UnauthenticatedError, match="HTTP 401: UNAUTHENTICATED, no"):
-        token_of(access(service_account_key=json.dumps(impersonated(USER))))
+        token_of(access(service_account_key=f"  {json.dumps(impersonated(USER))}"))
     assert len(services.seen) == 10
 
 
@@ -307,6 +307,24 @@ def test_a_metadata_server_that_did_not_answer_is_asked_again(services: Cloud, m
     enter(monkeypatch, metadata(services))
     assert run(_anew(found)) == f"machine:{SCOPE}"
     assert all(request.headers["metadata-flavor"] == "Google" for request in services.seen)
+
+
+def test_a_machine_of_another_universe_is_refused(services: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(monkeypatch, metadata(services))
+    services.universe = ""
+    assert token_of(access(timeout=9)) == f"machine:{SCOPE}"
+    services.universe = "elsewhere.example"
+    with pytest.raises(ConfigurationError, match=r"universe_domain='elsewhere\.example'") as failed:
+        token_of(access())
+    assert "machine:" not in str(failed.value)
+    assert token_of(access(universe_domain="elsewhere.example")) == f"machine:{SCOPE}"
+
+
+@pytest.mark.parametrize("host", ["[::1", "a b", "user@127.0.0.1", "127.0.0.1/x", "http://127.0.0.1", "127.0.0.1:x"])
+def test_a_variable_that_is_no_host(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(monkeypatch, {"GCE_METADATA_HOST": host, "NO_GCE_CHECK": "false"})
+    with pytest.raises(ConfigurationError, match="is no host"):
+        token_of(access())
 
 
 @pytest.mark.parametrize("name", ["GCE_METADATA_HOST", "GCE_METADATA_ROOT", "GCE_METADATA_IP"])

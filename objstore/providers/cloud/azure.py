@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 from objstore._core import encode_path
 from objstore.credentials.azure import AccountKey, AzureCredential, SharedAccess, from_mapping, read_signature
-from objstore.credentials.chains.azure.chain import azure_source, chosen_source
+from objstore.credentials.chains.azure.chain import azure_tokens, chosen_source
 from objstore.credentials.chains.azure.connection_string import with_connection_string
-from objstore.credentials.current import Credentials, Provided
+from objstore.credentials.current import Credentials
+from objstore.credentials.shared import provided
 from objstore.credentials.storage_account import StorageAccount
 from objstore.credentials.token import AccessToken
 from objstore.exceptions import ConfigurationError
@@ -131,7 +132,7 @@ def _credentials(
     if values["skip_signature"] or values["credential_type"] == "anonymous":
         return Credentials()
     if provider is not None:
-        return Credentials(source=Provided(provider, from_mapping))
+        return provided(provider, from_mapping)
     name = chosen_source(values, given)
     if name == "bearer_token":
         return Credentials(AccessToken(values["token"]))
@@ -139,7 +140,7 @@ def _credentials(
         return Credentials(AccountKey(values["account_key"] or EMULATOR_KEY))
     if name == "sas_token":
         return Credentials(SharedAccess(_signature(values["sas_key"])))
-    return Credentials(source=azure_source(name, values, given, user_agent))
+    return azure_tokens(name, values, given, user_agent)
 
 
 def _customer_key(values: Any, origin: str) -> dict[str, str]:

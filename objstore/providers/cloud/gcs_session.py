@@ -191,6 +191,11 @@ class Session:
             raise write_error(error, options) from None
         self._target = _target(reply)
 
+    def renew(self) -> Plan[None]:
+        """Each request is signed when it is sent."""
+        return
+        yield
+
     def add_part(self, part: Source) -> None:
         """Take one more part."""
         self.total += 1

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from objstore.plans.effects import Plan
 
 FIRST = "us-east-1"
-"""The region that is asked: it knows all buckets."""
+"""The region that is asked where none is near: it knows all buckets of Amazon's first partition."""
 
 
 class RegionalService(Service):
@@ -51,12 +51,23 @@ class ServiceToFind(RegionalService):
     Args:
         address: The origin of the service in a region.
         base: The path of the bucket there, percent-encoded.
+        near: Returns the region that is asked first, where somebody knows one: regions know the buckets of their own
+            partition only.
         identity: How requests are signed, in the region that is found.
     """
 
-    def __init__(self, *, address: Callable[[str], str], base: str, identity: SigV4, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        address: Callable[[str], str],
+        base: str,
+        near: Callable[[], Plan[str | None]],
+        identity: SigV4,
+        **options: Any,
+    ) -> None:
         super().__init__(address=address, region=FIRST, identity=identity, **options)
         self._base = base or "/"
+        self._near = near
         self._key = identity
         self._found = False
 
@@ -68,14 +79,16 @@ class ServiceToFind(RegionalService):
 
     def _find(self) -> Plan[None]:
         """Ask where the bucket is: the reply says so, even where it refuses."""
-        nobody = Service(self.dialect, self.origin, self.settings, self.policy, SigV4(Credentials(), FIRST))
+        first = region_in((yield from self._near())) or FIRST
+        self.move_to(self._address(first))
+        nobody = Service(self.dialect, self.origin, self.settings, self.policy, SigV4(Credentials(), first))
         exchange = Exchange(nobody, Shape("HEAD", {}), lambda _: self._base, keep_head=True)
         exchange.add(self._base.encode())
         yield from exchange.finish()
         reply = exchange.batch.reply(0)
         if reply.error is not None:
             raise exchange.errors[0]
-        region = region_in(reply.headers.get(self.dialect.region)) or FIRST
+        region = region_in(reply.headers.get(self.dialect.region)) or first
         self._key.region = region
         self.move_to(self._address(region))
         self._found = True

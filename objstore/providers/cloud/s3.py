@@ -30,7 +30,7 @@ from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.checksums import ALGORITHMS
 from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.region import RegionalService, ServiceToFind
-from objstore.providers.cloud.s3_account import Account
+from objstore.providers.cloud.s3_account import Account, region_nearby
 from objstore.providers.cloud.s3_arn import is_arn
 from objstore.providers.cloud.s3_endpoint import Address, Wishes, locate
 from objstore.providers.cloud.s3_options import S3_OPTIONS
@@ -163,7 +163,8 @@ def _service(
     origin = partial(_origin, values["bucket"], _wishes(values))
     region = _region(values)
     if region is None:
-        return ServiceToFind(address=origin, base=address.base, **options), address.base
+        near = partial(region_nearby, identity.credentials)
+        return ServiceToFind(address=origin, base=address.base, near=near, **options), address.base
     return RegionalService(address=origin, region=region, **options), address.base
 
 

@@ -6,16 +6,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from objstore.credentials.aws import Credential
-from objstore.credentials.chains.aws.chain import aws_credentials
+from objstore.credentials.chains.aws.chain import AwsChain, aws_credentials
 from objstore.credentials.chains.aws.config import AwsConfig, read_config
-from objstore.credentials.chains.aws.profiles import inner
-from objstore.credentials.current import Credentials, Provided
+from objstore.credentials.chains.aws.profiles import inner, text
+from objstore.credentials.current import Credentials
+from objstore.credentials.shared import provided
 from objstore.exceptions import ConfigurationError
 from objstore.http.client import client_settings
+from objstore.settings.options import of_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
+    from objstore._core import ClientSettings
+    from objstore.plans.effects import Plan
+    from objstore.settings.masked import Masked
     from objstore.settings.options import Settings
 
 _OF_CHAIN = (
@@ -32,6 +37,7 @@ _OF_CHAIN = (
     "region",
     "role_arn",
     "role_session_name",
+    "use_fips_endpoint",
     "web_identity_token_file",
 )
 """The settings that say where a credential is looked for."""
@@ -58,6 +64,15 @@ _WAYS = ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoint
 """Settings for hosts of other kinds, which the profile may ask for."""
 
 
+_STYLES = {"auto": None, "virtual": True, "path": False}
+_VALIDATION = "response_checksum_validation"
+_OF_ARNS = {
+    "s3_use_arn_region": "use_arn_region",
+    "s3_disable_multiregion_access_points": "s3_disable_multiregion_access_points",
+}
+"""Settings that a profile has in a section ``s3`` too, and what they are called there."""
+
+
 class Account:
     """Say who we are, and what the profile says.
 
@@ -75,8 +90,8 @@ class Account:
         self._provider = provider
         values = {name: settings[name] for name in _OF_CHAIN}
         given = frozenset(name for name in _OF_CHAIN if name in settings.config)
-        connect = partial(client_settings, settings.values, user_agent=user_agent)
-        self._read = partial(read_config, values, given, connect, settings["user_agent"] or user_agent)
+        client = partial(_client, settings.values, user_agent)
+        self._read = partial(read_config, values, given, client, settings["user_agent"] or user_agent)
         self._config = None if self._is_told_all() else self._read()
 
     def _is_told_all(self) -> bool:
@@ -85,16 +100,16 @@ class Account:
         has_credential = self._provider is not None or values["skip_signature"] or all(map(given.__contains__, _KEY))
         return bool(has_credential) and "profile" not in given and any(map(given.__contains__, _PLACES))
 
-    def values(self) -> Mapping[str, Any]:
+    def values(self) -> Masked:
         """Return the settings, and those of the profile where nobody else says anything."""
         values = self._settings.values
         if self._config is None:
             passed_over = {"endpoint", "endpoint_url_s3"} - self._settings.config.keys()
-            return {**values, **dict.fromkeys(passed_over)} if values["ignore_configured_endpoint_urls"] else values
+            return values | dict.fromkeys(passed_over) if values["ignore_configured_endpoint_urls"] else values
         endpoint = _endpoint(self._config, self._settings)
         found = {"endpoint_url_s3": endpoint, "endpoint": None, "region": self._config.region, "default_region": None}
         ways = _ways(self._config, self._settings) if endpoint is None else {}
-        return {**values, **found, **_of_s3(self._config, values), **ways}
+        return _trusting(values, self._config.ca_bundle) | {**found, **_of_s3(self._config, self._settings), **ways}
 
     def credentials(self) -> Credentials[Credential]:
         """Return the credential that was given, or where it is looked for; neither for anonymous requests."""
@@ -105,11 +120,29 @@ class Account:
         if self._provider is not None or has_key:
             _refuse_others(given, "credential_provider" if self._provider is not None else "access_key_id")
         if self._provider is not None:
-            return Credentials(source=Provided(self._provider, Credential.from_mapping))
+            return provided(self._provider, Credential.from_mapping)
         if has_key:
             return Credentials(_key(values))
         _refuse_half(given, values)
-        return aws_credentials(self._read, self._config or self._read())
+        return aws_credentials(self._read, self._config or self._read(), of_client(values))
+
+
+def region_nearby(credentials: Credentials[Credential]) -> Plan[str | None]:
+    """Return the region of this machine, where it is an instance whose credential counts; None where nobody says."""
+    chain = credentials.asked
+    return (yield from chain.region()) if isinstance(chain, AwsChain) else None
+
+
+def _client(values: Masked, user_agent: str, scheme: str, ca_bundle: bytes | None) -> ClientSettings:
+    return client_settings(_trusting(values, ca_bundle), scheme, user_agent)
+
+
+def _trusting(values: Masked, ca_bundle: bytes | None) -> Masked:
+    """Return the settings with the profile's certificates in the place of the system's."""
+    if ca_bundle is None or values["disable_system_certificates"]:
+        return values
+    ours = values["root_certificate"] or b""
+    return values | {"root_certificate": ours + b"\n" + ca_bundle, "disable_system_certificates": True}
 
 
 def _key(values: Mapping[str, Any]) -> Credential:
@@ -147,15 +180,34 @@ def _endpoint(config: AwsConfig, settings: Settings) -> str | None:
     return named or config.endpoint_in_profile("s3")
 
 
-def _of_s3(config: AwsConfig, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the profile's section ``s3`` says, of what there is a setting for."""
-    section = inner(config.profile, "s3")
-    found: dict[str, Any] = {}
-    if section.get("addressing_style") == "virtual" and values["virtual_hosted_style_request"] is None:
-        found = {"virtual_hosted_style_request": True}
-    if section.get("payload_signing_enabled", "").lower() == "true" and values["unsigned_payload"] is None:
-        found["unsigned_payload"] = False
-    return found
+def _of_s3(config: AwsConfig, settings: Settings) -> dict[str, Any]:
+    """Return what the profile says of S3, of what there is a setting for that nobody else has set."""
+    section, style = inner(config.profile, "s3"), _one_of(config, "s3", "addressing_style", _STYLES)
+    signed = section.get("payload_signing_enabled", "").lower() == "true"
+    found = {
+        "virtual_hosted_style_request": _STYLES[style] if style else None,
+        "unsigned_payload": False if signed else None,
+        "response_checksum_validation": _one_of(config, None, _VALIDATION, ("when_supported", "when_required")),
+    }
+    flags = {name: config.said(f"AWS_{name.upper()}", name) or section.get(inside) for name, inside in _OF_ARNS.items()}
+    return {
+        **{name: value for name, value in found.items() if value is not None and settings[name] is None},
+        **{name: said.lower() == "true" for name, said in flags.items() if said and name not in settings.config},
+    }
+
+
+def _one_of(config: AwsConfig, section: str | None, name: str, words: Collection[str]) -> str | None:
+    """Return the word that the profile says, or a section of it.
+
+    Raises:
+        ConfigurationError: It is none of those that there are.
+    """
+    said = text(config.profile, name) if section is None else inner(config.profile, section).get(name)
+    if said and said.lower() not in words:
+        raise ConfigurationError(
+            f"The profile {config.name!r} has {name} = {said!r}", hint=f"There are: {', '.join(words)}."
+        )
+    return said.lower() if said else None
 
 
 def _ways(config: AwsConfig, settings: Settings) -> dict[str, bool]:

@@ -109,7 +109,7 @@ def json_object(what: str, body: bytes) -> Mapping[str, Any]:
     """
     try:
         found = json.loads(body)
-    except ValueError:  # its message may quote the text
+    except (ValueError, RecursionError):  # its message may quote the text
         found = None
     if not isinstance(found, Mapping):
         raise UnauthenticatedError(f"{what} gave no JSON object")

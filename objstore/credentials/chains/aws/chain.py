@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING
 from objstore.credentials.chains.aws.answers import WINDOW
 from objstore.credentials.chains.aws.keys import Fixed, environment, nowhere
 from objstore.credentials.current import Credentials, spread
-from objstore.exceptions import UnauthenticatedError
+from objstore.credentials.shared import shared
+from objstore.exceptions import BaseError, UnauthenticatedError
 from objstore.plans.effects import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
     from objstore.credentials.aws import Credential
     from objstore.credentials.chains.aws.config import AwsConfig
+    from objstore.credentials.current import Source
     from objstore.plans.effects import Plan
 
 
@@ -37,6 +40,7 @@ class AwsChain:
     def __init__(self, read: Callable[[], AwsConfig]) -> None:
         self.name = "AWS credential chain"
         self._read = read
+        self._source: Source[Credential] | None = None
 
     def fetch(self) -> Plan[Credential]:
         """Look for a credential, everything read anew.
@@ -56,20 +60,34 @@ class AwsChain:
             if source.name != "instance":
                 raise
             raise nowhere([*passed, ("instance", str(error).rstrip("."))]) from None
-        self.name = source.name
+        self.name, self._source = source.name, source
         return credential
 
+    def region(self) -> Plan[str | None]:
+        """Return the region of the instance, where its credential counts; None where it does not tell."""
+        from objstore.credentials.chains.aws.metadata import Instance
 
-def aws_credentials(read: Callable[[], AwsConfig], config: AwsConfig) -> Credentials[Credential]:
+        if not isinstance(self._source, Instance):
+            return None
+        try:
+            return (yield from self._source.region())
+        except BaseError:
+            return None
+
+
+def aws_credentials(
+    read: Callable[[], AwsConfig], config: AwsConfig, client: Mapping[str, Any]
+) -> Credentials[Credential]:
     """Return the credential of the chain; a key of the environment is taken as it is now.
 
     Args:
         read: Reads the environment and the files.
         config: What they say now.
+        client: The settings of the HTTP client.
     """
-    chain = AwsChain(read)
     found = environment(config) if not config.named else None
     if not isinstance(found, Fixed):
-        return Credentials(source=chain)
+        return shared(lambda: AwsChain(read), (config.told, client), lambda: (read().told, client))
+    chain = AwsChain(read)
     chain.name = found.name
     return Credentials(found.credential, chain)

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from objstore.credentials.chains.aws.profiles import Files, Section, config_path, inner, read_files, shared_path, text
 from objstore.exceptions import ConfigurationError
+from objstore.settings.partitions import partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import TypeAlias
 
     from objstore._core import ClientSettings
 
+    Client: TypeAlias = Callable[[str, bytes | None], ClientSettings]
+
+_REGION = re.compile("[A-Za-z0-9-]{1,63}")
 _NAMED_BY = {
     "web-identity": ("web_identity_token_file",),
     "container": ("container_credentials_full_uri", "container_credentials_relative_uri"),
 }
 """Which settings name a place of credentials."""
-
-_DOMAINS = (
-    ("cn-", "amazonaws.com.cn"),
-    ("eusc-", "amazonaws.eu"),
-    ("us-iso-", "c2s.ic.gov"),
-    ("us-isob-", "sc2s.sgov.gov"),
-)
-"""The domains of the partitions that have one of their own, by how their regions begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,8 @@ class AwsConfig:
     Args:
         values: The typed settings of the store, which the caller or the environment gave.
         given: The names of those that the caller gave.
-        connect: Makes the settings of the HTTP client for a scheme.
+        client: Makes the settings of the HTTP client for a scheme, given the certificates to trust in the place of the
+            system's.
         user_agent: What requests say that they come from.
         variables: The environment.
         files: What the files say.
@@ -47,7 +47,7 @@ class AwsConfig:
 
     values: Mapping[str, Any] = field(repr=False)
     given: frozenset[str]
-    connect: Callable[[str], ClientSettings] = field(repr=False)
+    client: Client = field(repr=False)
     user_agent: str
     variables: Mapping[str, str] = field(repr=False)
     files: Files
@@ -58,6 +58,13 @@ class AwsConfig:
     def profile(self) -> Section:
         """What the files say of the profile."""
         return self.files.profile(self.name)
+
+    @property
+    def told(self) -> tuple[object, ...]:
+        """All that decides who we are, but for the environment and the settings of the HTTP client."""
+        files = self.files
+        said = (files.config, files.shared, files.sessions, files.services)
+        return ("aws", self.values, self.given, self.user_agent, self.name, self.chosen, *said, _logins())
 
     def of(self, profile: str) -> AwsConfig:
         """Return the same for another profile, which one profile names as its source."""
@@ -79,6 +86,28 @@ class AwsConfig:
     def is_true(self, variable: str, name: str) -> bool:
         """Return whether a variable, or else the profile, says ``true``."""
         return (self.said(variable, name) or "").lower() == "true"
+
+    @property
+    def ca_bundle(self) -> bytes | None:
+        """The certificates to trust in the place of the system's, where the profile names a file of them.
+
+        AWS_CA_BUNDLE, which counts more, is read where the system's are looked for.
+        """
+        path = text(self.profile, "ca_bundle")
+        if not path or self.variables.get("AWS_CA_BUNDLE"):
+            return None
+        try:
+            return Path(os.path.expanduser(path)).read_bytes()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no path"
+            raise ConfigurationError(
+                f"The profile {self.name!r} has ca_bundle = {path!r}, which cannot be read: {reason}",
+                hint="Mend it, or set AWS_CA_BUNDLE.",
+            ) from None
+
+    def connect(self, scheme: str) -> ClientSettings:
+        """Return the settings of the HTTP client for a scheme."""
+        return self.client(scheme, self.ca_bundle)
 
     @property
     def region(self) -> str | None:
@@ -119,24 +148,37 @@ class AwsConfig:
         return own or text(self.profile, "endpoint_url")
 
 
+def _logins() -> list[tuple[str, int, int]]:
+    """Return when each single sign-on was last renewed: another login may be of another user."""
+    try:
+        with os.scandir(Path.home() / ".aws" / "sso" / "cache") as found:
+            known = [(each.name, each.stat()) for each in found]
+    except (OSError, RuntimeError):
+        return []
+    return sorted((name, status.st_mtime_ns, status.st_size) for name, status in known)
+
+
 def service_url(service: str, region: str) -> str:
     """Return the URL of one of Amazon's services in a region.
 
     https://docs.aws.amazon.com/general/latest/gr/rande.html
+
+    Raises:
+        ConfigurationError: It is no region: secrets would go to another host.
     """
-    domain = next((domain for start, domain in _DOMAINS if region.startswith(start)), "amazonaws.com")
-    return f"https://{service}.{region}.{domain}"
+    if not _REGION.fullmatch(region):
+        raise ConfigurationError(f"The region {region!r} cannot be a region", hint="Write it like us-east-1.")
+    return f"https://{service}.{region}.{partition_of(region).suffix}"
 
 
-def read_config(
-    values: Mapping[str, Any], given: frozenset[str], connect: Callable[[str], ClientSettings], user_agent: str
-) -> AwsConfig:
+def read_config(values: Mapping[str, Any], given: frozenset[str], client: Client, user_agent: str) -> AwsConfig:
     """Read the environment and the files.
 
     Args:
         values: The typed settings of the store.
         given: The names of those that the caller gave.
-        connect: Makes the settings of the HTTP client for a scheme.
+        client: Makes the settings of the HTTP client for a scheme, given the certificates to trust in the place of the
+            system's.
         user_agent: What requests say that they come from.
 
     Raises:
@@ -152,4 +194,4 @@ def read_config(
             f"There is no profile {named!r} in {places}",
             hint="Give another profile, or unset AWS_DEFAULT_PROFILE and AWS_PROFILE.",
         )
-    return AwsConfig(values, given, connect, user_agent, variables, files, named or "default", chosen is not None)
+    return AwsConfig(values, given, client, user_agent, variables, files, named or "default", chosen is not None)

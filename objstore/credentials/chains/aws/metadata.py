@@ -45,6 +45,7 @@ _CONTAINER = "The container's credential endpoint"
 _INSTANCE = "The instance metadata service (IMDS)"
 _ENDPOINTS = {"ipv4": "http://169.254.169.254", "ipv6": "http://[fd00:ec2::254]"}
 _ROLES = "/latest/meta-data/iam/security-credentials/"
+_REGION = "/latest/meta-data/placement/region"
 _TOKEN_SECONDS = "21600"
 _NO_TOKENS = (403, 404, 405)
 
@@ -144,6 +145,10 @@ class Instance:
         role = (yield from self._get(_ROLES, headers)).split("\n")[0].strip()
         document = yield from self._get(_ROLES + quote(role), headers)
         return _lasting(credential(_INSTANCE, json_object(_INSTANCE, document.encode()), _NAMES))
+
+    def region(self) -> Plan[str]:
+        """Ask in which region the instance is."""
+        return (yield from self._get(_REGION, (yield from self._token()))).strip()
 
     def _token(self) -> Plan[dict[str, str]]:
         """Return the header that later requests need; none, if the service knows no tokens and may do without."""

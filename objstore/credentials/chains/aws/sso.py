@@ -84,7 +84,7 @@ class SingleSignOn:
         """Where ``aws sso login`` leaves the token."""
         name = self._fields.get("sso_session", self._fields["sso_start_url"])
         digest = hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
-        return Path.home() / ".aws" / "sso" / "cache" / f"{digest}.json"
+        return Path(os.path.expanduser("~/.aws/sso/cache")) / f"{digest}.json"
 
     def _read(self) -> Mapping[str, Any]:
         try:

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/STS/latest/APIReference/
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from objstore.credentials.aws import Credential
 from objstore.credentials.chains.aws.answers import WINDOW, ask, credential, origin_of, refused
 from objstore.credentials.chains.aws.config import service_url
-from objstore.exceptions import CorruptResponseError, UnauthenticatedError
+from objstore.exceptions import ConfigurationError, CorruptResponseError, UnauthenticatedError
 from objstore.http.xml import Element, parse
 from objstore.plans.effects import Call
 from objstore.signing import sigv4
@@ -29,6 +30,17 @@ if TYPE_CHECKING:
     from objstore.plans.effects import Plan
 
 FIRST_REGION = "us-east-1"
+_OLD_REGIONS = frozenset(
+    f"{place}-{number}"
+    for place, numbers in {
+        **dict.fromkeys(("ap-northeast", "ap-south", "ca-central", "eu-central", "eu-north", "sa-east"), "1"),
+        **dict.fromkeys(("ap-southeast", "us-east", "us-west"), "12"),
+        "eu-west": "123",
+    }.items()
+    for number in numbers
+)
+"""The regions whose part the one service for all of them plays, where ``legacy`` endpoints are asked for."""
+
 _FORM = "application/x-www-form-urlencoded; charset=utf-8"
 _NAMES = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
 _WHAT = "The security token service (STS)"
@@ -91,8 +103,8 @@ def read_secret_file(path: str, what: str) -> str:
         UnauthenticatedError: It cannot be read.
     """
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return Path(os.path.expanduser(path)).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise UnauthenticatedError(f"{what} in {path!r} cannot be read: {reason}") from None
 
@@ -104,9 +116,8 @@ def session_name() -> str:
 
 def _assume(config: AwsConfig, action: str, parameters: Mapping[str, str], by: Credential | None) -> Plan[Credential]:
     """Ask for a role's credential, signed by a key or by nobody."""
-    region = config.region or FIRST_REGION
-    named = config.values["endpoint_url_sts"] or config.endpoint("sts")
-    url = origin_of(named or service_url("sts", region), config.values["allow_http"], _WHAT)
+    url, region = token_service(config)
+    url = origin_of(url, config.values["allow_http"], _WHAT)
     body = urlencode({"Action": action, "Version": "2011-06-15", **parameters}).encode()
     plain, signer = {"Content-Type": _FORM}, None
     if by is not None:
@@ -114,6 +125,25 @@ def _assume(config: AwsConfig, action: str, parameters: Mapping[str, str], by: C
     settings = config.connect(urlsplit(url).scheme)
     reply = yield from ask(_WHAT, "POST", url, settings, headers=plain, body=body, signer=signer)
     return _read(reply, action)
+
+
+def token_service(config: AwsConfig) -> tuple[str, str]:
+    """Return where the service is, and the region in signatures.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-sts-regionalized-endpoints.html
+    """
+    region = config.region or FIRST_REGION
+    named = config.values["endpoint_url_sts"] or config.endpoint("sts")
+    way = (config.said("AWS_STS_REGIONAL_ENDPOINTS", "sts_regional_endpoints") or "regional").lower()
+    if way not in ("regional", "legacy"):
+        raise ConfigurationError(f"sts_regional_endpoints = {way!r}", hint="Give regional or legacy.")
+    if named:
+        return named, region
+    if config.values["use_fips_endpoint"] or config.is_true("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"):
+        return service_url("sts" if region.startswith("us-gov-") else "sts-fips", region), region
+    if region == "aws-global" or (way == "legacy" and region in _OLD_REGIONS):
+        return "https://sts.amazonaws.com", FIRST_REGION
+    return service_url("sts", region), region
 
 
 def _signer(url: str, body: bytes, by: Credential, region: str) -> Signer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from objstore.credentials.chains.azure.answers import REFRESH_THRESHOLD, AbsentError
@@ -18,12 +19,15 @@ from objstore.credentials.chains.azure.commands import AZ, AZD, CommandLine
 from objstore.credentials.chains.azure.fabric import FabricSession
 from objstore.credentials.chains.azure.machine import MachineIdentity, chosen_identity
 from objstore.credentials.chains.azure.pinned import TokenProxy
+from objstore.credentials.current import Credentials
+from objstore.credentials.shared import shared
 from objstore.credentials.web import Web
 from objstore.exceptions import ConfigurationError, NotSupportedError, UnauthenticatedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from objstore.credentials.azure import AzureCredential
     from objstore.credentials.chains.azure.application import Proof
     from objstore.credentials.current import Source
     from objstore.credentials.token import AccessToken
@@ -48,7 +52,15 @@ NEEDED: dict[str, tuple[str, ...]] = {
 
 _APPLICATIONS = ("client_secret", "client_certificate", "workload_identity")
 _MACHINE = ("msi_endpoint", "object_id", "msi_resource_id")
+_USER = ("AZURE_USERNAME", "AZURE_PASSWORD")
+_IDENTITY = "Give credential_provider=objstore.auth.azure.AzureCredentialProvider()."
 _OPTIONAL = ("azure_cli",)
+_PLACES = ("account_name", "container_name", "endpoint", "encryption_key")
+"""Settings that say where objects are, and not who we are."""
+
+_LOGINS = ("~/.azure/azureProfile.json", "~/.azd/auth.json", "~/.azd/config.json")
+"""What the command lines write when somebody logs in."""
+
 _VARIABLE = "AZURE_TOKEN_CREDENTIALS"
 _REMEDY = (
     "Run `az login`, or give account_key, sas_token, client_secret, credential_provider or skip_signature=True; "
@@ -122,6 +134,31 @@ def azure_source(
     if name not in makers:
         return None
     return makers[name]() if name == "default" else Single(makers[name]())
+
+
+def azure_tokens(
+    name: str, values: Mapping[str, Any], given: Collection[str], user_agent: str
+) -> Credentials[AzureCredential]:
+    """Return the tokens of a credential; the arguments are those of `azure_source`."""
+    source = azure_source(name, values, given, user_agent)
+    if source is None:
+        return Credentials()
+    settings = {setting: value for setting, value in values.items() if setting not in _PLACES}
+    told = partial(_told, name, settings, sorted(given), user_agent)
+    return shared(lambda: source, told(), told)
+
+
+def _told(*settings: object) -> object:
+    """Return all that tokens depend on: settings, and who has logged in by the command lines."""
+    return "azure", settings, [_state(path) for path in _LOGINS]
+
+
+def _state(path: str) -> tuple[int, int] | None:
+    try:
+        status = Path(path).expanduser().stat()
+    except (OSError, RuntimeError):
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 class Single:
@@ -251,6 +288,8 @@ class DefaultChain:
             return _application("client_secret", self._values, self._web)
         if not certificate:
             return _application("client_certificate", self._values, self._web)
+        if self._values["client_id"] and all(map(os.environ.get, _USER)):
+            raise NotSupportedError(f"{' and '.join(_USER)} ask for what needs azure-identity", hint=_IDENTITY)
         raise AbsentError(f"{_listed(secret)} not set, nor {_listed(certificate[:1])}")
 
     def _workload(self) -> Application:
@@ -288,7 +327,7 @@ def _allowed(links: list[Link], wanted: str) -> list[Link]:
     if word in map(str.lower, _ELSEWHERE):
         raise NotSupportedError(
             f"{_VARIABLE} = {wanted!r} asks for what needs azure-identity",
-            hint="Give credential_provider=objstore.auth.azure.AzureCredentialProvider().",
+            hint=_IDENTITY,
         )
     names = ", ".join(("dev", "prod", *(link.name for link in links)))
     raise ConfigurationError(f"{_VARIABLE} = {wanted!r} names no credential", hint=f"There are: {names}.")

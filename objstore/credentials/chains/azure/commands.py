@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from objstore.credentials.chains.azure.answers import REFRESH_THRESHOLD, RESOURCE, SCOPE, AbsentError, moment
+from objstore.credentials.current import spread
 from objstore.credentials.token import AccessToken
 from objstore.credentials.turns import alone
 from objstore.credentials.web import sendable
@@ -99,6 +100,7 @@ class CommandLine:
         Raises:
             AbsentError: There is no such program, or it prints no token.
         """
+        yield from spread()
         return self._read((yield Call(self._run)))
 
     def _run(self) -> bytes:

@@ -7,7 +7,7 @@ Its one invariant: no message quotes a value of one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
 from objstore.exceptions import ConfigurationError
@@ -15,6 +15,8 @@ from objstore.settings.value_types import BASE64
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+    from objstore.settings.masked import Masked
 
 _NAMES = (
     "DefaultEndpointsProtocol",
@@ -89,7 +91,7 @@ def _refuse(fault: str) -> NoReturn:
     ) from None
 
 
-def with_connection_string(values: Mapping[str, Any], given: Collection[str], *, known: bool) -> Mapping[str, Any]:
+def with_connection_string(values: Masked, given: Collection[str], *, known: bool) -> Masked:
     """Return settings with those that a connection string stands for.
 
     Args:
@@ -113,7 +115,7 @@ def with_connection_string(values: Mapping[str, Any], given: Collection[str], *,
         raise ConfigurationError(
             f"connection_string has a credential, and {' and '.join(others)} is another", hint="Give one of them."
         )
-    return {**values, **said}
+    return values | said
 
 
 def _settings(parts: Mapping[str, str]) -> dict[str, object]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,9 @@ from objstore.credentials.chains.google.accounts import UNIVERSE
 from objstore.credentials.chains.google.document import read_document, read_file
 from objstore.credentials.chains.google.files import FileAccount, account_of
 from objstore.credentials.chains.google.metadata import MetadataAccount
-from objstore.credentials.current import Credentials, Provided
+from objstore.credentials.current import Credentials
 from objstore.credentials.google import from_mapping
+from objstore.credentials.shared import provided, shared
 from objstore.credentials.token import AccessToken
 from objstore.credentials.web import Web
 from objstore.exceptions import BaseError, ConfigurationError, UnauthenticatedError
@@ -71,7 +73,7 @@ def google_access(values: Mapping[str, Any], provider: Callable[[], object] | No
     if values["skip_signature"]:
         return GoogleAccess(Credentials(), universe_domain=universe)
     if provider is not None:
-        return GoogleAccess(Credentials(source=Provided(provider, from_mapping)), universe_domain=universe)
+        return GoogleAccess(provided(provider, from_mapping), universe_domain=universe)
     if values["bearer_token"]:
         return GoogleAccess(Credentials(AccessToken(values["bearer_token"])), universe_domain=universe)
     if values["emulator_host"] and not values["base_url"]:
@@ -92,7 +94,7 @@ def _of_key(values: Mapping[str, Any], web: Web, universe: str) -> GoogleAccess 
     if not text:
         return None
     document = read_document(text, "service_account_key")
-    return _of_document(document, lambda: account_of(document, web), universe)
+    return _of_document(document, lambda: account_of(document, web), universe, lambda: (web.told, text))
 
 
 def _default(values: Mapping[str, Any], web: Web, environment: Mapping[str, str]) -> GoogleAccess:
@@ -101,7 +103,8 @@ def _default(values: Mapping[str, Any], web: Web, environment: Mapping[str, str]
     access = _of_default_file(values["application_credentials"], web, environment, named or UNIVERSE)
     if access is None:
         account = MachineAccount(gcloud_file(environment), web, named or UNIVERSE)
-        credentials = Credentials(source=account)
+        told = partial(_of_machine, web, named or UNIVERSE)
+        credentials = shared(lambda: account, told(), told)
         access = GoogleAccess(credentials, account.signer(credentials), {}, named or UNIVERSE)
     if named and named != access.universe_domain:
         raise ConfigurationError(
@@ -123,18 +126,32 @@ def _of_default_file(path: str | None, web: Web, environment: Mapping[str, str],
 
 def _of_file(path: str, setting: str, web: Web, universe: str) -> GoogleAccess:
     document = read_document(read_file(path, setting), f"The file {path!r} ({setting})")
-    return _of_document(document, lambda: FileAccount(path, setting, web), universe)
+    told = partial(_of_text, path, setting, web)
+    return _of_document(document, lambda: FileAccount(path, setting, web), universe, told)
 
 
-def _of_document(document: Document, account_of_it: Callable[[], Account], universe: str) -> GoogleAccess:
+def _of_text(path: str, setting: str, web: Web) -> object:
+    """Return all that a file's account depends on."""
+    return web.told, path, setting, read_file(path, setting)
+
+
+def _of_document(
+    document: Document, account_of_it: Callable[[], Account], universe: str, told: Callable[[], object]
+) -> GoogleAccess:
     base_url = document.optional("gcs_base_url")
     universe = document.optional("universe_domain") or universe
     headers = _quota(document.optional("quota_project_id"))
     if document.flag("disable_oauth"):
         return GoogleAccess(Credentials(), universe_domain=universe, base_url=base_url)
     account = account_of_it()
-    credentials = Credentials(source=account)
+    credentials = shared(lambda: account, told(), told)
     return GoogleAccess(credentials, account.signer(credentials), headers, universe, base_url)
+
+
+def _of_machine(web: Web, universe: str) -> object:
+    """Return all that a machine's account depends on: gcloud's file, where there is one by now."""
+    gcloud = gcloud_file(os.environ)
+    return web.told, universe, read_file(gcloud, _GCLOUD) if Path(gcloud).is_file() else None
 
 
 def _quota(project: str | None) -> Mapping[str, str]:
@@ -146,7 +163,7 @@ def gcloud_file(environment: Mapping[str, str]) -> str:
     folder = environment.get("CLOUDSDK_CONFIG")
     if not folder:
         roaming = environment.get("APPDATA") if os.name == "nt" else None
-        home = environment.get("HOME") or str(Path("~").expanduser())
+        home = environment.get("HOME") or os.path.expanduser("~")
         folder = str(Path(roaming or f"{home}/.config") / "gcloud")
     return str(Path(folder) / "application_default_credentials.json")
 
@@ -170,6 +187,8 @@ class MachineAccount(MetadataAccount):
             return (yield from FileAccount(self._gcloud, _GCLOUD, self._web).fetch())
         try:
             return (yield from super().fetch())
+        except ConfigurationError:
+            raise
         except BaseError as error:
             raise error if self.found else self._nothing(error) from None
 

@@ -8,6 +8,7 @@ Its one invariant: that the server did not answer is never remembered.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -15,7 +16,7 @@ from urllib.parse import urlencode
 from objstore.credentials.chains.google.accounts import REFRESH_THRESHOLD, SCOPE
 from objstore.credentials.chains.google.impersonation import SIGNED_BY_IAM, Iam
 from objstore.credentials.web import NEARBY, Limits, access_token, failure, json_object, sendable
-from objstore.exceptions import UnauthenticatedError
+from objstore.exceptions import ConfigurationError, UnauthenticatedError
 from objstore.plans.effects import Call
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _ADDRESS = "169.254.169.254"
 _HEADERS = {"Metadata-Flavor": "Google"}
 _ACCOUNT = "/computeMetadata/v1/instance/service-accounts/default/"
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
+_UNIVERSE = "/computeMetadata/v1/universe/universe-domain"
 _PRODUCT = "/sys/class/dmi/id/product_name"
 _WHAT = "The metadata server"
 
@@ -59,9 +62,11 @@ class MetadataAccount:
 
         Raises:
             UnauthenticatedError: There is none; the message says how it was looked for.
+            ConfigurationError: The machine is in another universe than requests go to.
         """
         if not self.found:
             yield from self._find()
+            yield from self._check_universe()
             self.found = True
         query = urlencode({"scopes": SCOPE})
         return access_token(_WHAT, json_object(_WHAT, (yield from self.ask(f"{_ACCOUNT}token?{query}"))))
@@ -83,18 +88,45 @@ class MetadataAccount:
         """Look whether there is a metadata server: whether it answers, else whether the machine is Google's."""
         if os.environ.get("NO_GCE_CHECK") == "true":
             raise UnauthenticatedError("NO_GCE_CHECK says not to look for it")
-        url = f"http://{os.environ.get('GCE_METADATA_IP') or _host(os.environ)}/"
+        url = f"http://{_checked(os.environ.get('GCE_METADATA_IP') or _host(os.environ))}/"
         reply = yield from self._web.try_to_ask("GET", url, headers=_HEADERS, limits=_limits(os.environ))
         if not _is_google(reply) and not (yield Call(_is_of_google)):
             if reply.error is None and reply.status == 200:
                 raise UnauthenticatedError(f"what answers at {url} is none of Google's")
             raise failure(_WHAT, url, reply, [])
 
+    def _check_universe(self) -> Plan[None]:
+        """Refuse to send the token of one universe to the services of another.
+
+        Servers that know of no universes answer with 404.
+        """
+        url = f"http://{_host(os.environ)}{_UNIVERSE}"
+        reply = yield from self._web.try_to_ask("GET", url, headers=_HEADERS, limits=_limits(os.environ))
+        named = bytes(reply.body).decode(errors="replace").strip() if _is_google(reply) else ""
+        if named and named != self._universe:
+            raise ConfigurationError(
+                f"This machine is of the universe {named[:100]!r}, and requests go to {self._universe!r}",
+                hint=f"Give universe_domain={named[:100]!r}, or set GOOGLE_CLOUD_UNIVERSE_DOMAIN.",
+            )
+
 
 def _host(environment: Mapping[str, str]) -> str:
     """Return where the server is: the variables are those of Google's own libraries, the second one's name is old."""
     named = environment.get("GCE_METADATA_HOST") or environment.get("GCE_METADATA_ROOT")
-    return named or environment.get("GCE_METADATA_IP") or _ADDRESS
+    return _checked(named or environment.get("GCE_METADATA_IP") or _ADDRESS)
+
+
+def _checked(host: str) -> str:
+    """Return a host, perhaps with a port.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if not _HOST.fullmatch(host):
+        raise ConfigurationError(
+            "GCE_METADATA_HOST, GCE_METADATA_ROOT or GCE_METADATA_IP is no host", hint="Give host or host:port."
+        )
+    return host
 
 
 def _limits(environment: Mapping[str, str]) -> Limits:
