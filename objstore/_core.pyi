@@ -223,6 +223,7 @@ class Reply:
     content_length: int
     kept: int
     head: bytes
+    sums: tuple[str, bytes, bytes | None] | None
     @property
     def headers(self) -> dict[str, str]: ...
 
@@ -250,6 +251,7 @@ class Batch:
         most_in_flight: int = 64,
         window: int = 0,
         most_body: int = 0,
+        sums: str | None = None,
     ) -> None: ...
     @property
     def id(self) -> int: ...

@@ -20,6 +20,8 @@ cdef class Batch:
     :param most_in_flight: how many requests may be in flight at once.
     :param window: how many bytes of bodies may be in flight or finished but not released, 0 for no limit.
     :param most_body: how large the body of a success can be, if it is right; 0 for any size.
+    :param sums: sum up parts of an object too, by the checksum of this name; by what their replies tell of the whole
+        object, where it is empty.
     """
     cdef BatchC* c
     cdef LoopC* loop                # borrowed while the caller drives
@@ -33,7 +35,7 @@ cdef class Batch:
 
     def __cinit__(self, str origin, str method, ClientSettings settings, *, headers=(), Signer signer=None,
                   bint keep_head=False, bint each=False, bint safe=True, Py_ssize_t most_in_flight=64,
-                  int64_t window=0, int64_t most_body=0):
+                  int64_t window=0, int64_t most_body=0, str sums=None):
         cdef Py_ssize_t length
         cdef BatchC* batch = <BatchC*>calloc(1, sizeof(BatchC))
         if batch == NULL:
@@ -61,6 +63,8 @@ cdef class Batch:
         batch.most_in_flight = batch.limit = most_in_flight
         batch.window = window
         batch.most_body = most_body
+        batch.pieces = sums is not None
+        batch.by = checksum_named(sums) if sums else NULL
         batch.largest = ARENA_LAST if window else 0
         batch.next_arena = ARENA_FIRST
         batch.next_room = ROOM_FIRST

@@ -4,7 +4,9 @@
 # https://docs.cloud.google.com/storage/docs/xml-api/reference-headers#xgooghash
 #
 # What is no checksum of the bytes that come is ignored: one of the checksums of parts, of a part alone, or of what the
-# service has decompressed. What is one, and damaged, is refused.
+# service has decompressed. What is one, and damaged, is refused. Parts of an object are summed up where a batch says that
+# they are going to be all of it: whoever has them combines their checksums. Of ranges, Google tells the checksum of the
+# whole object; Amazon tells none, or that of a part of an upload, and other servers what they please.
 
 cdef enum:
     DAMAGED = 1000              # beside the CURLcodes: the body does not have the checksum that was told
@@ -118,27 +120,30 @@ cdef const char* read_integrity(Slot* slot, const Text* name, const Text* value)
 
 
 cdef bint is_told_of_all(Slot* slot, Item* item) noexcept nogil:
-    """Tell whether the checksum is one of the bytes that the reply has, which are the whole object.
+    """Tell whether the checksum is one of the whole object, of the bytes that come or that are a part of them.
 
     Asked for a range that is all of an object in parts, Amazon tells the checksum of the checksums of its parts, and
     the type alone says so.
     """
     cdef Told* told = &slot.told
-    if told.is_stored:
-        if told.stored_coded and not told.coded:
-            return False
-    elif told.composite or (item.status == 206 and not told.full):
+    if told.check.crc == NULL or (item.status != 200 and item.status != 206):
         return False
-    return item.batch.is_get and (item.status == 200 or item.status == 206) and says_whole(item)
+    if not (item.batch.is_get or item.batch.is_head):
+        return False
+    if told.is_stored:
+        return (told.coded or not told.stored_coded) and (item.batch.pieces or says_whole(item))
+    return says_whole(item) and not told.composite and (item.status == 200 or told.full)
 
 
 cdef void begin_check(Slot* slot, Item* item) noexcept nogil:
-    """Decide, at the end of a head, what the body is to be compared with."""
+    """Decide, at the end of a head, by which checksum the body is summed up, and what the whole object must have."""
+    cdef const Crc* by = item.batch.by
     item.summed = 0
     item.sum = 0
-    item.check.crc = NULL
-    if slot.told.check.crc != NULL and is_told_of_all(slot, item):
+    item.check = Check(by, 0, False)
+    if is_told_of_all(slot, item) and (says_whole(item) or by == NULL or by == slot.told.check.crc):
         item.check = slot.told.check
+        item.check.known = True
 
 
 # --- the sum of what came
@@ -164,10 +169,19 @@ cdef bint came_whole(Slot* slot, Item* item) noexcept nogil:
 
 cdef bint is_damaged(Slot* slot, Item* item) noexcept nogil:
     """Tell whether a whole body has another checksum than the one that was told, and put it into words."""
-    if item.check.crc == NULL or not came_whole(slot, item):
+    if item.check.crc == NULL:
         return False
     sum_up(item)
-    if item.sum == item.check.value:
+    if item.sum == item.check.value or not item.check.known or not item.batch.is_get or not came_whole(slot, item):
         return False
     snprintf(slot.error, ERROR_TEXT, b"the body does not have the checksum that came with it (%s)", item.check.crc.name)
     return True
+
+
+cdef object item_sums(Item* item):
+    """Return the checksum of a body and, where that is known, of the whole object; None where it was not summed up."""
+    cdef const Crc* crc = item.check.crc
+    if crc == NULL or item.summed != item.received:
+        return None
+    whole = write_checksum(crc, item.check.value) if item.check.known else None
+    return crc.name.decode(), write_checksum(crc, item.sum), whole

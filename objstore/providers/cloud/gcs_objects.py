@@ -169,11 +169,11 @@ class Objects(Documents):
         yield from self.service.refresh()
         shared = Shape("POST", {})
         exchange = CheckedPuts(self.service, shared, items, options, self.put_result, self.now_at, most_in_flight)
-        exchange.sums = []
+        exchange.crcs = []
         try:
             for key, source in items:
-                exchange.sums.append(crc_behind(source))
-                insert = yield from self._insert(key, source, options, exchange.sums[-1])
+                exchange.crcs.append(crc_behind(source))
+                insert = yield from self._insert(key, source, options, exchange.crcs[-1])
                 exchange.add(insert.target, shape=insert.shape, body=insert.body)
         except BaseException:
             exchange.close()

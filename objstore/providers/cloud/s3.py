@@ -134,6 +134,7 @@ def open_s3(
         bulk_delete=not values["disable_bulk_delete"],
         checksum=ALGORITHMS.get(values["checksum_algorithm"]),
         conditional_writes=values["conditional_put"] != "disabled",
+        asks_for_checksums=values["response_checksum_validation"] == "when_supported",
     )
 
 
