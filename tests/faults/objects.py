@@ -221,7 +221,8 @@ class Objects:
         upload = f"upload-{next(self.upload_ids)}"
         self.uploads[upload] = {}
         result = f"<UploadId>{upload}</UploadId>"
-        return text(200, f"<InitiateMultipartUploadResult>{result}</InitiateMultipartUploadResult>")
+        kind = {name: request.headers[name] for name in ("x-amz-checksum-type",) if name in request.headers}
+        return text(200, f"<InitiateMultipartUploadResult>{result}</InitiateMultipartUploadResult>", kind)
 
     def part(self, request: Request) -> Response:
         if request.query["uploadId"] not in self.uploads:

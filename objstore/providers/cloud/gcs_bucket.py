@@ -201,7 +201,7 @@ class GoogleBucket(Objects):
         self.check(options.attributes)
         if options.mode == "overwrite" and self._takes_xml_uploads:
             try:
-                upload_id = yield from begin(self, key, self.object_headers(options))
+                upload_id = (yield from begin(self, key, self.object_headers(options))).id
                 return XmlUpload(self, key, upload_id, options, most_in_flight)
             except BaseError as error:
                 if error.status not in UNKNOWN_HERE or isinstance(error, NotFoundError):
@@ -229,7 +229,7 @@ class GoogleBucket(Objects):
                 store=self.service.dialect.store,
             )
         self.check(options.attributes)
-        return (yield from begin(self, key, self.object_headers(options)))
+        return (yield from begin(self, key, self.object_headers(options))).id
 
     def sign(
         self, method: str, keys: Sequence[str], expires_in: timedelta, response_headers: Mapping[str, str]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from objstore.credentials.aws import Credential
 from objstore.credentials.chains.aws.chain import aws_credentials
 from objstore.credentials.chains.aws.config import AwsConfig, read_config
-from objstore.credentials.chains.aws.profiles import inner
+from objstore.credentials.chains.aws.profiles import Section, inner, text
 from objstore.credentials.current import Credentials, Provided
 from objstore.exceptions import ConfigurationError
 from objstore.http.client import client_settings
@@ -53,6 +53,9 @@ _OTHERS = (
     "container_credentials_relative_uri",
 )
 """Settings that name a credential, and so do not go with another one."""
+
+_CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
+"""Settings that say what is summed up, which the profile may say too."""
 
 _WAYS = ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoint")
 """Settings for hosts of other kinds, which the profile may ask for."""
@@ -155,6 +158,19 @@ def _of_s3(config: AwsConfig, values: Mapping[str, Any]) -> dict[str, Any]:
         found = {"virtual_hosted_style_request": True}
     if section.get("payload_signing_enabled", "").lower() == "true" and values["unsigned_payload"] is None:
         found["unsigned_payload"] = False
+    return found | _checksums(config.profile, values)
+
+
+def _checksums(profile: Section, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the profile says of checksums, where nobody else says anything."""
+    found = {
+        name: (text(profile, name) or "").lower() for name in _CHECKSUMS if values[name] is None and name in profile
+    }
+    for name, said in found.items():
+        if said not in ("when_supported", "when_required"):
+            raise ConfigurationError(
+                f"the profile says {name} = {said!r}", hint="Give when_supported or when_required there."
+            )
     return found
 
 
