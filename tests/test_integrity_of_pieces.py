@@ -193,3 +193,22 @@ def test_an_object_replaced_before_it_is_asked_about(fault_server: FaultServer) 
     result = asking(fault_server).get("pieces-replaced/a")
     with pytest.raises(ObjectChangedError):
         result.bytes()
+
+
+def test_what_amazon_is_asked_costs_no_request(
+    fault_server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sums are asked for by the request that tells the size; a `get` has no such request, and asks for none."""
+    store = asking(fault_server)
+    monkeypatch.setattr(store.provider, "asks_for_checksums", False)  # as of a store that only Amazon's host says it of
+    for read in (downloaded, opened):
+        fault_server.forget()
+        assert read(store, "pieces/a", tmp_path) == RIGHT
+        seen = [entry["operation"] for entry in fault_server.requests("pieces/a")]
+        assert seen.count("head") == 1
+        assert "bytes=0-0" not in {entry["headers"].get("range") for entry in fault_server.requests("pieces/a")}
+        with pytest.raises(CorruptResponseError):
+            read(store, "pieces-spoilt/a", tmp_path)
+    fault_server.forget()
+    assert store.get("pieces/a").bytes() == RIGHT
+    assert {entry["operation"] for entry in fault_server.requests("pieces/a")} == {"get"}

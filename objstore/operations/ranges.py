@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from objstore._core import Bytes
 from objstore.exceptions import InvalidRangeError
 from objstore.interface.values import Range, Reads
-from objstore.interface.versions import pinned
+from objstore.interface.versions import is_same, pinned
 from objstore.operations.coalesce import cheap_gap
 from objstore.operations.coalesce import coalesce as coalesce_ranges
 from objstore.operations.naming import key_of
@@ -38,11 +38,10 @@ def ranges_of(
     """Get ranges of the version of an object that the conditions mean."""
     gap = min(coalesce, cheap_gap(store.provider.latency, IN_FLIGHT))
     merged = coalesce_ranges(ranges, gap)
-    key, told = (yield from key_of(store, path)), None
-    if may_be_all(merged.requests) and store.provider.asks_for_checksums:
-        found = yield from store.provider.look(key, conditions)
-        told, conditions = found.sums, pinned(found.meta, conditions.version)
-    sums = told.algorithm if told is not None else "" if may_be_all(merged.requests) else None
+    key, told, sums = (yield from key_of(store, path)), None, None
+    if _may_be_all(merged.requests):
+        told, conditions = yield from _ask(store, key, path, conditions)
+        sums = "" if told is None else told.algorithm
     reads = Reads.of(key, merged.requests, sums=sums)
     parts = merged.cut((yield from bodies_of(store, reads, IN_FLIGHT, conditions, progress, told)))
     if not all(parts):
@@ -50,7 +49,17 @@ def ranges_of(
     return parts
 
 
-def may_be_all(requests: Sequence[Range]) -> bool:
+def _ask(store: BaseStore, key: str, path: str, conditions: Conditions) -> Plan[tuple[Sums | None, Conditions]]:
+    """Return what is known of the checksum of an object, where that is to be asked for, and the version it is of."""
+    if not store.provider.asks_for_checksums:
+        return None, conditions
+    found = yield from store.provider.look(key, conditions)
+    if conditions.expected is not None and not is_same(found.meta, conditions.expected):
+        raise changed(path)
+    return found.sums, pinned(found.meta, conditions.version)
+
+
+def _may_be_all(requests: Sequence[Range]) -> bool:
     """Tell whether several ranges go on from each other, from the beginning of the object: one tells by itself."""
     return len(requests) > 1 and requests[0].start == 0 and all(one.end == two.start for one, two in pairwise(requests))
 
