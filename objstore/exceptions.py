@@ -19,6 +19,7 @@ __all__ = [
     "InvalidPathError",
     "InvalidRangeError",
     "JoinError",
+    "LocalFileError",
     "NotFoundError",
     "NotModifiedError",
     "NotSupportedError",
@@ -29,6 +30,7 @@ __all__ = [
     "SourceChangedError",
     "UnauthenticatedError",
     "UnknownConfigurationKeyError",
+    "WrongSizeError",
 ]
 
 
@@ -40,12 +42,15 @@ class BaseError(Exception):
         hint: What to do about it; it becomes the second sentence of the message.
         store: The store, as its repr shows it.
         path: The path of the object, as the caller gave it.
+        bucket: The bucket or container.
+        url: Where the request went, without its query: that may hold a secret.
         status: The HTTP status of the last reply.
         code: The service's own error code, for instance ``SlowDown``.
         request_id: The identifier under which the service has logged the request.
         attempts: How many times the request was sent.
         maybe_applied: Whether the service may have carried out what failed: it got the request, and its answer was lost
             or says nothing about that. Look at what is there before you write again.
+        errno: What the operating system said, where it was asked.
     """
 
     def __init__(
@@ -55,20 +60,30 @@ class BaseError(Exception):
         hint: str | None = None,
         store: str | None = None,
         path: str | None = None,
+        bucket: str | None = None,
+        url: str | None = None,
         status: int | None = None,
         code: str | None = None,
         request_id: str | None = None,
         attempts: int | None = None,
         maybe_applied: bool = False,
+        errno: int | None = None,
     ) -> None:
         super().__init__(_sentences(message, hint))
         self.store = store
         self.path = path
+        self.bucket = bucket
+        self.url = url
         self.status = status
         self.code = code
         self.request_id = request_id
         self.attempts = attempts
         self.maybe_applied = maybe_applied
+        self.errno = errno
+
+    def __reduce__(self) -> tuple[type[BaseError], tuple[str], dict[str, object]]:
+        """Pickle the message and all fields (OSError would leave out its own, and take the message apart)."""
+        return type(self), (str(self),), {**self.__dict__, "errno": self.errno}
 
     def __str__(self) -> str:
         """Return the message (KeyError, a parent of one child, would quote it)."""
@@ -126,6 +141,10 @@ class InvalidRangeError(GenericError, ValueError):
     """Report that a byte range lies outside the object, or is none."""
 
 
+class WrongSizeError(InvalidRangeError, OSError):
+    """Report that an object has another size than the one that it was opened with."""
+
+
 class ConfigurationError(GenericError, ValueError):
     """Report a setting whose value cannot be used, or that was given twice."""
 
@@ -148,6 +167,10 @@ class CorruptResponseError(GenericError):
 
 class SourceChangedError(GenericError):
     """Report that a file changed while it was being uploaded."""
+
+
+class LocalFileError(GenericError, OSError):
+    """Report what the operating system says of a file of a local store, with its `errno`: a full disk, for instance."""
 
 
 class JoinError(BaseError):

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 import objstore
 from objstore import Bytes
+from objstore._core import Buffer
+from objstore.file import FileBytes
 
 texts = st.text("aAbB zZ09,\t\n\r\0\"'\\\xff", max_size=24).map(lambda text: text.encode("latin-1"))
 few = st.text("aA ,\n", max_size=2).map(str.encode)
@@ -88,11 +90,10 @@ def same_types(found: Any, expected: Any) -> bool:
 
 
 def test_no_method_of_bytes_is_missing() -> None:
-    missing = {name for name in dir(bytes) if not name.startswith("_")} - set(dir(Bytes))
-    assert missing == {"fromhex", "maketrans"}
+    assert {name for name in dir(bytes) if not name.startswith("_")} <= set(dir(Bytes))
     public = [name for name in dir(Bytes) if not name.startswith("_")]
     assert all(inspect.getdoc(getattr(Bytes, name)) for name in public)
-    assert set(public) - {"to_bytes"} <= set(ARGUMENTS)
+    assert set(public) - {"to_bytes", "fromhex", "maketrans"} <= set(ARGUMENTS)
 
 
 @pytest.mark.parametrize("name", SHARING)
@@ -275,3 +276,34 @@ def test_dlpack_that_cannot_be() -> None:
         Bytes().__dlpack__()
     with pytest.raises(BufferError, match="device"):
         Bytes().__dlpack__(max_version=(1, 0), dl_device=(2, 0))
+
+
+def test_what_bytes_have_beside_their_methods() -> None:
+    content = Bytes(b"%d of %s")
+    assert content % (1, b"two") == b"1 of two"
+    assert type(content % (1, b"two")) is Bytes
+    assert Bytes.fromhex("00 ff") == b"\x00\xff"
+    assert type(Bytes.fromhex("")) is Bytes
+    assert content.translate(Bytes.maketrans(b"o", b"0")) == b"%d 0f %s"
+    rest = iter(content)
+    next(rest)
+    assert bytes(pickle.loads(pickle.dumps(rest))) == b"d of %s"
+
+
+@pytest.mark.parametrize("index", [10**30, -(10**30), 8, -9])
+def test_an_index_far_away_is_an_index_error(index: int) -> None:
+    with pytest.raises(IndexError):
+        Bytes(b"%d of %s")[index]
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 5 << 20])
+def test_file_bytes_are_bytes(size: int) -> None:
+    buffer, content = Buffer.of_bytes(size, FileBytes)
+    memoryview(buffer)[:] = b"x" * size
+    del buffer
+    for each in (content, pickle.loads(pickle.dumps(content)), copy.deepcopy(content)):
+        assert type(each) is FileBytes
+        assert each == b"x" * size
+        assert hash(each) == hash(b"x" * size)
+        assert type(each.to_bytes()) is bytes
+        assert each.to_bytes() == each

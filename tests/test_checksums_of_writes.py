@@ -201,6 +201,8 @@ def test_a_service_refuses_a_wrong_one(
 @pytest.mark.parametrize("algorithm", ["crc32", "crc32c", "crc64nvme"])
 def test_what_was_written_is_compared_in_pieces(s3_server: S3Server, algorithm: str, in_parts: bool) -> None:
     """By the sum that a HEAD tells; some servers have one of those of parts, or none, and then nothing is compared."""
+    if s3_server.name == "moto" and algorithm != "crc32":
+        pytest.skip("moto has no CRC32C and CRC64NVME, and tells a CRC32 in their place")
     store = Bucket(s3_server).open(checksum_algorithm=algorithm, response_checksum_validation="when_supported")
     body = BODY * 2 + BODY[:1]
     store.put("a", body, use_multipart=in_parts, chunk_size=PART)

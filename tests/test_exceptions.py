@@ -27,6 +27,8 @@ BUILTINS = {
     "UnknownConfigurationKeyError": KeyError,
     "RequestTimeoutError": TimeoutError,
     "ConnectionFailedError": ConnectionError,
+    "LocalFileError": OSError,
+    "WrongSizeError": OSError,
 }
 
 OBSTORE_RAISES = {
@@ -40,6 +42,9 @@ OBSTORE_RAISES = {
 FIELDS: dict[str, Any] = {
     "store": 'S3Store(bucket="b")',
     "path": "a/b",
+    "bucket": "b",
+    "url": "https://host/b/a/b",
+    "errno": 28,
     "status": 503,
     "code": "SlowDown",
     "request_id": "4442587FB7D0A2F9",

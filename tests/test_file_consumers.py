@@ -82,6 +82,19 @@ def with_pandas_csv(store: Store) -> None:
             pandas.testing.assert_frame_equal(pandas.read_csv(file), frame)
 
 
+def with_pandas_csv_in_obstores_shape(store: Store) -> None:
+    """Its parser in C takes bytes and nothing else."""
+    pandas = needed("pandas")
+    frame = pandas.DataFrame(numbers())
+    store.put("table.csv", frame.to_csv(index=False).encode())
+    pandas.testing.assert_frame_equal(pandas.read_csv(store.open_reader("table.csv")), frame)
+
+
+def with_json_in_obstores_shape(store: Store) -> None:
+    store.put("numbers.json", json.dumps(numbers()).encode())
+    assert json.load(store.open_reader("numbers.json")) == numbers()
+
+
 def with_pandas_parquet(store: Store) -> None:
     pandas, _ = needed("pandas"), needed("pyarrow")
     frame = pandas.DataFrame(numbers())
@@ -228,6 +241,8 @@ CONSUMERS: list[Callable[[Store], Any]] = [
     with_json,
     with_numpy,
     with_pandas_csv,
+    with_pandas_csv_in_obstores_shape,
+    with_json_in_obstores_shape,
     with_pandas_parquet,
     with_pickle,
     with_pillow,

@@ -77,7 +77,7 @@ def store_in_no_region(address: str) -> S3Store:
         policy=Policy(RetryOptions(max_retries=0)),
         identity=SigV4(Credentials(Credential("key", "secret")), "us-east-1"),
         address=lambda region: address if region == "us-east-1" else address.replace("127.0.0.1", "localhost"),
-        bucket="/bucket",
+        base="/bucket",
     )
     return store
 

@@ -4,8 +4,15 @@ from cpython.object cimport Py_EQ, Py_NE, PyTypeObject
 import copyreg
 from functools import wraps
 
+
 cdef extern from "Python.h":
     void PyObject_GC_UnTrack(void* self)
+
+cdef extern from "file_bytes.h":
+    object file_bytes_type()
+    object file_bytes_new(Py_ssize_t size)
+
+FileBytes = file_bytes_type()
 
 
 cdef class Buffer:
@@ -40,13 +47,13 @@ cdef class Buffer:
         return buffer, body
 
     @staticmethod
-    def of_bytes(Py_ssize_t size):
-        """Return a writable Buffer of `size` bytes, not cleared, and the ``bytes`` over the same memory.
+    def of_bytes(Py_ssize_t size, type kind=bytes):
+        """Return a writable Buffer of `size` bytes, not cleared, and the ``bytes`` (or FileBytes) over the same memory.
 
         Nobody else may see the bytes before they are written.
         """
         cdef Buffer buffer = Buffer.__new__(Buffer, b"")
-        content = PyBytes_FromStringAndSize(NULL, size)
+        content = file_bytes_new(size) if kind is FileBytes else PyBytes_FromStringAndSize(NULL, size)
         cdef char* data = PyBytes_AS_STRING(content)
         cdef size_t first = (<size_t>data + HUGE_PAGE - 1) // HUGE_PAGE, last = (<size_t>data + size) // HUGE_PAGE
         if last > first:
@@ -178,7 +185,10 @@ cdef class Bytes:
             if step != 1:
                 return Bytes(bytes(memoryview(self)[index]))
             return bytes_over(self.owner, self.arena, self.data + start, max(stop - start, 0))
-        at = index
+        try:
+            at = index
+        except OverflowError:
+            raise IndexError("Bytes index out of range") from None
         if at < 0:
             at += self.length
         if not 0 <= at < self.length:
@@ -186,7 +196,7 @@ cdef class Bytes:
         return <uint8_t>self.data[at]
 
     def __iter__(self):
-        return iter(memoryview(self))
+        return iter(self.to_bytes())
 
     def __richcmp__(self, other, int operation):
         cdef Buffer held
@@ -224,6 +234,16 @@ cdef class Bytes:
 
     def __rmul__(self, count):
         return self * count
+
+    def __mod__(self, values):
+        return Bytes(self.to_bytes() % values)
+
+    @classmethod
+    def fromhex(cls, string, /):
+        """Return the bytes that pairs of hexadecimal digits mean."""
+        return cls(bytes.fromhex(string))
+
+    maketrans = staticmethod(bytes.maketrans)
 
     def __repr__(self):
         # Of text with both kinds of quotes, repr() puts single ones around it and escapes those in it.

@@ -5,6 +5,7 @@ cdef class Reply:
     """What came for one request: status, headers and body; or libcurl's error, where none came.
 
     ``status`` is 0 without a reply; ``error`` is None unless the transfer failed; ``curl_code`` is its CURLcode;
+    ``target`` is the path and query that it was sent to;
     ``sent`` tells whether any of the request was sent, ``lost`` whether it was sent whole, in this try or an earlier
     one, and no answer came: the server may have acted on it.
     ``start``, ``end`` and ``total`` are the reply's Content-Range, half-open, -1 where absent. ``kept`` is how many
@@ -16,6 +17,7 @@ cdef class Reply:
     cdef readonly int status, curl_code, attempts
     cdef readonly bint sent, replaced, lost
     cdef readonly object error, sums
+    cdef readonly bytes target
     cdef readonly Bytes body
     cdef readonly int64_t start, end, total, content_length, kept
     cdef readonly bytes head
@@ -59,6 +61,7 @@ cdef Reply item_reply(Item* item, dict held):
     reply.replaced = item.replaced
     reply.lost = item.lost
     reply.error = item.error.decode("utf-8", "replace") if item.error != NULL else None
+    reply.target = item.target.data[:item.target.length]
     reply.body = item_body(item, held)
     reply.start = item.range_start - item.resumed if item.range_start >= 0 else -1
     reply.end = item.range_end

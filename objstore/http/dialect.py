@@ -23,6 +23,7 @@ class Dialect:
 
     Args:
         store: The name of the store's class.
+        container: What it calls that which has the objects.
         metadata: The prefix of headers with the user's own metadata.
         version_header: The reply header with an object's version.
         version_query: The query parameter that asks for one.
@@ -43,6 +44,7 @@ class Dialect:
     """
 
     store: str
+    container: str = "bucket"
     metadata: str = ""
     version_header: str = ""
     version_query: str = ""

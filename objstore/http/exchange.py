@@ -7,11 +7,12 @@ Its one invariant: an exchange that is over has, for every request, either a rep
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from objstore._core import Batch, Buffer, Bytes, Reply, Signer
 from objstore.http.retry import REPLACED
+from objstore.http.troubles import Trouble, Troubles
 from objstore.interface.values import WHOLE, Range, Reads, Sums, Target
 from objstore.plans.effects import Background, Plan
 
@@ -37,25 +38,6 @@ READS = ("GET", "HEAD", "PROPFIND")
 
 RENEW_SECONDS = 240.0
 """How long one signature is used: services take it for 15 minutes, retries and clocks need some of them."""
-
-
-@dataclass(slots=True)
-class _Trouble:
-    """What is remembered of a request that has failed.
-
-    Args:
-        at: When it last brought something, or failed first.
-        kept: How many bytes it had brought by then.
-        attempts: After how many tries.
-        mended: Whether it has been tried with another credential, by another clock or for another region.
-        left_open: Whether the server may have acted on it.
-    """
-
-    at: float
-    kept: int = 0
-    attempts: int = 0
-    mended: bool = False
-    left_open: bool = False
 
 
 class Exchange:
@@ -107,9 +89,8 @@ class Exchange:
         self._added: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = []  # until something has succeeded
         self._sealed = self._anew = False
         self._refused: dict[int, BaseError] = {}  # to be sent anew
-        self._sent: dict[int, int] = {}  # how often, before they were sent anew
         self._own: dict[int, Shape] = {}
-        self._troubles: dict[int, _Trouble] = {}
+        self._troubles = Troubles(service.policy, safe=safe)
         self._counted = 0
         self._signed = service.policy.clock()
         self._open_batch()
@@ -217,7 +198,7 @@ class Exchange:
     def _send_anew(self) -> None:
         """Send all requests anew; or none, where one may have been carried out that must not be twice."""
         added, self._added, self._anew = self._added, None, False
-        if added is None or not (self._safe or self._none_left_open):
+        if added is None or not self._troubles.allow_all_anew:
             self.errors |= self._refused
         else:
             self._open_anew(added)
@@ -225,20 +206,14 @@ class Exchange:
 
     def _open_anew(self, added: Iterable[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
         self.batch.close()
-        self._sent = {index: self.batch.reply(index).attempts for index in range(self.batch.total)}
+        self._troubles.begin_anew({index: self.batch.reply(index).attempts for index in range(self.batch.total)})
         self.errors.clear()
         self._own.clear()
-        for trouble in self._troubles.values():
-            trouble.at, trouble.kept, trouble.attempts = self._service.policy.clock(), 0, 0
         self._open_batch()
         for add, arguments in added:
             add(*arguments)
         if self._sealed:
             self.batch.seal()
-
-    @property
-    def _none_left_open(self) -> bool:
-        return not any(trouble.left_open for trouble in self._troubles.values())
 
     def news(self, within: float | None = None) -> Plan[None]:
         """Wait until something has changed, or `within` seconds have passed; retry what failed and may be retried."""
@@ -312,7 +287,7 @@ class Exchange:
         """Send a failed request again, or let its error stand."""
         index, service = reply.index, self._service
         failure = service.understand(reply, self._shape.method)
-        trouble = self._trouble_with(reply, failure)
+        trouble = self._troubles.note(reply, failure)
         service.policy.budget.note(0, 1)
         if failure.row.throttled:
             self.batch.throttle(index)
@@ -327,29 +302,12 @@ class Exchange:
             self._refused[index] = self._error(reply, failure)
             self.batch.give_up(index)
             return
-        wait = 0.0 if again else self._delay(reply, failure, trouble)
+        wait = 0.0 if again else self._troubles.delay(reply, failure)
         if wait is None:
             self.errors[index] = self._error(reply, failure)
             self.batch.give_up(index)
         else:
             self.batch.retry(index, wait, self._signer_for(index), anew=replaced)
-
-    def _trouble_with(self, reply: Reply, failure: Failure) -> _Trouble:
-        """Return what is known of a failed request; one that brought more than before has made progress."""
-        known = self._troubles.get(reply.index)
-        if known is None:
-            known = self._troubles[reply.index] = _Trouble(self._service.policy.clock(), reply.kept)
-        elif reply.kept > known.kept:
-            known.at, known.kept, known.attempts = self._service.policy.clock(), reply.kept, reply.attempts - 1
-        known.left_open |= reply.lost or (reply.error is None and failure.row.leaves_open)
-        return known
-
-    def _delay(self, reply: Reply, failure: Failure, trouble: _Trouble) -> float | None:
-        """Return how many seconds to wait before a failed request is sent again, None to let its error stand."""
-        if reply.lost and not self._safe:
-            return None
-        tries = reply.attempts - trouble.attempts
-        return self._service.policy.delay(failure, tries, trouble.at, safe=self._safe)
 
     def _error(self, reply: Reply, failure: Failure) -> BaseError:
         """Make the error of a request that failed for good."""
@@ -360,11 +318,11 @@ class Exchange:
             method,
             self._name(index),
             self._detail(index),
-            sent_before=self._sent.get(index, 0),
-            maybe_applied=self._troubles[index].left_open and method not in READS,
+            sent_before=self._troubles.sent_before(index),
+            maybe_applied=self._troubles.leave_open(index) and method not in READS,
         )
 
-    def _is_mended(self, trouble: _Trouble, failure: Failure) -> Plan[bool]:
+    def _is_mended(self, trouble: Trouble, failure: Failure) -> Plan[bool]:
         """Tell whether a request that was refused for its credential, clock or region is worth one more try at once."""
         if trouble.mended:
             return False

@@ -37,6 +37,7 @@ CURL_HINTS = {
     23: "If it was given a buffer in `out`, give a larger one.",
     6: "Check the host name in the URL or `endpoint`.",
     7: "Check the URL or `endpoint`, and that the server runs.",
+    35: "If the server speaks plain HTTP there, write http:// and give client_options={'allow_http': True}.",
     28: "Raise connect_timeout, first_byte_timeout or stall_timeout in client_options if the server is just slow.",
     60: "Give the authority's certificate in client_options['root_certificate'].",
 }
@@ -53,6 +54,7 @@ class Service:
         identity: How requests are signed.
         headers: Headers sent with every request.
         most_in_flight: The most requests of one call in flight, whatever the call asks for; None for no limit.
+        bucket: The name of the bucket or container, where there is one.
         prefix: What the store puts in front of paths: errors name them without it.
         patient_settings: How to connect for requests that the service may be silent about for long; as the others, if
             not given.
@@ -68,6 +70,7 @@ class Service:
         *,
         headers: Mapping[str, str] | None = None,
         most_in_flight: int | None = None,
+        bucket: str | None = None,
         prefix: str = "",
         patient_settings: ClientSettings | None = None,
     ) -> None:
@@ -79,6 +82,7 @@ class Service:
         self.identity = identity
         self.most_in_flight = most_in_flight
         self._headers = dict(headers or {})
+        self.bucket = bucket
         self._prefix = prefix
         self.latency = FIRST_LATENCY
         self.takes_if_match = True  # some servers refuse reads that name the version they mean
@@ -185,18 +189,23 @@ class Service:
         reason = failure.code or (f"HTTP {reply.status}" if reply.status else "no reply")
         said = f": {failure.message}" if failure.message else ""
         tries = f", after {attempts} tries" if attempts > 1 else ""
-        where = f"{self.origin} " if reply.error is not None else ""
         return failure.row.error(
-            f"{method} {key!r}{detail} failed: {failure.row.words} ({where}{reason}{said}{tries})",
+            f"{method} {key!r}{detail} failed: {failure.row.words} ({reason} from {self._place}{said}{tries})",
             hint=self._hint(reply, failure),
             store=self.dialect.store,
             path=self.path(key),
+            bucket=self.bucket,
+            url=self.origin + reply.target.partition(b"?")[0].decode(),
             status=reply.status or None,
             code=failure.code,
             request_id=reply.headers.get(self.dialect.request_id),
             attempts=attempts,
             maybe_applied=maybe_applied,
         )
+
+    @property
+    def _place(self) -> str:
+        return self.origin if self.bucket is None else f"{self.dialect.container} {self.bucket!r} at {self.origin}"
 
     def _hint(self, reply: Reply, failure: Failure) -> str | None:
         if reply.error is not None:

@@ -63,7 +63,7 @@ class RawObjectReader(io.RawIOBase):
 
     def readall(self) -> bytes:
         """Read to the end of the object."""
-        return run(self._reader.read())
+        return run(self._reader.read(-1, bytes))
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Go to a place, counted from the beginning (0), from here (1) or from the end (2); return where that is."""
@@ -293,7 +293,7 @@ def open(
         errors: What to do about text that cannot be encoded or decoded, as for the builtin ``open``.
         newline: How lines end, as for the builtin ``open``.
         size: The size of the object in bytes, to be read; if it is known, that saves a request. Of an object of another
-            size, nothing is read: ObjectChangedError.
+            size, nothing is read: WrongSizeError.
         attributes: What to store with the object: Content-Type and the like, or metadata of your own.
         tags: Tags to give it, where the store keeps tags.
         max_concurrency: How many parts that are written are in flight.

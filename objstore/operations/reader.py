@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import sys
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from objstore._core import Buffer, Bytes
-from objstore.exceptions import InvalidRangeError
+from objstore._core import Buffer, Bytes, FileBytes
+from objstore.exceptions import InvalidRangeError, WrongSizeError
 from objstore.interface.values import ANY, Conditions, Range
 from objstore.interface.versions import has_validator, is_same, pinned
 from objstore.operations.arguments import check_at_least
@@ -34,6 +34,8 @@ READ_BUFFER = 1 << 20
 
 MOST_AHEAD = 32 << 20
 """The most that sequential reads fetch ahead: they begin with the buffer's size and double it."""
+
+B = TypeVar("B", bytes, FileBytes)
 
 PART = 4 << 20
 """What one request of a large read brings."""
@@ -112,9 +114,9 @@ class Pinned:
         try:
             fetched = yield from self._provider.fetch_one(self._key, Range(at, at + size), ANY)
         except InvalidRangeError as error:
-            raise changed(self._path, error.status) from error
+            raise self._wrong_size(at, error.status) from error
         if len(fetched.body) < size or fetched.meta["size"] != self.size:
-            raise changed(self._path)
+            raise self._wrong_size(at)
         memoryview(buffer)[:size] = fetched.body[:size]
         with self._lock:
             if self.conditions is None:
@@ -132,6 +134,14 @@ class Pinned:
         if whole is not None and at == 0 and len(fetched.body) == size:
             whole.add(0, size, whole.digest(fetched.body, fetched.sums))
         return whole
+
+    def _wrong_size(self, at: int, status: int | None = None) -> WrongSizeError:
+        return WrongSizeError(
+            f"the range of {self._path!r} from {at} on is not as it was opened: the object has no {self.size} bytes",
+            hint="Give no size, or the right one.",
+            path=self._path,
+            status=status,
+        )
 
     def _all(self) -> Plan[Bytes]:
         """Return the whole object, read by one request."""
@@ -215,23 +225,23 @@ class Reader:
         """Return how many bytes are here already, from this place on."""
         return max(self._block_end - self.at, 0) if self.at >= self._block_at else 0
 
-    def _take(self, size: int) -> bytes:
+    def _take(self, size: int) -> memoryview:
         """Return bytes that are here already, and go behind them."""
         start = self.at - self._block_at
         self.at += size
-        return bytes(memoryview(self._block)[start : start + size])
+        return memoryview(self._block)[start : start + size]
 
     # --- plans
 
-    def read(self, size: int | None = -1) -> Plan[bytes]:
-        """Read so many bytes, or to the end."""
+    def read(self, size: int | None, kind: type[B]) -> Plan[B]:
+        """Read so many bytes, or to the end; return what they are wanted as."""
         self.check_open()
         size = self.left(size)
         if size and not self._ready() and size < self._next_window(self.at):
             yield from self._load(self.at)
         if size <= self._ready():
-            return self._take(size)
-        buffer, content = Buffer.of_bytes(size)
+            return kind(self._take(size))
+        buffer, content = Buffer.of_bytes(size, kind)
         yield from self.fill(buffer)
         return content
 
@@ -263,7 +273,7 @@ class Reader:
             start = self.at - self._block_at
             stop = start + min(most, self._ready())
             end = self._block.find(b"\n", start, stop) + 1 or stop
-            pieces.append(self._take(end - start))
+            pieces.append(bytes(self._take(end - start)))
             most -= end - start
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -350,18 +360,18 @@ class _File:
         return True
 
     @alone
-    def _read(self, size: int | None = None, /) -> Plan[Bytes]:
+    def _read(self, size: int | None = None, /) -> Plan[FileBytes]:
         """Read so many bytes, or to the end of the object.
 
         Raises:
             ObjectChangedError: The object has been replaced.
         """
-        return Bytes((yield from self._reader.read(size)))
+        return (yield from self._reader.read(size, FileBytes))
 
     @alone
-    def _readall(self) -> Plan[Bytes]:
+    def _readall(self) -> Plan[FileBytes]:
         """Read to the end of the object."""
-        return Bytes((yield from self._reader.read()))
+        return (yield from self._reader.read(-1, FileBytes))
 
     @alone
     def _readinto(self, buffer: BufferLike, /) -> Plan[int]:
@@ -369,14 +379,14 @@ class _File:
         return (yield from self._reader.fill(Buffer(buffer, writable=True)))
 
     @alone
-    def _readline(self) -> Plan[Bytes]:
+    def _readline(self) -> Plan[FileBytes]:
         r"""Read up to and with the next ``\n``."""
-        return Bytes((yield from self._reader.readline()))
+        return FileBytes((yield from self._reader.readline()))
 
     @alone
-    def _readlines(self, hint: int | None = -1, /) -> Plan[list[Bytes]]:
+    def _readlines(self, hint: int | None = -1, /) -> Plan[list[FileBytes]]:
         """Read lines: all, or as many as have `hint` bytes."""
-        return [*map(Bytes, (yield from self._reader.readlines(hint)))]
+        return [*map(FileBytes, (yield from self._reader.readlines(hint)))]
 
     @alone
     def _seek(self, offset: int, whence: int = os.SEEK_SET, /) -> Plan[int]:
@@ -393,7 +403,7 @@ class _File:
 
 
 class ReadableFile(_File):
-    """An object open for reading, as a file of ``Bytes``. `open` gives one that is a Python file object."""
+    """An object open for reading, as a file of `FileBytes`. `open` gives one that is a Python file object."""
 
     read = both(_File._read)[0]
     readall = both(_File._readall)[0]
@@ -415,7 +425,7 @@ class ReadableFile(_File):
         """Return itself: it iterates over its lines."""
         return self
 
-    def __next__(self) -> Bytes:
+    def __next__(self) -> FileBytes:
         """Return the next line."""
         line = self.readline()
         if not line:
@@ -424,7 +434,7 @@ class ReadableFile(_File):
 
 
 class AsyncReadableFile(_File):
-    """An object open for reading, as a file of ``Bytes`` whose methods are to be awaited, one after the other."""
+    """An object open for reading, as a file of `FileBytes` whose methods are to be awaited, one after the other."""
 
     read = both(_File._read)[1]
     readall = both(_File._readall)[1]
@@ -446,7 +456,7 @@ class AsyncReadableFile(_File):
         """Return itself: it iterates over its lines."""
         return self
 
-    async def __anext__(self) -> Bytes:
+    async def __anext__(self) -> FileBytes:
         """Return the next line."""
         line = await self.readline()
         if not line:
@@ -467,7 +477,7 @@ def open_reader(
         path: Its path.
         buffer_size: How much a small read fetches, in bytes.
         size: The size of the object in bytes, if it is known: that saves a request. Of an object of another size,
-            nothing is read: ObjectChangedError.
+            nothing is read: WrongSizeError.
 
     Raises:
         NotFoundError: There is no such object; with `size` given, the first read says so.
@@ -488,7 +498,7 @@ async def open_reader_async(
         path: Its path.
         buffer_size: How much a small read fetches, in bytes.
         size: The size of the object in bytes, if it is known: that saves a request. Of an object of another size,
-            nothing is read: ObjectChangedError.
+            nothing is read: WrongSizeError.
 
     Raises:
         NotFoundError: There is no such object; with `size` given, the first read says so.

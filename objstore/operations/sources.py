@@ -64,7 +64,8 @@ def open_body(file: PutInput) -> Body:
     try:
         return _Memory(file)
     except (TypeError, BufferError):
-        pass
+        if _is_strided(file):
+            raise unfit(file) from None
     if isinstance(file, AsyncIterable):
         return _Pieces(_AsyncPieces(aiter(file)))
     if isinstance(file, Iterable):
@@ -73,10 +74,22 @@ def open_body(file: PutInput) -> Body:
 
 
 def unfit(file: object) -> TypeError:
+    if _is_strided(file):
+        return TypeError(
+            f"what is to be uploaded is of the type {type(file).__name__} and no buffer in one piece in C order: give "
+            "numpy.ascontiguousarray of it, or .T of an array in Fortran order"
+        )
     return TypeError(
         f"what is to be uploaded is of the type {type(file).__name__}: give bytes or another buffer, a path, "
         "a binary file, or an iterable of buffers"
     )
+
+
+def _is_strided(file: Any) -> bool:
+    try:
+        return not memoryview(file).c_contiguous
+    except (TypeError, ValueError, BufferError):
+        return False
 
 
 def check_file(path: str | Path) -> None:
@@ -91,7 +104,12 @@ def check_file(path: str | Path) -> None:
 
 
 def _of_path(path: str | Path) -> Body:
-    check_file(path)
+    try:
+        check_file(path)
+    except FileNotFoundError as error:
+        if isinstance(path, str):
+            error.strerror = f"{error.strerror}; a str is a path: to store the text itself, give its .encode()"
+        raise
     return _File(os.open(path, os.O_RDONLY | os.O_CLOEXEC), 0, str(path), owned=True)
 
 

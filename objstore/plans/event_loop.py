@@ -47,12 +47,19 @@ async def drive(plan: Plan[T]) -> T:
             thrown = error
 
 
+def _running_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError("the coroutines of objstore need asyncio: in trio, await them by trio-asyncio") from None
+
+
 async def _perform_async(effect: Effect) -> Any:
     match effect:
         case Batch():
-            return await _Mailbox.of(asyncio.get_running_loop()).news(effect)
+            return await _Mailbox.of(_running_loop()).news(effect)
         case Background(batch):
-            return await _Mailbox.of(asyncio.get_running_loop()).news(batch)
+            return await _Mailbox.of(_running_loop()).news(batch)
         case Sleep(seconds):
             return await asyncio.sleep(seconds)
         case Call(function, quick, settle):
@@ -61,7 +68,7 @@ async def _perform_async(effect: Effect) -> Any:
         case Wait(future):
             return await asyncio.wrap_future(future)
         case Beside(begin):
-            task = asyncio.get_running_loop().create_task(drive(begin()))
+            task = _running_loop().create_task(drive(begin()))
             _beside.add(task)  # the loop itself keeps tasks by weak references
             task.add_done_callback(_beside.discard)
             return None
@@ -72,7 +79,7 @@ _beside: set[asyncio.Task[None]] = set()
 
 async def _settled(function: Callable[[], T]) -> T:
     """Call a function in a thread; cancelled meanwhile, wait until it has returned."""
-    running = asyncio.get_running_loop().run_in_executor(None, copy_context().run, function)
+    running = _running_loop().run_in_executor(None, copy_context().run, function)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
@@ -130,7 +137,7 @@ class _Mailbox:
 
     async def news(self, batch: Batch) -> None:
         """Wait until a batch has news, or its `wake_after` is over."""
-        loop = asyncio.get_running_loop()
+        loop = _running_loop()
         future = self.waiting[batch.id] = loop.create_future()
         timer = None if batch.wake_after is None else loop.call_later(batch.wake_after, _wake, future)
         try:

@@ -340,6 +340,7 @@ class Requests:
             f"DELETE {key!r} failed in part",
             store=self.service.dialect.store,
             path=self.service.path(key),
+            bucket=self.service.bucket,
             status=207,
             maybe_applied=True,
         )

@@ -283,11 +283,17 @@ def _spellings(table: Table) -> dict[str, Option]:
 def _look_up(spelling: str, options: Mapping[str, Option], where: str) -> Option:
     option = options.get(spelling.lower()) if isinstance(spelling, str) else None
     if option is None:
-        near = get_close_matches(str(spelling).lower(), options, 1)
+        near = _near(str(spelling).lower(), options)
         names = sorted({option.name for option in options.values()})
         hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(names)}."
         raise UnknownConfigurationKeyError(f"{where} has no setting {spelling!r}", hint=hint)
     return option
+
+
+def _near(spelling: str, options: Iterable[str]) -> list[str]:
+    """Return the setting that was probably meant: one that begins or ends so, else one that is spelled much alike."""
+    parts = [name for name in options if spelling.startswith(f"{name}_") or spelling.endswith(f"_{name}")]
+    return get_close_matches(spelling, options, 1, 0.9) or parts[:1] or get_close_matches(spelling, options, 1)
 
 
 def _once(settings: Iterable[_Given]) -> dict[str, _Given]:

@@ -9,7 +9,6 @@ from objstore.stores.base import RemoteStore
 from objstore.version import USER_AGENT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Self
 
     from objstore.providers.web.webdav import WebDav
@@ -46,7 +45,7 @@ class HTTPStore(RemoteStore):
         self,
         url: str,
         *,
-        client_options: ClientConfig | Mapping[str, object] | None = None,
+        client_options: ClientConfig | None = None,
         retry_config: RetryConfig | None = None,
         username: str | None = None,
         password: str | None = None,
@@ -74,7 +73,7 @@ class HTTPStore(RemoteStore):
         cls,
         url: str,
         *,
-        client_options: ClientConfig | Mapping[str, object] | None = None,
+        client_options: ClientConfig | None = None,
         retry_config: RetryConfig | None = None,
         username: str | None = None,
         password: str | None = None,

@@ -45,7 +45,7 @@ def from_url(
     url: str,
     *,
     config: S3Config | GCSConfig | AzureConfig | Mapping[str, object] | None = None,
-    client_options: ClientConfig | Mapping[str, object] | None = None,
+    client_options: ClientConfig | None = None,
     retry_config: RetryConfig | None = None,
     credential_provider: S3CredentialProvider | GCSCredentialProvider | AzureCredentialProvider | None = None,
     **kwargs: Any,

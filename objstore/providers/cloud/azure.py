@@ -84,6 +84,7 @@ def open_azure(
         identity,
         headers={"x-ms-version": values["api_version"], **text_headers(values["default_headers"])},
         most_in_flight=values["max_connections"],
+        bucket=container,
         prefix=prefix,
         patient_settings=client_settings(values, scheme, user_agent, patience=PATIENCE),
     )

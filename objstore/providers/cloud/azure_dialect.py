@@ -24,6 +24,7 @@ _LEASED = Row(PreconditionError, "the blob or container is leased")
 
 DIALECT = Dialect(
     store="AzureStore",
+    container="container",
     metadata="x-ms-meta-",
     version_header="x-ms-version-id",
     version_query="versionid",

@@ -149,7 +149,7 @@ class Bucket(Writes):
             shape = Shape("POST", headers, hashlib.sha256(body).hexdigest())
             exchange.add(self.target("", [("delete", "")]), shape=shape, body=Buffer(body))
         yield from exchange.finish()
-        failed = {key: Undeleted(error) for index, error in exchange.errors.items() for key in groups[index]}
+        failed = {key: Undeleted(_hinted(error)) for index, error in exchange.errors.items() for key in groups[index]}
         for index, group in enumerate(groups):
             if index not in exchange.errors:
                 failed |= self._undeleted(exchange.reply(index), group)
@@ -209,6 +209,13 @@ class Bucket(Writes):
         named = {"delimiter": query.delimiter, "start-after": query.offset, "continuation-token": query.token}
         parameters += [(name, value) for name, value in named.items() if value]
         return self.target("", parameters)
+
+
+def _hinted(error: BaseError) -> BaseError:
+    """Add to the error of a service that lacks DeleteObjects which setting does without."""
+    if error.status in (405, 501):
+        error.args = (f"{error}. Give disable_bulk_delete=True: then objects are deleted one by one.",)
+    return error
 
 
 def _objects(keys: Sequence[str]) -> list[tuple[str, Any]]:

@@ -140,6 +140,7 @@ def open_gcs(
         Bearer(access.credentials, {**access.headers, **payer}),
         headers=text_headers(values["default_headers"]),
         most_in_flight=values["max_connections"],
+        bucket=bucket,
         prefix=prefix,
         patient_settings=client_settings(values, origin.partition(":")[0], user_agent, patience=PATIENCE),
     )

@@ -50,13 +50,13 @@ class ServiceToFind(RegionalService):
 
     Args:
         address: The origin of the service in a region.
-        bucket: The path of the bucket there, percent-encoded.
+        base: The path of the bucket there, percent-encoded.
         identity: How requests are signed, in the region that is found.
     """
 
-    def __init__(self, *, address: Callable[[str], str], bucket: str, identity: SigV4, **options: Any) -> None:
+    def __init__(self, *, address: Callable[[str], str], base: str, identity: SigV4, **options: Any) -> None:
         super().__init__(address=address, region=FIRST, identity=identity, **options)
-        self._bucket = bucket or "/"
+        self._base = base or "/"
         self._key = identity
         self._found = False
 
@@ -69,8 +69,8 @@ class ServiceToFind(RegionalService):
     def _find(self) -> Plan[None]:
         """Ask where the bucket is: the reply says so, even where it refuses."""
         nobody = Service(self.dialect, self.origin, self.settings, self.policy, SigV4(Credentials(), FIRST))
-        exchange = Exchange(nobody, Shape("HEAD", {}), lambda _: self._bucket, keep_head=True)
-        exchange.add(self._bucket.encode())
+        exchange = Exchange(nobody, Shape("HEAD", {}), lambda _: self._base, keep_head=True)
+        exchange.add(self._base.encode())
         yield from exchange.finish()
         reply = exchange.batch.reply(0)
         if reply.error is not None:

@@ -72,6 +72,9 @@ DIALECT = Dialect(
         "ExpiredTokenException": EXPIRED,
         "InternalError": FAILED,
         "InvalidAccessKeyId": Row(PermissionDeniedError, "the service does not know the access key"),
+        "InvalidObjectState": Row(
+            PermissionDeniedError, "the object is archived: it must be restored before it is read"
+        ),
         "InvalidRange": Row(InvalidRangeError, "the range lies outside the object"),
         "InvalidToken": EXPIRED,
         "NoSuchBucket": Row(NotFoundError, "there is no such bucket"),
@@ -88,6 +91,7 @@ DIALECT = Dialect(
     },
     hints={
         "InvalidAccessKeyId": "Check access_key_id.",
+        "InvalidObjectState": "Restore it (RestoreObject) and wait until it is there.",
         "NoSuchBucket": "Check the bucket's name and the endpoint.",
         "SignatureDoesNotMatch": "Check secret_access_key and region.",
         "RequestTimeTooSkewed": "Set the clock of this machine.",
@@ -150,6 +154,7 @@ def _service(
         "policy": Policy(retry),
         "identity": identity,
         "headers": text_headers(values["default_headers"]),
+        "bucket": values["bucket"],
         "prefix": prefix,
         "most_in_flight": values["max_connections"],
     }
@@ -158,7 +163,7 @@ def _service(
     origin = partial(_origin, values["bucket"], _wishes(values))
     region = _region(values)
     if region is None:
-        return ServiceToFind(address=origin, bucket=address.base, **options), address.base
+        return ServiceToFind(address=origin, base=address.base, **options), address.base
     return RegionalService(address=origin, region=region, **options), address.base
 
 

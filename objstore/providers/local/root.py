@@ -22,8 +22,8 @@ from objstore.disk.part_files import NAME
 from objstore.exceptions import (
     AlreadyExistsError,
     BaseError,
-    GenericError,
     InvalidPathError,
+    LocalFileError,
     NotFoundError,
     NotSupportedError,
     ObjectChangedError,
@@ -98,8 +98,8 @@ _KINDS: Mapping[int, tuple[type[BaseError], str]] = {
 
 def as_error(key: str, code: int) -> BaseError:
     """Return the error for what the system said about a key."""
-    kind, words = _KINDS.get(code, (GenericError, f"failed: {os.strerror(code)}"))
-    return kind(f"{key!r} {words}", store=STORE, path=key, code=errno.errorcode.get(code))
+    kind, words = _KINDS.get(code, (LocalFileError, f"failed: {os.strerror(code)}"))
+    return kind(f"{key!r} {words}", store=STORE, path=key, code=errno.errorcode.get(code), errno=code)
 
 
 def tries() -> Iterator[int]:

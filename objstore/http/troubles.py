@@ -1,0 +1,83 @@
+"""What is remembered of requests that have failed: when they last made progress, and whether one was carried out.
+
+Its one invariant: what is known of a request outlives the sending of all requests anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from objstore._core import Reply
+    from objstore.http.retry import Failure, Policy
+
+
+@dataclass(slots=True)
+class Trouble:
+    """What is remembered of a request that has failed.
+
+    Args:
+        at: When it last brought something, or failed first.
+        kept: How many bytes it had brought by then.
+        attempts: After how many tries.
+        mended: Whether it has been tried with another credential, by another clock or for another region.
+        left_open: Whether the server may have acted on it.
+    """
+
+    at: float
+    kept: int = 0
+    attempts: int = 0
+    mended: bool = False
+    left_open: bool = False
+
+
+class Troubles:
+    """The requests of an exchange that have failed.
+
+    Args:
+        policy: What is tried again, and when.
+        safe: Whether a request may be sent twice without harm.
+    """
+
+    def __init__(self, policy: Policy, *, safe: bool) -> None:
+        self._policy = policy
+        self._safe = safe
+        self._known: dict[int, Trouble] = {}
+        self._sent: dict[int, int] = {}  # how often, before all were sent anew
+
+    def note(self, reply: Reply, failure: Failure) -> Trouble:
+        """Return what is known of a failed request; one that brought more than before has made progress."""
+        known = self._known.get(reply.index)
+        if known is None:
+            known = self._known[reply.index] = Trouble(self._policy.clock(), reply.kept)
+        elif reply.kept > known.kept:
+            known.at, known.kept, known.attempts = self._policy.clock(), reply.kept, reply.attempts - 1
+        known.left_open |= reply.lost or (reply.error is None and failure.row.leaves_open)
+        return known
+
+    def delay(self, reply: Reply, failure: Failure) -> float | None:
+        """Return how many seconds to wait before a failed request is sent again, None to let its error stand."""
+        if reply.lost and not self._safe:
+            return None
+        known = self._known[reply.index]
+        return self._policy.delay(failure, reply.attempts - known.attempts, known.at, safe=self._safe)
+
+    def begin_anew(self, sent: dict[int, int]) -> None:
+        """Count from the beginning; so often was each request sent before."""
+        self._sent = sent
+        for known in self._known.values():
+            known.at, known.kept, known.attempts = self._policy.clock(), 0, 0
+
+    def sent_before(self, index: int) -> int:
+        """Return how often a request was sent before all were sent anew."""
+        return self._sent.get(index, 0)
+
+    def leave_open(self, index: int) -> bool:
+        """Tell whether the server may have acted on a request that has failed."""
+        return self._known[index].left_open
+
+    @property
+    def allow_all_anew(self) -> bool:
+        """Whether all may be sent anew: none has been carried out that must not be twice."""
+        return self._safe or not any(known.left_open for known in self._known.values())

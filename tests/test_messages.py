@@ -1,0 +1,195 @@
+"""What errors say: what failed, where, and what to do about it; programs and people act on these words."""
+
+from __future__ import annotations
+
+import errno
+import re
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from objstore.exceptions import (
+    BaseError,
+    GenericError,
+    LocalFileError,
+    NotFoundError,
+    NotSupportedError,
+    PermissionDeniedError,
+    UnknownConfigurationKeyError,
+)
+from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store
+
+
+@contextmanager
+def answering(status: int, code: str = "") -> Iterator[str]:
+    """Run a service that answers everything with one status, and with one of S3's error codes."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle(self) -> None:
+            with suppress(ConnectionError):
+                super().handle()
+
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = f"<Error><Code>{code}</Code><Message>so it is</Message></Error>".encode() if code else b""
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body if self.command != "HEAD" else b"")
+
+        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_PROPFIND = answer  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+OPTIONS: dict[str, Any] = {"client_options": {"allow_http": True}, "retry_config": {"max_retries": 0}}
+
+
+def s3_at(origin: str, **options: Any) -> S3Store:
+    return S3Store(
+        "shelf",
+        endpoint=origin,
+        region="eu-west-1",
+        access_key_id="id",
+        secret_access_key="hidden",
+        **options,
+        **OPTIONS,
+    )
+
+
+def gcs_at(origin: str) -> GCSStore:
+    return GCSStore("shelf", base_url=origin, skip_signature=True, **OPTIONS)
+
+
+def azure_at(origin: str) -> AzureStore:
+    return AzureStore("shelf", account_name="acc", endpoint=origin, skip_signature=True, **OPTIONS)
+
+
+def web_at(origin: str) -> HTTPStore:
+    return HTTPStore(origin + "/shelf", **OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("open_at", "bucket", "container"),
+    [(s3_at, "shelf", "bucket"), (gcs_at, "shelf", "bucket"), (azure_at, "shelf", "container"), (web_at, None, "")],
+)
+def test_an_error_of_a_service_says_where(open_at: Callable[[str], Any], bucket: str | None, container: str) -> None:
+    with answering(403) as origin:
+        store = open_at(origin)
+        for call in (lambda: store.get("some/key"), lambda: store.put("some/key", b"1", use_multipart=False)):
+            with pytest.raises(PermissionDeniedError) as caught:
+                call()
+            error = caught.value
+            assert (error.store, error.bucket, error.path) == (type(store).__name__, bucket, "some/key")
+            assert error.url is not None
+            assert error.url.startswith(f"{origin}/")
+            assert "?" not in error.url
+            assert origin in str(error)
+            assert "'some/key'" in str(error)
+            assert bucket is None or f"{container} 'shelf'" in str(error)
+
+
+def test_the_url_of_an_error_has_no_query() -> None:
+    with answering(403) as origin:
+        store = HTTPStore(f"{origin}/shelf?token=hidden", **OPTIONS)
+        with pytest.raises(PermissionDeniedError) as caught:
+            store.get("a b")
+    assert caught.value.url == f"{origin}/shelf/a%20b"
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "call", "kind", "words"),
+    [
+        (501, "NotImplemented", lambda s: s.delete(["a", "b"]), NotSupportedError, "disable_bulk_delete=True"),
+        (403, "InvalidObjectState", lambda s: s.get("a"), PermissionDeniedError, "must be restored"),
+        (404, "NoSuchBucket", lambda s: s.get("a"), NotFoundError, "bucket's name"),
+        (403, "SignatureDoesNotMatch", lambda s: s.get("a"), PermissionDeniedError, "secret_access_key and region"),
+    ],
+)
+def test_an_error_of_s3_says_what_to_do(
+    status: int, code: str, call: Callable[[S3Store], Any], kind: type[BaseError], words: str
+) -> None:
+    with answering(status, code) as origin, pytest.raises(kind, match=re.escape(words)):
+        call(s3_at(origin))
+
+
+def test_tls_to_a_plain_port_says_so() -> None:
+    with answering(200) as origin:
+        store = HTTPStore(origin.replace("http:", "https:"), **OPTIONS)
+        with pytest.raises(GenericError, match="If the server speaks plain HTTP there"):
+            store.get("a")
+
+
+@pytest.mark.parametrize(
+    ("setting", "meant"),
+    [("region_name", "region"), ("bucket_nam", "bucket_name"), ("aws_secret_access_ky", "aws_secret_access_key")],
+)
+def test_a_setting_that_is_not_there_suggests_one(setting: str, meant: str) -> None:
+    with pytest.raises(UnknownConfigurationKeyError, match=f"Did you mean '{meant}'"):
+        S3Store("shelf", **{setting: "x"})
+
+
+@pytest.mark.parametrize("store", [MemoryStore(), S3Store("shelf", skip_signature=True, region="eu-west-1")])
+def test_what_cannot_be_stored_says_how_it_can(store: Any) -> None:
+    with pytest.raises(FileNotFoundError, match=r"\.encode\(\)"):
+        store.put("key", "some text")
+    strided: list[Any] = [np.asfortranarray(np.ones((3, 4))), np.ones((4, 4))[:, ::2], memoryview(bytes(8))[::2]]
+    for array in strided:
+        with pytest.raises(TypeError, match="ascontiguousarray"):
+            store.put("key", array)
+
+
+def test_a_missing_path_says_nothing_of_text() -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        MemoryStore().put("key", Path("not/there"))
+    assert "encode" not in str(caught.value)
+
+
+def test_a_coroutine_without_asyncio_says_what_it_needs() -> None:
+    coroutine = web_at("http://127.0.0.1:1").get_async("key")
+    with pytest.raises(RuntimeError, match="need asyncio"):
+        coroutine.send(None)
+
+
+# --- errors of this machine
+
+
+def test_a_missing_file_has_its_errno(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        LocalStore(tmp_path).get("key")
+    assert caught.value.errno == errno.ENOENT
+
+
+def test_a_full_disk_is_an_os_error(tmp_path: Path) -> None:
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", tmp_path], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("a file system of a fixed size needs the right to mount one")
+    try:
+        store = LocalStore(tmp_path)
+        with pytest.raises(LocalFileError, match="No space left") as caught:
+            store.put("key", bytes(1 << 20))
+        assert (isinstance(caught.value, OSError), caught.value.errno) == (True, errno.ENOSPC)
+        assert store.list().collect() == []
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
