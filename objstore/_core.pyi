@@ -241,6 +241,7 @@ class Reply:
     content_length: int
     kept: int
     head: bytes
+    sums: tuple[str, bytes, bytes | None] | None
     @property
     def headers(self) -> dict[str, str]: ...
 
@@ -270,6 +271,7 @@ class Batch:
         most_body: int = 0,
         successes: Iterable[int] = (),
         silent: bool = False,
+        sums: str | None = None,
     ) -> None: ...
     @property
     def id(self) -> int: ...

@@ -16,8 +16,8 @@ from objstore._arrow.columns import MARK, Span, metadata_start, read_layout
 from objstore.exceptions import GenericError, PreconditionError
 from objstore.interface.values import Range
 from objstore.interface.versions import has_validator, pinned
-from objstore.operations.objects import ranges_of
-from objstore.operations.results import changed
+from objstore.operations.pieces import changed
+from objstore.operations.ranges import ranges_of
 from objstore.plans.run import run
 from objstore.settings.extras import missing
 

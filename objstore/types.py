@@ -256,6 +256,7 @@ class S3Keywords(TypedDict, total=False):
     metadata_endpoint: str
     profile: str
     region: str
+    request_checksum_calculation: Literal["when_supported", "when_required"] | str
     request_payer: bool | str
     response_checksum_validation: Literal["when_supported", "when_required"] | str
     role_arn: str

@@ -16,6 +16,8 @@ from botocore.config import Config
 
 from objstore._core import checksum
 from objstore.exceptions import BaseError
+from objstore.interface.values import ANY
+from objstore.plans.run import run
 from objstore.providers.cloud.checksums import ALGORITHMS
 from objstore.store import S3Store
 from tests.conformance.conftest import Bucket
@@ -80,6 +82,68 @@ def test_it_goes_with_every_part(fault_server: FaultServer, tmp_path: Path, algo
     assert seen["create"]["x-amz-checksum-algorithm"] == algorithm.upper()
 
 
+@each_algorithm
+@pytest.mark.parametrize("form", ["memory", "file", "writer"])
+def test_a_checksum_of_the_whole_ends_an_upload(
+    fault_server: FaultServer, tmp_path: Path, algorithm: str, form: str
+) -> None:
+    """Where there is one: none can be made of hashes of parts."""
+    config = store_on(fault_server).config | {"checksum_algorithm": algorithm}
+    write_in_parts(S3Store(config=config, client_options={"allow_http": True}), tmp_path / "file", form)
+    seen = {entry["operation"]: entry["headers"] for entry in fault_server.requests("parts")}
+    of_all = {name: value for name, value in seen["complete"].items() if name.startswith(("x-amz-ch", "x-amz-mp"))}
+    if algorithm in ("sha1", "sha256"):
+        assert of_all == {}
+        assert "x-amz-checksum-type" not in seen["create"]
+        return
+    assert seen["create"]["x-amz-checksum-type"] == "FULL_OBJECT"
+    assert of_all == {
+        f"x-amz-checksum-{algorithm}": told(algorithm, BODY),
+        "x-amz-checksum-type": "FULL_OBJECT",
+        "x-amz-mp-object-size": str(len(BODY)),
+    }
+
+
+def test_by_default_an_upload_is_compared_as_a_whole(ministack: S3Server) -> None:
+    """Where a service makes one of the checksums of parts all the same, as it says, it is told none of the whole."""
+    store = Bucket(ministack).open(request_checksum_calculation="when_supported")
+    store.put("parts", BODY, use_multipart=True, chunk_size=PART)
+    assert store.get("parts").bytes() == BODY
+
+
+# --- who is sent checksums
+
+AMAZON = "https://s3.eu-west-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("settings", "algorithm"),
+    [
+        ({}, "CRC64NVME"),
+        ({"endpoint": AMAZON}, "CRC64NVME"),
+        ({"endpoint": "https://account.r2.cloudflarestorage.com"}, None),
+        ({"endpoint": "https://ceph.example"}, None),
+        ({"request_checksum_calculation": "when_required"}, None),
+        ({"request_checksum_calculation": "when_required", "checksum_algorithm": "crc32"}, "CRC32"),
+        ({"checksum_algorithm": "sha256"}, "SHA256"),
+        ({"endpoint": "https://ceph.example", "request_checksum_calculation": "when_supported"}, "CRC64NVME"),
+        ({"endpoint": "https://ceph.example", "checksum_algorithm": "crc32c"}, "CRC32C"),
+    ],
+)
+def test_who_is_sent_one(settings: dict[str, str], algorithm: str | None) -> None:
+    assert sent_by(S3Store("b", region="eu-west-1", skip_signature=True, config=settings)) == algorithm
+
+
+def sent_by(store: S3Store) -> str | None:
+    provider: Any = store.provider
+    return None if provider._checksum is None else provider._checksum.name
+
+
+def test_the_environment_says_who_is_sent_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "WHEN_REQUIRED")
+    assert sent_by(S3Store("b", region="eu-west-1", skip_signature=True)) is None
+
+
 def write_in_parts(store: S3Store, file: Path, form: str) -> None:
     if form == "writer":
         with store.open_writer("parts", buffer_size=PART) as writer:
@@ -131,3 +195,21 @@ def test_a_service_refuses_a_wrong_one(
     with pytest.raises(BaseError) as failure:
         store.put("a", BODY, use_multipart=in_parts, chunk_size=PART)
     assert failure.value.code == "BadDigest"
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+@pytest.mark.parametrize("algorithm", ["crc32", "crc32c", "crc64nvme"])
+def test_what_was_written_is_compared_in_pieces(s3_server: S3Server, algorithm: str, in_parts: bool) -> None:
+    """By the sum that a HEAD tells; some servers have one of those of parts, or none, and then nothing is compared."""
+    if s3_server.name == "moto" and algorithm != "crc32":
+        pytest.skip("moto has no CRC32C and CRC64NVME, and tells a CRC32 in their place")
+    store = Bucket(s3_server).open(checksum_algorithm=algorithm, response_checksum_validation="when_supported")
+    body = BODY * 2 + BODY[:1]
+    store.put("a", body, use_multipart=in_parts, chunk_size=PART)
+    found = run(store.provider.look("a", ANY)).sums
+    if found is not None:
+        assert (found.algorithm, found.whole) == (algorithm, SUMS[algorithm](body))
+    else:
+        assert in_parts or s3_server.name != "ministack", "it tells the checksum of an object that came at once"
+    assert store.get("a").bytes() == body
+    assert b"".join(store.get("a").stream()) == body

@@ -143,6 +143,13 @@ def test_who_is_asked(endpoint: str | None, setting: str | None, asks: bool) -> 
     assert "x-amz-checksum-mode" not in headers["HEAD"]
 
 
+@pytest.mark.parametrize(("setting", "asks"), [(None, False), ("when_required", False), ("when_supported", True)])
+def test_a_request_of_its_own_is_only_sent_where_that_is_wanted(setting: str | None, asks: bool) -> None:
+    config = {} if setting is None else {"response_checksum_validation": setting}
+    provider: Any = S3Store("bucket", region="eu-west-1", skip_signature=True, config=config).provider
+    assert provider.asks_for_checksums == asks
+
+
 def test_the_environment_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required")
     assert asked(S3Store("bucket", region="eu-west-1", skip_signature=True)) == {"GET": {}, "HEAD": {}}

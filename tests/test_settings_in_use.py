@@ -48,6 +48,7 @@ SAMPLES: dict[str, object] = {
     "pool_max_idle_per_host": 0,
     "proxy_ca_certificate": CERTIFICATE,
     "proxy_url": "http://proxy.example",
+    "request_checksum_calculation": "when_required",
     "response_checksum_validation": "when_required",
     "root_certificate": CERTIFICATE,
     "sas_key": "sv=1&sig=x",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from objstore._arrow.columns import MARK, Layout, ReadAhead, Span, metadata_start, read_layout
 from objstore.exceptions import PreconditionError
-from objstore.operations.results import changed
+from objstore.operations.pieces import changed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,6 +22,8 @@ cdef class Batch:
     :param most_body: how large the body of a success can be, if it is right; 0 for any size.
     :param successes: the statuses that are successes; none: all from 200 to 299.
     :param silent: a success says nothing: one with the status 200 whose body is a web page or an error is none.
+    :param sums: sum up parts of an object too, by the checksum of this name; by what their replies tell of the whole
+        object, where it is empty.
     """
     cdef BatchC* c
     cdef LoopC* loop                # borrowed while the caller drives
@@ -35,7 +37,8 @@ cdef class Batch:
 
     def __cinit__(self, str origin, str method, ClientSettings settings, *, headers=(), Signer signer=None,
                   bint keep_head=False, bint each=False, bint safe=True, Py_ssize_t most_in_flight=64,
-                  int64_t window=0, int64_t most_body=0, successes=(), bint silent=False):
+                  int64_t window=0, int64_t most_body=0, successes=(), bint silent=False,
+                  str sums=None):
         cdef Py_ssize_t length
         cdef int status
         cdef BatchC* batch = <BatchC*>calloc(1, sizeof(BatchC))
@@ -69,6 +72,8 @@ cdef class Batch:
                 raise ValueError(f"{status} is the status of no success")
             batch.successes[(status - 200) >> 6] |= <uint64_t>1 << ((status - 200) & 63)
         batch.silent = silent
+        batch.pieces = sums is not None
+        batch.by = checksum_named(sums) if sums else NULL
         batch.largest = ARENA_LAST if window else 0
         batch.next_arena = ARENA_FIRST
         batch.next_room = ROOM_FIRST

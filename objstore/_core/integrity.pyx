@@ -6,7 +6,9 @@
 # https://learn.microsoft.com/rest/api/storageservices/get-blob (x-ms-content-crc64, of the range that is asked for)
 #
 # What is no checksum of the bytes that come is ignored: one of the checksums of parts, of a part alone, or of what the
-# service has decompressed. What is one, and damaged, is refused.
+# service has decompressed. What is one, and damaged, is refused. Parts of an object are summed up where a batch says
+# that they are going to be all of it: whoever has them combines their checksums. Of ranges, Google tells the checksum of
+# the whole object; Amazon tells none, or that of a part of an upload, and other servers what they please.
 
 cdef enum:
     DAMAGED = 1000              # beside the CURLcodes: the body does not have the checksum that was told
@@ -149,31 +151,37 @@ cdef const char* read_integrity(Slot* slot, const Text* name, const Text* value)
 
 
 cdef bint is_told_of_object(Slot* slot, Item* item) noexcept nogil:
-    """Tell whether the checksum is one of the bytes that the reply has: the whole object, if it is not of the body.
+    """Tell whether the checksum is one of the bytes of the whole object, or of those that come where it says so.
 
     Asked for a range that is all of an object in parts, Amazon tells the checksum of the checksums of its parts, and
     the type alone says so.
     """
     cdef Told* told = &slot.told
-    if told.of_body:
-        return item.batch.is_get and (item.status == 206 or (item.status == 200 and item.start < 0 and item.end < 0))
-    if told.is_stored:
-        if told.stored_coded and not told.coded:
-            return False
-    elif told.composite or (item.status == 206 and not told.full):
+    if told.check.crc == NULL or (item.status != 200 and item.status != 206):
         return False
-    return item.batch.is_get and (item.status == 200 or item.status == 206)
+    if not (item.batch.is_get or item.batch.is_head):
+        return False
+    if told.of_body:
+        return item.batch.is_get and (item.status == 206 or (item.start < 0 and item.end < 0))
+    if told.is_stored:
+        return told.coded or not told.stored_coded
+    return not told.composite and (item.status == 200 or told.full)
 
 
 cdef void begin_check(Slot* slot, Item* item) noexcept nogil:
-    """Decide, at the end of a head, what the body is to be compared with."""
+    """Decide, at the end of a head, by which checksum the body is summed up, and what the whole object must have."""
+    cdef const Crc* by = item.batch.by
     item.summed = 0
     item.sum = 0
-    item.check.crc = NULL
-    cdef bint whole = slot.told.of_body or says_whole(item) or goes_on(slot, item)
-    if slot.told.check.crc != NULL and whole and is_told_of_object(slot, item):
-        item.check = slot.told.check
-        item.summed = item.resumed if slot.told.of_body else 0
+    item.check = Check(by, 0, False, False)
+    if not is_told_of_object(slot, item):
+        return
+    if slot.told.of_body:
+        item.summed = item.resumed
+    elif not (says_whole(item) or goes_on(slot, item)):
+        if not (slot.told.is_stored and item.batch.pieces and by in (NULL, slot.told.check.crc)):
+            return
+    item.check = Check(slot.told.check.crc, slot.told.check.value, True, slot.told.of_body)
 
 
 # --- the sum of what came
@@ -201,10 +209,19 @@ cdef bint came_whole(Slot* slot, Item* item) noexcept nogil:
 
 cdef bint is_damaged(Slot* slot, Item* item) noexcept nogil:
     """Tell whether a whole body has another checksum than the one that was told, and put it into words."""
-    if item.check.crc == NULL or not came_whole(slot, item):
+    if item.check.crc == NULL:
         return False
     sum_up(item)
-    if item.sum == item.check.value:
+    if item.sum == item.check.value or not item.check.known or not item.batch.is_get or not came_whole(slot, item):
         return False
     snprintf(slot.error, ERROR_TEXT, b"the body does not have the checksum that came with it (%s)", item.check.crc.name)
     return True
+
+
+cdef object item_sums(Item* item):
+    """Return the checksum of a body and, where that is known, of the whole object; None where it was not summed up."""
+    cdef const Crc* crc = item.check.crc
+    if crc == NULL or item.check.of_body or item.summed != item.received:
+        return None
+    whole = write_checksum(crc, item.check.value) if item.check.known else None
+    return crc.name.decode(), write_checksum(crc, item.sum), whole

@@ -21,7 +21,9 @@ cdef int64_t MOST_EXPECTED = 1 << 40    # of one body: the sum of any number of 
 
 cdef struct Check:          # a checksum
     const Crc* crc          # which, NULL for none
-    uint64_t value
+    uint64_t value          # of the whole object
+    bint known              # that is known
+    bint of_body            # it is of the bytes of one reply alone
 
 cdef struct Kept:           # the beginning of a body, from a try that broke off
     Arena* arena
@@ -84,7 +86,7 @@ cdef struct Item:
     int64_t waited_ns       # for the reply to begin
     uint64_t tag            # of its ETag a hash, 0 where it has none that is strong
     uint64_t modified       # of its Last-Modified a hash, 0 where it has none
-    Check check             # what all of the body must have, where that was told
+    Check check             # by which the body is summed up, and what the whole object must have
     uint64_t sum            # what as much of it has as is summed up
     int64_t summed
     bint replaced           # it is of another object than what an earlier try brought, which is forgotten
@@ -122,6 +124,8 @@ cdef struct BatchC:
     bint keep_head          # keep the header lines of successful replies too
     bint each               # tell of every finished item, not only of failures and of the end
     int64_t most_body       # the largest body of a success that can be right, 0 for any
+    bint pieces             # sum up parts of an object too: by what a reply tells of all of it,
+    const Crc* by           # or by this, where one is given
 
     Item first              # items: one, then chunks of many
     Item** chunks

@@ -23,7 +23,10 @@ cdef bint has_other_sum(Slot* slot, Item* item) noexcept nogil:
     """Tell whether the rest comes with another checksum of the object than its beginning did."""
     cdef Check* before = &item.kept.check
     cdef Check* now = &slot.told.check
-    return before.crc != NULL and before.crc == now.crc and before.value != now.value and is_told_of_object(slot, item)
+    return (
+        before.known and not before.of_body and not slot.told.of_body
+        and before.crc == now.crc and before.value != now.value and is_told_of_object(slot, item)
+    )
 
 
 cdef void forget_other(Item* item) noexcept nogil:

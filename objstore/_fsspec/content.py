@@ -15,8 +15,8 @@ from objstore.exceptions import BaseError, InvalidRangeError
 from objstore.interface.values import ANY, Range
 from objstore.operations import bulk, objects
 from objstore.operations.coalesce import coalesce
+from objstore.operations.pieces import changed
 from objstore.operations.progress import settle
-from objstore.operations.results import changed
 from objstore.settings.paths import outermost
 
 if TYPE_CHECKING:

@@ -211,13 +211,13 @@ def _pinned(fs: FileSystem, path: str, size: int | None) -> Plan[Pinned]:
     if size is not None:
         return Pinned(provider, key, path, size, None)
     try:
-        meta = (yield from provider.look(key, ANY)).meta
+        found = yield from provider.look(key, ANY)
     except NotFoundError:
         details = yield from info(fs, path)
         if is_folder(details):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path) from None
         raise
-    return Pinned(provider, key, path, meta["size"], pinned(meta))
+    return Pinned(provider, key, path, found.meta["size"], pinned(found.meta), found.sums)
 
 
 def _read(source: Pinned, start: int, end: int) -> Plan[bytes]:

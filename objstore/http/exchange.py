@@ -14,7 +14,7 @@ from objstore._core import Batch, Buffer, Bytes, Reply, Signer
 from objstore.http.retry import REPLACED
 from objstore.http.service import RENEW_SECONDS
 from objstore.http.troubles import Trouble, Troubles
-from objstore.interface.values import WHOLE, Range, Reads, Target
+from objstore.interface.values import WHOLE, Range, Reads, Sums, Target
 from objstore.plans.effects import Background, Plan
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Exchange:
         background: Whether the engine goes on while the caller does something else between two `news`.
         most_body: How large the body of a success may be, 0 for any size; None for what the method tells.
         successes: The statuses that are successes; None for what the service's dialect says of the method.
+        sums: By which checksum parts of an object are summed up, as for `Reads`.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Exchange:
         window: int = 0,
         most_body: int | None = None,
         successes: Sequence[int] | None = None,
+        sums: str | None = None,
     ) -> None:
         self.errors: dict[int, BaseError] = {}
         self._service = service
@@ -87,6 +89,7 @@ class Exchange:
         self._patient = patient
         self._most_body = most_body
         self._successes = service.dialect.successes.get(shape.method, ()) if successes is None else successes
+        self._by = sums
         self._keep_head = keep_head
         self._each = each
         self._window = window
@@ -119,6 +122,7 @@ class Exchange:
             most_body=LARGEST_REPLIES.get(method, LARGEST_WORD) if self._most_body is None else self._most_body,
             successes=self._successes,
             silent=method in SILENT,
+            sums=self._by,
         )
         self._effect = Background(self.batch) if self._background else self.batch
 
@@ -385,6 +389,10 @@ class Exchange:
         """Return the indexes of the requests that ended well since the last call (needs `each`)."""
         return self.batch.finished()
 
+    def sums(self, index: int) -> Sums | None:
+        """Return the checksum of the body of a request that ended well, where it was summed up and is not yet taken."""
+        return sums_of(self.batch.reply(index))
+
     def take(self, index: int) -> Bytes:
         """Return the body of a request that ended well, and let go of it."""
         return self.batch.take(index)
@@ -398,3 +406,10 @@ class Exchange:
         if index in self.errors:
             raise self.errors[index]
         return self.batch.reply(index)
+
+
+def sums_of(reply: Reply) -> Sums | None:
+    """Return the checksum of the body of a reply, where it was summed up, and what it tells of the object."""
+    if reply.sums is None:
+        return None
+    return Sums(*reply.sums, reply.total if reply.start >= 0 else reply.content_length)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from objstore.interface.values import ANY, Conditions, Fetched, ListQuery, Page, Range, Reads, Source, WriteOptions
+from objstore.interface.values import (
+    ANY,
+    Conditions,
+    Fetched,
+    ListQuery,
+    Page,
+    Range,
+    Reads,
+    Source,
+    Sums,
+    WriteOptions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,6 +77,9 @@ class Fetch(Exchange, Protocol):
 
     def finished(self) -> list[int]:
         """Return the indexes of the reads that ended well since the last call (where `each` was asked for)."""
+
+    def sums(self, index: int) -> Sums | None:
+        """Return the checksum of the body of a read that ended well, where it was summed up and is not yet taken."""
 
     def take(self, index: int) -> Bytes:
         """Return the body of a read that ended well, and let go of it."""
@@ -146,12 +160,15 @@ class Provider(Protocol):
         smallest_part: The least size of every part but the last, in bytes.
         lists_from_anywhere: Whether a listing that begins after an offset costs no more than one from the start.
         has_outer_slashes: Whether keys may begin or end with a slash, as those of files cannot.
+        asks_for_checksums: Whether it is worth a request (`look`) to learn the checksum of an object that is going to
+            be read in pieces.
     """
 
     most_parts: int
     smallest_part: int
     lists_from_anywhere: bool
     has_outer_slashes: bool
+    asks_for_checksums: bool
 
     @property
     def latency(self) -> float:

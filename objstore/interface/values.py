@@ -74,13 +74,23 @@ class WriteOptions:
     mode: PutMode = "overwrite"
 
 
+class Sums(NamedTuple):
+    """The checksum of the body of a reply; that of the whole object, and its size, where the reply tells them."""
+
+    algorithm: str
+    body: bytes
+    whole: bytes | None
+    size: int
+
+
 class Fetched(NamedTuple):
-    """The answer to one read: the metadata, what range the body is, and the body (empty for a HEAD)."""
+    """The answer to one read: the metadata, what range the body is, the body (empty for a HEAD), and its checksum."""
 
     meta: ObjectMeta
     attributes: dict[str, str]
     range: tuple[int, int]
     body: Bytes
+    sums: Sums | None = None
 
 
 class Page(NamedTuple):
@@ -153,9 +163,11 @@ class Reads(Sequence[Read]):
         ranges: The range of each.
         targets: Where the body of each is to go; None: all to memory of their own.
         one_object: Whether they are of one object, and so are to be of one version of it.
+        sums: By which checksum bodies are summed up, where they are going to be all of an object; by the one that
+            replies tell, where it is empty.
     """
 
-    __slots__ = ("keys", "one_object", "ranges", "targets")
+    __slots__ = ("keys", "one_object", "ranges", "sums", "targets")
 
     def __init__(
         self,
@@ -164,16 +176,25 @@ class Reads(Sequence[Read]):
         targets: Sequence[Target | None] | None = None,
         *,
         one_object: bool = False,
+        sums: str | None = None,
     ) -> None:
         self.keys = keys
         self.ranges = ranges
         self.targets = targets
         self.one_object = one_object
+        self.sums = sums
 
     @classmethod
-    def of(cls, key: str, ranges: Sequence[Range], targets: Sequence[Target | None] | None = None) -> Reads:
+    def of(
+        cls,
+        key: str,
+        ranges: Sequence[Range],
+        targets: Sequence[Target | None] | None = None,
+        *,
+        sums: str | None = None,
+    ) -> Reads:
         """Return reads of one object."""
-        return cls([key] * len(ranges), ranges, targets, one_object=True)
+        return cls([key] * len(ranges), ranges, targets, one_object=True, sums=sums)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -185,7 +206,7 @@ class Reads(Sequence[Read]):
     def __getitem__(self, index: int | slice) -> Read | Reads:
         if isinstance(index, slice):
             targets = self.targets and self.targets[index]
-            return Reads(self.keys[index], self.ranges[index], targets, one_object=self.one_object)
+            return Reads(self.keys[index], self.ranges[index], targets, one_object=self.one_object, sums=self.sums)
         return Read(self.keys[index], self.ranges[index], self.targets[index] if self.targets else None)
 
     def __iter__(self) -> Iterator[Read]:

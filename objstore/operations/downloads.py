@@ -4,7 +4,8 @@ The parts are written in place into a part file beside the target, which is rena
 object's bytes it has one byte for each part, 1 once that is written, and a hash of the version that they are of. So a
 later download of the same version goes on where an earlier one ended, and one of another version begins anew, in the
 same file. Only a strong ETag tells that it is the same: without one, nothing is kept for later, and without any
-validator all comes by one request, into memory.
+validator all comes by one request, into memory. Where the service tells the checksum of the object, the parts are
+compared with that, those of an earlier call too.
 
 Its one invariant: the target is the whole object of one version, or it is untouched.
 """
@@ -22,15 +23,16 @@ from objstore.interface.values import ANY, Range, Reads
 from objstore.interface.versions import has_validator, pinned, strong
 from objstore.operations.arguments import check_at_least
 from objstore.operations.naming import key_of
-from objstore.operations.results import changed, check_version
+from objstore.operations.pieces import Whole, changed, check_version, whole_of
 from objstore.operations.targets import Target
 from objstore.plans.effects import Call, Plan
 from objstore.plans.work import at_once
 
 if TYPE_CHECKING:
     from objstore._core import Bytes
-    from objstore.interface.provider import Fetch
+    from objstore.interface.provider import Fetch, Provider
     from objstore.interface.store import BaseStore
+    from objstore.interface.values import Sums
     from objstore.types import ObjectMeta, Progress
 
 PART = 16 << 20
@@ -69,6 +71,7 @@ def download(
     Raises:
         NotFoundError: There is no such object.
         ObjectChangedError: It was replaced meanwhile.
+        CorruptResponseError: It does not have the checksum that the service tells, got anew either.
         OSError: The disk is full, or the file cannot be written.
         ValueError: The file is a device or another one that is no regular file.
     """
@@ -78,21 +81,17 @@ def download(
     fetched = yield from store.provider.look(key, ANY)
     meta = store.named(fetched.meta)
     part_size = chunk_size if has_validator(meta) else max(meta["size"], 1)
-    part_file = _PartFile(file, store, meta, part_size, fsync=fsync)
+    whole = yield from whole_of(store.provider, key, meta, pinned(meta), fetched.sums)
+    part_file = _PartFile(file, store, meta, part_size, whole, fsync=fsync)
     try:
         yield Call(part_file.open, settle=True)
-        reads = Reads.of(key, [part_file.span(index) for index in part_file.missing])
-        fetch = yield from store.provider.fetch(
-            reads,
-            conditions=pinned(meta),
-            most_in_flight=max_concurrency,
-            each=True,
-            window=chunk_size * max_concurrency,
-        )
-        try:
-            yield from _write_parts(fetch, part_file, progress)
-        finally:
-            fetch.close()
+        yield from _get_parts(store.provider, key, meta, part_file, max_concurrency, progress)
+        if whole is not None and (yield from _is_damaged(part_file, whole)):
+            yield Call(part_file.begin, settle=True)
+            yield from _get_parts(store.provider, key, meta, part_file, max_concurrency, None)
+            if (yield from _is_damaged(part_file, whole)):
+                part_file.discard()
+                whole.check()
         yield Call(part_file.finish, settle=True)
     except ObjectChangedError:
         part_file.discard()
@@ -102,12 +101,43 @@ def download(
     return meta
 
 
+def _get_parts(
+    provider: Provider, key: str, meta: ObjectMeta, part_file: _PartFile, in_flight: int, progress: Progress | None
+) -> Plan[None]:
+    """Get the parts that are missing."""
+    spans = [part_file.span(index) for index in part_file.missing]
+    fetch = yield from provider.fetch(
+        Reads.of(key, spans, sums=part_file.algorithm),
+        conditions=pinned(meta),
+        most_in_flight=in_flight,
+        each=True,
+        window=part_file.part_size * in_flight,
+    )
+    try:
+        yield from _write_parts(fetch, part_file, progress)
+    finally:
+        fetch.close()
+
+
+def _is_damaged(part_file: _PartFile, whole: Whole) -> Plan[bool]:
+    """Add the parts up, and tell whether they are not what was stored."""
+    whole.forget()
+    for index in range(part_file.count):
+        span = part_file.span(index)
+        digest = part_file.digests.get(index)
+        if digest is None:  # an earlier call has got it
+            digest = yield Call(lambda index=index: part_file.sum_up(index, whole), settle=True)  # type: ignore[misc]
+        whole.add(span.start, span.end - span.start, digest)
+    return whole.is_damaged
+
+
 def _write_parts(fetch: Fetch, part_file: _PartFile, progress: Progress | None) -> Plan[None]:
     missing = list(part_file.missing)
     while True:
         over = fetch.over  # asked first: what ends after this is among the finished of the next round
         for index in fetch.finished():
-            body = fetch.take(index)
+            sums, body = fetch.sums(index), fetch.take(index)
+            part_file.note(missing[index], body, sums)
             yield Call(lambda part=missing[index], body=body: part_file.write(part, body), settle=True)  # type: ignore[misc]
             if progress is not None:
                 progress(part_file.written, part_file.count, part_file.bytes_written)
@@ -120,13 +150,17 @@ def _write_parts(fetch: Fetch, part_file: _PartFile, progress: Progress | None) 
 class _PartFile:
     """The part file of a target, with a mark for each part, and the version that they are of."""
 
-    def __init__(self, file: str | Path, store: BaseStore, meta: ObjectMeta, part: int, *, fsync: bool) -> None:
+    def __init__(
+        self, file: str | Path, store: BaseStore, meta: ObjectMeta, part: int, whole: Whole | None, *, fsync: bool
+    ) -> None:
         self.name = meta["path"]
+        self.part_size = part
+        self.digests: dict[int, bytes] = {}
+        self._whole = whole
         self.size = meta["size"]
         self.count = -(-self.size // part)
         self.missing: list[int] = list(range(self.count))
         self.bytes_written = 0
-        self._part = part
         self._target = Target(file, fsync=fsync)
         self._can_go_on = strong(meta["e_tag"]) is not None
         self._version = _fingerprint(store, meta, part, "" if fsync else _boot())
@@ -139,8 +173,28 @@ class _PartFile:
             self.missing = [index for index in range(self.count) if marks[index] != 1]
             self.bytes_written = self.size - sum(self._length(index) for index in self.missing)
         else:
-            self._target.reserve(self.size + self.count + len(self._version))
-            self._write(self._version, self.size + self.count)
+            self.begin()
+
+    def begin(self) -> None:
+        """Begin anew."""
+        self.missing, self.bytes_written = list(range(self.count)), 0
+        self.digests.clear()
+        self._target.reserve(self.size + self.count + len(self._version))
+        self._write(self._version, self.size + self.count)
+
+    @property
+    def algorithm(self) -> str | None:
+        """By which checksum parts are summed up, if they are."""
+        return None if self._whole is None else self._whole.algorithm
+
+    def note(self, index: int, body: Bytes, sums: Sums | None) -> None:
+        """Note the checksum of a part."""
+        if self._whole is not None:
+            self.digests[index] = self._whole.digest(body, sums)
+
+    def sum_up(self, index: int, whole: Whole) -> bytes:
+        """Return the checksum of a part, as it is in the file."""
+        return whole.digest(self._read(index * self.part_size, self._length(index)), None)
 
     def _read(self, at: int, length: int) -> bytes:
         buffer = bytearray(length)
@@ -157,16 +211,16 @@ class _PartFile:
 
     def span(self, index: int) -> Range:
         """Return which bytes of the object a part is."""
-        return Range(index * self._part, index * self._part + self._length(index))
+        return Range(index * self.part_size, index * self.part_size + self._length(index))
 
     def _length(self, index: int) -> int:
-        return min(self._part, self.size - index * self._part)
+        return min(self.part_size, self.size - index * self.part_size)
 
     def write(self, index: int, body: Bytes) -> None:
         """Write a part in its place, then its mark."""
         if len(body) != self._length(index):  # the service ignores If-Match, and the object is shorter now
             raise changed(self.name)
-        self._write(body, index * self._part)
+        self._write(body, index * self.part_size)
         self._target.sync()
         self._write(b"\1", self.size + index)
         self.missing.remove(index)

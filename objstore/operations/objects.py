@@ -20,12 +20,10 @@ from objstore.operations.arguments import (
     span,
     spans,
 )
-from objstore.operations.coalesce import cheap_gap
-from objstore.operations.coalesce import coalesce as coalesce_ranges
 from objstore.operations.naming import key_of
 from objstore.operations.parts import begin_parts
-from objstore.operations.progress import settle
-from objstore.operations.results import PART, GetResult, changed
+from objstore.operations.ranges import bodies_of, ranges_of
+from objstore.operations.results import PART, GetResult
 from objstore.operations.sources import Body, open_body
 
 if TYPE_CHECKING:
@@ -46,7 +44,6 @@ if TYPE_CHECKING:
     )
 
 EMPTY = Source(Buffer(b""), 0)
-RANGES_IN_FLIGHT = 64
 DELETES_IN_FLIGHT = 20
 DEFAULT_CHUNK = 5 << 20
 
@@ -130,7 +127,7 @@ def get_range(
     """
     wanted = span(start, end=end, length=length)
     reads = Reads.of((yield from key_of(store, path)), [wanted])
-    return (yield from _bodies(store, reads, 1, ANY, progress))[0] or Bytes()
+    return (yield from bodies_of(store, reads, 1, ANY, progress))[0] or Bytes()
 
 
 def get_ranges(
@@ -172,61 +169,6 @@ def get_ranges(
     conditions = read_get_options({"if_match": if_match})[1]
     ranges = spans(starts, ends, lengths)
     return (yield from ranges_of(store, path, ranges, conditions, check_at_least("coalesce", coalesce, 0), progress))
-
-
-def ranges_of(
-    store: BaseStore,
-    path: str,
-    ranges: Sequence[Range],
-    conditions: Conditions,
-    coalesce: int = 1 << 20,
-    progress: Progress | None = None,
-) -> Plan[list[Bytes]]:
-    """Get ranges of the version of an object that the conditions mean."""
-    gap = min(coalesce, cheap_gap(store.provider.latency, RANGES_IN_FLIGHT))
-    merged = coalesce_ranges(ranges, gap)
-    reads = Reads.of((yield from key_of(store, path)), merged.requests)
-    parts = merged.cut((yield from _bodies(store, reads, RANGES_IN_FLIGHT, conditions, progress)))
-    if not all(parts):
-        _check_begun(path, ranges, parts)
-    return parts
-
-
-def _check_begun(path: str, ranges: Sequence[Range], parts: Sequence[Bytes]) -> None:
-    """Raise if a range begins after the end of the object, though the request that it was part of did not."""
-    for range, part in zip(ranges, parts, strict=True):
-        if range.end > range.start and not part:
-            raise InvalidRangeError(f"the range of {path!r} from {range.start} begins after its end", path=path)
-
-
-def _bodies(
-    store: BaseStore,
-    reads: Reads,
-    most_in_flight: int,
-    conditions: Conditions,
-    progress: Progress | None,
-) -> Plan[list[Bytes | None]]:
-    """Read ranges of one object and return them in order, or raise the first error."""
-    fetch = yield from store.provider.fetch(reads, conditions=conditions, most_in_flight=most_in_flight)
-    try:
-        yield from settle(fetch, progress)
-        for error in fetch.errors.values():
-            raise error
-        if fetch.mixed:
-            raise changed(store.path(reads.keys[0]))
-        if not fetch.unversioned or len(reads) == 1:
-            return fetch.bodies()
-    finally:
-        fetch.close()
-    return (yield from _bodies_of_one(store, reads, conditions))
-
-
-def _bodies_of_one(store: BaseStore, reads: Reads, conditions: Conditions) -> Plan[list[Bytes | None]]:
-    """Read ranges of one object by one request: nothing tells whether several are of the same version of it."""
-    first, last = min(range.start for range in reads.ranges), max(range.end for range in reads.ranges)
-    one = Reads.of(reads.keys[0], [Range(first, last)])
-    body = (yield from _bodies(store, one, 1, conditions, None))[0] or Bytes()
-    return [body[range.start - first : range.end - first] for range in reads.ranges]
 
 
 def head(store: BaseStore, path: str) -> Plan[ObjectMeta]:

@@ -17,7 +17,7 @@ from objstore.interface.values import ANY, Conditions, Range
 from objstore.interface.versions import has_validator, is_same, pinned
 from objstore.operations.arguments import check_at_least
 from objstore.operations.naming import key_of
-from objstore.operations.results import changed, read_into
+from objstore.operations.pieces import Whole, changed, read_into
 from objstore.plans.effects import Plan, alone
 from objstore.plans.run import arun, both, run
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from objstore.interface.provider import Provider
     from objstore.interface.store import BaseStore
+    from objstore.interface.values import Fetched, Sums
     from objstore.types import Buffer as BufferLike
 
 READ_BUFFER = 1 << 20
@@ -46,17 +47,30 @@ class Pinned:
     Where the server names neither ETag nor time, nothing tells one version from another: then the first read that does
     not bring all of it brings it again, as a whole, and the others are served from that.
 
+    Where the service tells the checksum of the object, reads from its beginning that go on from each other are compared
+    with it when they reach the end.
+
     Args:
         provider: Where the object is.
         key: Its key.
         path: Its path, for errors.
         size: The size of the object: of a version that has another, nothing is read.
         conditions: Which version is meant; None until the first read says.
+        sums: What is known of the checksum of the object.
     """
 
-    def __init__(self, provider: Provider, key: str, path: str, size: int, conditions: Conditions | None) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        key: str,
+        path: str,
+        size: int,
+        conditions: Conditions | None,
+        sums: Sums | None = None,
+    ) -> None:
         self.size = size
         self.conditions = conditions
+        self._sum_of_all = Whole.of(path, sums)
         self._provider = provider
         self._key = key
         self._path = path
@@ -77,14 +91,22 @@ class Pinned:
 
         Raises:
             ObjectChangedError: The object has been replaced.
+            CorruptResponseError: All of the object has been read, and is damaged.
         """
+        if self._sum_of_all is not None and at == 0:
+            self._sum_of_all.forget()
         filled = (yield from self._pin(at, buffer)) if self.conditions is None else 0
         assert self.conditions is not None
         assert self.conditions.expected is not None
         if not has_validator(self.conditions.expected) and filled < self.size:
             memoryview(buffer)[:] = memoryview((yield from self._all()))[at : at + len(buffer)]
         elif filled < len(buffer):
-            yield from read_into(self._provider, self._key, at, buffer, filled, PART, self.conditions, self._path)
+            whole = self._sum_of_all
+            if whole is not None and whole.end != at + filled and not whole.is_damaged:
+                whole = None
+            yield from read_into(
+                self._provider, self._key, at, buffer, filled, PART, self.conditions, self._path, whole=whole
+            )
 
     def _pin(self, at: int, buffer: Buffer) -> Plan[int]:
         """Read the beginning of a buffer, and stay with the version of the object that it came from."""
@@ -99,11 +121,19 @@ class Pinned:
         with self._lock:
             if self.conditions is None:
                 self.conditions = pinned(fetched.meta)
+                self._sum_of_all = self._begin_sum(at, fetched, size)
                 self._whole = fetched.body[:size] if size == self.size and not has_validator(fetched.meta) else None
         assert self.conditions.expected is not None
         if not is_same(fetched.meta, self.conditions.expected):
             raise changed(self._path)
         return size
+
+    def _begin_sum(self, at: int, fetched: Fetched, size: int) -> Whole | None:
+        """Return what the pieces are to add up to, of which this one is the first."""
+        whole = Whole.of(self._path, fetched.sums)
+        if whole is not None and at == 0 and len(fetched.body) == size:
+            whole.add(0, size, whole.digest(fetched.body, fetched.sums))
+        return whole
 
     def _wrong_size(self, at: int, status: int | None = None) -> WrongSizeError:
         return WrongSizeError(
@@ -135,16 +165,24 @@ class Reader:
         buffer_size: What a small read fetches, in bytes.
         size: The size of the object.
         conditions: Which version is meant; None until the first read says.
+        sums: What is known of the checksum of the object.
     """
 
     def __init__(
-        self, provider: Provider, key: str, path: str, buffer_size: int, size: int, conditions: Conditions | None
+        self,
+        provider: Provider,
+        key: str,
+        path: str,
+        buffer_size: int,
+        size: int,
+        conditions: Conditions | None,
+        sums: Sums | None = None,
     ) -> None:
         self.path = path
         self.size = size
         self.at = 0
         self.closed = False
-        self.pinned = Pinned(provider, key, path, size, conditions)
+        self.pinned = Pinned(provider, key, path, size, conditions, sums)
         self._buffer_size = buffer_size
         self._window = 0
         self._block = bytearray()  # used again for the next one: fresh memory costs more than the copy out of it
@@ -276,8 +314,9 @@ def open_object(store: BaseStore, path: str, buffer_size: int = READ_BUFFER, siz
     key = yield from key_of(store, path)
     if size is not None:
         return Reader(store.provider, key, path, buffer_size, check_at_least("size", size, 0), None)
-    meta = (yield from store.provider.look(key, ANY)).meta
-    return Reader(store.provider, key, path, buffer_size, meta["size"], pinned(meta))
+    found = yield from store.provider.look(key, ANY)
+    meta = found.meta
+    return Reader(store.provider, key, path, buffer_size, meta["size"], pinned(meta), found.sums)
 
 
 # --- the two faces, in obstore's shape

@@ -9,11 +9,11 @@ import sys
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from objstore._core import Buffer, Bytes, Listing
-from objstore.exceptions import InvalidRangeError, ObjectChangedError, PreconditionError
-from objstore.interface.values import Conditions, Fetched, Range, Reads, Target
+from objstore.interface.values import Fetched, Reads
 from objstore.interface.versions import has_validator, pinned
 from objstore.operations.arguments import check_at_least
-from objstore.operations.progress import Found, news, onward, settle, tell
+from objstore.operations.pieces import MOST_PIECES, changed, check_version, parts_of, read_into, whole_of
+from objstore.operations.progress import Found, news, onward, tell
 from objstore.plans.run import arun, both, run
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from objstore.interface.provider import Fetch, Provider
     from objstore.operations.formats import Form
+    from objstore.operations.pieces import Whole
     from objstore.plans.effects import Plan
     from objstore.types import Attributes, ObjectMeta, Progress
 
@@ -32,9 +33,6 @@ T = TypeVar("T")
 
 PART = 10 << 20
 """How much of an object one request brings. It is also the first read of a `get`: what is smaller comes at once."""
-
-MOST_PARTS = 64
-"""How many parts of one object are fetched at a time."""
 
 READ_AHEAD = 64 << 20
 """How many bytes a stream fetches before they are asked for."""
@@ -45,7 +43,9 @@ class GetResult:
 
     A body of up to 10 MiB is here already. The rest of a larger one is fetched when it is read, as parallel ranges of
     the same version of the object: if it has been replaced meanwhile, reading raises ObjectChangedError. Where a server
-    names neither ETag nor time, nothing would show that: then all of it is read again, by one request.
+    names neither ETag nor time, nothing would show that: then all of it is read again, by one request. Where the
+    service tells the checksum of the object, all of it is compared with that before it is here as a whole, or in front
+    of the last chunk.
 
     Attributes:
         meta: Path, size, time and ETag of the whole object.
@@ -72,6 +72,7 @@ class GetResult:
         size = range[1] - range[0]
         in_parts = has_validator(meta)
         self._part_size = PART if in_parts else max(size, 1)
+        self._sums = first.sums
         self._first: Bytes | None = first.body if in_parts or len(first.body) >= size else Bytes()
         here = len(self._first)
         self._progress = onward(progress, 1, here)
@@ -97,6 +98,7 @@ class GetResult:
             return first
         buffer, whole = Buffer.allocate(end - start)
         memoryview(buffer)[: len(first)] = first
+        sum_of_all = yield from self._whole(first)
         yield from read_into(
             self._provider,
             self._key,
@@ -107,17 +109,27 @@ class GetResult:
             self._conditions,
             self.meta["path"],
             self._progress,
+            sum_of_all,
         )
         return whole
 
     bytes, bytes_async = both(_bytes)
     buffer, buffer_async = bytes, bytes_async
 
-    def _rest(self, start: int, size: int, window: int) -> Plan[Fetch]:
+    def _whole(self, first: Bytes) -> Plan[Whole | None]:
+        """Return what the pieces are to add up to, where they are all of the object and its checksum is known."""
+        if self.range != (0, self.meta["size"]):
+            return None
+        whole = yield from whole_of(self._provider, self._key, self.meta, self._conditions, self._sums)
+        if whole is not None and len(first):
+            whole.add(0, len(first), whole.digest(first, self._sums))
+        return whole
+
+    def _rest(self, start: int, size: int, window: int, sums: str | None) -> Plan[Fetch]:
         """Begin to fetch what is not here, in parts of one version of the object."""
-        reads = Reads.of(self._key, parts_of(start, self.range[1], size))
+        reads = Reads.of(self._key, parts_of(start, self.range[1], size), sums=sums)
         return self._provider.fetch(
-            reads, conditions=self._conditions, most_in_flight=MOST_PARTS, each=True, window=window
+            reads, conditions=self._conditions, most_in_flight=MOST_PIECES, each=True, window=window
         )
 
     def stream(self, min_chunk_size: int = PART) -> BytesStream:
@@ -139,67 +151,6 @@ class GetResult:
     def __aiter__(self) -> AsyncIterator[builtins.bytes]:
         """Iterate over the body in chunks."""
         return aiter(self.stream())
-
-
-def parts_of(start: int, end: int, size: int) -> list[Range]:
-    """Cut a range into parts of a size."""
-    return [Range(at, min(at + size, end)) for at in range(start, end, size)]
-
-
-def read_into(
-    provider: Provider,
-    key: str,
-    start: int,
-    buffer: Buffer,
-    filled: int,
-    part: int,
-    conditions: Conditions,
-    path: str,
-    progress: Progress | None = None,
-) -> Plan[None]:
-    """Read the rest of a buffer from the object, as parallel ranges of one version.
-
-    Args:
-        provider: Where the object is.
-        key: Its key.
-        start: Where in the object the buffer begins.
-        buffer: Where the bytes are to go.
-        filled: How many bytes of it are there already.
-        part: The size of a range.
-        conditions: Which version is meant.
-        path: Its path, for errors.
-        progress: Is told of the ranges.
-
-    Raises:
-        ObjectChangedError: It has been replaced.
-    """
-    spans = parts_of(start + filled, start + len(buffer), part)
-    targets = [Target(buffer, span.start - start, span.end - span.start) for span in spans]
-    fetch = yield from provider.fetch(Reads.of(key, spans, targets), conditions=conditions, most_in_flight=MOST_PARTS)
-    try:
-        yield from settle(fetch, progress)
-        check_version(fetch, path)
-        if sum(len(body or b"") for body in fetch.bodies()) != len(buffer) - filled:
-            raise changed(path)
-    finally:
-        fetch.close()
-
-
-def check_version(fetch: Fetch, path: str) -> None:
-    """Raise the first error of the parts of one object, or that they are not all of the version they should be."""
-    for error in fetch.errors.values():
-        if isinstance(error, PreconditionError | InvalidRangeError):
-            raise changed(path, error.status) from error
-        raise error
-    if fetch.mixed:
-        raise changed(path)
-
-
-def changed(path: str, status: int | None = None) -> ObjectChangedError:
-    """Return the error for an object that is not what it was: by its ETag, its time or its size."""
-    return ObjectChangedError(
-        f"{path!r} was replaced while it was being read", hint="Get it again.", path=path, status=status
-    )
 
 
 class Stream(Generic[T]):
@@ -244,6 +195,8 @@ class BytesStream(Stream[bytes]):
         self._part_size = max(result._part_size, least)
         self._pieces = [first] if len(first) else []
         self._at = result.range[0] + len(first)
+        self._first = first
+        self._whole: Whole | None = None
         self._fetch: Fetch | None = None
         self._arrived: set[int] = set()
         self._given = 0
@@ -261,6 +214,8 @@ class BytesStream(Stream[bytes]):
             self._pieces.append(piece)
             self._at += len(piece)
             size += len(piece)
+        if self._whole is not None:
+            self._whole.check()
         pieces, self._pieces = self._pieces, []
         return pieces
 
@@ -269,18 +224,26 @@ class BytesStream(Stream[bytes]):
         if self._closed:
             raise ValueError("This stream has been closed: get the object again")
         if self._fetch is None:
-            size = self._part_size
-            self._fetch = yield from self._result._rest(self._at, size, max(READ_AHEAD, 4 * size))
+            self._fetch = yield from self._begin()
         while self._given not in self._arrived:
             yield from news(self._fetch, self._result._progress)
             tell(self._fetch, self._result._progress)
             self._arrived.update(self._fetch.finished())
             check_version(self._fetch, self._result.meta["path"])  # of all that has arrived, before any of it is given
+        sums = self._fetch.sums(self._given)
+        part = self._fetch.take(self._given)
         self._given += 1
-        part = self._fetch.take(self._given - 1)
         if len(part) != min(self._part_size, self._result.range[1] - self._at):
             raise changed(self._result.meta["path"])
+        if self._whole is not None:
+            self._whole.add(self._at, len(part), self._whole.digest(part, sums))
         return part
+
+    def _begin(self) -> Plan[Fetch]:
+        """Begin to fetch what has not come with the first part."""
+        self._whole, self._first = (yield from self._result._whole(self._first)), Bytes()
+        sums = None if self._whole is None else self._whole.algorithm
+        return (yield from self._result._rest(self._at, self._part_size, max(READ_AHEAD, 4 * self._part_size), sums))
 
     def close(self) -> None:
         """Stop what is still under way."""

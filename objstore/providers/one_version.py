@@ -84,6 +84,7 @@ class OneVersion(Conditional):
             each=each,
             most_in_flight=most_in_flight,
             window=window,
+            sums=reads.sums,
         )
 
     def _open_batch(self) -> None:

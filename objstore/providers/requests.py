@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from objstore._core import Bytes, Reply, encode_path
 from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError, PreconditionError
 from objstore.http.client import parse_http_date
-from objstore.http.exchange import Exchange
+from objstore.http.exchange import Exchange, sums_of
 from objstore.http.shape import Shape
 from objstore.interface.values import (
     ANY,
@@ -62,6 +62,7 @@ class Requests:
 
     lists_from_anywhere = False
     has_outer_slashes = False
+    asks_for_checksums = False
     one_version: Callable[..., OneVersion] = OneVersion
 
     def __init__(
@@ -81,7 +82,7 @@ class Requests:
         self.smallest_part = service.dialect.smallest_part
         self.base = base.encode()
         self.read_headers = dict(read_headers or {})
-        self._more_headers = {"GET": dict(get_headers or {}), "HEAD": {}}
+        self.get_headers = dict(get_headers or {})
         self.write_headers = dict(write_headers or {})
         self.change_headers: Mapping[str, str] = dict(change_headers or {})
         self._query = query
@@ -107,7 +108,7 @@ class Requests:
             reply = yield from self.read_one("GET", key, WHOLE, conditions)
             size = len(reply.body)
             body = reply.body[range.within(size)[0] :]
-        return Fetched(self.meta(key, reply, size), self._attributes(reply), range.within(size), body)
+        return Fetched(self.meta(key, reply, size), self._attributes(reply), range.within(size), body, sums_of(reply))
 
     def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
         """Read what is known about one object; by a GET, where HEAD does not tell the size."""
@@ -119,7 +120,7 @@ class Requests:
     def fetched_head(self, key: str, reply: Reply) -> Fetched:
         """Return what the reply to a HEAD tells, which names the size."""
         meta = self.meta(key, reply, reply.content_length)
-        return Fetched(meta, self._attributes(reply), (0, meta["size"]), reply.body)
+        return Fetched(meta, self._attributes(reply), (0, meta["size"]), reply.body, sums_of(reply))
 
     def look(self, key: str, conditions: Conditions) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read: HEAD may tell another size than GET."""
@@ -137,8 +138,13 @@ class Requests:
         """Send one request that reads; where the server refuses its condition, send it without, and look instead."""
         yield from self.service.refresh()
         shape, tail = self._reading(method, conditions, [range])
+        return (yield from self.read_by(shape, tail, key, range, conditions))
+
+    def read_by(self, shape: Shape, tail: bytes, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
+        """The same, by a request of this shape and with this query."""
         kind = Conditional if IF_MATCH in shape.headers else Exchange
-        exchange = kind(self.service, shape, lambda _: key, keep_head=True)
+        sums = "" if range.start == 0 else None  # it may be the first of the pieces that are going to be all
+        exchange = kind(self.service, shape, lambda _: key, keep_head=True, sums=sums)
         exchange.add(self.path(key) + tail, range)
         reply = yield from exchange.only()
         if not self.service.takes_if_match:
@@ -233,7 +239,8 @@ class Requests:
     def _conditional(self, method: str, conditions: Conditions) -> tuple[Shape, bytes]:
         """Return the same, made anew."""
         version = self.version_query(conditions.version) if conditions.version else []
-        shape = Shape(method, {**self.read_headers, **self._more_headers[method], **read_headers(conditions)})
+        more = self.get_headers if method == "GET" else {}
+        shape = Shape(method, {**self.read_headers, **more, **read_headers(conditions)})
         return shape if self.service.takes_if_match else unconditional(shape), self._tail(version)
 
     def version_query(self, version: str) -> list[tuple[str, str]]:

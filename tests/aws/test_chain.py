@@ -120,6 +120,21 @@ def test_a_profile_says_how_the_bucket_is_named(home: Path) -> None:
     assert origin(S3Store("bucket")) == "https://s3.eu-west-3.amazonaws.com/bucket"
 
 
+def test_a_profile_says_what_is_summed_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config(
+        home,
+        "[default]\nregion = eu-west-3\nrequest_checksum_calculation = when_required\n"
+        "response_checksum_validation = WHEN_REQUIRED\n",
+    )
+    provider = S3Store("b").provider
+    assert (provider._checksum, provider.get_headers) == (None, {})
+    monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_supported")
+    assert S3Store("b").provider._checksum.name == "CRC64NVME"
+    config(home, "[default]\nregion = eu-west-3\nresponse_checksum_validation = always\n")
+    with pytest.raises(ConfigurationError, match="response_checksum_validation = 'always'"):
+        S3Store("b")
+
+
 def test_a_profile_has_payloads_signed(home: Path) -> None:
     config(home, "[default]\nregion = eu-west-3\ns3 =\n  payload_signing_enabled = true\n")
     assert S3Store("b").provider._sign_payload

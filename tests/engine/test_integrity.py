@@ -11,9 +11,10 @@ from random import Random
 import pytest
 
 from objstore._core import Batch, Buffer, Reply, checksum, configure_http
+from objstore.plans.effects import Plan
 from objstore.plans.run import run
 from tests.engine.client import SETTINGS, settle
-from tests.engine.raw import answering, sends
+from tests.engine.raw import answering, ends, sends
 from tests.engine.test_replies import WEIRD, ask, head
 
 ALGORITHMS = ("crc32", "crc32c", "crc64nvme")
@@ -201,3 +202,87 @@ def test_a_damaged_checksum_is_refused(lines: tuple[str, ...]) -> None:
 def test_the_first_of_several_kinds_is_compared() -> None:
     assert read(whole(OK, told("crc32c", OK), told("crc32", OK), goog(OK))) == OK
     assert read(whole(OK, told("crc32c", b"other"), told("crc32", OK))) is None
+
+
+# --- the sums of pieces
+
+
+def sums(answer: bytes, start: int, end: int, by: str, method: str = "GET") -> tuple[str, bytes, bytes | None] | None:
+    with answering(sends(answer)) as raw:
+        batch = Batch(raw.origin, method, SETTINGS, sums=by)
+        batch.add(b"/a", start, end)
+        batch.seal()
+        assert not run(settle(batch))
+    return batch.reply(0).sums
+
+
+def crc(algorithm: str, body: bytes) -> bytes:
+    return checksum(algorithm, body)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(("start", "end"), [(0, 1), (999_000, 1_000_003), (5, 700_000)])
+def test_a_piece_is_summed_up(carrier: str, algorithm: str, start: int, end: int) -> None:
+    for reply in (ranged(LARGE, start, end), whole(LARGE)):
+        assert sums(reply, start, end, algorithm) == (algorithm, crc(algorithm, LARGE[start:end]), None)
+
+
+def test_a_piece_tells_of_the_whole_object(carrier: str) -> None:
+    """Google's does. Whatever else a range tells may be of a part of an upload."""
+    expected = ("crc32c", crc("crc32c", SMALL[10:20]), crc("crc32c", SMALL))
+    for by in ("", "crc32c"):
+        assert sums(ranged(SMALL, 10, 20, goog(SMALL)), 10, 20, by) == expected
+    assert sums(ranged(SMALL, 10, 20, told("crc32", SMALL), FULL), 10, 20, "") is None
+    assert sums(ranged(SMALL, 10, 20), 10, 20, "") is None
+    assert sums(ranged(SMALL, 10, 20, goog(SMALL)), 10, 20, "crc32") == ("crc32", crc("crc32", SMALL[10:20]), None)
+    assert sums(ranged(SMALL, 10, 20, goog(SMALL), "x-goog-stored-content-encoding: gzip"), 10, 20, "") is None
+
+
+def test_nothing_is_summed_up_that_nobody_combines() -> None:
+    _, reply = ask(sends(ranged(SMALL, 10, 20, goog(SMALL))), 10, 20)
+    assert reply.sums is None
+
+
+def test_the_end_of_a_whole_object_is_not_its_sum() -> None:
+    """A server that knows no ranges sends all; all has been summed up, and only the end is given."""
+    assert sums(whole(SMALL), -1, 20, "crc32") is None
+
+
+def test_a_head_tells_of_the_whole_object(carrier: str) -> None:
+    length = f"Content-Length: {len(SMALL)}"
+    expected = ("crc64nvme", crc("crc64nvme", b""), crc("crc64nvme", SMALL))
+    assert sums(head(length, told("crc64nvme", SMALL), FULL), -1, -1, "", "HEAD") == expected
+    assert sums(head(length, told("crc32", SMALL), "x-amz-checksum-type: COMPOSITE"), -1, -1, "", "HEAD") is None
+    assert sums(head(length, "x-amz-checksum-crc32: AAAAAA==-3"), -1, -1, "", "HEAD") is None
+
+
+def test_a_piece_that_broke_off_is_summed_up_as_one(carrier: str) -> None:
+    """What had come before is summed up with the rest."""
+    tag = 'ETag: "a"'
+    whole_piece = ranged(LARGE, 3, 900_003, goog(LARGE), tag)
+    first, rest = whole_piece[:-500_000], ranged(LARGE, 400_003, 900_003, goog(LARGE), tag)
+    answers = iter((first, rest))
+    with answering(lambda connection: ends(next(answers))(connection)) as raw:
+        batch = Batch(raw.origin, "GET", SETTINGS, sums="")
+        batch.add(b"/a", 3, 900_003)
+        batch.seal()
+        run(settle_twice(batch))
+    assert bytes(batch.bodies()[0] or b"") == LARGE[3:900_003]
+    assert batch.reply(0).sums == ("crc32c", crc("crc32c", LARGE[3:900_003]), crc("crc32c", LARGE))
+
+
+def settle_twice(batch: Batch) -> Plan[None]:
+    """Wait for all requests, and send once more what fails."""
+    try:
+        while not batch.over:
+            yield batch
+            for reply in batch.failures():
+                assert reply.attempts == 1
+                batch.retry(reply.index)
+    finally:
+        batch.close()
+
+
+def test_no_such_checksum() -> None:
+    with pytest.raises(ValueError, match="md5"):
+        Batch("http://127.0.0.1:1", "GET", SETTINGS, sums="md5")

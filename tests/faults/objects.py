@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 from zlib import crc32
 
 from tests.faults.content import content
-from tests.faults.scenario import Reply
+from tests.faults.scenario import Reply, asked_range
 
 GENERATED_SIZE = 1 << 20
 QUOTE = {'"': "&quot;"}
@@ -89,17 +89,6 @@ def told(found: Object, span: tuple[int, int], reply: Reply) -> dict[str, str]:
     return checksum(found) if reply.checksum and span == (0, found.size) else {}
 
 
-def asked_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """Return [start, end) of a Range header, cut to `size`; None where there is no header. Empty when unsatisfiable."""
-    found = re.fullmatch(r"bytes=(\d*)-(\d*)", header or "")
-    if not found:
-        return None
-    first, last = found.groups()
-    if not first:
-        return max(0, size - int(last)), size
-    return int(first), min(size, int(last) + 1 if last else size)
-
-
 def joined(parts: list[Object]) -> Object:
     """Return the object that parts make, with S3's ETag where theirs are MD5 sums."""
     sums = [part.etag.strip('"') for part in parts]
@@ -152,7 +141,15 @@ class Objects:
         if start >= end:
             return error(416, "InvalidRange")
         headers |= {"Content-Range": f"bytes {start}-{end - 1}/{found.size}"} | told(found, (start, end), reply)
-        return Response(206, headers, end - start - reply.shorten, lambda a, b: found.read(start + a, start + b))
+        first = start + reply.shift
+
+        def read(a: int, b: int) -> bytes:
+            piece = bytearray(found.read(first + a, first + b))
+            if reply.spoil and reply.holds is not None and a <= reply.holds - start < b:
+                piece[reply.holds - start - a] ^= 1
+            return bytes(piece)
+
+        return Response(206, headers, end - start - reply.shorten, read)
 
     def refused(self, request: Request) -> Response | None:
         """Return what a write is answered whose condition does not hold."""
@@ -224,7 +221,8 @@ class Objects:
         upload = f"upload-{next(self.upload_ids)}"
         self.uploads[upload] = {}
         result = f"<UploadId>{upload}</UploadId>"
-        return text(200, f"<InitiateMultipartUploadResult>{result}</InitiateMultipartUploadResult>")
+        kind = {name: request.headers[name] for name in ("x-amz-checksum-type",) if name in request.headers}
+        return text(200, f"<InitiateMultipartUploadResult>{result}</InitiateMultipartUploadResult>", kind)
 
     def part(self, request: Request) -> Response:
         if request.query["uploadId"] not in self.uploads:

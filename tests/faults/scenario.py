@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +20,17 @@ OPERATIONS = (
 FAULTS = ("reset", "fin", "stall")
 
 
+def asked_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """Return [start, end) of a Range header, cut to `size`; None where there is no header. Empty when unsatisfiable."""
+    found = re.fullmatch(r"bytes=(\d*)-(\d*)", header or "")
+    if not found:
+        return None
+    first, last = found.groups()
+    if not first:
+        return max(0, size - int(last)), size
+    return int(first), min(size, int(last) + 1 if last else size)
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """How one reply departs from the true one. The default does not."""
@@ -25,6 +38,7 @@ class Reply:
     on: str | None = None
     times: float = 1
     share: float = 1.0
+    holds: int | None = None
     unless: Mapping[str, str] = field(default_factory=dict)
     status: int | None = None
     headers: Mapping[str, str | None] = field(default_factory=dict)
@@ -37,7 +51,9 @@ class Reply:
     ignore_range: bool = False
     widen: int = 0
     shorten: int = 0
+    shift: int = 0
     flip: int | None = None
+    spoil: bool = False
     checksum: bool = False
     delay: float = 0.0
     rate: float = 0.0
@@ -60,7 +76,11 @@ class Reply:
         return self.status is not None or self.body is not None
 
     def spares(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request has what the reply is not for."""
+        """Whether a request has what the reply is not for, or has not what it is for."""
+        if self.holds is not None:
+            start, end = asked_range(headers.get("range"), sys.maxsize) or (0, sys.maxsize)
+            if not start <= self.holds < end:
+                return True
         return any(text in headers.get(name, "") for name, text in self.unless.items())
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ from objstore.exceptions import (
 from objstore.providers.cloud import gcs_bucket
 from objstore.store import GCSStore
 from tests.gcs.objects import Service, Stored
-from tests.gcs.server import Fault, StrictServer, error, strict_server
+from tests.gcs.server import Answer, Fault, StrictServer, error, strict_server
 
 MIB = 1 << 20
 KEYS = ["a b/ü+%?#&=.txt", "a//b", "./a/../b", "%2F%252F", "new\tline", "é" * 300]
@@ -231,6 +232,68 @@ def test_what_is_read_damaged_is_an_error(store: GCSStore, server: StrictServer)
     for call in (lambda: store.get("a"), lambda: store.get_many(["a"])):
         with pytest.raises(CorruptResponseError):
             call()
+
+
+def at_once(store: GCSStore) -> bytes:
+    return bytes(store.get("a").bytes())
+
+
+def streamed(store: GCSStore) -> bytes:
+    return b"".join(store.get("a").stream())
+
+
+def opened(store: GCSStore) -> bytes:
+    with store.open("a") as file:
+        return bytes(file.read())
+
+
+def opened_with_size(store: GCSStore) -> bytes:
+    with store.open_reader("a", size=PIECES) as file:
+        return bytes(file.read())
+
+
+def in_ranges(store: GCSStore) -> bytes:
+    return b"".join(map(bytes, store.get_ranges("a", starts=[0, 10 * MIB], ends=[10 * MIB, PIECES])))
+
+
+def downloaded(store: GCSStore) -> bytes:
+    with TemporaryDirectory() as folder:
+        store.download("a", Path(folder) / "a", chunk_size=4 * MIB)
+        return (Path(folder) / "a").read_bytes()
+
+
+PIECES = 12 * MIB + 1
+MENDED = (at_once, opened, opened_with_size, in_ranges, downloaded)
+
+
+@pytest.mark.parametrize("read", [*MENDED, streamed])
+@pytest.mark.parametrize("damaged", [0, 1, 2])
+def test_pieces_are_compared_with_what_a_range_tells(
+    store: GCSStore, server: StrictServer, read: Callable[[GCSStore], bytes], damaged: int
+) -> None:
+    """Every range tells the checksum of the whole object; the last byte of the object is wrong, so many times."""
+    body = bytes(range(256)) * (PIECES // 256) + b"!"
+    store.put("a", body, use_multipart=False)
+    spoil_ends(server, damaged)
+    if damaged > (read in MENDED):
+        with pytest.raises(CorruptResponseError, match=r"'a'.*\(crc32c\).*damaged"):
+            read(store)
+    else:
+        assert read(store) == body
+
+
+def spoil_ends(server: StrictServer, times: int) -> None:
+    """Have the last byte of the object be wrong, so many times that it is sent."""
+    answer, left = server.answer, iter(range(times))
+
+    def spoilt(call: Any) -> Answer | None:
+        found = answer(call)
+        ends = found is not None and f"-{PIECES - 1}/" in found.headers.get("Content-Range", "")
+        if found is None or not ends or next(left, None) is None:
+            return found
+        return found._replace(body=found.body[:-1] + b"?")
+
+    server.answer = spoilt  # type: ignore[method-assign]
 
 
 def test_every_write_tells_its_checksum(store: GCSStore, server: StrictServer, tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from objstore._core import Buffer, Bytes, Listing, Reply
-from objstore.exceptions import CorruptResponseError, GenericError
+from objstore.exceptions import CorruptResponseError, GenericError, NotFoundError, PermissionDeniedError
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.retry import Row
 from objstore.http.shape import Shape
 from objstore.http.xml import build, can_hold, parse
-from objstore.interface.values import ListQuery, Page, Source
+from objstore.interface.values import WHOLE, Conditions, Fetched, ListQuery, Page, Source
 from objstore.providers.cloud.checksums import Algorithm, sha256
 from objstore.providers.cloud.deletes import Undeleted, delete_again
 from objstore.providers.cloud.documents import Sent
@@ -24,6 +24,7 @@ from objstore.providers.cloud.list_many import ListMany
 from objstore.providers.cloud.listed import checked
 from objstore.providers.cloud.upload import NAMESPACE
 from objstore.providers.cloud.writes import Guard, Writes
+from objstore.providers.many import tells_size
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Bucket(Writes):
         copied_from: What its objects' keys stand behind where they are the source of a copy, and a slash.
         guard: How a copy is kept from replacing an object; None: the service has no way.
         read_headers: Headers of every request that reads an object.
-        get_headers: More headers of those that read its bytes.
+        get_headers: More headers of those that read its bytes: they ask for checksums.
         write_headers: Headers of every request that creates an object (encryption and the like).
         change_headers: Headers of every request that does neither.
         sign_payload: Whether to sign the bodies of objects: it takes a hash of every byte.
@@ -55,6 +56,7 @@ class Bucket(Writes):
         bulk_delete: Whether the service deletes many objects by one request.
         checksum: Which checksum of every body to send, for the service to check.
         conditional_writes: Whether the service takes writes with a condition.
+        asks_for_checksums: Whether it is worth a request to learn the checksum of what is going to be read in pieces.
     """
 
     lists_from_anywhere = True
@@ -76,6 +78,7 @@ class Bucket(Writes):
         bulk_delete: bool,
         checksum: Algorithm | None,
         conditional_writes: bool,
+        asks_for_checksums: bool,
     ) -> None:
         super().__init__(
             service,
@@ -92,12 +95,34 @@ class Bucket(Writes):
         )
         self._sign_payload = sign_payload
         self._bulk_delete = bulk_delete
+        self.asks_for_checksums = asks_for_checksums
 
     def shape_with(self, headers: Mapping[str, str], source: Source) -> Shape:
         """Return the shape of a PUT with a body: its hash is signed, and told as its checksum, where that is wanted."""
         if self._checksum is not None:
             headers = {**headers, **self._checksum.told(source)}
         return Shape("PUT", headers, sha256(source) if self._sign_payload else UNSIGNED_PAYLOAD)
+
+    # --- reading
+
+    def look(self, key: str, conditions: Conditions) -> Plan[Fetched]:
+        """Read what is known about one object that is going to be read."""
+        told = (yield from self._told_by_head(key, conditions)) if self.get_headers else None
+        return told or (yield from super().look(key, conditions))
+
+    def _told_by_head(self, key: str, conditions: Conditions) -> Plan[Fetched | None]:
+        """Read what a HEAD tells that is asked for checksums, which S3 tells of a whole object alone.
+
+        None where it does not tell enough: of what is refused, or not there, a GET tells why.
+        """
+        yield from self.service.refresh()
+        shape, tail = self._reading("HEAD", conditions, [WHOLE])
+        shape = shape._replace(headers={**shape.headers, **self.get_headers})
+        try:
+            reply = yield from self.read_by(shape, tail, key, WHOLE, conditions)
+        except (NotFoundError, PermissionDeniedError):
+            return None
+        return self.fetched_head(key, reply) if tells_size(reply) else None
 
     # --- the rest
 

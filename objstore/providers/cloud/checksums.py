@@ -11,13 +11,16 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from objstore._core import checksum
+from objstore._core import checksum, combined_checksum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from objstore.interface.values import Source
-    from objstore.types import Buffer
+    from objstore.types import Buffer, UploadPart
+
+WHOLE = "FULL_OBJECT"
+"""The type of a checksum that is of the bytes of an object, not of the checksums of its parts."""
 
 PIECE = 1 << 20
 """How much of a file is read at a time."""
@@ -29,10 +32,13 @@ class Algorithm(NamedTuple):
     Args:
         name: What S3 calls it in the header that announces it.
         compute: Computes it of what comes in pieces.
+        combine: Makes one of two stretches of bytes of those of each, and the length of the second; None: nobody can,
+            and an object in parts has one of the checksums of its parts.
     """
 
     name: str
     compute: Callable[[Iterable[Buffer]], bytes]
+    combine: Callable[[bytes, bytes, int], bytes] | None = None
 
     @property
     def header(self) -> str:
@@ -46,11 +52,23 @@ class Algorithm(NamedTuple):
 
     def announcement(self) -> dict[str, str]:
         """Return the header of an upload in parts that are going to have it."""
-        return {"x-amz-checksum-algorithm": self.name}
+        kind = {} if self.combine is None else {"x-amz-checksum-type": WHOLE}
+        return {"x-amz-checksum-algorithm": self.name, **kind}
 
     def told(self, source: Source) -> dict[str, str]:
         """Return the header that tells the checksum of what is sent."""
         return {self.header: _encoded(self.compute(pieces(source)))}
+
+    def told_of_whole(self, parts: Sequence[UploadPart]) -> dict[str, str]:
+        """Return the headers that tell checksum and size of an object in parts; none, where one is not known."""
+        if self.combine is None or not parts or any(part.checksum is None for part in parts):
+            return {}
+        whole, size = b"", 0
+        for part in parts:
+            digest = base64.b64decode(part.checksum or "")
+            whole = self.combine(whole, digest, part.size) if whole else digest
+            size += part.size
+        return {self.header: _encoded(whole), "x-amz-checksum-type": WHOLE, "x-amz-mp-object-size": str(size)}
 
 
 def _hash(name: str, pieces: Iterable[Buffer]) -> bytes:
@@ -68,9 +86,9 @@ def _crc(name: str, pieces: Iterable[Buffer]) -> bytes:
 
 
 ALGORITHMS = {
-    "crc32": Algorithm("CRC32", partial(_crc, "crc32")),
-    "crc32c": Algorithm("CRC32C", partial(_crc, "crc32c")),
-    "crc64nvme": Algorithm("CRC64NVME", partial(_crc, "crc64nvme")),
+    "crc32": Algorithm("CRC32", partial(_crc, "crc32"), partial(combined_checksum, "crc32")),
+    "crc32c": Algorithm("CRC32C", partial(_crc, "crc32c"), partial(combined_checksum, "crc32c")),
+    "crc64nvme": Algorithm("CRC64NVME", partial(_crc, "crc64nvme"), partial(combined_checksum, "crc64nvme")),
     "sha1": Algorithm("SHA1", partial(_hash, "sha1")),
     "sha256": Algorithm("SHA256", partial(_hash, "sha256")),
 }

@@ -216,11 +216,11 @@ class Objects(Documents):
         yield from self.service.refresh()
         shared = Shape("POST", {})
         exchange = CheckedPuts(self.service, shared, items, options, self.put_result, self.now_at, most_in_flight)
-        exchange.sums = []
+        exchange.crcs = []
         try:
             for key, source in items:
-                exchange.sums.append(crc_behind(source))
-                insert = yield from self._insert(key, source, options, exchange.sums[-1])
+                exchange.crcs.append(crc_behind(source))
+                insert = yield from self._insert(key, source, options, exchange.crcs[-1])
                 exchange.add(insert.target, shape=insert.shape, body=insert.body)
         except BaseException:
             exchange.close()
@@ -258,7 +258,7 @@ class Objects(Documents):
 
     def begin_by_xml(self, key: str, options: WriteOptions) -> Plan[str]:
         """Begin an upload in parts by the XML API, and return its id."""
-        return (yield from begin(self, key, self.object_headers(options)))
+        return (yield from begin(self, key, self.object_headers(options))).id
 
     def insert_bare(self, key: str, source: Source, crc: bytes, options: WriteOptions = OVERWRITE) -> Insert:
         """Return the request that writes the bytes of an object alone, and perhaps their type."""

@@ -66,7 +66,7 @@ class GoogleUploads:
         if result is None:
             raise sent.errors[0]
         yield from self._check(pieces, key, is_late=True)
-        return UploadPart(number, str(result["e_tag"]), part.size, text_of(sent.sums[0]))
+        return UploadPart(number, str(result["e_tag"]), part.size, text_of(sent.crcs[0]))
 
     def parts(self, key: str, upload_id: str) -> Plan[list[UploadPart]]:
         """Ask which parts there are."""

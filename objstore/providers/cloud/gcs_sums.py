@@ -78,12 +78,12 @@ def corrupted(path: str, sent: bytes, stored: object) -> CorruptResponseError:
 class CheckedPuts(PutMany):
     """Many writes under way, of which the service tells the checksums."""
 
-    sums: list[bytes]
+    crcs: list[bytes]
     """Those of what is sent."""
 
     def results(self) -> list[PutResult | None]:
         """Return the result of each write, in order; None where it failed, or what is stored is not what was sent."""
-        for index, sent in enumerate(self.sums):
+        for index, sent in enumerate(self.crcs):
             if index not in self.errors and (error := self._damage(index, sent)) is not None:
                 self.errors[index] = error
         return super().results()

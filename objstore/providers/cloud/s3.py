@@ -137,8 +137,9 @@ def open_s3(
         sign_payload=values["unsigned_payload"] is False,
         tagging=not values["disable_tagging"],
         bulk_delete=not values["disable_bulk_delete"],
-        checksum=ALGORITHMS.get(values["checksum_algorithm"]),
+        checksum=ALGORITHMS.get(_checksum(values)),
         conditional_writes=values["conditional_put"] != "disabled",
+        asks_for_checksums=values["response_checksum_validation"] == "when_supported",
     )
 
 
@@ -224,6 +225,13 @@ def _checksum_mode(values: Any) -> dict[str, str]:
     wanted = values["response_checksum_validation"]
     asks = _is_amazon(values) if wanted is None else wanted == "when_supported"
     return {"x-amz-checksum-mode": "ENABLED"} if asks else {}
+
+
+def _checksum(values: Any) -> str:
+    """Return which checksum goes with what is written: as the settings say, or where Amazon takes it; or none."""
+    wanted = values["request_checksum_calculation"]
+    sums = _is_amazon(values) if wanted is None else wanted == "when_supported"
+    return values["checksum_algorithm"] or ("crc64nvme" if sums else "")
 
 
 def _header(text: str) -> dict[str, str]:

@@ -60,12 +60,15 @@ _OTHERS = (
 )
 """Settings that name a credential, and so do not go with another one."""
 
+_CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
+"""Settings that say what is summed up, which the profile may say too."""
+
 _WAYS = ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoint")
 """Settings for hosts of other kinds, which the profile may ask for."""
 
 
 _STYLES = {"auto": None, "virtual": True, "path": False}
-_VALIDATION = "response_checksum_validation"
+_CALCULATED = ("when_supported", "when_required")
 _OF_ARNS = {
     "s3_use_arn_region": "use_arn_region",
     "s3_disable_multiregion_access_points": "s3_disable_multiregion_access_points",
@@ -187,7 +190,7 @@ def _of_s3(config: AwsConfig, settings: Settings) -> dict[str, Any]:
     found = {
         "virtual_hosted_style_request": _STYLES[style] if style else None,
         "unsigned_payload": False if signed else None,
-        "response_checksum_validation": _one_of(config, None, _VALIDATION, ("when_supported", "when_required")),
+        **{name: _one_of(config, None, name, _CALCULATED) for name in _CHECKSUMS},
     }
     flags = {name: config.said(f"AWS_{name.upper()}", name) or section.get(inside) for name, inside in _OF_ARNS.items()}
     return {

@@ -73,13 +73,20 @@ S3_OPTIONS = (
     Option("metadata_endpoint", "The URL of the instance metadata service.", URL),
     Option(
         "checksum_algorithm",
-        "The checksum sent with what is written, for the service to compare.",
+        "The checksum sent with what is written, for the service to compare; crc64nvme, if not given, where "
+        "request_checksum_calculation has one sent.",
         choice("crc32", "crc32c", "crc64nvme", "sha1", "sha256"),
     ),
     Option(
+        "request_checksum_calculation",
+        "Send a checksum with what is written: when_supported or when_required; without, only to Amazon's own hosts.",
+        choice("when_supported", "when_required"),
+    ),
+    Option(
         "response_checksum_validation",
-        "Ask for the checksum of what is read, to compare it: when_supported or when_required; without, only on "
-        "Amazon's own hosts. What comes unasked is always compared.",
+        "Ask for the checksum of what is read, to compare it: when_supported (of what is read in pieces, by a request "
+        "of its own) or when_required; without, only on Amazon's own hosts, where that costs no request. What comes "
+        "unasked is always compared.",
         choice("when_supported", "when_required"),
     ),
     Option("container_credentials_relative_uri", "Where a container's credentials are, below http://169.254.170.2."),

@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from objstore.exceptions import BaseError, CorruptResponseError, GenericError, NotFoundError
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.http.xml import build, can_hold
 from objstore.interface.values import ANY, Source, WriteOptions
+from objstore.providers.cloud.checksums import WHOLE
 from objstore.providers.conditional_headers import after_all, as_kind, what_is_there, write_error, write_headers
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
 from objstore.types import UploadPart
@@ -39,8 +40,20 @@ NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)</UploadId>")
 
 
-def begin(bucket: Documents, key: str, headers: Mapping[str, str]) -> Plan[str]:
-    """Begin a multipart upload (CreateMultipartUpload), and return its id.
+class Begun(NamedTuple):
+    """A multipart upload that has begun.
+
+    Args:
+        id: Its id.
+        sums_whole: Whether the service compares a checksum of all bytes, not of those of the parts.
+    """
+
+    id: str
+    sums_whole: bool
+
+
+def begin(bucket: Documents, key: str, headers: Mapping[str, str]) -> Plan[Begun]:
+    """Begin a multipart upload (CreateMultipartUpload).
 
     Args:
         bucket: Where to.
@@ -50,7 +63,7 @@ def begin(bucket: Documents, key: str, headers: Mapping[str, str]) -> Plan[str]:
     target = bucket.target(key, [("uploads", ""), *encoding(key)])
     # the second is rclone's name for it
     roots = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")
-    root, _ = yield from bucket.document(
+    root, reply = yield from bucket.document(
         Shape("POST", headers), target, key, roots, safe=True, undo=partial(_end, bucket, key)
     )
     upload_id = root.find_text("UploadId")
@@ -60,7 +73,7 @@ def begin(bucket: Documents, key: str, headers: Mapping[str, str]) -> Plan[str]:
             store=bucket.service.dialect.store,
             path=bucket.service.path(key),
         )
-    return upload_id
+    return Begun(upload_id, reply.headers.get("x-amz-checksum-type", "").upper() == WHOLE)
 
 
 def _end(bucket: Documents, key: str, begun: bytes) -> Plan[None]:
@@ -89,6 +102,7 @@ class Upload(Exchange):
         patient: bool = False,
         first: int = 1,
         algorithm: Algorithm | None = None,
+        sums_whole: bool = False,
     ) -> None:
         super().__init__(
             bucket.service,
@@ -107,12 +121,15 @@ class Upload(Exchange):
         self._options = options
         self._first = first
         self._algorithm = algorithm
-        self._sums: list[str] = []  # of the parts
+        self._sums_whole = sums_whole
+        self._sizes: list[int] = []  # of the parts
+        self._sums: list[str] = []
 
     def add_part(self, part: Source) -> None:
         """Send one more part."""
         bucket = self._bucket
         shape = bucket.shape_with(bucket.read_headers, part)
+        self._sizes.append(part.size)
         if self._algorithm is not None:
             self._sums.append(shape.headers[self._algorithm.header])
         self.add(self.part_target(self.batch.total), shape=shape, body=part.data)
@@ -131,9 +148,14 @@ class Upload(Exchange):
         return [self.reply(index).headers.get("etag", "") for index in range(self.total)]
 
     def parts(self) -> list[UploadPart]:
-        """Return the parts, which are all there; whoever sent them knows their sizes."""
+        """Return the parts, which are all there."""
         return [
-            UploadPart(self._first + index, tag, 0, self._sums[index] if self._sums else None)
+            UploadPart(
+                self._first + index,
+                tag,
+                self._sizes[index] if self._sizes else 0,
+                self._sums[index] if self._sums else None,
+            )
             for index, tag in enumerate(self.part_tags())
         ]
 
@@ -145,6 +167,8 @@ class Upload(Exchange):
         """Make an object of parts, whoever sent them (CompleteMultipartUpload)."""
         told = [("Part", self._described(part)) for part in parts]
         headers = {**self._bucket.read_headers, **write_headers(self._options), "Content-Type": "application/xml"}
+        if self._algorithm is not None and self._sums_whole:
+            headers |= self._algorithm.told_of_whole(parts)
         shape = Shape("POST", headers)
         try:
             root, reply = yield from self._bucket.document(

@@ -21,7 +21,7 @@ from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions
 from objstore.providers.cloud.copied_parts import CopiedParts
 from objstore.providers.cloud.documents import Documents
 from objstore.providers.cloud.shared_uploads import SharedUploads
-from objstore.providers.cloud.upload import Upload, begin
+from objstore.providers.cloud.upload import Begun, Upload, begin
 from objstore.providers.conditional_headers import as_kind, look_after, write_error, write_headers
 
 if TYPE_CHECKING:
@@ -117,21 +117,26 @@ class Writes(Documents):
 
     def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
         """Begin a multipart upload (CreateMultipartUpload)."""
-        upload_id = yield from self.start_upload(key, options)
-        return Upload(self, key, upload_id, options, most_in_flight, algorithm=self._checksum)
+        begun = yield from self._begin_summed(key, options)
+        algorithm, sums_whole = self._checksum, begun.sums_whole
+        return Upload(self, key, begun.id, options, most_in_flight, algorithm=algorithm, sums_whole=sums_whole)
 
     def start_upload(self, key: str, options: WriteOptions) -> Plan[str]:
         """Begin a multipart upload, and return its id."""
+        return (yield from self._begin_summed(key, options)).id
+
+    def _begin_summed(self, key: str, options: WriteOptions) -> Plan[Begun]:
+        """Begin a multipart upload whose parts come with checksums, where that is wanted."""
         algorithm = self._checksum
-        return (yield from self._begin(key, options, {} if algorithm is None else algorithm.announcement()))
+        return self._begin(key, options, {} if algorithm is None else algorithm.announcement())
 
     @property
     def shared_uploads(self) -> SharedUploads:
         """The uploads by many hands."""
         return SharedUploads(self, self.start_upload, self._checksum)
 
-    def _begin(self, key: str, options: WriteOptions, headers: Mapping[str, str]) -> Plan[str]:
-        """Begin a multipart upload, and return its id."""
+    def _begin(self, key: str, options: WriteOptions, headers: Mapping[str, str]) -> Plan[Begun]:
+        """Begin a multipart upload."""
         self._condition(options)
         return begin(self, key, {**self.object_headers(options), **headers})
 
@@ -198,7 +203,7 @@ class Writes(Documents):
         """Copy an object in the parts of an upload, with what is stored beside it."""
         found, tags = origin.fetched_head(source, head), (yield from _tags(origin, source, head))
         attributes = {name: value for name, value in found.attributes.items() if name != "Storage-Class"}
-        upload_id = yield from self._begin(target, WriteOptions(attributes, tags, options.mode), {})
+        upload_id = (yield from self._begin(target, WriteOptions(attributes, tags, options.mode), {})).id
         headers = self._copy_source(origin, source)
         if found.meta["e_tag"]:
             headers[f"{self.service.dialect.copy_source}-if-match"] = found.meta["e_tag"]

@@ -79,6 +79,7 @@ class Local:
     smallest_part = 1 << 20
     lists_from_anywhere = False
     has_outer_slashes = False
+    asks_for_checksums = False
     latency = 0.0
 
     def __init__(self, path: str, *, automatic_cleanup: bool = False, fsync: bool = False) -> None:

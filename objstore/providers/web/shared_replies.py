@@ -100,6 +100,9 @@ class SharedReplies:
             self._cut[index] = part if target is None else target.fill(part)
         return [index for index in self._shares[reply] if index in self._cut]
 
+    def sums(self, index: int) -> None:
+        """Return no checksum: a whole reply has been compared with what it told."""
+
     def take(self, index: int) -> Bytes:
         """Return the body of a read that ended well, and let go of it."""
         return self._cut.pop(index)

@@ -1,0 +1,127 @@
+"""Ranges of one version of an object, read at once; where they are all of it, they are what its checksum says."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from objstore._core import Bytes
+from objstore.exceptions import InvalidRangeError
+from objstore.interface.values import Range, Reads
+from objstore.interface.versions import is_same, pinned
+from objstore.operations.coalesce import cheap_gap
+from objstore.operations.coalesce import coalesce as coalesce_ranges
+from objstore.operations.naming import key_of
+from objstore.operations.pieces import Whole, add_up, changed
+from objstore.operations.progress import settle
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from objstore.interface.provider import Fetch
+    from objstore.interface.store import BaseStore
+    from objstore.interface.values import Conditions, Sums
+    from objstore.plans.effects import Plan
+    from objstore.types import Progress
+
+IN_FLIGHT = 64
+
+
+def ranges_of(
+    store: BaseStore,
+    path: str,
+    ranges: Sequence[Range],
+    conditions: Conditions,
+    coalesce: int = 1 << 20,
+    progress: Progress | None = None,
+) -> Plan[list[Bytes]]:
+    """Get ranges of the version of an object that the conditions mean."""
+    gap = min(coalesce, cheap_gap(store.provider.latency, IN_FLIGHT))
+    merged = coalesce_ranges(ranges, gap)
+    key, told, sums = (yield from key_of(store, path)), None, None
+    if _may_be_all(merged.requests):
+        told, conditions = yield from _ask(store, key, path, conditions)
+        sums = "" if told is None else told.algorithm
+    reads = Reads.of(key, merged.requests, sums=sums)
+    parts = merged.cut((yield from bodies_of(store, reads, IN_FLIGHT, conditions, progress, told)))
+    if not all(parts):
+        _check_begun(path, ranges, parts)
+    return parts
+
+
+def _ask(store: BaseStore, key: str, path: str, conditions: Conditions) -> Plan[tuple[Sums | None, Conditions]]:
+    """Return what is known of the checksum of an object, where that is to be asked for, and the version it is of."""
+    if not store.provider.asks_for_checksums:
+        return None, conditions
+    found = yield from store.provider.look(key, conditions)
+    if conditions.expected is not None and not is_same(found.meta, conditions.expected):
+        raise changed(path)
+    return found.sums, pinned(found.meta, conditions.version)
+
+
+def _may_be_all(requests: Sequence[Range]) -> bool:
+    """Tell whether several ranges go on from each other, from the beginning of the object: one tells by itself."""
+    return len(requests) > 1 and requests[0].start == 0 and all(one.end == two.start for one, two in pairwise(requests))
+
+
+def _check_begun(path: str, ranges: Sequence[Range], parts: Sequence[Bytes]) -> None:
+    """Raise if a range begins after the end of the object, though the request that it was part of did not."""
+    for range, part in zip(ranges, parts, strict=True):
+        if range.end > range.start and not part:
+            raise InvalidRangeError(f"the range of {path!r} from {range.start} begins after its end", path=path)
+
+
+def bodies_of(
+    store: BaseStore,
+    reads: Reads,
+    most_in_flight: int,
+    conditions: Conditions,
+    progress: Progress | None,
+    told: Sums | None = None,
+) -> Plan[list[Bytes | None]]:
+    """Read ranges of one object and return them in order, or raise the first error; all again once, if damaged.
+
+    Args:
+        store: Where it is.
+        reads: The ranges.
+        most_in_flight: How many are in flight.
+        conditions: Which version is meant.
+        progress: Is told of the ranges.
+        told: What is known of the checksum of the object; else, replies may tell.
+    """
+    for last in (False, True):
+        fetch = yield from store.provider.fetch(reads, conditions=conditions, most_in_flight=most_in_flight)
+        try:
+            yield from settle(fetch, progress)
+            for error in fetch.errors.values():
+                raise error
+            if fetch.mixed:
+                raise changed(store.path(reads.keys[0]))
+            if fetch.unversioned and len(reads) > 1:
+                break
+            bodies, whole = fetch.bodies(), _whole(store, fetch, reads, told)
+        finally:
+            fetch.close()
+        if whole is None or not whole.is_damaged:
+            return bodies
+        if last:
+            whole.check()
+    return (yield from _bodies_of_one(store, reads, conditions))
+
+
+def _whole(store: BaseStore, fetch: Fetch, reads: Reads, told: Sums | None) -> Whole | None:
+    """Return what ranges add up to, where they may be all of an object whose checksum is known."""
+    if reads.sums is None:
+        return None
+    whole = Whole.of(store.path(reads.keys[0]), told or fetch.sums(0))
+    if whole is not None:
+        add_up(whole, fetch, reads.ranges, fetch.bodies())
+    return whole
+
+
+def _bodies_of_one(store: BaseStore, reads: Reads, conditions: Conditions) -> Plan[list[Bytes | None]]:
+    """Read ranges of one object by one request: nothing tells whether several are of the same version of it."""
+    first, last = min(range.start for range in reads.ranges), max(range.end for range in reads.ranges)
+    one = Reads.of(reads.keys[0], [Range(first, last)])
+    body = (yield from bodies_of(store, one, 1, conditions, None))[0] or Bytes()
+    return [body[range.start - first : range.end - first] for range in reads.ranges]
