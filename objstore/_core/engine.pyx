@@ -87,14 +87,14 @@ cdef void* helper_main(void* argument) noexcept nogil:
     return NULL
 
 
-cdef bint start_thread(LoopC* loop) noexcept nogil:
-    """Start a helper with every signal blocked, so that Ctrl-C reaches a Python thread."""
+cdef bint start_thread(void* (*main)(void*) noexcept nogil, void* argument) noexcept nogil:
+    """Start a thread with every signal blocked, so that Ctrl-C reaches a Python thread."""
     cdef sigset_t all_signals, before
     cdef pthread_t thread
     cdef int error
     sigfillset(&all_signals)
     pthread_sigmask(SIG_SETMASK, &all_signals, &before)
-    error = pthread_create(&thread, NULL, helper_main, loop)
+    error = pthread_create(&thread, NULL, main, argument)
     pthread_sigmask(SIG_SETMASK, &before, NULL)
     if error == 0:
         pthread_detach(thread)
@@ -108,7 +108,7 @@ cdef LoopC* engine_helper() except NULL:
     pthread_mutex_lock(&engine.mutex)
     while started and engine.helper_count < io_threads:
         loop = engine_new_loop()
-        started = loop != NULL and start_thread(loop)
+        started = loop != NULL and start_thread(helper_main, loop)
         if started:
             engine.helpers[engine.helper_count] = loop
             engine.helper_count += 1
@@ -120,6 +120,19 @@ cdef LoopC* engine_helper() except NULL:
     if not started:
         raise RuntimeError("no descriptors, memory or threads for the engine")
     return loop
+
+
+cdef void tell_loops() noexcept nogil:
+    """Have the loops look that wait for the addresses of a server."""
+    cdef LoopC* loop
+    pthread_mutex_lock(&engine.mutex)
+    loop = engine.loops
+    while loop != NULL:
+        if atomic_load(&loop.awaits_name):
+            atomic_store(&loop.named, 1)
+            loop_wake(loop)
+        loop = loop.next_loop
+    pthread_mutex_unlock(&engine.mutex)
 
 
 cdef void rouse_helpers() noexcept nogil:
@@ -207,6 +220,7 @@ def engine_info():
 
 cdef void before_fork() noexcept nogil:
     cdef LoopC* loop
+    pthread_mutex_lock(&names.mutex)
     pthread_mutex_lock(&engine.mutex)
     pthread_mutex_lock(&pool.mutex)
     loop = engine.loops
@@ -222,6 +236,7 @@ cdef void after_fork_in_parent() noexcept nogil:
         loop = loop.next_loop
     pthread_mutex_unlock(&pool.mutex)
     pthread_mutex_unlock(&engine.mutex)
+    pthread_mutex_unlock(&names.mutex)
 
 
 cdef void after_fork_in_child() noexcept nogil:
@@ -237,6 +252,7 @@ cdef void after_fork_in_child() noexcept nogil:
                 close(fd)
         loop = loop.next_loop
     engine_init()
+    names_init()
     pool_init()
     generation += 1
 

@@ -39,10 +39,46 @@ cdef void start_item(LoopC* loop, BatchRef* share, Item* item) noexcept nogil:
     slot.share = share
     slot_begin(slot, loop, item)
     slot_link(loop, slot)
-    if goes_by_wire(item):
-        start_on_wire(loop, slot)
+    start_slot(loop, slot)
+
+
+cdef void start_slot(LoopC* loop, Slot* slot) noexcept nogil:
+    """Send a slot's request, or wait for the addresses of its server."""
+    cdef Route* route = borrow_route(loop, slot)
+    if route == NULL:
+        conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
+    elif goes_by_wire(slot.item):
+        start_on_wire(loop, slot, route)
     else:
-        start_on_libcurl(loop, slot)
+        start_on_libcurl(loop, slot, route)
+    route_release(loop, route)
+
+
+cdef bint is_named(LoopC* loop, Slot* slot, Route* route) noexcept nogil:
+    """Tell whether the addresses of a server are known; else the slot starts again when they are, or has failed."""
+    cdef int state
+    if route.name == NULL:
+        return True
+    state = name_state(loop, route.name, slot.item.batch.settings, slot.started_ns)
+    slot.unnamed = state == NAME_AWAITED
+    if state == NAME_UNKNOWN:
+        snprintf(slot.error, ERROR_TEXT, b"Could not resolve host: %s (%s)", route.name.host,
+                 gai_strerror(route.name.error))
+        conclude(loop, slot, curl.CURLE_COULDNT_RESOLVE_HOST, False)
+    return state == NAME_KNOWN
+
+
+cdef void start_named(LoopC* loop) noexcept nogil:
+    """Start the requests again that wait for the addresses of their servers, now that some are known."""
+    cdef Slot* slot = loop.active_slots
+    cdef Slot* following
+    atomic_store(&loop.awaits_name, 0)
+    while slot != NULL:
+        following = slot.next
+        if slot.unnamed:
+            slot.unnamed = False
+            start_slot(loop, slot)
+        slot = following
 
 
 cdef inline bint goes_by_wire(Item* item) noexcept nogil:
@@ -66,26 +102,29 @@ cdef Route* borrow_route(LoopC* loop, Slot* slot) noexcept nogil:
     return share.route
 
 
-cdef void start_on_wire(LoopC* loop, Slot* slot) noexcept nogil:
+cdef void start_on_wire(LoopC* loop, Slot* slot, Route* route) noexcept nogil:
     """Send an item's request on an idle connection, or on a new one."""
-    cdef Route* route = borrow_route(loop, slot)
     cdef Wire* wire = NULL
-    if route == NULL:
-        conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
-        return
     if not slot.item.fresh:
         wire = idle_wire(loop, route)
     if wire != NULL:
         begin_exchange(wire, slot)
-    else:
+    elif is_named(loop, slot, route):
         open_wire(loop, route, slot)
-    route_release(loop, route)
 
 
-cdef void start_on_libcurl(LoopC* loop, Slot* slot) noexcept nogil:
+cdef void start_on_libcurl(LoopC* loop, Slot* slot, Route* route) noexcept nogil:
     """Have libcurl send an item's request."""
-    cdef Shard* shard = loop_shard(loop, False)
-    if shard == NULL or not slot_prepare(slot, loop, slot.item):
+    cdef SettingsC* settings = slot.item.batch.settings
+    cdef bint direct = settings.proxy == NULL or not settings.proxy[0]      # else it is the proxy's name that counts
+    cdef Shard* shard
+    if direct and not is_named(loop, slot, route):
+        return
+    shard = loop_shard(loop, False)
+    if shard == NULL or not slot_prepare(slot, loop, slot.item) or (
+        direct and route.name != NULL
+        and not offer_addresses(&slot.offer, route.name, slot.easy, route.origin.data, settings)
+    ):
         conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
         return
     slot.shard = shard
@@ -104,6 +143,7 @@ cdef void slot_stop(Slot* slot) noexcept nogil:
         lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_REQUEST_SIZE, <void*>&size)
         slot.item.sent = slot.item.whole = size > 0     # of what libcurl sends, the end is not known
         lib.curl_multi_remove_handle(slot.shard.multi, slot.easy)
+        offer_drop(&slot.offer)
         slot.shard.active -= 1
         slot.shard = NULL
 
@@ -229,6 +269,8 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
             continue
         slot = <Slot*>owner
         lib.curl_easy_getinfo(easy, curl.CURLINFO_NUM_CONNECTS, <void*>&connects)
+        if connects or result != curl.CURLE_OK:
+            offer_taken(&slot.offer, easy, result == curl.CURLE_OK)
         look_behind(loop, slot)
         atomic_store_64(&loop.requests, loop.requests + 1)
         atomic_store_64(&loop.connections, loop.connections + connects)

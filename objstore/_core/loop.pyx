@@ -55,6 +55,8 @@ cdef struct LoopC:
     pthread_mutex_t mutex           # guards the inbox and asleep
     BatchRef* inbox
     int mail                        # whether it holds something, to be looked at without the mutex
+    int awaits_name                 # whether slots wait for the addresses of a server
+    int named                       # some name has been looked up since
     bint asleep
     int stop
     int stopped
@@ -221,6 +223,8 @@ cdef int64_t bytes_arrived(Slot* slot) noexcept nogil:
     cdef int64_t sent = 0
     cdef int queued = 0
     cdef int fd = -1
+    if slot.unnamed:
+        return 0
     if slot.wire != NULL:
         sent = slot.wire.sent
         fd = slot.wire.fd
@@ -236,6 +240,7 @@ cdef const char* overdue(Slot* slot, int64_t now) noexcept nogil:
     """Say which time limit a transfer has passed, NULL for none."""
     cdef SettingsC* settings = slot.item.batch.settings
     cdef int64_t arrived
+    cdef bint late
     if slot.item.body_length > 0 and slot.item.status < 200:
         arrived = bytes_arrived(slot)
         if arrived != slot.arrived:
@@ -243,6 +248,9 @@ cdef const char* overdue(Slot* slot, int64_t now) noexcept nogil:
             slot.progress_ns = now
     if settings.timeout_ns and now - slot.started_ns > settings.timeout_ns:
         return b"the request took longer than `timeout`"
+    if slot.unnamed:
+        late = settings.connect_timeout_ms and now - slot.started_ns > settings.connect_timeout_ms * MILLISECOND
+        return <const char*>b"the name was not resolved within `connect_timeout`" if late else <const char*>NULL
     if slot.item.status < 200:
         if settings.first_byte_ns and now - slot.progress_ns > settings.first_byte_ns:
             return b"the server did not begin to answer within `first_byte_timeout`"
@@ -296,6 +304,9 @@ cdef void loop_work(LoopC* loop) noexcept nogil:
     loop.now_ns = now_ns()
     take_inbox(loop)
     promote_delayed(loop)
+    if atomic_load(&loop.named):
+        atomic_store(&loop.named, 0)
+        start_named(loop)
     if loop.ready != NULL:
         take_events(loop, 0)        # what idle connections have to say is nobody's reply
     fill(loop)
