@@ -237,7 +237,10 @@ cdef void fill(LoopC* loop) noexcept nogil:
         share = ready_pop(loop)
         item = batch_claim(share.batch, loop.now_ns, &due)
         if item != NULL:
-            ready_push(loop, share)
+            if item.attempts > 1:
+                ready_first(loop, share)
+            else:
+                ready_push(loop, share)
             start_item(loop, share, item)
         elif due > 0:
             delay(loop, share, due)

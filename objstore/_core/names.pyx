@@ -313,7 +313,8 @@ cdef int choose_addresses(Name* name, int* chosen, int64_t now) noexcept nogil:
     return count
 
 
-cdef bint offer_addresses(Offer* offer, Name* name, curl.CURL* easy, const char* origin, SettingsC* settings) noexcept nogil:
+cdef bint offer_addresses(Offer* offer, Name* name, curl.CURL* easy, const char* origin,
+                          SettingsC* settings) noexcept nogil:
     """Give libcurl the next addresses of a name, for one connection; False when there is no memory."""
     cdef int chosen[OFFERED]
     cdef int i, count

@@ -225,6 +225,7 @@ class Exchange:
         self._counted = succeeded
         if succeeded:
             self._added = None
+            self._service.note_answer()
         for reply in batch.failures():
             yield from self._decide(reply)
         if self._anew and (self._safe or batch.settled == batch.total):  # the answers of others may still come
@@ -285,6 +286,8 @@ class Exchange:
         failure = service.understand(reply, self._shape.method)
         trouble = self._troubles.note(reply, failure)
         service.policy.budget.note(0, 1)
+        if reply.status:
+            service.note_answer()
         if failure.row.throttled:
             self.batch.throttle(index)
         replaced = reply.replaced or (reply.status == 412 and reply.kept > 0)
@@ -298,7 +301,7 @@ class Exchange:
             self._refused[index] = self._error(reply, failure)
             self.batch.give_up(index)
             return
-        wait = 0.0 if again else self._troubles.delay(reply, failure)
+        wait = 0.0 if again else self._troubles.delay(reply, failure, answered=service.has_answered)
         if wait is None:
             self.errors[index] = self._error(reply, failure)
             self.batch.give_up(index)

@@ -31,12 +31,16 @@ FIRST_LATENCY = 0.001
 ELSEWHERE = (301, 400)
 """How a service says that the bucket is in another region."""
 
+_ANSWERED: set[str] = set()
+"""The origins that have ever answered in this process."""
+
 _REGION = re.compile("[A-Za-z0-9-]{1,63}")
 
 CURL_HINTS = {
     23: "If it was given a buffer in `out`, give a larger one.",
     6: "Check the host name in the URL or `endpoint`.",
     7: "Check the URL or `endpoint`, and that the server runs.",
+    35: "Check that the server speaks TLS at this port: a URL that begins with http:// asks for none.",
     28: "Raise connect_timeout, first_byte_timeout or stall_timeout in client_options if the server is just slow.",
     60: "Give the authority's certificate in client_options['root_certificate'].",
 }
@@ -88,6 +92,15 @@ class Service:
         """Send requests to another origin from now on."""
         self.origin = origin
         self.host = _host_header(origin)
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether there is a server: it has answered in this process."""
+        return self.origin in _ANSWERED
+
+    def note_answer(self) -> None:
+        """Remember that it has answered."""
+        _ANSWERED.add(self.origin)
 
     # --- who we are
 
