@@ -45,6 +45,7 @@ ctypedef const char* (*strerror_t)(int) noexcept nogil
 ctypedef CURLM* (*multi_init_t)() noexcept nogil
 ctypedef int (*multi_setopt_t)(CURLM*, int, ...) noexcept nogil
 ctypedef int (*multi_handle_t)(CURLM*, CURL*) noexcept nogil
+ctypedef int (*multi_cleanup_t)(CURLM*) noexcept nogil
 ctypedef int (*multi_socket_action_t)(CURLM*, int, int, int*) noexcept nogil
 ctypedef CURLMsg* (*multi_info_read_t)(CURLM*, int*) noexcept nogil
 ctypedef CURL* (*url_new_t)() noexcept nogil
@@ -69,6 +70,7 @@ cdef struct Functions:
     multi_setopt_t curl_multi_setopt
     multi_handle_t curl_multi_add_handle
     multi_handle_t curl_multi_remove_handle
+    multi_cleanup_t curl_multi_cleanup
     multi_socket_action_t curl_multi_socket_action
     multi_info_read_t curl_multi_info_read
     url_new_t curl_url

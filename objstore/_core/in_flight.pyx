@@ -1,6 +1,9 @@
 # Requests in flight: how a loop starts what its batches have to send, on a wire or with libcurl, and how each ends,
 # with a verdict or put back as if it had not been tried.
 
+cdef enum:
+    SHORT_MS = 10               # how long to wait for a descriptor that another loop gives back
+
 
 cdef Slot* loop_slot(LoopC* loop) noexcept nogil:
     cdef Slot* slot = loop.free_slots
@@ -8,6 +11,17 @@ cdef Slot* loop_slot(LoopC* loop) noexcept nogil:
         loop.free_slots = slot.next
         return slot
     return <Slot*>calloc(1, sizeof(Slot))
+
+
+cdef void slot_free(Slot* slot) noexcept nogil:
+    if slot.easy != NULL:
+        lib.curl_easy_cleanup(slot.easy)
+    settings_release(slot.configured)
+    free(slot.offer.line)
+    free(slot.url)
+    free(slot.authorization)
+    free(slot.nodes)
+    free(slot)
 
 
 cdef void slot_link(LoopC* loop, Slot* slot) noexcept nogil:
@@ -201,9 +215,8 @@ cdef bint never_arrived(LoopC* loop, Slot* slot, int* result, bint reused) noexc
     """Tell whether a request may at once be sent again: the server does not know of it, or it does no harm twice.
 
     Either the idle connections that libcurl tried, up to six, had all died, or it may not use one, or descriptors are
-    short and there will be some when another transfer ends. Where none is under way that is an error, named here.
+    short and there will be some when another transfer ends.
     """
-    cdef int fd
     if result[0] in (curl.CURLE_GOT_NOTHING, curl.CURLE_SEND_ERROR, curl.CURLE_RECV_ERROR):
         if not reused or slot.item.status or slot.item.fresh or (slot.item.whole and not slot.item.batch.safe):
             return False
@@ -212,20 +225,40 @@ cdef bint never_arrived(LoopC* loop, Slot* slot, int* result, bint reused) noexc
         return True
     if slot.too_soon:
         return True
-    if result[0] != curl.CURLE_COULDNT_CONNECT:
-        return False
-    fd = dup(loop.wake_fd)
-    if fd >= 0:
-        close(fd)
+    return not slot.item.sent and slot.item.status == 0 and descriptors_are_short(loop, slot, result)
+
+
+cdef bint descriptors_are_short(LoopC* loop, Slot* slot, int* result) noexcept nogil:
+    """Tell whether a request failed for want of a descriptor, and is to wait for one.
+
+    Where nothing is under way that will give one back, that is an error, named here.
+    """
+    if has_descriptor(loop):
         return False
     if loop.active > 1:
         loop.most_active = loop.active - 1
         return True
     close_idle(loop, True)
-    engine_drop_idle()
+    engine_drop_idle(loop)
+    if has_descriptor(loop):
+        return True
+    loop.short_until_ns = loop.now_ns + SHORT_MS * MILLISECOND
+    if engine_in_flight() > 1:
+        return True
     result[0] = curl.CURLE_OUT_OF_MEMORY
     snprintf(slot.error, ERROR_TEXT, b"there is no descriptor left (RLIMIT_NOFILE)")
     return False
+
+
+cdef bint has_descriptor(LoopC* loop) noexcept nogil:
+    cdef int fd = dup(loop.wake_fd)
+    if fd >= 0:
+        close(fd)
+    return fd >= 0
+
+
+cdef inline bint has_room(LoopC* loop) noexcept nogil:
+    return loop.active < loop.most_active and loop.now_ns >= loop.short_until_ns
 
 
 cdef void fill(LoopC* loop) noexcept nogil:
@@ -233,7 +266,7 @@ cdef void fill(LoopC* loop) noexcept nogil:
     cdef BatchRef* share
     cdef Item* item
     cdef int64_t due
-    while loop.ready != NULL and loop.active < loop.most_active:
+    while loop.ready != NULL and has_room(loop):
         share = ready_pop(loop)
         item = batch_claim(share.batch, loop.now_ns, &due)
         if item != NULL:

@@ -150,6 +150,8 @@ cdef struct BatchC:
     int64_t size            # one more than the last reply said that the object has; 0 where none did
     bint unsure             # a reply had no strong ETag, or did not name the size that those before it had
     bint sealed             # no more items will be added
+    int waiting             # threads that wait for another one to drive its loop
+    bint heir               # one of them is to drive from now on
     int cancelled           # written under the mutex, read without it too
     Arena* arena            # the one being filled
     size_t next_arena

@@ -156,6 +156,14 @@ cdef Wire* loop_wire(LoopC* loop) noexcept nogil:
     return wire
 
 
+cdef void wire_free(Wire* wire) noexcept nogil:
+    lib.curl_easy_cleanup(wire.easy)
+    free(wire.offer.line)
+    free(wire.request)
+    free(wire.partial)
+    free(wire)
+
+
 cdef void open_wire(LoopC* loop, Route* route, Slot* slot) noexcept nogil:
     """Connect for an item: its request is sent when the connection is there."""
     cdef SettingsC* settings = slot.item.batch.settings

@@ -1,5 +1,5 @@
 // Preloaded by tests: names as a file says, $HOSTS: "name address address", "name fail", "name 300ms address". It is read
-// for each look-up, which is noted in $HOSTS.log, as is each thread that is begun.
+// for each look-up, which is noted in $HOSTS.log, as is each thread that is begun. The monotonic clock can be set ahead.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <netdb.h>
@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static void note(const char *what) {
@@ -17,6 +18,20 @@ static void note(const char *what) {
         fprintf(log, "%s\n", what);
         fclose(log);
     }
+}
+
+static long ahead;
+
+void hosts_pass(long seconds) { ahead += seconds; }
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real)
+        real = dlsym(RTLD_NEXT, "clock_gettime");
+    int error = real(clock, now);
+    if (clock == CLOCK_MONOTONIC)
+        now->tv_sec += ahead;
+    return error;
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument) {

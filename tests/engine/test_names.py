@@ -189,3 +189,71 @@ def test_certificates_are_those_of_the_name(hosts: Hosts, carrier: str, tmp_path
         assert step(f"https://example.test:{served.port}", settings=settings) == ["127.0.0.2"]
         assert step(f"https://other.test:{served.port}", settings=settings)[0][0] == 60
     assert asked == ["example.test", "other.test"]
+
+
+# --- as time passes
+
+
+def test_what_is_known_of_a_name_is_used_for_half_a_minute(hosts: Hosts) -> None:
+    hosts.say("example.test 127.0.0.2")
+    settings = {"reuse": False}
+    with serving(["127.0.0.2", "127.0.0.3"]) as served, program(hosts, OBJSTORE_IO_THREADS="0") as step:
+        origin = f"http://example.test:{served.port}"
+        for seconds, look_ups in ((0, 1), (29, 1), (2, 2), (29, 2), (2, 3)):
+            step(origin, "passing", count=seconds)
+            assert step(origin, settings=settings) == ["127.0.0.2"]
+            assert hosts.noted["example.test"] == look_ups
+
+
+def test_an_address_that_is_not_named_any_more_is_not_used_for_long(hosts: Hosts) -> None:
+    hosts.say("example.test 127.0.0.2")
+    settings = {"reuse": False}
+    with serving(["127.0.0.2", "127.0.0.3"]) as served, program(hosts, OBJSTORE_IO_THREADS="0") as step:
+        origin = f"http://example.test:{served.port}"
+        assert step(origin, settings=settings) == ["127.0.0.2"]
+        hosts.say("example.test 127.0.0.3")
+        step(origin, "passing", count=61)
+        assert [step(origin, settings=settings)[0] for _ in range(4)] == ["127.0.0.3"] * 4
+
+
+def test_where_look_ups_fail_the_last_good_addresses_serve_for_a_minute(hosts: Hosts) -> None:
+    hosts.say("example.test 127.0.0.2")
+    settings = {"reuse": False}
+    with serving(["127.0.0.2"]) as served, program(hosts, OBJSTORE_IO_THREADS="0") as step:
+        origin = f"http://example.test:{served.port}"
+        assert step(origin, settings=settings) == ["127.0.0.2"]
+        hosts.say("example.test fail")
+        for seconds in (300, 10, 40):
+            step(origin, "passing", count=seconds)
+            assert step(origin, settings=settings) == ["127.0.0.2"]
+        step(origin, "passing", count=15)
+        before = hosts.noted["example.test"]
+        for tries in (1, 2):
+            assert step(origin, settings=settings)[0][0] == UNRESOLVED
+            assert hosts.noted["example.test"] == before + tries
+        hosts.say("example.test 127.0.0.2")
+        assert step(origin, settings=settings) == ["127.0.0.2"]
+
+
+def test_an_address_that_rests_is_tried_again(hosts: Hosts) -> None:
+    hosts.say("example.test 127.0.0.2 127.0.0.3")
+    settings = {"reuse": False}
+    with serving(["127.0.0.3"]) as served, program(hosts, OBJSTORE_IO_THREADS="0") as step:
+        origin = f"http://example.test:{served.port}"
+        assert [step(origin, settings=settings)[0] for _ in range(4)] == ["127.0.0.3"] * 4
+        with serving(["127.0.0.2"], port=served.port):
+            step(origin, "passing", count=31)
+            seen = Counter(step(origin, settings=settings)[0] for _ in range(8))
+    assert seen == {"127.0.0.2": 4, "127.0.0.3": 4}
+
+
+@pytest.mark.parametrize("threads", ["0", "1"])
+def test_loops_that_no_thread_uses_any_more_are_freed(hosts: Hosts, threads: str) -> None:
+    hosts.say()
+    with serving(["127.0.0.1"]) as served, program(hosts, OBJSTORE_IO_THREADS=threads) as step:
+        origin = f"http://127.0.0.1:{served.port}"
+        sent, loops = step(origin, "in_threads", count=20)
+        assert (sent, loops > 1) == (20, True)
+        step(origin, "passing", count=21)
+        assert step(origin) == ["127.0.0.1"]
+        assert step(origin, "in_threads", count=1) == [1, 1]

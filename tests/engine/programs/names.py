@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from objstore._core import Batch, ClientSettings
+from objstore._core import Batch, ClientSettings, engine_info
 from objstore.plans.run import arun, run
 from tests.engine.client import batch, settle
 
@@ -44,6 +47,23 @@ def cancelled(step: dict[str, Any]) -> Any:
     return [in_flight, one.in_flight]
 
 
+def passing(step: dict[str, Any]) -> None:
+    """Let so many seconds pass."""
+    ctypes.CDLL(None).hosts_pass(step["count"])
+
+
+def in_threads(step: dict[str, Any]) -> Any:
+    """Send a request from each of so many threads at once; return how many succeed, and how many loops there are."""
+    all_there = threading.Barrier(step["count"])
+
+    def one(_: int) -> bool:
+        all_there.wait(60)
+        return run(settle(made({**step, "count": 1}))) == {}
+
+    with ThreadPoolExecutor(step["count"]) as pool:
+        return [sum(pool.map(one, range(step["count"]))), engine_info()["loops"]]
+
+
 def in_a_child(step: dict[str, Any]) -> Any:
     child = os.fork()
     if child == 0:
@@ -62,7 +82,8 @@ def outcome(one: Batch, failed: dict[int, Any]) -> list[Any]:
 
 
 WAYS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    function.__name__: function for function in (blocking, background, awaited, cancelled, in_a_child)
+    function.__name__: function
+    for function in (blocking, background, awaited, cancelled, passing, in_threads, in_a_child)
 }
 
 
