@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import subprocess
@@ -33,7 +34,8 @@ class Hosts:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"LD_PRELOAD": str(library()), "HOSTS": str(self.file)}
+        preloaded = filter(None, (os.environ.get("LD_PRELOAD"), str(library())))  # a sanitizer comes first
+        return {"LD_PRELOAD": ":".join(preloaded), "HOSTS": str(self.file)}
 
     def say(self, *lines: str) -> None:
         """Let the names be these from now on."""
