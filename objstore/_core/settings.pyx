@@ -57,6 +57,7 @@ cdef dict HTTP_VERSIONS = {
 cdef class ClientSettings:
     """How to connect: TLS, proxy, protocol and time limits. Times are seconds, 0 for no limit; files are paths.
 
+    :param resolve_interval: after how long a name is looked up anew, by the next who connects.
     :param redirects: the schemes that a redirect of a GET or HEAD may lead to, ``"http,https"``; None to follow none.
     """
     cdef SettingsC* c
