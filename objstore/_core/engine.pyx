@@ -242,7 +242,8 @@ def configure_threads(threads):
     """Set how many helper threads the engine uses, before the first one is needed.
 
     :param threads: 0 to 32. 0: no helper thread ever exists; the calling thread, or the asyncio event loop, drives the
-        transfers itself, and waits for the addresses of a name (MPI ranks, pinned cores). 2 or more: large batches are spread over the threads.
+        transfers itself, and waits for the addresses of a name (MPI ranks, pinned cores). 2 or more: large batches are
+        spread over the threads.
     :raises ValueError: the number is out of range.
     :raises RuntimeError: helper threads are running already, and as many as that are not.
     """

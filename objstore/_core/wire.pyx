@@ -1,5 +1,6 @@
 # Wires: connections that libcurl makes (to the addresses that names.pyx has for it; TLS, certificates) and on which the
-# engine then speaks HTTP/1.1 itself (sending.pyx, reading.pyx), and routes: the wires to one origin that wait for the next request.
+# engine then speaks HTTP/1.1 itself (sending.pyx, reading.pyx), and routes: the wires to one origin that wait for the
+# next request.
 #
 # A wire's easy handle stays in its multi for as long as the connection lives, with CURLOPT_CONNECT_ONLY: libcurl reads
 # and writes TLS for it, and closes it when the handle is removed. Its multis serve wires alone.
