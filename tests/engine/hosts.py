@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 import ssl
@@ -13,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
 
 SOURCE = Path(__file__).with_suffix(".c")
@@ -21,7 +23,9 @@ SOURCE = Path(__file__).with_suffix(".c")
 @cache
 def library() -> Path:
     """Build what is preloaded: `getaddrinfo` by a file."""
-    built = Path(mkdtemp()) / "hosts.so"
+    folder = mkdtemp()
+    atexit.register(rmtree, folder)
+    built = Path(folder) / "hosts.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(built), str(SOURCE)], check=True)
     return built
 
