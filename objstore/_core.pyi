@@ -215,6 +215,7 @@ class ClientSettings:
         verify: bool = True,
         http_version: str = "1.1",
         shuffle_addresses: bool = True,
+        resolve_interval: float = 30,
         connect_timeout: float = 3,
         first_byte_timeout: float = 15,
         stall_timeout: float = 10,

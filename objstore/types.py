@@ -212,6 +212,7 @@ class ClientConfig(TypedDict, total=False):
     proxy_url: str
     randomize_addresses: bool | str
     read_timeout: float | timedelta | str
+    resolve_interval: float | timedelta | str
     root_certificate: str | bytes
     stall_timeout: float | timedelta | str
     timeout: float | timedelta | str

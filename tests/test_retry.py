@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from objstore.settings.options import RetryOptions
 from objstore.store import HTTPStore
 from tests.engine.client import SETTINGS, batch, settle
 from tests.engine.raw import answering, crowded, ends
+from tests.engine.server import certificate
 
 ALWAYS = Row(errors.GenericError, "planted", "always")
 SAFE = Row(errors.GenericError, "planted", "safe")
@@ -59,7 +61,7 @@ def delays(chosen: Policy, row: Row, attempts: int, wait: float | None = None) -
 
 @pytest.mark.parametrize(
     ("row", "attempts", "bound"),
-    [(SAFE, 1, 0.05), (SAFE, 2, 0.1), (SAFE, 5, 0.8), (SAFE, 10, 20), (BUSY, 1, 1), (BUSY, 3, 4), (BUSY, 9, 20)],
+    [(SAFE, 1, 0.05), (SAFE, 2, 0.1), (SAFE, 5, 0.8), (SAFE, 10, 20), (BUSY, 1, 0.05), (BUSY, 3, 0.2)],
 )
 def test_backoff_is_any_part_of_a_bound_that_doubles(row: Row, attempts: int, bound: float) -> None:
     seen = delays(policy(), row, attempts)
@@ -74,13 +76,39 @@ def test_where_others_succeed_only_the_last_tries_wait_for_long(attempts: int, b
     assert 0.9 * bound < max(seen) <= bound
 
 
+def longest(row: Row, attempts: int, successes: int, failures: int) -> float:
+    """Return the longest of many delays after so many requests have ended."""
+    chosen = policy()
+    chosen.budget.note(successes, failures)
+    chosen.budget._tokens = 10**9
+    seen = [chosen.delay(failure(row), attempts, chosen.clock(), safe=True) for _ in range(2000)]
+    return max(delay for delay in seen if delay is not None)
+
+
 @pytest.mark.parametrize(("attempts", "bound"), [(6, 1.6), (8, 6.4)])
 def test_where_nobody_succeeds_every_try_waits_for_longer(attempts: int, bound: float) -> None:
-    chosen = policy()
-    chosen.budget.note(0, 1000)
-    chosen.budget._tokens = 10**9
-    seen = [chosen.delay(failure(SAFE), attempts, chosen.clock(), safe=True) for _ in range(2000)]
-    assert 0.9 * bound < max(delay for delay in seen if delay is not None) <= bound
+    assert 0.9 * bound < longest(SAFE, attempts, 0, 1000) <= bound
+
+
+@pytest.mark.parametrize(("attempts", "bound"), [(1, 1), (3, 4), (9, 20)])
+def test_where_nobody_succeeds_a_throttled_request_waits_for_long(attempts: int, bound: float) -> None:
+    assert 0.7 * bound < longest(BUSY, attempts, 0, 1000) <= bound
+
+
+@pytest.mark.parametrize("attempts", [1, 4])
+def test_the_wait_of_a_throttled_request_grows_with_the_share_that_fails(attempts: int) -> None:
+    bounds = [longest(BUSY, attempts, 100 - share, share) for share in (5, 60, 80, 95)]
+    assert bounds == sorted(bounds)
+    assert bounds[0] <= 0.05 * 2 ** (attempts - 1) < bounds[1] < bounds[3] / 3
+
+
+def test_a_lone_request_that_is_throttled_at_first_is_tried_again_soon() -> None:
+    assert longest(BUSY, 1, 0, 1) <= 0.05
+
+
+def test_where_most_requests_fail_by_chance_no_try_waits_as_if_a_part_were_down() -> None:
+    assert longest(SAFE, 10, 40, 60) < 2
+    assert longest(SAFE, 10, 90, 10) > 18
 
 
 def test_backoff_follows_the_options() -> None:
@@ -239,6 +267,77 @@ def test_the_deadline_counts_from_the_last_progress() -> None:
     assert chosen.delay(failure(SAFE), 1, clock.now - 180.5, safe=True) is None
     assert chosen.delay(failure(SAFE, wait=0.9), 1, clock.now - 179.5, safe=True) is None
     assert chosen.delay(failure(SAFE), 9, clock.now, safe=True) is not None
+
+
+# --- where nobody may be at all
+
+
+def tried(row: Row, *, answered: bool, **options: float) -> tuple[int, float]:
+    """Return how often a request is tried that fails at once whenever it is sent, and for how many seconds."""
+    clock = Clock()
+    chosen = policy(clock, **options)
+    begun, attempts = clock.now, 1
+    chosen.budget.note(0, 1)
+    while (wait := chosen.delay(failure(row), attempts, begun, safe=True, answered=answered)) is not None:
+        clock.now += wait
+        attempts += 1
+        chosen.budget.note(0, 1)
+    return attempts, clock.now - begun
+
+
+@pytest.mark.parametrize("code", [5, 6, 7, 35])
+def test_a_server_that_never_answered_is_looked_for_no_longer_than_three_seconds(code: int) -> None:
+    all_tried = [tried(CURL_ROWS[code], answered=False) for _ in range(100)]
+    assert all(attempts > 3 and seconds <= 3.001 for attempts, seconds in all_tried)
+    assert sum(seconds > 2.9 for _, seconds in all_tried) > 90  # the last try is at the very end
+    assert sum(tried(CURL_ROWS[code], answered=True)[1] > 3 for _ in range(100)) > 90
+    assert tried(CURL_ROWS[code], answered=False, retry_timeout=1)[1] <= 1
+    assert tried(CURL_ROWS[code], answered=False, max_retries=0) == (1, 0)
+
+
+def test_what_else_fails_is_tried_as_long_where_nobody_has_answered() -> None:
+    assert sum(tried(CURL_ROWS[56], answered=False)[1] > 3 for _ in range(100)) > 90
+
+
+def test_tls_to_a_plain_port_ends_at_once_and_says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        refusing = threading.Thread(target=refuse)
+        refusing.start()
+        store = HTTPStore(f"https://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(errors.ConnectionFailedError, match="does not speak TLS") as caught:
+            store.get("a")
+        refusing.join()
+    assert caught.value.attempts == 1
+    assert "http://" in str(caught.value)
+
+
+def test_a_certificate_that_nobody_vouches_for_ends_at_once() -> None:
+    with answering(ends(b""), tls=certificate()) as raw, pytest.raises(errors.ConnectionFailedError) as caught:
+        HTTPStore(raw.origin).get("a")
+    assert caught.value.attempts == 1
+
+
+def test_a_server_that_has_answered_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CURL_ROWS, 7, CURL_ROWS[7]._replace(patience=0))
+    ok = ends(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1")
+    with answering(ok) as raw:
+        store = HTTPStore(raw.origin, client_options={"allow_http": True})
+        port = int(raw.origin.rpartition(":")[2])
+        refused = HTTPStore(f"http://127.0.0.2:{port}", client_options={"allow_http": True})
+        with pytest.raises(errors.ConnectionFailedError) as caught:
+            refused.get("a")
+        assert caught.value.attempts == 1
+        assert store.get("a").bytes() == b"1"
+    with pytest.raises(errors.ConnectionFailedError) as caught:
+        HTTPStore(raw.origin, client_options={"allow_http": True}, retry_config={"max_retries": 3}).get("a")
+    assert caught.value.attempts == 4
 
 
 # --- the budget

@@ -255,7 +255,10 @@ cdef class Batch:
             self.driven = channel.loop
             self._attach(channel.loop)
         else:
-            self.loop = self.driven = engine_borrow()
+            self.loop = self.driven = engine_borrow(False)
+            if self.loop == NULL:
+                self._attach_helper()
+                return
             self._attach(self.loop)
             if io_threads > 1 and self.c.count > self.c.most_in_flight:
                 self._attach_helpers(io_threads)
@@ -272,6 +275,14 @@ cdef class Batch:
             self.c.channel = channel.c
             atomic_add(&channel.c.references, 1)
         pthread_mutex_unlock(&self.c.mutex)
+
+    cdef int _attach_helper(self) except -1:
+        """Have a helper thread work where there is no descriptor left for a loop, if there is one already."""
+        if not engine.helper_count:
+            raise OSError(errno, "no descriptors or memory for an event loop")
+        self._attach_helpers(1)
+        rouse_helpers()
+        return 0
 
     cdef int _attach(self, LoopC* loop) except -1:
         cdef BatchRef* share

@@ -95,7 +95,9 @@ cdef class Channel:
         if self.c.wake_fd < 0:
             raise OSError(errno, "no descriptor for a channel")
         if io_threads == 0:
-            self.loop = engine_borrow()
+            self.loop = engine_borrow(True)
+            if self.loop == NULL:
+                raise OSError(errno, "no descriptors or memory for an event loop")
             event.events = EPOLLIN
             event.data.fd = self.c.wake_fd
             if epoll_ctl(self.loop.epoll_fd, EPOLL_CTL_ADD, self.c.wake_fd, &event) != 0:

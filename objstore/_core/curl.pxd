@@ -45,6 +45,7 @@ ctypedef const char* (*strerror_t)(int) noexcept nogil
 ctypedef CURLM* (*multi_init_t)() noexcept nogil
 ctypedef int (*multi_setopt_t)(CURLM*, int, ...) noexcept nogil
 ctypedef int (*multi_handle_t)(CURLM*, CURL*) noexcept nogil
+ctypedef int (*multi_cleanup_t)(CURLM*) noexcept nogil
 ctypedef int (*multi_socket_action_t)(CURLM*, int, int, int*) noexcept nogil
 ctypedef CURLMsg* (*multi_info_read_t)(CURLM*, int*) noexcept nogil
 ctypedef CURL* (*url_new_t)() noexcept nogil
@@ -69,6 +70,7 @@ cdef struct Functions:
     multi_setopt_t curl_multi_setopt
     multi_handle_t curl_multi_add_handle
     multi_handle_t curl_multi_remove_handle
+    multi_cleanup_t curl_multi_cleanup
     multi_socket_action_t curl_multi_socket_action
     multi_info_read_t curl_multi_info_read
     url_new_t curl_url
@@ -86,6 +88,7 @@ cdef enum:
 
     CURLE_OK = 0
     CURLE_UNSUPPORTED_PROTOCOL = 1
+    CURLE_COULDNT_RESOLVE_HOST = 6
     CURLE_COULDNT_CONNECT = 7
     CURLE_WEIRD_SERVER_REPLY = 8
     CURLE_PARTIAL_FILE = 18
@@ -162,7 +165,9 @@ cdef enum:
     CURLOPT_CLOSESOCKETDATA = 10209
     CURLOPT_TCP_KEEPALIVE = 213
     CURLOPT_PATH_AS_IS = 234
+    CURLOPT_RESOLVE = 10203
     CURLOPT_PROXY_CAINFO = 10246
+    CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS = 271
     CURLOPT_SUPPRESS_CONNECT_HEADERS = 265
     CURLOPT_DNS_SHUFFLE_ADDRESSES = 275
     CURLOPT_UPLOAD_BUFFERSIZE = 280
@@ -173,6 +178,7 @@ cdef enum:
     CURLOPT_PROTOCOLS_STR = 10318
 
     CURLINFO_PRIVATE = 0x100000 + 21
+    CURLINFO_PRIMARY_IP = 0x100000 + 32
     CURLINFO_NUM_CONNECTS = 0x200000 + 26
     CURLINFO_SIZE_UPLOAD_T = 0x600000 + 7
     CURLINFO_ACTIVESOCKET = 0x500000 + 44

@@ -9,11 +9,17 @@ cdef struct EngineC:
     pthread_mutex_t mutex
     LoopC* idle                     # loops that no thread drives
     LoopC* loops                    # all
+    int borrowable                  # of these, not the helpers'
+    int64_t requests                # of loops that are no more
+    int64_t connections
     LoopC* helpers[MAX_LOOPS]
     int helper_count                # started
     unsigned int turn
     int awake                       # threads that look for a reply without sleeping
     uint64_t batches
+
+cdef enum:
+    UNUSED_S = 20                   # how long a loop is kept that nobody borrows
 
 cdef EngineC engine
 cdef int generation = 0             # of this process: a fork begins a new one
@@ -38,43 +44,120 @@ cdef LoopC* engine_new_loop() noexcept nogil:
     return loop
 
 
-cdef LoopC* engine_borrow() except NULL:
-    """Take the loop that was used last, or a new one; the calling thread drives it until `engine_return`."""
+cdef LoopC* engine_borrow(bint alone) noexcept nogil:
+    """Take the loop that was used last, or a new one; the calling thread drives it until `engine_return`.
+
+    Where there are as many as the descriptors suffice for, it is one that others drive too, unless it is wanted
+    `alone`. NULL where there is none.
+    """
     cdef LoopC* loop
-    with nogil:
-        pthread_mutex_lock(&engine.mutex)
-        loop = engine.idle
-        if loop != NULL:
-            engine.idle = loop.next_idle
-        else:
-            loop = engine_new_loop()
-        pthread_mutex_unlock(&engine.mutex)
-    if loop == NULL:
-        raise OSError(errno, "no descriptors or memory for an event loop")
+    pthread_mutex_lock(&engine.mutex)
+    loop = engine.idle
+    if loop != NULL:
+        engine.idle = loop.next_idle
+        loop.returned_ns = 0
+    elif alone or engine.borrowable < most_loops():
+        loop = engine_new_loop()
+        engine.borrowable += loop != NULL
+    if loop == NULL and not alone:
+        loop = least_used()
+    if loop != NULL:
+        atomic_add(&loop.users, 1)
+    pthread_mutex_unlock(&engine.mutex)
     return loop
 
 
+cdef int most_loops() noexcept nogil:
+    """Return how many loops threads may borrow: what they are made of takes an eighth of the descriptors."""
+    return max(most_transfers() // 24, 1)
+
+
+cdef LoopC* least_used() noexcept nogil:
+    """Return the loop that the fewest threads drive in turn, NULL where there is none. A channel's is its own."""
+    cdef LoopC* loop = engine.loops
+    cdef LoopC* least = NULL
+    while loop != NULL:
+        if loop.users and loop.timer_fd < 0 and (least == NULL or loop.users < least.users):
+            least = loop
+        loop = loop.next_loop
+    return least
+
+
 cdef void engine_return(LoopC* loop) noexcept nogil:
+    """Give a loop back; those that nobody has used for long are freed."""
+    if atomic_load(&loop.mail) and pthread_mutex_trylock(&loop.driving) == 0:
+        take_inbox(loop)        # what is over lets go of its memory
+        pthread_mutex_unlock(&loop.driving)
     pthread_mutex_lock(&engine.mutex)
-    loop.next_idle = engine.idle
-    engine.idle = loop
+    if atomic_add(&loop.users, -1) == 0:
+        loop.returned_ns = now_ns()
+        loop.next_idle = engine.idle
+        engine.idle = loop
+        free_unused(loop)
     pthread_mutex_unlock(&engine.mutex)
 
 
-cdef void engine_drop_idle() noexcept nogil:
-    """Close the idle connections of all loops that nobody drives: their descriptors are needed."""
+cdef void free_unused(LoopC* last) noexcept nogil:
+    """Free the loops that nobody has used for long: those behind the one given back last."""
     cdef LoopC* loop
-    cdef Shard* shard
+    cdef LoopC** link = &last.next_idle
+    while link[0] != NULL:
+        loop = link[0]
+        if last.returned_ns - loop.returned_ns > UNUSED_S * SECOND:
+            link[0] = loop.next_idle
+            forget_loop(loop)
+            loop_free(loop)
+        else:
+            link = &loop.next_idle
+
+
+cdef void forget_loop(LoopC* loop) noexcept nogil:
+    cdef LoopC** link = &engine.loops
+    while link[0] != loop:
+        link = &link[0].next_loop
+    link[0] = loop.next_loop
+    engine.borrowable -= 1
+    engine.requests += loop.requests
+    engine.connections += loop.connections
+
+
+cdef void drop_idle(LoopC* loop) noexcept nogil:
+    """Close the idle connections of a loop: their descriptors are needed."""
+    cdef Shard* shard = loop.shards
+    close_idle(loop, True)
+    while shard != NULL:
+        lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_NETWORK_CHANGED, <long>curl.CURLMNWC_CLEAR_CONNS)
+        shard = shard.next
+
+
+cdef void engine_drop_idle(LoopC* but) noexcept nogil:
+    """Have the idle connections of all loops but one closed: now, or by whoever drives them."""
+    cdef LoopC* loop
     pthread_mutex_lock(&engine.mutex)
     loop = engine.idle
     while loop != NULL:
-        shard = loop.shards
-        close_idle(loop, True)
-        while shard != NULL:
-            lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_NETWORK_CHANGED, <long>curl.CURLMNWC_CLEAR_CONNS)
-            shard = shard.next
+        drop_idle(loop)
         loop = loop.next_idle
+    loop = engine.loops
+    while loop != NULL:
+        if loop != but and loop.returned_ns == 0:
+            atomic_store(&loop.spare, 1)
+            loop_wake(loop)
+        loop = loop.next_loop
     pthread_mutex_unlock(&engine.mutex)
+
+
+cdef int64_t engine_in_flight() noexcept nogil:
+    """Return how many transfers are under way in all loops."""
+    cdef LoopC* loop
+    cdef int64_t count = 0
+    pthread_mutex_lock(&engine.mutex)
+    loop = engine.loops
+    while loop != NULL:
+        count += atomic_load(&loop.active)
+        loop = loop.next_loop
+    pthread_mutex_unlock(&engine.mutex)
+    return count
 
 
 cdef void* helper_main(void* argument) noexcept nogil:
@@ -87,14 +170,14 @@ cdef void* helper_main(void* argument) noexcept nogil:
     return NULL
 
 
-cdef bint start_thread(LoopC* loop) noexcept nogil:
-    """Start a helper with every signal blocked, so that Ctrl-C reaches a Python thread."""
+cdef bint start_thread(void* (*main)(void*) noexcept nogil, void* argument) noexcept nogil:
+    """Start a thread with every signal blocked, so that Ctrl-C reaches a Python thread."""
     cdef sigset_t all_signals, before
     cdef pthread_t thread
     cdef int error
     sigfillset(&all_signals)
     pthread_sigmask(SIG_SETMASK, &all_signals, &before)
-    error = pthread_create(&thread, NULL, helper_main, loop)
+    error = pthread_create(&thread, NULL, main, argument)
     pthread_sigmask(SIG_SETMASK, &before, NULL)
     if error == 0:
         pthread_detach(thread)
@@ -108,7 +191,7 @@ cdef LoopC* engine_helper() except NULL:
     pthread_mutex_lock(&engine.mutex)
     while started and engine.helper_count < io_threads:
         loop = engine_new_loop()
-        started = loop != NULL and start_thread(loop)
+        started = loop != NULL and start_thread(helper_main, loop)
         if started:
             engine.helpers[engine.helper_count] = loop
             engine.helper_count += 1
@@ -120,6 +203,19 @@ cdef LoopC* engine_helper() except NULL:
     if not started:
         raise RuntimeError("no descriptors, memory or threads for the engine")
     return loop
+
+
+cdef void tell_loops() noexcept nogil:
+    """Have the loops look that wait for the addresses of a server."""
+    cdef LoopC* loop
+    pthread_mutex_lock(&engine.mutex)
+    loop = engine.loops
+    while loop != NULL:
+        if atomic_load(&loop.awaits_name):
+            atomic_store(&loop.named, 1)
+            loop_wake(loop)
+        loop = loop.next_loop
+    pthread_mutex_unlock(&engine.mutex)
 
 
 cdef void rouse_helpers() noexcept nogil:
@@ -146,7 +242,8 @@ def configure_threads(threads):
     """Set how many helper threads the engine uses, before the first one is needed.
 
     :param threads: 0 to 32. 0: no helper thread ever exists; the calling thread, or the asyncio event loop, drives the
-        transfers itself (MPI ranks, pinned cores). 2 or more: large batches are spread over the threads.
+        transfers itself, and waits for the addresses of a name (MPI ranks, pinned cores). 2 or more: large batches are
+        spread over the threads.
     :raises ValueError: the number is out of range.
     :raises RuntimeError: helper threads are running already, and as many as that are not.
     """
@@ -170,8 +267,10 @@ def engine_info():
     cdef LoopC* loop
     cdef size_t idle_memory
     cdef int loops = 0
-    cdef int64_t in_flight = 0, requests = 0, connections = 0
+    cdef int64_t in_flight = 0, requests, connections
     pthread_mutex_lock(&engine.mutex)
+    requests = engine.requests
+    connections = engine.connections
     loop = engine.loops
     while loop != NULL:
         loops += 1
@@ -208,6 +307,7 @@ def engine_info():
 cdef void before_fork() noexcept nogil:
     cdef LoopC* loop
     pthread_mutex_lock(&engine.mutex)
+    pthread_mutex_lock(&names.mutex)
     pthread_mutex_lock(&pool.mutex)
     loop = engine.loops
     while loop != NULL:
@@ -221,6 +321,7 @@ cdef void after_fork_in_parent() noexcept nogil:
         pthread_mutex_unlock(&loop.mutex)
         loop = loop.next_loop
     pthread_mutex_unlock(&pool.mutex)
+    pthread_mutex_unlock(&names.mutex)
     pthread_mutex_unlock(&engine.mutex)
 
 
@@ -237,6 +338,7 @@ cdef void after_fork_in_child() noexcept nogil:
                 close(fd)
         loop = loop.next_loop
     engine_init()
+    names_init()
     pool_init()
     generation += 1
 

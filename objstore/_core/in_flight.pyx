@@ -1,6 +1,9 @@
 # Requests in flight: how a loop starts what its batches have to send, on a wire or with libcurl, and how each ends,
 # with a verdict or put back as if it had not been tried.
 
+cdef enum:
+    SHORT_MS = 10               # how long to wait for a descriptor that another loop gives back
+
 
 cdef Slot* loop_slot(LoopC* loop) noexcept nogil:
     cdef Slot* slot = loop.free_slots
@@ -8,6 +11,17 @@ cdef Slot* loop_slot(LoopC* loop) noexcept nogil:
         loop.free_slots = slot.next
         return slot
     return <Slot*>calloc(1, sizeof(Slot))
+
+
+cdef void slot_free(Slot* slot) noexcept nogil:
+    if slot.easy != NULL:
+        lib.curl_easy_cleanup(slot.easy)
+    settings_release(slot.configured)
+    free(slot.offer.line)
+    free(slot.url)
+    free(slot.authorization)
+    free(slot.nodes)
+    free(slot)
 
 
 cdef void slot_link(LoopC* loop, Slot* slot) noexcept nogil:
@@ -39,10 +53,46 @@ cdef void start_item(LoopC* loop, BatchRef* share, Item* item) noexcept nogil:
     slot.share = share
     slot_begin(slot, loop, item)
     slot_link(loop, slot)
-    if goes_by_wire(item):
-        start_on_wire(loop, slot)
+    start_slot(loop, slot)
+
+
+cdef void start_slot(LoopC* loop, Slot* slot) noexcept nogil:
+    """Send a slot's request, or wait for the addresses of its server."""
+    cdef Route* route = borrow_route(loop, slot)
+    if route == NULL:
+        conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
+    elif goes_by_wire(slot.item):
+        start_on_wire(loop, slot, route)
     else:
-        start_on_libcurl(loop, slot)
+        start_on_libcurl(loop, slot, route)
+    route_release(loop, route)
+
+
+cdef bint is_named(LoopC* loop, Slot* slot, Route* route) noexcept nogil:
+    """Tell whether the addresses of a server are known; else the slot starts again when they are, or has failed."""
+    cdef int state
+    if route.name == NULL:
+        return True
+    state = name_state(loop, route.name, slot.item.batch.settings, slot.started_ns)
+    slot.unnamed = state == NAME_AWAITED
+    if state == NAME_UNKNOWN:
+        snprintf(slot.error, ERROR_TEXT, b"Could not resolve host: %s (%s)", route.name.host,
+                 gai_strerror(route.name.error))
+        conclude(loop, slot, curl.CURLE_COULDNT_RESOLVE_HOST, False)
+    return state == NAME_KNOWN
+
+
+cdef void start_named(LoopC* loop) noexcept nogil:
+    """Start the requests again that wait for the addresses of their servers, now that some are known."""
+    cdef Slot* slot = loop.active_slots
+    cdef Slot* following
+    atomic_store(&loop.awaits_name, 0)
+    while slot != NULL:
+        following = slot.next
+        if slot.unnamed:
+            slot.unnamed = False
+            start_slot(loop, slot)
+        slot = following
 
 
 cdef inline bint goes_by_wire(Item* item) noexcept nogil:
@@ -66,26 +116,29 @@ cdef Route* borrow_route(LoopC* loop, Slot* slot) noexcept nogil:
     return share.route
 
 
-cdef void start_on_wire(LoopC* loop, Slot* slot) noexcept nogil:
+cdef void start_on_wire(LoopC* loop, Slot* slot, Route* route) noexcept nogil:
     """Send an item's request on an idle connection, or on a new one."""
-    cdef Route* route = borrow_route(loop, slot)
     cdef Wire* wire = NULL
-    if route == NULL:
-        conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
-        return
     if not slot.item.fresh:
         wire = idle_wire(loop, route)
     if wire != NULL:
         begin_exchange(wire, slot)
-    else:
+    elif is_named(loop, slot, route):
         open_wire(loop, route, slot)
-    route_release(loop, route)
 
 
-cdef void start_on_libcurl(LoopC* loop, Slot* slot) noexcept nogil:
+cdef void start_on_libcurl(LoopC* loop, Slot* slot, Route* route) noexcept nogil:
     """Have libcurl send an item's request."""
-    cdef Shard* shard = loop_shard(loop, False)
-    if shard == NULL or not slot_prepare(slot, loop, slot.item):
+    cdef SettingsC* settings = slot.item.batch.settings
+    cdef bint direct = settings.proxy == NULL or not settings.proxy[0]      # else it is the proxy's name that counts
+    cdef Shard* shard
+    if direct and not is_named(loop, slot, route):
+        return
+    shard = loop_shard(loop, False)
+    if shard == NULL or not slot_prepare(slot, loop, slot.item) or (
+        direct and route.name != NULL
+        and not offer_addresses(&slot.offer, route.name, slot.easy, route.origin.data, settings)
+    ):
         conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
         return
     slot.shard = shard
@@ -104,6 +157,7 @@ cdef void slot_stop(Slot* slot) noexcept nogil:
         lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_REQUEST_SIZE, <void*>&size)
         slot.item.sent = slot.item.whole = size > 0     # of what libcurl sends, the end is not known
         lib.curl_multi_remove_handle(slot.shard.multi, slot.easy)
+        offer_drop(&slot.offer)
         slot.shard.active -= 1
         slot.shard = NULL
 
@@ -161,9 +215,8 @@ cdef bint never_arrived(LoopC* loop, Slot* slot, int* result, bint reused) noexc
     """Tell whether a request may at once be sent again: the server does not know of it, or it does no harm twice.
 
     Either the idle connections that libcurl tried, up to six, had all died, or it may not use one, or descriptors are
-    short and there will be some when another transfer ends. Where none is under way that is an error, named here.
+    short and there will be some when another transfer ends.
     """
-    cdef int fd
     if result[0] in (curl.CURLE_GOT_NOTHING, curl.CURLE_SEND_ERROR, curl.CURLE_RECV_ERROR):
         if not reused or slot.item.status or slot.item.fresh or (slot.item.whole and not slot.item.batch.safe):
             return False
@@ -172,20 +225,40 @@ cdef bint never_arrived(LoopC* loop, Slot* slot, int* result, bint reused) noexc
         return True
     if slot.too_soon:
         return True
-    if result[0] != curl.CURLE_COULDNT_CONNECT:
-        return False
-    fd = dup(loop.wake_fd)
-    if fd >= 0:
-        close(fd)
+    return not slot.item.sent and slot.item.status == 0 and descriptors_are_short(loop, slot, result)
+
+
+cdef bint descriptors_are_short(LoopC* loop, Slot* slot, int* result) noexcept nogil:
+    """Tell whether a request failed for want of a descriptor, and is to wait for one.
+
+    Where nothing is under way that will give one back, that is an error, named here.
+    """
+    if has_descriptor(loop):
         return False
     if loop.active > 1:
         loop.most_active = loop.active - 1
         return True
     close_idle(loop, True)
-    engine_drop_idle()
+    engine_drop_idle(loop)
+    if has_descriptor(loop):
+        return True
+    loop.short_until_ns = loop.now_ns + SHORT_MS * MILLISECOND
+    if engine_in_flight() > 1:
+        return True
     result[0] = curl.CURLE_OUT_OF_MEMORY
     snprintf(slot.error, ERROR_TEXT, b"there is no descriptor left (RLIMIT_NOFILE)")
     return False
+
+
+cdef bint has_descriptor(LoopC* loop) noexcept nogil:
+    cdef int fd = dup(loop.wake_fd)
+    if fd >= 0:
+        close(fd)
+    return fd >= 0
+
+
+cdef inline bint has_room(LoopC* loop) noexcept nogil:
+    return loop.active < loop.most_active and loop.now_ns >= loop.short_until_ns
 
 
 cdef void fill(LoopC* loop) noexcept nogil:
@@ -193,11 +266,14 @@ cdef void fill(LoopC* loop) noexcept nogil:
     cdef BatchRef* share
     cdef Item* item
     cdef int64_t due
-    while loop.ready != NULL and loop.active < loop.most_active:
+    while loop.ready != NULL and has_room(loop):
         share = ready_pop(loop)
         item = batch_claim(share.batch, loop.now_ns, &due)
         if item != NULL:
-            ready_push(loop, share)
+            if item.attempts > 1:
+                ready_first(loop, share)
+            else:
+                ready_push(loop, share)
             start_item(loop, share, item)
         elif due > 0:
             delay(loop, share, due)
@@ -229,6 +305,8 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
             continue
         slot = <Slot*>owner
         lib.curl_easy_getinfo(easy, curl.CURLINFO_NUM_CONNECTS, <void*>&connects)
+        if connects or result != curl.CURLE_OK:
+            offer_taken(&slot.offer, easy, result == curl.CURLE_OK)
         look_behind(loop, slot)
         atomic_store_64(&loop.requests, loop.requests + 1)
         atomic_store_64(&loop.connections, loop.connections + connects)

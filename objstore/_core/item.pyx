@@ -157,6 +157,8 @@ cdef struct BatchC:
     uint64_t modified       # what the last reply said of its Last-Modified
     bint unsure             # a reply had no strong ETag, or not the size or the Last-Modified that those before it had
     bint sealed             # no more items will be added
+    int waiting             # threads that wait for another one to drive its loop
+    bint heir               # one of them is to drive from now on
     int cancelled           # written under the mutex, read without it too
     Arena* arena            # the one being filled
     size_t next_arena

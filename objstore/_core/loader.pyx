@@ -99,6 +99,7 @@ cdef _fill_curl(void* handle):
     lib.curl_multi_setopt = <curl.multi_setopt_t>_symbol(handle, b"curl_multi_setopt")
     lib.curl_multi_add_handle = <curl.multi_handle_t>_symbol(handle, b"curl_multi_add_handle")
     lib.curl_multi_remove_handle = <curl.multi_handle_t>_symbol(handle, b"curl_multi_remove_handle")
+    lib.curl_multi_cleanup = <curl.multi_cleanup_t>_symbol(handle, b"curl_multi_cleanup")
     lib.curl_multi_socket_action = <curl.multi_socket_action_t>_symbol(handle, b"curl_multi_socket_action")
     lib.curl_multi_info_read = <curl.multi_info_read_t>_symbol(handle, b"curl_multi_info_read")
     lib.curl_url = <curl.url_new_t>_symbol(handle, b"curl_url")

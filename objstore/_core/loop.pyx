@@ -2,7 +2,7 @@
 # some.
 #
 # A loop is driven by one thread at a time: a helper thread for good, or a calling thread for the length of a call.
-# Others reach it through its inbox alone. Once made, it is never freed: connections keep a pointer to it.
+# Others reach it through its inbox alone. It outlives its connections, which keep a pointer to it.
 
 cdef enum:
     MOST_EVENTS = 256
@@ -45,6 +45,8 @@ cdef struct LoopC:
     int active
     int most_active                 # what the descriptors suffice for now, at most most_allowed
     int most_allowed
+    int64_t short_until_ns          # descriptors are short: no use to try before
+    int spare                       # others need the descriptors of its idle connections
     int naps                        # how many short waits for a lone reply to sleep through before one spent awake
     int most_naps                   # what that becomes after one that was spent awake in vain
     BatchRef* ready                 # shares that may have something to send: a queue
@@ -55,11 +57,15 @@ cdef struct LoopC:
     pthread_mutex_t mutex           # guards the inbox and asleep
     BatchRef* inbox
     int mail                        # whether it holds something, to be looked at without the mutex
+    int awaits_name                 # whether slots wait for the addresses of a server
+    int named                       # some name has been looked up since
     bint asleep
     int stop
     int stopped
     int64_t requests                # statistics, written by the driver alone
     int64_t connections
+    int users                       # whoever borrows it: more than one where there may be no more loops
+    int64_t returned_ns             # when the last of them gave it back, 0 while it is in use
     LoopC* next_idle
     LoopC* next_loop
 
@@ -181,6 +187,34 @@ cdef LoopC* loop_new(int most_active) noexcept nogil:
     return loop
 
 
+cdef void loop_free(LoopC* loop) noexcept nogil:
+    """Free a loop that nobody uses, with its connections and descriptors."""
+    cdef Shard* shard
+    cdef Wire* wire
+    cdef Slot* slot
+    close_idle(loop, True)
+    while loop.unused_wires != NULL:
+        wire = loop.unused_wires
+        loop.unused_wires = wire.next
+        wire_free(wire)
+    while loop.free_slots != NULL:
+        slot = loop.free_slots
+        loop.free_slots = slot.next
+        slot_free(slot)
+    while loop.shards != NULL:
+        shard = loop.shards
+        loop.shards = shard.next
+        lib.curl_multi_cleanup(shard.multi)
+        free(shard)
+    close(loop.epoll_fd)
+    close(loop.wake_fd)
+    pthread_mutex_destroy(&loop.driving)
+    pthread_mutex_destroy(&loop.mutex)
+    free(loop.fds)
+    free(loop.scratch)
+    free(loop)
+
+
 cdef Shard* shard_new(LoopC* loop, bint wires) noexcept nogil:
     cdef Shard* shard = <Shard*>calloc(1, sizeof(Shard))
     if shard == NULL:
@@ -221,6 +255,8 @@ cdef int64_t bytes_arrived(Slot* slot) noexcept nogil:
     cdef int64_t sent = 0
     cdef int queued = 0
     cdef int fd = -1
+    if slot.unnamed:
+        return 0
     if slot.wire != NULL:
         sent = slot.wire.sent
         fd = slot.wire.fd
@@ -236,6 +272,7 @@ cdef const char* overdue(Slot* slot, int64_t now) noexcept nogil:
     """Say which time limit a transfer has passed, NULL for none."""
     cdef SettingsC* settings = slot.item.batch.settings
     cdef int64_t arrived
+    cdef bint late
     if slot.item.body_length > 0 and slot.item.status < 200:
         arrived = bytes_arrived(slot)
         if arrived != slot.arrived:
@@ -243,6 +280,9 @@ cdef const char* overdue(Slot* slot, int64_t now) noexcept nogil:
             slot.progress_ns = now
     if settings.timeout_ns and now - slot.started_ns > settings.timeout_ns:
         return b"the request took longer than `timeout`"
+    if slot.unnamed:
+        late = settings.connect_timeout_ms and now - slot.started_ns > settings.connect_timeout_ms * MILLISECOND
+        return <const char*>b"the name was not resolved within `connect_timeout`" if late else <const char*>NULL
     if slot.item.status < 200:
         if settings.first_byte_ns and now - slot.progress_ns > settings.first_byte_ns:
             return b"the server did not begin to answer within `first_byte_timeout`"
@@ -294,13 +334,19 @@ cdef void run_timers(LoopC* loop) noexcept nogil:
 cdef void loop_work(LoopC* loop) noexcept nogil:
     """Do all that can be done without waiting."""
     loop.now_ns = now_ns()
+    if atomic_load(&loop.spare):
+        atomic_store(&loop.spare, 0)
+        drop_idle(loop)
     take_inbox(loop)
     promote_delayed(loop)
+    if atomic_load(&loop.named):
+        atomic_store(&loop.named, 0)
+        start_named(loop)
     if loop.ready != NULL:
         take_events(loop, 0)        # what idle connections have to say is nobody's reply
     fill(loop)
     run_timers(loop)
-    if loop.ready != NULL and loop.active < loop.most_active:
+    if loop.ready != NULL and has_room(loop):
         fill(loop)
         run_timers(loop)
     if loop.active and loop.now_ns - loop.swept_ns > SWEEP_EVERY_MS * MILLISECOND:
@@ -312,8 +358,10 @@ cdef int next_wait_ms(LoopC* loop, int64_t until_ns) noexcept nogil:
     cdef Shard* shard = loop.shards
     cdef BatchRef* share = loop.delayed
     cdef int64_t until = until_ns
-    if loop.ready != NULL and loop.active < loop.most_active:
+    if loop.ready != NULL and has_room(loop):
         return 0
+    if loop.ready != NULL and loop.short_until_ns > loop.now_ns:
+        until = min(until, loop.short_until_ns)
     if loop.active:
         until = min(until, loop.swept_ns + SWEEP_EVERY_MS * MILLISECOND + MILLISECOND)
     while shard != NULL:

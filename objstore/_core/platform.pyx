@@ -4,7 +4,9 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyB
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EISDIR, EMSGSIZE, ENOMEM, EPIPE, ERANGE, ESTALE, errno
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strcmp, strlen
+from libc.string cimport (
+    memchr, memcmp, memcpy, memmove, memset, strcat, strchr, strcmp, strcpy, strcspn, strlen, strncmp, strrchr, strstr
+)
 
 from objstore._core cimport curl
 
@@ -127,6 +129,20 @@ cdef extern from "<sys/socket.h>" nogil:
     ssize_t send(int fd, const void* buffer, size_t size, int flags)
     int setsockopt(int fd, int level, int name, const void* value, unsigned int size)
 
+cdef extern from "<netdb.h>" nogil:
+    enum: AF_INET, AF_INET6, SOCK_STREAM, NI_NUMERICHOST
+    struct addrinfo:
+        int ai_family
+        int ai_socktype
+        unsigned int ai_addrlen
+        sockaddr* ai_addr
+        addrinfo* ai_next
+    int getaddrinfo(const char* host, const char* service, const addrinfo* hints, addrinfo** found)
+    void freeaddrinfo(addrinfo* found)
+    const char* gai_strerror(int error)
+    int getnameinfo(const sockaddr* address, unsigned int size, char* host, unsigned int host_size, char* service,
+                    unsigned int service_size, int flags)
+
 cdef extern from "<arpa/inet.h>" nogil:
     uint16_t ntohs(uint16_t number)
 
@@ -204,6 +220,7 @@ cdef extern from "<pthread.h>" nogil:
     int pthread_mutex_init(pthread_mutex_t* mutex, const void* attributes)
     int pthread_mutex_destroy(pthread_mutex_t* mutex)
     int pthread_mutex_lock(pthread_mutex_t* mutex)
+    int pthread_mutex_trylock(pthread_mutex_t* mutex)
     int pthread_mutex_unlock(pthread_mutex_t* mutex)
     int pthread_condattr_init(pthread_condattr_t* attributes)
     int pthread_condattr_setclock(pthread_condattr_t* attributes, int clock)

@@ -11,6 +11,7 @@ cdef struct SettingsC:
     bint verify
     long http_version
     bint shuffle_addresses
+    int64_t resolve_ns      # after which a name is looked up again
     int64_t connect_timeout_ms
     int64_t first_byte_ns
     int64_t stall_ns
@@ -56,14 +57,15 @@ cdef dict HTTP_VERSIONS = {
 cdef class ClientSettings:
     """How to connect: TLS, proxy, protocol and time limits. Times are seconds, 0 for no limit; files are paths.
 
+    :param resolve_interval: after how long a name is looked up anew, by the next who connects.
     :param redirects: the schemes that a redirect of a GET or HEAD may lead to, ``"http,https"``; None to follow none.
     """
     cdef SettingsC* c
 
     def __cinit__(self, *, str user_agent, ca_file=None, str proxy="", str no_proxy="", proxy_ca_file=None,
-                  bint verify=True, str http_version="1.1", bint shuffle_addresses=True, double connect_timeout=3,
-                  double first_byte_timeout=15, double stall_timeout=10, double timeout=0, double max_idle=20,
-                  bint reuse=True, redirects=None):
+                  bint verify=True, str http_version="1.1", bint shuffle_addresses=True, double resolve_interval=30,
+                  double connect_timeout=3, double first_byte_timeout=15, double stall_timeout=10, double timeout=0,
+                  double max_idle=20, bint reuse=True, redirects=None):
         self.c = <SettingsC*>calloc(1, sizeof(SettingsC))
         if self.c == NULL:
             raise MemoryError
@@ -76,6 +78,7 @@ cdef class ClientSettings:
         self.c.verify = verify
         self.c.http_version = HTTP_VERSIONS[http_version]
         self.c.shuffle_addresses = shuffle_addresses
+        self.c.resolve_ns = <int64_t>(resolve_interval * SECOND)
         self.c.connect_timeout_ms = <int64_t>(connect_timeout * 1000)
         self.c.first_byte_ns = <int64_t>(first_byte_timeout * SECOND)
         self.c.stall_ns = <int64_t>(stall_timeout * SECOND)

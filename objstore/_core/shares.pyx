@@ -16,6 +16,17 @@ cdef void ready_push(LoopC* loop, BatchRef* share) noexcept nogil:
     loop.ready_last = share
 
 
+cdef void ready_first(LoopC* loop, BatchRef* share) noexcept nogil:
+    """Put a share before all others: it has something to send again, which is not to wait for all that is new."""
+    if share.ready:
+        return
+    share.ready = True
+    share.next_ready = loop.ready
+    if loop.ready == NULL:
+        loop.ready_last = share
+    loop.ready = share
+
+
 cdef BatchRef* ready_pop(LoopC* loop) noexcept nogil:
     cdef BatchRef* share = loop.ready
     loop.ready = share.next_ready
@@ -65,7 +76,7 @@ cdef void promote_delayed(LoopC* loop) noexcept nogil:
         if share.due_ns <= loop.now_ns:
             link[0] = share.next_delayed
             share.delayed = False
-            ready_push(loop, share)
+            ready_first(loop, share)
         else:
             link = &share.next_delayed
 

@@ -23,6 +23,8 @@ cdef struct Slot:
     Slot** previous         # the link to this one, among the active
     SettingsC* configured   # the handle is set up for plain GETs with these settings
     SignerC* signer         # lends its header lines to this request
+    bint unnamed            # it waits for the addresses of its server
+    Offer offer             # of addresses, where libcurl carries it
     char* url
     size_t url_capacity
     char* authorization
@@ -240,7 +242,8 @@ cdef void configure_connection(curl.CURL* easy, LoopC* loop, SettingsC* settings
     set_long(easy, curl.CURLOPT_NOSIGNAL, 1)
     set_pointer(easy, curl.CURLOPT_PROTOCOLS_STR, <char*>b"http,https")
     set_long(easy, curl.CURLOPT_TCP_KEEPALIVE, 1)
-    set_long(easy, curl.CURLOPT_DNS_SHUFFLE_ADDRESSES, settings.shuffle_addresses)
+    # The order in which they are offered; of names that libcurl looks up, it is shuffled.
+    set_long(easy, curl.CURLOPT_DNS_SHUFFLE_ADDRESSES, settings.shuffle_addresses and settings.proxy[0])
     set_long(easy, curl.CURLOPT_HTTP_VERSION, settings.http_version)
     set_long(easy, curl.CURLOPT_CONNECTTIMEOUT_MS, <long>settings.connect_timeout_ms)
     set_pointer(easy, curl.CURLOPT_PROXY, settings.proxy)
@@ -446,7 +449,7 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     slot.item = item
     slot.loop = loop
     slot.in_head = slot.headed = slot.streamed = slot.chunked = slot.closes = slot.begun = slot.cut = False
-    slot.too_soon = False
+    slot.too_soon = slot.unnamed = False
     slot.local_port = 0
     slot.framing = NO_BODY
     slot.refused = curl.CURLE_OK

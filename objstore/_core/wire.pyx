@@ -1,5 +1,6 @@
-# Wires: connections that libcurl makes (names, TLS, certificates, addresses tried in turn) and on which the engine then
-# speaks HTTP/1.1 itself (sending.pyx, reading.pyx), and routes: the wires to one origin that wait for the next request.
+# Wires: connections that libcurl makes (to the addresses that names.pyx has for it; TLS, certificates) and on which the
+# engine then speaks HTTP/1.1 itself (sending.pyx, reading.pyx), and routes: the wires to one origin that wait for the
+# next request.
 #
 # A wire's easy handle stays in its multi for as long as the connection lives, with CURLOPT_CONNECT_ONLY: libcurl reads
 # and writes TLS for it, and closes it when the handle is removed. Its multis serve wires alone.
@@ -15,6 +16,7 @@ cdef struct Route:              # where a request goes, and how to connect there
     SettingsC* settings
     Text origin
     Text host_line              # "Host: ...", as it was signed
+    Name* name                  # NULL where libcurl knows the address itself
     Wire* idle                  # last used first
     Route* next
 
@@ -26,6 +28,7 @@ cdef struct Wire:
     Slot* slot                  # whose request is under way, NULL while idle
     Wire* next                  # among the idle, or the unused
     Wire** previous
+    Offer offer                 # of addresses to connect to
     int fd                      # -1 until it is connected
     int room                    # how much of a body the kernel has been told to hold
     bint secure
@@ -62,7 +65,8 @@ cdef bint connects_alike(SettingsC* a, SettingsC* b) noexcept nogil:
     """Tell whether the connections of two settings can serve each other."""
     return a == b or (
         a.verify == b.verify and a.reuse == b.reuse and a.max_idle_s == b.max_idle_s
-        and a.shuffle_addresses == b.shuffle_addresses and a.connect_timeout_ms == b.connect_timeout_ms
+        and a.shuffle_addresses == b.shuffle_addresses and a.resolve_ns == b.resolve_ns
+        and a.connect_timeout_ms == b.connect_timeout_ms
         and same_text(a.ca_file, b.ca_file)
     )
 
@@ -99,6 +103,7 @@ cdef Route* route_new(LoopC* loop, const char* origin, SettingsC* settings) noex
         free(route.origin.data)
         free(route)
         return NULL
+    route.name = name_of(origin)
     settings_keep(&route.settings, settings)
     route.next = loop.routes
     loop.routes = route
@@ -127,6 +132,7 @@ cdef void route_release(LoopC* loop, Route* route) noexcept nogil:
         link = &link[0].next
     link[0] = route.next
     settings_release(route.settings)
+    name_release(route.name)
     free(route.origin.data)
     free(route.host_line.data)
     free(route)
@@ -151,8 +157,17 @@ cdef Wire* loop_wire(LoopC* loop) noexcept nogil:
     return wire
 
 
+cdef void wire_free(Wire* wire) noexcept nogil:
+    lib.curl_easy_cleanup(wire.easy)
+    free(wire.offer.line)
+    free(wire.request)
+    free(wire.partial)
+    free(wire)
+
+
 cdef void open_wire(LoopC* loop, Route* route, Slot* slot) noexcept nogil:
     """Connect for an item: its request is sent when the connection is there."""
+    cdef SettingsC* settings = slot.item.batch.settings
     cdef Wire* wire = loop_wire(loop)
     cdef Shard* shard = loop_shard(loop, True)
     cdef int failures = atomic_load(&setopt_failures)
@@ -173,13 +188,14 @@ cdef void open_wire(LoopC* loop, Route* route, Slot* slot) noexcept nogil:
     route.references += 1
     shard.active += 1
     slot.wire = wire
-    configure_connection(wire.easy, loop, slot.item.batch.settings)
+    configure_connection(wire.easy, loop, settings)
     set_pointer(wire.easy, curl.CURLOPT_PRIVATE, wire)
     set_pointer(wire.easy, curl.CURLOPT_ERRORBUFFER, wire.error)
     set_pointer(wire.easy, curl.CURLOPT_URL, route.origin.data)
     set_long(wire.easy, curl.CURLOPT_CONNECT_ONLY, 1)
     # A setting that is lost, say whom to trust, must not be made up for by libcurl's own.
-    if (atomic_load(&setopt_failures) != failures
+    if ((route.name != NULL and not offer_addresses(&wire.offer, route.name, wire.easy, route.origin.data, settings))
+            or atomic_load(&setopt_failures) != failures
             or lib.curl_multi_add_handle(shard.multi, wire.easy) != curl.CURLE_OK):
         fail_wire(wire, curl.CURLE_OUT_OF_MEMORY, NULL)
 
@@ -189,6 +205,7 @@ cdef void wire_connected(LoopC* loop, Wire* wire, int result) noexcept nogil:
     cdef Slot* slot = wire.slot
     cdef FdState* state
     cdef int fd = -1
+    offer_taken(&wire.offer, wire.easy, result == curl.CURLE_OK)
     lib.curl_easy_getinfo(wire.easy, curl.CURLINFO_ACTIVESOCKET, <void*>&fd)
     state = loop_fd(loop, fd) if result == curl.CURLE_OK and fd >= 0 else NULL
     if state == NULL:
@@ -239,6 +256,7 @@ cdef void close_wire(Wire* wire) noexcept nogil:
     if wire.fd >= 0:
         loop.fds[wire.fd].wire = NULL
     lib.curl_multi_remove_handle(wire.shard.multi, wire.easy)
+    offer_drop(&wire.offer)
     lib.curl_easy_reset(wire.easy)
     wire.shard.active -= 1
     wire.next = loop.unused_wires

@@ -86,6 +86,7 @@ def client_settings(
         verify=not values["allow_invalid_certificates"],
         http_version=_http_version(values),
         shuffle_addresses=values["randomize_addresses"],
+        resolve_interval=values["resolve_interval"],
         connect_timeout=values["connect_timeout"],
         first_byte_timeout=patience * values["first_byte_timeout"],
         stall_timeout=values["stall_timeout"],

@@ -243,6 +243,7 @@ class Exchange:
         self._counted = succeeded
         if succeeded:
             self._added = None
+            self._service.note_answer()
         failures = batch.failures()
         if failures:
             yield from self.renew()
@@ -322,6 +323,8 @@ class Exchange:
         failure = service.understand(reply, self._shape.method)
         trouble = self._troubles.note(reply, failure)
         service.policy.budget.note(0, 1)
+        if reply.status:
+            service.note_answer()
         if failure.row.throttled:
             self.batch.throttle(index)
         replaced = reply.replaced or (reply.status == 412 and reply.kept > 0)
@@ -335,7 +338,7 @@ class Exchange:
             self._refused[index] = self._error(reply, failure)
             self.batch.give_up(index)
             return
-        wait = 0.0 if again else self._troubles.delay(reply, failure)
+        wait = 0.0 if again else self._troubles.delay(reply, failure, answered=service.has_answered)
         if wait is None:
             self.errors[index] = self._error(reply, failure)
             self.batch.give_up(index)

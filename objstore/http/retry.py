@@ -54,12 +54,15 @@ class Row(NamedTuple):
             ``credential``, ``clock``, ``region``: with another credential, or signed by the server's clock, or for
             the region that it names.
         throttled: The server asked for less, or has to be asked for less.
+        patience: For how many seconds to try again where the origin has never answered: it may not be there at all.
+            None for as long as elsewhere.
     """
 
     error: type[BaseError]
     words: str
     again: str = "never"
     throttled: bool = False
+    patience: float | None = None
 
     @property
     def leaves_open(self) -> bool:
@@ -67,18 +70,21 @@ class Row(NamedTuple):
         return self.again in ("safe", "once")
 
 
+NOBODY_SECONDS = 3.0
+"""How long to look for a server that has never answered."""
+
 CURL_ROWS: dict[int, Row] = {
     1: Row(CorruptResponseError, "the reply is not HTTP", "once"),
-    5: Row(ConnectionFailedError, "the proxy's name could not be resolved", "always"),
-    6: Row(ConnectionFailedError, "the server's name could not be resolved", "always"),
-    7: Row(ConnectionFailedError, "the server could not be reached", "always"),
+    5: Row(ConnectionFailedError, "the proxy's name could not be resolved", "always", patience=NOBODY_SECONDS),
+    6: Row(ConnectionFailedError, "the server's name could not be resolved", "always", patience=NOBODY_SECONDS),
+    7: Row(ConnectionFailedError, "the server could not be reached", "always", patience=NOBODY_SECONDS),
     8: Row(CorruptResponseError, "the reply is not HTTP", "once"),
     16: Row(ConnectionFailedError, "the HTTP/2 connection failed", "safe"),
     18: Row(ConnectionFailedError, "the reply was cut short", "safe"),
     23: Row(CorruptResponseError, "the reply is longer than what was asked for", "once"),
     27: Row(GenericError, "there is no memory or no descriptor for the transfer", "always"),
     28: Row(RequestTimeoutError, "a time limit ran out", "safe"),
-    35: Row(ConnectionFailedError, "the TLS connection could not be made", "always"),
+    35: Row(ConnectionFailedError, "the TLS connection could not be made", "always", patience=NOBODY_SECONDS),
     42: Row(SourceChangedError, "the file to send is shorter than when the upload began"),
     47: Row(GenericError, "the server redirected more than ten times"),
     52: Row(ConnectionFailedError, "the server closed the connection without a reply", "safe"),
@@ -119,6 +125,12 @@ UNAVAILABLE = STATUS_ROWS[503]
 
 UNCONNECTED = Row(RequestTimeoutError, "no connection could be made in time", "always", throttled=True)
 """A time limit ran out before the request was sent, as with a server that has more connections than it can take."""
+
+PLAIN = Row(ConnectionFailedError, "the server does not speak TLS", "always", patience=0)
+"""What it says is no TLS: a port for plain HTTP; or one that fails, where it has answered before."""
+
+PLAIN_WORDS = ("wrong version number", "packet length too long", "unexpected TLS packet")
+"""What OpenSSL and GnuTLS say of it."""
 
 REFUSED = Row(GenericError, "the server refused the request")
 REFUSED_IN_SUCCESS = Row(GenericError, "the server failed")
@@ -171,6 +183,8 @@ def _by_curl_code(reply: Reply) -> Row:
         return LED_AWAY
     if reply.curl_code == 28 and not reply.sent:
         return UNCONNECTED
+    if reply.curl_code == 35 and any(words in (reply.error or "") for words in PLAIN_WORDS):
+        return PLAIN
     return CURL_ROWS.get(reply.curl_code, UNKNOWN)
 
 
@@ -233,6 +247,11 @@ class Budget:
         """Whether at least a tenth of what was answered lately succeeded."""
         return self._successes >= 0.1 * (self._successes + self._failures)
 
+    @property
+    def failing(self) -> float:
+        """The share of what was answered lately that failed; before anything was, one success is assumed."""
+        return self._failures / (self._successes + self._failures + 1)
+
     def spend(self, throttled: bool) -> bool:
         """Pay for a retry; False when the budget does not allow it."""
         if self.well:
@@ -253,9 +272,10 @@ class Policy:
         clock: Seconds, monotonic.
     """
 
-    THROTTLED_BACKOFF = 1.0
-    WELL_BACKOFF = 0.8
+    THROTTLED_BACKOFF = 1.0  # the first bound of a throttled request where all are
+    WELL_BACKOFF = 0.8  # the last bound where most requests succeed
     PATIENT_TRIES = 2
+    BAD_LUCK = 0.001  # a request that fails so often has more against it than chance
 
     def __init__(
         self, options: RetryOptions, budget: Budget | None = None, clock: Callable[[], float] = time.monotonic
@@ -264,7 +284,9 @@ class Policy:
         self.budget = budget or Budget(clock)
         self.clock = clock
 
-    def delay(self, failure: Failure, attempts: int, since: float, *, safe: bool) -> float | None:
+    def delay(
+        self, failure: Failure, attempts: int, since: float, *, safe: bool, answered: bool = True
+    ) -> float | None:
         """Return how many seconds to wait before the next try, or None to give up.
 
         Args:
@@ -272,6 +294,7 @@ class Policy:
             attempts: How many tries there were.
             since: When the request last made progress, by the policy's clock.
             safe: Whether sending the request twice does no harm.
+            answered: Whether the origin has ever answered.
         """
         row = failure.row
         most = {"always": self.options.max_retries, "safe": self.options.max_retries, "once": 1}.get(row.again, 0)
@@ -281,17 +304,26 @@ class Policy:
         if failure.wait is not None:
             asked = min(failure.wait, self.options.max_backoff)
             wait = max(asked, wait) + random.uniform(0, 0.1 * asked)
-        if self.clock() + wait - since > self.options.retry_timeout:
+        left = since + self.options.retry_timeout - self.clock()
+        if row.patience is not None and not answered:
+            left = min(left, since + row.patience - self.clock())
+            wait = min(wait, left)  # the last try is at the very end
+        if wait > left or left <= 0:
             return None
         return wait if self.budget.spend(row.throttled) else None
 
     def _backoff(self, row: Row, attempts: int) -> float:
-        """Return a random part of a bound that grows with every try (full jitter)."""
-        first = max(self.options.init_backoff, self.THROTTLED_BACKOFF if row.throttled else 0)
+        """Return a random part of a bound that grows with every try (full jitter), and with the share that fails."""
+        badly = max(0.0, 2 * self.budget.failing - 1) ** 2  # 0 while half of them succeed, 1 when nothing does
+        first = self.options.init_backoff
+        if row.throttled:
+            first += badly * max(0.0, self.THROTTLED_BACKOFF - first)
         bound = min(self.options.max_backoff, first * self.options.base ** (attempts - 1))
-        return random.uniform(0, min(bound, max(first, self._most_for(row, attempts))))
+        return random.uniform(0, min(bound, max(first, self._most_after(attempts, badly))))
 
-    def _most_for(self, row: Row, attempts: int) -> float:
+    def _most_after(self, attempts: int, badly: float) -> float:
         """Return how far the bound grows: not far where others succeed, but for the last tries: a part may be down."""
-        patient = attempts > self.options.max_retries - self.PATIENT_TRIES
-        return self.options.max_backoff if patient or row.throttled or not self.budget.well else self.WELL_BACKOFF
+        last = attempts > self.options.max_retries - self.PATIENT_TRIES
+        if last and self.budget.failing**attempts < self.BAD_LUCK:
+            return self.options.max_backoff
+        return self.WELL_BACKOFF + badly * max(0.0, self.options.max_backoff - self.WELL_BACKOFF)

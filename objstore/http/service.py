@@ -34,6 +34,9 @@ FIRST_LATENCY = 0.001
 ELSEWHERE = (301, 400)
 """How a service says that the bucket is in another region."""
 
+_ANSWERED: set[str] = set()
+"""The origins that have ever answered in this process."""
+
 _REGION = re.compile("[A-Za-z0-9-]{1,63}")
 
 CURL_HINTS = {
@@ -95,6 +98,15 @@ class Service:
         """Send requests to another origin from now on."""
         self.origin = origin
         self.host = _host_header(origin)
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether there is a server: it has answered in this process."""
+        return self.origin in _ANSWERED
+
+    def note_answer(self) -> None:
+        """Remember that it has answered."""
+        _ANSWERED.add(self.origin)
 
     # --- who we are
 

@@ -55,12 +55,19 @@ class Troubles:
         known.left_open |= reply.lost or (reply.error is None and _may_be_done(reply, failure))
         return known
 
-    def delay(self, reply: Reply, failure: Failure) -> float | None:
-        """Return how many seconds to wait before a failed request is sent again, None to let its error stand."""
+    def delay(self, reply: Reply, failure: Failure, *, answered: bool) -> float | None:
+        """Return how many seconds to wait before a failed request is sent again, None to let its error stand.
+
+        Args:
+            reply: How it failed.
+            failure: What that means.
+            answered: Whether the origin has ever answered.
+        """
         if reply.lost and not self._safe:
             return None
         known = self._known[reply.index]
-        return self._policy.delay(failure, reply.attempts - known.attempts, known.at, safe=self._safe)
+        tries = reply.attempts - known.attempts
+        return self._policy.delay(failure, tries, known.at, safe=self._safe, answered=answered)
 
     def begin_anew(self, sent: dict[int, int]) -> None:
         """Count tries from the beginning; so often was each request sent before."""

@@ -121,6 +121,7 @@ CLIENT_OPTIONS = (
     Option("proxy_excludes", "Hosts to reach without the proxy, as in NO_PROXY."),
     Option("proxy_url", "Proxy for all requests.", PROXY_URL, secret=True),
     Option("randomize_addresses", "Try the addresses of a host in random order.", BOOL, True),
+    Option("resolve_interval", "How long a host is not looked up anew; seconds.", DURATION, 30.0),
     Option("root_certificate", "Certificates to trust besides the system's, in PEM form.", PEM),
     Option(
         "stall_timeout",

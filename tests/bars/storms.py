@@ -31,6 +31,14 @@ def heavy_storm(library: Library, server: FaultServer) -> Figures:
     return storm(library, server, "heavy-storm", HEAVY)
 
 
+def busy_storm(library: Library, server: FaultServer) -> Figures:
+    return storm(library, server, "busy-storm", MILD)
+
+
+def heavy_busy_storm(library: Library, server: FaultServer) -> Figures:
+    return storm(library, server, "heavy-busy-storm", HEAVY)
+
+
 def storm(library: Library, server: FaultServer, scenario: str, count: int) -> Figures:
     """Read through faults. What these cost is what the client waits between a reply and the next request, seen at the
     server; less what it waits where nothing is wrong, because the machine is busy.

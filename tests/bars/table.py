@@ -67,6 +67,12 @@ ROWS = (
     Row(18, f"asyncio cancel, {waits.CANCELLED} reads and an upload", waits.cancels, {
         "sockets left": NONE, "aborts": at_least(1),
     }, paced=True),
+    Row(22, f"{storms.MILD:,} GETs, 5% resets + 5% SlowDown", storms.busy_storm, {
+        "lost": NONE, "wrong": NONE, "more requests": at_most(0.115, SHARE), "p99 of the pauses": at_most(0.1, SECONDS),
+    }, paced=True),
+    Row(23, f"{storms.HEAVY:,} GETs, 30% + 30% SlowDown", storms.heavy_busy_storm, {
+        "lost": NONE, "wrong": NONE, "p99 of the pauses": at_most(1.5, SECONDS),
+    }, paced=True),
     Row(21, "64 descriptors, 1,000 reads", endings.few_descriptors, {"read": at_least(1000)}),
 )  # fmt: skip
 

@@ -145,6 +145,14 @@ def test_1000_requests_succeed_with_64_descriptors(server: Server, mode: str) ->
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "1000\n", "")
 
 
+@pytest.mark.parametrize("threads", ["0", "1"])
+@pytest.mark.parametrize(("mode", "count"), [("tasks", 2000), ("threads", 1200)])
+def test_who_wants_a_descriptor_waits_for_it(server: Server, mode: str, count: int, threads: str) -> None:
+    env = {"OBJSTORE_IO_THREADS": threads}
+    ended = run_program("descriptors.many_callers", server.origin, mode, env=env, timeout=120)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{count}\nTrue\n", "")
+
+
 def test_a_shortage_of_descriptors_is_named(server: Server) -> None:
     ended = run_program("descriptors.one_descriptor", server.origin)
     assert ended.stdout.splitlines() == ["27 there is no descriptor left (RLIMIT_NOFILE)", "5"]

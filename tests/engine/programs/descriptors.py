@@ -6,11 +6,12 @@ import asyncio
 import os
 import resource
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from objstore._core import Batch
 from objstore.plans.run import arun, run
-from tests.engine.client import batch
+from tests.engine.client import batch, settle
 from tests.engine.programs.asking import insist
 
 
@@ -38,6 +39,28 @@ def few_descriptors(origin: str, mode: str) -> None:
         for thread in threads:
             thread.join()
         print(sum(counts))
+
+
+def many_callers(origin: str, mode: str) -> None:
+    """Send a request for each of 2,000 tasks, or three for each of 400 threads, with 1,024 descriptors."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+    taken = [os.open("/dev/null", os.O_RDONLY) for _ in range(400)]
+
+    async def tasks() -> int:
+        made = [batch(origin, [f"/100/{index}"]) for index in range(2000)]
+        return sum(failed == {} for failed in await asyncio.gather(*(arun(settle(one)) for one in made)))
+
+    def thread(index: int) -> int:
+        all_there.wait()
+        return sum(run(settle(batch(origin, [f"/100/{index}"]))) == {} for _ in range(3))
+
+    if mode == "tasks":
+        print(asyncio.run(tasks()))
+    else:
+        all_there = threading.Barrier(400)
+        with ThreadPoolExecutor(400) as pool:
+            print(sum(pool.map(thread, range(400))))
+    print(len(os.listdir("/proc/self/fd")) - len(taken) < 900)
 
 
 def one_descriptor(origin: str) -> None:

@@ -1,0 +1,390 @@
+# Names: which addresses a server has, and which of them are worth a connection.
+#
+# A name is looked up once for all loops of a process: by a thread that ends with the answer, or where there are to be
+# none (io_threads=0) by whoever drives the loop. libcurl is given a few addresses for each connection, the next ones
+# every time, and races them (RFC 8305); it looks nothing up, and no failed look-up is remembered.
+
+cdef enum:
+    ADDRESS_TEXT = 64
+    MOST_ADDRESSES = 64
+    MOST_NAMES = 256            # kept for routes to come
+    OFFERED = 3                 # addresses for one connection: as many as libcurl can begin with in 0.5 s
+    RACE_MS = 200               # how long libcurl gives an address before it begins with the next as well
+    REST_S = 30                 # how long the others go before an address that lost or failed
+    SERVES_S = 60               # how long an address serves that no answer has had since
+    INSIST_S = 5                # between two look-ups that fail while there are addresses
+
+cdef enum:                      # what name_state returns
+    NAME_KNOWN
+    NAME_AWAITED
+    NAME_UNKNOWN
+
+cdef struct Address:
+    char text[ADDRESS_TEXT]     # as libcurl reads it: IPv6 in brackets
+    bint six
+    int64_t seen_ns             # when an answer last had it
+    int64_t rests_ns            # until when, 0 where it is not known to be bad
+
+cdef struct Name:
+    int references
+    char* host
+    Address addresses[MOST_ADDRESSES]
+    int count
+    unsigned int turn           # whose it is to be the first
+    bint six_first              # the system prefers IPv6 to reach it
+    bint asking
+    int64_t asked_ns            # when the last look-up ended
+    int64_t answered_ns         # when one last succeeded
+    int64_t failing_ns          # when they began to fail, 0 where the last one did not
+    int error                   # of the last one
+    Name* next
+
+cdef struct NamesC:
+    pthread_mutex_t mutex       # guards all names
+    Name* names                 # used last first
+    int count
+
+cdef struct Offer:              # of addresses, for a connection that libcurl is to make
+    Name* name
+    curl.slist node
+    char* line                  # host:port:address,address
+    size_t capacity
+
+cdef NamesC names
+
+
+cdef void names_init() noexcept nogil:
+    memset(&names, 0, sizeof(names))
+    pthread_mutex_init(&names.mutex, NULL)
+
+
+# --- which names are ours
+
+
+cdef const char* origin_host(const char* origin, size_t* length) noexcept nogil:
+    """Find the host within ``scheme://host:port``."""
+    cdef const char* host = strstr(origin, b"://")
+    host = origin if host == NULL else host + 3
+    length[0] = strcspn(host, b":/")
+    return host
+
+
+cdef bint is_ours(const char* host, size_t length) noexcept nogil:
+    """Tell whether a host is a name that we look up: no address, and not localhost, which libcurl knows itself."""
+    cdef size_t i
+    cdef bint letters = False
+    if length == 0 or host[0] == c"[":
+        return False
+    for i in range(length):
+        if host[i] == c"%" or <unsigned char>host[i] >= 128:
+            return False            # libcurl spells it in its own way
+        letters |= not (c"0" <= host[i] <= c"9" or host[i] == c".")
+    if length >= 9 and strncasecmp(host + length - 9, b"localhost", 9) == 0:
+        return length > 9 and host[length - 10] != c"."
+    return letters
+
+
+cdef Name* name_of(const char* origin) noexcept nogil:
+    """Return the name of an origin's host, with a reference; NULL where it is libcurl's, or there is no memory."""
+    cdef size_t length = 0
+    cdef const char* host = origin_host(origin, &length)
+    cdef Name* name
+    if not is_ours(host, length):
+        return NULL
+    pthread_mutex_lock(&names.mutex)
+    name = names.names
+    while name != NULL and not (strncasecmp(name.host, host, length) == 0 and name.host[length] == 0):
+        name = name.next
+    if name == NULL:
+        name = name_new(host, length)
+    if name != NULL:
+        name.references += 1
+    pthread_mutex_unlock(&names.mutex)
+    return name
+
+
+cdef Name* name_new(const char* host, size_t length) noexcept nogil:
+    cdef Name* name = <Name*>calloc(1, sizeof(Name))
+    if name == NULL:
+        return NULL
+    name.host = strndup(host, length)
+    if name.host == NULL:
+        free(name)
+        return NULL
+    name.turn = <unsigned int>now_ns()      # not the same for all processes
+    if names.count >= MOST_NAMES:
+        forget_name()
+    name.next = names.names
+    names.names = name
+    names.count += 1
+    return name
+
+
+cdef void forget_name() noexcept nogil:
+    """Forget the oldest name that nobody holds."""
+    cdef Name** link = &names.names
+    cdef Name** found = NULL
+    cdef Name* name
+    while link[0] != NULL:
+        if link[0].references == 0:
+            found = link
+        link = &link[0].next
+    if found != NULL:
+        name = found[0]
+        found[0] = name.next
+        names.count -= 1
+        free(name.host)
+        free(name)
+
+
+cdef void name_release(Name* name) noexcept nogil:
+    if name != NULL:
+        pthread_mutex_lock(&names.mutex)
+        name.references -= 1
+        pthread_mutex_unlock(&names.mutex)
+
+
+# --- looking up
+
+
+cdef bint name_serves(Name* name, int64_t now) noexcept nogil:
+    """Tell whether what is known of a name will do: not for long once look-ups fail, or none was needed for a while."""
+    if name.count == 0:
+        return False
+    return now - name.answered_ns < SERVES_S * SECOND or (name.failing_ns and now - name.failing_ns < SERVES_S * SECOND)
+
+
+cdef int name_state(LoopC* loop, Name* name, SettingsC* settings, int64_t since_ns) noexcept nogil:
+    """Tell whether a name's addresses are known, and have it looked up where that is due.
+
+    It is unknown to whom a look-up failed that ended after `since_ns`.
+    """
+    cdef int64_t now = now_ns()
+    cdef bint serves, due
+    cdef int state
+    pthread_mutex_lock(&names.mutex)
+    serves = name_serves(name, now)
+    if serves:
+        state = NAME_KNOWN
+        due = now - name.answered_ns >= settings.resolve_ns
+        due &= name.asked_ns < since_ns
+        due &= name.failing_ns == 0 or now - name.asked_ns >= INSIST_S * SECOND
+    elif name.failing_ns and name.asked_ns >= since_ns:
+        state = NAME_UNKNOWN
+        due = False
+    else:
+        state = NAME_AWAITED
+        due = True
+        atomic_store(&loop.awaits_name, 1)
+    due &= not name.asking
+    if due:
+        name.asking = True
+        name.references += 1        # for the look-up
+    pthread_mutex_unlock(&names.mutex)
+    if due and not (io_threads and start_thread(look_up, name)):
+        look_up(name)
+        if not serves:
+            return name_state(loop, name, settings, since_ns)
+    return state
+
+
+cdef void* look_up(void* argument) noexcept nogil:
+    """Ask the system for the addresses of a name, and have those start again who wait for them."""
+    cdef Name* name = <Name*>argument
+    cdef addrinfo hints
+    cdef addrinfo* found = NULL
+    cdef int error
+    memset(&hints, 0, sizeof(hints))
+    hints.ai_socktype = SOCK_STREAM
+    error = getaddrinfo(name.host, NULL, &hints, &found)
+    pthread_mutex_lock(&names.mutex)
+    take_answer(name, error, found)
+    name.references -= 1
+    pthread_mutex_unlock(&names.mutex)
+    if found != NULL:
+        freeaddrinfo(found)
+    tell_loops()
+    return NULL
+
+
+cdef void take_answer(Name* name, int error, addrinfo* found) noexcept nogil:
+    """Keep the addresses of an answer beside those of the last ones, which go when they have been missing for long."""
+    cdef int64_t now = now_ns()
+    cdef bint some = False
+    cdef char text[ADDRESS_TEXT]
+    name.asking = False
+    name.asked_ns = now
+    name.error = error
+    while found != NULL:
+        if write_address(found, text):
+            if not some:
+                name.six_first = text[0] == c"["
+            some = True
+            keep_address(name, text, now)
+        found = found.ai_next
+    if some:
+        name.failing_ns = 0
+        name.answered_ns = now
+        drop_addresses(name, now)
+    elif name.failing_ns == 0:
+        name.failing_ns = now
+
+
+cdef bint write_address(addrinfo* found, char* text) noexcept nogil:
+    """Write an address as libcurl reads it; False where it is of another kind."""
+    cdef bint six = found.ai_family == AF_INET6
+    if not six and found.ai_family != AF_INET:
+        return False
+    text[0] = c"["
+    if getnameinfo(found.ai_addr, found.ai_addrlen, text + six, ADDRESS_TEXT - 2, NULL, 0, NI_NUMERICHOST) != 0:
+        return False
+    if six:
+        strcat(text, b"]")
+    return True
+
+
+cdef void keep_address(Name* name, const char* text, int64_t now) noexcept nogil:
+    cdef int i
+    for i in range(name.count):
+        if strcmp(name.addresses[i].text, text) == 0:
+            name.addresses[i].seen_ns = now
+            return
+    if name.count < MOST_ADDRESSES:
+        memset(&name.addresses[name.count], 0, sizeof(Address))
+        strcpy(name.addresses[name.count].text, text)
+        name.addresses[name.count].six = text[0] == c"["
+        name.addresses[name.count].seen_ns = now
+        name.count += 1
+
+
+cdef void drop_addresses(Name* name, int64_t now) noexcept nogil:
+    """Drop the addresses that answers have not had for long."""
+    cdef int i, kept = 0
+    for i in range(name.count):
+        if now - name.addresses[i].seen_ns < SERVES_S * SECOND:
+            name.addresses[kept] = name.addresses[i]
+            kept += 1
+    name.count = kept
+
+
+# --- offers
+
+
+cdef bint is_offered(int* chosen, int count, int index) noexcept nogil:
+    cdef int i
+    for i in range(count):
+        if chosen[i] == index:
+            return True
+    return False
+
+
+cdef int next_address(Name* name, int* chosen, int count, bint six, int64_t now) noexcept nogil:
+    """Return the best address that is not chosen yet: one that does not rest, then of a family, then in turn."""
+    cdef int i, cost, best = -1
+    cdef int least = 0
+    for i in range(name.count):
+        if is_offered(chosen, count, i):
+            continue
+        cost = <int>((i + name.count - name.turn % name.count) % name.count)
+        cost += MOST_ADDRESSES * (name.addresses[i].six != six)
+        cost += 2 * MOST_ADDRESSES * (name.addresses[i].rests_ns > now)
+        if best < 0 or cost < least:
+            best = i
+            least = cost
+    return best
+
+
+cdef int choose_addresses(Name* name, int* chosen, int64_t now) noexcept nogil:
+    """Choose the addresses for one connection, in the order in which libcurl will try them; return how many.
+
+    libcurl begins with IPv6 and then takes turns: behind an IPv4 address there is none of IPv6 to choose.
+    """
+    cdef bint six = name.six_first, mixed = True
+    cdef int count = 0
+    cdef int index = next_address(name, chosen, 0, six, now)
+    if index >= 0 and name.addresses[index].rests_ns:       # one connection tries it, others see what comes of that
+        name.addresses[index].rests_ns = now + REST_S * SECOND
+    while index >= 0 and (mixed or not name.addresses[index].six):
+        mixed = name.addresses[index].six if count == 0 else mixed
+        chosen[count] = index
+        count += 1
+        six = mixed and not name.addresses[index].six
+        index = next_address(name, chosen, count, six, now) if count < OFFERED else -1
+    return count
+
+
+cdef bint offer_addresses(Offer* offer, Name* name, curl.CURL* easy, const char* origin,
+                          SettingsC* settings) noexcept nogil:
+    """Give libcurl the next addresses of a name, for one connection; False when there is no memory."""
+    cdef int chosen[OFFERED]
+    cdef int i, count
+    cdef size_t length = strlen(name.host)
+    cdef const char* port = strrchr(origin, c":")
+    if port == NULL or port[1] == c"/":
+        port = b":443" if strncasecmp(origin, b"https", 5) == 0 else b":80"
+    if not room_for(<void**>&offer.line, &offer.capacity, length + 16 + OFFERED * ADDRESS_TEXT):
+        return False
+    length = snprintf(offer.line, offer.capacity, b"%s%s", name.host, port)
+    pthread_mutex_lock(&names.mutex)
+    if not settings.shuffle_addresses:
+        name.turn = 0
+    count = choose_addresses(name, chosen, now_ns())
+    for i in range(count):
+        length += snprintf(offer.line + length, offer.capacity - length, b"%s%s", <const char*>(b"," if i else b":"),
+                           name.addresses[chosen[i]].text)
+    name.turn += 1
+    name.references += 1
+    pthread_mutex_unlock(&names.mutex)
+    offer.name = name
+    offer.node.data = offer.line
+    offer.node.next = NULL
+    set_pointer(easy, curl.CURLOPT_RESOLVE, &offer.node)
+    set_long(easy, curl.CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, RACE_MS)
+    return True
+
+
+cdef void offer_drop(Offer* offer) noexcept nogil:
+    """Let go of an offer of which nothing is known."""
+    name_release(offer.name)
+    offer.name = NULL
+
+
+cdef void offer_taken(Offer* offer, curl.CURL* easy, bint connected) noexcept nogil:
+    """Note which of the offered addresses took the connection. Those that were tried before it rest, as does a last
+    one that did not serve."""
+    cdef const char* winner = NULL
+    cdef char* at
+    cdef char* end
+    cdef bint found = False
+    if offer.name == NULL:
+        return
+    lib.curl_easy_getinfo(easy, curl.CURLINFO_PRIMARY_IP, <void*>&winner)
+    at = strchr(strchr(offer.line, c":") + 1, c":") + 1
+    pthread_mutex_lock(&names.mutex)
+    while not found and at != NULL:
+        end = strchr(at, c",")
+        if end != NULL:
+            end[0] = 0
+        found = winner != NULL and winner[0] != 0 and is_address(at, winner)
+        note_address(offer.name, at, found and connected)
+        at = end + 1 if end != NULL else NULL
+    offer.name.references -= 1
+    pthread_mutex_unlock(&names.mutex)
+    offer.name = NULL
+
+
+cdef bint is_address(const char* text, const char* winner) noexcept nogil:
+    """Tell whether libcurl's spelling of an address, without brackets, is this one."""
+    cdef size_t length = strlen(winner)
+    text += text[0] == c"["
+    return strncmp(text, winner, length) == 0 and text[length] in (0, c"]")
+
+
+cdef void note_address(Name* name, const char* text, bint works) noexcept nogil:
+    cdef int i
+    for i in range(name.count):
+        if strcmp(name.addresses[i].text, text) == 0:
+            name.addresses[i].rests_ns = 0 if works else now_ns() + REST_S * SECOND
+
+
+names_init()

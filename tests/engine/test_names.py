@@ -1,0 +1,259 @@
+"""Names: all addresses are used, bad ones rest, look-ups are few and their failures not remembered."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.client import ROOT, SOON
+from tests.engine.hosts import Hosts, black_hole, serving
+from tests.tls_proxy import write_certificate
+
+EIGHT = [f"127.0.0.{number}" for number in range(2, 10)]
+UNRESOLVED = 6  # CURLE_COULDNT_RESOLVE_HOST
+TIMED_OUT = 28  # CURLE_OPERATION_TIMEDOUT
+WAYS = ["blocking", "background", "awaited"]
+Step = Callable[..., Any]
+
+
+@pytest.fixture
+def hosts(tmp_path: Path) -> Hosts:
+    return Hosts(tmp_path / "hosts")
+
+
+@contextmanager
+def program(hosts: Hosts, **environment: str) -> Iterator[Step]:
+    """Run a program that takes one step after the other, and return what came of each."""
+    command = [sys.executable, "-m", "tests.engine.programs", "names.steps"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **hosts.environment, **environment}
+    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def step(origin: str, way: str = "blocking", **more: Any) -> Any:
+            process.stdin.write(json.dumps({"origin": origin, "way": way, **more}) + "\n")  # type: ignore[union-attr]
+            process.stdin.flush()  # type: ignore[union-attr]
+            return json.loads(process.stdout.readline())  # type: ignore[union-attr]
+
+        yield step
+        process.stdin.close()
+
+
+@pytest.mark.parametrize("carrier", ["engine", "curl"])
+@pytest.mark.parametrize("threads", ["0", "1"])
+@pytest.mark.parametrize("way", WAYS)
+def test_all_addresses_of_a_name_are_used_and_it_is_looked_up_once(
+    hosts: Hosts, way: str, threads: str, carrier: str
+) -> None:
+    hosts.say(f"example.test {' '.join(EIGHT)}")
+    with (
+        serving(EIGHT, together=64) as served,
+        program(hosts, OBJSTORE_IO_THREADS=threads, OBJSTORE_HTTP=carrier) as step,
+    ):
+        bodies = step(f"http://example.test:{served.port}", way, count=64)
+    assert Counter(bodies) == dict.fromkeys(EIGHT, 8)
+    assert served.connections == dict.fromkeys(EIGHT, 8)
+    assert hosts.noted["example.test"] == 1
+    assert threads == "1" or hosts.noted["thread"] == 0
+
+
+def test_addresses_and_localhost_are_not_looked_up(hosts: Hosts) -> None:
+    hosts.say()
+    with serving(["127.0.0.1"]) as served, program(hosts, OBJSTORE_IO_THREADS="0") as step:
+        for host in ("127.0.0.1", "localhost", "bucket.localhost", "LOCALHOST"):
+            assert step(f"http://{host}:{served.port}") == ["127.0.0.1"]
+    assert hosts.noted == {}
+
+
+def test_in_order_where_it_is_not_to_be_random(hosts: Hosts) -> None:
+    hosts.say("example.test 127.0.0.5 127.0.0.3")
+    with serving(["127.0.0.3", "127.0.0.5"], together=4) as served, program(hosts) as step:
+        settings = {"shuffle_addresses": False}
+        assert step(f"http://example.test:{served.port}", count=4, settings=settings) == ["127.0.0.5"] * 4
+
+
+@pytest.mark.parametrize("carrier", ["engine", "curl"])
+def test_an_address_that_refuses_fails_no_request_and_rests(hosts: Hosts, carrier: str) -> None:
+    hosts.say(f"example.test {' '.join(EIGHT)}")
+    with serving(EIGHT[1:], together=16) as served, program(hosts, OBJSTORE_HTTP=carrier) as step:
+        origin = f"http://example.test:{served.port}"
+        assert set(step(origin, count=16)) <= set(EIGHT[1:])
+        with serving(EIGHT[:1], together=16, port=served.port) as back:
+            settings = {"reuse": False}
+            assert set(step(origin, count=16, settings=settings)) <= set(EIGHT[1:])
+            assert back.connections == {}
+
+
+@pytest.mark.parametrize("carrier", ["engine", "curl"])
+def test_an_address_where_nobody_answers_delays_no_request_for_long(hosts: Hosts, carrier: str) -> None:
+    hosts.say(f"example.test {' '.join(EIGHT)}")
+    with (
+        serving(EIGHT[1:], together=16) as served,
+        black_hole(EIGHT[0], served.port),
+        program(hosts, OBJSTORE_HTTP=carrier) as step,
+    ):
+        bodies = step(f"http://example.test:{served.port}", count=16, settings={"connect_timeout": 2 * SOON})
+    assert set(bodies) <= set(EIGHT[1:])
+    assert Counter(served.connections).total() == 16
+
+
+def test_a_family_that_does_not_work_rests(hosts: Hosts) -> None:
+    hosts.say("example.test ::1 127.0.0.2")
+    with serving(["127.0.0.2"], together=4) as served, program(hosts) as step:
+        for _ in range(3):
+            settings = {"reuse": False}
+            assert step(f"http://example.test:{served.port}", count=4, settings=settings) == ["127.0.0.2"] * 4
+
+
+@pytest.mark.parametrize("threads", ["0", "1"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_failed_look_up_is_not_remembered(hosts: Hosts, way: str, threads: str) -> None:
+    hosts.say("example.test fail")
+    with serving(["127.0.0.2"], together=3) as served, program(hosts, OBJSTORE_IO_THREADS=threads) as step:
+        origin = f"http://example.test:{served.port}"
+        for tries in (1, 2):
+            code, words = step(origin, way)[0]
+            assert (code, "Could not resolve host: example.test" in words) == (UNRESOLVED, True)
+            assert hosts.noted["example.test"] == tries
+        hosts.say("example.test 127.0.0.2")
+        assert step(origin, way, count=3) == ["127.0.0.2"] * 3
+    assert hosts.noted["example.test"] == 3
+
+
+def test_a_name_is_looked_up_anew_and_the_last_good_addresses_serve_where_that_fails(hosts: Hosts) -> None:
+    hosts.say("example.test 127.0.0.2")
+    settings = {"resolve_interval": 0, "reuse": False}
+    with serving(["127.0.0.2", "127.0.0.3"]) as served, program(hosts, OBJSTORE_IO_THREADS="0") as step:
+        origin = f"http://example.test:{served.port}"
+        assert step(origin, settings=settings) == ["127.0.0.2"]
+        hosts.say("example.test 127.0.0.3")
+        seen = [step(origin, settings=settings)[0] for _ in range(4)]
+        assert set(seen) == {"127.0.0.2", "127.0.0.3"}  # the one before still works
+        hosts.say("example.test fail")
+        assert {step(origin, settings=settings)[0] for _ in range(4)} == {"127.0.0.2", "127.0.0.3"}
+    assert hosts.noted["example.test"] == 6  # one of them failed, the next comes later
+
+
+def test_a_look_up_that_takes_too_long_ends_in_time(hosts: Hosts) -> None:
+    hosts.say(f"example.test {3 * SOON * 1000:.0f}ms 127.0.0.2")
+    with program(hosts) as step:
+        begun = time.monotonic()
+        code, words = step("http://example.test:9", settings={"connect_timeout": 0.3})[0]
+        assert time.monotonic() - begun < SOON
+        assert (code, "not resolved" in words) == (TIMED_OUT, True)
+
+
+def test_a_request_that_waits_for_addresses_can_be_cancelled(hosts: Hosts) -> None:
+    hosts.say("example.test 500ms 127.0.0.2")
+    with program(hosts) as step:
+        assert step("http://example.test:9", "cancelled", count=5) == [5, 0]
+
+
+def test_many_wait_for_one_look_up(hosts: Hosts) -> None:
+    hosts.say("example.test 200ms 127.0.0.2")
+    with serving(["127.0.0.2"], together=50) as served, program(hosts) as step:
+        assert step(f"http://example.test:{served.port}", "awaited", count=50) == ["127.0.0.2"] * 50
+    assert hosts.noted["example.test"] == 1
+
+
+def test_a_child_looks_for_itself(hosts: Hosts) -> None:
+    hosts.say("example.test 127.0.0.2")
+    with serving(["127.0.0.2"]) as served, program(hosts) as step:
+        origin = f"http://example.test:{served.port}"
+        assert step(origin) == ["127.0.0.2"]
+        assert step(origin, "in_a_child") == ["127.0.0.2"]
+    assert hosts.noted["example.test"] == 2
+
+
+@pytest.mark.parametrize("carrier", ["engine", "curl"])
+def test_certificates_are_those_of_the_name(hosts: Hosts, carrier: str, tmp_path: Path) -> None:
+    hosts.say("example.test 127.0.0.2", "other.test 127.0.0.2")
+    file = write_certificate(["example.test"], tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    asked: list[str | None] = []
+    context.sni_callback = lambda _socket, name, _context: asked.append(name)
+    settings = {"ca_file": str(file)}
+    with serving(["127.0.0.2"], tls=context) as served, program(hosts, OBJSTORE_HTTP=carrier) as step:
+        assert step(f"https://example.test:{served.port}", settings=settings) == ["127.0.0.2"]
+        assert step(f"https://other.test:{served.port}", settings=settings)[0][0] == 60
+    assert asked == ["example.test", "other.test"]
+
+
+# --- as time passes
+
+
+def test_what_is_known_of_a_name_is_used_for_half_a_minute(hosts: Hosts) -> None:
+    hosts.say("example.test 127.0.0.2")
+    settings = {"reuse": False}
+    with serving(["127.0.0.2", "127.0.0.3"]) as served, program(hosts, OBJSTORE_IO_THREADS="0") as step:
+        origin = f"http://example.test:{served.port}"
+        for seconds, look_ups in ((0, 1), (29, 1), (2, 2), (29, 2), (2, 3)):
+            step(origin, "passing", count=seconds)
+            assert step(origin, settings=settings) == ["127.0.0.2"]
+            assert hosts.noted["example.test"] == look_ups
+
+
+def test_an_address_that_is_not_named_any_more_is_not_used_for_long(hosts: Hosts) -> None:
+    hosts.say("example.test 127.0.0.2")
+    settings = {"reuse": False}
+    with serving(["127.0.0.2", "127.0.0.3"]) as served, program(hosts, OBJSTORE_IO_THREADS="0") as step:
+        origin = f"http://example.test:{served.port}"
+        assert step(origin, settings=settings) == ["127.0.0.2"]
+        hosts.say("example.test 127.0.0.3")
+        step(origin, "passing", count=61)
+        assert [step(origin, settings=settings)[0] for _ in range(4)] == ["127.0.0.3"] * 4
+
+
+def test_where_look_ups_fail_the_last_good_addresses_serve_for_a_minute(hosts: Hosts) -> None:
+    hosts.say("example.test 127.0.0.2")
+    settings = {"reuse": False}
+    with serving(["127.0.0.2"]) as served, program(hosts, OBJSTORE_IO_THREADS="0") as step:
+        origin = f"http://example.test:{served.port}"
+        assert step(origin, settings=settings) == ["127.0.0.2"]
+        hosts.say("example.test fail")
+        for seconds in (300, 10, 40):
+            step(origin, "passing", count=seconds)
+            assert step(origin, settings=settings) == ["127.0.0.2"]
+        step(origin, "passing", count=15)
+        before = hosts.noted["example.test"]
+        for tries in (1, 2):
+            assert step(origin, settings=settings)[0][0] == UNRESOLVED
+            assert hosts.noted["example.test"] == before + tries
+        hosts.say("example.test 127.0.0.2")
+        assert step(origin, settings=settings) == ["127.0.0.2"]
+
+
+def test_an_address_that_rests_is_tried_again(hosts: Hosts) -> None:
+    hosts.say("example.test 127.0.0.2 127.0.0.3")
+    settings = {"reuse": False}
+    with serving(["127.0.0.3"]) as served, program(hosts, OBJSTORE_IO_THREADS="0") as step:
+        origin = f"http://example.test:{served.port}"
+        assert [step(origin, settings=settings)[0] for _ in range(4)] == ["127.0.0.3"] * 4
+        with serving(["127.0.0.2"], port=served.port):
+            step(origin, "passing", count=31)
+            seen = Counter(step(origin, settings=settings)[0] for _ in range(8))
+    assert seen == {"127.0.0.2": 4, "127.0.0.3": 4}
+
+
+@pytest.mark.parametrize("threads", ["0", "1"])
+def test_loops_that_no_thread_uses_any_more_are_freed(hosts: Hosts, threads: str) -> None:
+    hosts.say()
+    with serving(["127.0.0.1"]) as served, program(hosts, OBJSTORE_IO_THREADS=threads) as step:
+        origin = f"http://127.0.0.1:{served.port}"
+        sent, loops = step(origin, "in_threads", count=20)
+        assert (sent, loops > 1) == (20, True)
+        step(origin, "passing", count=21)
+        assert step(origin) == ["127.0.0.1"]
+        assert step(origin, "in_threads", count=1) == [1, 1]
