@@ -58,6 +58,10 @@ class _Trouble:
     left_open: bool = False
 
 
+BEGINNING = 1 << 20
+"""What is read first of what is too large for one request."""
+
+
 class Exchange:
     """Requests of one shape on their way to one service.
 
@@ -70,6 +74,7 @@ class Exchange:
         patient: Whether the server may keep silent for long before it answers: it has much to do.
         background: Whether the engine goes on while the caller does something else between two `news`.
         most_body: How large the body of a success may be, 0 for any size; None for what the method tells.
+        cut_over: Of ranges and objects that are larger than this only the beginning is read; 0: all of all is.
     """
 
     def __init__(
@@ -87,6 +92,7 @@ class Exchange:
         most_in_flight: int = 1,
         window: int = 0,
         most_body: int | None = None,
+        cut_over: int = 0,
     ) -> None:
         self.errors: dict[int, BaseError] = {}
         self._service = service
@@ -98,6 +104,7 @@ class Exchange:
         self._background = background
         self._patient = patient
         self._most_body = most_body
+        self._cut_over = cut_over
         self._keep_head = keep_head
         self._each = each
         self._window = window
@@ -129,6 +136,8 @@ class Exchange:
             most_in_flight=most if service.most_in_flight is None else min(most, service.most_in_flight),
             window=self._window,
             most_body=LARGEST_REPLIES.get(method, LARGEST_WORD) if self._most_body is None else self._most_body,
+            cut_over=self._cut_over,
+            cut_to=BEGINNING,
         )
         self._effect = Background(self.batch) if self._background else self.batch
 
@@ -390,9 +399,19 @@ class Exchange:
         """Whether replies were of different versions, or of another than the one asked for."""
         return self.batch.tags_differ
 
+    @property
+    def cuts(self) -> int:
+        """How many requests have brought only the beginning of what was asked for."""
+        return self.batch.cuts
+
     def finished(self) -> list[int]:
         """Return the indexes of the requests that ended well since the last call (needs `each`)."""
         return self.batch.finished()
+
+    def widen(self, window: int) -> None:
+        """Set how many bytes may have come and not been taken from now on."""
+        self._window = window
+        self.batch.widen(window)
 
     def take(self, index: int) -> Bytes:
         """Return the body of a request that ended well, and let go of it."""

@@ -25,13 +25,14 @@ from objstore.operations.coalesce import coalesce as coalesce_ranges
 from objstore.operations.naming import key_of
 from objstore.operations.parts import begin_parts
 from objstore.operations.progress import settle
+from objstore.operations.rest import Rests
 from objstore.operations.results import PART, GetResult, changed
 from objstore.operations.sources import Body, open_body
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from objstore.interface.provider import Provider
+    from objstore.interface.provider import Fetch, Provider
     from objstore.interface.store import BaseStore
     from objstore.plans.effects import Plan
     from objstore.types import (
@@ -207,7 +208,9 @@ def _bodies(
     progress: Progress | None,
 ) -> Plan[list[Bytes | None]]:
     """Read ranges of one object and return them in order, or raise the first error."""
-    fetch = yield from store.provider.fetch(reads, conditions=conditions, most_in_flight=most_in_flight)
+    fetch = yield from store.provider.fetch(
+        reads, conditions=conditions, most_in_flight=most_in_flight, beginnings=True
+    )
     try:
         yield from settle(fetch, progress)
         for error in fetch.errors.values():
@@ -215,10 +218,28 @@ def _bodies(
         if fetch.mixed:
             raise changed(store.path(reads.keys[0]))
         if not fetch.unversioned or len(reads) == 1:
-            return fetch.bodies()
+            bodies = fetch.bodies()
+            if fetch.cuts:
+                yield from _read_rests(store, reads, fetch, bodies, conditions, progress)
+            return bodies
     finally:
         fetch.close()
     return (yield from _bodies_of_one(store, reads, conditions))
+
+
+def _read_rests(
+    store: BaseStore,
+    reads: Reads,
+    fetch: Fetch,
+    bodies: list[Bytes | None],
+    conditions: Conditions,
+    progress: Progress | None,
+) -> Plan[None]:
+    """Put what is behind the beginnings of large ranges in their places."""
+    rests = Rests(store, reads, fetch, RANGES_IN_FLIGHT, progress, conditions.version)
+    for index, body in enumerate(bodies):
+        if body is not None and (meta := fetch.rest(index)) is not None:
+            bodies[index] = yield from rests.read(index, body, meta)
 
 
 def _bodies_of_one(store: BaseStore, reads: Reads, conditions: Conditions) -> Plan[list[Bytes | None]]:

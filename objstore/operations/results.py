@@ -156,6 +156,8 @@ def read_into(
     conditions: Conditions,
     path: str,
     progress: Progress | None = None,
+    *,
+    most_in_flight: int = MOST_PARTS,
 ) -> Plan[None]:
     """Read the rest of a buffer from the object, as parallel ranges of one version.
 
@@ -169,13 +171,15 @@ def read_into(
         conditions: Which version is meant.
         path: Its path, for errors.
         progress: Is told of the ranges.
+        most_in_flight: How many of them may be in flight.
 
     Raises:
         ObjectChangedError: It has been replaced.
     """
     spans = parts_of(start + filled, start + len(buffer), part)
     targets = [Target(buffer, span.start - start, span.end - span.start) for span in spans]
-    fetch = yield from provider.fetch(Reads.of(key, spans, targets), conditions=conditions, most_in_flight=MOST_PARTS)
+    reads = Reads.of(key, spans, targets)
+    fetch = yield from provider.fetch(reads, conditions=conditions, most_in_flight=most_in_flight)
     try:
         yield from settle(fetch, progress)
         check_version(fetch, path)

@@ -29,6 +29,7 @@ class Sequential:
     """
 
     mixed = unversioned = False
+    cuts = 0
 
     def __init__(
         self, works: Sequence[Callable[[], object]], sizes: Sequence[int] = (), *, quick: bool = False
@@ -81,6 +82,12 @@ class Sequential:
         """Return the indexes of those that ended well since the last call."""
         indexes, self._untold = self._untold, []
         return indexes
+
+    def rest(self, index: int) -> None:
+        """Return None: every read brings all."""
+
+    def widen(self, window: int) -> None:
+        """Do nothing: nothing is read ahead."""
 
     def take(self, index: int) -> Bytes:
         """Return a body, and let go of it."""

@@ -100,6 +100,15 @@ class SharedReplies:
             self._cut[index] = part if target is None else target.fill(part)
         return [index for index in self._shares[reply] if index in self._cut]
 
+    cuts = 0
+
+    def rest(self, index: int) -> None:
+        """Return None: every read brings all."""
+
+    def widen(self, window: int) -> None:
+        """Set how many bytes may have come and not been taken from now on."""
+        self._replies.widen(window)
+
     def take(self, index: int) -> Bytes:
         """Return the body of a read that ended well, and let go of it."""
         return self._cut.pop(index)
