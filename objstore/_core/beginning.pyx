@@ -12,6 +12,11 @@ cdef inline void narrow(Item* item) noexcept nogil:
         item.end = item.start + item.batch.cut_to
 
 
+cdef bint takes_ranges(Slot* slot, Item* item) noexcept nogil:
+    """Tell whether a server seems to take ranges; where memory is bounded, all that do not say no are tried."""
+    return slot.ranges > 0 or (slot.ranges == 0 and item.batch.window > 0)
+
+
 cdef bint can_be_cut(Slot* slot, Item* item) noexcept nogil:
     """Tell whether the rest of a body can be asked for by ranges, and told to be of the same version (RFC 9110, 14.3).
 
@@ -20,7 +25,7 @@ cdef bint can_be_cut(Slot* slot, Item* item) noexcept nogil:
     return (
         item.end < 0 and slot.framing == BY_LENGTH and item.kept.length == 0
         and (slot.any_tag != 0 or item.modified != 0)
-        and (slot.takes_ranges if item.range_start < 0 else item.total >= 0)
+        and (takes_ranges(slot, item) if item.range_start < 0 else item.total >= 0)
         and (item.start < 0 or item.range_start == item.start)
         and (item.out == NULL or item.content_length <= item.out_capacity)
     )

@@ -281,7 +281,7 @@ cdef const char* read_field(Slot* slot, const Text* name, const Text* value) noe
     if says(name, b"content-range", 13):
         return read_range(slot, item, value)
     if says(name, b"accept-ranges", 13):
-        slot.takes_ranges = says(value, b"bytes", 5)
+        slot.ranges = 1 if says(value, b"bytes", 5) else -1
         return NULL
     if says(name, b"etag", 4):
         return read_tag(slot, item, value)

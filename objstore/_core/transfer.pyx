@@ -54,7 +54,7 @@ cdef struct Slot:
     bint begun              # the first byte of the body has come
     int64_t skip            # bytes of a whole object still to drop before the range that was asked for
     int64_t wanted          # where to cut a whole object, -1 for nowhere
-    bint takes_ranges       # its server says so
+    int ranges              # its server says that it takes ranges (1), or that it takes none (-1)
     bint cut                # there is enough of the body, and nobody wants the rest
     int refused             # why the engine does not take the reply, a CURLcode, and in words
     const char* refusal
@@ -449,7 +449,8 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     slot.item = item
     slot.loop = loop
     slot.in_head = slot.headed = slot.streamed = slot.chunked = slot.closes = slot.begun = slot.cut = False
-    slot.takes_ranges = item.cut = False
+    slot.ranges = 0
+    item.cut = False
     slot.too_soon = False
     slot.local_port = 0
     slot.framing = NO_BODY

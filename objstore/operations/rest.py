@@ -15,7 +15,7 @@ from objstore._core import Buffer, Bytes
 from objstore.exceptions import GenericError
 from objstore.interface.versions import has_validator, pinned
 from objstore.operations.progress import onward
-from objstore.operations.results import PART, changed, parts_of, read_into
+from objstore.operations.results import changed, part_size, parts_of, read_into
 
 if TYPE_CHECKING:
     from objstore.interface.provider import Fetch
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from objstore.interface.values import Read, Reads
     from objstore.plans.effects import Plan
     from objstore.types import ObjectMeta, Progress
-
-SMALLEST_PART = 4 << 20
-"""The least that one request is worth."""
 
 
 class Rests:
@@ -101,11 +98,6 @@ class Rests:
         fetch = self._fetch
         done, size = fetch.settled + self._requests, fetch.bytes_received + self._bytes
         return onward(self._progress, done, size, fetch.total - fetch.settled)
-
-
-def part_size(size: int) -> int:
-    """Return how much of so many bytes one request brings."""
-    return min(max(size // 64, SMALLEST_PART), PART)
 
 
 def _room(read: Read, size: int, beginning: Bytes) -> tuple[Buffer, Bytes]:

@@ -9,22 +9,22 @@ import pytest
 
 from objstore import engine_info, exceptions
 from objstore.http import exchange
-from objstore.operations import rest
+from objstore.operations import rest, results
 from objstore.providers import requests
 from objstore.store import LocalStore, MemoryStore
 from tests.conformance.conftest import SMALL, Face, Mode, Told
 
-MIB = 1 << 20
+UNIT = 1 << 19
 BEGINNING = 64 << 10
-CHANGED = b"another" * (MIB + 1)
+CHANGED = b"another" * (UNIT + 1)
 
 
 @pytest.fixture(autouse=True)
-def one_mib_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "LARGE", MIB)
-    monkeypatch.setattr(requests, "MOST_LARGE", MIB)
+def half_a_mib_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "LARGE", UNIT)
+    monkeypatch.setattr(requests, "MOST_LARGE", UNIT)
     monkeypatch.setattr(exchange, "BEGINNING", BEGINNING)
-    monkeypatch.setattr(rest, "SMALLEST_PART", 2 * MIB)
+    monkeypatch.setattr(results, "PART", UNIT)
 
 
 @pytest.fixture
@@ -38,12 +38,12 @@ def read_in_parts(library: Face) -> Callable[[int], bool]:
 REQUESTS = [
     "large",
     "small",
-    ("large", 5, 9 * MIB),
+    ("large", 5, 7 * UNIT),
     ("small", 3, 5),
     ("large", 7, None),
     "empty",
-    ("large", 3, MIB + 3),
-    ("large", 10 * MIB, 1 << 40),
+    ("large", 3, UNIT + 3),
+    ("large", 6 * UNIT, 1 << 40),
 ]
 
 
@@ -70,10 +70,10 @@ async def test_get_many_into_buffers(library: Face, large: bytes) -> None:
 
 
 async def test_get_many_into_one_buffer(library: Face, large: bytes) -> None:
-    out = bytearray(9 * MIB + 2)
-    asks = [("small", 0, 2), ("large", 4, 9 * MIB + 4)]
-    assert await library.get_many(asks, out=out) == [SMALL[:2], large[4 : 9 * MIB + 4]]
-    assert out == SMALL[:2] + large[4 : 9 * MIB + 4]
+    out = bytearray(7 * UNIT + 2)
+    asks = [("small", 0, 2), ("large", 4, 7 * UNIT + 4)]
+    assert await library.get_many(asks, out=out) == [SMALL[:2], large[4 : 7 * UNIT + 4]]
+    assert out == SMALL[:2] + large[4 : 7 * UNIT + 4]
 
 
 async def test_a_buffer_too_small_for_a_large_object(library: Face, large: bytes) -> None:
@@ -82,14 +82,14 @@ async def test_a_buffer_too_small_for_a_large_object(library: Face, large: bytes
         await library.get_many(["large"], out=[out])
 
 
-@pytest.mark.parametrize("window", [1, 100 << 10, 4 * MIB, 256 * MIB])
+@pytest.mark.parametrize("window", [1, 100 << 10, 4 * UNIT, 256 * UNIT])
 async def test_iter_many(library: Face, mode: Mode, large: bytes, window: int) -> None:
     found = dict(await mode.all(library.iter_many(REQUESTS, window=window)))
     assert found == dict(enumerate(wanted(large)))
 
 
 async def test_get_range(library: Face, large: bytes, read_in_parts: Callable[[int], bool]) -> None:
-    assert await library.get_range("large", start=9, length=10 * MIB) == large[9 : 10 * MIB + 9]
+    assert await library.get_range("large", start=9, length=6 * UNIT) == large[9 : 6 * UNIT + 9]
     assert read_in_parts(6)
     assert await library.get_range("large", start=9, end=1 << 50) == large[9:]
 
@@ -97,11 +97,11 @@ async def test_get_range(library: Face, large: bytes, read_in_parts: Callable[[i
 @pytest.mark.needs("ranges that begin at the end")
 async def test_get_range_behind_the_end(library: Face, large: bytes) -> None:
     with pytest.raises(exceptions.InvalidRangeError):
-        await library.get_range("large", start=len(large), length=10 * MIB)
+        await library.get_range("large", start=len(large), length=6 * UNIT)
 
 
 async def test_get_ranges(library: Face, large: bytes) -> None:
-    starts, ends = [12 * MIB, 0, 3, 5 * MIB], [len(large) + 100, 4 * MIB, 9, 9 * MIB]
+    starts, ends = [5 * UNIT, 0, 3, 4 * UNIT], [len(large) + 100, 4 * UNIT, 9, 7 * UNIT]
     found = await library.get_ranges("large", starts=starts, ends=ends, coalesce=0)
     assert found == [large[start:end] for start, end in zip(starts, ends, strict=True)]
 
@@ -132,20 +132,20 @@ def replaced_meanwhile(monkeypatch: pytest.MonkeyPatch, store: Face) -> None:
 
 
 @pytest.mark.needs("requests")
-@pytest.mark.parametrize("ask", ["object", ("object", 0, 6 * MIB)])
+@pytest.mark.parametrize("ask", ["object", ("object", 0, 6 * UNIT)])
 async def test_an_object_replaced_while_it_is_read(
     store: Face, mode: Mode, ask: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await store.put("object", bytes(7 * MIB))
+    await store.put("object", bytes(7 * UNIT))
     await store.put("other", b"other")
     replaced_meanwhile(monkeypatch, store)
     with pytest.raises(exceptions.ObjectChangedError, match="object"):
         await store.get_many([ask])
-    await store.put("object", bytes(7 * MIB))
+    await store.put("object", bytes(7 * UNIT))
     found = await store.get_many(["other", ask], on_error="return")
     assert found[0] == b"other"
     assert isinstance(found[1], exceptions.ObjectChangedError)
-    await store.put("object", bytes(7 * MIB))
+    await store.put("object", bytes(7 * UNIT))
     found = dict(await mode.all(store.iter_many(["other", ask], on_error="return")))
     assert found[0] == b"other"
     assert isinstance(found[1], exceptions.ObjectChangedError)
