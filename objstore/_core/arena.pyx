@@ -1,8 +1,8 @@
 # Memory for reply bodies: blocks that a loop can take without the GIL, counted by reference, reused last in first out.
 #
 # Fresh pages cost more than the copy into them, so blocks of 64 KiB and more are kept when freed, up to a limit, and
-# big ones ask for huge pages. Both those in use and those kept count towards the memory limit of the process: what is in
-# use is never refused, and what is kept gives way to it.
+# big ones ask for huge pages. Both those in use and those kept count towards the memory limit of the process: what is
+# in use is never refused, and what is kept gives way to it.
 
 cdef struct Arena:
     int references
@@ -60,8 +60,8 @@ cdef Arena* pool_take(size_t size) noexcept nogil:
 
 
 cdef Arena* pool_trim() noexcept nogil:
-    """Take the blocks that were freed first, as many as are above the limit, under the pool's mutex: who asks for memory
-    now asks for blocks like the last."""
+    """Take the blocks that were freed first, as many as are above the limit, under the pool's mutex: who asks for
+    memory now asks for blocks like the last."""
     cdef Arena** link = &pool.idle
     cdef Arena* excess
     cdef size_t kept = 0

@@ -1,8 +1,8 @@
 # Of what is large only the beginning is read: the rest is the caller's to ask for, in several requests at a time and of
 # the same version, for one connection may be slower than the line.
 #
-# A range that is known to be long is asked for as its beginning. The length of a whole object is known when its head has
-# come: then its body is read no further, which costs the connection. Small objects are asked for as ever.
+# A range that is known to be long is asked for as its beginning. The length of a whole object is known when its head
+# has come: then its body is read no further, which costs the connection. Small objects are asked for as ever.
 
 
 cdef inline void narrow(Item* item) noexcept nogil:
@@ -32,7 +32,7 @@ cdef bint can_be_cut(Slot* slot, Item* item) noexcept nogil:
 
 
 cdef int64_t most_uncut(Item* item) noexcept nogil:
-    """Return how long a body may be to be read as a whole: as long as what the window has for it, where there is one."""
+    """Return how long a body may be to be read as a whole: what the window has for it, where there is one."""
     cdef BatchC* batch = item.batch
     cdef int64_t most = batch.cut_over
     pthread_mutex_lock(&batch.mutex)

@@ -164,8 +164,8 @@ def engine_info():
     Keys: ``libcurl`` (version), ``libcurl_path``, ``tls`` (library), ``http`` (what speaks HTTP/1.1),
     ``io_threads`` (allowed), ``threads`` (running), ``loops``, ``in_flight`` (transfers), ``requests`` and
     ``connections`` (made since the start of this process),
-    ``memory`` (bytes of blocks for bodies), ``idle_memory`` (bytes kept for reuse), ``setopt_failures`` (0, or a fault of
-    this library).
+    ``memory`` (bytes of blocks for bodies), ``idle_memory`` (bytes kept for reuse),
+    ``setopt_failures`` (0, or a fault of this library).
     """
     cdef curl.version_info* info = lib.curl_version_info(curl.CURLVERSION_FIRST)
     cdef LoopC* loop

@@ -1,7 +1,7 @@
 """How far streams read ahead of those who take from them, each for itself and all of a process together.
 
-A reader that finds nothing when it asks is faster than what comes: twice as much is fetched ahead. One that has found all
-it asked for, for as long as what is ahead lasts, is slower: half of it will do.
+A reader that finds nothing when it asks is faster than what comes: twice as much is fetched ahead. One that has found
+all it asked for, for as long as what is ahead lasts, is slower: half of it will do.
 
 Its one invariant: what somebody waits for is always granted; all beyond that only within `configure(memory_limit=...)`.
 """

@@ -305,7 +305,7 @@ class ManyResults(Generic[ResultT]):
         self._told.update(self._failed)
 
     def _large(self, fetch: Fetch, rests: Rests, index: int) -> Plan[tuple[int, Any]]:
-        """Read what is behind a beginning now that it is waited for: whatever its size, beside what fills the window."""
+        """Read what is behind a beginning now that it is waited for: of any size, beside what fills the window."""
         meta = fetch.rest(index)
         assert meta is not None
         return index, (yield from _all_of(rests, index, fetch.take(index), meta, self._on_error))

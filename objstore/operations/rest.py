@@ -1,7 +1,7 @@
 """What is behind the beginnings of objects and ranges that are too large for one request.
 
-A provider that is asked for beginnings stops after the first bytes of what is too large. The rest is read here, by several
-requests at a time, into the memory where all of it is to be.
+A provider that is asked for beginnings stops after the first bytes of what is too large. The rest is read here, by
+several requests at a time, into the memory where all of it is to be.
 
 Its one invariant: all bytes are of the version of the object that its beginning was of; of an object that nothing tells
 from others, all is read again by one request.

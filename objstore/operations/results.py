@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PART = 2 << 20
-"""The first read of a `get`: what is smaller comes at once. It is also what one request of a stream brings, so that a slow
-reader holds little, and memory serves again; and the least that one of any other large read does."""
+"""The first read of a `get`: what is smaller comes at once. It is also what one request of a stream brings, so that a
+slow reader holds little, and memory serves again; and the least that one of any other large read does."""
 
 LARGEST_PART = 10 << 20
 """How much one request brings of what is large."""

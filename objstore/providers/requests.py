@@ -46,7 +46,7 @@ ADDED_AT_ONCE = 4096
 FIRST_BYTE = Range(0, 1)
 
 LARGE = 32 << 20
-"""What is larger is read by several requests: to stop after its beginning costs a connection, and what was on its way."""
+"""What is larger is read by several requests; to stop after its beginning costs a connection."""
 
 MOST_LARGE = 256 << 20
 """The same, where many others are read beside it: they keep the line busy."""
