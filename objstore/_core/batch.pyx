@@ -419,6 +419,11 @@ cdef class Batch:
         """Tell whether a request has brought only the beginning of what was asked for."""
         return self._item(index).cut
 
+    def told(self, Py_ssize_t index):
+        """Return which checksum the reply told of the whole object, its name and its bytes; None where it told none."""
+        cdef Check* check = &self._item(index).check
+        return None if check.crc == NULL else (check.crc.name.decode(), write_checksum(check.crc, check.value))
+
     @property
     def cuts(self):
         """How many have."""

@@ -404,6 +404,10 @@ class Exchange:
         """How many requests have brought only the beginning of what was asked for."""
         return self.batch.cuts
 
+    def told(self, index: int) -> tuple[str, bytes] | None:
+        """Return which checksum of the whole object the reply to a request told, its name and its bytes."""
+        return self.batch.told(index)
+
     def finished(self) -> list[int]:
         """Return the indexes of the requests that ended well since the last call (needs `each`)."""
         return self.batch.finished()

@@ -70,6 +70,9 @@ class Fetch(Exchange, Protocol):
     def rest(self, index: int) -> ObjectMeta | None:
         """Return what is known of the object of which a read that ended well brought only the beginning, else None."""
 
+    def told(self, index: int) -> tuple[str, bytes] | None:
+        """Return the checksum of the whole object, its name and its bytes, that the reply to such a read told."""
+
     def widen(self, window: int) -> None:
         """Set how many bytes may have come and not been taken from now on."""
 

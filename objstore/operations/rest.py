@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from objstore._core import Buffer, Bytes
-from objstore.exceptions import GenericError
+from objstore._core import Buffer, Bytes, checksum
+from objstore.exceptions import CorruptResponseError, GenericError
 from objstore.interface.versions import has_validator, pinned
 from objstore.operations.progress import onward
 from objstore.operations.results import changed, part_size, parts_of, read_into
+from objstore.plans.effects import Call
 
 if TYPE_CHECKING:
     from objstore.interface.provider import Fetch
@@ -69,6 +70,7 @@ class Rests:
 
         Raises:
             ObjectChangedError: The object has been replaced.
+            CorruptResponseError: It is damaged.
         """
         read, path = self._reads[index], self._store.path(self._reads.keys[index])
         start = max(read.range.start, 0)
@@ -90,9 +92,24 @@ class Rests:
             self._told(),
             most_in_flight=self._most_in_flight,
         )
+        if len(whole) == meta["size"]:
+            yield from self._check(index, whole, path)
         self._requests += len(parts_of(start + here, end, part))
         self._bytes += end - start - here
         return whole
+
+    def _check(self, index: int, whole: Bytes, path: str) -> Plan[None]:
+        """Compare a whole object with the checksum that came with its beginning."""
+        told = self._fetch.told(index)
+        if told is None:
+            return
+        algorithm, digest = told
+        if (yield Call(lambda: checksum(algorithm, whole), settle=True)) != digest:
+            raise CorruptResponseError(
+                f"GET {path!r} failed: the body does not have the checksum that came with it ({algorithm})",
+                hint="Get it again.",
+                path=path,
+            )
 
     def _told(self) -> Progress | None:
         fetch = self._fetch

@@ -86,6 +86,9 @@ class Sequential:
     def rest(self, index: int) -> None:
         """Return None: every read brings all."""
 
+    def told(self, index: int) -> None:
+        """Return None: there is no beginning of which more could be told."""
+
     def widen(self, window: int) -> None:
         """Do nothing: nothing is read ahead."""
 

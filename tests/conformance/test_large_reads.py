@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from objstore import engine_info, exceptions
+from objstore._core import checksum
 from objstore.http import exchange
 from objstore.operations import rest, results
 from objstore.providers import requests
@@ -149,3 +150,28 @@ async def test_an_object_replaced_while_it_is_read(
     found = dict(await mode.all(store.iter_many(["other", ask], on_error="return")))
     assert found[0] == b"other"
     assert isinstance(found[1], exceptions.ObjectChangedError)
+
+
+@pytest.mark.needs("requests")
+async def test_all_of_an_object_is_compared_with_the_checksum_that_its_beginning_told(
+    library: Face, large: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that tells none has nothing to be compared with; those that do are told another here."""
+    found = []
+
+    def told(self: Any, index: int) -> tuple[str, bytes]:
+        found.append(told_in_truth(self, index))
+        return "crc32c", bytes(4)
+
+    told_in_truth = exchange.Exchange.told
+    monkeypatch.setattr(exchange.Exchange, "told", told)
+    with pytest.raises(exceptions.CorruptResponseError, match="does not have the checksum"):
+        await library.get_many(["large"])
+    assert [checksum(name, large) for name, _ in filter(None, found)] == [digest for _, digest in filter(None, found)]
+
+
+async def test_a_long_range_is_not_taken_for_all_of_the_object(
+    library: Face, large: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange.Exchange, "told", lambda self, index: ("crc32c", bytes(4)))
+    assert await library.get_many([("large", 0, len(large) - 1)]) == [large[:-1]]

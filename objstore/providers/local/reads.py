@@ -185,6 +185,9 @@ class Reading:
     def rest(self, index: int) -> None:
         """Return None: every read brings all."""
 
+    def told(self, index: int) -> None:
+        """Return None: there is no beginning of which more could be told."""
+
     def widen(self, window: int) -> None:
         """Set how many bytes a step may read from now on."""
         self._window = window

@@ -105,6 +105,9 @@ class SharedReplies:
     def rest(self, index: int) -> None:
         """Return None: every read brings all."""
 
+    def told(self, index: int) -> None:
+        """Return None: there is no beginning of which more could be told."""
+
     def widen(self, window: int) -> None:
         """Set how many bytes may have come and not been taken from now on."""
         self._replies.widen(window)
