@@ -200,7 +200,12 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 
-def configure(*, io_threads: int | None = None, http: Literal["engine", "curl"] | None = None) -> None:
+def configure(
+    *,
+    io_threads: int | None = None,
+    http: Literal["engine", "curl"] | None = None,
+    memory_limit: int | None = None,
+) -> None:
     """Set how the engine works; what is not given stays as it is.
 
     Args:
@@ -210,9 +215,11 @@ def configure(*, io_threads: int | None = None, http: Literal["engine", "curl"] 
         http: Who speaks HTTP from the next request on: ``"engine"``, which then leaves to libcurl what only that can
             (HTTP/2, proxies, redirects), or ``"curl"``: libcurl everywhere, at twice the CPU. ``OBJSTORE_HTTP`` in the
             environment says the same.
+        memory_limit: How many bytes streams may hold, all together, of what nobody has asked for yet; and how many for
+            bodies, in use or kept to be used again; 1 GiB if never set. What is waited for is always granted.
 
     Raises:
-        ValueError: The number is out of range, or it is no such carrier.
+        ValueError: A number is out of range, or it is no such carrier.
         RuntimeError: Helper threads are running already, and not as many as that.
     """
     from objstore import _core
@@ -221,6 +228,8 @@ def configure(*, io_threads: int | None = None, http: Literal["engine", "curl"] 
         _core.configure_http(http)
     if io_threads is not None:
         _core.configure_threads(io_threads)
+    if memory_limit is not None:
+        _core.configure_memory(memory_limit)
 
 
 if not TYPE_CHECKING:

@@ -153,7 +153,7 @@ class GetOptions(TypedDict, total=False):
     """Conditions and choices of a read; ``None`` is the same as leaving the key out.
 
     Times are aware. ``range`` is ``(start, end)`` in bytes with ``end`` exclusive, or an offset, or a suffix. ``head``
-    asks for everything but the body.
+    asks for everything but the body. ``read_ahead`` is the most bytes that a stream fetches before they are asked for.
     """
 
     if_match: str | None
@@ -163,6 +163,7 @@ class GetOptions(TypedDict, total=False):
     range: tuple[int, int] | Sequence[int] | OffsetRange | SuffixRange
     version: str | None
     head: bool
+    read_ahead: int | None
 
 
 class UpdateVersion(TypedDict, total=False):

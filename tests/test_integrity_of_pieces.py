@@ -123,7 +123,9 @@ def test_what_was_given_in_part_is_not_mended(fault_server: FaultServer, tmp_pat
 
 def test_a_stream_raises_in_the_place_of_its_last_chunk(fault_server: FaultServer) -> None:
     stream = iter(asking(fault_server).get("pieces-spoilt/a").stream())
-    assert [len(next(stream)), len(next(stream))] == [PIECE, PIECE]
+    given = 0
+    while given < SIZE - 1:
+        given += len(next(stream))
     for _ in range(2):
         with pytest.raises(CorruptResponseError):
             next(stream)

@@ -44,6 +44,7 @@ DIFFERENCES = {
     "obstore.store.S3Config.sts_endpoint": "obstore's stub only: at run time it takes endpoint_url_sts, and so do we",
     "obstore.store.AzureStore.from_url(prefix)": "obstore's stub only: at run time it refuses prefix, and so do we",
     "obstore.store.GCSStore.from_url(prefix)": "obstore's stub only: at run time it refuses prefix, and so do we",
+    "obstore.GetResult.stream(min_chunk_size=10485760), ours 2097152": "slow readers are to hold little memory",
     "obstore.fsspec.BufferedFile.loc": "an attribute that the __init__ of fsspec's own class sets",
     "obstore.auth.boto3.PolicyDescriptorTypeTypeDef": SHAPE,
     "obstore.auth.boto3.TagTypeDef": SHAPE,

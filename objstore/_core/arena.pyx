@@ -1,7 +1,8 @@
 # Memory for reply bodies: blocks that a loop can take without the GIL, counted by reference, reused last in first out.
 #
 # Fresh pages cost more than the copy into them, so blocks of 64 KiB and more are kept when freed, up to a limit, and
-# big ones ask for huge pages.
+# big ones ask for huge pages. Both those in use and those kept count towards the memory limit of the process: what is
+# in use is never refused, and what is kept gives way to it.
 
 cdef struct Arena:
     int references
@@ -15,11 +16,14 @@ cdef struct Pool:
     pthread_mutex_t mutex
     Arena* idle
     size_t idle_bytes
+    size_t used_bytes
+    size_t limit        # of both together
 
 cdef enum:
     HUGE_PAGE = 2 << 20
     SMALLEST_MAPPED = 64 << 10
     POOL_LIMIT = 256 << 20
+    MEMORY_LIMIT = 1 << 30
 
 cdef Pool pool
 
@@ -27,7 +31,8 @@ cdef Pool pool
 cdef void pool_init() noexcept nogil:
     pthread_mutex_init(&pool.mutex, NULL)
     pool.idle = NULL
-    pool.idle_bytes = 0
+    pool.idle_bytes = pool.used_bytes = 0
+    pool.limit = MEMORY_LIMIT
 
 
 cdef size_t arena_round(size_t size) noexcept nogil:
@@ -47,32 +52,62 @@ cdef Arena* pool_take(size_t size) noexcept nogil:
             found = link[0]
             link[0] = found.next
             pool.idle_bytes -= found.size
+            pool.used_bytes += found.size
             break
         link = &link[0].next
     pthread_mutex_unlock(&pool.mutex)
     return found
 
 
-cdef Arena* pool_give(Arena* arena) noexcept nogil:
-    """Keep a freed block; return those that were freed first, as many as are above the limit: who asks for memory now
-    asks for blocks like the last."""
-    cdef Arena** link
-    cdef Arena* excess = NULL
+cdef Arena* pool_trim() noexcept nogil:
+    """Take the blocks that were freed first, as many as are above the limit, under the pool's mutex: who asks for
+    memory now asks for blocks like the last."""
+    cdef Arena** link = &pool.idle
+    cdef Arena* excess
     cdef size_t kept = 0
+    cdef size_t most = min(<size_t>POOL_LIMIT, pool.limit - min(pool.used_bytes, pool.limit))
+    if pool.idle_bytes <= most:
+        return NULL
+    while link[0] != NULL and kept + link[0].size <= most:
+        kept += link[0].size
+        link = &link[0].next
+    excess = link[0]
+    link[0] = NULL
+    pool.idle_bytes = kept
+    return excess
+
+
+cdef Arena* pool_give(Arena* arena) noexcept nogil:
+    """Keep a freed block; return those that there is no room for."""
+    cdef Arena* excess
     pthread_mutex_lock(&pool.mutex)
     arena.next = pool.idle
     pool.idle = arena
     pool.idle_bytes += arena.size
-    if pool.idle_bytes > POOL_LIMIT:
-        link = &pool.idle
-        while link[0] != NULL and kept + link[0].size <= POOL_LIMIT:
-            kept += link[0].size
-            link = &link[0].next
-        excess = link[0]
-        link[0] = NULL
-        pool.idle_bytes = kept
+    pool.used_bytes -= arena.size
+    excess = pool_trim()
     pthread_mutex_unlock(&pool.mutex)
     return excess
+
+
+cdef Arena* pool_use(size_t size) noexcept nogil:
+    """Count a block that was made; return those that give way to it."""
+    cdef Arena* excess
+    pthread_mutex_lock(&pool.mutex)
+    pool.used_bytes += size
+    excess = pool_trim()
+    pthread_mutex_unlock(&pool.mutex)
+    return excess
+
+
+cdef void arena_unmap(Arena* arena) noexcept nogil:
+    """Give blocks, and those that they lead to, back to the system."""
+    cdef Arena* next
+    while arena != NULL:
+        next = arena.next
+        munmap(arena.base, arena.size)
+        free(arena)
+        arena = next
 
 
 cdef char* map_pages(size_t size) noexcept nogil:
@@ -115,6 +150,8 @@ cdef Arena* arena_new(size_t size) noexcept nogil:
     if arena.base == NULL:
         free(arena)
         return NULL
+    if mapped:
+        arena_unmap(pool_use(size))
     return arena
 
 
@@ -124,20 +161,32 @@ cdef inline Arena* arena_hold(Arena* arena) noexcept nogil:
 
 
 cdef void arena_release(Arena* arena) noexcept nogil:
-    cdef Arena* next
     if arena == NULL or atomic_add(&arena.references, -1) > 0:
         return
-    if not arena.mapped:
+    if arena.mapped:
+        arena_unmap(pool_give(arena))
+    else:
         free(arena)
-        return
-    arena.next = NULL
-    if arena.size <= POOL_LIMIT:
-        arena = pool_give(arena)
-    while arena != NULL:
-        next = arena.next
-        munmap(arena.base, arena.size)
-        free(arena)
-        arena = next
 
 
 pool_init()
+
+
+def configure_memory(limit):
+    """Set how much memory for bodies the process is to have; what is kept for reuse beyond it is given back at once.
+
+    :raises ValueError: it is less than 1.
+    """
+    cdef Arena* excess
+    if limit < 1:
+        raise ValueError(f"memory_limit must be at least 1, not {limit}")
+    pthread_mutex_lock(&pool.mutex)
+    pool.limit = limit
+    excess = pool_trim()
+    pthread_mutex_unlock(&pool.mutex)
+    arena_unmap(excess)
+
+
+def memory_limit():
+    """Return how much memory for bodies the process is to have."""
+    return pool.limit

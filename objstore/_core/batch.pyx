@@ -24,6 +24,9 @@ cdef class Batch:
     :param silent: a success says nothing: one with the status 200 whose body is a web page or an error is none.
     :param sums: sum up parts of an object too, by the checksum of this name; by what their replies tell of the whole
         object, where it is empty.
+    :param cut_over: of ranges and objects that are larger, or larger than what the window has for them, only the
+        beginning is read, where their server takes ranges and tells versions; 0: all of all is read.
+    :param cut_to: how much of them is.
     """
     cdef BatchC* c
     cdef LoopC* loop                # borrowed while the caller drives
@@ -38,7 +41,7 @@ cdef class Batch:
     def __cinit__(self, str origin, str method, ClientSettings settings, *, headers=(), Signer signer=None,
                   bint keep_head=False, bint each=False, bint safe=True, Py_ssize_t most_in_flight=64,
                   int64_t window=0, int64_t most_body=0, successes=(), bint silent=False,
-                  str sums=None):
+                  str sums=None, int64_t cut_over=0, int64_t cut_to=0):
         cdef Py_ssize_t length
         cdef int status
         cdef BatchC* batch = <BatchC*>calloc(1, sizeof(BatchC))
@@ -74,6 +77,8 @@ cdef class Batch:
         batch.silent = silent
         batch.pieces = sums is not None
         batch.by = checksum_named(sums) if sums else NULL
+        batch.cut_over = cut_over
+        batch.cut_to = cut_to
         batch.largest = ARENA_LAST if window else 0
         batch.next_arena = ARENA_FIRST
         batch.next_room = ROOM_FIRST
@@ -151,6 +156,7 @@ cdef class Batch:
             span = ranges[i]
             # Cython would ask a tuple of a class of its own by way of its methods
             item = self._append(<object>PyTuple_GetItem(span, 0), <object>PyTuple_GetItem(span, 1))
+            narrow(item)
             try:
                 self._set_target(item, base, keys[i], tail)
                 if outs is not None and outs[i] is not None:
@@ -452,6 +458,15 @@ cdef class Batch:
         """Tell whether a request has succeeded."""
         return self._item(index).state == DONE
 
+    def cut(self, Py_ssize_t index):
+        """Tell whether a request has brought only the beginning of what was asked for."""
+        return self._item(index).cut
+
+    @property
+    def cuts(self):
+        """How many have."""
+        return self._read(&self.c.cuts)
+
     def bodies(self):
         """Return the bodies of all requests in order, None for those that did not succeed."""
         cdef Py_ssize_t i
@@ -485,6 +500,13 @@ cdef class Batch:
         if self.made_in == generation:
             self._end()
             self.held.clear()
+
+    def widen(self, int64_t window):
+        """Set how many bytes of bodies may be in flight or finished but not released."""
+        pthread_mutex_lock(&self.c.mutex)
+        self.c.window = window
+        batch_poke(self.c)
+        pthread_mutex_unlock(&self.c.mutex)
 
     cdef int64_t _read(self, int64_t* counter):
         cdef int64_t value

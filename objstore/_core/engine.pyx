@@ -261,11 +261,12 @@ def engine_info():
     Keys: ``libcurl`` (version), ``libcurl_path``, ``tls`` (library), ``http`` (what speaks HTTP/1.1),
     ``io_threads`` (allowed), ``threads`` (running), ``loops``, ``in_flight`` (transfers), ``requests`` and
     ``connections`` (made since the start of this process),
-    ``idle_memory`` (bytes kept for reuse), ``setopt_failures`` (0, or a fault of this library).
+    ``memory`` (bytes of blocks for bodies), ``idle_memory`` (bytes kept for reuse),
+    ``setopt_failures`` (0, or a fault of this library).
     """
     cdef curl.version_info* info = lib.curl_version_info(curl.CURLVERSION_FIRST)
     cdef LoopC* loop
-    cdef size_t idle_memory
+    cdef size_t memory, idle_memory
     cdef int loops = 0
     cdef int64_t in_flight = 0, requests, connections
     pthread_mutex_lock(&engine.mutex)
@@ -280,6 +281,7 @@ def engine_info():
         loop = loop.next_loop
     pthread_mutex_lock(&pool.mutex)
     idle_memory = pool.idle_bytes
+    memory = pool.used_bytes
     pthread_mutex_unlock(&pool.mutex)
     pthread_mutex_unlock(&engine.mutex)
     return {
@@ -293,6 +295,7 @@ def engine_info():
         "in_flight": in_flight,
         "requests": requests,
         "connections": connections,
+        "memory": memory,
         "idle_memory": idle_memory,
         "setopt_failures": atomic_load(&setopt_failures),
     }

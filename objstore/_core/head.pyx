@@ -280,11 +280,18 @@ cdef const char* read_field(Slot* slot, const Text* name, const Text* value) noe
         return read_connection(slot, item, value)
     if says(name, b"content-range", 13):
         return read_range(slot, item, value)
+    if says(name, b"accept-ranges", 13):
+        slot.ranges = 1 if says(value, b"bytes", 5) else -1
+        return NULL
     if says(name, b"etag", 4):
         return read_tag(slot, item, value)
     if says(name, b"last-modified", 13):
         item.modified = hash_text(value.data, value.length)
     return read_integrity(slot, name, value)
+
+
+cdef inline bint may_keep(Item* item) noexcept nogil:
+    return item.batch.keep_head or item.batch.cut_over or item.status >= 300
 
 
 cdef bint keep_line(Item* item, const char* line, size_t size) noexcept nogil:
@@ -314,7 +321,7 @@ cdef const char* take_field(Slot* slot, const char* line, size_t size) noexcept 
         return b"a header line is not a name, a colon and a value"
     value = trimmed(line + name.length + 1, size - name.length - 1)
     wrong = read_field(slot, &name, &value)
-    if wrong == NULL and (item.batch.keep_head or item.status >= 300) and not keep_line(item, line, size):
+    if wrong == NULL and may_keep(item) and not keep_line(item, line, size):
         return NO_MEMORY
     return wrong
 
@@ -325,6 +332,7 @@ cdef const char* take_field(Slot* slot, const char* line, size_t size) noexcept 
 cdef const char* end_head(Slot* slot) noexcept nogil:
     """End a head: of an interim reply, or of the one that counts (RFC 9110, section 15.2)."""
     cdef Item* item = slot.item
+    cdef const char* wrong
     slot.in_head = False
     if item.status == 101:
         return b"the server changed to a protocol that nobody asked for"
@@ -334,7 +342,10 @@ cdef const char* end_head(Slot* slot) noexcept nogil:
     slot.progress_ns = slot.loop.now_ns
     item.waited_ns = slot.progress_ns - slot.asked_ns
     begin_check(slot, item)
-    return decide_framing(slot, item)
+    wrong = decide_framing(slot, item)
+    if wrong == NULL and item.batch.cut_over:
+        look_for_cut(slot, item)
+    return wrong
 
 
 cdef const char* take_line(Slot* slot, const char* line, size_t size) noexcept nogil:

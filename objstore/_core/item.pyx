@@ -59,6 +59,7 @@ cdef struct Item:
     SignerC* signer         # own, or NULL for the batch's
     int64_t start           # range: [start, end); start only: to the end of the object; end only: the last `end` bytes
     int64_t end
+    int64_t whole_end       # of the range of which only the beginning is asked for, 0 where all of it is
     const char* body        # what to send, from memory or from a file
     int64_t body_length
     int64_t body_offset
@@ -89,6 +90,7 @@ cdef struct Item:
     Check check             # by which the body is summed up, and what the whole object must have
     uint64_t sum            # what as much of it has as is summed up
     int64_t summed
+    bint cut                # it is the beginning of what was asked for: the rest is left to the caller
     bint replaced           # it is of another object than what an earlier try brought, which is forgotten
     char* error             # libcurl's words for a transport error, or NULL
 
@@ -126,6 +128,8 @@ cdef struct BatchC:
     int64_t most_body       # the largest body of a success that can be right, 0 for any
     bint pieces             # sum up parts of an object too: by what a reply tells of all of it,
     const Crc* by           # or by this, where one is given
+    int64_t cut_over        # what is larger is cut, 0 for nothing
+    int64_t cut_to          # to so much of its beginning
 
     Item first              # items: one, then chunks of many
     Item** chunks
@@ -146,6 +150,7 @@ cdef struct BatchC:
     int64_t throttled_ns    # when it was last halved
     int64_t window          # most bytes held by items in flight or finished and not taken, 0 for no limit
     int64_t held
+    int64_t cuts            # how many were cut
     int64_t largest         # largest body seen: what an item of unknown size is expected to hold
     int64_t bytes_received
     int64_t bytes_sent
@@ -315,11 +320,14 @@ cdef inline bint batch_has_news(BatchC* batch) noexcept nogil:
 
 
 cdef int64_t item_expected(Item* item) noexcept nogil:
-    """Estimate how many bytes the reply will hold: the range, or the largest body that the batch has seen."""
+    """Estimate how many bytes the reply will hold: the range, or the largest body that the batch has seen, as far
+    as it would be read."""
     if item.start >= 0 and item.end > item.start:
         return min(item.end - item.start, MOST_EXPECTED)
     if item.start < 0 and item.end > 0:
         return min(item.end, MOST_EXPECTED)
+    if item.batch.cut_over:
+        return min(item.batch.largest, item.batch.cut_over)
     return item.batch.largest
 
 
@@ -386,6 +394,7 @@ cdef void batch_settle(Item* item, bint success) noexcept nogil:
         batch_compare(batch, item)
         item.state = DONE
         batch.settled += 1
+        batch.cuts += item.cut
         batch_grow_limit(batch)
         if batch.each:
             item.next = batch.finished

@@ -56,6 +56,7 @@ cdef struct Slot:
     bint begun              # the first byte of the body has come
     int64_t skip            # bytes of a whole object still to drop before the range that was asked for
     int64_t wanted          # where to cut a whole object, -1 for nowhere
+    int ranges              # its server says that it takes ranges (1), or that it takes none (-1)
     bint cut                # there is enough of the body, and nobody wants the rest
     int refused             # why the engine does not take the reply, a CURLcode, and in words
     const char* refusal
@@ -129,6 +130,8 @@ cdef void begin_body(Slot* slot, Item* item) noexcept nogil:
         if item.start >= 0 and item.range_start < 0:
             slot.skip = item.start
             slot.wanted = item.end - item.start if item.end >= 0 else -1
+        if item.cut and item.end < 0:
+            slot.wanted = item.batch.cut_to
 
 
 cdef int64_t announced_length(Slot* slot, Item* item) noexcept nogil:
@@ -450,6 +453,8 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     slot.loop = loop
     slot.in_head = slot.headed = slot.streamed = slot.chunked = slot.closes = slot.begun = slot.cut = False
     slot.too_soon = slot.unnamed = False
+    slot.ranges = 0
+    item.cut = False
     slot.local_port = 0
     slot.framing = NO_BODY
     slot.refused = curl.CURLE_OK

@@ -71,7 +71,9 @@ cdef bint range_is_right(Slot* slot, Item* item) noexcept nogil:
         return item.range_end == item.total and item.range_start == max(item.total - item.end, <int64_t>0)
     if item.range_start != item.start:
         return False
-    return item.range_end == item.end or (item.range_end == item.total and (item.end < 0 or item.range_end < item.end))
+    if item.range_end == item.end or (item.cut and item.end < 0):
+        return True
+    return item.range_end == item.total and (item.end < 0 or item.range_end < item.end)
 
 
 cdef bint says_whole(Item* item) noexcept nogil:

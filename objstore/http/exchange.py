@@ -44,6 +44,10 @@ SHORTEST_LOOK = 0.05
 """How many seconds a wait lasts at the least, where it is to end in time for a new signature."""
 
 
+BEGINNING = 1 << 20
+"""What is read first of what is too large for one request."""
+
+
 class Exchange:
     """Requests of one shape on their way to one service.
 
@@ -58,6 +62,7 @@ class Exchange:
         most_body: How large the body of a success may be, 0 for any size; None for what the method tells.
         successes: The statuses that are successes; None for what the service's dialect says of the method.
         sums: By which checksum parts of an object are summed up, as for `Reads`.
+        cut_over: Of ranges and objects that are larger than this only the beginning is read; 0: all of all is.
     """
 
     def __init__(
@@ -77,6 +82,7 @@ class Exchange:
         most_body: int | None = None,
         successes: Sequence[int] | None = None,
         sums: str | None = None,
+        cut_over: int = 0,
     ) -> None:
         self.errors: dict[int, BaseError] = {}
         self._service = service
@@ -90,6 +96,7 @@ class Exchange:
         self._most_body = most_body
         self._successes = service.dialect.successes.get(shape.method, ()) if successes is None else successes
         self._by = sums
+        self._cut_over = cut_over
         self._keep_head = keep_head
         self._each = each
         self._window = window
@@ -123,6 +130,8 @@ class Exchange:
             successes=self._successes,
             silent=method in SILENT,
             sums=self._by,
+            cut_over=self._cut_over,
+            cut_to=BEGINNING,
         )
         self._effect = Background(self.batch) if self._background else self.batch
 
@@ -388,6 +397,11 @@ class Exchange:
         """Whether replies were of different versions, or of another than the one asked for."""
         return self.batch.tags_differ
 
+    @property
+    def cuts(self) -> int:
+        """How many requests have brought only the beginning of what was asked for."""
+        return self.batch.cuts
+
     def finished(self) -> list[int]:
         """Return the indexes of the requests that ended well since the last call (needs `each`)."""
         return self.batch.finished()
@@ -395,6 +409,11 @@ class Exchange:
     def sums(self, index: int) -> Sums | None:
         """Return the checksum of the body of a request that ended well, where it was summed up and is not yet taken."""
         return sums_of(self.batch.reply(index))
+
+    def widen(self, window: int) -> None:
+        """Set how many bytes may have come and not been taken from now on."""
+        self._window = window
+        self.batch.widen(window)
 
     def take(self, index: int) -> Bytes:
         """Return the body of a request that ended well, and let go of it."""

@@ -81,6 +81,16 @@ class Fetch(Exchange, Protocol):
     def sums(self, index: int) -> Sums | None:
         """Return the checksum of the body of a read that ended well, where it was summed up and is not yet taken."""
 
+    @property
+    def cuts(self) -> int:
+        """How many reads have brought only the beginning of what was asked for (where `beginnings` was asked for)."""
+
+    def rest(self, index: int) -> ObjectMeta | None:
+        """Return what is known of the object of which a read that ended well brought only the beginning, else None."""
+
+    def widen(self, window: int) -> None:
+        """Set how many bytes may have come and not been taken from now on."""
+
     def take(self, index: int) -> Bytes:
         """Return the body of a read that ended well, and let go of it."""
 
@@ -201,8 +211,18 @@ class Provider(Protocol):
         most_in_flight: int,
         each: bool = False,
         window: int = 0,
+        beginnings: bool = False,
     ) -> Plan[Fetch]:
-        """Begin many reads."""
+        """Begin many reads.
+
+        Args:
+            reads: What to read.
+            conditions: What must hold for each.
+            most_in_flight: How many requests may be in flight.
+            each: Whether the caller takes one after another.
+            window: How many bytes may have come and not been taken; 0 for any number.
+            beginnings: Whether of what is too large for one request only the beginning is to be read.
+        """
 
     def put(self, key: str, source: Source, options: WriteOptions) -> Plan[PutResult]:
         """Write one object in one request, and check its source: before it appears, where that is possible."""

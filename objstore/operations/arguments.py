@@ -13,7 +13,7 @@ from objstore.interface.values import ANY, RESERVED, WHOLE, Conditions, Range, W
 from objstore.types import HTTP_METHOD, Attributes, GetOptions, PutMode
 
 _GET_OPTIONS = frozenset(
-    ("if_match", "if_none_match", "if_modified_since", "if_unmodified_since", "range", "version", "head")
+    ("if_match", "if_none_match", "if_modified_since", "if_unmodified_since", "range", "version", "head", "read_ahead")
 )
 
 
@@ -30,9 +30,20 @@ def read_get_options(options: GetOptions | None) -> tuple[Range, Conditions, boo
         raise ValueError(f"{name!r} is not an option of get" + (f": did you mean {near[0]!r}?" if near else ""))
     range = read_range(given.pop("range", None))
     head = bool(given.pop("head", False))
+    given.pop("read_ahead", None)
     for name, value in given.items():
         _check_condition(name, value)
     return range, Conditions(**given) if given else ANY, head
+
+
+def read_read_ahead(options: GetOptions | None) -> int | None:
+    """Return how much a stream may fetch before it is asked for, None where nobody says.
+
+    Raises:
+        ValueError: It is less than 1.
+    """
+    given = (options or {}).get("read_ahead")
+    return None if given is None else check_at_least("read_ahead", given, 1)
 
 
 def _dict(name: str, value: Any) -> Mapping[str, Any]:

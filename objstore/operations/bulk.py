@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,12 +21,14 @@ from objstore.operations.arguments import check_at_least, read_write_options
 from objstore.operations.naming import key_of
 from objstore.operations.objects import EMPTY, put_body
 from objstore.operations.progress import news, onward, settle, tell
+from objstore.operations.rest import Rests
 from objstore.operations.sources import check_file, open_body
 from objstore.plans.run import arun, run
 
 if TYPE_CHECKING:
     from objstore.interface.provider import Exchange, Fetch, Provider
     from objstore.interface.store import BaseStore
+    from objstore.interface.values import Sums
     from objstore.plans.effects import Plan
     from objstore.types import Attributes, ObjectMeta, Progress, PutInput, PutMode, PutResult, Request
 
@@ -94,12 +97,35 @@ def get_many(
     reads = read_requests(store, requests)
     if out is not None:
         reads = _with_targets(reads, out)
-    fetch = yield from store.provider.fetch(reads, most_in_flight=_in_flight(max_concurrency))
+    in_flight = _in_flight(max_concurrency)
+    fetch = yield from store.provider.fetch(reads, most_in_flight=in_flight, beginnings=True)
     try:
         yield from _finish(fetch, on_error, progress)
-        return _in_order(fetch.bodies(), fetch.errors)
+        bodies: list[Any] = _in_order(fetch.bodies(), fetch.errors)
+        if fetch.cuts:
+            yield from _read_rests(fetch, Rests(store, reads, fetch, in_flight, progress), bodies, on_error)
+        return bodies
     finally:
         fetch.close()
+
+
+def _read_rests(fetch: Fetch, rests: Rests, bodies: list[Any], on_error: OnError) -> Plan[None]:
+    """Put what is behind the beginnings of large objects and ranges in their places."""
+    for index, body in enumerate(bodies):
+        if isinstance(body, Bytes) and (meta := fetch.rest(index)) is not None:
+            bodies[index] = yield from _all_of(rests, index, body, meta, fetch.sums(index), on_error)
+
+
+def _all_of(
+    rests: Rests, index: int, body: Bytes, meta: ObjectMeta, sums: Sums | None, on_error: OnError
+) -> Plan[Bytes | BaseError]:
+    """Return all of an object or range that has begun to come, or its error where errors are returned."""
+    try:
+        return (yield from rests.read(index, body, meta, sums))
+    except BaseError as error:
+        if on_error == "raise":
+            raise
+        return error
 
 
 def read_requests(store: BaseStore, requests: Iterable[Request]) -> Reads:
@@ -235,33 +261,58 @@ class ManyResults(Generic[ResultT]):
         self._window = window
         self._progress = progress
         self._fetch: Fetch | None = None
+        self._rests: Rests | None = None
         self._ready: list[int] = []
+        self._begun: deque[int] = deque()
         self._failed: list[int] = []
         self._told: set[int] = set()
         self._closed = False
 
     def _next(self) -> Plan[tuple[int, Any] | None]:
-        fetch = self._fetch
-        if fetch is None:
-            fetch = self._fetch = yield from self._store.provider.fetch(
-                self._reads, most_in_flight=self._in_flight, each=True, window=self._window
-            )
+        fetch, rests = yield from self._begin()
         if self._closed and not fetch.over:
             raise ValueError("These results have been closed: call iter_many again")
         while not (self._ready or self._failed):
             over = fetch.over  # asked first: what ends after this is among the finished of the next round
-            tell(fetch, self._progress)
-            self._ready = fetch.finished()[::-1]
-            self._failed = [index for index in fetch.errors if index not in self._told]
-            self._told.update(self._failed)
-            if not (self._ready or self._failed):
-                if over:
-                    return None
-                yield from news(fetch, self._progress)
+            tell(fetch, rests.progress)
+            self._look(fetch)
+            if self._ready or self._failed:
+                break
+            if self._begun:
+                return (yield from self._large(fetch, rests, self._begun.popleft()))
+            if over:
+                return None
+            yield from news(fetch, rests.progress)
         if self._failed:
             return self._failure(fetch, self._failed.pop())
         index = self._ready.pop()
         return index, fetch.take(index)
+
+    def _begin(self) -> Plan[tuple[Fetch, Rests]]:
+        """Return the reads, under way, and what reads the rests of large ones."""
+        if self._fetch is None or self._rests is None:
+            self._fetch = yield from self._store.provider.fetch(
+                self._reads, most_in_flight=self._in_flight, each=True, window=self._window, beginnings=True
+            )
+            self._rests = Rests(self._store, self._reads, self._fetch, self._in_flight, self._progress)
+        return self._fetch, self._rests
+
+    def _look(self, fetch: Fetch) -> None:
+        """Note what has come since the last time: what is small, in the order to pop it, and what has but begun."""
+        finished = fetch.finished()
+        if fetch.cuts:
+            self._begun += [index for index in finished if fetch.rest(index) is not None]
+            finished = [index for index in finished if fetch.rest(index) is None]
+        self._ready = finished[::-1]
+        self._failed = [index for index in fetch.errors if index not in self._told]
+        self._told.update(self._failed)
+
+    def _large(self, fetch: Fetch, rests: Rests, index: int) -> Plan[tuple[int, Any]]:
+        """Read what is behind a beginning now that it is waited for: of any size, beside what fills the window."""
+        meta = fetch.rest(index)
+        assert meta is not None
+        sums = fetch.sums(index)
+        return index, (yield from _all_of(rests, index, fetch.take(index), meta, sums, self._on_error))
 
     def _failure(self, fetch: Fetch, index: int) -> tuple[int, BaseError]:
         if self._on_error == "raise":
@@ -331,8 +382,8 @@ def iter_many(
         requests: A path each, or ``(path, start, end)`` in bytes; an `end` of None is the end of the object.
         on_error: ``"raise"``: the first error ends the iteration. ``"return"``: it comes in the place of the bytes.
         max_concurrency: How many requests are in flight; 64 if not given.
-        window: How many bytes may be in flight or have come and not been taken. An object of unknown size counts as the
-            largest seen so far.
+        window: How many bytes may be in flight or have come and not been taken. Of what is larger than its share, the
+            rest is read when it is waited for, beside the window.
         progress: Is called, while results are waited for, with how many requests are done, how many there are, and the
             bytes received.
 

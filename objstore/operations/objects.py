@@ -15,6 +15,7 @@ from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Re
 from objstore.operations.arguments import (
     check_at_least,
     read_get_options,
+    read_read_ahead,
     read_signing,
     read_write_options,
     span,
@@ -56,12 +57,13 @@ def get(
     Args:
         store: Where it is.
         path: Its path.
-        options: Conditions, a range, a version, or ``head`` for the metadata alone.
+        options: Conditions, a range, a version, ``head`` for the metadata alone, or ``read_ahead``, the most bytes that
+            a stream of the body fetches before they are asked for; 64 MiB if not given.
         progress: Is called with how many parts of the body have come, how many there are, and their bytes: now, and as
             the rest is read.
 
     Returns:
-        The metadata, and the body to be read once; the first 10 MiB of it have come already.
+        The metadata, and the body to be read once; the first 2 MiB of it have come already.
 
     Raises:
         NotFoundError: There is no such object.
@@ -71,6 +73,7 @@ def get(
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """
     range, conditions, head_only = read_get_options(options)
+    ahead = read_read_ahead(options)
     provider, key = store.provider, (yield from key_of(store, path))
     if head_only:
         fetched = yield from provider.head(key, conditions)
@@ -81,7 +84,7 @@ def get(
         fetched = fetched._replace(body=fetched.body[: span[1] - span[0]])
     meta = store.named(fetched.meta)
     version = conditions.version or fetched.meta["version"]
-    return GetResult(provider, key, meta, fetched, span, version, progress)
+    return GetResult(provider, key, meta, fetched, span, version, progress, ahead)
 
 
 def _first(provider: Provider, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:

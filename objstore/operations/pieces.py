@@ -131,6 +131,8 @@ def read_into(
     path: str,
     progress: Progress | None = None,
     whole: Whole | None = None,
+    *,
+    most_in_flight: int = MOST_PIECES,
 ) -> Plan[None]:
     """Read the rest of a buffer from the object, as parallel ranges of one version; twice, if it is damaged.
 
@@ -145,6 +147,7 @@ def read_into(
         path: Its path, for errors.
         progress: Is told of the ranges.
         whole: What the pieces of the object are to add up to, where they go on from others.
+        most_in_flight: How many of them may be in flight.
 
     Raises:
         ObjectChangedError: It has been replaced.
@@ -154,7 +157,7 @@ def read_into(
         spans = parts_of(start + done, start + len(buffer), part)
         targets = [Target(buffer, span.start - start, span.end - span.start) for span in spans]
         reads = Reads.of(key, spans, targets, sums=None if whole is None else whole.algorithm)
-        yield from _read(provider, reads, conditions, path, progress, whole)
+        yield from _read(provider, reads, most_in_flight, conditions, path, progress, whole)
         if whole is None or not whole.is_damaged:
             return
         if last:
@@ -166,13 +169,14 @@ def read_into(
 def _read(
     provider: Provider,
     reads: Reads,
+    most_in_flight: int,
     conditions: Conditions,
     path: str,
     progress: Progress | None,
     whole: Whole | None,
 ) -> Plan[None]:
     """Read pieces of an object to where they are to be."""
-    fetch = yield from provider.fetch(reads, conditions=conditions, most_in_flight=MOST_PIECES)
+    fetch = yield from provider.fetch(reads, conditions=conditions, most_in_flight=most_in_flight)
     try:
         yield from settle(fetch, progress)
         check_version(fetch, path)
@@ -189,7 +193,8 @@ def add_up(whole: Whole, fetch: Fetch, spans: Sequence[Range], bodies: Sequence[
     """Add pieces that have all come to the others of their object."""
     for index, (span, body) in enumerate(zip(spans, bodies, strict=True)):
         assert body is not None
-        whole.add(span.start, len(body), whole.digest(body, fetch.sums(index)))
+        sums = None if fetch.rest(index) else fetch.sums(index)  # of a beginning alone, it is not that of the body
+        whole.add(span.start, len(body), whole.digest(body, sums))
 
 
 def check_version(fetch: Fetch, path: str) -> None:

@@ -14,6 +14,7 @@ from objstore.operations.coalesce import coalesce as coalesce_ranges
 from objstore.operations.naming import key_of
 from objstore.operations.pieces import Whole, add_up, changed
 from objstore.operations.progress import settle
+from objstore.operations.rest import Rests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +91,9 @@ def bodies_of(
         told: What is known of the checksum of the object; else, replies may tell.
     """
     for last in (False, True):
-        fetch = yield from store.provider.fetch(reads, conditions=conditions, most_in_flight=most_in_flight)
+        fetch = yield from store.provider.fetch(
+            reads, conditions=conditions, most_in_flight=most_in_flight, beginnings=True
+        )
         try:
             yield from settle(fetch, progress)
             for error in fetch.errors.values():
@@ -99,7 +102,10 @@ def bodies_of(
                 raise changed(store.path(reads.keys[0]))
             if fetch.unversioned and len(reads) > 1:
                 break
-            bodies, whole = fetch.bodies(), _whole(store, fetch, reads, told)
+            bodies = fetch.bodies()
+            if fetch.cuts:
+                yield from _read_rests(store, reads, fetch, bodies, conditions, progress)
+            whole = _whole(store, fetch, reads, bodies, told)
         finally:
             fetch.close()
         if whole is None or not whole.is_damaged:
@@ -109,13 +115,30 @@ def bodies_of(
     return (yield from _bodies_of_one(store, reads, conditions))
 
 
-def _whole(store: BaseStore, fetch: Fetch, reads: Reads, told: Sums | None) -> Whole | None:
+def _read_rests(
+    store: BaseStore,
+    reads: Reads,
+    fetch: Fetch,
+    bodies: list[Bytes | None],
+    conditions: Conditions,
+    progress: Progress | None,
+) -> Plan[None]:
+    """Put what is behind the beginnings of large ranges in their places."""
+    rests = Rests(store, reads, fetch, IN_FLIGHT, progress, conditions.version)
+    for index, body in enumerate(bodies):
+        if body is not None and (meta := fetch.rest(index)) is not None:
+            bodies[index] = yield from rests.read(index, body, meta, fetch.sums(index))
+
+
+def _whole(
+    store: BaseStore, fetch: Fetch, reads: Reads, bodies: Sequence[Bytes | None], told: Sums | None
+) -> Whole | None:
     """Return what ranges add up to, where they may be all of an object whose checksum is known."""
     if reads.sums is None:
         return None
     whole = Whole.of(store.path(reads.keys[0]), told or fetch.sums(0))
     if whole is not None:
-        add_up(whole, fetch, reads.ranges, fetch.bodies())
+        add_up(whole, fetch, reads.ranges, bodies)
     return whole
 
 

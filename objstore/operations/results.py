@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from objstore._core import Buffer, Bytes, Listing
 from objstore.interface.values import Fetched, Reads
 from objstore.interface.versions import has_validator, pinned
+from objstore.operations.ahead import Ahead
 from objstore.operations.arguments import check_at_least
 from objstore.operations.pieces import MOST_PIECES, changed, check_version, parts_of, read_into, whole_of
 from objstore.operations.progress import Found, news, onward, tell
@@ -31,17 +32,26 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PART = 10 << 20
-"""How much of an object one request brings. It is also the first read of a `get`: what is smaller comes at once."""
+PART = 2 << 20
+"""The first read of a `get`: what is smaller comes at once. It is also what one request of a stream brings, so that a
+slow reader holds little, and memory serves again; and the least that one of any other large read does."""
+
+LARGEST_PART = 10 << 20
+"""How much one request brings of what is large."""
 
 READ_AHEAD = 64 << 20
-"""How many bytes a stream fetches before they are asked for."""
+"""How many bytes a stream fetches at the most before they are asked for, where nobody says how many."""
+
+
+def part_size(size: int) -> int:
+    """Return how much of so many bytes one request brings."""
+    return min(max(size // MOST_PIECES, PART), LARGEST_PART)
 
 
 class GetResult:
     """The answer to a `get`: metadata, and a body that can be read once.
 
-    A body of up to 10 MiB is here already. The rest of a larger one is fetched when it is read, as parallel ranges of
+    A body of up to 2 MiB is here already. The rest of a larger one is fetched when it is read, as parallel ranges of
     the same version of the object: if it has been replaced meanwhile, reading raises ObjectChangedError. Where a server
     names neither ETag nor time, nothing would show that: then all of it is read again, by one request. Where the
     service tells the checksum of the object, all of it is compared with that before it is here as a whole, or in front
@@ -62,6 +72,7 @@ class GetResult:
         range: tuple[int, int],
         version: str | None,
         progress: Progress | None,
+        read_ahead: int | None = None,
     ) -> None:
         self.meta = meta
         self.attributes: Attributes = first.attributes
@@ -71,7 +82,9 @@ class GetResult:
         self._conditions = pinned(meta, version)
         size = range[1] - range[0]
         in_parts = has_validator(meta)
-        self._part_size = PART if in_parts else max(size, 1)
+        self._part_size = part_size(size) if in_parts else max(size, 1)
+        self._chunk = PART if in_parts else self._part_size
+        self._read_ahead = READ_AHEAD if read_ahead is None else read_ahead
         self._sums = first.sums
         self._first: Bytes | None = first.body if in_parts or len(first.body) >= size else Bytes()
         here = len(self._first)
@@ -133,7 +146,7 @@ class GetResult:
         )
 
     def stream(self, min_chunk_size: int = PART) -> BytesStream:
-        """Return the body as a stream of chunks, in bounded memory.
+        """Return the body as a stream of chunks, in bounded memory: what its reader takes while more comes.
 
         Args:
             min_chunk_size: The least size of every chunk but the last, in bytes.
@@ -192,7 +205,8 @@ class BytesStream(Stream[bytes]):
     def __init__(self, result: GetResult, first: Bytes, least: int) -> None:
         self._result = result
         self._least = least
-        self._part_size = max(result._part_size, least)
+        self._part_size = max(result._chunk, least)
+        self._ahead = Ahead(self._part_size, result._read_ahead)
         self._pieces = [first] if len(first) else []
         self._at = result.range[0] + len(first)
         self._first = first
@@ -223,33 +237,45 @@ class BytesStream(Stream[bytes]):
         """Return the next part, waiting for it."""
         if self._closed:
             raise ValueError("This stream has been closed: get the object again")
-        if self._fetch is None:
-            self._fetch = yield from self._begin()
+        fetch = yield from self._begin()
+        self._look(fetch)
+        if self._given and self._ahead.asked(here=self._given in self._arrived):
+            fetch.widen(self._ahead.window)
         while self._given not in self._arrived:
-            yield from news(self._fetch, self._result._progress)
-            tell(self._fetch, self._result._progress)
-            self._arrived.update(self._fetch.finished())
-            check_version(self._fetch, self._result.meta["path"])  # of all that has arrived, before any of it is given
-        sums = self._fetch.sums(self._given)
-        part = self._fetch.take(self._given)
+            yield from news(fetch, self._result._progress)
+            self._look(fetch)
+        sums = fetch.sums(self._given)
+        part = fetch.take(self._given)
         self._given += 1
         if len(part) != min(self._part_size, self._result.range[1] - self._at):
             raise changed(self._result.meta["path"])
         if self._whole is not None:
             self._whole.add(self._at, len(part), self._whole.digest(part, sums))
+        if self._at + len(part) == self._result.range[1]:
+            self._ahead.end()
         return part
 
     def _begin(self) -> Plan[Fetch]:
-        """Begin to fetch what has not come with the first part."""
-        self._whole, self._first = (yield from self._result._whole(self._first)), Bytes()
-        sums = None if self._whole is None else self._whole.algorithm
-        return (yield from self._result._rest(self._at, self._part_size, max(READ_AHEAD, 4 * self._part_size), sums))
+        """Return what fetches what has not come with the first part."""
+        if self._fetch is None:
+            self._whole, self._first = (yield from self._result._whole(self._first)), Bytes()
+            sums = None if self._whole is None else self._whole.algorithm
+            self._ahead.begin()
+            self._fetch = yield from self._result._rest(self._at, self._part_size, self._ahead.window, sums)
+        return self._fetch
+
+    def _look(self, fetch: Fetch) -> None:
+        """Note what has arrived, and check all of it before any is given."""
+        tell(fetch, self._result._progress)
+        self._arrived.update(fetch.finished())
+        check_version(fetch, self._result.meta["path"])
 
     def close(self) -> None:
         """Stop what is still under way."""
         self._closed = True
         if self._fetch is not None:
             self._fetch.close()
+        self._ahead.end()
 
 
 class Rows(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from objstore.exceptions import BaseError
 from objstore.http.exchange import Exchange
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from objstore.plans.effects import Plan
     from objstore.types import ObjectMeta, PutResult
 
+    MetaOf: TypeAlias = Callable[[str, Reply, int], ObjectMeta]
+
 
 NO_FIRST_BYTE = 416
 """How a server says that an object is empty, where its first byte is asked for (RFC 9110, section 15.5.17)."""
@@ -29,6 +31,40 @@ def tells_size(reply: Reply) -> bool:
     """Tell whether the reply to a HEAD tells the size of the object: not of a range of it, as some say, or of what
     somebody has made of it."""
     return reply.content_length >= 0 and reply.start < 0 and reply.status == 200
+
+
+def rest_of(exchange: Exchange, index: int, key: str, meta: MetaOf) -> ObjectMeta | None:
+    """Return what is known of the object of which a read brought only the beginning, None where it brought all."""
+    if not exchange.cuts or not exchange.batch.cut(index):
+        return None
+    reply = exchange.batch.reply(index)
+    return meta(key, reply, named_size(reply))
+
+
+def named_size(reply: Reply) -> int:
+    """Return the size of the object that a reply names, -1 where it names none."""
+    return reply.total if reply.start >= 0 else reply.content_length
+
+
+class ReadMany(Exchange):
+    """Many reads under way.
+
+    Args:
+        service: Where they go.
+        shape: What they share.
+        keys: The keys that are read.
+        meta: Reads the metadata of a key out of a reply, given the size of the object.
+        options: Those of `Exchange`.
+    """
+
+    def __init__(self, service: Service, shape: Shape, keys: Sequence[str], meta: MetaOf, **options: Any) -> None:
+        super().__init__(service, shape, keys.__getitem__, **options)
+        self._keys = keys
+        self._meta = meta
+
+    def rest(self, index: int) -> ObjectMeta | None:
+        """Return what is known of the object of which a read brought only the beginning, None where it brought all."""
+        return rest_of(self, index, self._keys[index], self._meta)
 
 
 class HeadMany(Exchange):

@@ -126,6 +126,7 @@ class Memory:
         most_in_flight: int,
         each: bool = False,
         window: int = 0,
+        beginnings: bool = False,
     ) -> Plan[Sequential]:
         """Read many objects or ranges."""
         return Sequential([lambda read=read: self._deliver(read, conditions) for read in reads], quick=True)  # type: ignore[misc]

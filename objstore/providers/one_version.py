@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from objstore.http.exchange import Exchange
 from objstore.interface.versions import has_validator, is_same, strong
 from objstore.providers.conditional_headers import IF_MATCH, unconditional
+from objstore.providers.many import named_size, rest_of
 from objstore.providers.preconditions import matches
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class OneVersion(Conditional):
         each: Whether the caller takes one after another.
         most_in_flight: How many are in flight.
         window: How many bytes may have come and not been taken.
+        cut_over: Of larger ranges only the beginning is read; 0: all of all is.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class OneVersion(Conditional):
         each: bool,
         most_in_flight: int,
         window: int,
+        cut_over: int,
     ) -> None:
         self._wanted = conditions.if_match
         self._expected = conditions.expected
@@ -85,6 +88,7 @@ class OneVersion(Conditional):
             most_in_flight=most_in_flight,
             window=window,
             sums=reads.sums,
+            cut_over=cut_over,
         )
 
     def _open_batch(self) -> None:
@@ -107,12 +111,16 @@ class OneVersion(Conditional):
         self._compare(indexes)
         return indexes
 
+    def rest(self, index: int) -> ObjectMeta | None:
+        """Return what is known of the object of which a read brought only the beginning, None where it brought all."""
+        return rest_of(self, index, self._reads.keys[index], self._meta)
+
     def _compare(self, indexes: Iterable[int]) -> None:
         """Compare replies that came with what is expected: the first, where nothing is."""
         for index in indexes:
             if self.batch.succeeded(index):
                 reply = self.batch.reply(index)
-                found = self._meta(self._reads.keys[index], reply, _named_size(reply))
+                found = self._meta(self._reads.keys[index], reply, named_size(reply))
                 self._expected = self._expected or found
                 self._differs |= not is_same(found, self._expected) or self._is_unlike_pinned(found)
                 self.unversioned |= not has_validator(found)
@@ -121,8 +129,3 @@ class OneVersion(Conditional):
         """Tell whether a reply that no condition kept to the pinned ETag has another."""
         wanted = None if IF_MATCH in self._shape.headers else self._wanted
         return wanted is not None and not matches(found["e_tag"], wanted)
-
-
-def _named_size(reply: Reply) -> int:
-    """Return the size of the object that a reply names, -1 where it names none."""
-    return reply.total if reply.start >= 0 else reply.content_length

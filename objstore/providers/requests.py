@@ -27,7 +27,7 @@ from objstore.interface.values import (
     WriteOptions,
 )
 from objstore.providers.conditional_headers import IF_MATCH, read_headers, unconditional, write_headers
-from objstore.providers.many import HeadMany, LookMany, PutMany, tells_size
+from objstore.providers.many import HeadMany, LookMany, PutMany, ReadMany, tells_size
 from objstore.providers.one_version import Conditional, OneVersion
 from objstore.providers.preconditions import matches
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
@@ -44,6 +44,17 @@ ADDED_AT_ONCE = 4096
 """How many reads are added before the first are sent: of more, the rest is added while those are under way."""
 
 FIRST_BYTE = Range(0, 1)
+
+LARGE = 32 << 20
+"""What is larger is read by several requests; to stop after its beginning costs a connection."""
+
+MOST_LARGE = 256 << 20
+"""The same, where many others are read beside it: they keep the line busy."""
+
+
+def _too_large(count: int) -> int:
+    """Return what is too large for one request, where so many are made."""
+    return min(LARGE * max(count // 8, 1), MOST_LARGE)
 
 
 class Requests:
@@ -166,11 +177,13 @@ class Requests:
         most_in_flight: int,
         each: bool = False,
         window: int = 0,
+        beginnings: bool = False,
     ) -> Plan[Fetch]:
         """Begin many reads; their replies are compared where they are to be of one version."""
         yield from self.service.refresh()
         shape, tail = self._reading("GET", conditions, reads.ranges)
-        exchange: Exchange
+        cut_over = _too_large(len(reads.keys)) if beginnings else 0
+        exchange: OneVersion | ReadMany
         if reads.one_object and (len(reads.keys) > 1 or conditions.expected is not None):
             exchange = self.one_version(
                 self.service,
@@ -181,16 +194,19 @@ class Requests:
                 each=each,
                 most_in_flight=most_in_flight,
                 window=window,
+                cut_over=cut_over,
             )
         else:
-            exchange = Exchange(
+            exchange = ReadMany(
                 self.service,
                 shape,
-                reads.keys.__getitem__,
+                reads.keys,
+                self.meta,
                 background=each,
                 each=each,
                 most_in_flight=most_in_flight,
                 window=window,
+                cut_over=cut_over,
             )
         base, first = self.base + b"/", max(2 * most_in_flight, ADDED_AT_ONCE)
         try:

@@ -29,6 +29,7 @@ class Sequential:
     """
 
     mixed = unversioned = False
+    cuts = 0
 
     def __init__(
         self, works: Sequence[Callable[[], object]], sizes: Sequence[int] = (), *, quick: bool = False
@@ -84,6 +85,12 @@ class Sequential:
 
     def sums(self, index: int) -> None:
         """Return no checksum: nobody tells one that it could be compared with."""
+
+    def rest(self, index: int) -> None:
+        """Return None: every read brings all."""
+
+    def widen(self, window: int) -> None:
+        """Do nothing: nothing is read ahead."""
 
     def take(self, index: int) -> Bytes:
         """Return a body, and let go of it."""

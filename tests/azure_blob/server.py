@@ -245,7 +245,12 @@ def _read(container: Container, call: Call) -> Answer:
         raise RefusedError(304, "ConditionNotMet")
     _check_times(blob, headers)
     data = blob.data or b""
-    facts = {**_facts(container, blob), "Content-Type": "application/octet-stream", **blob.headers}
+    facts = {
+        **_facts(container, blob),
+        "Accept-Ranges": "bytes",
+        "Content-Type": "application/octet-stream",
+        **blob.headers,
+    }
     facts |= {f"x-ms-meta-{name}": value for name, value in blob.metadata.items()}
     if blob.tags:
         facts["x-ms-tag-count"] = str(blob.tags.count("&") + 1)

@@ -108,6 +108,7 @@ class Stored:
             "x-goog-generation": str(self.generation),
             "x-goog-metageneration": "1",
             "x-goog-hash": f"crc32c={crc32c(self.data)}",
+            "Accept-Ranges": "bytes",
             "x-goog-stored-content-length": str(len(self.data)),
             "x-goog-stored-content-encoding": headers.get("Content-Encoding", "identity"),
         }

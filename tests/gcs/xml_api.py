@@ -102,7 +102,7 @@ def read_object(stored: Stored, call: Call) -> Answer:
     _check(stored, call.headers)
     headers, data = stored.headers(), stored.data
     if headers.get("Content-Encoding") == "gzip" and "gzip" not in (call.headers["Accept-Encoding"] or ""):
-        del headers["Content-Encoding"], headers["ETag"]
+        del headers["Content-Encoding"], headers["ETag"], headers["Accept-Ranges"]
         return Answer(200, gzip.decompress(data), headers)
     if call.headers["Range"] is None:
         return Answer(200, data, headers)

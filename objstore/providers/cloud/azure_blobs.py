@@ -135,13 +135,19 @@ class Blobs(Documents):
         most_in_flight: int,
         each: bool = False,
         window: int = 0,
+        beginnings: bool = False,
     ) -> Plan[Fetch]:
         """Begin many reads."""
         for key in reads.keys:
             _check(key)
         return (
             yield from super().fetch(
-                reads, conditions=conditions, most_in_flight=most_in_flight, each=each, window=window
+                reads,
+                conditions=conditions,
+                most_in_flight=most_in_flight,
+                each=each,
+                window=window,
+                beginnings=beginnings,
             )
         )
 

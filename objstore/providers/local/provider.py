@@ -130,6 +130,7 @@ class Local:
         most_in_flight: int,
         each: bool = False,
         window: int = 0,
+        beginnings: bool = False,
     ) -> Plan[Reading]:
         """Begin many reads."""
         return Reading(self.root, reads, conditions, most_in_flight, window if each else 0)

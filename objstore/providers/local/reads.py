@@ -43,6 +43,7 @@ class Reading:
     """
 
     unversioned = False
+    cuts = 0
 
     def __init__(self, root: Root, reads: Reads, conditions: Conditions, most_in_flight: int, window: int) -> None:
         self.errors: dict[int, BaseError] = {}
@@ -183,6 +184,13 @@ class Reading:
         indexes = [index for index in range(self._told, self.settled) if index not in self.errors]
         self._told = self.settled
         return indexes
+
+    def rest(self, index: int) -> None:
+        """Return None: every read brings all."""
+
+    def widen(self, window: int) -> None:
+        """Set how many bytes a step may read from now on."""
+        self._window = window
 
     def take(self, index: int) -> Bytes:
         """Return the body of a read, and let go of it."""

@@ -92,12 +92,18 @@ class Server(Requests):
         most_in_flight: int,
         each: bool = False,
         window: int = 0,
+        beginnings: bool = False,
     ) -> Plan[Fetch]:
         """Begin many reads; of an object that the server only gives as a whole, all by one request."""
         whole = yield from self._read_whole(reads, conditions)
         sent, sources = _shared(reads, whole) if whole else (reads, [])
         exchange = yield from super().fetch(
-            sent, conditions=conditions, most_in_flight=most_in_flight, each=each, window=window
+            sent,
+            conditions=conditions,
+            most_in_flight=most_in_flight,
+            each=each,
+            window=window,
+            beginnings=beginnings and not whole,
         )
         return SharedReplies(exchange, reads, sources, each=each) if whole else exchange
 

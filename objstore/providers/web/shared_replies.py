@@ -103,6 +103,15 @@ class SharedReplies:
     def sums(self, index: int) -> None:
         """Return no checksum: a whole reply has been compared with what it told."""
 
+    cuts = 0
+
+    def rest(self, index: int) -> None:
+        """Return None: every read brings all."""
+
+    def widen(self, window: int) -> None:
+        """Set how many bytes may have come and not been taken from now on."""
+        self._replies.widen(window)
+
     def take(self, index: int) -> Bytes:
         """Return the body of a read that ended well, and let go of it."""
         return self._cut.pop(index)

@@ -1,0 +1,60 @@
+# Of what is large only the beginning is read: the rest is the caller's to ask for, in several requests at a time and of
+# the same version, for one connection may be slower than the line.
+#
+# A range that is known to be long is asked for as its beginning. The length of a whole object is known when its head
+# has come: then its body is read no further, which costs the connection. Small objects are asked for as ever.
+
+
+cdef inline void narrow(Item* item) noexcept nogil:
+    """Ask only for the beginning of a long range."""
+    if item.batch.cut_over and item.start >= 0 and item.end - item.start > item.batch.cut_over:
+        item.whole_end = item.end
+        item.end = item.start + item.batch.cut_to
+
+
+cdef bint takes_ranges(Slot* slot, Item* item) noexcept nogil:
+    """Tell whether a server seems to take ranges; where memory is bounded, all that do not say no are tried."""
+    return slot.ranges > 0 or (slot.ranges == 0 and item.batch.window > 0)
+
+
+cdef bint can_be_cut(Slot* slot, Item* item) noexcept nogil:
+    """Tell whether the rest of a body can be asked for by ranges, and told to be of the same version (RFC 9110, 14.3).
+
+    What does not fit where the caller wants it is left to fail.
+    """
+    return (
+        item.end < 0 and slot.framing == BY_LENGTH and item.kept.length == 0
+        and (slot.any_tag != 0 or item.modified != 0)
+        and (takes_ranges(slot, item) if item.range_start < 0 else item.total >= 0)
+        and (item.start < 0 or item.range_start == item.start)
+        and (item.out == NULL or item.content_length <= item.out_capacity)
+    )
+
+
+cdef int64_t most_uncut(Item* item) noexcept nogil:
+    """Return how long a body may be to be read as a whole: what the window has for it, where there is one."""
+    cdef BatchC* batch = item.batch
+    cdef int64_t most = batch.cut_over
+    pthread_mutex_lock(&batch.mutex)
+    if batch.window:
+        most = min(most, max(item.reserved, batch.cut_to))
+        batch.largest = max(batch.largest, item.content_length)
+    pthread_mutex_unlock(&batch.mutex)
+    return most
+
+
+cdef void look_for_cut(Slot* slot, Item* item) noexcept nogil:
+    """Decide, at the end of a head, whether the body is but the beginning; keep the head only if it is."""
+    cdef int64_t total = item.total if item.range_start >= 0 else item.content_length
+    if item.status >= 300:
+        return
+    if item.whole_end:
+        item.cut = total < 0 or total > item.end
+    elif can_be_cut(slot, item):
+        item.cut = item.content_length > most_uncut(item)
+        if item.cut and item.range_start >= 0:
+            item.range_end = item.range_start + item.batch.cut_to
+    if not (item.cut or item.batch.keep_head):
+        free(item.head.data)
+        item.head.data = NULL
+        item.head.length = item.head_capacity = 0

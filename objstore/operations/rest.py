@@ -1,0 +1,124 @@
+"""What is behind the beginnings of objects and ranges that are too large for one request.
+
+A provider that is asked for beginnings stops after the first bytes of what is too large. The rest is read here, by
+several requests at a time, into the memory where all of it is to be.
+
+Its one invariant: all bytes are of the version of the object that its beginning was of; of an object that nothing tells
+from others, all is read again by one request.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from objstore._core import Buffer, Bytes
+from objstore.exceptions import GenericError
+from objstore.interface.versions import has_validator, pinned
+from objstore.operations.pieces import Whole, changed, parts_of, read_into
+from objstore.operations.progress import onward
+from objstore.operations.results import part_size
+
+if TYPE_CHECKING:
+    from objstore.interface.provider import Fetch
+    from objstore.interface.store import BaseStore
+    from objstore.interface.values import Read, Reads, Sums
+    from objstore.plans.effects import Plan
+    from objstore.types import ObjectMeta, Progress
+
+
+class Rests:
+    """The rests of some of many reads, read one after the other.
+
+    Args:
+        store: Where they are.
+        reads: What was asked for.
+        fetch: What brought the beginnings.
+        most_in_flight: How many requests may be in flight.
+        progress: Is told of the requests, those of the beginnings included.
+        version: The version that was asked for.
+    """
+
+    def __init__(
+        self,
+        store: BaseStore,
+        reads: Reads,
+        fetch: Fetch,
+        most_in_flight: int,
+        progress: Progress | None,
+        version: str | None = None,
+    ) -> None:
+        self._store = store
+        self._reads = reads
+        self._fetch = fetch
+        self._most_in_flight = most_in_flight
+        self._progress = progress
+        self._version = version
+        self._requests = self._bytes = 0
+
+    @property
+    def progress(self) -> Progress | None:
+        """What is to be told of the beginnings: the rests that have been read count too."""
+        return onward(self._progress, self._requests, self._bytes)
+
+    def read(self, index: int, beginning: Bytes, meta: ObjectMeta, sums: Sums | None) -> Plan[Bytes]:
+        """Read what is behind a beginning, and return all.
+
+        Args:
+            index: Which of the reads it is.
+            beginning: What has come; where the read has a target, it is there.
+            meta: What the reply told of the object.
+            sums: The checksum of the beginning, and what the reply told of that of the object.
+
+        Raises:
+            ObjectChangedError: The object has been replaced.
+            CorruptResponseError: It is damaged.
+        """
+        read, path = self._reads[index], self._store.path(self._reads.keys[index])
+        start = max(read.range.start, 0)
+        end = meta["size"] if read.range.end < 0 else min(read.range.end, meta["size"])
+        if end - start < len(beginning):
+            raise changed(path)
+        buffer, whole = _room(read, end - start, beginning)
+        here = len(beginning) if has_validator(meta) else 0
+        part = part_size(end - start) if here else end - start
+        yield from read_into(
+            self._store.provider,
+            read.key,
+            start,
+            buffer,
+            here,
+            part,
+            pinned(meta, self._version),
+            path,
+            self._told(),
+            _sum_of_all(path, beginning, sums) if end - start == meta["size"] and here else None,
+            most_in_flight=self._most_in_flight,
+        )
+        self._requests += len(parts_of(start + here, end, part))
+        self._bytes += end - start - here
+        return whole
+
+    def _told(self) -> Progress | None:
+        fetch = self._fetch
+        done, size = fetch.settled + self._requests, fetch.bytes_received + self._bytes
+        return onward(self._progress, done, size, fetch.total - fetch.settled)
+
+
+def _sum_of_all(path: str, beginning: Bytes, sums: Sums | None) -> Whole | None:
+    """Return what the pieces of a whole object are to add up to, where the reply to its beginning told that."""
+    whole = Whole.of(path, sums)
+    if whole is not None:
+        whole.add(0, len(beginning), whole.digest(beginning, sums))
+    return whole
+
+
+def _room(read: Read, size: int, beginning: Bytes) -> tuple[Buffer, Bytes]:
+    """Return the memory where all is to go, with its beginning in it."""
+    if read.target is None:
+        buffer, whole = Buffer.allocate(size)
+        memoryview(buffer)[: len(beginning)] = beginning
+        return buffer, whole
+    if size > read.target.length:
+        raise GenericError(f"{size} bytes of {read.key!r} do not fit in a buffer of {read.target.length}")
+    view = memoryview(read.target.buffer)[read.target.start : read.target.start + size]
+    return Buffer(view, writable=True), Bytes(view)

@@ -1,0 +1,161 @@
+"""How far streams read ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import objstore
+from objstore import engine_info
+from objstore._core import memory_limit
+from objstore.operations.ahead import Ahead, process
+from objstore.operations.results import PART
+from objstore.store import HTTPStore
+from tests.engine import client
+from tests.engine.client import Server, wait_until
+from tests.faults.content import content
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with client.server() as running:
+        yield running
+
+
+@pytest.fixture
+def store(server: Server) -> HTTPStore:
+    return HTTPStore.from_url(server.origin, client_options={"allow_http": True})
+
+
+@pytest.fixture
+def limit() -> Iterator[None]:
+    before = memory_limit()
+    yield
+    objstore.configure(memory_limit=before)
+
+
+def begun(part: int = 1, most: int = 64) -> Ahead:
+    ahead = Ahead(part, most)
+    ahead.begin()
+    return ahead
+
+
+def test_a_reader_that_waits_gets_more_up_to_the_most() -> None:
+    ahead = begun(part=1, most=20)
+    windows = [ahead.window]
+    for _ in range(5):
+        ahead.asked(here=False)
+        windows.append(ahead.window)
+    assert windows == [2, 4, 8, 16, 20, 20]
+
+
+def test_a_reader_that_never_waits_gets_less_but_two_parts() -> None:
+    ahead = begun()
+    for _ in range(3):
+        ahead.asked(here=False)
+    windows = []
+    for _ in range(40):
+        ahead.asked(here=True)
+        windows.append(ahead.window)
+    assert windows == sorted(windows, reverse=True)
+    assert set(windows) == {16, 8, 4, 2}
+    assert windows.index(8) == 15
+
+
+def test_what_is_held_is_given_back(limit: None) -> None:
+    before = process.held
+    first, second = begun(), begun(part=5)
+    assert process.held == before + 2 + 10
+    first.end()
+    first.end()
+    assert process.held == before + 10
+    del second
+    assert process.held == before
+
+
+def test_what_is_waited_for_is_granted_whatever_the_limit(limit: None) -> None:
+    objstore.configure(memory_limit=1)
+    streams = [begun(part=100, most=1000) for _ in range(3)]
+    assert [ahead.window for ahead in streams] == [100, 100, 100]
+    assert not streams[0].asked(here=False)
+    objstore.configure(memory_limit=process.held + 100)
+    assert streams[0].asked(here=False)
+    assert not streams[1].asked(here=False)
+    streams[2].end()
+    assert streams[1].asked(here=False)
+
+
+def test_a_limit_of_nothing_is_refused(limit: None) -> None:
+    with pytest.raises(ValueError, match="memory_limit must be at least 1, not 0"):
+        objstore.configure(memory_limit=0)
+
+
+@pytest.mark.parametrize("least", [0, -1])
+def test_a_stream_that_may_fetch_nothing_is_refused(store: HTTPStore, least: int) -> None:
+    with pytest.raises(ValueError, match="read_ahead"):
+        store.get("100/a", options={"read_ahead": least})
+
+
+def test_a_slow_reader_has_a_few_chunks(store: HTTPStore, server: Server) -> None:
+    size = PART + 30 * PART
+    stream = iter(store.get(f"{size}/a").stream())
+    assert next(stream) == content(0, PART)
+    before = engine_info()["memory"]
+    for at in range(PART, PART + 5 * PART, PART):
+        assert next(stream) == content(at, at + PART)
+        wait_until(lambda: server.seen()["in_flight"] == 0)
+        assert engine_info()["memory"] <= before + 3 * PART
+
+
+def test_eight_streams_in_turns_under_two_chunks(store: HTTPStore, limit: None) -> None:
+    objstore.configure(memory_limit=2 * PART)
+    size = PART + 3 * PART + 5
+    streams = [store.get(f"{size}/{name}").stream() for name in range(8)]
+    for chunks in zip(*streams, strict=True):
+        assert len(set(chunks)) == 1
+    assert process.held == 0
+
+
+def test_an_object_larger_than_the_limit(store: HTTPStore, limit: None) -> None:
+    objstore.configure(memory_limit=MIB)
+    assert store.get(f"{20 * MIB}/a").bytes() == content(0, 20 * MIB)
+    assert b"".join(store.get(f"{20 * MIB}/a")) == content(0, 20 * MIB)
+
+
+def test_what_is_kept_for_reuse_gives_way_to_what_is_in_use(store: HTTPStore, limit: None) -> None:
+    objstore.configure(memory_limit=32 * MIB)
+    for odd in range(20):
+        assert len(store.get(f"{3 * MIB + odd * 70_000}/a").bytes())
+    assert engine_info()["idle_memory"] <= 32 * MIB
+    held = store.get(f"{40 * MIB}/a").bytes()
+    assert engine_info()["idle_memory"] == 0
+    del held
+    again = [store.get(f"{5 * MIB}/a").bytes() for _ in range(2)]
+    del again
+    assert 0 < engine_info()["idle_memory"] <= 32 * MIB
+
+
+@pytest.mark.parametrize("ranges", [False, True])
+def test_many_objects_of_unknown_size_keep_within_the_window_and_one_of_them(store: HTTPStore, *, ranges: bool) -> None:
+    size, window = 20 * MIB, 32 * MIB
+    before = engine_info()["memory"]
+    asks = [(f"{size}/{name}", 0, size) if ranges else f"{size}/{name}" for name in range(12)]
+    most = 0
+    for _, body in store.iter_many(asks, window=window):
+        most = max(most, engine_info()["memory"] - before)
+        assert len(body) == size
+        del body
+    assert most <= window + 2 * size
+
+
+def test_into_the_callers_memory_there_is_no_second_copy(store: HTTPStore, limit: None) -> None:
+    size = 64 * MIB
+    out = bytearray(size)
+    objstore.configure(memory_limit=1)
+    before, most = engine_info()["memory"], []
+    store.get_many([(f"{size}/a", 0, size)], out=out, progress=lambda *_: most.append(engine_info()["memory"]))
+    assert out == content(0, size)
+    assert max(most) - before <= 4 * MIB
