@@ -34,6 +34,7 @@ cdef void start_item(LoopC* loop, BatchRef* share, Item* item) noexcept nogil:
     cdef Slot* slot = loop_slot(loop)
     if slot == NULL:
         item.result = curl.CURLE_OUT_OF_MEMORY
+        origin_left(item.batch)
         batch_settle(item, False)
         return
     slot.share = share
@@ -130,6 +131,7 @@ cdef void conclude(LoopC* loop, Slot* slot, int result, bint reused) noexcept no
 cdef void end_slot(LoopC* loop, Slot* slot, int result) noexcept nogil:
     cdef BatchRef* share = slot.share
     slot_unlink(loop, slot)
+    origin_ended(slot, loop.now_ns, result == curl.CURLE_OK and slot.headed)
     slot_conclude(slot, result)
     ready_push(loop, share)
 
@@ -150,6 +152,7 @@ cdef void put_back(LoopC* loop, Slot* slot) noexcept nogil:
     """Give an item back to its batch as if it had not been tried."""
     cdef Item* item = slot.item
     slot_unlink(loop, slot)
+    origin_ended(slot, loop.now_ns, False)
     settings_keep(&slot.configured, NULL)
     signer_release(slot.signer)
     slot.signer = NULL
@@ -195,11 +198,13 @@ cdef void fill(LoopC* loop) noexcept nogil:
     cdef int64_t due
     while loop.ready != NULL and loop.active < loop.most_active:
         share = ready_pop(loop)
-        item = batch_claim(share.batch, loop.now_ns, &due)
+        item = batch_claim(share, loop.now_ns, &due)
         if item != NULL:
             ready_push(loop, share)
             start_item(loop, share, item)
-        elif due > 0:
+            continue
+        origin_turn_down(share)
+        if due > 0:
             delay(loop, share, due)
         elif due < 0:
             share_detach(loop, share)

@@ -54,6 +54,7 @@ cdef struct LoopC:
     pthread_mutex_t driving         # held by whoever drives: a channel's loop may be wanted by several threads
     pthread_mutex_t mutex           # guards the inbox and asleep
     BatchRef* inbox
+    int held                        # shares that wait for room at their origins
     int mail                        # whether it holds something, to be looked at without the mutex
     bint asleep
     int stop
@@ -296,6 +297,8 @@ cdef void loop_work(LoopC* loop) noexcept nogil:
     loop.now_ns = now_ns()
     take_inbox(loop)
     promote_delayed(loop)
+    if loop.active == 0 and atomic_load(&loop.held):
+        free_stuck(loop)
     if loop.ready != NULL:
         take_events(loop, 0)        # what idle connections have to say is nobody's reply
     fill(loop)
@@ -314,6 +317,8 @@ cdef int next_wait_ms(LoopC* loop, int64_t until_ns) noexcept nogil:
     cdef int64_t until = until_ns
     if loop.ready != NULL and loop.active < loop.most_active:
         return 0
+    if loop.active == 0 and atomic_load(&loop.held):
+        until = min(until, loop.now_ns + STUCK_NS)
     if loop.active:
         until = min(until, loop.swept_ns + SWEEP_EVERY_MS * MILLISECOND + MILLISECOND)
     while shard != NULL:

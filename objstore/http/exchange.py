@@ -51,6 +51,7 @@ class Exchange:
         safe: Whether a request may be sent twice without harm.
         patient: Whether the server may keep silent for long before it answers: it has much to do.
         background: Whether the engine goes on while the caller does something else between two `news`.
+        most_in_flight: How many are in flight at a time at the most; 0 for as many as the pace of the service allows.
         most_body: How large the body of a success may be, 0 for any size; None for what the method tells.
     """
 
@@ -96,7 +97,6 @@ class Exchange:
         service = self._service
         lines, signer = service.prepare(self._shape)
         self._origin = service.origin
-        most = self._most_in_flight
         method = self._shape.method
         self.batch = Batch(
             service.origin,
@@ -107,7 +107,9 @@ class Exchange:
             keep_head=self._keep_head,
             each=self._each,
             safe=self._safe,
-            most_in_flight=most if service.most_in_flight is None else min(most, service.most_in_flight),
+            most_in_flight=self._most_in_flight,
+            most_connections=service.most_connections,
+            careful=service.careful,
             window=self._window,
             most_body=LARGEST_REPLIES.get(method, LARGEST_WORD) if self._most_body is None else self._most_body,
         )
@@ -217,7 +219,7 @@ class Exchange:
         if batch.is_started and policy.clock() - self._signed >= RENEW_SECONDS:
             yield from self._renew()
         # a batch that takes several rounds comes back in between, to be signed afresh
-        rounds = batch.total > self._most_in_flight
+        rounds = batch.total > 1
         batch.wake_after = within if within is not None or not rounds else RENEW_SECONDS / 4
         yield self._effect
         succeeded = batch.settled - len(self.errors) - len(self._refused)
@@ -267,9 +269,6 @@ class Exchange:
         """End what is still under way, and return when nothing touches the caller's memory any more."""
         self._added = None
         self.batch.close()
-        latency = self.batch.latency
-        if latency is not None:
-            self._service.latency = latency
 
     def _renew(self) -> Plan[None]:
         """Sign with the present time and credential from now on."""

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from objstore.interface.values import ANY, Conditions, Fetched, ListQuery, Page, Range, Reads, Source, WriteOptions
+from objstore.interface.values import (
+    ANY,
+    Conditions,
+    Fetched,
+    ListQuery,
+    Pace,
+    Page,
+    Range,
+    Reads,
+    Source,
+    WriteOptions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -147,8 +158,8 @@ class Provider(Protocol):
     has_outer_slashes: bool
 
     @property
-    def latency(self) -> float:
-        """How long a reply has lately taken to begin, in seconds."""
+    def pace(self) -> Pace:
+        """What the way to it was lately seen to do."""
 
     @property
     def shared_uploads(self) -> SharedUploads | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError
-from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, Source, WriteOptions
+from objstore.interface.values import ANY, PACED, WHOLE, Conditions, Fetched, Range, Reads, Source, WriteOptions
 from objstore.operations.arguments import (
     check_at_least,
     check_signing,
@@ -46,8 +46,9 @@ if TYPE_CHECKING:
     )
 
 EMPTY = Source(Buffer(b""), 0)
-RANGES_IN_FLIGHT = 64
-DELETES_IN_FLIGHT = 20
+DELETED_AT_ONCE = 20_000
+"""How many keys are deleted between two reports of progress, or pages of a listing."""
+
 DEFAULT_CHUNK = 5 << 20
 
 
@@ -183,10 +184,10 @@ def ranges_of(
     progress: Progress | None = None,
 ) -> Plan[list[Bytes]]:
     """Get ranges of the version of an object that the conditions mean."""
-    gap = min(coalesce, cheap_gap(store.provider.latency, RANGES_IN_FLIGHT))
+    gap = min(coalesce, cheap_gap(store.provider.pace, len(ranges)))
     merged = coalesce_ranges(ranges, gap)
     reads = Reads.of((yield from key_of(store, path)), merged.requests)
-    parts = merged.cut((yield from _bodies(store, reads, RANGES_IN_FLIGHT, conditions, progress)))
+    parts = merged.cut((yield from _bodies(store, reads, PACED, conditions, progress)))
     if not all(parts):
         _check_begun(path, ranges, parts)
     return parts
@@ -379,10 +380,10 @@ def delete(store: BaseStore, paths: str | Sequence[str], *, progress: Progress |
         raise TypeError(f"paths is of the type {type(paths).__name__}: give a str or a sequence of str")
     keys = store.keys([paths] if isinstance(paths, str) else list(paths))
     failed: dict[str, BaseError] = {}
-    size = len(keys) if progress is None else DELETES_IN_FLIGHT * 1000
+    size = len(keys) if progress is None else DELETED_AT_ONCE
     for start in range(0, len(keys), size or 1):
         group = keys[start : start + size]
-        failed |= yield from store.provider.delete(group, most_in_flight=DELETES_IN_FLIGHT)
+        failed |= yield from store.provider.delete(group, most_in_flight=PACED)
         if progress is not None:
             progress(start + len(group), len(keys), 0)
     raise_first(failed, len(keys))

@@ -83,7 +83,8 @@ def open_azure(
         Policy(retry),
         identity,
         headers={"x-ms-version": values["api_version"], **text_headers(values["default_headers"])},
-        most_in_flight=values["max_connections"],
+        most_connections=values["max_connections"],
+        takes_many=_ACCOUNT_HOST.fullmatch(urlsplit(origin).hostname or "") is not None,
         prefix=prefix,
         patient_settings=client_settings(values, scheme, user_agent, patience=PATIENCE),
     )

@@ -6,6 +6,7 @@ https://cloud.google.com/storage/docs/apis
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from objstore.credentials.bearer import Bearer
 from objstore.credentials.chains.google.chain import GoogleAccess, google_access
@@ -139,7 +140,8 @@ def open_gcs(
         Policy(retry),
         Bearer(access.credentials, {**access.headers, **payer}),
         headers=text_headers(values["default_headers"]),
-        most_in_flight=values["max_connections"],
+        most_connections=values["max_connections"],
+        takes_many=(urlsplit(origin).hostname or "").endswith("googleapis.com"),
         prefix=prefix,
         patient_settings=client_settings(values, origin.partition(":")[0], user_agent, patience=PATIENCE),
     )
