@@ -15,11 +15,13 @@ cdef enum:
 
 cdef int64_t LATELY_NS = 10_000_000_000     # how long what was seen is believed, to twice that
 cdef int64_t PAUSE_NS = 2_000_000_000       # before it is tried again whether more brings more
-cdef int64_t LONGEST_PAUSE_NS = 30_000_000_000
+cdef int64_t LONGEST_PAUSE_NS = 8_000_000_000
 cdef int64_t CALM_NS = 10_000_000_000       # without a server that wants less, before such a try
 cdef double WORTH = 0.25            # of what a larger window could bring at the most: less is none
 cdef double DEEP = 8.0              # waits so many times the least are a queue: more in flight only makes it longer
-cdef double LONG = 1.5              # so many times those of the best round: a queue has grown
+cdef double QUEUE = 0.4            # of a window may be one, and 16 requests in any case
+cdef double SLOWLY = 1.25           # that grows no faster: others may not rest when we do
+cdef double FIRST_BEARABLE = 2    # at first, while it is not known how much two rounds differ by chance
 cdef double BACK_OFF = 0.9
 cdef int64_t RARELY = 50            # rounds
 cdef int64_t LEAST_BODY = 32 << 10  # a mean body from which on bytes, and not requests, are what is paced
@@ -51,7 +53,7 @@ cdef struct Lane:
     int64_t bytes
     double took                     # what they took
     double least_took               # what the least of their like took
-    Recent stretch                  # how many times the least they take, in the best round
+    double base                     # how many times the least they took with FIRST_WINDOW in flight, when last seen
     int64_t recent_ns
     Recent least[CLASSES]
 
@@ -88,7 +90,6 @@ cdef void lane_start(Lane* lane) noexcept nogil:
     lane.growing = lane.first = True
     lane.pause_ns = PAUSE_NS
     lane.recent_ns = -1
-    recent_start(&lane.stretch)
     for i in range(CLASSES):
         recent_start(&lane.least[i])
 
@@ -184,6 +185,14 @@ cdef inline bint grows_by_reply(PaceC* pace, Lane* lane) noexcept nogil:
     return lane.growing and lane.stalls == 0 and not pace.careful
 
 
+cdef inline double lane_bearable(Lane* lane) noexcept nogil:
+    """Return how many times the least a reply may take: with more, too much of what is in flight is a queue.
+
+    So the larger of two windows shrinks first, and those who share a server come to equal ones.
+    """
+    return lane.base * (1 + max(QUEUE, 16 / lane.window)) if lane.base > 0 else NEVER
+
+
 cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
     cdef double lasted = max(now - lane.round_ns, <int64_t>1)
     cdef double rate = lane.least_took / lasted
@@ -193,9 +202,11 @@ cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
         lane_age(lane, now)
     if lane.resting:
         lane.resting -= 1
+        if lane.resting == 0:       # what was a queue before has gone
+            lane.base = min(stretch, SLOWLY * lane.base) if lane.base > 0 else stretch
     elif lane.full and lane.growing:
         lane_judge(pace, lane, rate, stretch, now)
-    elif stretch > LONG * recent_least(&lane.stretch) and lane.window > FIRST_WINDOW:
+    elif stretch > lane_bearable(lane) and lane.window > FIRST_WINDOW:
         lane.window = max(lane.window * BACK_OFF, <double>FIRST_WINDOW)
     elif lane.full and lane.window >= FIRST_WINDOW and may_probe(pace, lane, stretch, now):
         lane.growing = True
@@ -209,7 +220,7 @@ cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
 cdef bint may_probe(PaceC* pace, Lane* lane, double stretch, int64_t now) noexcept nogil:
     if now - lane.probed_ns < lane.pause_ns or (lane.throttled_ns and now - lane.throttled_ns < CALM_NS):
         return False
-    return stretch < DEEP and lane.window < pace.most
+    return stretch < min(DEEP, lane_bearable(lane)) and lane.window < pace.most
 
 
 cdef void lane_judge(PaceC* pace, Lane* lane, double rate, double stretch, int64_t now) noexcept nogil:
@@ -220,13 +231,13 @@ cdef void lane_judge(PaceC* pace, Lane* lane, double rate, double stretch, int64
         lane.best_window = lane.round_window
         lane.stalls = 0
         lane.pause_ns = PAUSE_NS
-        if stretch < lane.stretch.now:
-            lane.stretch.now = stretch
+        if lane.base == 0:
+            lane.base = stretch
         if pace.careful:
             lane.window = lane_goal(pace, lane)
     elif larger > 0:
         lane.stalls += 1
-    if stretch > min(DEEP, LONG * recent_least(&lane.stretch)) or lane.stalls > 1 or lane.best_window >= pace.most:
+    if stretch > min(DEEP, (FIRST_BEARABLE * lane.base if lane.first else lane_bearable(lane))) or lane.stalls > 1 or lane.best_window >= pace.most:
         lane_settle(lane, lane.best_window, now)
 
 
@@ -260,8 +271,7 @@ cdef void lane_throttle(Lane* lane, int64_t started_ns, int64_t now) noexcept no
 cdef void lane_age(Lane* lane, int64_t now) noexcept nogil:
     cdef int i
     lane.recent_ns = now
-    lane.resting = 3 if lane.window > FIRST_WINDOW else 0
-    recent_age(&lane.stretch)
+    lane.resting = 4 if lane.window > FIRST_WINDOW else 0
     for i in range(CLASSES):
         recent_age(&lane.least[i])
 
