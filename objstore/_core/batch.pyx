@@ -67,7 +67,7 @@ cdef class Batch:
         batch.reads = batch.is_get or batch.is_head or method == "PROPFIND"
         batch.method_class = METHOD_CLASSES.get(method, METHODS - 1)
         batch.most_in_flight = most_in_flight or INT64_MAX
-        batch.most_connections = min(most_connections, <int64_t>most_transfers())
+        batch.most_connections = most_connections
         batch.careful = careful
         batch.window = window
         batch.most_body = most_body

@@ -21,6 +21,7 @@ cdef struct Origin:
     PaceC pace
     int64_t ended_ns            # when a request last ended
     BatchC* batches             # that use it
+    int64_t most_open           # what the descriptors suffice for
     int64_t most_asked          # the least that one of them asks for
     int most_askers             # how many ask for that
     Held reads
@@ -37,6 +38,7 @@ cdef Origin* origin_new(const char* name) noexcept nogil:
         return NULL
     pthread_mutex_init(&origin.mutex, NULL)
     pace_start(&origin.pace, FIRST_WINDOW, True)
+    origin.most_open = most_transfers()
     return origin
 
 
@@ -91,7 +93,7 @@ cdef bint origin_join(BatchC* batch) noexcept nogil:
         origin.most_asked = batch.most_connections
         origin.most_askers = 0
     origin.most_askers += batch.most_connections == origin.most_asked
-    origin.pace.most = origin.most_asked
+    origin.pace.most = min(origin.most_asked, origin.most_open)
     origin.pace.careful = batch.careful
     pthread_mutex_unlock(&origin.mutex)
     return True
@@ -128,7 +130,7 @@ cdef void ask_again(Origin* origin) noexcept nogil:
             origin.most_askers = 0
         origin.most_askers += batch.most_connections == origin.most_asked
         batch = batch.next_at
-    origin.pace.most = origin.most_asked
+    origin.pace.most = min(origin.most_asked, origin.most_open)
 
 
 # --- who waits
