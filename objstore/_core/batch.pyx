@@ -2,6 +2,9 @@
 from cpython.tuple cimport PyTuple_GetItem
 
 
+cdef dict METHOD_CLASSES = {"GET": 0, "HEAD": 1, "PUT": 2, "DELETE": 3}
+
+
 cdef class Batch:
     """Many requests of one shape, submitted at once: one method, one origin, one set of shared headers.
 
@@ -17,7 +20,9 @@ cdef class Batch:
     :param keep_head: keep the header lines of successful replies (those of others are always kept).
     :param each: have news of every finished item, not only of failures and of the end.
     :param safe: sent twice, a request does no harm; else one that the server may have got is never sent again unasked.
-    :param most_in_flight: how many requests may be in flight at once.
+    :param most_in_flight: how many of its requests may be in flight at once, 0 for as many as the origin's pace allows.
+    :param most_connections: how many requests may be in flight to the origin at once, whoever sends them.
+    :param careful: it is not known that the origin takes more than a few connections: try it step by step.
     :param window: how many bytes of bodies may be in flight or finished but not released, 0 for no limit.
     :param most_body: how large the body of a success can be, if it is right; 0 for any size.
     :param successes: the statuses that are successes; none: all from 200 to 299.
@@ -39,8 +44,9 @@ cdef class Batch:
     cdef public object wake_after   # seconds after which a waiting driver comes back without news, or None
 
     def __cinit__(self, str origin, str method, ClientSettings settings, *, headers=(), Signer signer=None,
-                  bint keep_head=False, bint each=False, bint safe=True, Py_ssize_t most_in_flight=64,
-                  int64_t window=0, int64_t most_body=0, successes=(), bint silent=False,
+                  bint keep_head=False, bint each=False, bint safe=True, int64_t most_in_flight=0,
+                  int64_t most_connections=INT64_MAX, bint careful=True, int64_t window=0,
+                  int64_t most_body=0, successes=(), bint silent=False,
                   str sums=None, int64_t cut_over=0, int64_t cut_to=0):
         cdef Py_ssize_t length
         cdef int status
@@ -67,7 +73,11 @@ cdef class Batch:
         batch.keep_head = keep_head
         batch.each = each
         batch.safe = safe
-        batch.most_in_flight = batch.limit = most_in_flight
+        batch.reads = batch.is_get or batch.is_head or method == "PROPFIND"
+        batch.method_class = METHOD_CLASSES.get(method, METHODS - 1)
+        batch.most_in_flight = most_in_flight or INT64_MAX
+        batch.most_connections = most_connections
+        batch.careful = careful
         batch.window = window
         batch.most_body = most_body
         for status in successes:
@@ -85,6 +95,8 @@ cdef class Batch:
         if signer is not None:
             batch.signer = signer.c
             atomic_add(&signer.c.references, 1)
+        if not origin_join(batch):
+            raise MemoryError
 
     def __del__(self):
         # Not in __dealloc__: the collector takes a cycle apart before, and with it the memory that transfers write to.
@@ -266,7 +278,7 @@ cdef class Batch:
                 self._attach_helper()
                 return
             self._attach(self.loop)
-            if io_threads > 1 and self.c.count > self.c.most_in_flight:
+            if io_threads > 1 and batch_is_large(self.c):
                 self._attach_helpers(io_threads)
                 rouse_helpers()
 
@@ -301,7 +313,7 @@ cdef class Batch:
 
     cdef int _attach_helpers(self, int least) except -1:
         """Give shares to helper threads in turn: to `least`, to all of them where the batch is large."""
-        cdef int wanted = io_threads if self.c.count > self.c.most_in_flight else least
+        cdef int wanted = io_threads if batch_is_large(self.c) else least
         for _ in range(min(wanted, MAX_LOOPS - 1)):
             self._attach(engine_helper())
         return 0
@@ -414,15 +426,14 @@ cdef class Batch:
         pthread_mutex_unlock(&self.c.mutex)
 
     def throttle(self, Py_ssize_t index):
-        """Halve the number of requests in flight: the server refused one, and wants less. It grows again with every
-        success. Of requests that were on their way together, only the first counts."""
+        """Halve the number of such requests that may be in flight to the origin: it refused one, and wants less.
+
+        It grows again with what succeeds. Of requests that were on their way together, only the first counts.
+        """
         cdef Item* item = self._item(index)
-        pthread_mutex_lock(&self.c.mutex)
-        if item.started_ns >= self.c.throttled_ns:
-            self.c.limit = max(self.c.limit // 2, <int64_t>1)
-            self.c.credit = 0
-            self.c.throttled_ns = now_ns()
-        pthread_mutex_unlock(&self.c.mutex)
+        pthread_mutex_lock(&self.c.at.mutex)
+        lane_throttle(lane_of(self.c), item.started_ns, now_ns())
+        pthread_mutex_unlock(&self.c.at.mutex)
 
     def renew(self, Signer signer not None):
         """Sign from now on with another signer: a later time, or fresh credentials."""
@@ -577,12 +588,6 @@ cdef class Batch:
         return self._read(&self.c.in_flight)
 
     @property
-    def latency(self):
-        """The mean time in seconds until a reply began, None where none did."""
-        replies = self._read(&self.c.replies)
-        return self._read(&self.c.waited_ns) / <double>(SECOND * replies) if replies else None
-
-    @property
     def bytes_received(self):
         """How many bytes of bodies have come, those of failed tries too."""
         return self._read(&self.c.bytes_received)
@@ -591,6 +596,11 @@ cdef class Batch:
     def bytes_sent(self):
         """How many bytes of bodies were sent by requests that succeeded."""
         return self._read(&self.c.bytes_sent)
+
+
+cdef inline bint batch_is_large(BatchC* batch) noexcept nogil:
+    """Tell whether a batch is worth several threads."""
+    return batch.count > min(batch.most_in_flight, <int64_t>FIRST_WINDOW)
 
 
 cdef bint batch_is_over(BatchC* batch) noexcept nogil:

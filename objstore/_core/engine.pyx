@@ -17,6 +17,7 @@ cdef struct EngineC:
     unsigned int turn
     int awake                       # threads that look for a reply without sleeping
     uint64_t batches
+    Origin* origins                 # used last first
 
 cdef enum:
     UNUSED_S = 20                   # how long a loop is kept that nobody borrows
@@ -261,6 +262,9 @@ def engine_info():
     Keys: ``libcurl`` (version), ``libcurl_path``, ``tls`` (library), ``http`` (what speaks HTTP/1.1),
     ``io_threads`` (allowed), ``threads`` (running), ``loops``, ``in_flight`` (transfers), ``requests`` and
     ``connections`` (made since the start of this process),
+    ``origins`` (what was found out about each: requests ``in_flight``, how many ``reads`` and ``writes`` may be and
+    ``most`` may, the ``least_wait`` for a reply in seconds, ``bytes_per_second`` and ``replies_per_second`` at the
+    best, None where not seen),
     ``memory`` (bytes of blocks for bodies), ``idle_memory`` (bytes kept for reuse),
     ``setopt_failures`` (0, or a fault of this library).
     """
@@ -296,6 +300,7 @@ def engine_info():
         "requests": requests,
         "connections": connections,
         "memory": memory,
+        "origins": origins_info(),
         "idle_memory": idle_memory,
         "setopt_failures": atomic_load(&setopt_failures),
     }

@@ -48,6 +48,7 @@ cdef void start_item(LoopC* loop, BatchRef* share, Item* item) noexcept nogil:
     cdef Slot* slot = loop_slot(loop)
     if slot == NULL:
         item.result = curl.CURLE_OUT_OF_MEMORY
+        origin_left(item.batch)
         batch_settle(item, False)
         return
     slot.share = share
@@ -184,6 +185,7 @@ cdef void conclude(LoopC* loop, Slot* slot, int result, bint reused) noexcept no
 cdef void end_slot(LoopC* loop, Slot* slot, int result) noexcept nogil:
     cdef BatchRef* share = slot.share
     slot_unlink(loop, slot)
+    origin_ended(slot, loop.now_ns, result == curl.CURLE_OK and slot.headed)
     slot_conclude(slot, result)
     ready_push(loop, share)
 
@@ -204,6 +206,7 @@ cdef void put_back(LoopC* loop, Slot* slot) noexcept nogil:
     """Give an item back to its batch as if it had not been tried."""
     cdef Item* item = slot.item
     slot_unlink(loop, slot)
+    origin_ended(slot, loop.now_ns, False)
     settings_keep(&slot.configured, NULL)
     signer_release(slot.signer)
     slot.signer = NULL
@@ -268,14 +271,16 @@ cdef void fill(LoopC* loop) noexcept nogil:
     cdef int64_t due
     while loop.ready != NULL and has_room(loop):
         share = ready_pop(loop)
-        item = batch_claim(share.batch, loop.now_ns, &due)
+        item = batch_claim(share, loop.now_ns, &due)
         if item != NULL:
             if item.attempts > 1:
                 ready_first(loop, share)
             else:
                 ready_push(loop, share)
             start_item(loop, share, item)
-        elif due > 0:
+            continue
+        origin_turn_down(share)
+        if due > 0:
             delay(loop, share, due)
         elif due < 0:
             share_detach(loop, share)

@@ -101,7 +101,11 @@ cdef struct BatchRef:       # one loop's share in a batch
     BatchRef* next_ready
     BatchRef* next_inbox
     BatchRef* next_delayed
+    BatchRef* next_held
+    BatchRef* previous_held
     bint ready
+    bint held               # until the origin has room
+    bint overdue            # it has waited for that long enough
     bint inbox
     bint delayed
     bint detached
@@ -115,6 +119,13 @@ cdef struct BatchC:
 
     Text origin             # scheme://host:port
     char* method
+    Origin* at
+    BatchC* next_at         # among those that use it
+    BatchC** previous_at
+    int64_t most_connections
+    bint careful            # more than a few connections are taken step by step
+    bint reads
+    int method_class
     bint is_get
     bint is_head
     bint safe               # sent twice it does no harm
@@ -145,17 +156,12 @@ cdef struct BatchC:
     int64_t given_up
     int64_t in_flight
     int64_t most_in_flight  # what the caller allows
-    int64_t limit           # what the server bears now, at most most_in_flight
-    int64_t credit          # successes towards one more
-    int64_t throttled_ns    # when it was last halved
     int64_t window          # most bytes held by items in flight or finished and not taken, 0 for no limit
     int64_t held
     int64_t cuts            # how many were cut
     int64_t largest         # largest body seen: what an item of unknown size is expected to hold
     int64_t bytes_received
     int64_t bytes_sent
-    int64_t waited_ns       # for the replies to requests without a body to begin, and how many did
-    int64_t replies
     uint64_t tag            # of the ETag that all replies should have, or the first had
     bint tags_differ
     int64_t size            # one more than the last reply said that the object has; 0 where none did
@@ -246,6 +252,7 @@ cdef void batch_release(BatchC* batch) noexcept nogil:
     cdef int64_t i
     if atomic_add(&batch.references, -1) > 0:
         return
+    origin_part(batch)
     for i in range(batch.count):
         item_clear(batch_item(batch, i))
     free(batch.chunks)
@@ -331,26 +338,39 @@ cdef int64_t item_expected(Item* item) noexcept nogil:
     return item.batch.largest
 
 
-cdef Item* batch_claim(BatchC* batch, int64_t now, int64_t* due) noexcept nogil:
+cdef inline bint has_work(BatchC* batch, int64_t now) noexcept nogil:
+    return (batch.retries != NULL and batch.retries.due_ns <= now) or batch.next_fresh < batch.count
+
+
+cdef Item* next_item(BatchC* batch, int64_t now) noexcept nogil:
+    """Take the next item to send of a batch that has work: a retry first."""
+    cdef Item* item = batch.retries
+    if item != NULL and item.due_ns <= now:
+        batch.retries = item.next
+    else:
+        item = batch_item(batch, batch.next_fresh)
+        batch.next_fresh += 1
+    return item
+
+
+cdef Item* batch_claim(BatchRef* share, int64_t now, int64_t* due) noexcept nogil:
     """Take the next item to send, or NULL.
 
     `due` then tells when to ask again: at that time, 0 for when something has changed, -1 for never.
     """
+    cdef BatchC* batch = share.batch
     cdef Item* item = NULL
     due[0] = 0
     pthread_mutex_lock(&batch.mutex)
     if batch.cancelled or batch_complete(batch):
         due[0] = -1
-    elif batch.in_flight >= batch.limit:
+    elif batch.in_flight >= batch.most_in_flight:
         pass
     elif batch.window and batch.held >= batch.window and batch.held > 0:
         pass
-    elif batch.retries != NULL and batch.retries.due_ns <= now:
-        item = batch.retries
-        batch.retries = item.next
-    elif batch.next_fresh < batch.count:
-        item = batch_item(batch, batch.next_fresh)
-        batch.next_fresh += 1
+    elif has_work(batch, now):
+        if origin_admits(share, now):
+            item = next_item(batch, now)
     elif batch.retries != NULL:
         due[0] = batch.retries.due_ns
     if item != NULL:
@@ -388,14 +408,10 @@ cdef void batch_settle(Item* item, bint success) noexcept nogil:
         batch.largest = item.received
     if success:
         batch.bytes_sent += max(item.body_length, 0)
-        if item.body_length <= 0:
-            batch.waited_ns += item.waited_ns
-            batch.replies += 1
         batch_compare(batch, item)
         item.state = DONE
         batch.settled += 1
         batch.cuts += item.cut
-        batch_grow_limit(batch)
         if batch.each:
             item.next = batch.finished
             batch.finished = item
@@ -435,15 +451,6 @@ cdef void batch_unclaim(Item* item) noexcept nogil:
     if batch.in_flight == 0:
         pthread_cond_broadcast(&batch.changed)
     pthread_mutex_unlock(&batch.mutex)
-
-
-cdef inline void batch_grow_limit(BatchC* batch) noexcept nogil:
-    """Allow one more request at a time after as many successes as the limit, up to what the caller allows."""
-    if batch.limit < batch.most_in_flight:
-        batch.credit += 1
-        if batch.credit >= batch.limit:
-            batch.credit = 0
-            batch.limit += 1
 
 
 cdef char* batch_memory(BatchC* batch, int64_t size, Arena** owner) noexcept nogil:

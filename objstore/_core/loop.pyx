@@ -56,6 +56,7 @@ cdef struct LoopC:
     pthread_mutex_t driving         # held by whoever drives: a channel's loop may be wanted by several threads
     pthread_mutex_t mutex           # guards the inbox and asleep
     BatchRef* inbox
+    int held                        # shares that wait for room at their origins
     int mail                        # whether it holds something, to be looked at without the mutex
     int awaits_name                 # whether slots wait for the addresses of a server
     int named                       # some name has been looked up since
@@ -342,6 +343,8 @@ cdef void loop_work(LoopC* loop) noexcept nogil:
     if atomic_load(&loop.named):
         atomic_store(&loop.named, 0)
         start_named(loop)
+    if loop.active == 0 and atomic_load(&loop.held):
+        free_stuck(loop)
     if loop.ready != NULL:
         take_events(loop, 0)        # what idle connections have to say is nobody's reply
     fill(loop)
@@ -362,6 +365,8 @@ cdef int next_wait_ms(LoopC* loop, int64_t until_ns) noexcept nogil:
         return 0
     if loop.ready != NULL and loop.short_until_ns > loop.now_ns:
         until = min(until, loop.short_until_ns)
+    if loop.active == 0 and atomic_load(&loop.held):
+        until = min(until, loop.now_ns + STUCK_NS)
     if loop.active:
         until = min(until, loop.swept_ns + SWEEP_EVERY_MS * MILLISECOND + MILLISECOND)
     while shard != NULL:

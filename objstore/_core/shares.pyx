@@ -146,6 +146,7 @@ cdef void share_detach(LoopC* loop, BatchRef* share) noexcept nogil:
     cdef bint in_inbox
     cdef int i
     abort_share(loop, share)
+    origin_forget(share)
     route_release(loop, share.route)
     share.route = NULL
     undelay(loop, share)

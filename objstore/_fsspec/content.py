@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from objstore._fsspec.listing import Info, by_bucket, is_folder, is_mark, missing
 from objstore._fsspec.patterns import expand
 from objstore.exceptions import BaseError, InvalidRangeError
-from objstore.interface.values import ANY, Range
+from objstore.interface.values import ANY, PACED, Range
 from objstore.operations import bulk, objects
 from objstore.operations.coalesce import coalesce
 from objstore.operations.pieces import changed
@@ -161,7 +161,7 @@ def _resolve(fs: FileSystem, files: dict[str, list[_Wanted]], answers: list[Any]
 
 def _sizes(store: Store, keys: Sequence[str]) -> Plan[list[int | BaseError]]:
     """Return the sizes of objects, as reads of them will tell them."""
-    looks = yield from store.provider.look_many(store.keys(keys), most_in_flight=bulk.IN_FLIGHT)
+    looks = yield from store.provider.look_many(store.keys(keys), most_in_flight=PACED)
     try:
         yield from settle(looks, None, past_errors=True)
         found = enumerate(looks.metas())
@@ -349,7 +349,7 @@ def delete(fs: FileSystem, entries: Mapping[str, Info | None]) -> Plan[None]:
     for bucket, items in by_bucket(fs, names).items():
         keys = [key + "/" if is_mark(entries[names[index]]) else key for index, key in items]
         store = fs._construct_store(bucket)
-        failed = yield from store.provider.delete(store.keys(keys), most_in_flight=objects.DELETES_IN_FLIGHT)
+        failed = yield from store.provider.delete(store.keys(keys), most_in_flight=PACED)
         objects.raise_first(objects.not_gone(failed), len(keys))
     for name in entries:
         fs.invalidate_cache(name)

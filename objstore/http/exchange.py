@@ -59,6 +59,7 @@ class Exchange:
         safe: Whether a request may be sent twice without harm.
         patient: Whether the server may keep silent for long before it answers: it has much to do.
         background: Whether the engine goes on while the caller does something else between two `news`.
+        most_in_flight: How many are in flight at a time at the most; 0 for as many as the pace of the service allows.
         most_body: How large the body of a success may be, 0 for any size; None for what the method tells.
         successes: The statuses that are successes; None for what the service's dialect says of the method.
         sums: By which checksum parts of an object are summed up, as for `Reads`.
@@ -113,7 +114,6 @@ class Exchange:
         lines, signer = service.prepare(self._shape)
         self._note_signed()
         self._origin = service.origin
-        most = self._most_in_flight
         method = self._shape.method
         self.batch = Batch(
             service.origin,
@@ -124,7 +124,9 @@ class Exchange:
             keep_head=self._keep_head,
             each=self._each,
             safe=self._safe,
-            most_in_flight=most if service.most_in_flight is None else min(most, service.most_in_flight),
+            most_in_flight=self._most_in_flight,
+            most_connections=service.most_connections,
+            careful=service.careful,
             window=self._window,
             most_body=LARGEST_REPLIES.get(method, LARGEST_WORD) if self._most_body is None else self._most_body,
             successes=self._successes,
@@ -298,9 +300,6 @@ class Exchange:
         """End what is still under way, and return when nothing touches the caller's memory any more."""
         self._added = None
         self.batch.close()
-        latency = self.batch.latency
-        if latency is not None:
-            self._service.latency = latency
 
     def _note_signed(self) -> None:
         self._signed_for = self._service.signed_for
@@ -308,7 +307,7 @@ class Exchange:
 
     def _time_to_wait(self) -> float | None:
         """Return when to come back without news: what is still to be sent by then is signed afresh."""
-        if self.batch.total <= self._most_in_flight and self._signed_for >= RENEW_SECONDS:
+        if self.batch.total <= max(self._most_in_flight, 1) and self._signed_for >= RENEW_SECONDS:
             return None
         return max(self._renew_at - self._service.policy.clock(), SHORTEST_LOOK)
 

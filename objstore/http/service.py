@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from objstore._core import origin_info
 from objstore.http.client import header_lines
 from objstore.http.retry import STATUS_ROWS, Failure, Policy, understand
 from objstore.http.words import Words, read_words
+from objstore.interface.values import FAST, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,8 +30,8 @@ RENEW_SECONDS = 240.0
 SIGNER_SECONDS = 30.0
 """How long the signer of a bare request is used again: making one costs as much as sending it."""
 
-FIRST_LATENCY = 0.001
-"""How long a reply is taken to need before one was seen, in seconds: little, so that nothing is read in vain."""
+MOST_CONNECTIONS = 1024
+"""How many requests may be in flight to a service at a time, where the settings do not say."""
 
 ELSEWHERE = (301, 400)
 """How a service says that the bucket is in another region."""
@@ -59,7 +61,8 @@ class Service:
         policy: What is retried, and when.
         identity: How requests are signed.
         headers: Headers sent with every request.
-        most_in_flight: The most requests of one call in flight, whatever the call asks for; None for no limit.
+        most_connections: The most requests in flight at a time, of all calls together; None for as many as it takes.
+        takes_many: Whether it is known to take as many as there may be: of others that is found out step by step.
         bucket: The name of the bucket or container, where there is one.
         prefix: What the store puts in front of paths: errors name them without it.
         patient_settings: How to connect for requests that the service may be silent about for long; as the others, if
@@ -75,7 +78,8 @@ class Service:
         identity: Identity,
         *,
         headers: Mapping[str, str] | None = None,
-        most_in_flight: int | None = None,
+        most_connections: int | None = None,
+        takes_many: bool = False,
         bucket: str | None = None,
         prefix: str = "",
         patient_settings: ClientSettings | None = None,
@@ -86,11 +90,11 @@ class Service:
         self.patient_settings = patient_settings or settings
         self.policy = policy
         self.identity = identity
-        self.most_in_flight = most_in_flight
+        self.most_connections = MOST_CONNECTIONS if most_connections is None else most_connections
+        self.careful = most_connections is None and not takes_many
         self._headers = dict(headers or {})
         self.bucket = bucket
         self._prefix = prefix
-        self.latency = FIRST_LATENCY
         self.takes_if_match = True  # some servers refuse reads that name the version they mean
         self._signers: dict[tuple[str, str], tuple[float, tuple[list[bytes], Signer | None]]] = {}
 
@@ -107,6 +111,11 @@ class Service:
     def note_answer(self) -> None:
         """Remember that it has answered."""
         _ANSWERED.add(self.origin)
+
+    @property
+    def pace(self) -> Pace:
+        """What the network to the service was lately seen to do."""
+        return paced(origin_info(self.origin))
 
     # --- who we are
 
@@ -230,6 +239,13 @@ class Service:
         if reply.error is not None:
             return CURL_HINTS.get(reply.curl_code)
         return self.identity.hint(reply) or self.dialect.hints.get(failure.code or str(reply.status))
+
+
+def paced(seen: Mapping[str, Any] | None) -> Pace:
+    """Return the pace that the engine has seen, what it has not seen as of a near and fast server."""
+    if seen is None or seen["least_wait"] is None:
+        return FAST
+    return Pace(seen["least_wait"], seen["bytes_per_second"] or FAST.bytes_per_second, seen["reads"])
 
 
 def region_in(text: str | None) -> str | None:

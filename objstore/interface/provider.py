@@ -9,6 +9,7 @@ from objstore.interface.values import (
     Conditions,
     Fetched,
     ListQuery,
+    Pace,
     Page,
     Range,
     Reads,
@@ -181,8 +182,8 @@ class Provider(Protocol):
     asks_for_checksums: bool
 
     @property
-    def latency(self) -> float:
-        """How long a reply has lately taken to begin, in seconds."""
+    def pace(self) -> Pace:
+        """What the way to it was lately seen to do."""
 
     @property
     def shared_uploads(self) -> SharedUploads | None:

@@ -31,6 +31,31 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 """The time in the metadata of an object of which nobody says when it was modified."""
 
 
+PACED = 0
+"""As many requests in flight as the pace of their origin allows."""
+
+
+class Pace(NamedTuple):
+    """What a network was lately seen to do.
+
+    Args:
+        wait: The least wait for a reply to begin, in seconds.
+        bytes_per_second: What it delivers at the best.
+        reads: How many reads are in flight at a time.
+    """
+
+    wait: float
+    bytes_per_second: float
+    reads: int
+
+
+AT_HAND = Pace(0.0, 1e9, 64)
+"""Of what is on this machine."""
+
+FAST = Pace(0.001, 1e9, 64)
+"""What is assumed before anything was seen: little is lost by asking for each thing by itself."""
+
+
 class Range(NamedTuple):
     """A half-open range of an object in bytes. ``start`` alone: to its end; ``end`` alone: its last; -1: absent."""
 

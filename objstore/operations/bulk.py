@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, ove
 
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError, InvalidRangeError
-from objstore.interface.values import WHOLE, Range, Read, Reads, Target, WriteOptions
+from objstore.interface.values import PACED, WHOLE, Range, Read, Reads, Target, WriteOptions
 from objstore.operations.arguments import check_at_least, read_write_options
 from objstore.operations.naming import key_of
 from objstore.operations.objects import EMPTY, put_body
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from objstore.plans.effects import Plan
     from objstore.types import Attributes, ObjectMeta, Progress, PutInput, PutMode, PutResult, Request
 
-IN_FLIGHT = 64
 WINDOW = 256 << 20
 MOST_OPEN = 256
 """How many local files `put_many` has open at a time: a process may often have no more than 1024."""
@@ -83,7 +82,7 @@ def get_many(
             writable buffers, one for each request. Without, memory of their own.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result, and
             nothing that succeeded is lost.
-        max_concurrency: How many requests are in flight; 64 if not given.
+        max_concurrency: How many requests are in flight at the most; as many as the network has use for if not given.
         progress: Is called ten times a second with how many are done, how many there are, and the bytes received.
 
     Returns:
@@ -213,7 +212,7 @@ def _side_by_side(reads: Reads, out: Buffer) -> list[Target]:
 
 
 def _in_flight(max_concurrency: int | None) -> int:
-    return IN_FLIGHT if max_concurrency is None else check_at_least("max_concurrency", max_concurrency, 1)
+    return PACED if max_concurrency is None else check_at_least("max_concurrency", max_concurrency, 1)
 
 
 def _check_on_error(on_error: str) -> None:
@@ -381,7 +380,7 @@ def iter_many(
         store: Where they are.
         requests: A path each, or ``(path, start, end)`` in bytes; an `end` of None is the end of the object.
         on_error: ``"raise"``: the first error ends the iteration. ``"return"``: it comes in the place of the bytes.
-        max_concurrency: How many requests are in flight; 64 if not given.
+        max_concurrency: How many requests are in flight at the most; as many as the network has use for if not given.
         window: How many bytes may be in flight or have come and not been taken. Of what is larger than its share, the
             rest is read when it is waited for, beside the window.
         progress: Is called, while results are waited for, with how many requests are done, how many there are, and the
@@ -432,7 +431,7 @@ def head_many(
         store: Where they are.
         paths: Their paths.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
-        max_concurrency: How many requests are in flight; 64 if not given.
+        max_concurrency: How many requests are in flight at the most; as many as the network has use for if not given.
         progress: Is called ten times a second with how many are done, how many there are, and the bytes received.
 
     Returns:
@@ -494,7 +493,7 @@ def put_many(
         attributes: What to store with each.
         mode: ``"overwrite"`` or ``"create"``.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
-        max_concurrency: How many requests are in flight; 64 if not given.
+        max_concurrency: How many requests are in flight at the most; as many as the network has use for if not given.
         progress: Is called ten times a second with how many are done, how many there are, and the bytes sent.
 
     Returns:

@@ -14,8 +14,7 @@ from objstore.interface.values import Range
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BYTES_PER_SECOND = 1e9
-"""What reading a gap is taken to cost: a fast network's pace, and about what a copy into fresh memory reaches."""
+    from objstore.interface.values import Pace
 
 LEAST_COST = 15e-6
 """What a request costs at the least, in seconds of CPU, however near the server."""
@@ -38,14 +37,17 @@ class Merged(NamedTuple):
         ]
 
 
-def cheap_gap(latency: float, in_flight: int) -> int:
+def cheap_gap(pace: Pace, requests: int) -> int:
     """Return the gap that costs as much to read as one more request, in bytes.
 
+    Where all are in flight at once, one more costs nothing but the work; else it shares a round with the others.
+
     Args:
-        latency: How long a request takes, in seconds.
-        in_flight: How many of them share that time.
+        pace: What the network does.
+        requests: How many there would be without gaps that are read along.
     """
-    return int(max(latency / in_flight, LEAST_COST) * BYTES_PER_SECOND)
+    wait = pace.wait / pace.reads if requests > pace.reads else 0
+    return int(max(wait, LEAST_COST) * pace.bytes_per_second)
 
 
 def coalesce(ranges: Sequence[Range], gap: int) -> Merged:

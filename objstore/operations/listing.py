@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
 from objstore.interface.succession import Succession
-from objstore.interface.values import ListQuery, Page
+from objstore.interface.values import PACED, ListQuery, Page
 from objstore.operations.arguments import check_at_least
 from objstore.operations.formats import DICTS, Form, arrow
 from objstore.operations.glob import Pattern
-from objstore.operations.objects import DELETES_IN_FLIGHT, not_gone, raise_first
+from objstore.operations.objects import DELETED_AT_ONCE, not_gone, raise_first
 from objstore.operations.progress import Found
 from objstore.operations.results import ArrowListStream, ListStream, Rows, Stream
 from objstore.operations.split import Split, Stretch
@@ -515,13 +515,13 @@ def delete_prefix(store: BaseStore, prefix: str, *, by: By = "segment", progress
     keys: builtins.list[str] = []
     failed: dict[str, BaseError] = {}
     deleted = Found(progress)
-    total, most = 0, DELETES_IN_FLIGHT * 1000
+    total, most = 0, DELETED_AT_ONCE
     page = yield from pages.next_page()
     while page is not None:
         keys += page.objects.keys()
         page = yield from pages.next_page()
         if keys and (page is None or len(keys) >= most):
-            failed |= yield from store.provider.delete(keys, most_in_flight=DELETES_IN_FLIGHT)
+            failed |= yield from store.provider.delete(keys, most_in_flight=PACED)
             total += len(keys)
             deleted.add(len(keys))
             keys = []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError
-from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, Source, WriteOptions
+from objstore.interface.values import ANY, PACED, WHOLE, Conditions, Fetched, Range, Reads, Source, WriteOptions
 from objstore.operations.arguments import (
     check_at_least,
     read_get_options,
@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     )
 
 EMPTY = Source(Buffer(b""), 0)
-DELETES_IN_FLIGHT = 20
+DELETED_AT_ONCE = 20_000
+"""How many keys are deleted between two reports of progress, or pages of a listing."""
+
 DEFAULT_CHUNK = 5 << 20
 
 
@@ -324,10 +326,10 @@ def delete(store: BaseStore, paths: str | Sequence[str], *, progress: Progress |
         raise TypeError(f"paths is of the type {type(paths).__name__}: give a str or a sequence of str")
     keys = store.keys([paths] if isinstance(paths, str) else list(paths))
     failed: dict[str, BaseError] = {}
-    size = len(keys) if progress is None else DELETES_IN_FLIGHT * 1000
+    size = len(keys) if progress is None else DELETED_AT_ONCE
     for start in range(0, len(keys), size or 1):
         group = keys[start : start + size]
-        failed |= yield from store.provider.delete(group, most_in_flight=DELETES_IN_FLIGHT)
+        failed |= yield from store.provider.delete(group, most_in_flight=PACED)
         if progress is not None:
             progress(start + len(group), len(keys), 0)
     raise_first(failed, len(keys))

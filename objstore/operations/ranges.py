@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from objstore._core import Bytes
 from objstore.exceptions import InvalidRangeError
-from objstore.interface.values import Range, Reads
+from objstore.interface.values import PACED, Range, Reads
 from objstore.interface.versions import is_same, pinned
 from objstore.operations.coalesce import cheap_gap
 from objstore.operations.coalesce import coalesce as coalesce_ranges
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from objstore.plans.effects import Plan
     from objstore.types import Progress
 
-IN_FLIGHT = 64
-
 
 def ranges_of(
     store: BaseStore,
@@ -37,14 +35,14 @@ def ranges_of(
     progress: Progress | None = None,
 ) -> Plan[list[Bytes]]:
     """Get ranges of the version of an object that the conditions mean."""
-    gap = min(coalesce, cheap_gap(store.provider.latency, IN_FLIGHT))
+    gap = min(coalesce, cheap_gap(store.provider.pace, len(ranges)))
     merged = coalesce_ranges(ranges, gap)
     key, told, sums = (yield from key_of(store, path)), None, None
     if _may_be_all(merged.requests):
         told, conditions = yield from _ask(store, key, path, conditions)
         sums = "" if told is None else told.algorithm
     reads = Reads.of(key, merged.requests, sums=sums)
-    parts = merged.cut((yield from bodies_of(store, reads, IN_FLIGHT, conditions, progress, told)))
+    parts = merged.cut((yield from bodies_of(store, reads, PACED, conditions, progress, told)))
     if not all(parts):
         _check_begun(path, ranges, parts)
     return parts
@@ -124,7 +122,7 @@ def _read_rests(
     progress: Progress | None,
 ) -> Plan[None]:
     """Put what is behind the beginnings of large ranges in their places."""
-    rests = Rests(store, reads, fetch, IN_FLIGHT, progress, conditions.version)
+    rests = Rests(store, reads, fetch, PACED, progress, conditions.version)
     for index, body in enumerate(bodies):
         if body is not None and (meta := fetch.rest(index)) is not None:
             bodies[index] = yield from rests.read(index, body, meta, fetch.sums(index))

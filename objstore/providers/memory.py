@@ -17,6 +17,7 @@ from objstore.disk.descriptors import cut_short, read_into
 from objstore.exceptions import BaseError, NotFoundError, NotSupportedError
 from objstore.interface.values import (
     ANY,
+    AT_HAND,
     WHOLE,
     Conditions,
     Fetched,
@@ -64,7 +65,7 @@ class Memory:
     lists_from_anywhere = False
     has_outer_slashes = True
     asks_for_checksums = False
-    latency = 0.0
+    pace = AT_HAND
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

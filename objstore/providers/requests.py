@@ -21,6 +21,7 @@ from objstore.interface.values import (
     WHOLE,
     Conditions,
     Fetched,
+    Pace,
     Range,
     Reads,
     Source,
@@ -101,9 +102,9 @@ class Requests:
         self._plain_reads: dict[str, tuple[Shape, bytes]] = {}
 
     @property
-    def latency(self) -> float:
-        """How long a reply has lately taken to begin, in seconds."""
-        return self.service.latency
+    def pace(self) -> Pace:
+        """What the network to the service was lately seen to do."""
+        return self.service.pace
 
     def credential_info(self) -> CredentialInfo:
         """Return where the credential came from, and when it ends."""

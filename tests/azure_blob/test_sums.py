@@ -70,6 +70,8 @@ def test_ranges_are_compared_as_they_are_read(strict: StrictServer, container: C
     assert asked == ["true"] * 3
     strict.calls.clear()
     assert store.get("a").bytes() == BODY
+    assert {call.headers.get("x-ms-range-get-content-crc64") for call in strict.calls} == {"true"}
+    strict.calls.clear()
     assert store.get_range("a", start=0, end=5 << 20) == BODY[: 5 << 20]
     assert {call.headers.get("x-ms-range-get-content-crc64") for call in strict.calls} == {None}
 

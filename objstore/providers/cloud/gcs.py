@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from objstore.credentials.bearer import Bearer
 from objstore.credentials.chains.google.chain import GoogleAccess, google_access
@@ -155,7 +156,8 @@ def open_gcs(
         Policy(retry),
         key.identity() if key else Bearer(access.credentials, {**access.headers, **payer}),
         headers=text_headers(values["default_headers"]) | (payer if key else {}),
-        most_in_flight=values["max_connections"],
+        most_connections=values["max_connections"],
+        takes_many=(urlsplit(origin).hostname or "").endswith("googleapis.com"),
         bucket=bucket,
         prefix=prefix,
         patient_settings=client_settings(values, origin.partition(":")[0], user_agent, patience=PATIENCE),

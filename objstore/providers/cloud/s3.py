@@ -157,7 +157,8 @@ def _service(
         "headers": text_headers(values["default_headers"]),
         "bucket": values["bucket"],
         "prefix": prefix,
-        "most_in_flight": values["max_connections"],
+        "most_connections": values["max_connections"],
+        "takes_many": is_amazon(urlsplit(address.origin).hostname or ""),
     }
     if _endpoint(values) is not None or is_arn(values["bucket"]):
         return Service(origin=address.origin, **options), address.base

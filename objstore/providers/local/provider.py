@@ -20,6 +20,7 @@ from objstore.disk.part_files import name_of, remove_left
 from objstore.exceptions import BaseError, NotFoundError, NotSupportedError
 from objstore.interface.values import (
     ANY,
+    AT_HAND,
     WHOLE,
     Conditions,
     Fetched,
@@ -80,7 +81,7 @@ class Local:
     lists_from_anywhere = False
     has_outer_slashes = False
     asks_for_checksums = False
-    latency = 0.0
+    pace = AT_HAND
 
     def __init__(self, path: str, *, automatic_cleanup: bool = False, fsync: bool = False) -> None:
         self.root = Root(path, fsync=fsync)

@@ -53,7 +53,7 @@ class Reading:
         self._root = root
         self._all = reads
         self._conditions = conditions
-        self._most_threads = min(most_in_flight, MOST_THREADS, os.cpu_count() or 1)
+        self._most_threads = min(most_in_flight or MOST_THREADS, MOST_THREADS, os.cpu_count() or 1)
         self._window = window
         self._told = 0
         self._closed = False

@@ -132,7 +132,7 @@ def open_http(settings: Settings, retry: RetryOptions, user_agent: str) -> WebDa
         Policy(retry),
         Authorization(_authorization(values)),
         headers=text_headers(values["default_headers"]),
-        most_in_flight=values["max_connections"],
+        most_connections=values["max_connections"],
     )
     kind = values["default_content_type"]
     return WebDav(

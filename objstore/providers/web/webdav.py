@@ -21,7 +21,7 @@ from objstore.exceptions import (
 )
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
-from objstore.interface.values import ANY, EPOCH, Conditions, ListQuery, Page, Range, Source, WriteOptions
+from objstore.interface.values import ANY, EPOCH, PACED, Conditions, ListQuery, Page, Range, Source, WriteOptions
 from objstore.providers.conditional_headers import as_kind, look_after, what_is_there, write_headers
 from objstore.providers.many import HeadMany, PutMany
 from objstore.providers.pages import OneByOne
@@ -47,8 +47,6 @@ NOT_MOVED = (403, 404, 409)
 
 NO_TREES = (400, 403, 413, 507)
 """How they say that they do not list whole trees; RFC 4918 has the second (section 9.1.1)."""
-
-QUESTIONS_IN_FLIGHT = 16
 
 
 class WebDav(Server):
@@ -148,7 +146,7 @@ class WebDav(Server):
     def _ask(self, paths: Sequence[str], depth: str) -> Plan[list[list[Entry] | BaseError]]:
         """Ask about files and folders (PROPFIND); return for each the entries, with whole keys, or the error."""
         shape = Shape("PROPFIND", {"Depth": depth, "Content-Type": "application/xml"})
-        exchange = Exchange(self.service, shape, lambda index: paths[index], most_in_flight=QUESTIONS_IN_FLIGHT)
+        exchange = Exchange(self.service, shape, lambda index: paths[index], most_in_flight=PACED)
         end = "" if depth == "0" else "/"
         for path in paths:
             target = self.base + encode_path(f"/{path}{end}" if path else "/")
@@ -294,7 +292,7 @@ class WebDav(Server):
 
     def _asked(self, keys: Sequence[str]) -> Plan[list[ObjectMeta]]:
         """Return the metadata of objects whose size no listing tells; what is gone meanwhile is left out."""
-        exchange = yield from self.head_many(keys, most_in_flight=QUESTIONS_IN_FLIGHT)
+        exchange = yield from self.head_many(keys, most_in_flight=PACED)
         try:
             while not exchange.over:
                 yield from exchange.news()

@@ -1,0 +1,346 @@
+# Origins: what all loops and batches of the process that speak to one server share: its pace, and who waits for it.
+#
+# A loop asks before it claims an item (batch_claim). A share that is told to wait is held, and its loop hears of it
+# when requests have ended and there is room: longest held first. Mutexes are taken in this order: a batch's, an
+# origin's, a loop's.
+
+cdef enum:
+    MOST_ORIGINS = 256          # that are remembered while nobody uses them
+
+cdef int64_t STUCK_NS = 1_000_000_000
+
+cdef struct Held:               # shares that wait for room
+    BatchRef* first
+    BatchRef* last
+
+cdef struct Origin:
+    pthread_mutex_t mutex
+    char* name                  # scheme://host:port
+    Origin* next                # used last first: under the engine's mutex, as are users
+    int users
+    PaceC pace
+    int64_t ended_ns            # when a request last ended
+    BatchC* batches             # that use it
+    int64_t most_open           # what the descriptors suffice for
+    int64_t most_asked          # the least that one of them asks for
+    int most_askers             # how many ask for that
+    Held reads
+    Held writes
+
+
+cdef Origin* origin_new(const char* name) noexcept nogil:
+    cdef Origin* origin = <Origin*>calloc(1, sizeof(Origin))
+    if origin == NULL:
+        return NULL
+    origin.name = strdup(name)
+    if origin.name == NULL:
+        free(origin)
+        return NULL
+    pthread_mutex_init(&origin.mutex, NULL)
+    pace_start(&origin.pace, FIRST_WINDOW, True)
+    origin.most_open = most_transfers()
+    return origin
+
+
+cdef void origin_free(Origin* origin) noexcept nogil:
+    pthread_mutex_destroy(&origin.mutex)
+    free(origin.name)
+    free(origin)
+
+
+cdef Origin* origin_find(const char* name) noexcept nogil:
+    """Return an origin, moved to the front, or a new one, under the engine's mutex; NULL when there is no memory."""
+    cdef Origin** link = &engine.origins
+    cdef Origin* origin
+    cdef int count = 0
+    while link[0] != NULL and strcmp(link[0].name, name) != 0:
+        count += 1
+        if count >= MOST_ORIGINS and link[0].users == 0:
+            origin = link[0]
+            link[0] = origin.next
+            origin_free(origin)
+        else:
+            link = &link[0].next
+    origin = link[0]
+    if origin != NULL:
+        link[0] = origin.next
+    else:
+        origin = origin_new(name)
+    if origin != NULL:
+        origin.next = engine.origins
+        engine.origins = origin
+    return origin
+
+
+cdef bint origin_join(BatchC* batch) noexcept nogil:
+    """Have a batch use its origin; False when there is no memory."""
+    cdef Origin* origin
+    pthread_mutex_lock(&engine.mutex)
+    origin = origin_find(batch.origin.data)
+    if origin != NULL:
+        origin.users += 1
+    pthread_mutex_unlock(&engine.mutex)
+    if origin == NULL:
+        return False
+    batch.at = origin
+    pthread_mutex_lock(&origin.mutex)
+    batch.next_at = origin.batches
+    batch.previous_at = &origin.batches
+    if batch.next_at != NULL:
+        batch.next_at.previous_at = &batch.next_at
+    origin.batches = batch
+    if batch.next_at == NULL or batch.most_connections < origin.most_asked:
+        origin.most_asked = batch.most_connections
+        origin.most_askers = 0
+    origin.most_askers += batch.most_connections == origin.most_asked
+    origin.pace.most = min(origin.most_asked, origin.most_open)
+    origin.pace.careful = batch.careful
+    pthread_mutex_unlock(&origin.mutex)
+    return True
+
+
+cdef void origin_part(BatchC* batch) noexcept nogil:
+    """A batch uses its origin no longer."""
+    cdef Origin* origin = batch.at
+    if origin == NULL:
+        return
+    pthread_mutex_lock(&origin.mutex)
+    batch.previous_at[0] = batch.next_at
+    if batch.next_at != NULL:
+        batch.next_at.previous_at = batch.previous_at
+    origin.most_askers -= batch.most_connections == origin.most_asked
+    if origin.most_askers == 0:
+        ask_again(origin)
+    origin_invite(origin)
+    pthread_mutex_unlock(&origin.mutex)
+    pthread_mutex_lock(&engine.mutex)
+    origin.users -= 1
+    pthread_mutex_unlock(&engine.mutex)
+
+
+cdef void ask_again(Origin* origin) noexcept nogil:
+    """Find out the least that is asked for now; where nobody asks, it is left as it was."""
+    cdef BatchC* batch = origin.batches
+    if batch == NULL:
+        return
+    origin.most_asked = INT64_MAX
+    while batch != NULL:
+        if batch.most_connections < origin.most_asked:
+            origin.most_asked = batch.most_connections
+            origin.most_askers = 0
+        origin.most_askers += batch.most_connections == origin.most_asked
+        batch = batch.next_at
+    origin.pace.most = min(origin.most_asked, origin.most_open)
+
+
+# --- who waits
+
+
+cdef inline Held* held_of(BatchC* batch) noexcept nogil:
+    return &batch.at.reads if batch.reads else &batch.at.writes
+
+
+cdef inline Lane* lane_of(BatchC* batch) noexcept nogil:
+    return &batch.at.pace.reads if batch.reads else &batch.at.pace.writes
+
+
+cdef void hold(BatchRef* share) noexcept nogil:
+    cdef Held* held = held_of(share.batch)
+    if share.held:
+        return
+    share.held = True
+    share.next_held = NULL
+    share.previous_held = held.last
+    if held.last != NULL:
+        held.last.next_held = share
+    else:
+        held.first = share
+    held.last = share
+    atomic_add(&share.loop.held, 1)
+
+
+cdef void unhold(BatchRef* share) noexcept nogil:
+    cdef Held* held = held_of(share.batch)
+    if not share.held:
+        return
+    share.held = False
+    if share.previous_held != NULL:
+        share.previous_held.next_held = share.next_held
+    else:
+        held.first = share.next_held
+    if share.next_held != NULL:
+        share.next_held.previous_held = share.previous_held
+    else:
+        held.last = share.previous_held
+    atomic_add(&share.loop.held, -1)
+
+
+cdef void invite(Held* held, int64_t room) noexcept nogil:
+    """Have as many shares claim as there is room for."""
+    cdef BatchRef* share
+    while room > 0 and held.first != NULL:
+        share = held.first
+        unhold(share)
+        share_poke(share)
+        room -= 1
+
+
+cdef inline void origin_invite(Origin* origin) noexcept nogil:
+    if origin.reads.first != NULL:
+        invite(&origin.reads, lane_room(&origin.pace, &origin.pace.reads))
+    if origin.writes.first != NULL:
+        invite(&origin.writes, lane_room(&origin.pace, &origin.pace.writes))
+
+
+cdef inline bint is_free(BatchC* batch, int64_t now) noexcept nogil:
+    """Tell whether a batch may have in flight what its caller says: the server has not asked for less lately."""
+    cdef Lane* lane = lane_of(batch)
+    cdef PaceC* pace = &batch.at.pace
+    if batch.most_in_flight == INT64_MAX or (lane.throttled_ns and now - lane.throttled_ns < CALM_NS):
+        return False
+    return pace.reads.in_flight + pace.writes.in_flight < pace.most
+
+
+cdef bint origin_admits(BatchRef* share, int64_t now) noexcept nogil:
+    """Count one more request of a share; or hold the share, and return False. Under the mutex of its batch."""
+    cdef BatchC* batch = share.batch
+    cdef Origin* origin = batch.at
+    cdef bint admitted
+    pthread_mutex_lock(&origin.mutex)
+    admitted = lane_admits(&origin.pace, lane_of(batch)) or share.overdue or is_free(batch, now)
+    if admitted:
+        share.overdue = False
+        unhold(share)
+        lane_enter(lane_of(batch), now)
+    else:
+        hold(share)
+    pthread_mutex_unlock(&origin.mutex)
+    return admitted
+
+
+cdef void origin_turn_down(BatchRef* share) noexcept nogil:
+    """A share has nothing to send now, if it was invited: the next may."""
+    cdef Origin* origin = share.batch.at
+    pthread_mutex_lock(&origin.mutex)
+    origin_invite(origin)
+    pthread_mutex_unlock(&origin.mutex)
+
+
+cdef void origin_forget(BatchRef* share) noexcept nogil:
+    """A share goes away."""
+    cdef Origin* origin = share.batch.at
+    pthread_mutex_lock(&origin.mutex)
+    unhold(share)
+    origin_invite(origin)
+    pthread_mutex_unlock(&origin.mutex)
+
+
+cdef void origin_ended(Slot* slot, int64_t now, bint answered) noexcept nogil:
+    """Count the end of a request, and learn from its reply, if there was one."""
+    cdef Item* item = slot.item
+    cdef BatchC* batch = item.batch
+    cdef Origin* origin = batch.at
+    cdef Lane* lane = lane_of(batch)
+    cdef int64_t size = item.received - item.resumed + max(item.body_length, <int64_t>0)
+    pthread_mutex_lock(&origin.mutex)
+    lane.in_flight -= 1
+    origin.ended_ns = now
+    if answered and item.status < 500 and item.status != 429 and item.hop == NULL:
+        if batch.is_get:
+            pace_note_wait(&origin.pace, item.waited_ns, now)
+        lane_reply(&origin.pace, lane, batch.method_class * SIZES + size_class(size), size, slot.asked_ns, now)
+    origin_invite(origin)
+    pthread_mutex_unlock(&origin.mutex)
+
+
+cdef void origin_left(BatchC* batch) noexcept nogil:
+    """Take back the count of a request that was not begun."""
+    pthread_mutex_lock(&batch.at.mutex)
+    lane_of(batch).in_flight -= 1
+    origin_invite(batch.at)
+    pthread_mutex_unlock(&batch.at.mutex)
+
+
+cdef void free_stuck(LoopC* loop) noexcept nogil:
+    """Let a share of a loop go on that has nothing in flight, where nothing of its origin has ended for a while.
+
+    All there is room for may belong to loops that nobody drives now, and these to a caller who waits for this one.
+    """
+    cdef Origin* origin
+    pthread_mutex_lock(&engine.mutex)
+    origin = engine.origins
+    while origin != NULL:
+        pthread_mutex_lock(&origin.mutex)
+        if loop.now_ns - origin.ended_ns > STUCK_NS:
+            free_one(loop, origin.reads.first)
+            free_one(loop, origin.writes.first)
+        pthread_mutex_unlock(&origin.mutex)
+        origin = origin.next
+    pthread_mutex_unlock(&engine.mutex)
+
+
+cdef void free_one(LoopC* loop, BatchRef* share) noexcept nogil:
+    while share != NULL and share.loop != loop:
+        share = share.next_held
+    if share != NULL:
+        share.overdue = True
+        unhold(share)
+        ready_push(loop, share)
+
+
+# --- what was found out
+
+
+cdef inline double in_seconds(Recent* recent) noexcept nogil:
+    return recent_least(recent) / SECOND if recent_least(recent) < NEVER else -1
+
+
+cdef inline double each_second(Recent* recent) noexcept nogil:
+    return SECOND / recent_least(recent) if recent_least(recent) < NEVER else -1
+
+
+cdef dict origin_report(Origin* origin):
+    cdef double wait, rate, replies
+    cdef PaceC* pace = &origin.pace
+    pthread_mutex_lock(&origin.mutex)
+    wait, rate, replies = in_seconds(&pace.wait), each_second(&pace.slowness), each_second(&pace.toll)
+    report = {
+        "in_flight": pace.reads.in_flight + pace.writes.in_flight,
+        "reads": <int64_t>pace.reads.window,
+        "writes": <int64_t>pace.writes.window,
+        "most": pace.most,
+        "least_wait": None if wait < 0 else wait,
+        "bytes_per_second": None if rate < 0 else rate,
+        "replies_per_second": None if replies < 0 else replies,
+    }
+    pthread_mutex_unlock(&origin.mutex)
+    return report
+
+
+def origin_info(str name not None):
+    """Return what was found out about an origin, as in ``engine_info()["origins"]``; None where nothing was.
+
+    :param name: scheme, host and port.
+    """
+    return origins_info().get(name.lower())
+
+
+cdef dict origins_info():
+    cdef Origin* origin
+    cdef list found = []
+    cdef dict reports = {}
+    cdef size_t address
+    pthread_mutex_lock(&engine.mutex)
+    origin = engine.origins
+    while origin != NULL:
+        origin.users += 1
+        found.append(<size_t>origin)
+        origin = origin.next
+    pthread_mutex_unlock(&engine.mutex)
+    for address in found:
+        origin = <Origin*>address
+        reports[origin.name.decode()] = origin_report(origin)
+        pthread_mutex_lock(&engine.mutex)
+        origin.users -= 1
+        pthread_mutex_unlock(&engine.mutex)
+    return reports

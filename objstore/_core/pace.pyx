@@ -1,0 +1,321 @@
+# Pace: how many requests may be in flight to one origin. Pure arithmetic on what is told of replies: no clock, no lock.
+#
+# The window of a lane (reads and writes have one each: what throttles writes lets reads be) holds about what the least
+# wait and the rate delivered are worth (BBR, https://queue.acm.org/detail.cfm?id=3022184). It doubles with every round
+# while that brings more, is taken back where only the wait has grown, is halved by a server that wants less, and is
+# tried again now and then. Waits are compared only with those of the same method and about the same size, and what a
+# reply counts for is the least that its like took lately: so no mixture of requests is mistaken for a change.
+
+cdef enum:
+    FIRST_WINDOW = 64
+    METHODS = 5                     # GET, HEAD, PUT, DELETE, any other
+    SIZES = 12                      # by powers of four, from 1 KiB on
+    CLASSES = METHODS * SIZES
+    LEAST_ROUND = 16                # replies, or chance decides
+
+cdef int64_t LATELY_NS = 10_000_000_000     # how long what was seen is believed, to twice that
+cdef int64_t PAUSE_NS = 2_000_000_000       # before it is tried again whether more brings more
+cdef int64_t LONGEST_PAUSE_NS = 8_000_000_000
+cdef int64_t CALM_NS = 10_000_000_000       # without a server that wants less, before such a try
+cdef double WORTH = 0.25            # of what a larger window could bring at the most: less is none
+cdef double DEEP = 8.0              # waits so many times the least are a queue: more in flight only makes it longer
+cdef double QUEUE = 0.4            # of a window may be one, and 16 requests in any case
+cdef double SLOWLY = 1.25           # that grows no faster: others may not rest when we do
+cdef double FIRST_BEARABLE = 2    # at first, while it is not known how much two rounds differ by chance
+cdef double BACK_OFF = 0.9
+cdef int64_t RARELY = 50            # rounds
+cdef int64_t LEAST_BODY = 32 << 10  # a mean body from which on bytes, and not requests, are what is paced
+cdef double NEVER = 1e300
+
+cdef struct Recent:                 # a least value of the last minute
+    double now
+    double before
+
+cdef struct Lane:
+    double window
+    int64_t in_flight
+    int64_t peak                    # the most of them lately
+    bint full                       # something was held back in this round
+    bint growing
+    bint first                      # it has not been found out yet what brings no more
+    int resting                     # for so many rounds no more than FIRST_WINDOW: to see what the least wait is now
+    int stalls                      # rounds since the last that brought more
+    double best                     # the rate of that one
+    double best_window
+    int64_t probed_ns               # when growing ended
+    int64_t pause_ns                # until it is tried again: twice as long after each time in vain
+    int64_t throttled_ns
+    int64_t credit                  # replies towards one more, where the window is less than the first
+    int64_t round_ns                # the round: since when
+    int64_t round_replies           # how many it lasts for
+    double round_window
+    int64_t replies
+    int64_t bytes
+    double took                     # what they took
+    double least_took               # what the least of their like took
+    double base                     # how many times the least they took with FIRST_WINDOW in flight, when last seen
+    int64_t recent_ns
+    Recent least[CLASSES]
+
+cdef struct PaceC:
+    Lane reads
+    Lane writes
+    int64_t most                    # in flight, both lanes together
+    bint careful                    # more than FIRST_WINDOW is taken step by step
+    int64_t recent_ns
+    Recent wait                     # for the first byte of a GET
+    Recent slowness                 # nanoseconds for each byte, both ways, and for each reply
+    Recent toll
+
+
+cdef inline double recent_least(Recent* recent) noexcept nogil:
+    return min(recent.now, recent.before)
+
+
+cdef inline void recent_start(Recent* recent) noexcept nogil:
+    recent.now = recent.before = NEVER
+
+
+cdef inline void recent_age(Recent* recent) noexcept nogil:
+    """Forget the older half; what was not seen since stays known."""
+    if recent.now < NEVER:
+        recent.before = recent.now
+        recent.now = NEVER
+
+
+cdef void lane_start(Lane* lane) noexcept nogil:
+    cdef int i
+    memset(lane, 0, sizeof(Lane))
+    lane.window = lane.round_window = lane.best_window = FIRST_WINDOW
+    lane.growing = lane.first = True
+    lane.pause_ns = PAUSE_NS
+    lane.recent_ns = -1
+    for i in range(CLASSES):
+        recent_start(&lane.least[i])
+
+
+cdef void pace_start(PaceC* pace, int64_t most, bint careful) noexcept nogil:
+    lane_start(&pace.reads)
+    lane_start(&pace.writes)
+    pace.most = most
+    pace.careful = careful
+    pace.recent_ns = 0
+    recent_start(&pace.wait)
+    recent_start(&pace.slowness)
+    recent_start(&pace.toll)
+
+
+cdef int size_class(int64_t size) noexcept nogil:
+    cdef int found = 0
+    while size > 1024 and found < SIZES - 1:
+        size >>= 2
+        found += 1
+    return found
+
+
+cdef void lane_begin_round(Lane* lane, int64_t now) noexcept nogil:
+    lane.round_ns = now
+    lane.round_replies = max(lane.in_flight, <int64_t>LEAST_ROUND)
+    lane.round_window = lane.window
+    lane.peak = max(lane.in_flight, 3 * lane.peak // 4)
+    lane.replies = lane.bytes = 0
+    lane.took = lane.least_took = 0
+    lane.full = False
+
+
+cdef inline double lane_limit(Lane* lane) noexcept nogil:
+    return min(lane.window, <double>FIRST_WINDOW) if lane.resting else lane.window
+
+
+cdef bint lane_admits(PaceC* pace, Lane* lane) noexcept nogil:
+    """Tell whether one more request may be in flight."""
+    if lane_room(pace, lane) > 0:
+        return True
+    lane.full = True
+    return False
+
+
+cdef inline int64_t lane_room(PaceC* pace, Lane* lane) noexcept nogil:
+    """Return how many more requests may be in flight."""
+    cdef int64_t window = <int64_t>lane_limit(lane) - lane.in_flight
+    return min(window, pace.most - pace.reads.in_flight - pace.writes.in_flight)
+
+
+cdef void lane_enter(Lane* lane, int64_t now) noexcept nogil:
+    """Count a request that is sent."""
+    if lane.recent_ns < 0:
+        lane.recent_ns = now
+    if lane.in_flight == 0:
+        lane.peak = 0
+        lane_begin_round(lane, now)     # what came before, nobody waited for
+    lane.in_flight += 1
+    if lane.replies == 0:
+        lane.round_replies = max(lane.round_replies, lane.in_flight)
+    lane.peak = max(lane.peak, lane.in_flight)
+
+
+cdef void lane_reply(PaceC* pace, Lane* lane, int kind, int64_t bytes, int64_t asked_ns, int64_t now) noexcept nogil:
+    """Learn from a reply: what it was to, by method and size, its bytes or those sent, and when it was asked for."""
+    cdef double took = max(now - asked_ns, <int64_t>1)
+    cdef Recent* least = &lane.least[kind]
+    if took < least.now:
+        least.now = took
+    lane.replies += 1
+    lane.bytes += bytes
+    lane.took += took
+    lane.least_took += recent_least(least)
+    if lane.window < FIRST_WINDOW:
+        lane_recover(lane)
+    elif lane.full and grows_by_reply(pace, lane) and took < DEEP / 2 * recent_least(least):
+        lane.window = min(lane.window + 1, lane_goal(pace, lane))
+    if lane.replies >= lane.round_replies and asked_ns >= lane.round_ns:
+        lane_end_round(pace, lane, now)
+
+
+cdef inline void lane_recover(Lane* lane) noexcept nogil:
+    """Grow by one after as many replies as the window: it was halved to less than it began with."""
+    lane.credit += 1
+    if lane.credit >= <int64_t>lane.window:
+        lane.credit = 0
+        lane.window += 1
+
+
+cdef inline bint grows_by_reply(PaceC* pace, Lane* lane) noexcept nogil:
+    """Tell whether the window grows with each reply: it doubles in a round, and nothing waits for the round to end."""
+    return lane.growing and lane.stalls == 0 and not pace.careful
+
+
+cdef inline double lane_bearable(Lane* lane) noexcept nogil:
+    """Return how many times the least a reply may take: with more, too much of what is in flight is a queue.
+
+    So the larger of two windows shrinks first, and those who share a server come to equal ones.
+    """
+    return lane.base * (1 + max(QUEUE, 16 / lane.window)) if lane.base > 0 else NEVER
+
+
+cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
+    cdef double lasted = max(now - lane.round_ns, <int64_t>1)
+    cdef double rate = lane.least_took / lasted
+    cdef double stretch = lane.took / lane.least_took
+    pace_note_rates(pace, lane, lasted)
+    if now // LATELY_NS != lane.recent_ns // LATELY_NS and now - lane.recent_ns > RARELY * (now - lane.round_ns):
+        lane_age(lane, now)
+    if lane.resting:
+        lane.resting -= 1
+        if lane.resting == 0:       # what was a queue before has gone
+            lane.base = min(stretch, SLOWLY * lane.base) if lane.base > 0 else stretch
+    elif lane.full and lane.growing:
+        lane_judge(pace, lane, rate, stretch, now)
+    elif stretch > lane_bearable(lane) and lane.window > FIRST_WINDOW:
+        lane.window = max(lane.window * BACK_OFF, <double>FIRST_WINDOW)
+    elif lane.full and lane.window >= FIRST_WINDOW and may_probe(pace, lane, stretch, now):
+        lane.growing = True
+        lane.stalls = 0
+        lane.best = rate
+        lane.best_window = lane.window
+        lane.window = lane_goal(pace, lane)
+    lane_begin_round(lane, now)
+
+
+cdef bint may_probe(PaceC* pace, Lane* lane, double stretch, int64_t now) noexcept nogil:
+    if now - lane.probed_ns < lane.pause_ns or (lane.throttled_ns and now - lane.throttled_ns < CALM_NS):
+        return False
+    return stretch < min(DEEP, lane_bearable(lane)) and lane.window < pace.most
+
+
+cdef void lane_judge(PaceC* pace, Lane* lane, double rate, double stretch, int64_t now) noexcept nogil:
+    """Decide whether the last round's larger window has brought more, and growing goes on."""
+    cdef double larger = lane.round_window / lane.best_window - 1
+    if lane.best == 0 or (larger > 0 and rate > lane.best * (1 + WORTH * min(larger, <double>1))):
+        lane.best = rate
+        lane.best_window = lane.round_window
+        lane.stalls = 0
+        lane.pause_ns = PAUSE_NS
+        if lane.base == 0:
+            lane.base = stretch
+        if pace.careful:
+            lane.window = lane_goal(pace, lane)
+    elif larger > 0:
+        lane.stalls += 1
+    if stretch > min(DEEP, (FIRST_BEARABLE * lane.base if lane.first else lane_bearable(lane))) or lane.stalls > 1 or lane.best_window >= pace.most:
+        lane_settle(lane, lane.best_window, now)
+
+
+cdef double lane_goal(PaceC* pace, Lane* lane) noexcept nogil:
+    """Return how far the window may grow from the best so far: at first to twice that, later by FIRST_WINDOW."""
+    cdef double further = lane.best_window + FIRST_WINDOW
+    if lane.first:
+        further = 2 * lane.window
+    return max(lane.window, min(further, <double>pace.most))
+
+
+cdef void lane_settle(Lane* lane, double window, int64_t now) noexcept nogil:
+    """End growing with this window."""
+    lane.growing = lane.first = False
+    lane.stalls = 0
+    lane.window = window
+    lane.probed_ns = now
+    lane.pause_ns = min(2 * lane.pause_ns, LONGEST_PAUSE_NS)
+
+
+cdef void lane_throttle(Lane* lane, int64_t started_ns, int64_t now) noexcept nogil:
+    """Halve the window: the server wants less. Of requests that were on their way together, only the first counts."""
+    if started_ns < lane.throttled_ns:
+        return
+    lane_settle(lane, max(min(lane.window, <double>lane.peak) / 2, <double>1), now)
+    lane.throttled_ns = now
+    lane.credit = 0
+    lane_begin_round(lane, now)
+
+
+cdef void lane_age(Lane* lane, int64_t now) noexcept nogil:
+    cdef int i
+    lane.recent_ns = now
+    lane.resting = 4 if lane.window > FIRST_WINDOW else 0
+    for i in range(CLASSES):
+        recent_age(&lane.least[i])
+
+
+cdef void pace_note_wait(PaceC* pace, int64_t waited_ns, int64_t now) noexcept nogil:
+    """Note how long the first byte of a GET took to come."""
+    if now - pace.recent_ns > LATELY_NS:
+        pace.recent_ns = now
+        recent_age(&pace.wait)
+        recent_age(&pace.slowness)
+        recent_age(&pace.toll)
+    pace.wait.now = min(pace.wait.now, <double>max(waited_ns, <int64_t>1))
+
+
+cdef void pace_note_rates(PaceC* pace, Lane* lane, double lasted) noexcept nogil:
+    pace.toll.now = min(pace.toll.now, lasted / lane.replies)
+    if lane.bytes >= LEAST_BODY * lane.replies:
+        pace.slowness.now = min(pace.slowness.now, lasted / lane.bytes)
+
+
+cdef class _Pace:
+    """The arithmetic alone, for the tests: of reads, told of requests and replies by a clock of theirs."""
+    cdef PaceC c
+
+    def __cinit__(self, int64_t most=1024, bint careful=False):
+        pace_start(&self.c, most, careful)
+
+    def admits(self, bint writes=False):
+        """Tell whether one more request may be in flight."""
+        return bool(lane_admits(&self.c, &self.c.writes if writes else &self.c.reads))
+
+    def enter(self, int64_t now, bint writes=False):
+        """Count a request that is sent."""
+        lane_enter(&self.c.writes if writes else &self.c.reads, now)
+
+    def leave(self, int64_t asked, int64_t now, int64_t size=1024, bint writes=False, bint throttled=False):
+        """Count a request that has ended: with a reply of so many bytes, or with the wish for fewer requests."""
+        cdef Lane* lane = &self.c.writes if writes else &self.c.reads
+        lane.in_flight -= 1
+        if throttled:
+            lane_throttle(lane, asked, now)
+        else:
+            lane_reply(&self.c, lane, size_class(size), size, asked, now)
+
+    def window(self, bint writes=False):
+        """Return how many requests may be in flight."""
+        return (self.c.writes if writes else self.c.reads).window

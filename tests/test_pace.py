@@ -1,0 +1,204 @@
+"""How much is in flight is found out: the arithmetic of it against servers that are simulated, without a network."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from dataclasses import dataclass, field
+
+import pytest
+
+from objstore._core import _Pace
+
+MS = 1_000_000
+SECOND = 1000 * MS
+
+
+@dataclass
+class Server:
+    """A server, and the way to it: nanoseconds there and back, and for each byte and request of one worker."""
+
+    away: int
+    a_request: int = 20_000
+    a_byte: float = 0
+    workers: int = 1
+    most_a_second: int = 0
+    jitter: int = 0
+    busy: list[float] = field(init=False)
+    random: random.Random = field(default_factory=lambda: random.Random(1))
+
+    def __post_init__(self) -> None:
+        self.busy = [0.0] * self.workers
+        self.allowed, self.asked = 0.1 * self.most_a_second, 0.0
+
+    def answer(self, now: float, size: int) -> tuple[float, bool]:
+        """Return when the reply is there, and whether it asks for fewer requests."""
+        arrived = now + self.away / 2
+        if self.most_a_second:
+            earned = (arrived - self.asked) * self.most_a_second / SECOND
+            self.allowed, self.asked = min(0.1 * self.most_a_second, self.allowed + earned), arrived
+            if self.allowed < 1:
+                return arrived + self.away / 2, True
+            self.allowed -= 1
+        done = max(arrived, self.busy[0]) + self.a_request + self.a_byte * size
+        heapq.heapreplace(self.busy, done)
+        late = self.random.expovariate(1) * self.jitter
+        return done + late + self.away / 2, False
+
+
+class Client:
+    """One process with requests to send, in flight as its pace allows or as many as `fixed`."""
+
+    def __init__(
+        self, server: Server, requests: int, size: int = 1024, *, fixed: int = 0, careful: bool = False
+    ) -> None:
+        self.server, self.left, self.size, self.fixed = server, requests, size, fixed
+        self.pace = _Pace(1024, careful)
+        self.idle = self.connections = self.in_flight = self.refused = 0
+        self.replies: list[float] = []
+
+    def may_send(self) -> bool:
+        return self.left > 0 and (self.in_flight < self.fixed if self.fixed else self.pace.admits())
+
+    def send(self, now: float) -> tuple[float, float, bool]:
+        """Send a request, on a new connection where none is idle: when it is sent, answered, and refused."""
+        self.left -= 1
+        self.in_flight += 1
+        self.pace.enter(int(now))
+        asked = now
+        if self.idle:
+            self.idle -= 1
+        else:
+            self.connections += 1
+            asked += self.server.away
+        return (asked, *self.server.answer(asked, self.size))
+
+    def take(self, asked: float, now: float, refused: bool) -> None:
+        self.idle += 1
+        self.in_flight -= 1
+        self.pace.leave(int(asked), int(now), self.size, throttled=refused)
+        self.refused += refused
+        if not refused:
+            self.replies.append(now)
+
+
+def play(*clients: Client, begin: float = 0, stagger: float = 0, until: float = float("inf")) -> float:
+    """Run until all is answered, or the time has come, and return what time it is then."""
+    events: list[tuple[float, int, Client, tuple[float, bool] | None]] = []
+    order = iter(range(1 << 62))
+    for number, client in enumerate(clients):
+        heapq.heappush(events, (begin + number * stagger, next(order), client, None))
+    now = begin
+    while events and now < until:
+        now, _, client, ended = heapq.heappop(events)
+        if ended is not None:
+            client.take(ended[0], now, ended[1])
+            if ended[1]:
+                client.left += 1
+                later = now + client.server.random.uniform(0, SECOND / 2)
+                heapq.heappush(events, (later, next(order), client, None))
+        while client.may_send():
+            asked, answered, refused = client.send(now)
+            heapq.heappush(events, (answered, next(order), client, (asked, refused)))
+    return now
+
+
+def best(server: dict[str, float], requests: int, size: int) -> float:
+    return min(play(Client(Server(**server), requests, size, fixed=fixed)) for fixed in (16, 64, 256, 1024))  # type: ignore[arg-type]
+
+
+PLACES = {
+    "20 ms, small": ({"away": 20 * MS}, 5000, 1024),
+    "80 ms, small": ({"away": 80 * MS}, 5000, 1024),
+    "2 ms, small": ({"away": 2 * MS}, 5000, 1024),
+    "20 ms, 2 Gbit/s": ({"away": 20 * MS, "a_byte": 4}, 3000, 64 << 10),
+    "20 ms, 2 Gbit/s, large": ({"away": 20 * MS, "a_byte": 4}, 300, 1 << 20),
+    "80 ms, 1 Gbit/s": ({"away": 80 * MS, "a_byte": 8}, 3000, 64 << 10),
+    "50 MB/s a connection": ({"away": 10 * MS, "a_request": 160 * MS, "workers": 4096}, 4000, 8 << 20),
+    "jitter": ({"away": 30 * MS, "jitter": 30 * MS}, 10_000, 1024),
+}
+
+
+@pytest.mark.parametrize("careful", [False, True], ids=["known", "unknown"])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_second_call_takes_little_longer_than_with_the_best_number_in_flight(place: str, careful: bool) -> None:
+    server, requests, size = PLACES[place]
+    client = Client(Server(**server), requests, size, careful=careful)  # type: ignore[arg-type]
+    first = play(client)
+    client.left = requests
+    second = play(client, begin=first) - first
+    assert second <= 1.3 * best(server, requests, size)
+    assert first <= 3 * best(server, requests, size)
+
+
+@pytest.mark.parametrize("careful", [False, True], ids=["known", "unknown"])
+def test_near_by_where_only_a_queue_would_grow_nothing_is_opened_for_it(careful: bool) -> None:
+    client = Client(Server(60_000, a_request=30_000), 20_000, careful=careful)
+    play(client)
+    assert client.pace.window() == 64
+    assert client.connections <= 80
+
+
+def test_what_was_found_out_is_forgotten_where_only_the_queue_has_grown() -> None:
+    server = Server(20 * MS)
+    client = Client(server, 20_000)
+    now = play(client)
+    wide = client.pace.window()
+    server.a_request = 400_000  # from now on it answers 2,500 a second: 50 in flight
+    client.left = 60_000
+    play(client, begin=now)
+    assert wide > 500
+    assert client.pace.window() < 200
+
+
+def test_a_server_that_wants_less_gets_less_and_all_is_answered() -> None:
+    client = Client(Server(20 * MS, most_a_second=1000), 5000)
+    took = play(client)
+    assert len(client.replies) == 5000
+    assert took < 1.3 * 5 * SECOND
+    assert client.refused < 1000
+
+
+def test_those_that_were_sent_together_count_once() -> None:
+    pace = _Pace()
+    for _ in range(64):
+        pace.enter(0)
+    for _ in range(64):
+        pace.leave(0, SECOND, throttled=True)
+    assert pace.window() == 32
+    pace.enter(2 * SECOND)
+    pace.leave(2 * SECOND, 3 * SECOND, throttled=True)
+    assert pace.window() < 32
+
+
+def test_throttled_writes_do_not_slow_reads() -> None:
+    pace = _Pace()
+    for _ in range(64):
+        pace.enter(0, writes=True)
+    pace.leave(0, SECOND, writes=True, throttled=True)
+    assert (pace.window(), pace.window(writes=True)) == (64, 32)
+    assert pace.admits()
+    assert not pace.admits(writes=True)
+
+
+def test_both_together_stay_below_the_cap() -> None:
+    pace = _Pace(16)
+    for number in range(16):
+        assert pace.admits(writes=number % 2 == 1)
+        pace.enter(0, writes=number % 2 == 1)
+    assert not pace.admits()
+    assert not pace.admits(writes=True)
+
+
+def jain(shares: list[int]) -> float:
+    return sum(shares) ** 2 / (len(shares) * sum(share**2 for share in shares))
+
+
+def test_eight_clients_of_one_server_come_to_equal_shares_and_keep_it_busy() -> None:
+    server = Server(20 * MS, a_request=20 * MS, workers=400)
+    clients = [Client(server, 1 << 30) for _ in range(8)]
+    play(*clients, stagger=SECOND / 10, until=24 * SECOND)
+    shares = [sum(now > 12 * SECOND for now in client.replies) for client in clients]
+    assert jain(shares) >= 0.9
+    assert sum(shares) >= 0.95 * 12 * 400 * 50
+    assert sum(client.pace.window() for client in clients) <= 2048
