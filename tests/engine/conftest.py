@@ -24,6 +24,13 @@ def server(server_process: Server) -> Server:
     return server_process
 
 
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server for one test alone, which leaves behind what the engine learns of a server."""
+    with client.server() as running:
+        yield running
+
+
 @pytest.fixture(autouse=True)
 def engine_at_rest() -> Iterator[None]:
     """Fail a test that leaves a transfer in flight, or that made the engine set an option wrongly."""

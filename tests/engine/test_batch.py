@@ -39,27 +39,27 @@ def test_the_limit_holds_at_the_server_and_is_used(server: Server, limit: int, b
     assert seen["accepted"] <= limit
 
 
-def test_throttle_halves_the_limit_once_for_what_was_sent_together(server: Server) -> None:
+def test_throttle_halves_the_limit_once_for_what_was_sent_together(own_server: Server) -> None:
     targets = [f"/10/{index}?{'status=503' if index < 4 else 'held=1'}" for index in range(200)]
-    made = batch(server.origin, targets, most_in_flight=16)
+    made = batch(own_server.origin, targets, most_in_flight=16)
     made.start(background=True)
     try:
         refused: list[int] = []
         while len(refused) < 4:
             made.wait()
             refused += [reply.index for reply in made.failures()]
-        wait_until(lambda: server.seen()["held"] == 16)
+        wait_until(lambda: own_server.seen()["held"] == 16)
         for index in refused:
             made.throttle(index)
             made.give_up(index)
         for limit in range(9, 17):  # 8, and with as many successes one more
-            server.control("release")
-            wait_until(lambda limit=limit: server.seen()["held"] == limit == made.in_flight)  # type: ignore[misc]
-        server.control("release")
-        wait_until(lambda: len(server.seen()["requests"]) == 4 + 16 + sum(range(9, 17)) + 16)
+            own_server.control("release")
+            wait_until(lambda limit=limit: own_server.seen()["held"] == limit == made.in_flight)  # type: ignore[misc]
+        own_server.control("release")
+        wait_until(lambda: len(own_server.seen()["requests"]) == 4 + 16 + sum(range(9, 17)) + 16)
     finally:
         made.close()
-    assert server.seen()["most_in_flight"] == 16
+    assert own_server.seen()["most_in_flight"] == 16
 
 
 def test_a_reply_says_what_came(server: Server) -> None:
