@@ -24,7 +24,7 @@ from objstore.operations.arguments import (
 from objstore.operations.naming import key_of
 from objstore.operations.parts import begin_parts
 from objstore.operations.ranges import bodies_of, ranges_of
-from objstore.operations.results import PART, GetResult
+from objstore.operations.results import FIRST, GetResult
 from objstore.operations.sources import Body, open_body
 
 if TYPE_CHECKING:
@@ -93,11 +93,11 @@ def _first(provider: Provider, key: str, range: Range, conditions: Conditions) -
     """Read the beginning of what was asked for: all of it, where it is small."""
     start, end = range
     if range == WHOLE:
-        narrow = Range(0, PART)
+        narrow = Range(0, FIRST)
     elif start < 0:
         narrow = range
     else:
-        narrow = Range(start, start + PART if end < 0 else min(end, start + PART))
+        narrow = Range(start, start + FIRST if end < 0 else min(end, start + FIRST))
     try:
         return (yield from provider.fetch_one(key, narrow, conditions))
     except InvalidRangeError:

@@ -6,6 +6,7 @@ Each is sync and async at once: iterate it in either way, or call the method or 
 from __future__ import annotations
 
 import sys
+from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from objstore._core import Buffer, Bytes, Listing
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+FIRST = 4 << 20
+"""The first read of a `get`: what is smaller comes at once."""
+
 PART = 2 << 20
-"""The first read of a `get`: what is smaller comes at once. It is also what one request of a stream brings, so that a
-slow reader holds little, and memory serves again; and the least that one of any other large read does."""
+"""What one request of a stream brings, so that a slow reader holds little, and memory serves again. It is also the least
+that one of any other large read does."""
 
 LARGEST_PART = 10 << 20
 """How much one request brings of what is large."""
@@ -51,7 +55,7 @@ def part_size(size: int) -> int:
 class GetResult:
     """The answer to a `get`: metadata, and a body that can be read once.
 
-    A body of up to 2 MiB is here already. The rest of a larger one is fetched when it is read, as parallel ranges of
+    A body of up to 4 MiB is here already. The rest of a larger one is fetched when it is read, as parallel ranges of
     the same version of the object: if it has been replaced meanwhile, reading raises ObjectChangedError. Where a server
     names neither ETag nor time, nothing would show that: then all of it is read again, by one request. Where the
     service tells the checksum of the object, all of it is compared with that before it is here as a whole, or in front
@@ -207,7 +211,7 @@ class BytesStream(Stream[bytes]):
         self._least = least
         self._part_size = max(result._chunk, least)
         self._ahead = Ahead(self._part_size, result._read_ahead)
-        self._pieces = [first] if len(first) else []
+        self._here = deque(first[at : at + self._part_size] for at in range(0, len(first), self._part_size))
         self._at = result.range[0] + len(first)
         self._first = first
         self._whole: Whole | None = None
@@ -222,15 +226,15 @@ class BytesStream(Stream[bytes]):
 
     def next_pieces(self) -> Plan[list[Bytes]]:
         """Return what makes up the next chunk, without a copy; nothing at the end."""
-        size = sum(map(len, self._pieces))
-        while size < self._least and self._at < self._result.range[1]:
-            piece = yield from self._part()
-            self._pieces.append(piece)
-            self._at += len(piece)
-            size += len(piece)
+        while sum(map(len, self._here)) < self._least and self._at < self._result.range[1]:
+            part = yield from self._part()
+            self._here.append(part)
+            self._at += len(part)
         if self._whole is not None:
             self._whole.check()
-        pieces, self._pieces = self._pieces, []
+        pieces: list[Bytes] = []
+        while self._here and sum(map(len, pieces)) < self._least:
+            pieces.append(self._here.popleft())
         return pieces
 
     def _part(self) -> Plan[Bytes]:

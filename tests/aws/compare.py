@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from objstore.credentials import shared
 from objstore.plans.run import run
 from objstore.store import S3Store
 from tests.aws.environments import ENVIRONMENTS, Environment
@@ -49,6 +50,7 @@ def set_up(environment: Environment, home: Path, behaviour: Behaviour) -> None:
     os.environ.update({name: value.replace("{home}", str(home)) for name, value in environment.variables.items()})
     here = {"role": "", "token_status": 400} if environment.instance is None else environment.instance
     behaviour.__dict__.update(vars(Behaviour(**here)))
+    shared._known.clear()  # what was found in another environment, at the same places, says nothing of this one
 
 
 def ours(environment: Environment) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 import pytest
 
-from objstore.operations.results import PART
+from objstore.operations.results import LARGEST_PART
 from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store, Store
 from tests.conftest import AZURE_SERVERS, GOOGLE_SERVERS, S3_SERVERS, WEBDAV_SERVERS
 from tests.servers import AzureServer, GoogleServer, S3Server, WebDavServer
@@ -363,7 +363,7 @@ def other_store(server: Server) -> Store:
 @pytest.fixture(scope="session")
 def large() -> bytes:
     """The bytes of a large object: more than two parts of a read."""
-    return random.Random(1).randbytes(2 * PART + 12_345)
+    return random.Random(1).randbytes(2 * LARGEST_PART + 12_345)
 
 
 @pytest.fixture(scope="session")
