@@ -277,6 +277,7 @@ class BytesStream(Stream[bytes]):
     def close(self) -> None:
         """Stop what is still under way."""
         self._closed = True
+        self._here.clear()
         if self._fetch is not None:
             self._fetch.close()
         self._ahead.end()

@@ -198,7 +198,7 @@ async def test_a_result_of_one_mode_is_read_in_the_other(library: Face, mode: Mo
         assert library.target.get("small").bytes() == SMALL
         assert (await library.get("small")).bytes() == SMALL
         stream = (await library.get("large")).stream()
-        assert (len(next(stream)), len(await anext(stream)), len(next(stream))) == (PART, PART, 12_345)
+        assert (len(next(stream)), len(await anext(stream)), len(next(stream))) == (PART, PART, PART)
     else:
         result = library.target.get("small")
         Mode("async").run(check_bytes(result, SMALL))
@@ -253,7 +253,7 @@ async def test_a_large_object(library: Face, mode: Mode, large: bytes) -> None:
         ((1, 2 * PART + 12_344), slice(1, 2 * PART + 12_344)),
         ((PART - 1, 100 * PART), slice(PART - 1, None)),
         ({"offset": 7}, slice(7, None)),
-        ({"suffix": 2 * PART}, slice(12_345, None)),
+        ({"suffix": 2 * PART}, slice(-2 * PART, None)),
     ],
 )
 async def test_a_large_range(library: Face, mode: Mode, large: bytes, given_range: Any, wanted: slice) -> None:

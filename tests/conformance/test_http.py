@@ -17,7 +17,7 @@ from urllib.parse import quote
 import pytest
 
 from objstore import exceptions
-from objstore.operations.results import PART
+from objstore.operations.results import FIRST
 from objstore.store import HTTPStore
 from tests.conformance.conftest import Face, Mode
 from tests.engine import client
@@ -27,7 +27,7 @@ from tests.faults.content import content
 whole = lru_cache(maxsize=8)(lambda size: content(0, size))
 
 SMALL = 5000
-LARGE = PART + 500_000  # more than the first read brings
+LARGE = FIRST + 500_000  # more than the first read brings
 
 QUIRKS = {
     "none": "",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import objstore
-from objstore.operations.results import PART
+from objstore.operations.results import FIRST, PART
 from tests.conformance.conftest import BODIES, MANY, SMALL, Face, Mode, Told
 
 SHORT = {"begin_upload", "configure", "head", "open", "open_reader", "open_writer", "parse_scheme", "sign"}
@@ -24,12 +24,17 @@ def test_all_that_is_long_takes_a_callback() -> None:
     assert {name.removesuffix("_async") for name in silent} == SHORT
 
 
+def requests(size: int) -> int:
+    """Return how many requests a body of a size takes that is not so large that each brings more."""
+    return 1 + -(-(size - FIRST) // PART)
+
+
 async def test_get_of_a_large_object(library: Face, mode: Mode, large: bytes) -> None:
     told = Told()
     result = await library.get("large", progress=told)
-    assert told.calls == [(1, 3, PART)]
+    assert told.calls == [(1, requests(len(large)), FIRST)]
     assert await mode(result).bytes() == large
-    told.check(3, len(large))
+    told.check(requests(len(large)), len(large))
 
 
 async def test_get_of_a_small_object(library: Face, mode: Mode) -> None:
@@ -40,16 +45,16 @@ async def test_get_of_a_small_object(library: Face, mode: Mode) -> None:
 
 async def test_get_of_a_range(library: Face, mode: Mode, large: bytes) -> None:
     told = Told()
-    result = await library.get("large", options={"range": (5, PART + 100)}, progress=told)
-    assert await mode(result).bytes() == large[5 : PART + 100]
-    told.check(2, PART + 95)
+    result = await library.get("large", options={"range": (5, FIRST + 100)}, progress=told)
+    assert await mode(result).bytes() == large[5 : FIRST + 100]
+    told.check(2, FIRST + 95)
 
 
 async def test_a_stream(library: Face, mode: Mode, large: bytes) -> None:
     told = Told()
     result = await library.get("large", progress=told)
     assert b"".join(await mode.all(result.stream())) == large
-    told.check(3, len(large))
+    told.check(requests(len(large)), len(large))
 
 
 async def test_one_range(library: Face, large: bytes) -> None:
