@@ -396,6 +396,10 @@ class Exchange:
         """Return the checksum of the body of a request that ended well, where it was summed up and is not yet taken."""
         return sums_of(self.batch.reply(index))
 
+    def body_sum(self, index: int) -> bytes | None:
+        """Return the checksum that went with the body of a request, where the engine made one."""
+        return self.batch.body_sum(index)
+
     def take(self, index: int) -> Bytes:
         """Return the body of a request that ended well, and let go of it."""
         return self.batch.take(index)
