@@ -23,7 +23,7 @@ cdef struct SignerC:
     int references
     int kind
     Text method                 # "GET\n"; of a shared key, all that comes before the length
-    Text tail                   # "\n", canonical headers, signed names, payload hash; all up to a body's sum, or If-Match
+    Text tail                   # "\n", canonical headers, signed names, payload hash; up to a body's sum, or If-Match
     Text between                # what is behind the body's sum; of a shared key: what is between If-Match and Range
     Text scope                  # "AWS4-HMAC-SHA256\n", date, scope, "\n"; canonical headers and account
     Text authorization          # header line up to the signature; empty for none
@@ -260,7 +260,7 @@ cdef void hmac_pad(uint8_t* state, const uint8_t* key, Py_ssize_t length, uint8_
 cdef class Signer:
     """Sign the requests of one shape: one method, one set of headers, one payload hash, any target.
 
-    This one signs as AWS does; `shared_key` as Azure does, and `unsigned` makes one that only lends what says who we are.
+    This one signs as AWS does; `shared_key` as Azure does, and `unsigned` makes one that lends what says who we are.
 
     :param method: the HTTP method.
     :param tail: canonical headers, blank line, signed header names and payload hash, joined by line feeds.
@@ -268,7 +268,7 @@ cdef class Signer:
     :param key: the signing key, 32 bytes.
     :param authorization: the Authorization header line up to and with ``Signature=``.
     :param headers: every header line that was signed and must be sent, Host apart.
-    :param sum: the name of a header that tells a checksum of the body, and that of the checksum; None for no such header.
+    :param sum: the name of a header that tells the body's checksum, and that of the checksum; None for no such header.
         `tail` ends where it stands, and `between` goes on behind it.
 
     Targets must be in canonical form: percent-encoded, query sorted, a parameter without value written ``name=``.
@@ -330,7 +330,7 @@ cdef class Signer:
 
     @staticmethod
     def unsigned(*, headers=(), bytes query=b"", tuple sum=None):
-        """Return a signer that signs nothing: it lends header lines and a query that say who we are, and sums bodies."""
+        """Return a signer that signs nothing: it lends what says who we are, lines and a query, and sums bodies."""
         return Signer(headers=headers, query=query, sum=sum, _kind=NOTHING)
 
     def signature(self, bytes target not None, int64_t body_length=-1, bytes range=None, bytes if_match=None,
