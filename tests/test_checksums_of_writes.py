@@ -121,6 +121,15 @@ def test_it_goes_with_every_try(fault_server: FaultServer, algorithm: str) -> No
     assert tries(fault_server, "lost-put/b", algorithm) == [told(algorithm, BODY[:70_000])] * 2
 
 
+@each_algorithm
+def test_it_is_signed_in_a_try_with_another_signature(fault_server: FaultServer, algorithm: str) -> None:
+    checking(fault_server, algorithm).put_many({"clock-skewed/a": b"1"})
+    assert tries(fault_server, "clock-skewed/a", algorithm) == [told(algorithm, b"1")] * 2
+    refused, taken = (entry["headers"] for entry in fault_server.requests("clock-skewed/a"))
+    assert refused["x-amz-date"] != taken["x-amz-date"]
+    assert taken["authorization"] == by_botocore(fault_server, fault_server.requests("clock-skewed/a")[1])
+
+
 def tries(server: FaultServer, key: str, algorithm: str) -> list[str]:
     return [entry["headers"][f"x-amz-checksum-{algorithm}"] for entry in server.requests(key)]
 
