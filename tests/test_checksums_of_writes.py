@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from hashlib import sha1, sha256
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,18 @@ from zlib import crc32
 
 import boto3
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 
+from objstore import configure
 from objstore._core import checksum
-from objstore.exceptions import BaseError
-from objstore.interface.values import ANY
+from objstore.exceptions import BaseError, SourceChangedError
+from objstore.interface.values import ANY, Source, WriteOptions, unchanging
+from objstore.plans.effects import Plan
 from objstore.plans.run import run
-from objstore.providers.cloud.checksums import ALGORITHMS
+from objstore.providers.cloud.checksums import ALGORITHMS, Algorithm
 from objstore.store import S3Store
 from tests.conformance.conftest import Bucket
 from tests.faults.client import FaultServer
@@ -34,6 +40,7 @@ SUMS: dict[str, Callable[[bytes], bytes]] = {
     "sha1": lambda body: sha1(body, usedforsecurity=False).digest(),
     "sha256": lambda body: sha256(body).digest(),
 }
+CRCS = ("crc32", "crc32c", "crc64nvme")
 each_algorithm = pytest.mark.parametrize("algorithm", SUMS)
 
 
@@ -53,20 +60,156 @@ def client_of(bucket: Bucket) -> Any:
     )
 
 
+@pytest.fixture(params=["engine", "curl"])
+def carrier(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each of those who speak HTTP."""
+    configure(http=request.param)
+    yield
+    configure(http="curl" if os.environ.get("OBJSTORE_HTTP") == "curl" else "engine")
+
+
+def checking(server: FaultServer, algorithm: str, **settings: Any) -> S3Store:
+    """Return a store whose writes go with a checksum."""
+    config = {**store_on(server).config, "checksum_algorithm": algorithm, **settings}
+    return S3Store(config=config, client_options={"allow_http": True})
+
+
 @each_algorithm
 @pytest.mark.parametrize("unsigned", [True, False])
+@pytest.mark.usefixtures("carrier")
 def test_it_goes_with_every_body(fault_server: FaultServer, tmp_path: Path, algorithm: str, unsigned: bool) -> None:
-    config = store_on(fault_server).config | {"checksum_algorithm": algorithm, "unsigned_payload": unsigned}
-    store = S3Store(config=config, client_options={"allow_http": True})
+    store = checking(fault_server, algorithm, unsigned_payload=unsigned)
     (tmp_path / "file").write_bytes(BODY)
     store.put("one", BODY, use_multipart=False)
-    store.put_many({"many/a": b"1", "many/b": tmp_path / "file"})
-    seen = {entry["target"]: entry["headers"] for entry in fault_server.requests()}
+    store.put_many({"many/a": b"1", "many/b": tmp_path / "file", "many/c": b"", "many/d": BODY[:70_000]})
+    bodies = {"one": BODY, "many/a": b"1", "many/b": BODY, "many/c": b"", "many/d": BODY[:70_000]}
+    seen = {entry["target"].removeprefix("/bucket/"): entry for entry in fault_server.requests()}
     header = f"x-amz-checksum-{algorithm}"
-    assert seen["/bucket/one"][header] == told(algorithm, BODY)
-    assert seen["/bucket/many/a"][header] == told(algorithm, b"1")
-    assert seen["/bucket/many/b"][header] == told(algorithm, BODY)
-    assert header in seen["/bucket/one"]["authorization"]
+    assert {key: entry["headers"][header] for key, entry in seen.items()} == {
+        key: told(algorithm, body) for key, body in bodies.items()
+    }
+    for entry in seen.values():
+        assert f";{header};" in entry["headers"]["authorization"]
+        assert entry["headers"]["authorization"] == by_botocore(fault_server, entry)
+
+
+def by_botocore(server: FaultServer, entry: dict[str, Any]) -> str:
+    """Return what botocore would have signed a request with that a server has seen."""
+    headers = entry["headers"]
+    names = headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
+    request = AWSRequest(entry["method"], server.endpoint + entry["target"], {name: headers[name] for name in names})
+    request.context["timestamp"] = headers["x-amz-date"]
+    auth = S3SigV4Auth(Credentials(server.access_key_id, server.secret_access_key), "s3", server.region)
+    text = auth.string_to_sign(request, auth.canonical_request(request))
+    unsigned = headers["authorization"].partition("Signature=")[0]
+    return f"{unsigned}Signature={auth.signature(text, request)}"
+
+
+@pytest.mark.parametrize("algorithm", CRCS)
+def test_a_large_body_is_summed_too(fault_server: FaultServer, algorithm: str) -> None:
+    """By whoever adds it: a loop has others to serve meanwhile."""
+    checking(fault_server, algorithm).put("large", BODY * 4, use_multipart=False)
+    (seen,) = fault_server.requests("large")
+    assert seen["headers"][f"x-amz-checksum-{algorithm}"] == told(algorithm, BODY * 4)
+
+
+@each_algorithm
+def test_it_goes_with_every_try(fault_server: FaultServer, algorithm: str) -> None:
+    store = checking(fault_server, algorithm)
+    store.put_many({"busy-twice/a": b"1", "lost-put/b": BODY[:70_000]})
+    assert tries(fault_server, "busy-twice/a", algorithm) == [told(algorithm, b"1")] * 3
+    assert tries(fault_server, "lost-put/b", algorithm) == [told(algorithm, BODY[:70_000])] * 2
+
+
+@each_algorithm
+def test_it_is_signed_in_a_try_with_another_signature(fault_server: FaultServer, algorithm: str) -> None:
+    checking(fault_server, algorithm).put_many({"clock-skewed/a": b"1"})
+    assert tries(fault_server, "clock-skewed/a", algorithm) == [told(algorithm, b"1")] * 2
+    refused, taken = (entry["headers"] for entry in fault_server.requests("clock-skewed/a"))
+    assert refused["x-amz-date"] != taken["x-amz-date"]
+    assert taken["authorization"] == by_botocore(fault_server, fault_server.requests("clock-skewed/a")[1])
+
+
+def tries(server: FaultServer, key: str, algorithm: str) -> list[str]:
+    return [entry["headers"][f"x-amz-checksum-{algorithm}"] for entry in server.requests(key)]
+
+
+@each_algorithm
+def test_nobody_tells_one_too(fault_server: FaultServer, algorithm: str) -> None:
+    store = S3Store(
+        fault_server.bucket,
+        endpoint=fault_server.endpoint,
+        region=fault_server.region,
+        skip_signature=True,
+        checksum_algorithm=algorithm,
+        client_options={"allow_http": True},
+    )
+    store.put_many({"a": b"1", "b": b""})
+    assert tries(fault_server, "a", algorithm) == [told(algorithm, b"1")]
+    assert tries(fault_server, "b", algorithm) == [told(algorithm, b"")]
+
+
+@each_algorithm
+def test_a_header_of_every_request_does_not_stand_in_its_place(fault_server: FaultServer, algorithm: str) -> None:
+    headers = {f"x-amz-checksum-{algorithm}": "AAAA"}
+    config = {**store_on(fault_server).config, "checksum_algorithm": algorithm}
+    store = S3Store(config=config, client_options={"allow_http": True, "default_headers": headers})
+    store.put("a", b"1")
+    assert tries(fault_server, "a", algorithm) == [told(algorithm, b"1")]
+
+
+# --- files that change between sum and send
+
+
+def file_source(path: Path, check: Callable[[], None]) -> Source:
+    return Source((os.open(path, os.O_RDONLY), 0, path.stat().st_size), path.stat().st_size, check)
+
+
+def put_meanwhile(provider: Any, source: Source, change: Callable[[], None]) -> Plan[Any]:
+    exchange = yield from provider.put_many([("a", source)], WriteOptions(), most_in_flight=1)
+    change()
+    yield from exchange.finish()
+    return exchange.reply()
+
+
+def put_part_meanwhile(provider: Any, source: Source, change: Callable[[], None]) -> Plan[Any]:
+    upload = yield from provider.begin_upload("a", WriteOptions(), most_in_flight=1)
+    upload.add_part(source)
+    change()
+    yield from upload.finish()
+    return upload.reply()
+
+
+def has_changed() -> None:
+    raise SourceChangedError("the file was written to")
+
+
+@each_algorithm
+@pytest.mark.parametrize("way", [put_meanwhile, put_part_meanwhile])
+def test_a_service_refuses_what_has_changed_since(
+    ministack: S3Server, tmp_path: Path, algorithm: str, way: Callable[..., Plan[Any]]
+) -> None:
+    """Real bytes are judged by a real service: the sum is of those that were there before."""
+    path, provider = tmp_path / "file", Bucket(ministack).open(checksum_algorithm=algorithm).provider
+    for check in (unchanging, has_changed):
+        path.write_bytes(BODY)
+        source = file_source(path, check)
+        with pytest.raises(BaseError) as failure:
+            run(way(provider, source, partial(path.write_bytes, BODY[::-1])))
+        os.close(source.data[0])
+        assert (failure.value.code == "BadDigest") == (check is unchanging)
+        assert isinstance(failure.value, SourceChangedError) == (check is has_changed)
+
+
+@each_algorithm
+def test_a_file_that_cannot_be_read_is_an_error(fault_server: FaultServer, tmp_path: Path, algorithm: str) -> None:
+    descriptor = os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
+    try:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            run(checking(fault_server, algorithm).provider.put("a", Source((descriptor, 0, 9), 9), WriteOptions()))
+    finally:
+        os.close(descriptor)
+    assert fault_server.requests("a") == []
 
 
 @each_algorithm
@@ -191,6 +334,7 @@ def test_a_service_refuses_a_wrong_one(
 ) -> None:
     store = Bucket(ministack).open(checksum_algorithm=algorithm)
     lying = ALGORITHMS[algorithm]._replace(compute=lambda pieces: SUMS[algorithm](b"other"))
+    monkeypatch.setattr(Algorithm, "by_engine", None)
     monkeypatch.setattr(store.provider, "_checksum", lying)
     with pytest.raises(BaseError) as failure:
         store.put("a", BODY, use_multipart=in_parts, chunk_size=PART)
@@ -198,7 +342,7 @@ def test_a_service_refuses_a_wrong_one(
 
 
 @pytest.mark.parametrize("in_parts", [False, True])
-@pytest.mark.parametrize("algorithm", ["crc32", "crc32c", "crc64nvme"])
+@pytest.mark.parametrize("algorithm", CRCS)
 def test_what_was_written_is_compared_in_pieces(s3_server: S3Server, algorithm: str, in_parts: bool) -> None:
     """By the sum that a HEAD tells; some servers have one of those of parts, or none, and then nothing is compared."""
     if s3_server.name == "moto" and algorithm != "crc32":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from unittest import mock
@@ -16,7 +17,7 @@ from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from objstore._core import Signer
+from objstore._core import Signer, checksum
 from objstore.credentials.aws import Credential
 from objstore.signing import sigv4
 
@@ -172,6 +173,37 @@ def test_a_request_is_signed_as_botocore_signs_it(
     sent = {name.lower(): value.strip(" \t") for name, value in request.headers.items()}
     del sent["authorization"]
     assert sorted(signer.headers) == sorted(f"{n}: {v}".encode() if v else f"{n};".encode() for n, v in sent.items())
+
+
+@settings(deadline=None, max_examples=100)
+@given(HOSTS, KEYS, HEADERS, TOKENS, st.binary(max_size=9), st.sampled_from(["crc32", "crc32c", "crc64nvme"]))
+def test_a_checksum_that_comes_later_is_signed_as_botocore_signs_it(
+    host: str, key: str, headers: dict[str, str], token: str | None, body: bytes, algorithm: str
+) -> None:
+    name, told = f"x-amz-checksum-{algorithm}", b64encode(checksum(algorithm, body)).decode()
+    target = f"/{encode_key(key)}"
+    request = AWSRequest("PUT", f"http://{host}{target}", headers | {name: told}, body)
+    oracle(S3SigV4Auth, request, token, NOW, "s3", "us-east-1")
+    signer = sigv4.signer(
+        "PUT",
+        host,
+        headers=headers,
+        payload_hash=hashlib.sha256(body).hexdigest(),
+        credential=Credential(KEY.access_key_id, KEY.secret_access_key, token),
+        region="us-east-1",
+        now=NOW,
+        body_sum=sigv4.BodySum(name, algorithm),
+    )
+    signature = signer.signature(target.encode(), sum=told.encode()).decode()
+    assert request.headers["Authorization"].endswith(f", Signature={signature}")
+    assert not [line for line in signer.headers if line.startswith(name.encode())], "it is the engine's to send"
+
+
+def test_a_header_with_a_checksum_has_a_name_of_bounded_length() -> None:
+    with pytest.raises(ValueError, match="64 bytes at the most, not 65"):
+        Signer.unsigned(sum=(b"x" * 65, "crc32"))
+    with pytest.raises(ValueError, match="no checksum 'md5'"):
+        Signer.unsigned(sum=(b"x", "md5"))
 
 
 @settings(deadline=None, max_examples=100)

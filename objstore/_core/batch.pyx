@@ -139,6 +139,9 @@ cdef class Batch:
         cdef Item* item = self._append(start, end)
         try:
             self._set_target(item, target, "", b"")
+            if signer is not None:
+                item.signer = signer.c
+                atomic_add(&signer.c.references, 1)
             if headers:
                 self._set_headers(item, headers)
             if body is not None:
@@ -148,9 +151,6 @@ cdef class Batch:
         except BaseException:
             item_clear(item)
             raise
-        if signer is not None:
-            item.signer = signer.c
-            atomic_add(&signer.c.references, 1)
         self._count()
         self._poke()
         return item.index
@@ -233,6 +233,23 @@ cdef class Batch:
             item.body = <const char*>buffer.view.buf
             item.body_length = buffer.view.len
             self.held[item.index] = buffer
+        return self._sum_body(item)
+
+    cdef int _sum_body(self, Item* item) except -1:
+        """Sum up a body whose checksum is to be told, if that may take long: a loop has others to serve meanwhile."""
+        cdef SignerC* signer
+        cdef int fault = 0
+        if item.body_file < 0 and item.body_length <= SUMMED_BY_LOOP:
+            return 0
+        signer = borrow_signer(item)
+        if signer == NULL:
+            return 0
+        if signer.crc != NULL:
+            with nogil:
+                fault = sum_body(item, signer.crc)
+        signer_release(signer)
+        if fault:
+            raise OSError(fault, os.strerror(fault))
         return 0
 
     cdef int _set_out(self, Item* item, Buffer out, int64_t start, int64_t length) except -1:
@@ -464,6 +481,11 @@ cdef class Batch:
     def reply(self, Py_ssize_t index):
         """Return what came for a request that has succeeded or failed."""
         return item_reply(self._item(index), self.held)
+
+    def body_sum(self, Py_ssize_t index):
+        """Return the checksum that goes with the body of a request, as services write it; None where there is none."""
+        cdef Item* item = self._item(index)
+        return None if item.body_crc == NULL else write_checksum(item.body_crc, item.body_sum)
 
     def succeeded(self, Py_ssize_t index):
         """Tell whether a request has succeeded."""

@@ -64,6 +64,8 @@ cdef struct Item:
     int64_t body_length
     int64_t body_offset
     int body_file
+    const Crc* body_crc     # by which it is summed up, NULL while it is not
+    uint64_t body_sum
     int64_t out_capacity
     int64_t due_ns
     int64_t started_ns      # the last try

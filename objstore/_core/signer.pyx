@@ -1,5 +1,5 @@
-# Signatures of requests that differ only in their target, range and length: what they share is written once, in Python;
-# what differs is done here, in the loop, without the GIL.
+# Signatures of requests that differ only in target, range, length and the sum of the body: what they share is written
+# once, in Python; what differs is done here, in the loop, without the GIL.
 # AWS Signature Version 4: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 # Azure's Shared Key: https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
 
@@ -7,6 +7,8 @@ cdef enum:
     SHA256_STATE = 128          # sizeof(SHA256_CTX) is 112
     SIGNATURE = 64              # hexadecimal digits, or 44 of Base64
     HMAC_BLOCK = 64
+    SUM_NAME = 64               # the longest name of a header with a checksum
+    SUM_LETTERS = 12            # of a checksum in Base64
 
 cdef enum:                      # how a signer signs
     NOTHING                     # it only lends lines, and a query
@@ -21,11 +23,13 @@ cdef struct SignerC:
     int references
     int kind
     Text method                 # "GET\n"; of a shared key, all that comes before the length
-    Text tail                   # "\n", canonical headers, signed names, payload hash; all up to If-Match
-    Text between                # of a shared key: what is between If-Match and Range
+    Text tail                   # "\n", canonical headers, signed names, payload hash; up to a body's sum, or If-Match
+    Text between                # what is behind the body's sum; of a shared key: what is between If-Match and Range
     Text scope                  # "AWS4-HMAC-SHA256\n", date, scope, "\n"; canonical headers and account
     Text authorization          # header line up to the signature; empty for none
     Text query                  # what is appended to the query of every target
+    const Crc* crc              # the checksum of its body that goes with every request, NULL for none
+    Text sum                    # header line up to that
     uint8_t inner[SHA256_STATE]
     uint8_t outer[SHA256_STATE]
     curl.slist* headers         # nodes and their text, one block
@@ -38,6 +42,7 @@ cdef struct Request:            # what of a request is signed, beside what it sh
     int64_t body_length         # -1 for no body
     const char* range           # the values of headers that the engine adds, NULL where it does not
     const char* if_match
+    const char* sum             # of the body, in Base64, NULL for none
 
 
 cdef int text_copy(Text* text, bytes source) except -1:
@@ -83,6 +88,7 @@ cdef void signer_release(SignerC* signer) noexcept nogil:
     free(signer.scope.data)
     free(signer.authorization.data)
     free(signer.query.data)
+    free(signer.sum.data)
     free(signer.headers)
     memset(signer, 0, sizeof(SignerC))
     free(signer)
@@ -96,18 +102,22 @@ cdef void write_hex(const uint8_t* digest, char* out) noexcept nogil:
         out[2 * i + 1] = digits[digest[i] & 15]
 
 
-cdef void write_base64(const uint8_t* digest, char* out) noexcept nogil:
-    """Write the 44 characters of 32 bytes (RFC 4648, section 4)."""
+cdef size_t write_base64(const uint8_t* digest, int size, char* out) noexcept nogil:
+    """Write bytes as letters (RFC 4648, section 4), and return how many these are."""
     cdef const char* letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    cdef char* at = out
     cdef uint32_t three
-    cdef int i
-    for i in range(11):
-        three = digest[3 * i] << 16 | digest[3 * i + 1] << 8 | (digest[3 * i + 2] if i < 10 else 0)
-        out[4 * i] = letters[three >> 18]
-        out[4 * i + 1] = letters[three >> 12 & 63]
-        out[4 * i + 2] = letters[three >> 6 & 63]
-        out[4 * i + 3] = letters[three & 63]
-    out[43] = c"="
+    cdef int left = size
+    while left > 0:
+        three = digest[0] << 16 | (digest[1] if left > 1 else 0) << 8 | (digest[2] if left > 2 else 0)
+        at[0] = letters[three >> 18]
+        at[1] = letters[three >> 12 & 63]
+        at[2] = letters[three >> 6 & 63] if left > 1 else c"="
+        at[3] = letters[three & 63] if left > 2 else c"="
+        digest += 3
+        left -= 3
+        at += 4
+    return at - out
 
 
 cdef inline void feed_text(uint8_t* state, const char* text) noexcept nogil:
@@ -126,8 +136,7 @@ cdef size_t signer_sign(SignerC* signer, Request* request, char* out) noexcept n
         return 0
     if signer.kind == SHARED_KEY:
         sign_by_shared_key(signer, request, digest)
-        write_base64(digest, out)
-        return 44
+        return write_base64(digest, 32, out)
     sign_by_sigv4(signer, request, digest)
     write_hex(digest, out)
     return 64
@@ -144,6 +153,8 @@ cdef void sign_by_sigv4(SignerC* signer, Request* request, uint8_t* digest) noex
     if path < request.length:
         crypto.SHA256_Update(state, request.target + path + 1, request.length - path - 1)
     feed_span(state, &signer.tail)
+    feed_text(state, request.sum)
+    feed_span(state, &signer.between)
     crypto.SHA256_Final(digest, state)
     write_hex(digest, text)
     memcpy(state, signer.inner, SHA256_STATE)
@@ -249,7 +260,7 @@ cdef void hmac_pad(uint8_t* state, const uint8_t* key, Py_ssize_t length, uint8_
 cdef class Signer:
     """Sign the requests of one shape: one method, one set of headers, one payload hash, any target.
 
-    This one signs as AWS does; `shared_key` as Azure does, and `unsigned` makes one that only lends what says who we are.
+    This one signs as AWS does; `shared_key` as Azure does, and `unsigned` makes one that lends what says who we are.
 
     :param method: the HTTP method.
     :param tail: canonical headers, blank line, signed header names and payload hash, joined by line feeds.
@@ -257,6 +268,8 @@ cdef class Signer:
     :param key: the signing key, 32 bytes.
     :param authorization: the Authorization header line up to and with ``Signature=``.
     :param headers: every header line that was signed and must be sent, Host apart.
+    :param sum: the name of a header that tells the body's checksum, and that of the checksum; None for no such header.
+        `tail` ends where it stands, and `between` goes on behind it.
 
     Targets must be in canonical form: percent-encoded, query sorted, a parameter without value written ``name=``.
     """
@@ -265,7 +278,7 @@ cdef class Signer:
     cdef readonly bytes query
 
     def __cinit__(self, *, bytes method=b"", bytes tail=b"", bytes between=b"", bytes scope=b"", bytes key=b"",
-                  bytes authorization=b"", headers=(), bytes query=b"", int _kind=SIGV4):
+                  bytes authorization=b"", headers=(), bytes query=b"", tuple sum=None, int _kind=SIGV4):
         if _kind == SIGV4 and len(key) != 32:
             raise ValueError(f"a signing key has 32 bytes, this one has {len(key)}")
         if len(key) > HMAC_BLOCK:
@@ -281,12 +294,20 @@ cdef class Signer:
         text_copy(&self.c.scope, scope)
         text_copy(&self.c.authorization, authorization)
         text_copy(&self.c.query, query)
+        if sum is not None:
+            self._set_sum(sum[0], sum[1])
         hmac_pad(self.c.inner, <const uint8_t*>PyBytes_AS_STRING(key), len(key), 0x36)
         hmac_pad(self.c.outer, <const uint8_t*>PyBytes_AS_STRING(key), len(key), 0x5C)
         self.headers = tuple(headers)
         self.query = query
         self.c.headers = header_list(self.headers)
         self.c.header_count = len(self.headers)
+
+    cdef int _set_sum(self, bytes name, str algorithm) except -1:
+        if len(name) > SUM_NAME:
+            raise ValueError(f"the name of a header with a checksum has {SUM_NAME} bytes at the most, not {len(name)}")
+        self.c.crc = checksum_named(algorithm)
+        return text_copy(&self.c.sum, name + b": ")
 
     def __dealloc__(self):
         signer_release(self.c)
@@ -308,11 +329,12 @@ cdef class Signer:
                       authorization=authorization, headers=headers, _kind=SHARED_KEY)
 
     @staticmethod
-    def unsigned(*, headers=(), bytes query=b""):
-        """Return a signer that signs nothing, and lends header lines and a query that say who we are."""
-        return Signer(headers=headers, query=query, _kind=NOTHING)
+    def unsigned(*, headers=(), bytes query=b"", tuple sum=None):
+        """Return a signer that signs nothing: it lends what says who we are, lines and a query, and sums bodies."""
+        return Signer(headers=headers, query=query, sum=sum, _kind=NOTHING)
 
-    def signature(self, bytes target not None, int64_t body_length=-1, bytes range=None, bytes if_match=None):
+    def signature(self, bytes target not None, int64_t body_length=-1, bytes range=None, bytes if_match=None,
+                  bytes sum=None):
         """Return the signature of a request for `target`: hexadecimal digits, or Base64."""
         cdef char text[SIGNATURE]
         cdef Request request
@@ -321,6 +343,7 @@ cdef class Signer:
         request.body_length = body_length
         request.range = PyBytes_AS_STRING(range) if range is not None else NULL
         request.if_match = PyBytes_AS_STRING(if_match) if if_match is not None else NULL
+        request.sum = PyBytes_AS_STRING(sum) if sum is not None else NULL
         return text[:signer_sign(self.c, &request, text)]
 
     def authorization_line(self, bytes target not None):

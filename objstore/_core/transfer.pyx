@@ -7,6 +7,7 @@
 cdef enum:
     RANGE_LINE = 64
     TAG_LINE = 128
+    SUM_LINE = SUM_NAME + 2 + SUM_LETTERS + 1
     RECEIVE_BUFFER = 256 << 10
     SEND_BUFFER = 2 << 20
     ERROR_BODY_LIMIT = 256 << 10
@@ -32,6 +33,7 @@ cdef struct Slot:
     char range[RANGE_LINE]
     char tag[TAG_LINE]      # the reply's ETag
     char if_match[TAG_LINE + 16]
+    char sum[SUM_LINE]
     curl.slist* nodes
     size_t nodes_capacity
     int64_t started_ns
@@ -351,7 +353,7 @@ cdef bint write_authorization(Slot* slot, Item* item, bint ranged, bint matched)
     """Write the Authorization line of a request, which may have a Range and an If-Match of the engine's own."""
     cdef Text* begin = &slot.signer.authorization
     cdef Text* target = item_target(item)
-    cdef Request request = Request(target.data, target.length, item.body_length, NULL, NULL)
+    cdef Request request = Request(target.data, target.length, item.body_length, NULL, NULL, NULL)
     cdef size_t length
     if not room_for(<void**>&slot.authorization, &slot.authorization_capacity, begin.length + SIGNATURE + 1):
         return False
@@ -359,6 +361,8 @@ cdef bint write_authorization(Slot* slot, Item* item, bint ranged, bint matched)
         request.range = slot.range + strlen(b"Range: ")
     if matched:
         request.if_match = slot.if_match + strlen(b"If-Match: ")
+    if slot.signer.crc != NULL:
+        request.sum = slot.sum + slot.signer.sum.length
     memcpy(slot.authorization, begin.data, begin.length)
     length = signer_sign(slot.signer, &request, slot.authorization + begin.length)
     slot.authorization[begin.length + length] = 0
@@ -391,9 +395,9 @@ cdef bint has_field(curl.slist* node, const char* name, size_t length) noexcept 
 
 
 cdef bint chain_headers(Slot* slot, Item* item, curl.slist** chain) noexcept nogil:
-    """Chain the header lines: range, signature, what was signed, then the item's or the batch's.
+    """Chain the header lines: range, checksum, signature, what was signed, then the item's or the batch's.
 
-    False when there is no memory.
+    False when there is no memory, or the body cannot be read.
     """
     cdef curl.slist* rest = item.headers if item.headers != NULL else item.batch.headers
     cdef curl.slist* given = rest
@@ -402,7 +406,7 @@ cdef bint chain_headers(Slot* slot, Item* item, curl.slist** chain) noexcept nog
     cdef bint ranged = item.start >= 0 or item.end >= 0 or item.kept.length
     cdef bint matched = item.kept.length and not has_field(given, b"if-match:", 9)
     cdef int used = 0
-    cdef int i, most = 4 + (signer.header_count if signer != NULL else 0) + (MOST_TRAVELLING if strange else 0)
+    cdef int i, most = 5 + (signer.header_count if signer != NULL else 0) + (MOST_TRAVELLING if strange else 0)
     if not room_for(<void**>&slot.nodes, &slot.nodes_capacity, most * sizeof(curl.slist)):
         return False
     if strange:
@@ -416,6 +420,10 @@ cdef bint chain_headers(Slot* slot, Item* item, curl.slist** chain) noexcept nog
         add_node(slot, &used, slot.if_match)
     if item.body_length >= 0:
         add_node(slot, &used, NO_EXPECT)
+    if signer != NULL and signer.crc != NULL:
+        if not write_sum(item, signer, slot.sum):
+            return False
+        add_node(slot, &used, slot.sum)
     if signer != NULL and signer.authorization.length:
         if not write_authorization(slot, item, ranged, matched):
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from objstore._core import Signer
 from objstore.exceptions import UnauthenticatedError
 from objstore.signing import sigv4
 from objstore.signing.life import life_of
@@ -12,7 +13,7 @@ from objstore.signing.life import life_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from objstore._core import Reply, Signer
+    from objstore._core import Reply
     from objstore.credentials.aws import Credential
     from objstore.credentials.current import Credentials
     from objstore.http.identity import Identity
@@ -68,10 +69,10 @@ class SigV4:
         return {}
 
     def signer(self, shape: Shape, host: str, headers: Mapping[str, str]) -> Signer | None:
-        """Return what signs requests of a shape."""
+        """Return what signs requests of a shape, and sums their bodies."""
         credential = self.credentials.current
         if credential is None:
-            return None
+            return None if shape.body_sum is None else Signer.unsigned(sum=shape.body_sum.for_engine())
         return sigv4.signer(
             shape.method,
             host,
@@ -82,6 +83,7 @@ class SigV4:
             service=self.service,
             now=datetime.now(UTC) + self._skew,
             kind=self._kind,
+            body_sum=shape.body_sum,
         )
 
     def signed_url(

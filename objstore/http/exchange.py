@@ -414,6 +414,10 @@ class Exchange:
         self._window = window
         self.batch.widen(window)
 
+    def body_sum(self, index: int) -> bytes | None:
+        """Return the checksum that went with the body of a request, where the engine made one."""
+        return self.batch.body_sum(index)
+
     def take(self, index: int) -> Bytes:
         """Return the body of a request that ended well, and let go of it."""
         return self.batch.take(index)

@@ -34,7 +34,7 @@ class Identity(Protocol):
         """Return the headers that say it without a signature."""
 
     def signer(self, shape: Shape, host: str, headers: Mapping[str, str]) -> Signer | None:
-        """Return what signs requests of a shape; None where they are not signed."""
+        """Return what signs requests of a shape, and sums their bodies if it says so; None for neither."""
 
     def signed_url(
         self,

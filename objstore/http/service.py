@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from objstore.http.identity import Identity
     from objstore.http.shape import Shape
     from objstore.plans.effects import Plan
+    from objstore.signing.sigv4 import BodySum
 
 RENEW_SECONDS = 240.0
 """How long one signature is used: services take it for 15 minutes, retries and clocks need some of them."""
@@ -96,7 +97,7 @@ class Service:
         self.bucket = bucket
         self._prefix = prefix
         self.takes_if_match = True  # some servers refuse reads that name the version they mean
-        self._signers: dict[tuple[str, str], tuple[float, tuple[list[bytes], Signer | None]]] = {}
+        self._signers: dict[tuple[str, str, BodySum | None], tuple[float, tuple[list[bytes], Signer | None]]] = {}
 
     def move_to(self, origin: str) -> None:
         """Send requests to another origin from now on."""
@@ -140,7 +141,7 @@ class Service:
 
     def prepare(self, shape: Shape) -> tuple[list[bytes], Signer | None]:
         """Return the header lines that need no signature, and the signer that sends the others."""
-        key = (shape.method, shape.payload_hash)
+        key = (shape.method, shape.payload_hash, shape.body_sum)
         now = self.policy.clock()
         known = None if shape.headers else self._signers.get(key)  # once: another thread may clear them meanwhile
         if known is not None and now - known[0] < SIGNER_SECONDS:
@@ -154,8 +155,10 @@ class Service:
         headers = {**self._headers, **shape.headers, **self.identity.headers()}
         lines = list(header_lines(headers))
         signer = self.identity.signer(shape, self.host, headers)
-        signed = {_name(line) for line in signer.headers} if signer is not None else set()
-        plain = [line for line in lines if _name(line) not in signed]
+        sent = {_name(line) for line in signer.headers} if signer is not None else set()
+        if shape.body_sum is not None:
+            sent.add(shape.body_sum.header.encode())
+        plain = [line for line in lines if _name(line) not in sent]
         if shape.method in ("PUT", "POST") and "content-type" not in {name.lower() for name in headers}:
             plain.append(b"Content-Type:")  # libcurl would send that of a form
         return plain, signer

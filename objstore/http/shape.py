@@ -9,10 +9,20 @@ from objstore.signing.sigv4 import EMPTY_PAYLOAD
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from objstore.signing.sigv4 import BodySum
+
 
 class Shape(NamedTuple):
-    """What requests have in common as far as the signature is concerned."""
+    """What requests have in common as far as the signature is concerned.
+
+    Args:
+        method: The HTTP method.
+        headers: The headers.
+        payload_hash: What is signed of the body.
+        body_sum: The checksum that goes with every body.
+    """
 
     method: str
     headers: Mapping[str, str]
     payload_hash: str = EMPTY_PAYLOAD
+    body_sum: BodySum | None = None

@@ -37,8 +37,8 @@ FIRST = 4 << 20
 """The first read of a `get`: what is smaller comes at once."""
 
 PART = 2 << 20
-"""What one request of a stream brings, so that a slow reader holds little, and memory serves again. It is also the least
-that one of any other large read does."""
+"""What one request of a stream brings, so that a slow reader holds little, and memory serves again. It is also the
+least that one of any other large read does."""
 
 LARGEST_PART = 10 << 20
 """How much one request brings of what is large."""

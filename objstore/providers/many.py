@@ -149,6 +149,17 @@ class LookMany(HeadMany):
         return None if size < 0 else self._meta(self._keys[index], reply, size)
 
 
+def why(error: BaseError, source: Source) -> BaseError:
+    """Return why a write failed: it may be that the source is not what its checksum was made of."""
+    if error.status not in (400, None):
+        return error
+    try:
+        source.check()
+    except BaseError as changed:
+        return changed
+    return error
+
+
 class PutMany(Exchange):
     """Many PUT requests under way.
 
@@ -211,9 +222,9 @@ class PutMany(Exchange):
         yield from super()._decide(reply)
         error = self.errors.get(reply.index)
         if error is not None:
-            self.errors[reply.index] = yield from look_after(
-                error, self._options, self._head(self._items[reply.index][0])
-            )
+            key, source = self._items[reply.index]
+            error = yield from look_after(error, self._options, self._head(key))
+            self.errors[reply.index] = why(error, source)
 
     def _error(self, reply: Reply, failure: Failure) -> BaseError:
         return write_error(super()._error(reply, failure), self._options)

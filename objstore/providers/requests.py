@@ -307,11 +307,10 @@ class Requests:
     ) -> Plan[PutMany]:
         """Begin to write many objects, each in one request."""
         yield from self.service.refresh()
-        shared = Shape("PUT", self.put_headers(options), UNSIGNED_PAYLOAD)
+        shared = self.put_shape(self.put_headers(options))
         exchange = PutMany(self.service, shared, items, options, self.put_result, self.now_at, most_in_flight)
         for key, source in items:
-            own = self.shape_with(shared.headers, source)
-            exchange.add(self.target(key), shape=None if own == shared else own, body=source.data)
+            exchange.add(self.target(key), shape=self.own_shape(shared, source), body=source.data)
         exchange.seal()
         return exchange
 
@@ -340,9 +339,13 @@ class Requests:
             return {}
         return {self.service.dialect.tags: urlencode(options.tags, quote_via=quote)}
 
-    def shape_with(self, headers: Mapping[str, str], source: Source) -> Shape:
-        """Return the shape of a PUT with a body: what of the body is signed, and what tells its checksum."""
+    def put_shape(self, headers: Mapping[str, str]) -> Shape:
+        """Return the shape of PUTs with bodies."""
         return Shape("PUT", headers, UNSIGNED_PAYLOAD)
+
+    def own_shape(self, shared: Shape, source: Source) -> Shape | None:
+        """Return the shape that the PUT of a body has in place of the shared one; None for no other."""
+        return None
 
     def put_result(self, reply: Reply) -> PutResult:
         """Return the result of a write."""

@@ -33,6 +33,23 @@ _NEVER_BOUND = frozenset(
 )
 _LINE_BREAK = re.compile(r"[\r\n\x00]")
 _BLANKS = re.compile(r"[ \t]+")
+_LATER = "\0"  # stands for what the engine adds: no value has it
+
+
+class BodySum(NamedTuple):
+    """A checksum that goes with every body, which the engine makes when it sends that.
+
+    Args:
+        header: The header that tells it, in small letters.
+        algorithm: What the engine calls it.
+    """
+
+    header: str
+    algorithm: str
+
+    def for_engine(self) -> tuple[bytes, str]:
+        """Return it as a signer takes it."""
+        return self.header.encode(), self.algorithm
 
 
 class Kind(NamedTuple):
@@ -88,10 +105,20 @@ class _Scope:
     def identity(self) -> str:
         return f"{self.credential.access_key_id}/{self}"
 
-    def signer(self, method: str, tail: bytes, authorization: str = "", headers: Sequence[bytes] = ()) -> Signer:
+    def signer(
+        self,
+        method: str,
+        tail: bytes,
+        authorization: str = "",
+        headers: Sequence[bytes] = (),
+        body_sum: BodySum | None = None,
+    ) -> Signer:
+        before, _, behind = tail.partition(_LATER.encode())
         return Signer(
             method=method.encode(),
-            tail=tail,
+            tail=before,
+            between=behind,
+            sum=None if body_sum is None else body_sum.for_engine(),
             scope=f"{self.kind.algorithm}\n{self.time}\n{self}\n".encode(),
             key=signing_key(self.credential.secret_access_key, self.time[:8], self.region, self.service, self.kind),
             authorization=authorization.encode(),
@@ -110,6 +137,7 @@ def signer(
     service: str = "s3",
     now: datetime,
     kind: Kind = AMAZON,
+    body_sum: BodySum | None = None,
 ) -> Signer:
     """Return the signer of all requests that have this method, host and headers.
 
@@ -123,6 +151,7 @@ def signer(
         service: The name of the service in the credential scope.
         now: The time of the signature, aware; the service takes it for 15 minutes.
         kind: What the vendor calls things.
+        body_sum: The checksum that goes with every body, if one does: in the place of such a header among `headers`.
 
     Raises:
         ValueError: A header has a line break, or is given in two spellings.
@@ -132,9 +161,11 @@ def signer(
     signed |= {f"{own}date": scope.time, f"{own}content-sha256": payload_hash}
     if credential.token is not None:
         signed[f"{own}security-token"] = credential.token
-    names, tail = _canonical_tail(signed | {"host": host}, payload_hash)
+    later = {"host": host} if body_sum is None else {"host": host, body_sum.header: _LATER}
+    names, tail = _canonical_tail(signed | later, payload_hash)
     authorization = f"Authorization: {kind.algorithm} Credential={scope.identity()}, SignedHeaders={names}, Signature="
-    return scope.signer(method, tail, authorization, [_line(name, value) for name, value in signed.items()])
+    lines = [_line(name, value) for name, value in signed.items() if name not in later]
+    return scope.signer(method, tail, authorization, lines, body_sum)
 
 
 def authorization(

@@ -166,9 +166,10 @@ class Blobs(Documents):
             check_size(key, source.size, MOST_AT_ONCE, "one request")
         return (yield from super().put_many(items, options, most_in_flight=most_in_flight))
 
-    def shape_with(self, headers: Mapping[str, str], source: Source) -> Shape:
-        """Return the shape of a PUT with a body, which may tell its checksum."""
-        return super().shape_with({**headers, **told(self.checksum, source)}, source)
+    def own_shape(self, shared: Shape, source: Source) -> Shape | None:
+        """Return the shape of a PUT that tells the checksum of its body, where that is wanted."""
+        headers = told(self.checksum, source)
+        return shared._replace(headers={**shared.headers, **headers}) if headers else None
 
     def put_headers(self, options: WriteOptions) -> dict[str, str]:
         """Return the headers of a write (Put Blob)."""

@@ -84,8 +84,7 @@ class BlockUpload(Exchange):
         """Send one more block; the service takes no empty ones, and an object may be of none."""
         check_size(self._key, part.size, MOST_IN_A_BLOCK, "one block")
         if part.size:
-            shape = self._blobs.shape_with(self._blobs.read_headers, part)
-            self.add(self._next_target(), shape=shape if self._blobs.checksum else None, body=part.data)
+            self.add(self._next_target(), shape=self._blobs.own_shape(self._shape, part), body=part.data)
 
     def add_copied(self, source: Mapping[str, str], start: int, end: int) -> None:
         """Have the service read one more block from where headers say (Put Block From URL)."""

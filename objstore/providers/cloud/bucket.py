@@ -97,11 +97,17 @@ class Bucket(Writes):
         self._bulk_delete = bulk_delete
         self.asks_for_checksums = asks_for_checksums
 
-    def shape_with(self, headers: Mapping[str, str], source: Source) -> Shape:
-        """Return the shape of a PUT with a body: its hash is signed, and told as its checksum, where that is wanted."""
-        if self._checksum is not None:
-            headers = {**headers, **self._checksum.told(source)}
-        return Shape("PUT", headers, sha256(source) if self._sign_payload else UNSIGNED_PAYLOAD)
+    def put_shape(self, headers: Mapping[str, str]) -> Shape:
+        """Return the shape of PUTs with bodies, whose checksums the engine makes where it can."""
+        return Shape("PUT", headers, UNSIGNED_PAYLOAD, None if self._checksum is None else self._checksum.by_engine)
+
+    def own_shape(self, shared: Shape, source: Source) -> Shape | None:
+        """Return the shape of a PUT whose body's hash is signed, or told as its checksum, where that is wanted."""
+        told = {} if self._checksum is None or shared.body_sum is not None else self._checksum.told(source)
+        if not (told or self._sign_payload):
+            return None
+        payload_hash = sha256(source) if self._sign_payload else UNSIGNED_PAYLOAD
+        return shared._replace(headers={**shared.headers, **told}, payload_hash=payload_hash)
 
     # --- reading
 

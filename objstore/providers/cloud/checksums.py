@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import checksum, combined_checksum
+from objstore.signing.sigv4 import BodySum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -50,6 +51,11 @@ class Algorithm(NamedTuple):
         """The element of a document that carries it."""
         return f"Checksum{self.name}"
 
+    @property
+    def by_engine(self) -> BodySum | None:
+        """How the engine makes it of what it sends; None: it cannot."""
+        return None if self.combine is None else BodySum(self.header, self.name.lower())
+
     def announcement(self) -> dict[str, str]:
         """Return the header of an upload in parts that are going to have it."""
         kind = {} if self.combine is None else {"x-amz-checksum-type": WHOLE}
@@ -57,7 +63,7 @@ class Algorithm(NamedTuple):
 
     def told(self, source: Source) -> dict[str, str]:
         """Return the header that tells the checksum of what is sent."""
-        return {self.header: _encoded(self.compute(pieces(source)))}
+        return {self.header: encoded(self.compute(pieces(source)))}
 
     def told_of_whole(self, parts: Sequence[UploadPart]) -> dict[str, str]:
         """Return the headers that tell checksum and size of an object in parts; none, where one is not known."""
@@ -68,7 +74,7 @@ class Algorithm(NamedTuple):
             digest = base64.b64decode(part.checksum or "")
             whole = self.combine(whole, digest, part.size) if whole else digest
             size += part.size
-        return {self.header: _encoded(whole), "x-amz-checksum-type": WHOLE, "x-amz-mp-object-size": str(size)}
+        return {self.header: encoded(whole), "x-amz-checksum-type": WHOLE, "x-amz-mp-object-size": str(size)}
 
 
 def _hash(name: str, pieces: Iterable[Buffer]) -> bytes:
@@ -100,7 +106,8 @@ def sha256(source: Source) -> str:
     return _hash("sha256", pieces(source)).hex()
 
 
-def _encoded(digest: bytes) -> str:
+def encoded(digest: bytes) -> str:
+    """Return a checksum as headers and documents have it."""
     return base64.b64encode(digest).decode()
 
 

@@ -11,8 +11,9 @@ from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.providers.cloud.gcs_parts import Part, PartObjects
 from objstore.providers.cloud.gcs_resource import read_document
-from objstore.providers.cloud.gcs_sums import corrupted, crc_behind, text_of, why
+from objstore.providers.cloud.gcs_sums import corrupted, crc_behind, text_of
 from objstore.providers.cloud.upload import ABORT_SECONDS
+from objstore.providers.many import why
 
 if TYPE_CHECKING:
     from objstore._core import Bytes, Reply

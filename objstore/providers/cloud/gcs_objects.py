@@ -270,9 +270,9 @@ class Objects(Documents):
     def _naming(self, key: str, options: WriteOptions) -> list[tuple[str, str]]:
         return [("name", key), ("fields", "crc32c,etag,generation"), *self.kms_query, *generation_match(options)]
 
-    def shape_with(self, headers: Mapping[str, str], source: Source) -> Shape:
+    def own_shape(self, shared: Shape, source: Source) -> Shape | None:
         """Return the shape of a PUT with a body, whose checksum is told."""
-        return super().shape_with({**headers, **hash_header(crc_behind(source))}, source)
+        return shared._replace(headers={**shared.headers, **hash_header(crc_behind(source))})
 
     def put_result(self, reply: Reply) -> PutResult:
         """Return the result of a write."""

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from objstore._core import checksum
 from objstore.disk.descriptors import PIECE, cut_short
-from objstore.exceptions import BaseError, CorruptResponseError
+from objstore.exceptions import CorruptResponseError
 from objstore.providers.cloud.gcs_resource import read_document
-from objstore.providers.many import PutMany
+from objstore.providers.many import PutMany, why
 
 if TYPE_CHECKING:
-    from objstore._core import Reply
+    from objstore.exceptions import BaseError
     from objstore.interface.values import Source
-    from objstore.plans.effects import Plan
     from objstore.types import PutResult
 
 NOTHING = checksum("crc32c", b"")
@@ -53,17 +52,6 @@ def hash_header(crc: bytes) -> dict[str, str]:
     return {"x-goog-hash": f"crc32c={text_of(crc)}"}
 
 
-def why(error: BaseError, source: Source) -> BaseError:
-    """Return why a write failed: it may be that the source is not what its checksum was made of."""
-    if error.status not in (400, None):
-        return error
-    try:
-        source.check()
-    except BaseError as changed:
-        return changed
-    return error
-
-
 def corrupted(path: str, sent: bytes, stored: object) -> CorruptResponseError:
     """Return the error for an object that is not what was sent."""
     return CorruptResponseError(
@@ -94,8 +82,3 @@ class CheckedPuts(PutMany):
             return None
         key, source = self._items[index]
         return why(corrupted(self._service.path(key), sent, stored), source)
-
-    def _decide(self, reply: Reply) -> Plan[None]:
-        yield from super()._decide(reply)
-        if reply.index in self.errors:
-            self.errors[reply.index] = why(self.errors[reply.index], self._items[reply.index][1])

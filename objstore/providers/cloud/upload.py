@@ -14,16 +14,17 @@ from objstore.exceptions import BaseError, CorruptResponseError, GenericError, N
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.http.xml import build, can_hold
-from objstore.interface.values import ANY, Source, WriteOptions
-from objstore.providers.cloud.checksums import WHOLE
+from objstore.interface.values import ANY, WriteOptions
+from objstore.providers.cloud.checksums import WHOLE, encoded
 from objstore.providers.conditional_headers import after_all, as_kind, what_is_there, write_error, write_headers
-from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
+from objstore.providers.many import why
 from objstore.types import UploadPart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from objstore._core import Reply
+    from objstore._core import Bytes, Reply
+    from objstore.interface.values import Source
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.checksums import Algorithm
     from objstore.providers.cloud.documents import Documents
@@ -106,7 +107,7 @@ class Upload(Exchange):
     ) -> None:
         super().__init__(
             bucket.service,
-            Shape("PUT", bucket.read_headers, UNSIGNED_PAYLOAD),
+            bucket.put_shape(bucket.read_headers),
             lambda _: key,
             detail=lambda index: f" part {first + index}",
             keep_head=True,
@@ -123,16 +124,23 @@ class Upload(Exchange):
         self._algorithm = algorithm
         self._sums_whole = sums_whole
         self._sizes: list[int] = []  # of the parts
-        self._sums: list[str] = []
+        self._sources: dict[int, Source] = {}  # of those on their way
 
     def add_part(self, part: Source) -> None:
         """Send one more part."""
-        bucket = self._bucket
-        shape = bucket.shape_with(bucket.read_headers, part)
+        self._sources[self.total] = part
         self._sizes.append(part.size)
-        if self._algorithm is not None:
-            self._sums.append(shape.headers[self._algorithm.header])
-        self.add(self.part_target(self.batch.total), shape=shape, body=part.data)
+        self.add(self.part_target(self.total), shape=self._bucket.own_shape(self._shape, part), body=part.data)
+
+    def take(self, index: int) -> Bytes:
+        """Let go of the memory of a part that arrived."""
+        self._sources.pop(index, None)
+        return super().take(index)
+
+    def _decide(self, reply: Reply) -> Plan[None]:
+        yield from super()._decide(reply)
+        if reply.index in self.errors and reply.index in self._sources:
+            self.errors[reply.index] = why(self.errors[reply.index], self._sources[reply.index])
 
     def part_target(self, index: int) -> bytes:
         """Return path and query of a part."""
@@ -154,10 +162,17 @@ class Upload(Exchange):
                 self._first + index,
                 tag,
                 self._sizes[index] if self._sizes else 0,
-                self._sums[index] if self._sums else None,
+                self._sum_of(index),
             )
             for index, tag in enumerate(self.part_tags())
         ]
+
+    def _sum_of(self, index: int) -> str | None:
+        """Return the checksum that went with a part."""
+        if self._algorithm is None:
+            return None
+        made = self.body_sum(index)
+        return self._own[index].headers[self._algorithm.header] if made is None else encoded(made)
 
     def complete(self) -> Plan[PutResult]:
         """Make an object of the parts."""
