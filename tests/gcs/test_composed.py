@@ -25,8 +25,8 @@ from objstore.exceptions import (
 from objstore.providers.cloud.gcs_composed_upload import ComposedUpload
 from objstore.providers.cloud.gcs_xml_upload import XmlUpload
 from objstore.store import GCSStore
-from tests.gcs.objects import Bucket, Service, Stored
 from tests.gcs.messages import Answer
+from tests.gcs.objects import Bucket, Service, Stored
 from tests.gcs.server import Fault, StrictServer, error, strict_server
 from tests.gcs.test_wire import KEYS, open_store
 
