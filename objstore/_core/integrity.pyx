@@ -176,9 +176,7 @@ cdef void begin_check(Slot* slot, Item* item) noexcept nogil:
     item.check = Check(by, 0, False, False)
     if not is_told_of_object(slot, item):
         return
-    if slot.told.of_body:
-        item.summed = item.resumed
-    elif not (says_whole(item) or goes_on(slot, item)):
+    if not (slot.told.of_body or says_whole(item) or goes_on(slot, item)):
         if not (slot.told.is_stored and item.batch.pieces and by in (NULL, slot.told.check.crc)):
             return
     item.check = Check(slot.told.check.crc, slot.told.check.value, True, slot.told.of_body)
@@ -200,7 +198,7 @@ cdef inline void sum_arrived(Item* item) noexcept nogil:
 
 cdef bint came_whole(Slot* slot, Item* item) noexcept nogil:
     """Tell whether what came is all that the checksum is of: the whole object, from its first byte to its last."""
-    if slot.told.of_body:
+    if item.check.of_body:
         return slot.framing != BY_CLOSE and not slot.cut
     if item.range_start >= 0:
         return item.range_end == item.total and item.received == item.total

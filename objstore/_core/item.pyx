@@ -229,8 +229,8 @@ cdef void item_keep(Item* item, const char* tag) noexcept nogil:
 
 
 cdef void item_resume(Item* item) noexcept nogil:
-    """Take up again what was put aside, now that the rest comes."""
-    if item.kept.check.crc != NULL:
+    """Take up again what was put aside, now that the rest comes: of that alone, no checksum is one of the body."""
+    if item.kept.check.crc != NULL or item.check.of_body:
         item.check = item.kept.check
     item.arena = item.kept.arena
     item.data = item.kept.data

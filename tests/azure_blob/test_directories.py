@@ -8,11 +8,13 @@ import pytest
 
 from objstore.exceptions import (
     AlreadyExistsError,
+    CorruptResponseError,
     GenericError,
     InvalidRangeError,
     NotFoundError,
     PermissionDeniedError,
 )
+from objstore.plans.run import run
 from objstore.store import AzureStore
 from tests.azure_blob.objects import Container, RefusedError
 from tests.azure_blob.opened import failure, opened, through
@@ -117,6 +119,35 @@ def test_a_directory_is_deleted_by_few_requests(strict: StrictServer, container:
     deletes = [line for line in strict.lines("DELETE") if "recursive" in line]
     assert deletes == ["DELETE /c/d?recursive=true", *["DELETE /c/d?continuation=go on&recursive=true"] * 2]
     assert not container.blobs
+
+
+def listed(*names: str, marker: str = "") -> Answer:
+    kind = "<Properties><ResourceType>directory</ResourceType></Properties>"
+    blobs = "".join(f"<Blob><Name>{name}</Name>{kind}</Blob>" for name in names)
+    body = f"<EnumerationResults><Blobs>{blobs}</Blobs><NextMarker>{marker}</NextMarker></EnumerationResults>"
+    return Answer(200, body.encode())
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [listed("d/e", "x")],
+        [listed("d/e", marker="m"), listed("dd")],
+        [listed(f"d/{at}", marker="m") for at in range(3)],
+        [listed("d/e", marker=f"m{at}") for at in range(3)],
+    ],
+    ids=["another", "another later", "one marker", "one name"],
+)
+def test_directories_that_nobody_named_are_not_deleted(
+    strict: StrictServer, store: AzureStore, container: Container, pages: list[Answer]
+) -> None:
+    for key in ("d/e/a", "dd/a", "x/a"):
+        store.put(key, BODY)
+    assert len(keys(store)) == 3  # and there are directories, it says
+    strict.faults = [Fault("comp=list", page) for page in pages]
+    assert isinstance(failure(run, store.provider.remove_directories("d/")), CorruptResponseError)
+    strict.faults.clear()
+    assert keys(store) == ["d/e/a", "dd/a", "x/a"]
 
 
 def test_a_directory_with_something_in_it_is_not_deleted(store: AzureStore) -> None:

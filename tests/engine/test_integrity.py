@@ -271,6 +271,37 @@ def test_a_piece_that_broke_off_is_summed_up_as_one(carrier: str) -> None:
     assert batch.reply(0).sums == ("crc32c", crc("crc32c", LARGE[3:900_003]), crc("crc32c", LARGE))
 
 
+def azure(body: bytes) -> str:
+    """Return what Azure tells of a range: its checksum, the lowest byte first."""
+    return f"x-ms-content-crc64: {b64encode(checksum('crc64nvme', body)[::-1]).decode()}"
+
+
+PIECE, REST = azure(LARGE[3:900_003]), azure(LARGE[400_003:900_003])
+TAG = 'ETag: "a"'
+
+
+@pytest.mark.parametrize("piece", [[PIECE, TAG], [TAG]], ids=["told", "not told"])
+@pytest.mark.parametrize("rest", [[REST, TAG], [TAG]], ids=["told", "not told"])
+@pytest.mark.parametrize("broken", [False, True], ids=["right", "damaged"])
+def test_a_piece_that_broke_off_has_its_own_checksum(
+    carrier: str, piece: list[str], rest: list[str], broken: bool
+) -> None:
+    """That of the rest alone is none of it."""
+    first, second = ranged(LARGE, 3, 900_003, *piece)[:-500_000], ranged(LARGE, 400_003, 900_003, *rest)
+    answers = iter((first, damaged(second, -7) if broken else second))
+    with answering(lambda connection: ends(next(answers))(connection)) as raw:
+        batch = Batch(raw.origin, "GET", SETTINGS)
+        batch.add(b"/a", 3, 900_003)
+        batch.seal()
+        if broken and PIECE in piece:
+            with pytest.raises(AssertionError):
+                run(settle_twice(batch))
+            check_words(batch.reply(0))
+        else:
+            run(settle_twice(batch))
+            assert (bytes(batch.bodies()[0] or b"") == LARGE[3:900_003]) is not broken
+
+
 def settle_twice(batch: Batch) -> Plan[None]:
     """Wait for all requests, and send once more what fails."""
     try:

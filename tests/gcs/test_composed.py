@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Iterator
 from threading import Event
@@ -24,6 +25,7 @@ from objstore.exceptions import (
 from objstore.providers.cloud.gcs_composed_upload import ComposedUpload
 from objstore.providers.cloud.gcs_xml_upload import XmlUpload
 from objstore.store import GCSStore
+from tests.gcs.messages import Answer
 from tests.gcs.objects import Bucket, Service, Stored
 from tests.gcs.server import Fault, StrictServer, error, strict_server
 from tests.gcs.test_wire import KEYS, open_store
@@ -257,6 +259,21 @@ def test_what_is_dropped_leaves_nothing_not_even_late_parts(store: GCSStore, ser
         with pytest.raises(NotFoundError, match="has ended"):
             call()
     upload.abort()
+
+
+@pytest.mark.parametrize("others", [True, False], ids=["another", "one token"])
+def test_what_is_no_part_is_not_deleted(store: GCSStore, server: StrictServer, others: bool) -> None:
+    version = store.put("b", b"another")["version"]
+    upload = store.begin_upload("a", mode="create")
+    items = [{"name": "b", "generation": version}] if others else []
+    page = {"items": items, "nextPageToken": "" if others else "again"}
+    server.faults = [Fault("prefix=", Answer(200, json.dumps(page).encode())) for _ in range(3)]
+    with pytest.raises(CorruptResponseError, match="has 'b' in it" if others else "the same token came twice"):
+        upload.abort()
+    server.faults.clear()
+    assert store.get("b").bytes() == b"another"
+    upload.abort()
+    assert names(server) == ["b"]
 
 
 def test_a_part_that_was_sent_again_is_another(store: GCSStore) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from objstore._core import Buffer, encode_path
+from objstore._core import Buffer, Listing, encode_path
 from objstore.exceptions import (
     AlreadyExistsError,
     BaseError,
@@ -21,8 +21,10 @@ from objstore.exceptions import (
 )
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.shape import Shape
-from objstore.interface.values import ANY, WHOLE, ListQuery, WriteOptions
+from objstore.interface.succession import Succession
+from objstore.interface.values import ANY, WHOLE, ListQuery, Page, WriteOptions
 from objstore.providers.cloud.azure_documents import is_directory, read_directories
+from objstore.providers.cloud.listed import checked
 from objstore.providers.conditional_headers import look_after, write_error, write_headers
 from objstore.settings.paths import outermost
 from objstore.signing.sigv4 import canonical_query
@@ -161,14 +163,15 @@ class Directories:
 
     def _below(self, prefix: str) -> Plan[list[str]]:
         """Return the directories that begin with a prefix; none is looked for where there has never been one."""
-        query = ListQuery(prefix)
+        query, succession = ListQuery(prefix), Succession(prefix)
         found: list[str] = []
         while self.seen:
             yield from self._blobs.service.refresh()
             exchange = Exchange(self._blobs.service, Shape("GET", {}), lambda _: prefix, most_body=LARGEST_DOCUMENT)
             exchange.add(self._list_target(query))
             names, token = read_directories((yield from exchange.only()).body)
-            found += names
+            page = succession.take(checked(Page(Listing.of(()), names, token), query))
+            found += page.common_prefixes
             if not token:
                 break
             query = ListQuery(prefix, token=token)

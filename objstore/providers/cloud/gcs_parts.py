@@ -15,13 +15,15 @@ import secrets
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from objstore._core import Buffer, combined_checksum
+from objstore._core import Buffer, Listing, combined_checksum
 from objstore.exceptions import BaseError, NotFoundError
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
-from objstore.interface.values import WriteOptions
+from objstore.interface.succession import Succession
+from objstore.interface.values import ListQuery, Page, WriteOptions
 from objstore.providers.cloud.gcs_resource import generation_match, put_result_of, read_document
 from objstore.providers.cloud.gcs_sums import NOTHING, corrupted, text_of
+from objstore.providers.cloud.listed import checked
 from objstore.providers.cloud.upload import ABORT_SECONDS
 from objstore.providers.conditional_headers import look_after, write_error
 
@@ -143,12 +145,15 @@ class PartObjects:
         found: list[dict[str, Any]] = []
         query = [("prefix", self.prefix), ("fields", f"items({fields}),nextPageToken")]
         query += [("versions", "true")] if versions else []
-        token = ""
+        token, succession = "", Succession(self.prefix)
         while True:
             said = [*query, ("pageToken", token)] if token else query
             page = yield from self._objects.ask("GET", self._objects.object_target("", said), self._key, within=within)
-            found += page.get("items") or ()
+            items = page.get("items") or ()
             token = str(page.get("nextPageToken") or "")
+            checked(Page(Listing.of(()), [str(item["name"]) for item in items], token), ListQuery(self.prefix))
+            succession.take(Page(Listing.of(()), [], token))  # a name comes once for each of its generations
+            found += items
             if not token:
                 return found
 
