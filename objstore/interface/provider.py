@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from objstore._core import Bytes
     from objstore.exceptions import BaseError
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta, PutResult, UploadPart
+    from objstore.types import ObjectMeta, PutResult, StoreStats, UploadPart
 
 
 class OutOfReachError(Exception):
@@ -173,6 +173,9 @@ class Provider(Protocol):
     @property
     def latency(self) -> float:
         """How long a reply has lately taken to begin, in seconds."""
+
+    def stats(self) -> StoreStats:
+        """Return what its requests have come to."""
 
     @property
     def shared_uploads(self) -> SharedUploads | None:

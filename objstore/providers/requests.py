@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from objstore.http.service import Service
     from objstore.interface.provider import Fetch
     from objstore.plans.effects import Plan
-    from objstore.types import CredentialInfo, ObjectMeta, PutResult
+    from objstore.types import CredentialInfo, ObjectMeta, PutResult, StoreStats
 
 ADDED_AT_ONCE = 4096
 """How many reads are added before the first are sent: of more, the rest is added while those are under way."""
@@ -93,6 +93,10 @@ class Requests:
     def latency(self) -> float:
         """How long a reply has lately taken to begin, in seconds."""
         return self.service.latency
+
+    def stats(self) -> StoreStats:
+        """Return what its requests have come to."""
+        return self.service.stats.report(self.service.origin)
 
     def credential_info(self) -> CredentialInfo:
         """Return where the credential came from, and when it ends."""
