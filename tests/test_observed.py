@@ -326,6 +326,22 @@ def test_a_log_filter_that_raises_breaks_nothing(fault_server: FaultServer, capl
             logger.removeFilter(fault)
 
 
+@pytest.mark.parametrize("read", [get, get_many])
+def test_what_a_hook_reads_itself_is_not_told(fault_server: FaultServer, read: Get) -> None:
+    store, calls = store_on(fault_server), list[RequestInfo]()
+
+    def hook(info: RequestInfo) -> None:
+        calls.append(info)
+        assert read(store, "calm/log") == content(0, SIZE)
+
+    objstore.configure(on_request=hook)
+    try:
+        read(store, "calm/a")
+    finally:
+        objstore.configure(on_request=None)
+    assert [info.path for info in calls] == ["calm/a"]
+
+
 def test_a_hook_must_be_a_function() -> None:
     with pytest.raises(TypeError, match="on_request must be a function"):
         objstore.configure(on_request="print")  # type: ignore[arg-type]

@@ -383,11 +383,6 @@ cdef class Batch:
             free_notes(notes)
         return told
 
-    @property
-    def is_watched(self):
-        """Whether it keeps a note of every try."""
-        return self.c.watched
-
     cdef Item* _item(self, Py_ssize_t index) except NULL:
         self._check()
         if not 0 <= index < self.c.count:

@@ -14,7 +14,9 @@ cdef struct Counts:
     int64_t connections         # made for them
     int64_t bytes_sent          # of bodies, by requests that succeeded
     int64_t bytes_received
-    int64_t waits[WAITS]        # how many replies to requests without a body began after so long
+    int first_wait              # which of the following are in use: up to one behind the last
+    int end_wait
+    int waits[WAITS]            # how many replies to requests without a body began after so long
 
 cdef struct Note:               # on one try of a request
     Note* next
@@ -50,6 +52,12 @@ cdef double wait_ends(int place) noexcept nogil:
     return (<int64_t>1 << power) * (1 + ((place - 1) % 4 + 1) / 4.0) * (1 << WAITS_FROM) / SECOND
 
 
+cdef inline void count_wait(Counts* counts, int place) noexcept nogil:
+    counts.first_wait = place if counts.end_wait == 0 else min(counts.first_wait, place)
+    counts.end_wait = max(counts.end_wait, place + 1)
+    counts.waits[place] += 1
+
+
 cdef void count_try(Item* item, bint success) noexcept nogil:
     """Count a try that has ended, under the batch's mutex, and leave a note where it is watched."""
     cdef Counts* counts = &item.batch.counts
@@ -60,7 +68,7 @@ cdef void count_try(Item* item, bint success) noexcept nogil:
     if success:
         counts.bytes_sent += max(item.body_length, <int64_t>0)
     if item.status > 0 and item.body_length <= 0:
-        counts.waits[wait_class(item.waited_ns)] += 1
+        count_wait(counts, wait_class(item.waited_ns))
     if item.batch.watched:
         leave_note(item, success)
     item.connects = 0
@@ -155,34 +163,39 @@ cdef Try try_of(Note* note, Item* item, int64_t now):
     return told
 
 
+cdef inline void add_count(int64_t* total, int64_t count) noexcept nogil:
+    if count:
+        atomic_add_64(total, count)
+
+
 cdef class Tally:
     """What batches have counted together, each from when it was closed on."""
-    cdef Counts c
+    cdef int64_t requests, retries, connections, bytes_sent, bytes_received
+    cdef int64_t told_waits[WAITS]
 
     cdef void add(self, Counts* counts) noexcept:
         cdef int i
-        atomic_add_64(&self.c.requests, counts.requests)
-        atomic_add_64(&self.c.retries, counts.retries)
-        atomic_add_64(&self.c.connections, counts.connections)
-        atomic_add_64(&self.c.bytes_sent, counts.bytes_sent)
-        atomic_add_64(&self.c.bytes_received, counts.bytes_received)
-        for i in range(WAITS):
-            if counts.waits[i]:
-                atomic_add_64(&self.c.waits[i], counts.waits[i])
+        add_count(&self.requests, counts.requests)
+        add_count(&self.retries, counts.retries)
+        add_count(&self.connections, counts.connections)
+        add_count(&self.bytes_sent, counts.bytes_sent)
+        add_count(&self.bytes_received, counts.bytes_received)
+        for i in range(counts.first_wait, counts.end_wait):
+            add_count(&self.told_waits[i], counts.waits[i])
 
     def counts(self):
         """Return what was counted, by name: ``requests``, ``retries``, ``connections``, ``bytes_sent`` and
         ``bytes_received``."""
         return {
-            "requests": atomic_load_64(&self.c.requests),
-            "retries": atomic_load_64(&self.c.retries),
-            "connections": atomic_load_64(&self.c.connections),
-            "bytes_sent": atomic_load_64(&self.c.bytes_sent),
-            "bytes_received": atomic_load_64(&self.c.bytes_received),
+            "requests": atomic_load_64(&self.requests),
+            "retries": atomic_load_64(&self.retries),
+            "connections": atomic_load_64(&self.connections),
+            "bytes_sent": atomic_load_64(&self.bytes_sent),
+            "bytes_received": atomic_load_64(&self.bytes_received),
         }
 
     def waits(self):
         """Return how long replies to requests without a body took to begin: pairs of seconds and how many took no
         longer, but longer than those of the pair before; 12 to 25 % apart."""
         cdef int i
-        return [(wait_ends(i), atomic_load_64(&self.c.waits[i])) for i in range(WAITS) if self.c.waits[i]]
+        return [(wait_ends(i), atomic_load_64(&self.told_waits[i])) for i in range(WAITS) if self.told_waits[i]]

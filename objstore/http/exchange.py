@@ -110,6 +110,7 @@ class Exchange:
         self._origin = service.origin
         most = self._most_in_flight
         method = self._shape.method
+        self._heard = observed.is_heard()
         self.batch = Batch(
             service.origin,
             method,
@@ -125,7 +126,7 @@ class Exchange:
             successes=self._successes,
             silent=method in SILENT,
             sums=self._by,
-            watched=observed.is_heard(),
+            watched=self._heard,
             tally=service.stats.tally,
         )
         self._effect = Background(self.batch) if self._background else self.batch
@@ -220,7 +221,8 @@ class Exchange:
 
     def _open_anew(self, added: Iterable[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
         self.batch.close()
-        self._tell()
+        if self._heard:
+            self._tell()
         before = [self.batch.reply(index) for index in range(self.batch.total)]
         self._troubles.begin_anew({reply.index: reply.attempts for reply in before})
         self.errors.clear()
@@ -244,7 +246,8 @@ class Exchange:
             yield from self.renew()
         batch.wake_after = self._time_to_wait() if within is None else within
         yield self._effect
-        self._tell()
+        if self._heard:
+            self._tell()
         succeeded = batch.settled - len(self.errors) - len(self._refused)
         policy.budget.note(max(succeeded - self._counted, 0), 0)
         self._counted = succeeded
@@ -296,7 +299,8 @@ class Exchange:
         """End what is still under way, and return when nothing touches the caller's memory any more."""
         self._added = None
         self.batch.close()
-        self._tell()
+        if self._heard:
+            self._tell()
         latency = self.batch.latency
         if latency is not None:
             self._service.latency = latency
@@ -307,7 +311,7 @@ class Exchange:
 
     def _time_to_wait(self) -> float | None:
         """Return when to come back without news: what is still to be sent by then is signed afresh."""
-        within = observed.TOLD_WITHIN if self.batch.is_watched else None
+        within = observed.TOLD_WITHIN if self._heard else None
         if self.batch.total <= self._most_in_flight and self._signed_for >= RENEW_SECONDS:
             return within
         renewal = max(self._renew_at - self._service.policy.clock(), SHORTEST_LOOK)
@@ -315,10 +319,9 @@ class Exchange:
 
     def _tell(self) -> None:
         """Tell those who listen of the tries that have ended."""
-        if self.batch.is_watched:
-            name, describe = self._name, self._service.describe
-            tries = self.batch.tries()
-            observed.tell(describe(each, self._origin, self._shape.method, name(each.index)) for each in tries)
+        name, describe = self._name, self._service.describe
+        tries = self.batch.tries()
+        observed.tell(describe(each, self._origin, self._shape.method, name(each.index)) for each in tries)
 
     def renew(self) -> Plan[None]:
         """Sign with the present time and credential from now on, if it is time to."""

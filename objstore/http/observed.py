@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from contextlib import suppress
+from threading import local
 from typing import TYPE_CHECKING
 
 from objstore.exceptions import ConfigurationError
@@ -28,14 +29,19 @@ if TYPE_CHECKING:
 TOLD_WITHIN = 0.25
 """After how many seconds at the most a listener is told of a try that has ended."""
 
-LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-"""The levels that the environment can name, and their numbers in `logging`."""
+DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
+LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR}
+"""The levels that the environment can name, by their numbers in `logging`."""
+
+REQUESTS, RETRIES = "objstore.request", "objstore.retry"
+"""The names of the loggers."""
 
 LINE = "%s %s -> %s, %d bytes sent, %d received in %.1f ms (%s %r, try %d, connection %s, request id %s)"
 
 _hooks: list[Hook] = []  # one at the most
 _loggers: dict[str, Logger] = {}
 _complained: set[object] = set()
+_own = local()  # whether this thread is telling
 
 
 def set_hook(hook: Hook | None) -> None:
@@ -48,7 +54,10 @@ def set_hook(hook: Hook | None) -> None:
 
 def is_heard() -> bool:
     """Tell whether somebody wants to know of every request."""
-    return bool(_hooks) or _log_for("objstore.request", LEVELS["debug"]) is not None
+    if _hooks:
+        return True
+    log = _loggers.get(REQUESTS)  # at once, where it is known: this is asked at every call
+    return _log_for(REQUESTS, DEBUG) is not None if log is None else log.isEnabledFor(DEBUG)
 
 
 def request_info(
@@ -75,19 +84,29 @@ def request_info(
 
 
 def tell(infos: Iterable[RequestInfo]) -> None:
-    """Tell whoever listens how tries of requests ended."""
-    for info in infos:
-        for listener in (*_hooks, _write):
-            try:
-                listener(info)
-            except Exception:
-                _complain(listener)
+    """Tell whoever listens how tries of requests ended; but not of those that a listener makes itself."""
+    if getattr(_own, "telling", False):
+        return
+    _own.telling = True
+    try:
+        for info in infos:
+            _tell_all(info)
+    finally:
+        _own.telling = False
+
+
+def _tell_all(info: RequestInfo) -> None:
+    for listener in (*_hooks, _write):
+        try:
+            listener(info)
+        except Exception:
+            _complain(listener)
 
 
 def tell_retry(message: str, *arguments: object, warn: bool) -> None:
     """Say in the log that a request is sent again, and why."""
-    level = LEVELS["warning" if warn else "info"]
-    log = _log_for("objstore.retry", level)
+    level = WARNING if warn else INFO
+    log = _log_for(RETRIES, level)
     if log is not None:
         with suppress(Exception):
             log.log(level, message, *arguments)
@@ -95,7 +114,7 @@ def tell_retry(message: str, *arguments: object, warn: bool) -> None:
 
 def _write(info: RequestInfo) -> None:
     """Write the line of a try into the log."""
-    log = _log_for("objstore.request", LEVELS["debug"])
+    log = _log_for(REQUESTS, DEBUG)
     if log is not None:
         milliseconds = 1000 * info.seconds
         outcome = info.error if info.status is None else info.status
