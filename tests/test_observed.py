@@ -363,6 +363,22 @@ def test_a_store_counts_its_requests(fault_server: FaultServer, carrier: str, re
     assert 0 < stats["waits"]["p50"] <= stats["waits"]["p90"] <= stats["waits"]["p99"]
 
 
+@pytest.mark.parametrize("read", ["store.get_many(paths)", "asyncio.run(store.get_many_async(paths))"])
+@pytest.mark.parametrize("threads", [0, 3])
+def test_all_is_seen_whichever_threads_do_the_work(fault_server: FaultServer, threads: int, read: str) -> None:
+    text = f"""
+import asyncio, objstore
+told, paths = [], ['calm/' + str(index) for index in range(150)]
+objstore.configure(io_threads={threads}, on_request=told.append)
+{read}
+assert sorted(info.path for info in told) == sorted(paths)
+assert store.stats()["requests"] == 150
+assert store.stats()["connections"] == sum(info.connection == "new" for info in told)
+"""
+    done = program(fault_server, text, "")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_stores_count_for_themselves(fault_server: FaultServer) -> None:
     first, second = store_on(fault_server), store_on(fault_server)
     first.get_many([f"calm/{index}" for index in range(50)])
