@@ -14,6 +14,9 @@ from objstore import exceptions, store
 from objstore.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import EllipsisType
+
     from objstore._core import Bytes, engine_info
     from objstore.compat.object_store import ObjectStore
     from objstore.operations.files import ObjectReader, ObjectWriter
@@ -80,6 +83,8 @@ if TYPE_CHECKING:
         OffsetRange,
         PutMode,
         PutResult,
+        RequestInfo,
+        StoreStats,
         SuffixRange,
         UpdateVersion,
     )
@@ -108,7 +113,9 @@ __all__ = [
     "PutMode",
     "PutResult",
     "ReadableFile",
+    "RequestInfo",
     "SignCapableStore",
+    "StoreStats",
     "SuffixRange",
     "UpdateVersion",
     "WritableFile",
@@ -191,6 +198,8 @@ _HOMES = {
         "OffsetRange",
         "PutMode",
         "PutResult",
+        "RequestInfo",
+        "StoreStats",
         "SuffixRange",
         "UpdateVersion",
     ),
@@ -205,6 +214,7 @@ def configure(
     io_threads: int | None = None,
     http: Literal["engine", "curl"] | None = None,
     memory_limit: int | None = None,
+    on_request: Callable[[RequestInfo], object] | EllipsisType | None = ...,
 ) -> None:
     """Set how the engine works; what is not given stays as it is.
 
@@ -217,9 +227,13 @@ def configure(
             environment says the same.
         memory_limit: How many bytes streams may hold, all together, of what nobody has asked for yet; and how many for
             bodies, in use or kept to be used again; 1 GiB if never set. What is waited for is always granted.
+        on_request: What is told of every try of a request that has ended, in the thread or event loop that waits for
+            it, within a quarter of a second; None for nobody any more. If it raises, the log says so once, and the
+            operation goes on.
 
     Raises:
         ValueError: A number is out of range, or it is no such carrier.
+        TypeError: `on_request` cannot be called.
         RuntimeError: Helper threads are running already, and not as many as that.
     """
     from objstore import _core
@@ -230,6 +244,10 @@ def configure(
         _core.configure_threads(io_threads)
     if memory_limit is not None:
         _core.configure_memory(memory_limit)
+    if on_request is not ...:
+        from objstore.http import observed
+
+        observed.set_hook(on_request)
 
 
 if not TYPE_CHECKING:

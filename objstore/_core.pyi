@@ -1,5 +1,5 @@
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Self, SupportsIndex, TypeAlias, TypeVar, overload
+from typing import Any, Literal, Self, SupportsIndex, TypeAlias, TypeVar, overload
 
 from typing_extensions import CapsuleType
 
@@ -258,6 +258,26 @@ class Reply:
     @property
     def headers(self) -> dict[str, str]: ...
 
+class Try:
+    index: int
+    status: int
+    attempt: int
+    error: str | None
+    connection: Literal["new", "used"] | None
+    target: bytes
+    head: bytes
+    age: float
+    wait: float
+    seconds: float
+    sent: int
+    received: int
+    @property
+    def headers(self) -> dict[str, str]: ...
+
+class Tally:
+    def counts(self) -> dict[str, int]: ...
+    def waits(self) -> list[tuple[float, int]]: ...
+
 class Channel:
     def __init__(self) -> None: ...
     @property
@@ -289,6 +309,8 @@ class Batch:
         sums: str | None = None,
         cut_over: int = 0,
         cut_to: int = 0,
+        watched: bool = False,
+        tally: Tally | None = None,
     ) -> None: ...
     @property
     def id(self) -> int: ...
@@ -341,6 +363,7 @@ class Batch:
     def wait(self, timeout: float | None = None) -> bool: ...
     def failures(self) -> list[Reply]: ...
     def finished(self) -> list[int]: ...
+    def tries(self) -> list[Try]: ...
     def retry(self, index: int, delay: float = 0.0, signer: Signer | None = None, *, anew: bool = False) -> None: ...
     def remember(self, index: int, attempts: int, lost: bool) -> None: ...
     def give_up(self, index: int) -> None: ...

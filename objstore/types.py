@@ -63,11 +63,13 @@ __all__ = [
     "PutMode",
     "PutResult",
     "Request",
+    "RequestInfo",
     "RetryConfig",
     "S3Config",
     "S3Credential",
     "S3CredentialProvider",
     "S3Keywords",
+    "StoreStats",
     "SuffixRange",
     "UpdateVersion",
     "UploadPart",
@@ -187,6 +189,64 @@ Much is counted in requests or parts; where objects are listed or deleted, in ob
 
 Request: TypeAlias = str | tuple[str, int, int | None]
 """An item of ``get_many``: a path, or ``(path, start, end)`` in bytes, where ``None`` is the end of the object."""
+
+
+class RequestInfo(NamedTuple):
+    """How one try of a request ended, as a hook of ``objstore.configure`` is told.
+
+    Args:
+        method: The method.
+        url: Where it was sent, without the query, which may hold secrets.
+        store: The name of the store's class; None for a request that belongs to no store, as one for a token.
+        bucket: The bucket or container, where there is one.
+        path: The object it was about, or the prefix that was listed.
+        status: The status of the reply, None where none came.
+        error: What went wrong with the connection, None where nothing did.
+        attempt: Which try it was, from 1 on.
+        connection: Whether one was made for it; None where there was none.
+        bytes_sent: The bytes of its body.
+        bytes_received: Those of the body of the reply.
+        started: When it began, in seconds since 1970.
+        wait: After how many seconds the reply began, None where none did.
+        seconds: How long all of it took.
+        request_id: What the service calls it in its own logs.
+    """
+
+    method: str
+    url: str
+    store: str | None
+    bucket: str | None
+    path: str
+    status: int | None
+    error: str | None
+    attempt: int
+    connection: Literal["new", "used"] | None
+    bytes_sent: int
+    bytes_received: int
+    started: float
+    wait: float | None
+    seconds: float
+    request_id: str | None
+
+
+class StoreStats(TypedDict):
+    """What the requests of a store have come to, by the calls that have ended.
+
+    ``requests`` counts every try, ``retries`` those that were not the first, ``connections`` those made for them;
+    ``bytes_sent`` and ``bytes_received`` are of bodies. ``errors`` has how many requests failed for good, by the name
+    of the error. ``waits`` has the seconds after which replies to requests without a body began: ``p50``, ``p90`` and
+    ``p99``, a quarter too high at the most. ``origin`` is what ``engine_info`` knows of the place they are sent to,
+    None where it knows nothing.
+    """
+
+    requests: int
+    retries: int
+    connections: int
+    bytes_sent: int
+    bytes_received: int
+    errors: dict[str, int]
+    waits: dict[str, float]
+    origin: dict[str, Any] | None
 
 
 class ClientConfig(TypedDict, total=False):

@@ -59,7 +59,10 @@ def promised() -> dict[str, str]:
     tree = ast.parse((ROOT / "objstore/__init__.py").read_text())
     block = next(node for node in tree.body if isinstance(node, ast.If))
     return {
-        alias.name: str(node.module) for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+        alias.name: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.startswith("objstore")
+        for alias in node.names
     }
 
 

@@ -27,6 +27,8 @@ cdef class Batch:
     :param most_body: how large the body of a success can be, if it is right; 0 for any size.
     :param successes: the statuses that are successes; none: all from 200 to 299.
     :param silent: a success says nothing: one with the status 200 whose body is a web page or an error is none.
+    :param watched: keep a note of every try, for ``tries``.
+    :param tally: what it has counted is added there when it is closed.
     :param sums: sum up parts of an object too, by the checksum of this name; by what their replies tell of the whole
         object, where it is empty.
     :param cut_over: of ranges and objects that are larger, or larger than what the window has for them, only the
@@ -37,6 +39,7 @@ cdef class Batch:
     cdef LoopC* loop                # borrowed while the caller drives
     cdef LoopC* driven              # the loop that whoever waits or cancels must drive: borrowed, or a channel's
     cdef Channel driver             # that channel
+    cdef Tally tally                # None once it was told
     cdef dict held                  # what owns the memory that an item reads from or writes to, by index
     cdef int made_in
     cdef bint started
@@ -47,7 +50,8 @@ cdef class Batch:
                   bint keep_head=False, bint each=False, bint safe=True, int64_t most_in_flight=0,
                   int64_t most_connections=INT64_MAX, bint careful=True, int64_t window=0,
                   int64_t most_body=0, successes=(), bint silent=False,
-                  str sums=None, int64_t cut_over=0, int64_t cut_to=0):
+                  str sums=None, int64_t cut_over=0, int64_t cut_to=0,
+                  bint watched=False, Tally tally=None):
         cdef Py_ssize_t length
         cdef int status
         cdef BatchC* batch = <BatchC*>calloc(1, sizeof(BatchC))
@@ -70,7 +74,10 @@ cdef class Batch:
         batch.is_head = method == "HEAD"
         batch.headers = header_list(headers)
         settings_keep(&batch.settings, settings.c)
-        batch.keep_head = keep_head
+        batch.keep_head = keep_head or watched
+        batch.watched = watched
+        batch.head_for_note = watched and not keep_head
+        self.tally = tally
         batch.each = each
         batch.safe = safe
         batch.reads = batch.is_get or batch.is_head or method == "PROPFIND"
@@ -119,6 +126,9 @@ cdef class Batch:
                     cancel(self.c, self.driven)
             if self.driver is not None:
                 self.driver.kick()
+        if self.tally is not None:
+            self.tally.add(&self.c.counts)
+            self.tally = None
         self._give_loop_back()
 
     cdef void _give_loop_back(self) noexcept:
@@ -388,6 +398,26 @@ cdef class Batch:
             item = item.next
         indexes.reverse()
         return indexes
+
+    def tries(self):
+        """Return how each try ended since the last call, oldest first, where the batch is ``watched``."""
+        cdef Note* notes
+        cdef Note* note
+        cdef int64_t now = now_ns()
+        if self.made_in != generation:
+            return []
+        pthread_mutex_lock(&self.c.mutex)
+        notes = note = self.c.notes
+        self.c.notes = self.c.last_note = NULL
+        pthread_mutex_unlock(&self.c.mutex)
+        told = []
+        try:
+            while note != NULL:
+                told.append(try_of(note, batch_item(self.c, note.index), now))
+                note = note.next
+        finally:
+            free_notes(notes)
+        return told
 
     cdef Item* _item(self, Py_ssize_t index) except NULL:
         self._check()

@@ -315,6 +315,7 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
         look_behind(loop, slot)
         atomic_store_64(&loop.requests, loop.requests + 1)
         atomic_store_64(&loop.connections, loop.connections + connects)
+        slot.item.connects += <int>connects
         slot_stop(slot)
         if slot.item.status and not slot.headed:
             drop_handle(slot)

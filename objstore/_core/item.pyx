@@ -87,6 +87,8 @@ cdef struct Item:
     Kept kept               # what an earlier try brought of the body
     int64_t resumed         # how much of it this reply goes on from
     int64_t waited_ns       # for the reply to begin
+    int connects            # how many connections were made for the last try
+    int64_t came            # of its body, in the last try
     uint64_t tag            # of its ETag a hash, 0 where it has none that is strong
     uint64_t modified       # of its Last-Modified a hash, 0 where it has none
     Check check             # by which the body is summed up, and what the whole object must have
@@ -137,6 +139,11 @@ cdef struct BatchC:
     uint64_t successes[2]   # a bit for each status from 200 on that is one; none for all
     bint silent             # a success says nothing: what has a page or an error for a body is none
     bint keep_head          # keep the header lines of successful replies too
+    bint watched            # leave a note of every try
+    bint head_for_note      # that is what heads are kept for
+    Note* notes             # oldest first
+    Note* last_note
+    Counts counts
     bint each               # tell of every finished item, not only of failures and of the end
     int64_t most_body       # the largest body of a success that can be right, 0 for any
     bint pieces             # sum up parts of an object too: by what a reply tells of all of it,
@@ -258,6 +265,7 @@ cdef void batch_release(BatchC* batch) noexcept nogil:
     for i in range(batch.count):
         item_clear(batch_item(batch, i))
     free(batch.chunks)
+    free_notes(batch.notes)
     release_room(batch)
     free(batch.origin.data)
     free(batch.method)
@@ -405,7 +413,8 @@ cdef void batch_settle(Item* item, bint success) noexcept nogil:
     batch.in_flight -= 1
     batch.held += item.received - item.reserved
     item.reserved = item.received
-    batch.bytes_received += item.received - item.resumed
+    batch.bytes_received += item.came
+    count_try(item, success)
     if item.received > batch.largest:
         batch.largest = item.received
     if success:

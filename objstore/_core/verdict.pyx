@@ -158,6 +158,7 @@ cdef void slot_conclude(Slot* slot, int result) noexcept nogil:
     """Judge the reply and hand the item back to its batch; from then on the item is another's."""
     cdef Item* item = slot.item
     cdef const char* words = slot.error
+    item.came = item.received - item.resumed
     if result == curl.CURLE_OK and not slot.headed:
         result = curl.CURLE_GOT_NOTHING
         words = b"the reply broke off in its head"

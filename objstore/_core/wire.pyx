@@ -212,6 +212,7 @@ cdef void wire_connected(LoopC* loop, Wire* wire, int result) noexcept nogil:
         fail_wire(wire, result if result != curl.CURLE_OK else curl.CURLE_COULDNT_CONNECT, NULL)
         return
     atomic_store_64(&loop.connections, loop.connections + 1)
+    slot.item.connects += 1
     wire.fd = fd
     wire.made_ns = loop.now_ns
     state.wire = wire

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from objstore._core import Batch, Buffer, Bytes, Reply, Signer
+from objstore.http import observed
 from objstore.http.retry import REPLACED
 from objstore.http.service import RENEW_SECONDS
 from objstore.http.troubles import Trouble, Troubles
@@ -106,6 +107,7 @@ class Exchange:
         self._refused: dict[int, BaseError] = {}  # to be sent anew
         self._own: dict[int, Shape] = {}
         self._troubles = Troubles(service.policy, safe=safe)
+        self._warned = False  # that the service asks for less
         self._counted = 0
         self._open_batch()
 
@@ -115,6 +117,7 @@ class Exchange:
         self._note_signed()
         self._origin = service.origin
         method = self._shape.method
+        self._heard = observed.is_heard()
         self.batch = Batch(
             service.origin,
             method,
@@ -134,6 +137,8 @@ class Exchange:
             sums=self._by,
             cut_over=self._cut_over,
             cut_to=BEGINNING,
+            watched=self._heard,
+            tally=service.stats.tally,
         )
         self._effect = Background(self.batch) if self._background else self.batch
 
@@ -219,13 +224,16 @@ class Exchange:
         """Send all requests anew; or none, where one may have been carried out that must not be twice."""
         added, self._added, self._anew = self._added, None, False
         if added is None or not self._troubles.allow_all_anew:
-            self.errors |= self._refused
+            for index, error in self._refused.items():
+                self._fail(index, error)
         else:
             self._open_anew(added)
         self._refused.clear()
 
     def _open_anew(self, added: Iterable[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
         self.batch.close()
+        if self._heard:
+            self._tell()
         before = [self.batch.reply(index) for index in range(self.batch.total)]
         self._troubles.begin_anew({reply.index: reply.attempts for reply in before})
         self.errors.clear()
@@ -249,6 +257,8 @@ class Exchange:
             yield from self.renew()
         batch.wake_after = self._time_to_wait() if within is None else within
         yield self._effect
+        if self._heard:
+            self._tell()
         succeeded = batch.settled - len(self.errors) - len(self._refused)
         policy.budget.note(max(succeeded - self._counted, 0), 0)
         self._counted = succeeded
@@ -300,6 +310,8 @@ class Exchange:
         """End what is still under way, and return when nothing touches the caller's memory any more."""
         self._added = None
         self.batch.close()
+        if self._heard:
+            self._tell()
 
     def _note_signed(self) -> None:
         self._signed_for = self._service.signed_for
@@ -307,9 +319,17 @@ class Exchange:
 
     def _time_to_wait(self) -> float | None:
         """Return when to come back without news: what is still to be sent by then is signed afresh."""
+        within = observed.TOLD_WITHIN if self._heard else None
         if self.batch.total <= max(self._most_in_flight, 1) and self._signed_for >= RENEW_SECONDS:
-            return None
-        return max(self._renew_at - self._service.policy.clock(), SHORTEST_LOOK)
+            return within
+        renewal = max(self._renew_at - self._service.policy.clock(), SHORTEST_LOOK)
+        return renewal if within is None else min(renewal, within)
+
+    def _tell(self) -> None:
+        """Tell those who listen of the tries that have ended."""
+        name, describe = self._name, self._service.describe
+        tries = self.batch.tries()
+        observed.tell(describe(each, self._origin, self._shape.method, name(each.index)) for each in tries)
 
     def renew(self) -> Plan[None]:
         """Sign with the present time and credential from now on, if it is time to."""
@@ -339,6 +359,7 @@ class Exchange:
         if replaced:
             failure = replace(failure, row=REPLACED)
         elif reply.kept and service.may_refuse_condition(reply, self._shape.method):
+            self._tell_retry(reply, failure, 0)
             self.batch.retry(index, anew=True)  # nobody can say whether it is another object now: begin it anew
             return
         again = yield from self._is_mended(trouble, failure)
@@ -348,10 +369,23 @@ class Exchange:
             return
         wait = 0.0 if again else self._troubles.delay(reply, failure, answered=service.has_answered)
         if wait is None:
-            self.errors[index] = self._error(reply, failure)
+            self._fail(index, self._error(reply, failure))
             self.batch.give_up(index)
         else:
+            self._tell_retry(reply, failure, wait)
             self.batch.retry(index, wait, self._signer_for(index), anew=replaced)
+
+    def _fail(self, index: int, error: BaseError) -> None:
+        """Let a request have failed for good."""
+        self.errors[index] = error
+        self._service.stats.note_error(error)
+
+    def _tell_retry(self, reply: Reply, failure: Failure, wait: float) -> None:
+        """Say in the log that a request is sent again; that the service asks for less, as a warning, once."""
+        warn = failure.row.throttled and not self._warned
+        self._warned |= warn
+        name = self._name(reply.index)
+        self._service.tell_retry(reply, failure, self._shape.method, name, wait, warn=warn)
 
     def _error(self, reply: Reply, failure: Failure) -> BaseError:
         """Make the error of a request that failed for good."""

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 
 from objstore._core import origin_info
 from objstore.http.client import header_lines
+from objstore.http.observed import request_info, tell_retry
 from objstore.http.retry import STATUS_ROWS, Failure, Policy, understand
+from objstore.http.stats import Stats
 from objstore.http.words import Words, read_words
 from objstore.interface.values import FAST, Pace
 
@@ -17,13 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
-    from objstore._core import ClientSettings, Reply, Signer
+    from objstore._core import ClientSettings, Reply, Signer, Try
     from objstore.exceptions import BaseError
     from objstore.http.dialect import Dialect
     from objstore.http.identity import Identity
     from objstore.http.shape import Shape
     from objstore.plans.effects import Plan
     from objstore.signing.sigv4 import BodySum
+    from objstore.types import RequestInfo
 
 RENEW_SECONDS = 240.0
 """How long one signature is used: services take it for 15 minutes, retries and clocks need some of them."""
@@ -96,6 +99,7 @@ class Service:
         self._headers = dict(headers or {})
         self.bucket = bucket
         self._prefix = prefix
+        self.stats = Stats()
         self.takes_if_match = True  # some servers refuse reads that name the version they mean
         self._signers: dict[tuple[str, str, BodySum | None], tuple[float, tuple[list[bytes], Signer | None]]] = {}
 
@@ -217,7 +221,7 @@ class Service:
     ) -> BaseError:
         """Make the error of a request that failed for good."""
         attempts = reply.attempts
-        reason = failure.code or (f"HTTP {reply.status}" if reply.status else "no reply")
+        reason = _reason(reply, failure)
         said = f": {failure.message}" if failure.message else ""
         tries = f", after {attempts} tries" if attempts > 1 else ""
         return failure.row.error(
@@ -232,6 +236,21 @@ class Service:
             request_id=reply.headers.get(self.dialect.request_id),
             attempts=attempts,
             maybe_applied=maybe_applied,
+        )
+
+    # --- what is told
+
+    def describe(self, tried: Try, origin: str, method: str, key: str) -> RequestInfo:
+        """Describe a try for those who listen."""
+        names = {"id_header": self.dialect.request_id, "store": self.dialect.store}
+        return request_info(tried, method, origin, **names, bucket=self.bucket, path=self.path(key))
+
+    def tell_retry(self, reply: Reply, failure: Failure, method: str, key: str, wait: float, *, warn: bool) -> None:
+        """Say in the log that a request is sent again, and why."""
+        tell_retry(
+            "%s %r: %s (%s from %s), sent again in %.3f s after try %d",
+            *(method, self.path(key), failure.row.words, _reason(reply, failure), self._place, wait, reply.attempts),
+            warn=warn,
         )
 
     @property
@@ -254,6 +273,10 @@ def paced(seen: Mapping[str, Any] | None) -> Pace:
 def region_in(text: str | None) -> str | None:
     """Return the region that a reply names, if it can be one: it becomes part of a host name."""
     return text if text is not None and _REGION.fullmatch(text) else None
+
+
+def _reason(reply: Reply, failure: Failure) -> str:
+    return failure.code or (f"HTTP {reply.status}" if reply.status else "no reply")
 
 
 def _name(line: bytes) -> bytes:

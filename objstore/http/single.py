@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from objstore._core import Batch, Buffer, ClientSettings, Reply
+from objstore.http import observed
 from objstore.http.client import header_lines
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ def send(
         signer: What signs it.
     """
     lines = list(header_lines(headers or {}))
-    batch = Batch(origin, method, settings, headers=lines, signer=signer, keep_head=True, most_body=MOST_BODY)
+    heard = observed.is_heard()
+    batch = Batch(
+        origin, method, settings, headers=lines, signer=signer, keep_head=True, most_body=MOST_BODY, watched=heard
+    )
     failed: Reply | None = None
     try:
         batch.add(target.encode(), body=None if body is None else Buffer(body))
@@ -52,3 +56,5 @@ def send(
         return failed or batch.reply(0)
     finally:
         batch.close()
+        path = target.partition("?")[0]
+        observed.tell(observed.request_info(tried, method, origin, path=path) for tried in batch.tries())

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from objstore._core import Bytes
     from objstore.exceptions import BaseError
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta, PutResult, UploadPart
+    from objstore.types import ObjectMeta, PutResult, StoreStats, UploadPart
 
 
 class OutOfReachError(Exception):
@@ -184,6 +184,9 @@ class Provider(Protocol):
     @property
     def pace(self) -> Pace:
         """What the way to it was lately seen to do."""
+
+    def stats(self) -> StoreStats:
+        """Return what its requests have come to."""
 
     @property
     def shared_uploads(self) -> SharedUploads | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 
 from objstore._core import Buffer, Bytes, Listing
 from objstore.exceptions import GenericError
+from objstore.types import StoreStats
 
 if TYPE_CHECKING:
     from objstore.types import ObjectMeta, PutMode
@@ -236,3 +237,10 @@ class Reads(Sequence[Read]):
 
     def __iter__(self) -> Iterator[Read]:
         return map(Read, self.keys, self.ranges, self.targets or repeat(None))
+
+
+def no_requests() -> StoreStats:
+    """Return what the requests of a store have come to that sends none."""
+    return StoreStats(
+        requests=0, retries=0, connections=0, bytes_sent=0, bytes_received=0, errors={}, waits={}, origin=None
+    )

@@ -28,6 +28,7 @@ from objstore.interface.values import (
     Reads,
     Source,
     WriteOptions,
+    no_requests,
 )
 from objstore.plans.work import at_once, in_steps
 from objstore.providers.pages import OneByOne
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Provider
     from objstore.plans.effects import Plan
     from objstore.plans.work import Work
-    from objstore.types import ObjectMeta, PutResult
+    from objstore.types import ObjectMeta, PutResult, StoreStats
 
 PAGE = 1000
 STORE = "MemoryStore"
@@ -75,6 +76,10 @@ class Memory:
         self.uploads: dict[str, dict[int, tuple[str, Bytes]]] = {}
         self.name = secrets.token_hex(16)
         _memories[self.name] = self
+
+    def stats(self) -> StoreStats:
+        """Return what its requests have come to: there are none."""
+        return no_requests()
 
     # --- reading
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from objstore.http.service import Service
     from objstore.interface.provider import Fetch
     from objstore.plans.effects import Plan
-    from objstore.types import CredentialInfo, ObjectMeta, PutResult
+    from objstore.types import CredentialInfo, ObjectMeta, PutResult, StoreStats
 
 ADDED_AT_ONCE = 4096
 """How many reads are added before the first are sent: of more, the rest is added while those are under way."""
@@ -105,6 +105,10 @@ class Requests:
     def pace(self) -> Pace:
         """What the network to the service was lately seen to do."""
         return self.service.pace
+
+    def stats(self) -> StoreStats:
+        """Return what its requests have come to."""
+        return self.service.stats.report(self.service.origin)
 
     def credential_info(self) -> CredentialInfo:
         """Return where the credential came from, and when it ends."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from objstore.operations import functions
     from objstore.providers.cloud.kind import BucketKind, CloudProvider
     from objstore.settings.options import RetryOptions, Settings
-    from objstore.types import CredentialInfo, RetryConfig
+    from objstore.types import CredentialInfo, RetryConfig, StoreStats
 
 StoreT = TypeVar("StoreT", bound="Store")
 CredentialProviderT = TypeVar("CredentialProviderT")
@@ -90,6 +90,10 @@ class Store(BaseStore):
     open = functions.open
     open_reader, open_reader_async = functions.open_reader, functions.open_reader_async
     open_writer, open_writer_async = functions.open_writer, functions.open_writer_async
+
+    def stats(self) -> StoreStats:
+        """Return what the requests of this store have come to, by the calls that have ended."""
+        return self.provider.stats()
 
 
 class LastingStore(Store):

@@ -82,6 +82,7 @@ class ServiceToFind(RegionalService):
         first = region_in((yield from self._near())) or FIRST
         self.move_to(self._address(first))
         nobody = Service(self.dialect, self.origin, self.settings, self.policy, SigV4(Credentials(), first))
+        nobody.stats = self.stats
         exchange = Exchange(nobody, Shape("HEAD", {}), lambda _: self._base, keep_head=True)
         exchange.add(self._base.encode())
         yield from exchange.finish()

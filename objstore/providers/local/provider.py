@@ -30,6 +30,7 @@ from objstore.interface.values import (
     Reads,
     Source,
     WriteOptions,
+    no_requests,
 )
 from objstore.plans.effects import Call, Plan
 from objstore.plans.work import Work, at_once, in_steps
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from objstore.interface.provider import Provider
-    from objstore.types import PutMode, PutResult
+    from objstore.types import PutMode, PutResult, StoreStats
 
 
 class Local:
@@ -87,6 +88,10 @@ class Local:
         self.root = Root(path, fsync=fsync)
         self._automatic_cleanup = automatic_cleanup
         self._pages = Pages(self.root)
+
+    def stats(self) -> StoreStats:
+        """Return what its requests have come to: there are none."""
+        return no_requests()
 
     # --- reading
 
