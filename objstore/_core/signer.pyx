@@ -249,7 +249,8 @@ cdef void hmac_pad(uint8_t* state, const uint8_t* key, Py_ssize_t length, uint8_
 cdef class Signer:
     """Sign the requests of one shape: one method, one set of headers, one payload hash, any target.
 
-    This one signs as AWS does; `shared_key` as Azure does, and `unsigned` makes one that only lends what says who we are.
+    This one signs as AWS does; `shared_key` as Azure does, and `unsigned` makes one that only lends what says who we
+    are.
 
     :param method: the HTTP method.
     :param tail: canonical headers, blank line, signed header names and payload hash, joined by line feeds.
