@@ -1,5 +1,5 @@
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, Self, SupportsIndex, TypeAlias, TypeVar, overload
+from typing import Any, Literal, Self, SupportsIndex, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import CapsuleType
 
@@ -38,6 +38,7 @@ class Buffer:
     @overload
     def of_bytes(size: int, kind: type[_B]) -> tuple[Buffer, _B]: ...
 
+@final
 class FileBytes(bytes):
     def to_bytes(self) -> bytes: ...
 

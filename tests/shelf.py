@@ -31,6 +31,7 @@ class Shelf:
         head_length: The Content-Length of HEAD; None: none; -1: the true one.
         head_fields: More fields of HEAD.
         ranges: Whether it knows ranges.
+        wholes: How many of the next ranges it answers by all of the object, in chunks.
         chunked: Whether bodies come in chunks, without a length.
         refuses: With which status it refuses If-Match; 0: it takes no notice of it.
         etag: The ETag, in the place of what `validators` say.
@@ -44,6 +45,7 @@ class Shelf:
     head_length: int | None = -1
     head_fields: dict[str, str] = field(default_factory=dict)
     ranges: bool = True
+    wholes: int = 0
     chunked: bool = False
     refuses: int = 0
     etag: str | None = None
@@ -112,8 +114,10 @@ class Handler(BaseHTTPRequestHandler):
             return
         body = shelf.version(version)
         found = re.fullmatch(r"bytes=(\d*)-(\d*)", sent.get("range", ""))
-        if found is None or not shelf.ranges:
-            self.send(200, shelf.fields(version), body)
+        if found is None or not shelf.ranges or shelf.wholes:
+            chunked = found is not None and shelf.wholes > 0
+            shelf.wholes -= chunked
+            self.send(200, shelf.fields(version), body, chunked=chunked)
             return
         first, last = found.groups()
         start = int(first) if first else max(len(body) - int(last), 0)
@@ -127,11 +131,12 @@ class Handler(BaseHTTPRequestHandler):
     def fields_sent(self) -> dict[str, str]:
         return {name.lower(): value for name, value in self.headers.items()}
 
-    def send(self, status: int, fields: dict[str, str], body: bytes | None = None) -> None:
+    def send(self, status: int, fields: dict[str, str], body: bytes | None = None, *, chunked: bool = False) -> None:
         if body is not None:
-            framing = {"Transfer-Encoding": "chunked"} if self.shelf.chunked else {"Content-Length": str(len(body))}
+            chunked = chunked or self.shelf.chunked
+            framing = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(body))}
             fields = {**fields, **framing}
-            if self.shelf.chunked:
+            if chunked:
                 body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         if body and self.shelf.cuts:

@@ -280,6 +280,20 @@ def test_ranges_of_two_versions_are_never_mixed(shelf: Shelf, store: Either, val
     assert found in [[shelf.version(number)[start : start + 100] for start in starts] for number in (1, 2)]
 
 
+@pytest.mark.parametrize("wholes", [1, 2, 5])
+def test_a_whole_object_that_names_no_size_is_of_any(shelf: Shelf, store: Either, wholes: int) -> None:
+    """A cache may answer the first ranges so, and the others as it should."""
+    shelf.wholes = wholes
+    found = store.get_ranges("a", starts=range(0, 5000, 1000), lengths=[100] * 5, coalesce=0)
+    assert found == [shelf.version(1)[start : start + 100] for start in range(0, 5000, 1000)]
+
+
+def test_other_sizes_are_of_other_versions_after_one_that_names_none(shelf: Shelf) -> None:
+    shelf.validators, shelf.etag, shelf.wholes, shelf.replaced_after, shelf.new_size = (), '"same"', 1, 3, 6000
+    with pytest.raises(ObjectChangedError):
+        shelf.s3().get_ranges("a", starts=range(0, 5000, 1000), lengths=[100] * 5, coalesce=0)
+
+
 def test_the_error_names_the_path_where_a_store_has_a_prefix(shelf: Shelf) -> None:
     shelf.replaced_after = 2
     store = S3Store("bucket", prefix="some/prefix", endpoint=shelf.origin, skip_signature=True, allow_http=True)

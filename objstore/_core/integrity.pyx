@@ -7,8 +7,8 @@
 #
 # What is no checksum of the bytes that come is ignored: one of the checksums of parts, of a part alone, or of what the
 # service has decompressed. What is one, and damaged, is refused. Parts of an object are summed up where a batch says
-# that they are going to be all of it: whoever has them combines their checksums. Of ranges, Google tells the checksum of
-# the whole object; Amazon tells none, or that of a part of an upload, and other servers what they please.
+# that they are going to be all of it: whoever has them combines their checksums. Of ranges, Google tells the checksum
+# of the whole object; Amazon tells none, or that of a part of an upload, and other servers what they please.
 
 cdef enum:
     DAMAGED = 1000              # beside the CURLcodes: the body does not have the checksum that was told

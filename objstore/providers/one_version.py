@@ -121,7 +121,10 @@ class OneVersion(Conditional):
             if self.batch.succeeded(index):
                 reply = self.batch.reply(index)
                 found = self._meta(self._reads.keys[index], reply, named_size(reply))
-                self._expected = self._expected or found
+                known = self._expected or found
+                if known["size"] < 0:  # a whole object that comes in chunks names none
+                    known = {**known, "size": found["size"]}
+                self._expected = known
                 self._differs |= not is_same(found, self._expected) or self._is_unlike_pinned(found)
                 self.unversioned |= not has_validator(found)
 
