@@ -264,6 +264,8 @@ def test_a_head_that_is_of_something_else_is_asked_by_get(service: str, status: 
 @each_service
 @pytest.mark.parametrize("status", [201, 202, 203, 204, 205, 207, 226])
 def test_bytes_come_with_200_or_206_alone(service: str, status: int) -> None:
+    if (service, status) == ("http", 203):
+        return  # a web server stands behind proxies, and what they changed is what it gives: see test_web_servers
     with serving(service, lambda method, _: reply(status, "text")) as (store, _):
         with pytest.raises(CorruptResponseError):
             store.get("a")

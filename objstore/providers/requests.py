@@ -192,7 +192,7 @@ class Requests:
                 most_in_flight=most_in_flight,
                 window=window,
             )
-        base, first = self.base + b"/", max(2 * most_in_flight, ADDED_AT_ONCE)
+        base, first = self.path_above(reads.keys), max(2 * most_in_flight, ADDED_AT_ONCE)
         try:
             if len(reads.keys) > first:
                 exchange.add_reads(base, reads[:first], tail)
@@ -355,6 +355,10 @@ class Requests:
     def path(self, key: str) -> bytes:
         """Return the path of a key, percent-encoded; of the bucket itself, where there is none."""
         return self.base + b"/" + encode_path(key) if key else self.base or b"/"
+
+    def path_above(self, keys: Sequence[str]) -> bytes:
+        """Return what the paths of keys that are read have in front."""
+        return self.base + b"/"
 
     def _tail(self, query: Sequence[tuple[str, str]]) -> bytes:
         """Return the query of a request, with its question mark: the one that all have, and its own."""
