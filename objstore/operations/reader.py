@@ -183,7 +183,7 @@ class Reader:
         self.at = 0
         self.closed = False
         self.pinned = Pinned(provider, key, path, size, conditions, sums)
-        self._buffer_size = buffer_size
+        self.buffer_size = buffer_size
         self._window = 0
         self._block = bytearray()  # used again for the next one: fresh memory costs more than the copy out of it
         self._block_at = self._block_end = 0
@@ -289,8 +289,8 @@ class Reader:
     def _next_window(self, at: int) -> int:
         """Return how much a read at this place fetches at the least: more and more, if it goes on where one ended."""
         if at != self._end:
-            return self._buffer_size
-        return min(max(self._window * 2, self._buffer_size), max(self._buffer_size, MOST_AHEAD))
+            return self.buffer_size
+        return min(max(self._window * 2, self.buffer_size), max(self.buffer_size, MOST_AHEAD))
 
     def _load(self, at: int) -> Plan[None]:
         """Fetch the block that begins at this place."""
