@@ -236,6 +236,7 @@ class ClientSettings:
         max_idle: float = 20,
         reuse: bool = True,
         redirects: str | None = None,
+        until_close: str = "never",
     ) -> None: ...
 
 class Reply:

@@ -6,10 +6,12 @@ import asyncio
 import gc
 import io
 import os
+import pickle
 import random
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ import objstore
 from objstore import exceptions
 from objstore.plans.effects import Plan, Sleep, alone
 from objstore.plans.run import arun
-from objstore.store import MemoryStore, Store
+from objstore.store import LocalStore, MemoryStore, Store
 
 MIB = 1 << 20
 LARGE = random.Random(2).randbytes(21 * MIB)
@@ -151,6 +153,23 @@ def test_an_object_replaced_while_it_is_read(store: Store) -> None:
         store.put("large", LARGE[::-1])
         with pytest.raises(exceptions.ObjectChangedError, match="large"):
             file.read()
+
+
+def test_a_reader_is_pickled_as_its_place_in_an_object(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.put("k", b"0123456789")
+    with store.open("k", buffer_size=2) as file:
+        file.read(4)
+        written = pickle.dumps(file)
+    with pickle.loads(written) as other:
+        assert (type(other), other.name, other.tell(), other.read()) == (objstore.ObjectReader, "k", 4, b"456789")
+    with pytest.raises(ValueError, match="closed"):
+        pickle.dumps(file)
+    store.put("k", b"abcdefghij")
+    with pytest.raises(exceptions.ObjectChangedError):
+        pickle.loads(written)
+    with store.open("new", "wb") as target, pytest.raises(TypeError):
+        pickle.dumps(target)
 
 
 def test_a_reader_of_nothing(store: Store) -> None:

@@ -14,7 +14,8 @@ import sys
 import threading
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,13 @@ from fsspec.config import conf
 from fsspec.implementations.reference import ReferenceFileSystem
 from fsspec.registry import _registry
 
-from objstore.exceptions import ConfigurationError, NotSupportedError, ObjectChangedError, UnknownConfigurationKeyError
+from objstore.exceptions import (
+    ConfigurationError,
+    NotSupportedError,
+    ObjectChangedError,
+    PreconditionError,
+    UnknownConfigurationKeyError,
+)
 from objstore.fsspec import SUPPORTED_PROTOCOLS, BufferedFile, FsspecStore, register
 from tests.servers import S3Server, WebDavServer, free_port, running
 
@@ -138,14 +145,103 @@ def test_modes(fs: FsspecStore) -> None:
         file.write(b"1")
     with pytest.raises(FileExistsError):
         fs.open("x", "xb")
-    for mode in ("ab", "r+b"):
-        with pytest.raises(ValueError, match="in place"):
+    for mode in ("r+b", "w+b"):
+        with pytest.raises(ValueError, match="Get it into a local file"):
             fs.open("x", mode)
     with pytest.raises(FileNotFoundError):
         fs.open("nope")
     fs.pipe_file("folder/x", b"")
     with pytest.raises(IsADirectoryError):
         fs.open("folder")
+
+
+def test_append(fs: FsspecStore) -> None:
+    for piece in (b"first", b" and second"):
+        with fs.open("x", "ab") as file:
+            assert file.tell() == (fs.size("x") if fs.exists("x") else 0)
+            file.write(piece)
+    assert fs.cat("x") == b"first and second"
+
+
+def test_append_to_what_somebody_else_has_changed(fs: FsspecStore) -> None:
+    fs.pipe("x", b"1")
+    for path, other in (("x", b"other"), ("new", b"other")):
+        file = fs.open(path, "ab")
+        file.write(b"2")
+        fs.pipe(path, other)
+        with pytest.raises((PreconditionError, FileExistsError)):
+            file.close()
+        assert fs.cat(path) == other
+
+
+def test_append_in_parts(s3: FsspecStore) -> None:
+    large = os.urandom(17 << 20)
+    s3.pipe(f"{BUCKET}/large", large)
+    with s3.open(f"{BUCKET}/large", "ab", buffer_size=5 << 20) as file:
+        file.write(b"end")
+    assert s3.cat(f"{BUCKET}/large") == large + b"end"
+
+
+@pytest.mark.parametrize("path", [f"{BUCKET}/tree", f"{BUCKET}/tr*"])
+def test_a_tree_whose_folders_have_objects_of_their_names_is_removed(s3: FsspecStore, path: str) -> None:
+    names = ["tree", "tree/", "tree/a", "tree/a/", "tree/a/b", "tree//c", "trees" if "*" in path else "tree/d"]
+    store = s3._construct_store(BUCKET)
+    store.put_many([(name, b"1") for name in names])
+    store.put("other", b"1")
+    s3.rm(path, recursive=True)
+    assert [meta["path"] for meta in store.list("tree").collect()] == []
+    assert s3.exists(f"{BUCKET}/other")
+    with pytest.raises(FileNotFoundError):
+        s3.rm(f"{BUCKET}/tree", recursive=True)
+
+
+def outcome(call: Callable[[], Any]) -> Any:
+    """Return what a call returns, or the kind of its error."""
+    try:
+        return call()
+    except (OSError, ValueError) as error:
+        return next(
+            kind for kind in (FileExistsError, FileNotFoundError, OSError, ValueError) if isinstance(error, kind)
+        )
+
+
+STEPS: dict[str, Callable[[Any, str], Any]] = {
+    "mkdir": lambda fs, top: fs.mkdir(f"{top}/a"),
+    "mkdir again": lambda fs, top: fs.mkdir(f"{top}/a"),
+    "mkdir without parents": lambda fs, top: fs.mkdir(f"{top}/x/y", create_parents=False),
+    "mkdir with parents": lambda fs, top: fs.mkdir(f"{top}/b/c"),
+    "makedirs": lambda fs, top: fs.makedirs(f"{top}/d/e"),
+    "makedirs again": lambda fs, top: fs.makedirs(f"{top}/d/e"),
+    "makedirs where it may exist": lambda fs, top: fs.makedirs(f"{top}/d/e", exist_ok=True),
+    "isdir": lambda fs, top: [fs.isdir(f"{top}/{name}") for name in ("a", "b", "b/c", "d/e", "x", "")],
+    "exists": lambda fs, top: [fs.exists(f"{top}/{name}") for name in ("a", "b/c", "x")],
+    "ls": lambda fs, top: [sorted(fs.ls(f"{top}{name}", detail=False)) for name in ("", "/a", "/b")],
+    "ls of nothing": lambda fs, top: fs.ls(f"{top}/x"),
+    "find": lambda fs, top: fs.find(top, withdirs=True),
+    "walk": lambda fs, top: sorted([place, sorted(dirs), sorted(files)] for place, dirs, files in fs.walk(top)),
+    "write": lambda fs, top: fs.pipe(f"{top}/a/file", b"1"),
+    "rmdir of what is not empty": lambda fs, top: fs.rmdir(f"{top}/a"),
+    "rmdir": lambda fs, top: fs.rmdir(f"{top}/d/e"),
+    "rmdir of nothing": lambda fs, top: fs.rmdir(f"{top}/x"),
+    "mkdir on a file": lambda fs, top: fs.mkdir(f"{top}/a/file"),
+    "rm of a folder": lambda fs, top: fs.rm(f"{top}/a"),
+    "rm of nothing": lambda fs, top: fs.rm(f"{top}/x"),
+    "rm of a tree": lambda fs, top: fs.rm(f"{top}/a", recursive=True),
+    "rm of an empty tree": lambda fs, top: fs.rm(f"{top}/b", recursive=True),
+    "rm of no tree": lambda fs, top: fs.rm(f"{top}/x", recursive=True),
+    "what is left": lambda fs, top: fs.find(top, withdirs=True),
+}
+
+
+def test_local_folders_are_as_those_of_fsspec(tmp_path: Path) -> None:
+    ours, theirs = FsspecStore("file", skip_instance_cache=True), fsspec.filesystem("file")
+    seen = []
+    for fs, name in ((theirs, "theirs"), (ours, "ours")):
+        top = str(tmp_path / name)
+        os.mkdir(top)
+        steps = {step: outcome(partial(act, fs, top)) for step, act in STEPS.items()}
+        seen.append(repr(steps).replace(top, "TOP"))
+    assert seen[1] == seen[0]
 
 
 def test_one_of_two_creators_wins(fs: FsspecStore) -> None:

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 
 from objstore import exceptions
 from objstore.providers.local import files as local_files
+from objstore.providers.local import listing as local_listing
 from objstore.providers.local import provider as local_provider
 from objstore.providers.local import reads as local_reads
 from objstore.providers.local import root as local_root
@@ -1037,3 +1038,18 @@ def test_a_small_prefix_reads_no_other_folder(store: LocalStore, monkeypatch: py
 
 def test_other_stores_are_other_stores(root: Path) -> None:
     assert LocalStore(root) != S3Store("bucket", region="eu-west-1")
+
+
+def test_one_file_is_enough_to_know_of_a_folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b/c", "d/e/f"):
+        (root / name).mkdir(parents=True)
+        for index in range(300):
+            (root / name / str(index)).touch()
+    (root / "empty" / "too").mkdir(parents=True)
+    looked_at: list[Any] = []
+    look = os.stat
+    monkeypatch.setattr(
+        local_listing.os, "stat", lambda *args, **more: (looked_at.append(args), look(*args, **more))[1]
+    )
+    assert LocalStore(root).list_with_delimiter()["common_prefixes"] == ["a", "b", "d"]
+    assert len(looked_at) <= 10

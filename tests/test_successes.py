@@ -261,8 +261,11 @@ def test_a_head_that_is_of_something_else_is_asked_by_get(service: str, status: 
         assert sent("GET") == 3
 
 
-@each_service
-@pytest.mark.parametrize("status", [201, 202, 203, 204, 205, 207, 226])
+NO_BYTES = [(service, status) for service in STORES for status in (201, 202, 203, 204, 205, 207, 226)]
+NO_BYTES.remove(("http", 203))  # web servers stand behind proxies, and what those changed is what they give
+
+
+@pytest.mark.parametrize(("service", "status"), NO_BYTES)
 def test_bytes_come_with_200_or_206_alone(service: str, status: int) -> None:
     with serving(service, lambda method, _: reply(status, "text")) as (store, _):
         with pytest.raises(CorruptResponseError):

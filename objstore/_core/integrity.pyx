@@ -13,6 +13,7 @@
 cdef enum:
     DAMAGED = 1000              # beside the CURLcodes: the body does not have the checksum that was told
     DIRECTORY = 1001            # what was asked for is none of the service's objects, but a directory
+    ENDLESS = 1002              # the body ends with its connection, and could be cut
     SUMMED_AT_ONCE = 256 << 10  # bytes that come are summed while a cache has them
 
 cdef struct Told:               # what a head tells about the checksum of an object
@@ -199,7 +200,7 @@ cdef inline void sum_arrived(Item* item) noexcept nogil:
 cdef bint came_whole(Slot* slot, Item* item) noexcept nogil:
     """Tell whether what came is all that the checksum is of: the whole object, from its first byte to its last."""
     if item.check.of_body:
-        return slot.framing != BY_CLOSE and not slot.cut
+        return is_whole(slot, item) and not slot.cut
     if item.range_start >= 0:
         return item.range_end == item.total and item.received == item.total
     return item.start <= 0 and (not slot.cut or item.received == item.content_length)

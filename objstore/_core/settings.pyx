@@ -1,6 +1,11 @@
 # Settings of a connection: what is the same for every request of a store. Values are checked above; here they are
 # copied.
 
+cdef enum:                      # whose bodies are read that end with their connection
+    UNTIL_CLOSE_NEVER
+    UNTIL_CLOSE_OLD             # those of HTTP/1.0, which has no other end where there is no length
+    UNTIL_CLOSE_ALWAYS
+
 cdef struct SettingsC:
     int references
     char* user_agent
@@ -19,6 +24,7 @@ cdef struct SettingsC:
     long max_idle_s
     bint reuse
     char* redirects         # the schemes that a redirect of a GET or HEAD may lead to, NULL to follow none
+    int until_close         # which bodies are read that end with their connection
 
 
 cdef char* string_copy(object value) except? NULL:
@@ -54,18 +60,23 @@ cdef dict HTTP_VERSIONS = {
 }
 
 
+cdef dict UNTIL_CLOSE = {"never": UNTIL_CLOSE_NEVER, "old": UNTIL_CLOSE_OLD, "always": UNTIL_CLOSE_ALWAYS}
+
+
 cdef class ClientSettings:
     """How to connect: TLS, proxy, protocol and time limits. Times are seconds, 0 for no limit; files are paths.
 
     :param resolve_interval: after how long a name is looked up anew, by the next who connects.
     :param redirects: the schemes that a redirect of a GET or HEAD may lead to, ``"http,https"``; None to follow none.
+    :param until_close: which bodies are read whose end only the end of the connection tells, cut or not: ``"never"``
+        any, ``"old"``: those of HTTP/1.0, ``"always"``.
     """
     cdef SettingsC* c
 
     def __cinit__(self, *, str user_agent, ca_file=None, str proxy="", str no_proxy="", proxy_ca_file=None,
                   bint verify=True, str http_version="1.1", bint shuffle_addresses=True, double resolve_interval=30,
                   double connect_timeout=3, double first_byte_timeout=15, double stall_timeout=10, double timeout=0,
-                  double max_idle=20, bint reuse=True, redirects=None):
+                  double max_idle=20, bint reuse=True, redirects=None, str until_close="never"):
         self.c = <SettingsC*>calloc(1, sizeof(SettingsC))
         if self.c == NULL:
             raise MemoryError
@@ -86,6 +97,7 @@ cdef class ClientSettings:
         self.c.max_idle_s = <long>max_idle
         self.c.reuse = reuse
         self.c.redirects = string_copy(redirects)
+        self.c.until_close = UNTIL_CLOSE[until_close]
 
     def __dealloc__(self):
         settings_release(self.c)

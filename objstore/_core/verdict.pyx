@@ -62,7 +62,7 @@ cdef bint range_is_right(Slot* slot, Item* item) noexcept nogil:
         return rest_is_right(item)
     forget_other(item)
     if item.start < 0 and item.end < 0:
-        return (item.status == 200 or not item.batch.is_get) and says_whole(item) and is_whole(slot, item)
+        return (has_all(item) or not item.batch.is_get) and says_whole(item) and is_whole(slot, item)
     if item.range_start < 0:
         return whole_object_serves(slot, item)
     if item.status not in (200, 206) or item.received != item.range_end - item.range_start:
@@ -81,9 +81,18 @@ cdef bint says_whole(Item* item) noexcept nogil:
     return item.range_start < 0 or (item.range_start == 0 and item.range_end == item.total)
 
 
+cdef bint has_all(Item* item) noexcept nogil:
+    """Tell whether a status says that the body is all of the object; changed on the way (203), if that is asked for."""
+    return item.status == 200 or (item.status == 203 and item.batch.successes[0] >> 3 & 1)
+
+
 cdef bint is_whole(Slot* slot, Item* item) noexcept nogil:
-    """Tell whether a cut body would have been seen: one that ends with its connection could end anywhere."""
-    return slot.framing != BY_CLOSE or slot.streamed or not item.batch.is_get
+    """Tell whether a cut body would have been seen, or is read nevertheless: one that ends with its connection could
+    end anywhere."""
+    cdef int read = item.batch.settings.until_close
+    if slot.framing != BY_CLOSE or slot.streamed or not item.batch.is_get:
+        return True
+    return read == UNTIL_CLOSE_ALWAYS or (read == UNTIL_CLOSE_OLD and slot.old and item.range_start < 0)
 
 
 cdef bint worth_reading(Slot* slot) noexcept nogil:
@@ -101,7 +110,7 @@ cdef bint rest_is_right(Item* item) noexcept nogil:
 
 cdef bint whole_object_serves(Slot* slot, Item* item) noexcept nogil:
     """Take the range out of a whole object, which a server may send in its place."""
-    if item.status != 200 or not (slot.cut or is_whole(slot, item)):
+    if not has_all(item) or not (slot.cut or is_whole(slot, item)):
         return False
     if item.start >= 0:
         if slot.skip == 0 and item.received > 0:
@@ -151,7 +160,12 @@ cdef bint item_succeeded(Slot* slot, Item* item) noexcept nogil:
         return False
     if item.batch.silent and item.status == 200 and is_page_or_error(item):
         return False
-    return item.batch.is_head or range_is_right(slot, item)
+    if item.batch.is_head or range_is_right(slot, item):
+        return True
+    if is_success(item) and not is_whole(slot, item) and item.range_start < 0:
+        item.result = ENDLESS
+        item.error = strdup(b"it has neither a length nor chunks")
+    return False
 
 
 cdef void slot_conclude(Slot* slot, int result) noexcept nogil:

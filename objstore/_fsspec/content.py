@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from objstore._fsspec.listing import Info, by_bucket, is_folder, is_mark, missing
+from objstore._fsspec import folders
+from objstore._fsspec.listing import Info, by_bucket, info, is_folder, is_mark, missing
 from objstore._fsspec.patterns import expand
 from objstore.exceptions import BaseError, InvalidRangeError
 from objstore.interface.values import ANY, PACED, Range
-from objstore.operations import bulk, objects
+from objstore.operations import bulk, listing, objects
 from objstore.operations.coalesce import coalesce
 from objstore.operations.pieces import changed
 from objstore.operations.progress import settle
@@ -33,6 +34,9 @@ Bound: TypeAlias = int | None
 
 GAP = 1 << 20
 """How large a gap between two ranges of a file may be that is read along with them, in bytes."""
+
+MOST_DELETED = 100_000
+"""How many files of a tree are deleted at once."""
 
 LARGE = 64 << 20
 """From how many bytes on a value is written in parts."""
@@ -317,7 +321,7 @@ def rm(
     maxdepth: int | None = None,
     batch_size: int | None = None,
 ) -> Plan[None]:
-    """Delete files, many by one request; a file that does not exist counts as deleted.
+    """Delete files, many by one request; one that does not exist counts as deleted, unless files are local.
 
     Args:
         fs: Where they are.
@@ -329,18 +333,54 @@ def rm(
     Raises:
         FileNotFoundError: There is nothing at the path, and `recursive` is set.
     """
-    entries = yield from expand(fs, path, recursive, maxdepth)
-    yield from delete(fs, entries)
-    if recursive and maxdepth is None:
-        yield from _remove_directories(fs, [name for name, entry in entries.items() if is_folder(entry)])
+    if fs.service.has_folders and maxdepth is None:
+        yield from folders.remove((yield from expand(fs, path)), recursive)
+    elif not recursive or maxdepth is not None:
+        yield from delete(fs, (yield from expand(fs, path, recursive, maxdepth)))
+    else:
+        for name in outermost((yield from expand(fs, path))):
+            if not (yield from _rm_tree(fs, name)):
+                raise missing(name)
 
 
-def _remove_directories(fs: FileSystem, names: Sequence[str]) -> Plan[None]:
-    """Delete what a service keeps of folders beside the files that were in them."""
-    for bucket, items in by_bucket(fs, outermost(names)).items():
-        store = fs._construct_store(bucket)
-        for _, key in items:
-            yield from store.provider.remove_directories(store.full_prefix(f"{key}/" if key else "", by="string"))
+def _rm_tree(fs: FileSystem, name: str) -> Plan[bool]:
+    """Delete an object, all whose keys go on behind it with a slash, and what a service keeps of folders beside them.
+
+    A file and a folder may have one name, and so may a file and the mark of a folder: all of them go.
+    """
+    bucket, key = fs._split_path(name)
+    store = fs._construct_store(bucket)
+    below = f"{key}/" if key else None
+    found = yield from _is_object(store, key)
+    if found:
+        yield from _delete_keys(store, [key])
+    next_page = listing.list(store, below, chunk_size=MOST_DELETED).next_item
+    while (page := (yield from next_page())) is not None:
+        yield from _delete_keys(store, [meta["path"] for meta in page])
+        found = True
+    found = found or is_folder((yield from _known(fs, name)))
+    yield from store.provider.remove_directories(store.full_prefix(below, by="string"))
+    fs.invalidate_cache(name)
+    return found
+
+
+def _known(fs: FileSystem, name: str) -> Plan[Info | None]:
+    try:
+        return (yield from info(fs, name, refresh=True))
+    except FileNotFoundError:
+        return None
+
+
+def _is_object(store: Store, key: str) -> Plan[bool]:
+    try:
+        return bool(key) and bool((yield from objects.head(store, key)))
+    except FileNotFoundError:
+        return False
+
+
+def _delete_keys(store: Store, keys: Sequence[str]) -> Plan[None]:
+    failed = yield from store.provider.delete(store.keys(keys), most_in_flight=PACED)
+    objects.raise_first(objects.not_gone(failed), len(keys))
 
 
 def delete(fs: FileSystem, entries: Mapping[str, Info | None]) -> Plan[None]:
@@ -348,8 +388,6 @@ def delete(fs: FileSystem, entries: Mapping[str, Info | None]) -> Plan[None]:
     names = [name for name, entry in entries.items() if is_mark(entry) or not is_folder(entry)]
     for bucket, items in by_bucket(fs, names).items():
         keys = [key + "/" if is_mark(entries[names[index]]) else key for index, key in items]
-        store = fs._construct_store(bucket)
-        failed = yield from store.provider.delete(store.keys(keys), most_in_flight=PACED)
-        objects.raise_first(objects.not_gone(failed), len(keys))
+        yield from _delete_keys(fs._construct_store(bucket), keys)
     for name in entries:
         fs.invalidate_cache(name)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from objstore._fsspec import folders
 from objstore._fsspec.listing import exists, info, isfile
 from objstore.exceptions import AlreadyExistsError, NotSupportedError
 from objstore.operations import objects
@@ -119,13 +120,13 @@ def url(
 def mkdir(
     fs: FileSystem, path: str, create_parents: bool = True, exist_ok: bool = False, **kwargs: object
 ) -> Plan[None]:
-    """Do nothing for a folder: it is there as soon as there is a file in it. A bucket cannot be made.
+    """Make a local folder; elsewhere a folder is there as soon as there is a file in it. A bucket cannot be made.
 
     Args:
         fs: Where to.
         path: The path of the folder.
-        create_parents: Has no effect.
-        exist_ok: Whether a bucket may exist.
+        create_parents: Whether to make the local folders above it.
+        exist_ok: Whether a local folder, or a bucket, may exist.
         kwargs: Have no effect: permissions and the like, of what is not made.
 
     Raises:
@@ -133,6 +134,9 @@ def mkdir(
         NotSupportedError: It is a bucket that does not exist.
     """
     bucket, key = fs._split_path(path)
+    if fs.service.has_folders:
+        yield from folders.make(fs._strip_protocol(path), create_parents, exist_ok)
+        return
     if key or not bucket:
         if key and (yield from isfile(fs, path)):
             raise AlreadyExistsError(f"{path!r} is a file", path=path)
@@ -146,18 +150,18 @@ def mkdir(
 
 
 def makedirs(fs: FileSystem, path: str, exist_ok: bool = False) -> Plan[None]:
-    """Do nothing for a folder: it is there as soon as there is a file in it. A bucket cannot be made.
+    """Make a local folder and those above it; elsewhere it is there as soon as there is a file in it.
 
     Args:
         fs: Where to.
         path: The path of the folder.
-        exist_ok: Whether a bucket may exist.
+        exist_ok: Whether a local folder, or a bucket, may exist.
     """
     return mkdir(fs, path, True, exist_ok)
 
 
 def rmdir(fs: FileSystem, path: str) -> Plan[None]:
-    """Do nothing for a folder: it is gone as soon as there is no file in it. A bucket cannot be deleted.
+    """Remove an empty local folder; elsewhere it is gone as soon as there is no file in it. A bucket stays.
 
     Args:
         fs: Where it is.
@@ -167,7 +171,8 @@ def rmdir(fs: FileSystem, path: str) -> Plan[None]:
         NotSupportedError: It is a bucket.
     """
     bucket, key = fs._split_path(path)
+    if fs.service.has_folders:
+        yield from folders.remove_empty(fs._strip_protocol(path))
+        return
     if bucket and not key:
         raise NotSupportedError(f"The bucket {bucket!r} cannot be deleted here", hint="Use the service's tools.")
-    return
-    yield

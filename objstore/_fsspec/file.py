@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 READ_SIZE = 5 << 20
 LINE = 8 << 10
-MODES = ("rb", "wb", "xb")
+MODES = ("rb", "wb", "xb", "ab")
+COPIED = 16 << 20
+"""How much of a file that is appended to is read at a time."""
 
 
 class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
@@ -41,7 +43,8 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
     Args:
         fs: Where it is.
         path: Its path.
-        mode: ``"rb"``, ``"wb"``, or ``"xb"`` for a file that must not exist yet.
+        mode: ``"rb"``, ``"wb"``, ``"xb"`` for a file that must not exist yet, or ``"ab"`` to append: an object cannot
+            grow, so all of it is read and written anew.
         block_size: How many bytes are read ahead; how many fsspec's caches read at a time.
         autocommit: Whether closing it puts it in its place; else `commit` does.
         cache_type: Which of fsspec's caches is used for reading.
@@ -56,6 +59,8 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
     Raises:
         FileNotFoundError: It is to be read, and does not exist.
         FileExistsError: The mode is ``"xb"``, and it exists.
+        PreconditionError: The mode is ``"ab"``, and somebody else has written to it meanwhile.
+        ValueError: The mode is another, such as ``"r+b"``: an object cannot be changed in place.
     """
 
     cache: Any = None
@@ -80,12 +85,15 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         _check_mode(mode)
         if mode == "xb" and fs.exists(path):
             raise AlreadyExistsError(f"{path!r} exists already", path=path)
-        self._writer = None if mode == "rb" else _writer(fs, path, mode, buffer_size, attributes, tags)
+        before = run(_before(fs, path)) if mode == "ab" else None
+        self._writer = None if mode == "rb" else _writer(fs, path, mode, buffer_size, attributes, tags, before)
         if mode == "rb":
             self._pinned = run(_pinned(fs, path, size))
             size = self._pinned.size
         block = buffer_size or (block_size if isinstance(block_size, int) else None) or READ_SIZE
         super().__init__(fs, path, mode, block, autocommit, cache_type, cache_options, size=size, **kwargs)
+        if self._writer is not None and before is not None:
+            self.loc = run(_copy(before, self._writer))
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Read a range of the version of the file that was opened."""
@@ -156,6 +164,8 @@ class StreamedFile(AbstractAsyncStreamedFile):  # type: ignore[misc]
     async def open(cls, fs: FileSystem, path: str, mode: str, size: int | None = None) -> StreamedFile:
         """Open a file."""
         _check_mode(mode)
+        if mode == "ab":
+            raise ValueError("mode = 'ab': files for coroutines are read, written or created; append with `open`")
         pinned = await arun(_pinned(fs, path, size)) if mode == "rb" else None
         file = cls(fs, path, mode, cache_type="none", size=None if pinned is None else pinned.size)
         file._pinned = pinned
@@ -200,7 +210,10 @@ class StreamedFile(AbstractAsyncStreamedFile):  # type: ignore[misc]
 
 def _check_mode(mode: str) -> None:
     if mode not in MODES:
-        raise ValueError(f"mode = {mode!r}: give one of {', '.join(MODES)}; an object cannot be changed in place")
+        raise ValueError(
+            f"mode = {mode!r}: give one of {', '.join(MODES)}; an object cannot be changed in place. "
+            "Get it into a local file, change that, and put it back."
+        )
 
 
 def _pinned(fs: FileSystem, path: str, size: int | None) -> Plan[Pinned]:
@@ -220,6 +233,21 @@ def _pinned(fs: FileSystem, path: str, size: int | None) -> Plan[Pinned]:
     return Pinned(provider, key, path, found.meta["size"], pinned(found.meta), found.sums)
 
 
+def _before(fs: FileSystem, path: str) -> Plan[Pinned | None]:
+    """Return a file that is going to be appended to, None where there is none yet."""
+    try:
+        return (yield from _pinned(fs, path, None))
+    except NotFoundError:
+        return None
+
+
+def _copy(source: Pinned, target: Writer) -> Plan[int]:
+    """Write all of a file into another; return how much that is."""
+    for start in range(0, source.size, COPIED):
+        yield from target.write((yield from _read(source, start, start + COPIED)))
+    return source.size
+
+
 def _read(source: Pinned, start: int, end: int) -> Plan[bytes]:
     """Read a range of the version of a file that was opened."""
     size = max(min(end, source.size) - start, 0)
@@ -236,9 +264,12 @@ def _writer(
     buffer_size: int | None = None,
     attributes: Attributes | None = None,
     tags: dict[str, str] | None = None,
+    before: Pinned | None = None,
 ) -> Writer:
-    """Return the writer of a file."""
+    """Return the writer of a file; of one that is appended to, in the place of what is there now."""
     bucket, key = fs._split_path(path)
-    put_mode: PutMode = "create" if mode == "xb" else "overwrite"
+    put_mode: PutMode = "create" if mode == "xb" or (mode == "ab" and before is None) else "overwrite"
+    if before is not None and before.e_tag is not None:
+        put_mode = {"e_tag": before.e_tag}
     size = buffer_size or WRITE_BUFFER
     return writer(fs._construct_store(bucket), key, attributes, tags, put_mode, size, PARTS_IN_FLIGHT)

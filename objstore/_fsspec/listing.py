@@ -9,6 +9,7 @@ Its one invariant: where an object and a folder have the same name, the object i
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -61,9 +62,17 @@ def info(fs: FileSystem, path: str, *, refresh: bool = False) -> Plan[Info]:
     try:
         return _file(fs, bucket, (yield from objects.head(store, key)))
     except FileNotFoundError:
-        if (yield from _has_any(store, key + "/")):
+        if (yield from _is_folder(fs, path, store, key)):
             return folder(path)
     raise missing(path)
+
+
+def _is_folder(fs: FileSystem, path: str, store: Store, key: str) -> Plan[bool]:
+    """Tell whether there is a folder where there is no object."""
+    if fs.service.has_folders:
+        found: bool = yield Call(partial(os.path.isdir, path))
+        return found
+    return (yield from _has_any(store, key + "/"))
 
 
 def _root(fs: FileSystem, path: str, bucket: str) -> Plan[Info]:
@@ -182,9 +191,26 @@ def _level(fs: FileSystem, path: str) -> Plan[list[Info]]:
     files = [_file(fs, bucket, meta) for meta in result["objects"]]
     entries = [folder(fs._join_path(bucket, prefix.rstrip("/"))) for prefix in result["common_prefixes"]]
     entries += [entry for entry in files if entry["name"] != path]
-    if not (entries or files) and key:
+    if fs.service.has_folders:
+        known = {entry["name"] for entry in entries}
+        entries += [folder(name) for name in (yield Call(partial(_folders_in, path))) if name not in known]
+    if not (entries or files) and key and not (fs.service.has_folders and (yield Call(partial(os.path.isdir, path)))):
         entries = [_file(fs, bucket, (yield from objects.head(store, key)))]
     return sorted(entries, key=lambda entry: str(entry["name"]))
+
+
+def _folders_in(path: str) -> list[str]:
+    """Return the folders in a local one, empty ones too."""
+    try:
+        with os.scandir(path) as found:
+            return [entry.path for entry in found if entry.is_dir()]
+    except OSError:  # it is a file, or not there, or nobody's business
+        return []
+
+
+def _folders_below(path: str) -> list[str]:
+    """Return all folders below a local one, empty ones too."""
+    return [os.path.join(above, name) for above, names, _ in os.walk(path) for name in names]
 
 
 def _place(fs: FileSystem, path: str) -> tuple[str, str]:
@@ -270,6 +296,9 @@ def _all_below(fs: FileSystem, bucket: str, key: str) -> Plan[dict[str, Info]]:
             entry = _file(fs, bucket, meta)
             (folders if is_folder(entry) else files)[entry["name"]] = entry
             _add_parents(folders, entry["name"], top)
+    if fs.service.has_folders:
+        for name in (yield Call(partial(_folders_below, top))):
+            folders.setdefault(name, folder(name))
     return {**folders, **files}
 
 

@@ -36,6 +36,7 @@ class Service:
         check: Raises if something was given that these stores do not have; is called with the protocol.
         has_buckets: Whether a path begins with the name of a bucket (or container, or host).
         root: What all paths begin with.
+        has_folders: Whether folders are there by themselves, as those of local files are.
         names: The options that go by other names with the usual implementation of fsspec, and what they mean here.
     """
 
@@ -44,6 +45,7 @@ class Service:
     check: Callable[[str, Given], object]
     has_buckets: bool = True
     root: str = ""
+    has_folders: bool = False
     names: Mapping[str, Rule] = field(default_factory=dict)
 
 
@@ -108,7 +110,13 @@ SERVICES = (
     Service(("http",), _http, _WEB, names=FILE_NAMES),
     Service(("https",), _http, _WEB, names=FILE_NAMES),
     Service(
-        ("file",), _local, _only("automatic_cleanup", "mkdir", "fsync"), has_buckets=False, root="/", names=LOCAL_NAMES
+        ("file",),
+        _local,
+        _only("automatic_cleanup", "mkdir", "fsync"),
+        has_buckets=False,
+        root="/",
+        has_folders=True,
+        names=LOCAL_NAMES,
     ),
     Service(("memory",), _memory, _only(), has_buckets=False, names=FILE_NAMES),
 )

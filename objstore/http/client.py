@@ -26,7 +26,8 @@ from objstore.exceptions import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_CA_VARIABLES = ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+_CA_BUNDLES = ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+_CA_DIRECTORIES = "SSL_CERT_DIR"
 _CA_FILES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -59,7 +60,13 @@ def split_endpoint(endpoint: str, allow_http: bool) -> tuple[str, str]:
 
 
 def client_settings(
-    values: Mapping[str, Any], scheme: str, user_agent: str, *, redirects: str | None = None, patience: float = 1
+    values: Mapping[str, Any],
+    scheme: str,
+    user_agent: str,
+    *,
+    redirects: str | None = None,
+    until_close: str = "never",
+    patience: float = 1,
 ) -> ClientSettings:
     """Return the engine's settings for a store.
 
@@ -68,6 +75,8 @@ def client_settings(
         scheme: ``http`` or ``https``: which proxy of the environment counts.
         user_agent: The User-Agent where the caller set none.
         redirects: The schemes that a redirect of a GET or HEAD may lead to, separated by commas; None to follow none.
+        until_close: Which bodies are read whose end only that of the connection tells: ``"never"`` any, ``"old"``:
+            those of HTTP/1.0, ``"always"``.
         patience: How many times as long as usual to wait for a reply to begin.
     """
     proxies = _proxies()
@@ -94,6 +103,7 @@ def client_settings(
         max_idle=values["pool_idle_timeout"] or 20,
         reuse=values["pool_max_idle_per_host"] != 0,
         redirects=redirects,
+        until_close=until_close,
     )
 
 
@@ -114,15 +124,32 @@ def _http_version(values: Mapping[str, Any]) -> str:
 
 def _ca_file(extra: bytes | None, only_extra: bool) -> str | None:
     """Return the file of trusted certificates: the system's, the caller's, or both in one."""
-    system = None if only_extra else _system_ca_file()
+    system = None if only_extra else _system_certificates()
     if extra is None:
         return system
     return _written_once(extra + b"\n" + (Path(system).read_bytes() if system else b""))
 
 
+def _system_certificates() -> str | None:
+    """Return the file with all that the system trusts: OpenSSL adds directories to it, where the environment says so.
+
+    Source: https://docs.openssl.org/master/man3/SSL_CTX_load_verify_locations/
+    """
+    named = os.environ.get(_CA_DIRECTORIES)
+    if not named or any(map(os.environ.get, _CA_BUNDLES)):
+        return _system_ca_file()
+    found = [directory for directory in map(Path, named.split(os.pathsep)) if directory.is_dir()]
+    if not found:
+        raise ConfigurationError(f"{_CA_DIRECTORIES} names {named!r}, which is no directory")
+    files = (file.read_bytes() for directory in found for file in sorted(directory.iterdir()) if file.is_file())
+    system = _system_ca_file()
+    every = dict.fromkeys((Path(system).read_bytes() if system else b"", *files))
+    return _written_once(b"\n".join(content for content in every if b"-----BEGIN CERTIFICATE-----" in content))
+
+
 def _system_ca_file() -> str | None:
     """Return the file named by the environment, else the one this system keeps, else Python's, else certifi's."""
-    for variable in _CA_VARIABLES:
+    for variable in (*_CA_BUNDLES, "SSL_CERT_FILE"):
         named = os.environ.get(variable)
         if named:
             if not Path(named).is_file():

@@ -45,7 +45,7 @@ class Dialect:
         codes: What the service's error codes mean, where the status does not say enough.
         successes: The statuses that are successes, by method; of a method that is not there, all from 200 on.
         statuses: What a status means in reply to a method, where that is not what it usually means.
-        hints: What to do about an error code, or a status where there is none.
+        hints: What to do about an error code, or a status where there is none, or a CURLcode where no reply came.
         most_parts: How many parts an upload may have.
         smallest_part: The least size of every part but the last, in bytes.
         delete_batch: How many keys one request may delete.

@@ -98,6 +98,7 @@ CURL_ROWS: dict[int, Row] = {
     97: Row(ConnectionFailedError, "the proxy refused", "always"),
     1000: Row(CorruptResponseError, "the body is damaged", "safe"),
     1001: Row(NotFoundError, "it is a directory"),
+    1002: Row(CorruptResponseError, "the end of the reply cannot be told from a cut", "once"),
 }
 """By CURLcode (https://curl.se/libcurl/c/libcurl-errors.html), and the engine's own beside them, from 1000 on."""
 

@@ -259,7 +259,7 @@ class Service:
 
     def _hint(self, reply: Reply, failure: Failure) -> str | None:
         if reply.error is not None:
-            return CURL_HINTS.get(reply.curl_code)
+            return self.dialect.hints.get(str(reply.curl_code)) or CURL_HINTS.get(reply.curl_code)
         return self.identity.hint(reply) or self.dialect.hints.get(failure.code or str(reply.status))
 
 

@@ -18,6 +18,7 @@ class BaseStore:
     """Objects of a provider, and the paths that stand for their keys."""
 
     provider: Provider
+    reads_itself = False
     _keys = Keys()
 
     def key(self, path: str) -> str:

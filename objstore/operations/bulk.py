@@ -546,7 +546,8 @@ def _put_group(
         sources = []
         for key, file in items:
             body = open_body(file)
-            opened.callback(body.close)
+            if not body.in_memory:  # a callback costs more than the rest
+                opened.callback(body.close)
             source = yield from body.next(sys.maxsize if body.size is None else max(body.size, 1))
             sources.append((key, source or EMPTY))
         exchange = yield from provider.put_many(sources, options, most_in_flight=in_flight)

@@ -87,6 +87,8 @@ def _carry(
 class _Remote:
     """The body of an object elsewhere, as something to upload."""
 
+    in_memory = False
+
     def __init__(self, stream: BytesStream, size: int) -> None:
         self.size: int | None = size
         self._stream = stream

@@ -22,7 +22,7 @@ from objstore.exceptions import ObjectChangedError
 from objstore.interface.values import ANY, Range, Reads
 from objstore.interface.versions import has_validator, pinned, strong
 from objstore.operations.arguments import check_at_least
-from objstore.operations.naming import key_of
+from objstore.operations.naming import readable_key_of
 from objstore.operations.pieces import Whole, changed, check_version, whole_of
 from objstore.operations.targets import Target
 from objstore.plans.effects import Call, Plan
@@ -77,7 +77,7 @@ def download(
     """
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
-    key = yield from key_of(store, path)
+    key = yield from readable_key_of(store, path)
     fetched = yield from store.provider.look(key, ANY)
     meta = store.named(fetched.meta)
     part_size = chunk_size if has_validator(meta) else max(meta["size"], 1)

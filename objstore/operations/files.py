@@ -12,11 +12,12 @@ from __future__ import annotations
 import io
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex, TypeAlias, overload
 
 from objstore._core import Buffer
 from objstore.exceptions import AlreadyExistsError, NotFoundError
 from objstore.operations.objects import head
+from objstore.operations.pieces import changed
 from objstore.operations.reader import READ_BUFFER, Reader, open_object
 from objstore.operations.writer import PARTS_IN_FLIGHT, WRITE_BUFFER, Writer, writer
 from objstore.plans.run import run
@@ -88,8 +89,13 @@ class ObjectReader(io.BufferedReader):
 
     raw: RawObjectReader
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, store: BaseStore) -> None:
         super().__init__(RawObjectReader(reader), SMALL)
+        self._opened = store, reader.path, reader.buffer_size
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> tuple[Any, ...]:
+        """Pickle as the place in a version of the object: who unpickles it opens it anew."""
+        return _reopen, (*self._opened, self.size, self.e_tag, self.tell())
 
     @property
     def size(self) -> int:
@@ -115,6 +121,16 @@ class ObjectReader(io.BufferedReader):
         return content
 
 
+def _reopen(store: BaseStore, path: str, buffer_size: int, size: int, e_tag: str | None, at: int) -> ObjectReader:
+    """Open the object of a pickled file, where that was; raise if it is another object by now."""
+    file = ObjectReader(run(open_object(store, path, buffer_size)), store)
+    if file.size != size or (e_tag is not None and file.e_tag != e_tag):
+        file.close()
+        raise changed(path)
+    file.seek(at)
+    return file
+
+
 class ObjectWriter(io.BufferedIOBase):
     """An object open for writing; it appears when the file is closed, unless there was an exception inside ``with``."""
 
@@ -127,6 +143,10 @@ class ObjectWriter(io.BufferedIOBase):
     def __repr__(self) -> str:
         """Return the path."""
         return f"{type(self).__name__}({self.name!r})"
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> tuple[Any, ...]:
+        """Refuse: two would write one object."""
+        raise TypeError(f"{self!r} is open for writing and cannot be pickled: open it where it is written")
 
     def writable(self) -> bool:
         """Return True."""
@@ -312,7 +332,8 @@ def open(
     _refuse(mode, action != "r", size=size)
     encoding = encoding or "utf-8"
     if action == "r":
-        reader = ObjectReader(run(open_object(store, path, READ_BUFFER if buffer_size is None else buffer_size, size)))
+        window = READ_BUFFER if buffer_size is None else buffer_size
+        reader = ObjectReader(run(open_object(store, path, window, size)), store)
         return io.TextIOWrapper(reader, encoding, errors, newline) if text else reader
     part_size = WRITE_BUFFER if buffer_size is None else buffer_size
     if action == "x":

@@ -31,6 +31,11 @@ def key_of(store: BaseStore, path: str) -> Plan[str]:
     return key
 
 
+def readable_key_of(store: BaseStore, path: str) -> Plan[str]:
+    """Return the key of a path that is going to be read; of a store that is itself an object, '' is that one."""
+    return path if path == "" and store.reads_itself else (yield from key_of(store, path))
+
+
 def _is_listed(store: BaseStore, path: str) -> Plan[bool]:
     """Tell whether a listing gives a path as it stands; who may not list has it from no listing."""
     exact = store.full_prefix(path, by="string")

@@ -21,7 +21,7 @@ from objstore.operations.arguments import (
     span,
     spans,
 )
-from objstore.operations.naming import key_of
+from objstore.operations.naming import key_of, readable_key_of
 from objstore.operations.parts import begin_parts
 from objstore.operations.ranges import bodies_of, ranges_of
 from objstore.operations.results import FIRST, GetResult
@@ -76,7 +76,7 @@ def get(
     """
     range, conditions, head_only = read_get_options(options)
     ahead = read_read_ahead(options)
-    provider, key = store.provider, (yield from key_of(store, path))
+    provider, key = store.provider, (yield from readable_key_of(store, path))
     if head_only:
         fetched = yield from provider.head(key, conditions)
         span = fetched.range
@@ -131,7 +131,7 @@ def get_range(
         InvalidRangeError: The range is empty, or begins after the end of the object.
     """
     wanted = span(start, end=end, length=length)
-    reads = Reads.of((yield from key_of(store, path)), [wanted])
+    reads = Reads.of((yield from readable_key_of(store, path)), [wanted])
     return (yield from bodies_of(store, reads, 1, ANY, progress))[0] or Bytes()
 
 
@@ -188,7 +188,7 @@ def head(store: BaseStore, path: str) -> Plan[ObjectMeta]:
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
     """
-    fetched = yield from store.provider.head((yield from key_of(store, path)), ANY)
+    fetched = yield from store.provider.head((yield from readable_key_of(store, path)), ANY)
     return store.named(fetched.meta)
 
 

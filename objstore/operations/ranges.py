@@ -11,7 +11,7 @@ from objstore.interface.values import PACED, Range, Reads
 from objstore.interface.versions import is_same, pinned
 from objstore.operations.coalesce import cheap_gap
 from objstore.operations.coalesce import coalesce as coalesce_ranges
-from objstore.operations.naming import key_of
+from objstore.operations.naming import readable_key_of
 from objstore.operations.pieces import Whole, add_up, changed
 from objstore.operations.progress import settle
 from objstore.operations.rest import Rests
@@ -37,7 +37,7 @@ def ranges_of(
     """Get ranges of the version of an object that the conditions mean."""
     gap = min(coalesce, cheap_gap(store.provider.pace, len(ranges)))
     merged = coalesce_ranges(ranges, gap)
-    key, told, sums = (yield from key_of(store, path)), None, None
+    key, told, sums = (yield from readable_key_of(store, path)), None, None
     if _may_be_all(merged.requests):
         told, conditions = yield from _ask(store, key, path, conditions)
         sums = "" if told is None else told.algorithm

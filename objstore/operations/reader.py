@@ -16,7 +16,7 @@ from objstore.exceptions import InvalidRangeError, WrongSizeError
 from objstore.interface.values import ANY, Conditions, Range
 from objstore.interface.versions import has_validator, is_same, pinned
 from objstore.operations.arguments import check_at_least
-from objstore.operations.naming import key_of
+from objstore.operations.naming import readable_key_of
 from objstore.operations.pieces import Whole, changed, read_into
 from objstore.plans.effects import Plan, alone
 from objstore.plans.run import arun, both, run
@@ -183,7 +183,7 @@ class Reader:
         self.at = 0
         self.closed = False
         self.pinned = Pinned(provider, key, path, size, conditions, sums)
-        self._buffer_size = buffer_size
+        self.buffer_size = buffer_size
         self._window = 0
         self._block = bytearray()  # used again for the next one: fresh memory costs more than the copy out of it
         self._block_at = self._block_end = 0
@@ -289,8 +289,8 @@ class Reader:
     def _next_window(self, at: int) -> int:
         """Return how much a read at this place fetches at the least: more and more, if it goes on where one ended."""
         if at != self._end:
-            return self._buffer_size
-        return min(max(self._window * 2, self._buffer_size), max(self._buffer_size, MOST_AHEAD))
+            return self.buffer_size
+        return min(max(self._window * 2, self.buffer_size), max(self.buffer_size, MOST_AHEAD))
 
     def _load(self, at: int) -> Plan[None]:
         """Fetch the block that begins at this place."""
@@ -311,7 +311,7 @@ class Reader:
 def open_object(store: BaseStore, path: str, buffer_size: int = READ_BUFFER, size: int | None = None) -> Plan[Reader]:
     """Begin to read an object; a request asks for its size, unless that is known."""
     check_at_least("buffer_size", buffer_size, 1)
-    key = yield from key_of(store, path)
+    key = yield from readable_key_of(store, path)
     if size is not None:
         return Reader(store.provider, key, path, buffer_size, check_at_least("size", size, 0), None)
     found = yield from store.provider.look(key, ANY)

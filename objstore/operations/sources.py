@@ -36,6 +36,9 @@ class Body(Protocol):
     size: int | None
     """How many there are, if that is known before they are read."""
 
+    in_memory: bool
+    """Whether nothing was opened, so that there is nothing to close."""
+
     def next(self, size: int) -> Plan[Source | None]:
         """Return the next part, of exactly `size` bytes unless it is the last; None at the end."""
 
@@ -129,6 +132,8 @@ def _of_reader(file: Any) -> Body:
 class _Memory:
     """A buffer."""
 
+    in_memory = True
+
     def __init__(self, data: Any) -> None:
         self._view = memoryview(data).cast("B")
         self.size: int | None = len(self._view)
@@ -149,6 +154,8 @@ class _Memory:
 
 class _File:
     """A regular file, sent by the engine from its descriptor."""
+
+    in_memory = False
 
     def __init__(self, descriptor: int, start: int, name: str, *, owned: bool) -> None:
         self._descriptor = descriptor
@@ -178,6 +185,8 @@ class _File:
 
 class _Pieces:
     """Whatever comes in pieces of any size, gathered into parts."""
+
+    in_memory = False
 
     def __init__(self, pieces: _SyncPieces | _AsyncPieces | _Reader) -> None:
         self.size: int | None = None

@@ -119,7 +119,7 @@ class Memory:
 
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[Sequential]:
         """Read what is known about many objects."""
-        return Sequential([lambda key=key: self.read(key, WHOLE, ANY).meta for key in keys], quick=True)  # type: ignore[misc]
+        return Sequential(lambda index: self.read(keys[index], WHOLE, ANY).meta, len(keys), quick=True)
         yield
 
     look_many = head_many
@@ -135,7 +135,7 @@ class Memory:
         beginnings: bool = False,
     ) -> Plan[Sequential]:
         """Read many objects or ranges."""
-        return Sequential([lambda read=read: self._deliver(read, conditions) for read in reads], quick=True)  # type: ignore[misc]
+        return Sequential(lambda index: self._deliver(reads[index], conditions), len(reads), quick=True)
         yield
 
     def _deliver(self, read: Read, conditions: Conditions) -> Bytes:
@@ -153,7 +153,8 @@ class Memory:
     ) -> Plan[Sequential]:
         """Write many objects."""
         return Sequential(
-            [lambda key=key, source=source: self._put_at_once(key, source, options) for key, source in items],  # type: ignore[misc]
+            lambda index: self._put_at_once(*items[index], options),
+            len(items),
             [source.size for _, source in items],
             quick=not any(isinstance(source.data, tuple) for _, source in items),
         )

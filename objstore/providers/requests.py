@@ -213,7 +213,7 @@ class Requests:
                 window=window,
                 cut_over=cut_over,
             )
-        base, first = self.base + b"/", max(2 * most_in_flight, ADDED_AT_ONCE)
+        base, first = self.path_above(reads.keys), max(2 * most_in_flight, ADDED_AT_ONCE)
         try:
             if len(reads.keys) > first:
                 exchange.add_reads(base, reads[:first], tail)
@@ -379,6 +379,10 @@ class Requests:
     def path(self, key: str) -> bytes:
         """Return the path of a key, percent-encoded; of the bucket itself, where there is none."""
         return self.base + b"/" + encode_path(key) if key else self.base or b"/"
+
+    def path_above(self, keys: Sequence[str]) -> bytes:
+        """Return what the paths of keys that are read have in front."""
+        return self.base + b"/"
 
     def _tail(self, query: Sequence[tuple[str, str]]) -> bytes:
         """Return the query of a request, with its question mark: the one that all have, and its own."""

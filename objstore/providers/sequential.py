@@ -23,7 +23,8 @@ class Sequential:
     """Many operations under way.
 
     Args:
-        works: Functions that do one operation each.
+        work: Does the operation of an index.
+        total: How many there are.
         sizes: How many bytes each of them sends.
         quick: Whether they do not block.
     """
@@ -32,13 +33,13 @@ class Sequential:
     cuts = 0
 
     def __init__(
-        self, works: Sequence[Callable[[], object]], sizes: Sequence[int] = (), *, quick: bool = False
+        self, work: Callable[[int], object], total: int, sizes: Sequence[int] = (), *, quick: bool = False
     ) -> None:
         self.errors: dict[int, BaseError] = {}
-        self.total = len(works)
+        self.total = total
         self.bytes_received = 0
         self.bytes_sent = 0
-        self._works = works
+        self._work = work
         self._sizes = sizes
         self._quick = quick
         self._results: list[object] = []
@@ -68,7 +69,7 @@ class Sequential:
 
     def _do(self, index: int) -> None:
         try:
-            result = self._works[index]()
+            result = self._work(index)
         except BaseError as error:
             self.errors[index] = error
             self._results.append(None)

@@ -22,8 +22,9 @@ class HTTPStore(RemoteStore):
     which also has the folders made that a path needs. A PUT sends an object in one request: what comes from an iterator
     is held in memory until its end. So is an object that is read in parts from a server that only gives it as a whole.
     Many servers ignore the conditions of a PUT: `put` with a mode looks first, `put_many` leaves it to the server.
-    A reply whose end cannot be told from a cut (without a length, and not chunked) is refused. Redirects of reads are
-    followed; to another host they take no credential, but what else is in ``default_headers``.
+    A reply whose end cannot be told from a cut (without a length, and not chunked) is refused, unless it is of HTTP/1.0
+    or `read_until_close` is set. Redirects of reads are followed; to another host they take no credential, nor what is
+    in ``default_headers``. The path ``""`` is the URL itself, for what reads one object.
 
     Args:
         url: The URL of a folder. Its query is sent with every request; a user and password in it are taken out.
@@ -32,6 +33,8 @@ class HTTPStore(RemoteStore):
         username: A user's name, for Basic authentication.
         password: The user's password.
         bearer_token: A token, for Bearer authentication.
+        read_until_close: Whether to read a body whose end only that of the connection tells, though one that broke off
+            looks the same; None for those of HTTP/1.0 only, which knows no other end where the length is not known.
 
     Raises:
         UnknownConfigurationKeyError: A setting is unknown; the message names the nearest.
@@ -40,6 +43,8 @@ class HTTPStore(RemoteStore):
 
     Source: https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc4918
     """
+
+    reads_itself = True
 
     def __init__(
         self,
@@ -50,6 +55,7 @@ class HTTPStore(RemoteStore):
         username: str | None = None,
         password: str | None = None,
         bearer_token: str | None = None,
+        read_until_close: bool | None = None,
     ) -> None:
         from objstore.providers.web.http import HTTP_TABLE, open_http, read_address
         from objstore.settings.options import RetryOptions, parse, refuse_unsupported
@@ -62,6 +68,7 @@ class HTTPStore(RemoteStore):
             "username": address.username if username is None else username,
             "password": address.password if password is None else password,
             "bearer_token": bearer_token,
+            "read_until_close": read_until_close,
         }
         self._settings = parse(HTTP_TABLE, keywords=keywords, client_options=client_options)
         refuse_unsupported(HTTP_TABLE, self._settings)
@@ -78,6 +85,7 @@ class HTTPStore(RemoteStore):
         username: str | None = None,
         password: str | None = None,
         bearer_token: str | None = None,
+        read_until_close: bool | None = None,
     ) -> Self:
         """Return the store of a URL."""
         return cls(
@@ -87,6 +95,7 @@ class HTTPStore(RemoteStore):
             username=username,
             password=password,
             bearer_token=bearer_token,
+            read_until_close=read_until_close,
         )
 
     @property

@@ -36,6 +36,8 @@ QUIRKS = {
     "chunks": "framing=chunked",
     "chunks without ranges": "framing=chunked&ranges=0",
     "HEAD not allowed": "head=405",
+    "HEAD forbidden, as of a URL that is signed for GET": "head=403",
+    "HEAD malformed, as of a URL that is signed for GET": "head=400&ranges=0",
     "HEAD not known, chunks, no ranges": "head=501&framing=chunked&ranges=0",
     "weak ETags": "weak=1",
     "no ETags": "untagged=1",

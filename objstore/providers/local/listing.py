@@ -74,10 +74,10 @@ class _Level:
         self.identity = identity
         self.at = 0
 
-    def take_objects(self) -> list[str]:
-        """Return the names before the next folder, no more than a page of them."""
+    def take_objects(self, most: int) -> list[str]:
+        """Return the names before the next folder, no more than so many of them."""
         start = self.at
-        while self.at < min(len(self.names), start + PAGE) and self.names[self.at][-1] != "/":
+        while self.at < min(len(self.names), start + most) and self.names[self.at][-1] != "/":
             self.at += 1
         return self.names[start : self.at]
 
@@ -93,9 +93,11 @@ class Walk:
     Args:
         root: The directory.
         query: Which keys.
+        at_once: How many files are looked at before the first is told of.
     """
 
-    def __init__(self, root: Root, query: ListQuery) -> None:
+    def __init__(self, root: Root, query: ListQuery, at_once: int = PAGE) -> None:
+        self._at_once = at_once
         self._root = root
         self._prefix = query.prefix
         self._one_level = bool(query.delimiter)
@@ -113,7 +115,7 @@ class Walk:
             if level.at == len(level.names):
                 levels.pop()
                 continue
-            objects = level.take_objects()
+            objects = level.take_objects(self._at_once)
             if objects:
                 yield from self._objects(level.above, objects)
                 continue
@@ -126,8 +128,18 @@ class Walk:
                 yield _Found(key, None)
 
     def _has_objects(self, key: str) -> bool:
-        below = Walk(self._root, ListQuery(prefix=key, offset=self._after if self._after.startswith(key) else ""))
+        """Tell whether a folder has an object of the listing: any will do, whichever its name comes first."""
+        if self._has_file(key):
+            return True
+        offset = self._after if self._after.startswith(key) else ""
+        below = Walk(self._root, ListQuery(prefix=key, offset=offset), at_once=1)
         return next(iter(below), None) is not None
+
+    def _has_file(self, above: str) -> bool:
+        """Tell whether there is a file right in a folder that is an object of the listing."""
+        with _looking_at(above), self._root.folder(above.rstrip("/").encode()) as folder, os.scandir(folder) as entries:
+            return any(entry.is_file(follow_symlinks=False) and self._name(above, entry) for entry in entries)
+        return False
 
     def _level(self, above: str) -> _Level:
         """Read the names in a folder that can have a key of the listing."""

@@ -153,7 +153,8 @@ class Local:
     ) -> Plan[Sequential]:
         """Begin to write many objects."""
         return Sequential(
-            [lambda key=key, source=source: at_once(self._write(key, source, options)) for key, source in items],  # type: ignore[misc]
+            lambda index: at_once(self._write(*items[index], options)),
+            len(items),
             [source.size for _, source in items],
         )
         yield

@@ -17,7 +17,7 @@ from objstore.http.retry import Policy, Row
 from objstore.http.service import Service
 from objstore.providers.web.webdav import WebDav
 from objstore.settings.options import Option, RetryOptions, Settings, Table
-from objstore.settings.value_types import TOKEN
+from objstore.settings.value_types import BOOL, TOKEN
 
 HTTP_TABLE = Table(
     "HTTPStore",
@@ -27,6 +27,7 @@ HTTP_TABLE = Table(
         Option("username", "The user's name, for Basic authentication.", secret=True),
         Option("password", "The user's password, for Basic authentication.", secret=True),
         Option("bearer_token", "A token, for Bearer authentication.", TOKEN, secret=True),
+        Option("read_until_close", "Read bodies that end with the connection; by itself, those of HTTP/1.0.", BOOL),
     ),
 )
 
@@ -38,7 +39,13 @@ DIALECT = Dialect(
     store="HTTPStore",
     most_parts=1,
     smallest_part=1,
-    successes={**SUCCESSES, "MKCOL": (200, 201, 204), "COPY": (200, 201, 204), "MOVE": (200, 201, 204)},
+    successes={
+        **SUCCESSES,
+        "GET": (200, 203, 206),
+        "MKCOL": (200, 201, 204),
+        "COPY": (200, 201, 204),
+        "MOVE": (200, 201, 204),
+    },
     statuses={
         ("GET", 405): Row(NotFoundError, "there is no object of this name, but perhaps a folder"),
         ("PUT", 404): Row(NotSupportedError, "a file cannot be a folder too, and one of them is there"),
@@ -59,8 +66,14 @@ DIALECT = Dialect(
         ("MOVE", 409): _NO_FOLDER,
         ("MOVE", 501): _NO_WEBDAV,
     },
-    hints={"401": "Give username and password, or bearer_token."},
+    hints={
+        "401": "Give username and password, or bearer_token.",
+        "1002": "Give read_until_close=True to read it all the same: one that broke off then looks whole.",
+    },
 )
+
+_UNTIL_CLOSE = {None: "old", True: "always", False: "never"}
+"""HTTP/1.0 has nothing else that tells the end of a body made on the way, so that it is what its servers mean."""
 
 _SAFE_IN_PATH = "/%!$&'()*+,;=:@~-._"
 _SAFE_IN_QUERY = _SAFE_IN_PATH + "?"
@@ -128,7 +141,9 @@ def open_http(settings: Settings, retry: RetryOptions, user_agent: str) -> WebDa
     service = Service(
         DIALECT,
         f"{parts.scheme}://{parts.netloc}",
-        client_settings(values, parts.scheme, user_agent, redirects=redirects),
+        client_settings(
+            values, parts.scheme, user_agent, redirects=redirects, until_close=_UNTIL_CLOSE[values["read_until_close"]]
+        ),
         Policy(retry),
         Authorization(_authorization(values)),
         headers=text_headers(values["default_headers"]),
@@ -137,7 +152,7 @@ def open_http(settings: Settings, retry: RetryOptions, user_agent: str) -> WebDa
     kind = values["default_content_type"]
     return WebDav(
         service,
-        quote(parts.path.rstrip("/"), safe=_SAFE_IN_PATH),
+        quote(parts.path, safe=_SAFE_IN_PATH),
         query=quote(parts.query, safe=_SAFE_IN_QUERY),
         write_headers={"Content-Type": kind} if kind else {},
     )

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Fetch
     from objstore.plans.effects import Plan
 
-NO_HEAD = (405, 501)
-"""How servers say that they do not answer HEAD."""
+NO_HEAD = (400, 403, 405, 501)
+"""How servers say that they do not answer HEAD; the first two, where a URL is signed for GET."""
 
 STORED = ("Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Cache-Control")
 """The attributes that a PUT of HTTP can carry."""
@@ -33,10 +33,18 @@ MOST_KNOWN = 10_000
 
 
 class Server(Requests):
-    """The objects below a URL, as any HTTP server has them."""
+    """The objects below a URL, as any HTTP server has them; and what is at the URL itself, under the key ''.
 
-    def __init__(self, service: Service, base: str, *, query: str, write_headers: Mapping[str, str]) -> None:
-        super().__init__(service, base, query=query, write_headers=write_headers)
+    Args:
+        service: The server.
+        path: The path of the URL, percent-encoded.
+        query: What every request has as its query, percent-encoded.
+        write_headers: Headers of every request that creates an object.
+    """
+
+    def __init__(self, service: Service, path: str, *, query: str, write_headers: Mapping[str, str]) -> None:
+        super().__init__(service, path.rstrip("/"), query=query, write_headers=write_headers)
+        self._itself = (path or "/").encode()
         self._ranges_seen = False  # whether the server has ever answered with a range
         self._whole: set[str] = set()  # the keys that it answered whole when a range was asked for
 
@@ -58,6 +66,14 @@ class Server(Requests):
         fetched = yield from super().fetch_one(key, WHOLE, conditions)
         start, end = range.within(fetched.meta["size"])
         return fetched._replace(range=(start, end), body=fetched.body[start:end])
+
+    def path(self, key: str) -> bytes:
+        """Return the path of a key, percent-encoded."""
+        return super().path(key) if key else self._itself
+
+    def path_above(self, keys: Sequence[str]) -> bytes:
+        """Return what the paths of keys that are read have in front: nothing, where it is the URL itself."""
+        return self._itself if keys and not keys[0] else super().path_above(keys)
 
     def _note(self, key: str, *, whole: bool) -> None:
         if not whole:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from objstore._core import Buffer, Listing, Reply, encode_path
+from objstore._core import Listing, Reply, encode_path
 from objstore.exceptions import (
     AlreadyExistsError,
     BaseError,
@@ -23,10 +23,11 @@ from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, EPOCH, PACED, Conditions, ListQuery, Page, Range, Source, WriteOptions
 from objstore.providers.conditional_headers import as_kind, look_after, what_is_there, write_headers
-from objstore.providers.many import HeadMany, PutMany
+from objstore.providers.many import PutMany
 from objstore.providers.pages import OneByOne
-from objstore.providers.web.multistatus import QUESTION, Entry, read_multistatus
-from objstore.providers.web.server import Server, ServerHeads
+from objstore.providers.web.multistatus import Entry, read_multistatus
+from objstore.providers.web.questions import ask
+from objstore.providers.web.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,9 +63,6 @@ class WebDav(Server):
             return (yield from super().read_one(method, key, range, conditions))
         except PermissionDeniedError as error:
             raise (yield from self.folders_among([key])).get(key, error) from None
-
-    def _head_many(self, keys: Sequence[str], most_in_flight: int) -> HeadMany:
-        return _HeadMany(self, keys, most_in_flight)
 
     def folders_among(self, keys: Sequence[str]) -> Plan[dict[str, BaseError]]:
         """Return the errors of those keys that are of folders."""
@@ -145,22 +143,20 @@ class WebDav(Server):
 
     def _ask(self, paths: Sequence[str], depth: str) -> Plan[list[list[Entry] | BaseError]]:
         """Ask about files and folders (PROPFIND); return for each the entries, with whole keys, or the error."""
-        shape = Shape("PROPFIND", {"Depth": depth, "Content-Type": "application/xml"})
-        exchange = Exchange(self.service, shape, lambda index: paths[index], most_in_flight=PACED)
         end = "" if depth == "0" else "/"
-        for path in paths:
-            target = self.base + encode_path(f"/{path}{end}" if path else "/")
-            exchange.add(target + self._tail(()), body=Buffer(QUESTION))
-        yield from exchange.finish()
-        return [exchange.errors.get(index) or self._answer(path, exchange, index) for index, path in enumerate(paths)]
+        targets = [self.base + encode_path(f"/{path}{end}" if path else "/") + self._tail(()) for path in paths]
+        answers = yield from ask(self.service, targets, paths, depth)
+        return [self._entries(path, answer) for path, answer in zip(paths, answers, strict=True)]
 
-    def _answer(self, path: str, exchange: Exchange, index: int) -> list[Entry] | BaseError:
-        reply = exchange.reply(index)
+    def _entries(self, path: str, answer: tuple[Reply, str] | BaseError) -> list[Entry] | BaseError:
+        """Return what the answer about a path tells of."""
+        if isinstance(answer, BaseError):
+            return answer
+        reply, place = answer
         if reply.status != 207:
             return self._error(NotSupportedError, f"PROPFIND {path!r} failed: the server has no WebDAV", path)
-        base = unquote(self.base.decode()) + (f"/{path}/" if path else "/")
         try:
-            found = list(read_multistatus(bytes(reply.body), base))
+            found = list(read_multistatus(bytes(reply.body), unquote(place).rstrip("/") + "/"))
         except CorruptResponseError as error:
             return error
         return [entry._replace(path="/".join(part for part in (path, entry.path) if part)) for entry in found]
@@ -364,22 +360,6 @@ def meta_of(entry: Entry) -> ObjectMeta:
         "e_tag": entry.e_tag,
         "version": None,
     }
-
-
-class _HeadMany(ServerHeads):
-    """Many HEAD requests under way; of what is forbidden it is asked whether it is a folder."""
-
-    def __init__(self, dav: WebDav, keys: Sequence[str], most_in_flight: int) -> None:
-        super().__init__(dav.service, Shape("HEAD", dav.read_headers), keys, dav.meta, dav.look, most_in_flight)
-        self._dav = dav
-
-    def ask_again(self) -> Plan[list[ObjectMeta | None]]:
-        """Ask by GET what HEAD did not tell, and by PROPFIND what is forbidden."""
-        metas = yield from super().ask_again()
-        forbidden = [index for index, error in self.errors.items() if isinstance(error, PermissionDeniedError)]
-        folders = yield from self._dav.folders_among([self._keys[index] for index in forbidden])
-        self.errors.update((index, folders.get(self._keys[index], self.errors[index])) for index in forbidden)
-        return metas
 
 
 class _PutMany(PutMany):

@@ -1,0 +1,217 @@
+"""HTTPStore on web servers as they are met: old ones, moved folders, URLs that are themselves what is read."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from objstore import exceptions
+from objstore.operations.results import PART
+from objstore.store import HTTPStore
+from tests.engine.raw import Answer, answering, ends, sends
+from tests.faults.content import content
+from tests.tls_proxy import write_certificate
+
+OPTIONS: dict[str, Any] = {"client_options": {"allow_http": True}, "retry_config": {"max_retries": 0}}
+
+
+def reply(version: str = "1.1", status: str = "200 OK", *lines: str) -> bytes:
+    return "\r\n".join([f"HTTP/{version} {status}", *lines, "", ""]).encode()
+
+
+# --- bodies that end with the connection
+
+
+def test_an_old_body_that_ends_with_its_connection_is_read() -> None:
+    with answering(ends(reply("1.0") + b"hello")) as raw:
+        store = HTTPStore(raw.origin, **OPTIONS)
+        assert store.get("k").bytes() == b"hello"
+        assert store.get("k", options={"range": {"offset": 1}}).bytes() == b"ello"
+        assert store.get_many(["k"]) == [b"hello"]
+        assert store.head("k")["size"] == 5
+
+
+def test_a_new_body_that_ends_with_its_connection_is_read_where_that_is_asked_for() -> None:
+    with answering(ends(reply() + b"hello")) as raw:
+        for store in (
+            HTTPStore(raw.origin, read_until_close=True, **OPTIONS),
+            HTTPStore.from_url(raw.origin, read_until_close=True, **OPTIONS),
+        ):
+            assert store.get("k").bytes() == b"hello"
+            assert store.get("k", options={"range": {"offset": 1}}).bytes() == b"ello"
+            assert store.get_many(["k"]) == [b"hello"]
+
+
+@pytest.mark.parametrize(("version", "asked"), [("1.1", None), ("1.1", False), ("1.0", False)])
+def test_where_it_is_not_read_the_error_says_why(version: str, asked: bool | None) -> None:
+    with answering(ends(reply(version) + b"hello")) as raw:
+        store = HTTPStore(raw.origin, read_until_close=asked, **OPTIONS)
+        for read in (
+            lambda: store.get_many(["k"]),
+            lambda: store.get("k", options={"range": {"offset": 1}}).bytes(),
+            lambda: store.get("k"),
+        ):
+            with pytest.raises(exceptions.CorruptResponseError, match="end of the reply cannot be told") as refused:
+                read()
+            assert "read_until_close=True" in str(refused.value)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_checksum_tells_that_such_a_body_was_cut(version: str) -> None:
+    whole = "x-amz-checksum-crc32c: yZRlqg=="  # of b"hello world"
+    with answering(ends(reply(version, "200 OK", whole) + b"hello")) as raw:
+        store = HTTPStore(raw.origin, read_until_close=True, **OPTIONS)
+        with pytest.raises(exceptions.CorruptResponseError, match="checksum"):
+            store.get_many(["k"])
+
+
+def test_a_body_that_is_shorter_than_it_says_is_cut_however_old() -> None:
+    with answering(ends(reply("1.0", "200 OK", "Content-Length: 9") + b"hello")) as raw:
+        store = HTTPStore(raw.origin, read_until_close=True, **OPTIONS)
+        with pytest.raises(exceptions.ConnectionFailedError, match="cut short"):
+            store.get_many(["k"])
+
+
+# --- statuses
+
+
+def test_what_a_proxy_has_changed_is_read_of_web_servers() -> None:
+    with answering(sends(reply("1.1", "203 Changed", "Content-Length: 5") + b"hello")) as raw:
+        store = HTTPStore(raw.origin, **OPTIONS)
+        assert store.get("k").bytes() == b"hello"
+        assert store.get_range("k", start=1, end=3) == b"el"
+        assert store.get_many(["k"]) == [b"hello"]
+
+
+# --- the URL itself
+
+
+def by_target(raws: list[bytes], answers: dict[bytes, bytes]) -> Answer:
+    """Answer each target in its own way, ranges included; others with 404."""
+
+    def answer(connection: Any) -> None:
+        method, target = raws[-1].split(b" ")[:2]
+        if target not in answers:
+            connection.sendall(reply("1.1", "404 Missing", "Content-Length: 0"))
+            return
+        body, lines = answers[target], ['ETag: "e"']
+        status, size = "200 OK", len(body)
+        for line in raws[-1].split(b"\r\n"):
+            if line.startswith(b"Range: bytes="):
+                first, _, last = line.removeprefix(b"Range: bytes=").partition(b"-")
+                start, end = int(first), min(int(last or size), size - 1) + 1
+                status, body = "206 Part", body[start:end]
+                lines.append(f"Content-Range: bytes {start}-{end - 1}/{size}")
+        lines.append(f"Content-Length: {len(body)}")
+        connection.sendall(reply("1.1", status, *lines) + (b"" if method == b"HEAD" else body))
+
+    return answer
+
+
+@pytest.mark.parametrize("place", ["/folder/file.bin?sig=a%2Fb", "/folder/?x=1", "/folder/100%25%20of%3F.bin", "/"])
+@pytest.mark.parametrize("size", [100, PART + 500_000])
+def test_an_empty_path_is_the_url_itself(place: str, size: int, tmp_path: Path) -> None:
+    heads: list[bytes] = []
+    with answering(lambda connection: answer(connection)) as raw:
+        answer = by_target(raw.heads, {place.encode(): content(0, size)})
+        store = HTTPStore(raw.origin + place, **OPTIONS)
+        assert store.get("").bytes() == content(0, size)
+        assert store.head("")["size"] == size
+        assert store.get_range("", start=10, end=20) == content(10, 20)
+        assert store.get_ranges("", starts=[0, 50], ends=[5, 60], coalesce=0) == [content(0, 5), content(50, 60)]
+        with store.open("", "rb") as file:
+            assert file.read() == content(0, size)
+        store.download("", tmp_path / "file")
+        assert (tmp_path / "file").read_bytes() == content(0, size)
+        heads = raw.heads
+    assert {head.split(b" ")[1] for head in heads} == {place.encode()}
+
+
+def test_nothing_is_written_to_or_removed_at_the_url_itself() -> None:
+    with answering(sends(reply("1.1", "200 OK", "Content-Length: 0"))) as raw:
+        store = HTTPStore(raw.origin + "/folder", **OPTIONS)
+        for change in (
+            lambda: store.put("", b"1"),
+            lambda: store.delete(""),
+            lambda: store.copy("", "b"),
+            lambda: store.copy("a", ""),
+            lambda: store.rename("a", ""),
+            lambda: store.get_many([""]),
+        ):
+            with pytest.raises(exceptions.InvalidPathError, match="empty"):
+                change()
+        assert raw.heads == []
+
+
+# --- PROPFIND
+
+
+FILES = (
+    '<d:multistatus xmlns:d="DAV:"><d:response><d:href>{0}</d:href><d:propstat><d:prop><d:resourcetype><d:collection/>'
+    "</d:resourcetype></d:prop><d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response><d:response>"
+    "<d:href>{0}a%20b</d:href><d:propstat><d:prop><d:getcontentlength>7</d:getcontentlength></d:prop>"
+    "<d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response></d:multistatus>"
+)
+
+
+def moved(heads: Callable[[], list[bytes]], to: str, status: str) -> Answer:
+    """Send all questions but those at /new/ to `to`, and answer those."""
+
+    def answer(connection: Any) -> None:
+        head = heads()[-1]
+        length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+        while length:
+            length -= len(connection.recv(length))
+        if head.startswith(b"PROPFIND /new/"):
+            body = FILES.format("/new/").encode()
+            connection.sendall(reply("1.1", "207 Multi-Status", f"Content-Length: {len(body)}") + body)
+        else:
+            connection.sendall(reply("1.1", status, f"Location: {to}", "Content-Length: 0"))
+
+    return answer
+
+
+@pytest.mark.parametrize("status", ["307 Temporary Redirect", "308 Permanent Redirect"])
+@pytest.mark.parametrize("to", ["/new/", "../../new/?x=1", "{origin}/new/"])
+def test_a_question_follows_its_folder(status: str, to: str) -> None:
+    with answering(lambda connection: answer(connection)) as raw:
+        answer = moved(lambda: raw.heads, to.format(origin=raw.origin), status)
+        listed = HTTPStore(raw.origin + "/old/dav", username="u", **OPTIONS).list().collect()
+        assert [(meta["path"], meta["size"]) for meta in listed] == [("a b", 7)]
+        assert all(b"Depth: infinity" in head and b"Authorization: " in head for head in raw.heads)
+
+
+@pytest.mark.parametrize("to", ["http://localhost:1/new/", "/old/again/", ""])
+def test_a_question_goes_to_no_other_server_and_not_for_ever(to: str) -> None:
+    with answering(lambda connection: answer(connection)) as raw:
+        answer = moved(lambda: raw.heads, to, "308 Permanent Redirect")
+        with pytest.raises(exceptions.GenericError, match="elsewhere"):
+            HTTPStore(raw.origin + "/old", username="u", **OPTIONS).list().collect()
+        assert len(raw.heads) <= 11
+
+
+# --- whom to trust
+
+
+def test_directories_of_certificates_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, other = tmp_path / "certificates", tmp_path / "other"
+    folder.mkdir()
+    other.mkdir()
+    file = write_certificate(["localhost", "127.0.0.1"], folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    for name in ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    with answering(sends(reply("1.1", "200 OK", "Content-Length: 5") + b"hello"), tls=context) as raw:
+        url = raw.origin.replace("127.0.0.1", "localhost")
+        with pytest.raises(exceptions.ConnectionFailedError):
+            HTTPStore(url, retry_config={"max_retries": 0}).get_many(["k"])
+        monkeypatch.setenv("SSL_CERT_DIR", f"{other}:{tmp_path / 'missing'}:{folder}")
+        assert HTTPStore(url, retry_config={"max_retries": 0}).get_many(["k"]) == [b"hello"]
+        monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "missing"))
+        with pytest.raises(exceptions.ConfigurationError, match="SSL_CERT_DIR names"):
+            HTTPStore(url)
