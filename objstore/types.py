@@ -271,6 +271,7 @@ class S3Keywords(TypedDict, total=False):
     skip_signature: bool | str
     sse_bucket_key_enabled: bool | str
     sse_customer_key_base64: str
+    sse_kms_encryption_context: dict[str, str] | str
     sse_kms_key_id: str
     unsigned_payload: bool | str
     use_accelerate_endpoint: bool | str

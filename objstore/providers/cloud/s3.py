@@ -5,8 +5,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,6 +24,7 @@ from objstore.http.client import client_settings, split_endpoint, text_headers
 from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
 from objstore.http.retry import FAILED, UNAVAILABLE, Policy, Row
 from objstore.http.service import Service
+from objstore.providers.cloud import s3_encryption
 from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.checksums import ALGORITHMS
 from objstore.providers.cloud.kind import BucketKind
@@ -44,12 +43,6 @@ if TYPE_CHECKING:
 PATIENCE = 20
 """How many times as long as for other replies it is waited for those to requests that are much work."""
 
-CUSTOMER = "server-side-encryption-customer-"
-"""The headers with a caller's own key for an object begin with this behind ``x-amz-``, with one for the source of a
-copy behind ``x-amz-copy-source-`` (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html)."""
-
-CUSTOMER_HEADERS = ("algorithm", "key", "key-MD5")
-
 TABLE = Table("S3Store", ("aws_",), S3_OPTIONS)
 
 DIALECT = Dialect(
@@ -60,7 +53,7 @@ DIALECT = Dialect(
     storage_class="x-amz-storage-class",
     tags="x-amz-tagging",
     copy_source="x-amz-copy-source",
-    source_headers={f"x-amz-{CUSTOMER}{name}": f"x-amz-copy-source-{CUSTOMER}{name}" for name in CUSTOMER_HEADERS},
+    source_headers=s3_encryption.SOURCE_HEADERS,
     request_id="x-amz-request-id",
     region="x-amz-bucket-region",
     codes={
@@ -123,17 +116,17 @@ def open_s3(
     address = _address(values, _region(values))
     identity = SigV4(account.credentials(), address.region, address.service)
     service, base = _service(values, retry, address, identity, user_agent, prefix)
-    _check_customer_key(values, service.origin)
+    s3_encryption.check_customer_key(values, service.origin)
     payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}
     return Bucket(
         service,
         base,
         f"{bucket}/object" if is_arn(bucket) else f"/{bucket}",
         guard=_guard(values),
-        read_headers={**payer, **_customer_key(values)},
+        read_headers={**payer, **s3_encryption.read_headers(values)},
         get_headers=_checksum_mode(values),
         change_headers=payer,
-        write_headers={**payer, **_encryption(values), **_default_type(values)},
+        write_headers={**payer, **s3_encryption.write_headers(values), **_default_type(values)},
         sign_payload=values["unsigned_payload"] is False,
         tagging=not values["disable_tagging"],
         bulk_delete=not values["disable_bulk_delete"],
@@ -247,65 +240,6 @@ def _region(values: Any) -> str | None:
 
 def _default_type(values: Any) -> dict[str, str]:
     return {"Content-Type": values["default_content_type"]} if values["default_content_type"] else {}
-
-
-def _encryption(values: Any) -> dict[str, str]:
-    """Return the headers that say how objects are encrypted at rest."""
-    algorithm = values["server_side_encryption"]
-    _check_encryption(values, algorithm)
-    if algorithm is None or algorithm == "sse-c":
-        return _customer_key(values)
-    headers = {"x-amz-server-side-encryption": algorithm}
-    if values["sse_kms_key_id"]:
-        headers["x-amz-server-side-encryption-aws-kms-key-id"] = values["sse_kms_key_id"]
-    if values["sse_bucket_key_enabled"] is not None:
-        enabled = str(values["sse_bucket_key_enabled"]).lower()
-        headers["x-amz-server-side-encryption-bucket-key-enabled"] = enabled
-    return headers
-
-
-def _check_encryption(values: Any, algorithm: str | None) -> None:
-    """Raise if objects would not be encrypted as a setting says."""
-    by_kms = algorithm in ("aws:kms", "aws:kms:dsse")
-    if values["sse_kms_key_id"] and not by_kms:
-        raise ConfigurationError(
-            "sse_kms_key_id has no effect without KMS", hint="Give server_side_encryption='aws:kms' too."
-        )
-    if values["sse_bucket_key_enabled"] and not by_kms:
-        raise ConfigurationError(
-            "sse_bucket_key_enabled has no effect without KMS", hint="Give server_side_encryption='aws:kms' too."
-        )
-    if values["sse_customer_key_base64"] and algorithm not in (None, "sse-c"):
-        raise ConfigurationError(
-            f"sse_customer_key_base64 does not go with server_side_encryption = {algorithm!r}",
-            hint="Give one of them, or 'sse-c'.",
-        )
-    if algorithm == "sse-c" and not values["sse_customer_key_base64"]:
-        raise ConfigurationError(
-            "server_side_encryption = 'sse-c' needs a key", hint="Give sse_customer_key_base64 too."
-        )
-
-
-def _check_customer_key(values: Any, origin: str) -> None:
-    """Raise if the caller's own key would travel in the clear, on loopback too: S3 refuses it only once it has come.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html
-    """
-    if values["sse_customer_key_base64"] and not origin.startswith("https:"):
-        raise ConfigurationError(
-            f"sse_customer_key_base64 would be sent in the clear to {origin}",
-            hint="Give an endpoint with https: S3 takes such keys over TLS alone.",
-        )
-
-
-def _customer_key(values: Any) -> dict[str, str]:
-    """Return the headers with the caller's own key (SSE-C)."""
-    key = values["sse_customer_key_base64"]
-    if not key:
-        return {}
-    digest = hashlib.md5(base64.b64decode(key), usedforsecurity=False).digest()
-    told = ("AES256", key, base64.b64encode(digest).decode())
-    return {f"x-amz-{CUSTOMER}{name}": value for name, value in zip(CUSTOMER_HEADERS, told, strict=True)}
 
 
 S3 = BucketKind(TABLE, "bucket", ("bucket",), open_s3, "s3")
