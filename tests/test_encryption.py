@@ -17,7 +17,7 @@ CONTEXT = {"project": "grün", "a": "b"}
 OWN = base64.b64encode(bytes(range(32))).decode()
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Ends a request of theirs before it is sent."""
 
 
@@ -28,10 +28,10 @@ def theirs(parameters: dict[str, Any]) -> dict[str, str]:
 
     def stop(request: Any, **_: object) -> None:
         seen.update({name.lower(): value for name, value in request.headers.items()})
-        raise Stopped
+        raise StoppedError
 
     client.meta.events.register("request-created.s3.PutObject", stop)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         client.put_object(Bucket="bucket", Key="key", **parameters)
     headers = {name: value.decode() if isinstance(value, bytes) else value for name, value in seen.items()}
     return {name: value for name, value in headers.items() if name.startswith("x-amz-server-side-encryption")}

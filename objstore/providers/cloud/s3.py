@@ -31,7 +31,7 @@ from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.region import RegionalService, ServiceToFind
 from objstore.providers.cloud.s3_account import Account, region_nearby
 from objstore.providers.cloud.s3_arn import is_arn
-from objstore.providers.cloud.s3_endpoint import Address, Wishes, locate
+from objstore.providers.cloud.s3_endpoint import Address, Wishes, check_dots, locate
 from objstore.providers.cloud.s3_options import S3_OPTIONS
 from objstore.providers.cloud.writes import Guard
 from objstore.settings.options import RetryOptions, Settings, Table
@@ -174,6 +174,8 @@ def _address(values: Any, region: str | None) -> Address:
     if endpoint is not None and re.search("[?#]", endpoint):
         raise ConfigurationError("The endpoint has a query or a fragment", hint="Give a URL without.")
     given = None if endpoint is None else split_endpoint(endpoint, values["allow_http"])
+    if values["virtual_hosted_style_request"]:
+        check_dots(values["bucket"], given[0] if given else "https:")
     return locate(values["bucket"], region, given, _wishes(values))
 
 

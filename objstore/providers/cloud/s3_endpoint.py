@@ -27,6 +27,7 @@ _AMAZON_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _HOST_NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ANY_REGION = re.compile("[A-Za-z0-9._-]+")
 _DIRECTORY = re.compile(".+--x(a)?-s3")
+_ZONED = re.compile("[a-z0-9]([a-z0-9-]*[a-z0-9])?--[a-z0-9]+(-[a-z0-9]+)*-az[0-9]+--xa?-s3")
 _OUTPOST_ALIAS = re.compile(r".{11,}--op-s3")
 
 
@@ -126,6 +127,19 @@ def _placed(bucket: str, origin: str, above: str, wishes: Wishes) -> tuple[str, 
     if host.startswith(f"{bucket}."):  # an endpoint that names the bucket already
         return origin, above
     return f"{scheme}://{bucket}.{host}", above
+
+
+def check_dots(bucket: str, origin: str) -> None:
+    """Raise if a bucket that is asked for as part of a host has dots, which certificates do not cover.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+    """
+    if "." in bucket and origin.startswith("https:") and _can_be_host(bucket, "http"):
+        raise _clash(
+            f"The bucket {bucket!r}, whose name has dots,",
+            "virtual_hosted_style_request over TLS",
+            "Leave that setting out: the bucket then stands in the path.",
+        )
 
 
 def _can_be_host(bucket: str, scheme: str) -> bool:
@@ -242,6 +256,11 @@ def _check_bucket(bucket: str, endpoint: tuple[str, str] | None) -> None:
             f"The bucket {bucket!r} is a path", hint="Give the name alone, and what is behind it as prefix."
         )
     amazon = endpoint is None or is_amazon(endpoint[0].partition("://")[2].partition(":")[0])
+    if amazon and _DIRECTORY.fullmatch(bucket) and not _ZONED.fullmatch(bucket):
+        raise ConfigurationError(
+            f"The bucket {bucket!r} ends like a directory bucket (S3 Express One Zone), and names no zone",
+            hint="Write NAME--ZONE--x-s3, such as logs--usw2-az1--x-s3.",
+        )
     if amazon and _DIRECTORY.fullmatch(bucket):
         raise NotSupportedError(
             f"The bucket {bucket!r} is a directory bucket (S3 Express One Zone), which S3Store does not support yet",
