@@ -130,6 +130,13 @@ class UploadPart(NamedTuple):
     checksum: str | None = None
 
 
+class BucketMeta(TypedDict):
+    """What is known about a bucket: its name, and when it was made (Azure: last changed), where the service says so."""
+
+    name: str
+    created: datetime | None
+
+
 class ListResult(TypedDict, Generic[ListChunkType]):
     """One level of a listing: the prefixes below it (with no trailing slash) and the objects in it."""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from objstore._core import Bytes
     from objstore.exceptions import BaseError
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta, PutResult, UploadPart
+    from objstore.types import BucketMeta, ObjectMeta, PutResult, UploadPart
 
 
 class OutOfReachError(Exception):
@@ -139,6 +139,19 @@ class SharedUploads(Protocol):
         """Drop an upload and its parts."""
 
 
+class Buckets(Protocol):
+    """The bucket that a provider is of, as such, and those beside it."""
+
+    def create(self, *, exist_ok: bool) -> Plan[None]:
+        """Make the bucket; one that is there already and the caller's may be all right."""
+
+    def delete(self) -> Plan[None]:
+        """Delete the bucket, which has to be empty."""
+
+    def all(self) -> Plan[list[BucketMeta]]:
+        """List all buckets of the account."""
+
+
 class ListMany(Exchange, Protocol):
     """Pages of listings under way."""
 
@@ -177,6 +190,10 @@ class Provider(Protocol):
     @property
     def shared_uploads(self) -> SharedUploads | None:
         """The uploads by many hands; None where there are no uploads in parts."""
+
+    @property
+    def buckets(self) -> Buckets | None:
+        """The buckets of the account; None where they cannot be made or listed."""
 
     def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
         """Read one object, or a range of it; the body may go on behind the range, to the end of the object."""

@@ -63,6 +63,7 @@ class Memory:
     smallest_part = 1 << 20
     lists_from_anywhere = False
     has_outer_slashes = True
+    buckets = None
     asks_for_checksums = False
     latency = 0.0
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from objstore.http.service import Service
-    from objstore.interface.provider import Fetch
+    from objstore.interface.provider import Buckets, Fetch
     from objstore.plans.effects import Plan
     from objstore.types import CredentialInfo, ObjectMeta, PutResult
 
@@ -93,6 +93,11 @@ class Requests:
     def latency(self) -> float:
         """How long a reply has lately taken to begin, in seconds."""
         return self.service.latency
+
+    @property
+    def buckets(self) -> Buckets | None:
+        """The buckets of the account: none that could be made or listed, unless a service has its own."""
+        return None
 
     def credential_info(self) -> CredentialInfo:
         """Return where the credential came from, and when it ends."""

@@ -105,6 +105,7 @@ CANNOT = {
         "backslashes": "Azure takes a backslash for a slash: such keys are refused",
         "dashes in the names of metadata": "Azure takes letters, digits and underscores alone",
         "ETags that count parts": "the ETags of Azure do not tell of how many parts an object is",
+        "buckets": "the strict fake of Azure has the containers that it is given; Azurite makes them",
         "keys below keys": "an account with directories keeps keys as files in folders, and none can be both",
         "raw keys": "an account with directories keeps keys as files in folders",
         "the end of uploads": "Azure knows blocks, but no uploads that could have ended",

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from objstore.credentials.sigv4 import SigV4
 from objstore.exceptions import (
+    AlreadyExistsError,
     ConfigurationError,
     GenericError,
     InvalidRangeError,
@@ -28,10 +29,11 @@ from objstore.providers.cloud import s3_encryption
 from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.checksums import ALGORITHMS
 from objstore.providers.cloud.kind import BucketKind
-from objstore.providers.cloud.region import RegionalService, ServiceToFind
+from objstore.providers.cloud.region import FIRST, RegionalService, ServiceToFind
 from objstore.providers.cloud.s3_account import Account, region_nearby
 from objstore.providers.cloud.s3_arn import is_arn
-from objstore.providers.cloud.s3_endpoint import Address, Wishes, check_dots, locate
+from objstore.providers.cloud.s3_buckets import S3Buckets
+from objstore.providers.cloud.s3_endpoint import Address, Wishes, check_dots, home, locate
 from objstore.providers.cloud.s3_options import S3_OPTIONS
 from objstore.providers.cloud.writes import Guard
 from objstore.settings.options import RetryOptions, Settings, Table
@@ -39,6 +41,9 @@ from objstore.settings.partitions import is_amazon
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from objstore.plans.effects import Plan
+    from objstore.providers.cloud.documents import Documents
 
 PATIENCE = 20
 """How many times as long as for other replies it is waited for those to requests that are much work."""
@@ -59,6 +64,9 @@ DIALECT = Dialect(
     codes={
         "AccessDenied": Row(PermissionDeniedError, "access is denied"),
         "AuthorizationHeaderMalformed": Row(GenericError, "it was signed for another region", "region"),
+        "BucketAlreadyExists": Row(AlreadyExistsError, "somebody else has a bucket of that name"),
+        "BucketAlreadyOwnedByYou": Row(AlreadyExistsError, "the bucket exists already"),
+        "BucketNotEmpty": Row(GenericError, "the bucket is not empty"),
         "ConditionalRequestConflict": Row(GenericError, "another write was under way", "always"),
         "EntityTooSmall": Row(GenericError, "a part but the last is smaller than the service takes"),
         "ExpiredToken": EXPIRED,
@@ -85,6 +93,8 @@ DIALECT = Dialect(
     hints={
         "InvalidAccessKeyId": "Check access_key_id.",
         "InvalidObjectState": "Restore it (RestoreObject) and wait until it is there.",
+        "BucketAlreadyExists": "Names are shared by all accounts: choose another.",
+        "BucketNotEmpty": "Delete its objects first, old versions and unfinished uploads too.",
         "NoSuchBucket": "Check the bucket's name and the endpoint.",
         "SignatureDoesNotMatch": "Check secret_access_key and region.",
         "RequestTimeTooSkewed": "Set the clock of this machine.",
@@ -115,7 +125,8 @@ def open_s3(
         raise ConfigurationError("S3Store needs a bucket", hint="Give its name as the first argument.")
     address = _address(values, _region(values))
     identity = SigV4(account.credentials(), address.region, address.service)
-    service, base = _service(values, retry, address, identity, user_agent, prefix)
+    options = _options(values, retry, address, identity, user_agent, prefix)
+    service, base = _service(values, address, identity, options)
     s3_encryption.check_customer_key(values, service.origin)
     payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}
     return Bucket(
@@ -133,15 +144,16 @@ def open_s3(
         checksum=ALGORITHMS.get(_checksum(values)),
         conditional_writes=values["conditional_put"] != "disabled",
         asks_for_checksums=values["response_checksum_validation"] == "when_supported",
+        buckets=None if is_arn(bucket) else _buckets(values, identity, options),
     )
 
 
-def _service(
+def _options(
     values: Any, retry: RetryOptions, address: Address, identity: SigV4, user_agent: str, prefix: str
-) -> tuple[Service, str]:
-    """Return the service, and the path of the bucket below its origin."""
+) -> dict[str, Any]:
+    """Return what services are made of, beside their origin."""
     scheme = address.origin.partition(":")[0]
-    options: dict[str, Any] = {
+    return {
         "dialect": DIALECT,
         "settings": client_settings(values, scheme, user_agent),
         "patient_settings": client_settings(values, scheme, user_agent, patience=PATIENCE),
@@ -152,6 +164,10 @@ def _service(
         "prefix": prefix,
         "most_in_flight": values["max_connections"],
     }
+
+
+def _service(values: Any, address: Address, identity: SigV4, options: dict[str, Any]) -> tuple[Service, str]:
+    """Return the service, and the path of the bucket below its origin."""
     if _endpoint(values) is not None or is_arn(values["bucket"]):
         return Service(origin=address.origin, **options), address.base
     origin = partial(_origin, values["bucket"], _wishes(values))
@@ -162,6 +178,19 @@ def _service(
     return RegionalService(address=origin, region=region, **options), address.base
 
 
+def _buckets(values: Any, identity: SigV4, options: dict[str, Any]) -> Callable[[Documents], S3Buckets]:
+    """Return what makes of the provider of a bucket that of the buckets of its account."""
+
+    def find() -> Plan[tuple[Service, str]]:
+        yield from identity.refresh()
+        region = _region(values) or (yield from region_nearby(identity.credentials)) or FIRST
+        address = home(values["bucket"], region, _given_endpoint(values), _wishes(values))
+        who = SigV4(identity.credentials, address.region)
+        return Service(origin=address.origin, **{**options, "identity": who, "bucket": None}), address.base
+
+    return lambda bucket: S3Buckets(bucket, identity if _is_amazon(values) else None, find)
+
+
 def _endpoint(values: Any) -> str | None:
     """Return the URL of the service, where one is given."""
     endpoint: str | None = values["endpoint_url_s3"] or values["endpoint"]
@@ -170,13 +199,18 @@ def _endpoint(values: Any) -> str | None:
 
 def _address(values: Any, region: str | None) -> Address:
     """Return where the bucket is, if it is in this region."""
-    endpoint = _endpoint(values)
-    if endpoint is not None and re.search("[?#]", endpoint):
-        raise ConfigurationError("The endpoint has a query or a fragment", hint="Give a URL without.")
-    given = None if endpoint is None else split_endpoint(endpoint, values["allow_http"])
+    given = _given_endpoint(values)
     if values["virtual_hosted_style_request"]:
         check_dots(values["bucket"], given[0] if given else "https:")
     return locate(values["bucket"], region, given, _wishes(values))
+
+
+def _given_endpoint(values: Any) -> tuple[str, str] | None:
+    """Return the origin of the service and the path below it, where one is given."""
+    endpoint = _endpoint(values)
+    if endpoint is not None and re.search("[?#]", endpoint):
+        raise ConfigurationError("The endpoint has a query or a fragment", hint="Give a URL without.")
+    return None if endpoint is None else split_endpoint(endpoint, values["allow_http"])
 
 
 def _wishes(values: Any) -> Wishes:

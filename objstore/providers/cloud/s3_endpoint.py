@@ -9,7 +9,7 @@ Its one invariant: what cannot be reached as it was asked for is refused, never 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -93,6 +93,22 @@ def locate(bucket: str, region: str | None, endpoint: tuple[str, str] | None, wi
     if _OUTPOST_ALIAS.fullmatch(bucket):
         return Address(_outpost_alias(bucket, signed, wishes), "", signed, "s3-outposts")
     return Address(*_placed(bucket, f"https://{_host(known, wishes)}", "", wishes), signed)
+
+
+def home(bucket: str, region: str, endpoint: tuple[str, str] | None, wishes: Wishes) -> Address:
+    """Return the address of the service itself, without a bucket.
+
+    Args:
+        bucket: The bucket, which the host of an endpoint may name.
+        region: Where the service is asked.
+        endpoint: As for `locate`.
+        wishes: As for `locate`; no edge of the network knows the buckets of an account.
+    """
+    signed = FIRST if region == GLOBAL else region
+    if endpoint is None:
+        return Address(f"https://{_host(region, replace(wishes, accelerate=False))}", "", signed)
+    scheme, _, host = endpoint[0].partition("://")
+    return Address(f"{scheme}://{host.removeprefix(f'{bucket}.') if wishes.virtual else host}", endpoint[1], signed)
 
 
 def _host(region: str, wishes: Wishes) -> str:

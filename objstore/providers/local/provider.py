@@ -79,6 +79,7 @@ class Local:
     smallest_part = 1 << 20
     lists_from_anywhere = False
     has_outer_slashes = False
+    buckets = None
     asks_for_checksums = False
     latency = 0.0
 
