@@ -152,6 +152,16 @@ class Buckets(Protocol):
         """List all buckets of the account."""
 
 
+class Tags(Protocol):
+    """The tags of objects that are there already."""
+
+    def get(self, key: str, version: str | None = None) -> Plan[dict[str, str]]:
+        """Return the tags of an object."""
+
+    def put(self, key: str, tags: Mapping[str, str], version: str | None = None) -> Plan[None]:
+        """Give an object tags in the place of those it has."""
+
+
 class ListMany(Exchange, Protocol):
     """Pages of listings under way."""
 
@@ -194,6 +204,10 @@ class Provider(Protocol):
     @property
     def buckets(self) -> Buckets | None:
         """The buckets of the account; None where they cannot be made or listed."""
+
+    @property
+    def tags(self) -> Tags | None:
+        """The tags of its objects; None where none are kept."""
 
     def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
         """Read one object, or a range of it; the body may go on behind the range, to the end of the object."""

@@ -16,6 +16,7 @@ from objstore.operations import (
     objects,
     reader,
     shared_upload,
+    tags,
     writer,
 )
 from objstore.plans.run import awaitable, blocking, both
@@ -32,6 +33,9 @@ rename, rename_async = both(copying.rename)
 create_bucket, create_bucket_async = both(buckets.create_bucket)
 delete_bucket, delete_bucket_async = both(buckets.delete_bucket)
 list_buckets, list_buckets_async = both(buckets.list_buckets)
+get_tags, get_tags_async = both(tags.get_tags)
+put_tags, put_tags_async = both(tags.put_tags)
+delete_tags, delete_tags_async = both(tags.delete_tags)
 delete_prefix, delete_prefix_async = both(listing.delete_prefix)
 upload, upload_async = both(bulk.upload)
 download, download_async = both(downloads.download)

@@ -64,6 +64,7 @@ class Memory:
     lists_from_anywhere = False
     has_outer_slashes = True
     buckets = None
+    tags = None
     asks_for_checksums = False
     latency = 0.0
 

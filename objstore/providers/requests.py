@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from objstore.http.service import Service
-    from objstore.interface.provider import Buckets, Fetch
+    from objstore.interface.provider import Buckets, Fetch, Tags
     from objstore.plans.effects import Plan
     from objstore.types import CredentialInfo, ObjectMeta, PutResult
 
@@ -97,6 +97,11 @@ class Requests:
     @property
     def buckets(self) -> Buckets | None:
         """The buckets of the account: none that could be made or listed, unless a service has its own."""
+        return None
+
+    @property
+    def tags(self) -> Tags | None:
+        """The tags of objects: none, unless a service keeps some."""
         return None
 
     def credential_info(self) -> CredentialInfo:

@@ -80,6 +80,7 @@ class Local:
     lists_from_anywhere = False
     has_outer_slashes = False
     buckets = None
+    tags = None
     asks_for_checksums = False
     latency = 0.0
 
