@@ -132,6 +132,13 @@ class UploadPart(NamedTuple):
     checksum: str | None = None
 
 
+class BucketMeta(TypedDict):
+    """What is known about a bucket: its name, and when it was made (Azure: last changed), where the service says so."""
+
+    name: str
+    created: datetime | None
+
+
 class ListResult(TypedDict, Generic[ListChunkType]):
     """One level of a listing: the prefixes below it (with no trailing slash) and the objects in it."""
 
@@ -332,6 +339,7 @@ class S3Keywords(TypedDict, total=False):
     skip_signature: bool | str
     sse_bucket_key_enabled: bool | str
     sse_customer_key_base64: str
+    sse_kms_encryption_context: dict[str, str] | str
     sse_kms_key_id: str
     unsigned_payload: bool | str
     use_accelerate_endpoint: bool | str

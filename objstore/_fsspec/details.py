@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from objstore._fsspec import folders
-from objstore._fsspec.listing import exists, info, isfile
-from objstore.exceptions import AlreadyExistsError, NotSupportedError
-from objstore.operations import objects
+from objstore._fsspec.listing import exists, info, isfile, missing
+from objstore.exceptions import AlreadyExistsError
+from objstore.operations import buckets, listing, objects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,59 +122,69 @@ def url(
 def mkdir(
     fs: FileSystem, path: str, create_parents: bool = True, exist_ok: bool = False, **kwargs: object
 ) -> Plan[None]:
-    """Make a local folder; elsewhere a folder is there as soon as there is a file in it. A bucket cannot be made.
+    """Make a local folder, or a bucket. Elsewhere a folder is there as soon as there is a file in it: of one, only the
+    bucket is made.
 
     Args:
         fs: Where to.
-        path: The path of the folder.
-        create_parents: Whether to make the local folders above it.
-        exist_ok: Whether a local folder, or a bucket, may exist.
+        path: The path of the bucket, or of a folder.
+        create_parents: Whether to make the local folders above it, or the bucket of a folder, if there is none.
+        exist_ok: Whether the local folder, or the bucket, may exist.
         kwargs: Have no effect: permissions and the like, of what is not made.
 
     Raises:
         FileExistsError: There is a file of that name; or it is a bucket that exists.
-        NotSupportedError: It is a bucket that does not exist.
+        FileNotFoundError: The bucket of the folder does not exist, and is not to be made.
+        NotSupportedError: It is a bucket that does not exist, of a service whose buckets are not made here.
     """
     bucket, key = fs._split_path(path)
     if fs.service.has_folders:
         yield from folders.make(fs._strip_protocol(path), create_parents, exist_ok)
         return
-    if key or not bucket:
-        if key and (yield from isfile(fs, path)):
-            raise AlreadyExistsError(f"{path!r} is a file", path=path)
+    if key and (yield from isfile(fs, path)):
+        raise AlreadyExistsError(f"{path!r} is a file", path=path)
+    if not bucket:
         return
-    if not (yield from exists(fs, path)):
-        raise NotSupportedError(
-            f"The bucket {bucket!r} does not exist, and cannot be made here", hint="Make it with the service's tools."
-        )
-    if not exist_ok:
-        raise AlreadyExistsError(f"the bucket {bucket!r} exists already", path=path)
+    store = fs._construct_store(bucket)
+    if key and (store.provider.buckets is None or (yield from exists(fs, bucket))):
+        return
+    if key and not create_parents:
+        raise missing(bucket)
+    yield from buckets.create_bucket(store, exist_ok=exist_ok or bool(key))
+    fs.invalidate_cache(bucket)
 
 
 def makedirs(fs: FileSystem, path: str, exist_ok: bool = False) -> Plan[None]:
-    """Make a local folder and those above it; elsewhere it is there as soon as there is a file in it.
+    """Make a local folder and those above it, or a bucket. Elsewhere a folder is there as soon as there is a file in it.
 
     Args:
         fs: Where to.
-        path: The path of the folder.
-        exist_ok: Whether a local folder, or a bucket, may exist.
+        path: The path of the bucket, or of a folder.
+        exist_ok: Whether the local folder, or the bucket, may exist.
     """
     return mkdir(fs, path, True, exist_ok)
 
 
 def rmdir(fs: FileSystem, path: str) -> Plan[None]:
-    """Remove an empty local folder; elsewhere it is gone as soon as there is no file in it. A bucket stays.
+    """Remove an empty local folder, or an empty bucket. Elsewhere a folder is gone as soon as there is no file in it.
 
     Args:
         fs: Where it is.
-        path: The path of the folder.
+        path: The path of the bucket, or of a folder in one.
 
     Raises:
-        NotSupportedError: It is a bucket.
+        FileNotFoundError: There is no such bucket.
+        NotSupportedError: It is a bucket of a service whose buckets are not deleted here.
     """
     bucket, key = fs._split_path(path)
     if fs.service.has_folders:
         yield from folders.remove_empty(fs._strip_protocol(path))
         return
     if bucket and not key:
-        raise NotSupportedError(f"The bucket {bucket!r} cannot be deleted here", hint="Use the service's tools.")
+        store = fs._construct_store(bucket)
+        if (
+            yield from listing.list(store, chunk_size=1).next_item()
+        ):  # with the bucket, Azure would delete what is in it
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
+        yield from buckets.delete_bucket(store)
+        fs.invalidate_cache(bucket)

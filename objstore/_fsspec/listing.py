@@ -14,8 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from objstore._fsspec.services import ANY_BUCKET
 from objstore.exceptions import NotFoundError, NotSupportedError
-from objstore.operations import bulk, listing, objects
+from objstore.operations import buckets, bulk, listing, objects
 from objstore.plans.effects import Call, Plan
 from objstore.plans.run import run
 
@@ -173,7 +174,7 @@ def ls(fs: FileSystem, path: str, detail: bool = False, *, refresh: bool = False
 
     Raises:
         FileNotFoundError: There is nothing at the path.
-        NotSupportedError: The path has no bucket: buckets cannot be listed.
+        NotSupportedError: The path has no bucket, and the service does not list buckets.
     """
     path = fs._strip_protocol(path)
     entries = None if refresh else fs.dircache.get(path)
@@ -185,7 +186,9 @@ def ls(fs: FileSystem, path: str, detail: bool = False, *, refresh: bool = False
 
 
 def _level(fs: FileSystem, path: str) -> Plan[list[Info]]:
-    bucket, key = _place(fs, path)
+    bucket, key = fs._split_path(path)
+    if not bucket and fs.service.has_buckets:
+        return (yield from _buckets(fs))
     store = fs._construct_store(bucket)
     result = yield from listing.list_with_delimiter(store, key + "/" if key else None)
     files = [_file(fs, bucket, meta) for meta in result["objects"]]
@@ -213,10 +216,16 @@ def _folders_below(path: str) -> list[str]:
     return [os.path.join(above, name) for above, names, _ in os.walk(path) for name in names]
 
 
+def _buckets(fs: FileSystem) -> Plan[list[Info]]:
+    """List the buckets of the account."""
+    found = yield from buckets.list_buckets(fs._construct_store(ANY_BUCKET))
+    return [{**folder(bucket["name"]), "created": bucket["created"]} for bucket in found]
+
+
 def _place(fs: FileSystem, path: str) -> tuple[str, str]:
     bucket, key = fs._split_path(path)
     if not bucket and fs.service.has_buckets:
-        raise NotSupportedError("The buckets of an account cannot be listed", hint="Give a path that has a bucket.")
+        raise NotSupportedError("All buckets at once are not looked through", hint="Give a path that has a bucket.")
     return bucket, key
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from objstore.providers.cloud.kind import BucketKind
 
+ANY_BUCKET = "any-bucket"
+"""The bucket of a store that is asked for the buckets of its account: a store has one, whichever it is."""
+
 OWN = "obj"
 """What a protocol's own name in fsspec begins with: ``objs3`` is S3, whoever has ``s3``."""
 
@@ -63,7 +66,7 @@ def _without_bucket(kind: BucketKind, bucket: str, given: Given) -> Given:
     config, named = split_off(kind.table, kind.bucket, given.config or {})
     settings, also = split_off(kind.table, kind.bucket, given.settings)
     for other in (*named, *also):
-        if other != bucket.partition("@")[0]:
+        if bucket not in (ANY_BUCKET, other) and other != bucket.partition("@")[0]:
             raise ConfigurationError(
                 f"The path is in {bucket!r}, but {kind.bucket} = {other!r} was given", hint=f"Leave {kind.bucket} out."
             )

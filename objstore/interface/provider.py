@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from objstore._core import Bytes
     from objstore.exceptions import BaseError
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta, PutResult, StoreStats, UploadPart
+    from objstore.types import BucketMeta, ObjectMeta, PutResult, StoreStats, UploadPart
 
 
 class OutOfReachError(Exception):
@@ -150,6 +150,29 @@ class SharedUploads(Protocol):
         """Drop an upload and its parts."""
 
 
+class Buckets(Protocol):
+    """The bucket that a provider is of, as such, and those beside it."""
+
+    def create(self, *, exist_ok: bool) -> Plan[None]:
+        """Make the bucket; one that is there already and the caller's may be all right."""
+
+    def delete(self) -> Plan[None]:
+        """Delete the bucket, which has to be empty."""
+
+    def all(self) -> Plan[list[BucketMeta]]:
+        """List all buckets of the account."""
+
+
+class Tags(Protocol):
+    """The tags of objects that are there already."""
+
+    def get(self, key: str, version: str | None = None) -> Plan[dict[str, str]]:
+        """Return the tags of an object."""
+
+    def put(self, key: str, tags: Mapping[str, str], version: str | None = None) -> Plan[None]:
+        """Give an object tags in the place of those it has."""
+
+
 class ListMany(Exchange, Protocol):
     """Pages of listings under way."""
 
@@ -191,6 +214,14 @@ class Provider(Protocol):
     @property
     def shared_uploads(self) -> SharedUploads | None:
         """The uploads by many hands; None where there are no uploads in parts."""
+
+    @property
+    def buckets(self) -> Buckets | None:
+        """The buckets of the account; None where they cannot be made or listed."""
+
+    @property
+    def tags(self) -> Tags | None:
+        """The tags of its objects; None where none are kept."""
 
     def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
         """Read one object, or a range of it; the body may go on behind the range, to the end of the object."""

@@ -158,6 +158,16 @@ def read_write_options(
     return WriteOptions(named, _texts("tag", tags), _mode(mode))
 
 
+def read_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags that an object is to have.
+
+    Raises:
+        ValueError: One has no name, or a line break in it.
+        TypeError: A name or value is not a str.
+    """
+    return _texts("tag", tags)
+
+
 _SPELLINGS = {name.lower().replace("-", ""): name for name in RESERVED}
 
 

@@ -6,7 +6,19 @@ store is always the first argument.
 
 from __future__ import annotations
 
-from objstore.operations import bulk, copying, downloads, files, listing, objects, reader, shared_upload, writer
+from objstore.operations import (
+    buckets,
+    bulk,
+    copying,
+    downloads,
+    files,
+    listing,
+    objects,
+    reader,
+    shared_upload,
+    tags,
+    writer,
+)
 from objstore.plans.run import awaitable, blocking, both
 
 get, get_async = both(objects.get)
@@ -18,6 +30,12 @@ delete, delete_async = both(objects.delete)
 begin_upload, begin_upload_async = both(shared_upload.begin_upload)
 copy, copy_async = both(copying.copy)
 rename, rename_async = both(copying.rename)
+create_bucket, create_bucket_async = both(buckets.create_bucket)
+delete_bucket, delete_bucket_async = both(buckets.delete_bucket)
+list_buckets, list_buckets_async = both(buckets.list_buckets)
+get_tags, get_tags_async = both(tags.get_tags)
+put_tags, put_tags_async = both(tags.put_tags)
+delete_tags, delete_tags_async = both(tags.delete_tags)
 delete_prefix, delete_prefix_async = both(listing.delete_prefix)
 upload, upload_async = both(bulk.upload)
 download, download_async = both(downloads.download)

@@ -65,6 +65,8 @@ class Memory:
     smallest_part = 1 << 20
     lists_from_anywhere = False
     has_outer_slashes = True
+    buckets = None
+    tags = None
     asks_for_checksums = False
     pace = AT_HAND
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from objstore.http.service import Service
-    from objstore.interface.provider import Fetch
+    from objstore.interface.provider import Buckets, Fetch, Tags
     from objstore.plans.effects import Plan
     from objstore.types import CredentialInfo, ObjectMeta, PutResult, StoreStats
 
@@ -109,6 +109,16 @@ class Requests:
     def stats(self) -> StoreStats:
         """Return what its requests have come to."""
         return self.service.stats.report(self.service.origin)
+
+    @property
+    def buckets(self) -> Buckets | None:
+        """The buckets of the account: none that could be made or listed, unless a service has its own."""
+        return None
+
+    @property
+    def tags(self) -> Tags | None:
+        """The tags of objects: none, unless a service keeps some."""
+        return None
 
     def credential_info(self) -> CredentialInfo:
         """Return where the credential came from, and when it ends."""

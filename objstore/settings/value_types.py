@@ -165,6 +165,17 @@ def _read_dict(value: object) -> dict[Any, Any]:
     return dict(value)
 
 
+def _read_texts(value: object) -> str:
+    """Return an object of texts as JSON, which can be given as one text, and read again."""
+    import json
+
+    found = json.loads(value) if isinstance(value, str) else value
+    pairs = _read_dict(found)
+    if not all(isinstance(text, str) for pair in pairs.items() for text in pair):
+        raise TypeError
+    return json.dumps(pairs, sort_keys=True)
+
+
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(rb"[^\x00\r\n]*")
 
@@ -218,5 +229,6 @@ BASE64 = matching("text in Base64", r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[
 BASE64_OF_32_BYTES = matching("32 bytes in Base64", r"[A-Za-z0-9+/]{43}=")
 TOKEN = matching("a token of letters, digits and -._~+/=", r"[A-Za-z0-9._~+/-]+=*")
 DICT = ValueType("a dict", _read_dict, dict)
+TEXTS = ValueType('a dict of texts, or one as JSON such as {"name": "value"}', _read_texts)
 HEADERS = ValueType("a dict of header names and ASCII values without line breaks", _read_headers, dict)
 PEM = ValueType("certificates in PEM form: No certificates found in this", _read_pem, bytes)

@@ -80,6 +80,12 @@ class Store(BaseStore):
     glob, glob_async = functions.glob, functions.glob_async
     walk, walk_async = functions.walk, functions.walk_async
     delete_prefix, delete_prefix_async = functions.delete_prefix, functions.delete_prefix_async
+    create_bucket, create_bucket_async = functions.create_bucket, functions.create_bucket_async
+    delete_bucket, delete_bucket_async = functions.delete_bucket, functions.delete_bucket_async
+    list_buckets, list_buckets_async = functions.list_buckets, functions.list_buckets_async
+    get_tags, get_tags_async = functions.get_tags, functions.get_tags_async
+    put_tags, put_tags_async = functions.put_tags, functions.put_tags_async
+    delete_tags, delete_tags_async = functions.delete_tags, functions.delete_tags_async
     list_with_delimiter, list_with_delimiter_async = functions.list_with_delimiter, functions.list_with_delimiter_async
     get_many, get_many_async = functions.get_many, functions.get_many_async
     iter_many, iter_many_async = functions.iter_many, functions.iter_many_async

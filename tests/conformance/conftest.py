@@ -34,6 +34,7 @@ NO_BUCKET = {
     "parts": "HTTP has no uploads in parts",
     "raw keys": "WebDAV servers keep keys as files in folders",
     "signed URLs": "HTTP has no signed URLs",
+    "tags": "HTTP has no tags",
     "versions": "HTTP has no versions",
 }
 
@@ -105,8 +106,10 @@ CANNOT = {
         "backslashes": "Azure takes a backslash for a slash: such keys are refused",
         "dashes in the names of metadata": "Azure takes letters, digits and underscores alone",
         "ETags that count parts": "the ETags of Azure do not tell of how many parts an object is",
+        "buckets": "the strict fake of Azure has the containers that it is given; Azurite makes them",
         "keys below keys": "an account with directories keeps keys as files in folders, and none can be both",
         "raw keys": "an account with directories keeps keys as files in folders",
+        "tags afterwards": "the strict fake of Azure does not change tags; Azurite does",
         "the end of uploads": "Azure knows blocks, but no uploads that could have ended",
         "versions": "an account with directories keeps no versions",
     },

@@ -18,6 +18,7 @@ from objstore.interface.versions import pinned
 from objstore.providers.cloud.azure_documents import is_directory
 from objstore.providers.cloud.azure_sums import asked, told
 from objstore.providers.cloud.documents import Documents
+from objstore.providers.cloud.tags import Tags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,6 +80,11 @@ class Blobs(Documents):
         self.identity = identity
         self.checksum = checksum
         self.takes_batches = True  # some accounts refuse them
+
+    @property
+    def tags(self) -> Tags | None:
+        """The tags of its blobs, where the account keeps some."""
+        return tags_of(self) if self._tagging else None
 
     # --- reading
 
@@ -197,6 +203,11 @@ class Blobs(Documents):
         if isinstance(credential, AccessToken):
             return {**url, f"{name}-authorization": f"Bearer {credential.token}"}
         return url
+
+
+def tags_of(blobs: Blobs) -> Tags:
+    """Return the tags of the blobs of a container."""
+    return Tags(blobs, ("comp", "tags"), "Tags")
 
 
 def check_size(key: str, size: int, most: int, what: str) -> None:

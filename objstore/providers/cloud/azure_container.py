@@ -18,6 +18,7 @@ from objstore.interface.succession import Succession
 from objstore.interface.values import ListQuery, Page, WriteOptions
 from objstore.providers.cloud.azure_batch import delete_batches
 from objstore.providers.cloud.azure_blobs import Blobs
+from objstore.providers.cloud.azure_containers import Containers
 from objstore.providers.cloud.azure_copy import copy
 from objstore.providers.cloud.azure_delegation import DelegationKeys
 from objstore.providers.cloud.azure_directories import Directories
@@ -79,6 +80,7 @@ class Container(Blobs):
             tagging=tagging,
             checksum=checksum,
         )
+        self._above = above
         self._directories = Directories(self, self.list_target, above, files)
         self._lists_from = lists_from
         self._delegation = DelegationKeys(service, above)
@@ -98,6 +100,11 @@ class Container(Blobs):
         return SharedUploads(self)
 
     # --- the rest
+
+    @property
+    def buckets(self) -> Containers:
+        """The container as such, and those beside it."""
+        return Containers(self, self._above)
 
     def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
         """Delete objects, many by one request where that is possible; return what failed, by key."""

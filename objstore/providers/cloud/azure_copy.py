@@ -14,11 +14,10 @@ from objstore.credentials.token import AccessToken
 from objstore.exceptions import BaseError, GenericError, NotFoundError
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
-from objstore.http.xml import parse
 from objstore.interface.provider import OutOfReachError
 from objstore.interface.values import ANY, WHOLE, WriteOptions
 from objstore.plans.effects import Sleep
-from objstore.providers.cloud.azure_blobs import MOST_AT_ONCE, Blobs
+from objstore.providers.cloud.azure_blobs import MOST_AT_ONCE, Blobs, tags_of
 from objstore.providers.cloud.azure_dialect import COPIES
 from objstore.providers.cloud.azure_upload import BlockUpload
 from objstore.providers.conditional_headers import look_after, write_error, write_headers
@@ -148,11 +147,7 @@ def _tags(origin: Blobs, source: str, head: Reply) -> Plan[dict[str, str]]:
     """Return the tags of an object, which a copy would leave behind (Get Blob Tags)."""
     if head.headers.get("x-ms-tag-count", "0") == "0":
         return {}
-    exchange = Exchange(origin.service, Shape("GET", {}), lambda _: source, detail=lambda _: " tags")
-    exchange.add(origin.target(source, [("comp", "tags")]))
-    root = parse(bytes((yield from exchange.only()).body), "Tags")
-    rows = [tag for tags in root.find_all("TagSet") for tag in tags.find_all("Tag")]
-    return {tag.find_text("Key"): tag.find_text("Value") for tag in rows}
+    return (yield from tags_of(origin).get(source))
 
 
 def _wait(blobs: Blobs, source: str, target: str, reply: Reply) -> Plan[None]:

@@ -57,6 +57,7 @@ DIALECT = Dialect(
         "BlobImmutableDueToPolicy": _KEPT,
         "BlobNotFound": _MISSING,
         "CannotVerifyCopySource": Row(GenericError, "the service cannot read what is to be copied"),
+        "ContainerAlreadyExists": Row(AlreadyExistsError, "the container exists already"),
         "ContainerBeingDeleted": Row(NotFoundError, "the container is being deleted"),
         "ContainerDisabled": Row(PermissionDeniedError, "the container is disabled"),
         "ContainerNotFound": Row(NotFoundError, "there is no such container"),

@@ -28,12 +28,14 @@ from objstore.providers.many import tells_size
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
     from objstore.exceptions import BaseError
     from objstore.http.service import Service
+    from objstore.interface.provider import Buckets
     from objstore.plans.effects import Plan
+    from objstore.providers.cloud.documents import Documents
 
 
 NOT_DELETED = Row(GenericError, "the server did not delete it")
@@ -57,6 +59,7 @@ class Bucket(Writes):
         checksum: Which checksum of every body to send, for the service to check.
         conditional_writes: Whether the service takes writes with a condition.
         asks_for_checksums: Whether it is worth a request to learn the checksum of what is going to be read in pieces.
+        buckets: Makes of this the buckets of the account; None: it is an access point.
     """
 
     lists_from_anywhere = True
@@ -79,6 +82,7 @@ class Bucket(Writes):
         checksum: Algorithm | None,
         conditional_writes: bool,
         asks_for_checksums: bool,
+        buckets: Callable[[Documents], Buckets] | None = None,
     ) -> None:
         super().__init__(
             service,
@@ -96,6 +100,12 @@ class Bucket(Writes):
         self._sign_payload = sign_payload
         self._bulk_delete = bulk_delete
         self.asks_for_checksums = asks_for_checksums
+        self._buckets = buckets
+
+    @property
+    def buckets(self) -> Buckets | None:
+        """The bucket as such, and those beside it."""
+        return None if self._buckets is None else self._buckets(self)
 
     def put_shape(self, headers: Mapping[str, str]) -> Shape:
         """Return the shape of PUTs with bodies, whose checksums the engine makes where it can."""

@@ -99,7 +99,7 @@ class Documents(Requests):
             exchange = Exchange(
                 self.service, shape, lambda _: key, detail=lambda _: detail, safe=safe, patient=patient, keep_head=True
             )
-            exchange.add(target, body=Buffer(body))
+            exchange.add(target, body=None if shape.method == "GET" else Buffer(body))
             try:
                 return Sent((yield from exchange.only(0 if undo is None else PATIENCE)), exchange.left_open())
             except GeneratorExit:

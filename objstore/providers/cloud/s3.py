@@ -5,8 +5,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ from urllib.parse import urlsplit
 
 from objstore.credentials.sigv4 import SigV4
 from objstore.exceptions import (
+    AlreadyExistsError,
     ConfigurationError,
     GenericError,
     InvalidRangeError,
@@ -26,13 +25,15 @@ from objstore.http.client import client_settings, split_endpoint, text_headers
 from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
 from objstore.http.retry import FAILED, UNAVAILABLE, Policy, Row
 from objstore.http.service import Service
+from objstore.providers.cloud import s3_encryption
 from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.checksums import ALGORITHMS
 from objstore.providers.cloud.kind import BucketKind
-from objstore.providers.cloud.region import RegionalService, ServiceToFind
+from objstore.providers.cloud.region import FIRST, RegionalService, ServiceToFind
 from objstore.providers.cloud.s3_account import Account, region_nearby
 from objstore.providers.cloud.s3_arn import is_arn
-from objstore.providers.cloud.s3_endpoint import Address, Wishes, locate
+from objstore.providers.cloud.s3_buckets import S3Buckets
+from objstore.providers.cloud.s3_endpoint import Address, Wishes, check_dots, home, locate
 from objstore.providers.cloud.s3_options import S3_OPTIONS
 from objstore.providers.cloud.writes import Guard
 from objstore.settings.options import RetryOptions, Settings, Table
@@ -41,14 +42,11 @@ from objstore.settings.partitions import is_amazon
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from objstore.plans.effects import Plan
+    from objstore.providers.cloud.documents import Documents
+
 PATIENCE = 20
 """How many times as long as for other replies it is waited for those to requests that are much work."""
-
-CUSTOMER = "server-side-encryption-customer-"
-"""The headers with a caller's own key for an object begin with this behind ``x-amz-``, with one for the source of a
-copy behind ``x-amz-copy-source-`` (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html)."""
-
-CUSTOMER_HEADERS = ("algorithm", "key", "key-MD5")
 
 TABLE = Table("S3Store", ("aws_",), S3_OPTIONS)
 
@@ -60,12 +58,15 @@ DIALECT = Dialect(
     storage_class="x-amz-storage-class",
     tags="x-amz-tagging",
     copy_source="x-amz-copy-source",
-    source_headers={f"x-amz-{CUSTOMER}{name}": f"x-amz-copy-source-{CUSTOMER}{name}" for name in CUSTOMER_HEADERS},
+    source_headers=s3_encryption.SOURCE_HEADERS,
     request_id="x-amz-request-id",
     region="x-amz-bucket-region",
     codes={
         "AccessDenied": Row(PermissionDeniedError, "access is denied"),
         "AuthorizationHeaderMalformed": Row(GenericError, "it was signed for another region", "region"),
+        "BucketAlreadyExists": Row(AlreadyExistsError, "somebody else has a bucket of that name"),
+        "BucketAlreadyOwnedByYou": Row(AlreadyExistsError, "the bucket exists already"),
+        "BucketNotEmpty": Row(GenericError, "the bucket is not empty"),
         "ConditionalRequestConflict": Row(GenericError, "another write was under way", "always"),
         "EntityTooSmall": Row(GenericError, "a part but the last is smaller than the service takes"),
         "ExpiredToken": EXPIRED,
@@ -92,6 +93,8 @@ DIALECT = Dialect(
     hints={
         "InvalidAccessKeyId": "Check access_key_id.",
         "InvalidObjectState": "Restore it (RestoreObject) and wait until it is there.",
+        "BucketAlreadyExists": "Names are shared by all accounts: choose another.",
+        "BucketNotEmpty": "Delete its objects first, old versions and unfinished uploads too.",
         "NoSuchBucket": "Check the bucket's name and the endpoint.",
         "SignatureDoesNotMatch": "Check secret_access_key and region.",
         "RequestTimeTooSkewed": "Set the clock of this machine.",
@@ -122,33 +125,35 @@ def open_s3(
         raise ConfigurationError("S3Store needs a bucket", hint="Give its name as the first argument.")
     address = _address(values, _region(values))
     identity = SigV4(account.credentials(), address.region, address.service)
-    service, base = _service(values, retry, address, identity, user_agent, prefix)
-    _check_customer_key(values, service.origin)
+    options = _options(values, retry, address, identity, user_agent, prefix)
+    service, base = _service(values, address, identity, options)
+    s3_encryption.check_customer_key(values, service.origin)
     payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}
     return Bucket(
         service,
         base,
         f"{bucket}/object" if is_arn(bucket) else f"/{bucket}",
         guard=_guard(values),
-        read_headers={**payer, **_customer_key(values)},
+        read_headers={**payer, **s3_encryption.read_headers(values)},
         get_headers=_checksum_mode(values),
         change_headers=payer,
-        write_headers={**payer, **_encryption(values), **_default_type(values)},
+        write_headers={**payer, **s3_encryption.write_headers(values), **_default_type(values)},
         sign_payload=values["unsigned_payload"] is False,
         tagging=not values["disable_tagging"],
         bulk_delete=not values["disable_bulk_delete"],
         checksum=ALGORITHMS.get(_checksum(values)),
         conditional_writes=values["conditional_put"] != "disabled",
         asks_for_checksums=values["response_checksum_validation"] == "when_supported",
+        buckets=None if is_arn(bucket) else _buckets(values, identity, options),
     )
 
 
-def _service(
+def _options(
     values: Any, retry: RetryOptions, address: Address, identity: SigV4, user_agent: str, prefix: str
-) -> tuple[Service, str]:
-    """Return the service, and the path of the bucket below its origin."""
+) -> dict[str, Any]:
+    """Return what services are made of, beside their origin."""
     scheme = address.origin.partition(":")[0]
-    options: dict[str, Any] = {
+    return {
         "dialect": DIALECT,
         "settings": client_settings(values, scheme, user_agent),
         "patient_settings": client_settings(values, scheme, user_agent, patience=PATIENCE),
@@ -160,6 +165,10 @@ def _service(
         "most_connections": values["max_connections"],
         "takes_many": is_amazon(urlsplit(address.origin).hostname or ""),
     }
+
+
+def _service(values: Any, address: Address, identity: SigV4, options: dict[str, Any]) -> tuple[Service, str]:
+    """Return the service, and the path of the bucket below its origin."""
     if _endpoint(values) is not None or is_arn(values["bucket"]):
         return Service(origin=address.origin, **options), address.base
     origin = partial(_origin, values["bucket"], _wishes(values))
@@ -170,6 +179,19 @@ def _service(
     return RegionalService(address=origin, region=region, **options), address.base
 
 
+def _buckets(values: Any, identity: SigV4, options: dict[str, Any]) -> Callable[[Documents], S3Buckets]:
+    """Return what makes of the provider of a bucket that of the buckets of its account."""
+
+    def find() -> Plan[tuple[Service, str]]:
+        yield from identity.refresh()
+        region = _region(values) or (yield from region_nearby(identity.credentials)) or FIRST
+        address = home(values["bucket"], region, _given_endpoint(values), _wishes(values))
+        who = SigV4(identity.credentials, address.region)
+        return Service(origin=address.origin, **{**options, "identity": who, "bucket": None}), address.base
+
+    return lambda bucket: S3Buckets(bucket, identity if _is_amazon(values) else None, find)
+
+
 def _endpoint(values: Any) -> str | None:
     """Return the URL of the service, where one is given."""
     endpoint: str | None = values["endpoint_url_s3"] or values["endpoint"]
@@ -178,11 +200,18 @@ def _endpoint(values: Any) -> str | None:
 
 def _address(values: Any, region: str | None) -> Address:
     """Return where the bucket is, if it is in this region."""
+    given = _given_endpoint(values)
+    if values["virtual_hosted_style_request"]:
+        check_dots(values["bucket"], given[0] if given else "https:")
+    return locate(values["bucket"], region, given, _wishes(values))
+
+
+def _given_endpoint(values: Any) -> tuple[str, str] | None:
+    """Return the origin of the service and the path below it, where one is given."""
     endpoint = _endpoint(values)
     if endpoint is not None and re.search("[?#]", endpoint):
         raise ConfigurationError("The endpoint has a query or a fragment", hint="Give a URL without.")
-    given = None if endpoint is None else split_endpoint(endpoint, values["allow_http"])
-    return locate(values["bucket"], region, given, _wishes(values))
+    return None if endpoint is None else split_endpoint(endpoint, values["allow_http"])
 
 
 def _wishes(values: Any) -> Wishes:
@@ -248,65 +277,6 @@ def _region(values: Any) -> str | None:
 
 def _default_type(values: Any) -> dict[str, str]:
     return {"Content-Type": values["default_content_type"]} if values["default_content_type"] else {}
-
-
-def _encryption(values: Any) -> dict[str, str]:
-    """Return the headers that say how objects are encrypted at rest."""
-    algorithm = values["server_side_encryption"]
-    _check_encryption(values, algorithm)
-    if algorithm is None or algorithm == "sse-c":
-        return _customer_key(values)
-    headers = {"x-amz-server-side-encryption": algorithm}
-    if values["sse_kms_key_id"]:
-        headers["x-amz-server-side-encryption-aws-kms-key-id"] = values["sse_kms_key_id"]
-    if values["sse_bucket_key_enabled"] is not None:
-        enabled = str(values["sse_bucket_key_enabled"]).lower()
-        headers["x-amz-server-side-encryption-bucket-key-enabled"] = enabled
-    return headers
-
-
-def _check_encryption(values: Any, algorithm: str | None) -> None:
-    """Raise if objects would not be encrypted as a setting says."""
-    by_kms = algorithm in ("aws:kms", "aws:kms:dsse")
-    if values["sse_kms_key_id"] and not by_kms:
-        raise ConfigurationError(
-            "sse_kms_key_id has no effect without KMS", hint="Give server_side_encryption='aws:kms' too."
-        )
-    if values["sse_bucket_key_enabled"] and not by_kms:
-        raise ConfigurationError(
-            "sse_bucket_key_enabled has no effect without KMS", hint="Give server_side_encryption='aws:kms' too."
-        )
-    if values["sse_customer_key_base64"] and algorithm not in (None, "sse-c"):
-        raise ConfigurationError(
-            f"sse_customer_key_base64 does not go with server_side_encryption = {algorithm!r}",
-            hint="Give one of them, or 'sse-c'.",
-        )
-    if algorithm == "sse-c" and not values["sse_customer_key_base64"]:
-        raise ConfigurationError(
-            "server_side_encryption = 'sse-c' needs a key", hint="Give sse_customer_key_base64 too."
-        )
-
-
-def _check_customer_key(values: Any, origin: str) -> None:
-    """Raise if the caller's own key would travel in the clear, on loopback too: S3 refuses it only once it has come.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html
-    """
-    if values["sse_customer_key_base64"] and not origin.startswith("https:"):
-        raise ConfigurationError(
-            f"sse_customer_key_base64 would be sent in the clear to {origin}",
-            hint="Give an endpoint with https: S3 takes such keys over TLS alone.",
-        )
-
-
-def _customer_key(values: Any) -> dict[str, str]:
-    """Return the headers with the caller's own key (SSE-C)."""
-    key = values["sse_customer_key_base64"]
-    if not key:
-        return {}
-    digest = hashlib.md5(base64.b64decode(key), usedforsecurity=False).digest()
-    told = ("AES256", key, base64.b64encode(digest).decode())
-    return {f"x-amz-{CUSTOMER}{name}": value for name, value in zip(CUSTOMER_HEADERS, told, strict=True)}
 
 
 S3 = BucketKind(TABLE, "bucket", ("bucket",), open_s3, "s3")

@@ -9,7 +9,7 @@ Its one invariant: what cannot be reached as it was asked for is refused, never 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ _AMAZON_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _HOST_NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ANY_REGION = re.compile("[A-Za-z0-9._-]+")
 _DIRECTORY = re.compile(".+--x(a)?-s3")
+_ZONED = re.compile("[a-z0-9]([a-z0-9-]*[a-z0-9])?--[a-z0-9]+(-[a-z0-9]+)*-az[0-9]+--xa?-s3")
 _OUTPOST_ALIAS = re.compile(r".{11,}--op-s3")
 
 
@@ -94,6 +95,22 @@ def locate(bucket: str, region: str | None, endpoint: tuple[str, str] | None, wi
     return Address(*_placed(bucket, f"https://{_host(known, wishes)}", "", wishes), signed)
 
 
+def home(bucket: str, region: str, endpoint: tuple[str, str] | None, wishes: Wishes) -> Address:
+    """Return the address of the service itself, without a bucket.
+
+    Args:
+        bucket: The bucket, which the host of an endpoint may name.
+        region: Where the service is asked.
+        endpoint: As for `locate`.
+        wishes: As for `locate`; no edge of the network knows the buckets of an account.
+    """
+    signed = FIRST if region == GLOBAL else region
+    if endpoint is None:
+        return Address(f"https://{_host(region, replace(wishes, accelerate=False))}", "", signed)
+    scheme, _, host = endpoint[0].partition("://")
+    return Address(f"{scheme}://{host.removeprefix(f'{bucket}.') if wishes.virtual else host}", endpoint[1], signed)
+
+
 def _host(region: str, wishes: Wishes) -> str:
     """Return Amazon's host for a region."""
     suffix = partition_of(region).suffix
@@ -126,6 +143,19 @@ def _placed(bucket: str, origin: str, above: str, wishes: Wishes) -> tuple[str, 
     if host.startswith(f"{bucket}."):  # an endpoint that names the bucket already
         return origin, above
     return f"{scheme}://{bucket}.{host}", above
+
+
+def check_dots(bucket: str, origin: str) -> None:
+    """Raise if a bucket that is asked for as part of a host has dots, which certificates do not cover.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+    """
+    if "." in bucket and origin.startswith("https:") and _can_be_host(bucket, "http"):
+        raise _clash(
+            f"The bucket {bucket!r}, whose name has dots,",
+            "virtual_hosted_style_request over TLS",
+            "Leave that setting out: the bucket then stands in the path.",
+        )
 
 
 def _can_be_host(bucket: str, scheme: str) -> bool:
@@ -242,6 +272,11 @@ def _check_bucket(bucket: str, endpoint: tuple[str, str] | None) -> None:
             f"The bucket {bucket!r} is a path", hint="Give the name alone, and what is behind it as prefix."
         )
     amazon = endpoint is None or is_amazon(endpoint[0].partition("://")[2].partition(":")[0])
+    if amazon and _DIRECTORY.fullmatch(bucket) and not _ZONED.fullmatch(bucket):
+        raise ConfigurationError(
+            f"The bucket {bucket!r} ends like a directory bucket (S3 Express One Zone), and names no zone",
+            hint="Write NAME--ZONE--x-s3, such as logs--usw2-az1--x-s3.",
+        )
     if amazon and _DIRECTORY.fullmatch(bucket):
         raise NotSupportedError(
             f"The bucket {bucket!r} is a directory bucket (S3 Express One Zone), which S3Store does not support yet",

@@ -11,6 +11,7 @@ from objstore.settings.value_types import (
     BASE64_OF_32_BYTES,
     BOOL,
     BOOL_OR_REQUESTER,
+    TEXTS,
     URL,
     choice,
     matching,
@@ -108,6 +109,7 @@ S3_OPTIONS = (
         choice("AES256", "aws:kms", "aws:kms:dsse", "sse-c"),
     ),
     Option("sse_kms_key_id", "The KMS key to encrypt with."),
+    Option("sse_kms_encryption_context", "What KMS binds the encryption to, as pairs of texts.", TEXTS),
     Option("sse_bucket_key_enabled", "Use the bucket's own KMS data key.", BOOL),
     Option("sse_customer_key_base64", "The caller's own encryption key.", BASE64_OF_32_BYTES, secret=True),
 )

@@ -21,7 +21,8 @@ from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions
 from objstore.providers.cloud.copied_parts import CopiedParts
 from objstore.providers.cloud.documents import Documents
 from objstore.providers.cloud.shared_uploads import SharedUploads
-from objstore.providers.cloud.upload import Begun, Upload, begin
+from objstore.providers.cloud.tags import Tags
+from objstore.providers.cloud.upload import NAMESPACE, Begun, Upload, begin
 from objstore.providers.conditional_headers import as_kind, look_after, write_error, write_headers
 
 if TYPE_CHECKING:
@@ -129,6 +130,11 @@ class Writes(Documents):
         """Begin a multipart upload whose parts come with checksums, where that is wanted."""
         algorithm = self._checksum
         return self._begin(key, options, {} if algorithm is None else algorithm.announcement())
+
+    @property
+    def tags(self) -> Tags | None:
+        """The tags of its objects, where the service keeps some."""
+        return _tags_of(self) if self._tagging else None
 
     @property
     def shared_uploads(self) -> SharedUploads:
@@ -256,13 +262,14 @@ def _head(origin: Writes, source: str, *, needed: bool) -> Plan[Reply | None]:
 
 
 def _tags(origin: Writes, source: str, head: Reply) -> Plan[dict[str, str]]:
-    """Return the tags of an object, which a copy in parts would leave behind (GetObjectTagging)."""
+    """Return the tags of an object, which a copy in parts would leave behind."""
     if head.headers.get("x-amz-tagging-count", "0") == "0":
         return {}
-    shape, target = Shape("GET", origin.change_headers), origin.target(source, [("tagging", "")])
-    root, _ = yield from origin.document(shape, target, source, ("Tagging",), safe=True, detail=" tags")
-    rows = [tag for tags in root.find_all("TagSet") for tag in tags.find_all("Tag")]
-    return {tag.find_text("Key"): tag.find_text("Value") for tag in rows}
+    return (yield from _tags_of(origin).get(source))
+
+
+def _tags_of(bucket: Writes) -> Tags:
+    return Tags(bucket, ("tagging", ""), "Tagging", namespace=NAMESPACE, deletes=True)
 
 
 def _check_unchanged(origin: Writes, source: str, found: Fetched) -> Plan[None]:

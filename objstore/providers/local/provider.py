@@ -81,6 +81,8 @@ class Local:
     smallest_part = 1 << 20
     lists_from_anywhere = False
     has_outer_slashes = False
+    buckets = None
+    tags = None
     asks_for_checksums = False
     pace = AT_HAND
 

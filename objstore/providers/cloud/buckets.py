@@ -1,0 +1,97 @@
+"""A bucket as such, and all that an account has: made, found, listed and deleted.
+
+Its one invariant: a bucket whose making or deleting may have been carried out already is not told to have been there
+before, or to be missing.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from objstore._core import Buffer
+from objstore.exceptions import AlreadyExistsError, NotFoundError
+from objstore.http.exchange import Exchange
+from objstore.http.shape import Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from objstore.plans.effects import Plan
+    from objstore.providers.requests import Requests
+    from objstore.types import BucketMeta
+
+
+class Buckets:
+    """The bucket of a provider, and those beside it.
+
+    Args:
+        bucket: Speaks to it.
+        query: What the requests for it have as their query.
+        mine: The error codes that say that the bucket is there, and the caller's.
+        listing: Reads one page of all buckets, after what the last one told of the next.
+    """
+
+    def __init__(
+        self,
+        bucket: Requests,
+        query: Sequence[tuple[str, str]],
+        mine: Sequence[str],
+        listing: Callable[[str], Plan[tuple[list[BucketMeta], str]]],
+    ) -> None:
+        self._bucket = bucket
+        self._query = query
+        self._mine = mine
+        self._listing = listing
+
+    def create(self, *, exist_ok: bool) -> Plan[None]:
+        """Make the bucket; some services take it for made where it is there already, so it is looked for."""
+        if not exist_ok and (yield from self._exists()):
+            raise AlreadyExistsError(
+                f"The bucket {self._bucket.service.bucket!r} exists already",
+                hint="Give exist_ok=True to take it as it is.",
+                store=self._bucket.service.dialect.store,
+                bucket=self._bucket.service.bucket,
+            )
+        try:
+            yield from self._send("PUT", self.description())
+        except AlreadyExistsError as error:
+            if error.code not in self._mine or not (exist_ok or error.maybe_applied):
+                raise
+            yield from self._exists()  # raises where it is somebody else's, which not every service says
+
+    def description(self) -> bytes:
+        """Return the document that says what bucket is to be made."""
+        return b""
+
+    def delete(self) -> Plan[None]:
+        """Delete the bucket, which has to be empty."""
+        try:
+            yield from self._send("DELETE")
+        except NotFoundError as error:
+            if not error.maybe_applied:
+                raise
+
+    def all(self) -> Plan[list[BucketMeta]]:
+        """List all buckets of the account."""
+        found, token = yield from self._listing("")
+        while token:
+            more, token = yield from self._listing(token)
+            found += more
+        return found
+
+    def _exists(self) -> Plan[bool]:
+        try:
+            yield from self._send("HEAD")
+        except NotFoundError:
+            return False
+        return True
+
+    def _send(self, method: str, body: bytes = b"") -> Plan[None]:
+        bucket = self._bucket
+        yield from bucket.service.refresh()
+        shape = Shape(method, bucket.change_headers)
+        exchange = Exchange(bucket.service, shape, lambda _: "", detail=lambda _: " bucket", keep_head=True)
+        own = shape._replace(payload_hash=sha256(body).hexdigest()) if body else None
+        exchange.add(bucket.target("", self._query), shape=own, body=Buffer(body) if method == "PUT" else None)
+        yield from exchange.only()
