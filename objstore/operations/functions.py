@@ -6,7 +6,18 @@ store is always the first argument.
 
 from __future__ import annotations
 
-from objstore.operations import bulk, copying, downloads, files, listing, objects, reader, shared_upload, writer
+from objstore.operations import (
+    bulk,
+    copying,
+    downloads,
+    files,
+    listing,
+    objects,
+    reader,
+    shared_upload,
+    writer,
+)
+from objstore.operations import shards as sharding
 from objstore.plans.run import awaitable, blocking, both
 
 get, get_async = both(objects.get)
@@ -19,6 +30,7 @@ begin_upload, begin_upload_async = both(shared_upload.begin_upload)
 copy, copy_async = both(copying.copy)
 rename, rename_async = both(copying.rename)
 delete_prefix, delete_prefix_async = both(listing.delete_prefix)
+shards, shards_async = both(sharding.shards)
 upload, upload_async = both(bulk.upload)
 download, download_async = both(downloads.download)
 
