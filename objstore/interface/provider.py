@@ -81,6 +81,10 @@ class Fetch(Exchange, Protocol):
     def sums(self, index: int) -> Sums | None:
         """Return the checksum of the body of a read that ended well, where it was summed up and is not yet taken."""
 
+    def told(self, index: int) -> ObjectMeta:
+        """Return what the reply to a read that ended well tells of the object (where `told` was asked for); a size of
+        -1 is one that it does not tell."""
+
     def take(self, index: int) -> Bytes:
         """Return the body of a read that ended well, and let go of it."""
 

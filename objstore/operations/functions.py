@@ -15,6 +15,7 @@ from objstore.operations import (
     objects,
     reader,
     shared_upload,
+    work,
     writer,
 )
 from objstore.operations import shards as sharding
@@ -48,6 +49,7 @@ list = list_async = listing.list
 list_level = list_level_async = listing.list_level
 glob = glob_async = listing.glob
 walk = walk_async = listing.walk
+plan = plan_async = work.plan
 open = files.open
 open_reader, open_reader_async = reader.open_reader, reader.open_reader_async
 open_writer, open_writer_async = writer.open_writer, writer.open_writer_async

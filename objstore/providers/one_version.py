@@ -11,6 +11,7 @@ from objstore.http.exchange import Exchange
 from objstore.interface.versions import has_validator, is_same, strong
 from objstore.providers.conditional_headers import IF_MATCH, unconditional
 from objstore.providers.preconditions import matches
+from objstore.providers.telling import named_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -111,18 +112,17 @@ class OneVersion(Conditional):
         """Compare replies that came with what is expected: the first, where nothing is."""
         for index in indexes:
             if self.batch.succeeded(index):
-                reply = self.batch.reply(index)
-                found = self._meta(self._reads.keys[index], reply, _named_size(reply))
+                found = self.told(index)
                 self._expected = self._expected or found
                 self._differs |= not is_same(found, self._expected) or self._is_unlike_pinned(found)
                 self.unversioned |= not has_validator(found)
+
+    def told(self, index: int) -> ObjectMeta:
+        """Return what the reply to a read that ended well tells of the object."""
+        reply = self.batch.reply(index)
+        return self._meta(self._reads.keys[index], reply, named_size(reply))
 
     def _is_unlike_pinned(self, found: ObjectMeta) -> bool:
         """Tell whether a reply that no condition kept to the pinned ETag has another."""
         wanted = None if IF_MATCH in self._shape.headers else self._wanted
         return wanted is not None and not matches(found["e_tag"], wanted)
-
-
-def _named_size(reply: Reply) -> int:
-    """Return the size of the object that a reply names, -1 where it names none."""
-    return reply.total if reply.start >= 0 else reply.content_length

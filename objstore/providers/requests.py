@@ -30,6 +30,7 @@ from objstore.providers.conditional_headers import IF_MATCH, read_headers, uncon
 from objstore.providers.many import HeadMany, LookMany, PutMany, tells_size
 from objstore.providers.one_version import Conditional, OneVersion
 from objstore.providers.preconditions import matches
+from objstore.providers.telling import Telling
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class Requests:
         """Begin many reads; their replies are compared where they are to be of one version."""
         yield from self.service.refresh()
         shape, tail = self._reading("GET", conditions, reads.ranges)
-        exchange: Exchange
+        exchange: OneVersion | Telling
         if reads.one_object and (len(reads.keys) > 1 or conditions.expected is not None):
             exchange = self.one_version(
                 self.service,
@@ -183,10 +184,12 @@ class Requests:
                 window=window,
             )
         else:
-            exchange = Exchange(
+            exchange = Telling(
                 self.service,
                 shape,
-                reads.keys.__getitem__,
+                reads.keys,
+                self.meta,
+                keep_head=reads.told,
                 background=each,
                 each=each,
                 most_in_flight=most_in_flight,

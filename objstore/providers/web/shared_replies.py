@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Fetch
     from objstore.interface.values import Range, Reads
     from objstore.plans.effects import Plan
+    from objstore.types import ObjectMeta
 
 
 class SharedReplies:
@@ -102,6 +103,10 @@ class SharedReplies:
 
     def sums(self, index: int) -> None:
         """Return no checksum: a whole reply has been compared with what it told."""
+
+    def told(self, index: int) -> ObjectMeta:
+        """Return what the reply that a read is cut out of tells of the object."""
+        return self._replies.told(self._sources[index][0])
 
     def take(self, index: int) -> Bytes:
         """Return the body of a read that ended well, and let go of it."""
