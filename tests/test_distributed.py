@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from importlib.util import find_spec
@@ -178,3 +180,9 @@ def test_other_engines(engine: str, store: LocalStore) -> None:
     from loky import get_reusable_executor  # type: ignore[import-not-found, unused-ignore]
 
     assert len([*run(read, plan(store), executor=get_reusable_executor(2))]) == 14
+
+
+def test_the_example_runs() -> None:
+    example = Path(__file__).parent.parent / "examples" / "many_processes.py"
+    told = subprocess.run([sys.executable, str(example)], capture_output=True, text=True, check=True, timeout=120)
+    assert told.stdout == f"{sum(range(100)) << 10} zero bytes in what was not counted before\n"
