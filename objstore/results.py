@@ -1,6 +1,20 @@
 """What reads and listings give back."""
 
 from objstore.operations.results import ArrowListStream, BytesStream, GetResult, ListStream, Stream
+from objstore.operations.shards import Shard
 from objstore.operations.shared_upload import MultipartUpload
+from objstore.operations.slices import Slice
+from objstore.operations.work import Piece, PlanStream
 
-__all__ = ["ArrowListStream", "BytesStream", "GetResult", "ListStream", "MultipartUpload", "Stream"]
+__all__ = [
+    "ArrowListStream",
+    "BytesStream",
+    "GetResult",
+    "ListStream",
+    "MultipartUpload",
+    "Piece",
+    "PlanStream",
+    "Shard",
+    "Slice",
+    "Stream",
+]

@@ -155,7 +155,7 @@ def mkdir(
 
 
 def makedirs(fs: FileSystem, path: str, exist_ok: bool = False) -> Plan[None]:
-    """Make a local folder and those above it, or a bucket. Elsewhere a folder is there as soon as there is a file in it.
+    """Make a local folder and those above it, or a bucket. Elsewhere a folder is there once there is a file in it.
 
     Args:
         fs: Where to.

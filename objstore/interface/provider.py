@@ -92,6 +92,10 @@ class Fetch(Exchange, Protocol):
     def widen(self, window: int) -> None:
         """Set how many bytes may have come and not been taken from now on."""
 
+    def told(self, index: int) -> ObjectMeta:
+        """Return what the reply to a read that ended well tells of the object (where `told` was asked for); a size of
+        -1 is one that it does not tell."""
+
     def take(self, index: int) -> Bytes:
         """Return the body of a read that ended well, and let go of it."""
 

@@ -191,9 +191,10 @@ class Reads(Sequence[Read]):
         one_object: Whether they are of one object, and so are to be of one version of it.
         sums: By which checksum bodies are summed up, where they are going to be all of an object; by the one that
             replies tell, where it is empty.
+        told: Whether what the replies tell of the objects is kept.
     """
 
-    __slots__ = ("keys", "one_object", "ranges", "sums", "targets")
+    __slots__ = ("keys", "one_object", "ranges", "sums", "targets", "told")
 
     def __init__(
         self,
@@ -203,7 +204,9 @@ class Reads(Sequence[Read]):
         *,
         one_object: bool = False,
         sums: str | None = None,
+        told: bool = False,
     ) -> None:
+        self.told = told
         self.keys = keys
         self.ranges = ranges
         self.targets = targets
@@ -232,7 +235,14 @@ class Reads(Sequence[Read]):
     def __getitem__(self, index: int | slice) -> Read | Reads:
         if isinstance(index, slice):
             targets = self.targets and self.targets[index]
-            return Reads(self.keys[index], self.ranges[index], targets, one_object=self.one_object, sums=self.sums)
+            return Reads(
+                self.keys[index],
+                self.ranges[index],
+                targets,
+                one_object=self.one_object,
+                sums=self.sums,
+                told=self.told,
+            )
         return Read(self.keys[index], self.ranges[index], self.targets[index] if self.targets else None)
 
     def __iter__(self) -> Iterator[Read]:

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from operator import add, index
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from objstore.exceptions import InvalidRangeError
 from objstore.interface.values import ANY, RESERVED, WHOLE, Conditions, Range, WriteOptions
 from objstore.types import HTTP_METHOD, Attributes, GetOptions, PutMode
+
+By: TypeAlias = Literal["segment", "string"]
+"""How a prefix to list is meant: as whole segments of paths, or as any beginning of them."""
 
 _GET_OPTIONS = frozenset(
     ("if_match", "if_none_match", "if_modified_since", "if_unmodified_since", "range", "version", "head", "read_ahead")

@@ -95,8 +95,8 @@ def get_many(
     _check_on_error(on_error)
     reads = read_requests(store, requests)
     if out is not None:
-        reads = _with_targets(reads, out)
-    in_flight = _in_flight(max_concurrency)
+        reads = with_targets(reads, out)
+    in_flight = in_flight_of(max_concurrency)
     fetch = yield from store.provider.fetch(reads, most_in_flight=in_flight, beginnings=True)
     try:
         yield from _finish(fetch, on_error, progress)
@@ -163,7 +163,7 @@ def _ranged(request: Any) -> tuple[str, Range]:
     return path, Range(first, last)
 
 
-def _with_targets(reads: Reads, out: Any) -> Reads:
+def with_targets(reads: Reads, out: Any) -> Reads:
     """Say for each read where its bytes go."""
     if not isinstance(out, list | tuple):
         return Reads(reads.keys, reads.ranges, _side_by_side(reads, _writable(out)))
@@ -211,7 +211,7 @@ def _side_by_side(reads: Reads, out: Buffer) -> list[Target]:
     return targets
 
 
-def _in_flight(max_concurrency: int | None) -> int:
+def in_flight_of(max_concurrency: int | None) -> int:
     return PACED if max_concurrency is None else check_at_least("max_concurrency", max_concurrency, 1)
 
 
@@ -391,7 +391,7 @@ def iter_many(
     """
     _check_on_error(on_error)
     check_at_least("window", window, 1)
-    reads, in_flight = read_requests(store, requests), _in_flight(max_concurrency)
+    reads, in_flight = read_requests(store, requests), in_flight_of(max_concurrency)
     return ManyResults(store, reads, on_error, in_flight, window, progress)
 
 
@@ -440,7 +440,7 @@ def head_many(
     _check_on_error(on_error)
     _check_several(paths)
     keys = store.keys(list(paths))
-    exchange = yield from store.provider.head_many(keys, most_in_flight=_in_flight(max_concurrency))
+    exchange = yield from store.provider.head_many(keys, most_in_flight=in_flight_of(max_concurrency))
     try:
         yield from _finish(exchange, on_error, progress)
         metas = [None if meta is None else store.named(meta) for meta in exchange.metas()]
@@ -502,7 +502,7 @@ def put_many(
     _check_on_error(on_error)
     options = read_write_options(attributes, None, mode)
     pairs = items.items() if isinstance(items, Mapping) else items
-    in_flight = _in_flight(max_concurrency)
+    in_flight = in_flight_of(max_concurrency)
     named = [(store.exact_key(path), file) for path, file in map(_pair, pairs)]
     results: list[PutResult | BaseError] = []
     size = 0

@@ -17,8 +17,10 @@ from objstore.operations import (
     reader,
     shared_upload,
     tags,
+    work,
     writer,
 )
+from objstore.operations import shards as sharding
 from objstore.plans.run import awaitable, blocking, both
 
 get, get_async = both(objects.get)
@@ -37,6 +39,7 @@ get_tags, get_tags_async = both(tags.get_tags)
 put_tags, put_tags_async = both(tags.put_tags)
 delete_tags, delete_tags_async = both(tags.delete_tags)
 delete_prefix, delete_prefix_async = both(listing.delete_prefix)
+shards, shards_async = both(sharding.shards)
 upload, upload_async = both(bulk.upload)
 download, download_async = both(downloads.download)
 
@@ -54,6 +57,7 @@ list = list_async = listing.list
 list_level = list_level_async = listing.list_level
 glob = glob_async = listing.glob
 walk = walk_async = listing.walk
+plan = plan_async = work.plan
 open = files.open
 open_reader, open_reader_async = reader.open_reader, reader.open_reader_async
 open_writer, open_writer_async = writer.open_writer, writer.open_writer_async

@@ -12,14 +12,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
 from objstore.interface.succession import Succession
-from objstore.interface.values import PACED, ListQuery, Page
+from objstore.interface.values import PACED, ListQuery
 from objstore.operations.arguments import check_at_least
 from objstore.operations.formats import DICTS, Form, arrow
 from objstore.operations.glob import Pattern
 from objstore.operations.objects import DELETED_AT_ONCE, not_gone, raise_first
+from objstore.operations.pages import OneAfterTheOther, SideBySide, Through
 from objstore.operations.progress import Found
 from objstore.operations.results import ArrowListStream, ListStream, Rows, Stream
-from objstore.operations.split import Split, Stretch
+from objstore.operations.shards import stretch_of
 from objstore.plans.effects import Plan
 
 if TYPE_CHECKING:
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
 
     from objstore._core import Listing
     from objstore.exceptions import BaseError
-    from objstore.interface.provider import ListMany, Provider
+    from objstore.interface.provider import Provider
     from objstore.interface.store import BaseStore
+    from objstore.operations.arguments import By
+    from objstore.operations.shards import ShardInput
     from objstore.types import ListResult, ObjectMeta, Progress
 
-By: TypeAlias = Literal["segment", "string"]
 T = TypeVar("T")
 Pages: TypeAlias = Callable[[], Plan[Rows | None]]
 
@@ -51,6 +53,7 @@ def list(
     return_arrow: Literal[False] = False,
     by: By = "segment",
     max_concurrency: int = 1,
+    shard: ShardInput | None = None,
     progress: Progress | None = None,
 ) -> ListStream[Sequence[ObjectMeta]]: ...
 
@@ -65,6 +68,7 @@ def list(
     return_arrow: Literal[True],
     by: By = "segment",
     max_concurrency: int = 1,
+    shard: ShardInput | None = None,
     progress: Progress | None = None,
 ) -> ArrowListStream: ...
 
@@ -78,6 +82,7 @@ def list(
     return_arrow: bool = False,
     by: By = "segment",
     max_concurrency: int = 1,
+    shard: ShardInput | None = None,
     progress: Progress | None = None,
 ) -> ListStream[Any]:
     """List the objects below a prefix, in pages, in the order of their keys.
@@ -98,6 +103,9 @@ def list(
         max_concurrency: How many requests are in flight. With more than one, the listing is cut into stretches of the
             key space that are read at the same time, and given in the same order: for very many objects. It costs some
             requests more.
+        shard: Only a stretch of the listing: one of ``store.shards(prefix, count)``, or ``(index, count)``, which has
+            fixed bounds, whatever there is: evenly spaced hexadecimal numbers behind the prefix. So the shares are
+            equal where keys go on with digits of a hash; otherwise `shards` makes better ones.
         progress: Is called with how many objects have been found so far, the same number again, and 0.
 
     Returns:
@@ -105,16 +113,24 @@ def list(
 
     Raises:
         ImportError: Arrow is wanted, and arro3-core is not installed.
+        NotSupportedError: A shard is wanted, and the service does not list its keys in order.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """
     check_at_least("max_concurrency", max_concurrency, 1)
-    query = ListQuery(prefix=store.full_prefix(prefix, by), offset=_offset(store, offset))
-    if max_concurrency > 1 and store.provider.lists_from_anywhere:
-        pages: Pages = _SideBySide(store.provider, query, max_concurrency).next_page
-    else:
-        pages = _OneAfterTheOther(store.provider, query).next_rows
+    query, end = ListQuery(prefix=store.full_prefix(prefix, by), offset=_offset(store, offset)), None
+    if shard is not None:
+        after, end = stretch_of(store, shard, prefix, by)
+        query = replace(query, offset=max(query.offset, after))
+    pages = _pages(store.provider, query, shard is not None, end, max_concurrency)
     return _stream(store, pages, chunk_size, return_arrow, progress)
+
+
+def _pages(provider: Provider, query: ListQuery, in_order: bool, end: str | None, most: int) -> Pages:
+    """Return how to get the pages of a listing, or of the stretch of it that ends with a key."""
+    if most > 1 and provider.lists_from_anywhere and (end is None or end > query.offset):
+        return SideBySide(provider, query, most, end).next_page
+    return Through(provider, query, end).next_rows if in_order else OneAfterTheOther(provider, query).next_rows
 
 
 def _offset(store: BaseStore, offset: str | None) -> str:
@@ -131,58 +147,6 @@ def _stream(
     return ListStream(pages, cut, chunk, DICTS, progress)
 
 
-class _OneAfterTheOther:
-    """The pages of a listing, each asked for when it is wanted."""
-
-    def __init__(self, provider: Provider, query: ListQuery) -> None:
-        self._provider = provider
-        self._query: ListQuery | None = query
-        self._succession = Succession(query.prefix)
-
-    def next_page(self) -> Plan[Page | None]:
-        """Return the next page; None at the end."""
-        query = self._query
-        if query is None:
-            return None
-        page = self._succession.take((yield from self._provider.list_page(query)))
-        self._query = replace(query, token=page.token, offset="") if page.token else None
-        return page
-
-    def next_rows(self) -> Plan[Rows | None]:
-        """Return the rows of the next page; None at the end."""
-        page = yield from self.next_page()
-        return None if page is None else Rows(page.objects, len(page.objects))
-
-
-class _SideBySide:
-    """The pages of a listing, many asked for at a time."""
-
-    def __init__(self, provider: Provider, query: ListQuery, most: int) -> None:
-        self._provider = provider
-        self._query = query
-        self._most = most
-        self._split = Split(query.prefix, query.offset, most)
-        self._listings: ListMany | None = None
-        self._asked: dict[int, Stretch] = {}
-
-    def next_page(self) -> Plan[Rows | None]:
-        """Return the next page; None at the end."""
-        if self._listings is None:
-            self._listings = yield from self._provider.list_many(most_in_flight=self._most)
-        while True:
-            rows = self._split.take()
-            for stretch in self._split.to_ask():
-                query = replace(self._query, offset="" if stretch.token else stretch.after, token=stretch.token)
-                self._asked[self._listings.ask(query)] = stretch
-            if rows is not None or self._split.over:
-                return rows
-            yield from self._listings.news()
-            for error in self._listings.errors.values():
-                raise error
-            for index in self._listings.finished():
-                self._split.came(self._asked.pop(index), self._listings.page(index))
-
-
 # --- levels
 
 
@@ -192,7 +156,7 @@ class LevelStream(Stream["ListResult[T]"], Generic[T]):
     def __init__(self, store: BaseStore, query: ListQuery, form: Form[T, Any], progress: Progress | None) -> None:
         self._store = store
         self._found = Found(progress)
-        self._pages = _OneAfterTheOther(store.provider, query)
+        self._pages = OneAfterTheOther(store.provider, query)
         self._form = form
 
     def next_item(self) -> Plan[ListResult[T] | None]:
@@ -402,7 +366,7 @@ class _Matching:
         self._rows: deque[Rows] = deque()
         self._begun = False
         self._frontier: deque[str] = deque()
-        self._whole: _OneAfterTheOther | None = None
+        self._whole: OneAfterTheOther | None = None
 
     def next_page(self) -> Plan[Rows | None]:
         """Return the next page; None at the end."""
@@ -422,7 +386,7 @@ class _Matching:
         """Go down to where the objects are: level by level, as long as each level has a pattern of its own."""
         top = self._store.full_prefix(None)
         if self._pattern.is_deep:
-            self._whole = _OneAfterTheOther(self._store.provider, ListQuery(prefix=top + self._pattern.beginning))
+            self._whole = OneAfterTheOther(self._store.provider, ListQuery(prefix=top + self._pattern.beginning))
             return
         folders = [top + self._pattern.folder]
         for segment in self._pattern.levels:
@@ -511,7 +475,7 @@ def delete_prefix(store: BaseStore, prefix: str, *, by: By = "segment", progress
         raise ValueError(f"prefix = {prefix!r} would delete everything in the store: list it, and delete what you find")
     if by == "segment":
         store.exact_key(prefix.removesuffix("/"))
-    pages = _OneAfterTheOther(store.provider, ListQuery(prefix=store.full_prefix(prefix, by)))
+    pages = OneAfterTheOther(store.provider, ListQuery(prefix=store.full_prefix(prefix, by)))
     keys: builtins.list[str] = []
     failed: dict[str, BaseError] = {}
     deleted = Found(progress)

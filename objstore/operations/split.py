@@ -22,7 +22,7 @@ from objstore.interface.succession import Marks
 from objstore.operations.results import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from objstore._core import Listing
     from objstore.interface.values import Page
@@ -50,6 +50,7 @@ class Stretch:
     after: str
     end: str | None
     first: str = ""
+    is_cut: bool = False
     asked: bool = False
     done: bool = False
     token: str = ""
@@ -64,12 +65,13 @@ class Split:
         prefix: What every key begins with.
         after: The key after which the listing begins.
         most: How many pages may be asked for at a time.
+        end: The last key of the listing (None: to its end).
     """
 
-    def __init__(self, prefix: str, after: str, most: int) -> None:
+    def __init__(self, prefix: str, after: str, most: int, end: str | None = None) -> None:
         self._prefix = prefix
-        self._most = most
-        self._stretches = [Stretch(after, None)]
+        self.most = most
+        self._stretches = [Stretch(after, end)]
         self._alphabet: Sequence[str] = ()
 
     @property
@@ -79,11 +81,11 @@ class Split:
 
     def to_ask(self) -> list[Stretch]:
         """Return the stretches whose next page is to be asked for now."""
-        free = self._most - sum(stretch.asked for stretch in self._stretches)
-        room = HELD * self._most - sum(len(stretch.pages) for stretch in self._stretches)
+        free = self.most - sum(stretch.asked for stretch in self._stretches)
+        room = HELD * self.most - sum(len(stretch.pages) for stretch in self._stretches)
         unfinished = [stretch for stretch in self._stretches if not stretch.done]
         if room <= 0:  # the caller takes its time, or waits for the first stretch
-            unfinished = [] if self._stretches[0].pages else unfinished[: max(self._most // 4, 1)]
+            unfinished = [] if self._stretches[0].pages else unfinished[: max(self.most // 4, 1)]
         chosen = [stretch for stretch in unfinished if not stretch.asked][: max(free, 0)]
         chosen += self._cut(unfinished, free - len(chosen))
         for stretch in chosen:
@@ -93,7 +95,7 @@ class Split:
     def came(self, stretch: Stretch, page: Page) -> None:
         """Take a page of a stretch."""
         listing = page.objects
-        stretch.asked = False
+        stretch.asked = stretch.is_cut = False
         count = len(listing) if stretch.end is None else listing.through(stretch.end)
         if len(listing):
             stretch.first, last = listing.keys(0, 1)[0], listing.keys(-1)[0]
@@ -133,7 +135,7 @@ class Split:
     def _cut(self, stretches: Sequence[Stretch], free: int) -> list[Stretch]:
         """Cut the stretches that are known to go on, the longest first, into as many as may be asked for."""
         new: list[Stretch] = []
-        lengths = {stretch: self._pages_left(stretch) for stretch in stretches if stretch.first}
+        lengths = {stretch: self._pages_left(stretch) for stretch in stretches if stretch.first and not stretch.is_cut}
         going_on = sorted((s for s, pages in lengths.items() if pages > WORTH), key=lengths.__getitem__, reverse=True)
         for count, stretch in enumerate(going_on):
             share = int(min(-(-(free - len(new)) // (len(going_on) - count)), lengths[stretch]))
@@ -147,28 +149,28 @@ class Split:
         new = [Stretch(cut, end) for cut, end in zip(cuts, ends, strict=True)] if cuts else []
         if new:
             stretch.end = cuts[0]
-            stretch.first = ""  # it is cut again only once its next page has come
+            stretch.is_cut = True  # it is cut again only once its next page has come
             at = self._stretches.index(stretch) + 1
             self._stretches[at:at] = new
         return new
 
     def _cuts(self, stretch: Stretch, count: int) -> Sequence[str]:
         """Return where a stretch may be cut, in order."""
-        if stretch.end is None:
-            return sorted(islice(self._branches(stretch), count))
-        skip = _shared(stretch.after, stretch.end)
+        if stretch.end is None:  # one of each level in turn
+            branches = chain.from_iterable(zip_longest(*self._branches(stretch)))
+            return sorted(islice((cut for cut in branches if cut is not None), count))
+        skip = shared(stretch.after, stretch.end)
         start, end = self._place(stretch.after[skip:]), self._place(stretch.end[skip:])
         texts = {self._text(start + (end - start) * part / (count + 1)) for part in range(1, count + 1)}
         cuts = (stretch.after[:skip] + text for text in texts)
         return sorted(cut for cut in cuts if stretch.after < cut < stretch.end)
 
-    def _branches(self, stretch: Stretch) -> Iterator[str]:
-        """Yield places beside the last key that came, at each level where keys branch, one of each level in turn."""
+    def _branches(self, stretch: Stretch) -> list[list[str]]:
+        """Return places beside the last key that came, at each level where keys branch."""
         last = stretch.after
-        shared = _shared(stretch.first, last)
-        levels = range(len(self._prefix), min(max(shared, len(self._prefix)) + 2, len(last)))
-        branches = [[last[:at] + letter for letter in self._after(last[at])] for at in levels]
-        return (cut for cut in chain.from_iterable(zip_longest(*branches)) if cut is not None)
+        common = shared(stretch.first, last)
+        levels = range(len(self._prefix), min(max(common, len(self._prefix)) + 2, len(last)))
+        return [[last[:at] + letter for letter in self._after(last[at])] for at in levels]
 
     def _after(self, letter: str) -> Sequence[str]:
         return self._alphabet[bisect_right(self._alphabet, letter) :]
@@ -177,7 +179,7 @@ class Split:
         """Return how many pages a stretch may still have, if its keys go on as densely as those of its last page."""
         if stretch.end is None:
             return inf
-        skip = _shared(stretch.first, stretch.end)
+        skip = shared(stretch.first, stretch.end)
         first, last, end = (self._place(key[skip:]) for key in (stretch.first, stretch.after, stretch.end))
         return (end - last) / (last - first) if last > first else inf
 
@@ -198,7 +200,7 @@ class Split:
         return text
 
 
-def _shared(one: str, other: str) -> int:
+def shared(one: str, other: str) -> int:
     """Return how many characters two keys have in common at their beginning."""
     differ = (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
     return next(differ, min(len(one), len(other)))

@@ -66,6 +66,11 @@ class ReadMany(Exchange):
         """Return what is known of the object of which a read brought only the beginning, None where it brought all."""
         return rest_of(self, index, self._keys[index], self._meta)
 
+    def told(self, index: int) -> ObjectMeta:
+        """Return what the reply to a read that ended well tells of the object."""
+        reply = self.batch.reply(index)
+        return self._meta(self._keys[index], reply, named_size(reply))
+
 
 class HeadMany(Exchange):
     """Many HEAD requests under way, and a GET for each that did not tell enough.

@@ -24,7 +24,6 @@ from objstore.interface.values import (
     ListQuery,
     Page,
     Range,
-    Read,
     Reads,
     Source,
     WriteOptions,
@@ -135,14 +134,10 @@ class Memory:
         each: bool = False,
         window: int = 0,
         beginnings: bool = False,
-    ) -> Plan[Sequential]:
+    ) -> Plan[_Reading]:
         """Read many objects or ranges."""
-        return Sequential(lambda index: self._deliver(reads[index], conditions), len(reads), quick=True)
+        return _Reading(self, reads, conditions)
         yield
-
-    def _deliver(self, read: Read, conditions: Conditions) -> Bytes:
-        body = self.read(read.key, read.range, conditions).body
-        return body if read.target is None else read.target.fill(body)
 
     # --- writing
 
@@ -322,6 +317,32 @@ def _read(source: Source) -> Work[Bytes]:
         raise cut_short()
     source.check()
     return Bytes(content)
+
+
+class _Reading(Sequential):
+    """Many reads under way.
+
+    Args:
+        memory: Where the objects are.
+        reads: What to read.
+        conditions: What must hold for each.
+    """
+
+    def __init__(self, memory: Memory, reads: Reads, conditions: Conditions) -> None:
+        self._told: dict[int, ObjectMeta] = {}
+
+        def deliver(index: int) -> Bytes:
+            read = reads[index]
+            found = memory.read(read.key, read.range, conditions)
+            if reads.told:
+                self._told[index] = found.meta
+            return found.body if read.target is None else read.target.fill(found.body)
+
+        super().__init__(deliver, len(reads), quick=True)
+
+    def told(self, index: int) -> ObjectMeta:
+        """Return what was known about the object when it was read."""
+        return self._told[index]
 
 
 class _Parts:

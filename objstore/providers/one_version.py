@@ -119,14 +119,18 @@ class OneVersion(Conditional):
         """Compare replies that came with what is expected: the first, where nothing is."""
         for index in indexes:
             if self.batch.succeeded(index):
-                reply = self.batch.reply(index)
-                found = self._meta(self._reads.keys[index], reply, named_size(reply))
+                found = self.told(index)
                 known = self._expected or found
                 if known["size"] < 0:  # a whole object that comes in chunks names none
                     known = {**known, "size": found["size"]}
                 self._expected = known
                 self._differs |= not is_same(found, self._expected) or self._is_unlike_pinned(found)
                 self.unversioned |= not has_validator(found)
+
+    def told(self, index: int) -> ObjectMeta:
+        """Return what the reply to a read that ended well tells of the object."""
+        reply = self.batch.reply(index)
+        return self._meta(self._reads.keys[index], reply, named_size(reply))
 
     def _is_unlike_pinned(self, found: ObjectMeta) -> bool:
         """Tell whether a reply that no condition kept to the pinned ETag has another."""

@@ -217,6 +217,7 @@ class Requests:
                 shape,
                 reads.keys,
                 self.meta,
+                keep_head=reads.told,
                 background=each,
                 each=each,
                 most_in_flight=most_in_flight,

@@ -77,6 +77,8 @@ class Store(BaseStore):
     sign, sign_async = functions.sign, functions.sign_async
     list, list_async = functions.list, functions.list_async
     list_level, list_level_async = functions.list_level, functions.list_level_async
+    shards, shards_async = functions.shards, functions.shards_async
+    plan, plan_async = functions.plan, functions.plan_async
     glob, glob_async = functions.glob, functions.glob_async
     walk, walk_async = functions.walk, functions.walk_async
     delete_prefix, delete_prefix_async = functions.delete_prefix, functions.delete_prefix_async

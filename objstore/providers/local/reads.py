@@ -179,6 +179,10 @@ class Reading:
         """Return the version of what was read."""
         return Version(*self._reads.stat(index))
 
+    def told(self, index: int) -> ObjectMeta:
+        """Return what was known about the object when it was read."""
+        return self.version(index).meta(self._all.keys[index])
+
     def finished(self) -> list[int]:
         """Return the indexes of the reads that ended well since the last call."""
         indexes = [index for index in range(self._told, self.settled) if index not in self.errors]

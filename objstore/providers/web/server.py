@@ -169,7 +169,7 @@ def _shared(reads: Reads, whole: set[str]) -> tuple[Reads, list[tuple[int, Range
             sources.append((len(keys), WHOLE))
         keys.append(key)
         ranges.append(range)
-    return Reads(keys, ranges, one_object=reads.one_object), sources
+    return Reads(keys, ranges, one_object=reads.one_object, told=reads.told), sources
 
 
 class ServerHeads(HeadMany):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Fetch
     from objstore.interface.values import Range, Reads
     from objstore.plans.effects import Plan
+    from objstore.types import ObjectMeta
 
 
 class SharedReplies:
@@ -111,6 +112,10 @@ class SharedReplies:
     def widen(self, window: int) -> None:
         """Set how many bytes may have come and not been taken from now on."""
         self._replies.widen(window)
+
+    def told(self, index: int) -> ObjectMeta:
+        """Return what the reply that a read is cut out of tells of the object."""
+        return self._replies.told(self._sources[index][0])
 
     def take(self, index: int) -> Bytes:
         """Return the body of a read that ended well, and let go of it."""

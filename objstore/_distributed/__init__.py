@@ -1,0 +1,1 @@
+"""What a job on many processes is made of."""

@@ -1,0 +1,175 @@
+"""A function carried out on many pieces by an executor that somebody else has made."""
+
+from __future__ import annotations
+
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+from objstore._distributed.manifest import JobError, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Executor, Future
+
+    from objstore._distributed.manifest import Manifest
+    from objstore.results import Piece
+    from objstore.types import Progress
+
+T = TypeVar("T")
+
+LOOK = 1.0
+"""After how many seconds a runner that waits looks whether its lease is to be renewed."""
+
+
+class Done(NamedTuple, Generic[T]):
+    """A piece that is done, and what the function returned."""
+
+    piece: Piece
+    value: T
+
+
+def run(
+    function: Callable[[Piece], T],
+    pieces: Iterable[Piece],
+    *,
+    executor: Executor | Callable[[], Executor],
+    manifest: Manifest | None = None,
+    most_in_flight: int = 64,
+    new_executors: int = 3,
+    progress: Progress | None = None,
+) -> Iterator[Done[T]]:
+    """Carry out a function on pieces by an executor, and give the results as they come.
+
+    A piece whose worker was lost is given out again: so the function must do no harm when it does one twice.
+
+    Args:
+        function: What to do with a piece; it must be picklable where the executor has other processes.
+        pieces: The pieces, as of `store.plan`; they are taken as they are given out.
+        executor: Whatever has the interface of ``concurrent.futures``, which stays open; or a function that makes one,
+            which is shut down at the end, and made anew when a lost worker has broken it.
+        manifest: Where to say what is done. A piece that it has is not done again; a piece is there once the caller has
+            come for the next result.
+        most_in_flight: How many pieces are given out at a time.
+        new_executors: How often a broken executor is replaced.
+        progress: Is called with how many pieces are done, how many have been planned so far, and the bytes of those
+            done.
+
+    Returns:
+        An iterator of ``(piece, value)``, in the order in which they come. Closed early, it gives no more work out.
+
+    Raises:
+        JobError: Another runner is at it, the manifest is of another plan, or the executor is broken for good.
+    """
+    job: _Job[T] = _Job(function, iter(pieces), executor, manifest, most_in_flight, new_executors, progress)
+    return job.results()
+
+
+class _Job(Generic[T]):
+    """A job under way."""
+
+    def __init__(
+        self,
+        function: Callable[[Piece], T],
+        pieces: Iterator[Piece],
+        executor: Executor | Callable[[], Executor],
+        manifest: Manifest | None,
+        most_in_flight: int,
+        new_executors: int,
+        progress: Progress | None,
+    ) -> None:
+        if most_in_flight < 1:
+            raise ValueError(f"most_in_flight = {most_in_flight}: give at least 1")
+        self._function = function
+        self._pieces = pieces
+        self._make = None if hasattr(executor, "submit") else executor
+        self._given: Any = executor
+        self._manifest = manifest
+        self._most = most_in_flight
+        self._left = new_executors
+        self._progress = progress
+        self._record: Record | None = None
+        self._flying: dict[Future[T], Piece] = {}
+        self._lost: list[Piece] = []
+        self._planned = self._planned_size = self._done = self._done_size = 0
+
+    def results(self) -> Iterator[Done[T]]:
+        """Yield the results, and clean up whatever ends this."""
+        self._record = None if self._manifest is None else Record(self._manifest)
+        try:
+            self._executor: Executor = self._given if self._make is None else self._make()
+            try:
+                yield from self._work()
+            finally:
+                self._stop()
+        finally:
+            if self._record is not None:
+                self._record.write(last=True)
+        if self._record is not None:
+            self._record.check(self._planned, self._planned_size)
+
+    def _work(self) -> Iterator[Done[T]]:
+        self._give_out()
+        while self._flying:
+            ready, _ = wait(self._flying, LOOK, FIRST_COMPLETED)
+            for future in ready:
+                piece = self._flying.pop(future)
+                try:
+                    result = Done(piece, future.result())
+                except BrokenExecutor as error:
+                    self._replace(piece, error)
+                    break
+                yield result
+                self._finish(piece)
+            if self._record is not None:
+                self._record.renew()
+            self._give_out()
+
+    def _give_out(self) -> None:
+        """Give out pieces that were lost, and the next ones, as many as may be in flight."""
+        while len(self._flying) < self._most:
+            piece = self._lost.pop() if self._lost else self._next()
+            if piece is None:
+                return
+            try:
+                self._flying[self._executor.submit(self._function, piece)] = piece
+            except BrokenExecutor as error:
+                self._replace(piece, error)
+
+    def _next(self) -> Piece | None:
+        """Return the next piece that is not done."""
+        for piece in self._pieces:
+            self._planned += 1
+            self._planned_size += piece.size
+            if self._record is None or not self._record.has(piece):
+                return piece
+            self._note(piece)
+        return None
+
+    def _finish(self, piece: Piece) -> None:
+        if self._record is not None:
+            self._record.add(piece)
+        self._note(piece)
+
+    def _note(self, piece: Piece) -> None:
+        self._done += 1
+        self._done_size += piece.size
+        if self._progress is not None:
+            self._progress(self._done, self._planned, self._done_size)
+
+    def _replace(self, piece: Piece, error: BrokenExecutor) -> None:
+        """Make a new executor for a broken one, and take back all that the broken one had."""
+        if self._make is None or self._left == 0:
+            told = "" if self._record is None else f": {self._record} has what is done, run the job again"
+            raise JobError(f"a worker was lost, and the executor is broken{told}") from error
+        self._left -= 1
+        self._lost += [piece, *self._flying.values()]
+        self._flying.clear()
+        self._executor.shutdown(cancel_futures=True)
+        self._executor = self._make()
+
+    def _stop(self) -> None:
+        """Give no more work out; what was begun is waited for where the executor is ours."""
+        for future in self._flying:
+            future.cancel()
+        if self._make is not None:
+            self._executor.shutdown(cancel_futures=True)
