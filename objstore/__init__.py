@@ -101,6 +101,7 @@ if TYPE_CHECKING:
         PutResult,
         RequestInfo,
         StoreStats,
+        StreamOptions,
         SuffixRange,
         UpdateVersion,
     )
@@ -133,6 +134,7 @@ __all__ = [
     "RequestInfo",
     "SignCapableStore",
     "StoreStats",
+    "StreamOptions",
     "SuffixRange",
     "UpdateVersion",
     "WritableFile",
@@ -233,6 +235,7 @@ _HOMES = {
         "PutResult",
         "RequestInfo",
         "StoreStats",
+        "StreamOptions",
         "SuffixRange",
         "UpdateVersion",
     ),

@@ -162,7 +162,7 @@ class GetOptions(TypedDict, total=False):
     """Conditions and choices of a read; ``None`` is the same as leaving the key out.
 
     Times are aware. ``range`` is ``(start, end)`` in bytes with ``end`` exclusive, or an offset, or a suffix. ``head``
-    asks for everything but the body. ``read_ahead`` is the most bytes that a stream fetches before they are asked for.
+    asks for everything but the body.
     """
 
     if_match: str | None
@@ -172,6 +172,12 @@ class GetOptions(TypedDict, total=False):
     range: tuple[int, int] | Sequence[int] | OffsetRange | SuffixRange
     version: str | None
     head: bool
+
+
+class StreamOptions(GetOptions, total=False):
+    """The same, of a body that is read as a stream: ``read_ahead`` is the most bytes that it fetches before they are
+    asked for."""
+
     read_ahead: int | None
 
 

@@ -29,8 +29,9 @@ LARGE = 5 * PART + 1000
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have objects read in many parts that are not large."""
-    for module in (objects, results, reader):
+    for module in (results, reader):
         monkeypatch.setattr(module, "PART", PART)
+    monkeypatch.setattr(objects, "FIRST", PART)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from objstore.exceptions import InvalidRangeError
 from objstore.interface.values import ANY, RESERVED, WHOLE, Conditions, Range, WriteOptions
-from objstore.types import HTTP_METHOD, Attributes, GetOptions, PutMode
+from objstore.types import HTTP_METHOD, Attributes, GetOptions, PutMode, StreamOptions
 
 By: TypeAlias = Literal["segment", "string"]
 """How a prefix to list is meant: as whole segments of paths, or as any beginning of them."""
@@ -20,7 +20,7 @@ _GET_OPTIONS = frozenset(
 )
 
 
-def read_get_options(options: GetOptions | None) -> tuple[Range, Conditions, bool]:
+def read_get_options(options: GetOptions | StreamOptions | None) -> tuple[Range, Conditions, bool]:
     """Return the range, the conditions, and whether only the head is wanted.
 
     Raises:
@@ -39,13 +39,13 @@ def read_get_options(options: GetOptions | None) -> tuple[Range, Conditions, boo
     return range, Conditions(**given) if given else ANY, head
 
 
-def read_read_ahead(options: GetOptions | None) -> int | None:
+def read_read_ahead(options: GetOptions | StreamOptions | None) -> int | None:
     """Return how much a stream may fetch before it is asked for, None where nobody says.
 
     Raises:
         ValueError: It is less than 1.
     """
-    given = (options or {}).get("read_ahead")
+    given = _dict("options", options).get("read_ahead")
     return None if given is None else check_at_least("read_ahead", given, 1)
 
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         PutInput,
         PutMode,
         PutResult,
+        StreamOptions,
     )
 
 EMPTY = Source(Buffer(b""), 0)
@@ -52,7 +53,11 @@ DEFAULT_CHUNK = 5 << 20
 
 
 def get(
-    store: BaseStore, path: str, *, options: GetOptions | None = None, progress: Progress | None = None
+    store: BaseStore,
+    path: str,
+    *,
+    options: GetOptions | StreamOptions | None = None,
+    progress: Progress | None = None,
 ) -> Plan[GetResult]:
     """Get an object.
 
