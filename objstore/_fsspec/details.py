@@ -182,9 +182,8 @@ def rmdir(fs: FileSystem, path: str) -> Plan[None]:
         return
     if bucket and not key:
         store = fs._construct_store(bucket)
-        if (
-            yield from listing.list(store, chunk_size=1).next_item()
-        ):  # with the bucket, Azure would delete what is in it
+        # Azure would delete with the bucket what is in it
+        if store.provider.buckets is not None and (yield from listing.list(store, chunk_size=1).next_item()):
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
         yield from buckets.delete_bucket(store)
         fs.invalidate_cache(bucket)
