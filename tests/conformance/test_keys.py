@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from objstore import engine_info, exceptions
+from objstore.store import HTTPStore
 from tests.conformance.conftest import Face, Mode
 
 SPECIAL = [
@@ -158,11 +159,16 @@ TOO_LONG = ["k" * 1025, "é" * 513]
 async def test_what_cannot_be_a_path_is_not_sent(store: Face, tmp_path: Path, path: str) -> None:
     (tmp_path / "file").touch()
     sent = engine_info()["requests"]
-    for call in (
+    reads = [
         lambda: store.get(path),
         lambda: store.get_range(path, start=0, end=1),
         lambda: store.get_ranges(path, starts=[0], ends=[1]),
         lambda: store.head(path),
+        lambda: store.download(path, tmp_path / "new"),
+    ]
+    is_url = path == "" and isinstance(store.target, HTTPStore)  # which can be read itself
+    for call in (
+        *([] if is_url else reads),
         lambda: store.put(path, b"1"),
         lambda: store.delete(path),
         lambda: store.delete(["a", path]),
@@ -173,7 +179,6 @@ async def test_what_cannot_be_a_path_is_not_sent(store: Face, tmp_path: Path, pa
         lambda: store.get_many(["a", (path, 0, 1)]),
         lambda: store.head_many(["a", path]),
         lambda: store.put_many([("a", b"1"), (path, b"1")]),
-        lambda: store.download(path, tmp_path / "new"),
         lambda: store.upload(tmp_path / "file", path),
     ):
         with pytest.raises(exceptions.InvalidPathError, match="cannot be a path") as refused:

@@ -14,8 +14,11 @@ import objstore
 from objstore.operations.results import FIRST, PART
 from tests.conformance.conftest import BODIES, MANY, SMALL, Face, Mode, Told
 
-SHORT = {"begin_upload", "configure", "head", "open", "open_reader", "open_writer", "parse_scheme", "sign"}
-"""What is done at once, and files, whose callers see how far they are."""
+BUCKETS = {"create_bucket", "delete_bucket", "list_buckets"}
+TAGS = {"delete_tags", "get_tags", "put_tags"}
+FILES = {"open", "open_reader", "open_writer"}
+SHORT = {"begin_upload", "configure", "head", "parse_scheme", "plan", "shards", "sign", *BUCKETS, *FILES, *TAGS}
+"""What is done at once, and files and streams, whose callers see how far they are."""
 
 
 def test_all_that_is_long_takes_a_callback() -> None:

@@ -19,6 +19,8 @@ from tests.engine.test_replies import ask, head
 MIB = 1 << 20
 CHUNK = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
 CHUNKED = "Transfer-Encoding: chunked"
+ENDLESS = 1002
+"""The engine's code for a body that only the end of the connection would end."""
 
 
 @pytest.mark.parametrize("lines", [[CHUNKED], ["Content-Length: 34000000000"], []])
@@ -49,7 +51,7 @@ def test_a_reply_larger_than_it_can_be_is_refused(reply: bytes, method: str) -> 
         made.add(b"/a")
         made.seal()
         failed = run(settle(made))
-    assert failed[0].curl_code == (0 if method == "GET" and reply == head() else 63)
+    assert failed[0].curl_code == (ENDLESS if method == "GET" and reply == head() else 63)
     assert len(failed[0].body) <= 2 * MIB
 
 
@@ -88,7 +90,7 @@ def test_no_operation_takes_in_a_reply_without_end(operation: str) -> None:
 def test_an_object_whose_end_nobody_tells_is_not_read_in_vain() -> None:
     begun = time.monotonic()
     body, reply = ask(pours(head(), b"x" * MIB))
-    assert (body, reply.status, reply.curl_code, len(reply.body)) == (None, 200, 0, 0)
+    assert (body, reply.status, reply.curl_code, len(reply.body)) == (None, 200, ENDLESS, 0)
     assert time.monotonic() - begun < 2
     assert ask(pours(head(), b"x" * MIB), 10, 20)[0] == b"x" * 10
 

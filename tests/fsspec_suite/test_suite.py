@@ -88,8 +88,8 @@ class Fixtures(abstract.AbstractFixtures):
         return f"{'fsspec-suite/' if fs.service.has_buckets else ''}{next(numbers)}"
 
     @pytest.fixture
-    def supports_empty_directories(self) -> bool:
-        return False
+    def supports_empty_directories(self, fs: FsspecStore) -> bool:
+        return fs.service.has_folders
 
 
 class WebFixtures(Fixtures):

@@ -26,6 +26,7 @@ REFUSED = {
     "the server changed to a protocol that nobody asked for": "RFC 9110, section 15.2.2",
     "the reply broke off in its head": "RFC 9112, section 8: incomplete messages",
     ".*unexpected eof while reading": "RFC 9112, section 9.8: TLS that ends without a close_notify may be cut",
+    "it has neither a length nor chunks": "RFC 9112, section 8: what only the connection ends may be cut",
     "2.. is not believed": "RFC 9112, section 8: what only the connection ends may be cut; RFC 9110, section 15.3.7: "
     "a part is the one that was asked for",
     "the reply is longer than what was asked for": "RFC 9110, section 15.3.7: a part is the one that was asked for",
