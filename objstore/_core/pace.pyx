@@ -237,7 +237,8 @@ cdef void lane_judge(PaceC* pace, Lane* lane, double rate, double stretch, int64
             lane.window = lane_goal(pace, lane)
     elif larger > 0:
         lane.stalls += 1
-    if stretch > min(DEEP, (FIRST_BEARABLE * lane.base if lane.first else lane_bearable(lane))) or lane.stalls > 1 or lane.best_window >= pace.most:
+    cdef double bearable = FIRST_BEARABLE * lane.base if lane.first else lane_bearable(lane)
+    if stretch > min(DEEP, bearable) or lane.stalls > 1 or lane.best_window >= pace.most:
         lane_settle(lane, lane.best_window, now)
 
 
