@@ -7,6 +7,7 @@ import copy
 import ctypes
 import errno
 import importlib
+import mmap
 import os
 import pickle
 import random
@@ -173,10 +174,13 @@ def test_a_cancelled_write_leaves_nothing(store: LocalStore, root: Path) -> None
         while True:
             yield b"x" * 1000
 
+    # takes seconds to write, and no memory
+    large = mmap.mmap(-1, 8192 * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ)
+
     async def cancel() -> None:
         for write in (
             store.put_async("folder/a", endless(), chunk_size=10_000),
-            store.put_async("folder/b", bytes(256 * MIB), use_multipart=False),
+            store.put_async("folder/b", large, use_multipart=False),
         ):
             writing = asyncio.create_task(write)
             await asyncio.sleep(0.02)
