@@ -322,7 +322,17 @@ def origin_info(str name not None):
 
     :param name: scheme, host and port.
     """
-    return origins_info().get(name.lower())
+    cdef bytes wanted = name.lower().encode()
+    cdef const char* text = wanted
+    cdef Origin* origin
+    pthread_mutex_lock(&engine.mutex)
+    origin = engine.origins
+    while origin != NULL and strcmp(origin.name, text) != 0:
+        origin = origin.next
+    if origin != NULL:
+        origin.users += 1
+    pthread_mutex_unlock(&engine.mutex)
+    return None if origin == NULL else last_report(origin)
 
 
 cdef dict origins_info():
@@ -339,8 +349,15 @@ cdef dict origins_info():
     pthread_mutex_unlock(&engine.mutex)
     for address in found:
         origin = <Origin*>address
-        reports[origin.name.decode()] = origin_report(origin)
-        pthread_mutex_lock(&engine.mutex)
-        origin.users -= 1
-        pthread_mutex_unlock(&engine.mutex)
+        key = origin.name.decode()
+        reports[key] = last_report(origin)
     return reports
+
+
+cdef dict last_report(Origin* origin):
+    """Report on an origin that was held for that, and let go of it."""
+    cdef dict report = origin_report(origin)
+    pthread_mutex_lock(&engine.mutex)
+    origin.users -= 1
+    pthread_mutex_unlock(&engine.mutex)
+    return report

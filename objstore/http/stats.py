@@ -10,7 +10,7 @@ from itertools import accumulate
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from objstore._core import Tally, engine_info
+from objstore._core import Tally, origin_info
 from objstore.types import StoreStats
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Stats:
             bytes_received=counts["bytes_received"],
             errors=errors,
             waits=percentiles(self.tally.waits()),
-            origin=engine_info().get("origins", {}).get(origin.lower()),
+            origin=origin_info(origin),
         )
 
 
