@@ -78,7 +78,8 @@ class FsspecStore(FileSystem, metaclass=_ByProtocol):
         asynchronous: Whether fsspec may take it that it is used in coroutines only.
         max_cache_size: How many buckets' stores are kept.
         loop: The event loop on which others in fsspec run its coroutines from blocking code.
-        batch_size: How many requests of a bulk operation are in flight; 64 if not given.
+        batch_size: How many requests of a bulk operation are in flight at the most; as many as the network
+            has use for if not given.
         kwargs: More settings of the stores. The options of s3fs, gcsfs and adlfs are understood where they have a
             meaning: ``anon``, ``key``, ``secret``, ``endpoint_url``, ``client_kwargs`` and so on.
 

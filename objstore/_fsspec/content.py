@@ -106,7 +106,7 @@ def cat_ranges(
         starts: The first byte of each, or of all; negative: counted from the end.
         ends: The byte after the last of each, or of all; negative: counted from the end.
         max_gap: The largest gap between two ranges of a file that is read along, in bytes; 1 MiB if not given.
-        batch_size: How many requests are in flight; 64 if not given.
+        batch_size: How many requests are in flight at the most; as many as the network has use for if not given.
         on_error: ``"return"``: an error takes the place of its range. ``"raise"``: the first error is raised.
 
     Returns:
@@ -232,7 +232,7 @@ def cat(
         path: A path or pattern, or several.
         recursive: Take all files below the folders too.
         on_error: ``"raise"`` the first error, ``"omit"`` what failed, or ``"return"`` the error in its place.
-        batch_size: How many requests are in flight; 64 if not given.
+        batch_size: How many requests are in flight at the most; as many as the network has use for if not given.
 
     Returns:
         The bytes, if one path was given and stands for itself, else a dict of them by path.
@@ -294,7 +294,7 @@ def pipe(
         path: A path; or a dict of the bytes of files by their paths.
         value: The bytes, where one path was given.
         mode: ``"create"``: there must be none yet.
-        batch_size: How many requests are in flight; 64 if not given.
+        batch_size: How many requests are in flight at the most; as many as the network has use for if not given.
     """
     values = path if isinstance(path, Mapping) else {path: value}
     large = {name for name, each in values.items() if memoryview(each).nbytes >= LARGE}  # type: ignore[arg-type]

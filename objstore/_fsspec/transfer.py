@@ -141,7 +141,8 @@ def get(
         recursive: Download all that is below the folders too.
         callback: Is told how many files there are and are done; its branches, the bytes of each.
         maxdepth: Download only so many levels.
-        batch_size: How many requests are in flight for small files; 64 if not given.
+        batch_size: How many requests are in flight for small files at the most; as many as the network has
+            use for if not given.
 
     Raises:
         FileNotFoundError: There is nothing to download.
@@ -254,7 +255,8 @@ def put(
         recursive: Upload all that is in the folders too.
         callback: Is told how many files there are and are done; its branches, the bytes of each.
         maxdepth: Upload only so many levels.
-        batch_size: How many requests are in flight for small files; 64 if not given.
+        batch_size: How many requests are in flight for small files at the most; as many as the network has
+            use for if not given.
         mode: ``"create"``: there must be no file yet at any of the paths.
     """
     if isinstance(lpath, list) and isinstance(rpath, list):

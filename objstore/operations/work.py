@@ -60,7 +60,8 @@ class Piece:
 
         Args:
             out: Where to put the bytes, as of `get_many`. Without, memory of their own.
-            max_concurrency: How many requests are in flight; 64 if not given.
+            max_concurrency: How many requests are in flight at the most; as many as the network has use for if not
+                given.
             progress: Is called ten times a second with how many are done, how many there are, and the bytes received.
 
         Returns:
