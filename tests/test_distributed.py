@@ -171,6 +171,13 @@ def test_another_plan_is_refused(store: LocalStore, manifest: Manifest) -> None:
             [*run(read, plan(store)[:-1], executor=executor, manifest=manifest)]
 
 
+@pytest.mark.parametrize(("name", "body"), [("notes", b"{}"), ("00000000", b"no JSON"), ("00000000", b'{"done": 5}')])
+def test_what_is_no_manifest_is_refused(store: LocalStore, manifest: Manifest, name: str, body: bytes) -> None:
+    manifest.store.put(f"{manifest.path}/{name}", body)
+    with pytest.raises(JobError, match="give it a path of its own"):
+        next(run(len, iter(store.plan("")), executor=ThreadPoolExecutor, manifest=manifest))
+
+
 @pytest.mark.parametrize("engine", ["distributed", "mpi4py", "ray", "loky"])
 def test_other_engines(engine: str, store: LocalStore) -> None:
     if find_spec(engine) is None:

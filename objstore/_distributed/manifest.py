@@ -71,9 +71,12 @@ class Record:
         store, last = self._manifest.store, None
         paths = sorted(meta["path"] for page in store.list(self._manifest.path) for meta in page)
         for path, body in zip(paths, store.get_many(paths), strict=True):
-            last = json.loads(bytes(body))
-            self._done.update((number, (digest, size)) for number, digest, size in last["done"])
-            self._number = int(path.rpartition("/")[2]) + 1
+            try:
+                last = json.loads(bytes(body))
+                self._done.update((number, (digest, size)) for number, digest, size in last["done"])
+                self._number = int(path.rpartition("/")[2]) + 1
+            except (KeyError, TypeError, ValueError) as error:
+                raise JobError(f"{self} has {path!r} in it, which is no segment: give it a path of its own") from error
         if last is not None and last["lease"] > time.time():
             left = last["lease"] - time.time()
             raise JobError(f"{self} is kept by another runner: its lease lasts {left:.0f} seconds unless it is renewed")

@@ -134,7 +134,8 @@ class Directories:
     # --- deleted
 
     def remove(self, prefix: str) -> Plan[None]:
-        """Delete the directories that begin with a prefix, in which nothing is left."""
+        """Delete the directories that begin with a prefix; where the service does it in one step, with what has been put
+        there since."""
         found = yield from self._below(prefix)
         if prefix.endswith("/") and (yield from self._kind(prefix[:-1], missing_ok=True)) == "directory":
             found.append(prefix[:-1])
