@@ -29,6 +29,10 @@ from tests.google_credentials.cloud import (
     Cloud,
 )
 
+PYTHON = sys._base_executable
+"""Python where it is installed: the environment may be in a folder with a blank in its name, and Google's library cuts
+commands at blanks, quoted or not."""
+
 Environment = Callable[[Path, Cloud], dict[str, str]]
 
 SERVICE_ACCOUNT: dict[str, Any] = {
@@ -122,7 +126,7 @@ def program(folder: Path, answer: Mapping[str, object] | None, status: int = 0) 
         f"print({json.dumps(answer)!r})\n"
         f"sys.exit({status})\n"
     )
-    return {"executable": {"command": f"{sys.executable} {file}", "timeout_millis": 120_000}}
+    return {"executable": {"command": f"{PYTHON} {file}", "timeout_millis": 120_000}}
 
 
 TOLD: dict[str, object] = {"version": 1, "success": True, "token_type": JWT_TYPE, "id_token": SUBJECT}

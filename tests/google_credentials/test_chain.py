@@ -10,7 +10,6 @@ import logging
 import os
 import pickle
 import socket
-import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -36,6 +35,7 @@ from tests.google_credentials.environments import (
     ENVIRONMENTS,
     EXTERNAL_USER,
     IMPERSONATION,
+    PYTHON,
     SERVICE_ACCOUNT,
     TOLD,
     USER,
@@ -422,7 +422,7 @@ FAILS: dict[str, object] = {"version": 1, "success": False}
 
 def test_no_shell_reads_the_command(services: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     enter(monkeypatch, ALLOWED)
-    source = {"executable": {"command": f"{sys.executable} -c 'pass' ; touch {tmp_path}/touched"}}
+    source = {"executable": {"command": f"{PYTHON} -c 'pass' ; touch {tmp_path}/touched"}}
     with pytest.raises(UnauthenticatedError, match="printed no JSON object of version 1"):
         token_of(access(service_account_key=json.dumps(external(source))))
     assert not (tmp_path / "touched").exists()
@@ -432,7 +432,7 @@ def test_no_shell_reads_the_command(services: Cloud, tmp_path: Path, monkeypatch
 
 
 def test_a_program_that_does_not_end_is_ended() -> None:
-    command = f"{sys.executable} -c 'import time; time.sleep(600)'"
+    command = f"{PYTHON} -c 'import time; time.sleep(600)'"
     slow = ExecutableSubject(Document({"executable": {"command": command}}, "The file"), {})
     slow._seconds = 0.1
     with pytest.raises(UnauthenticatedError, match=r"did not end within 0\.1 seconds"):
