@@ -134,8 +134,10 @@ class Directories:
     # --- deleted
 
     def remove(self, prefix: str) -> Plan[None]:
-        """Delete the directories that begin with a prefix; where the service does it in one step, with what has been put
-        there since."""
+        """Delete the directories that begin with a prefix.
+
+        Where the service does it in one step, what has been put there meanwhile goes too.
+        """
         found = yield from self._below(prefix)
         if prefix.endswith("/") and (yield from self._kind(prefix[:-1], missing_ok=True)) == "directory":
             found.append(prefix[:-1])
