@@ -288,31 +288,37 @@ class Channel:
     def drain(self) -> list[int]: ...
     def submit(self) -> None: ...
 
-class Batch:
-    wake_after: float | None
+class Kind:
     def __init__(
         self,
         origin: str,
         method: str,
         settings: ClientSettings,
         *,
-        headers: Sequence[bytes] = (),
-        signer: Signer | None = None,
         keep_head: bool = False,
         each: bool = False,
         safe: bool = True,
-        most_in_flight: int = 0,
         most_connections: int = ...,
         careful: bool = True,
-        window: int = 0,
         most_body: int = 0,
         successes: Iterable[int] = (),
         silent: bool = False,
         sums: str | None = None,
-        cut_over: int = 0,
         cut_to: int = 0,
         watched: bool = False,
         tally: Tally | None = None,
+    ) -> None: ...
+
+class Batch:
+    wake_after: float | None
+    def __init__(
+        self,
+        kind: Kind,
+        headers: Sequence[bytes] = (),
+        signer: Signer | None = None,
+        most_in_flight: int = 0,
+        window: int = 0,
+        cut_over: int = 0,
     ) -> None: ...
     @property
     def id(self) -> int: ...

@@ -13,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from objstore import exceptions as errors
-from objstore._core import Batch, ClientSettings
+from objstore._core import ClientSettings
 from objstore.http.client import http_date
 from objstore.http.retry import CURL_ROWS, STATUS_ROWS, UNCONNECTED, Budget, Failure, Policy, Row, understand
 from objstore.plans.run import run
 from objstore.settings.options import RetryOptions
 from objstore.store import HTTPStore
-from tests.engine.client import SETTINGS, batch, settle
+from tests.engine.client import SETTINGS, batch, new_batch, settle
 from tests.engine.raw import answering, crowded, ends
 from tests.engine.server import certificate
 
@@ -197,7 +197,7 @@ def test_a_code_of_the_service_counts_more_than_the_status() -> None:
 def test_a_status_says_whether_to_try_again(status: str, again: str, throttled: bool) -> None:
     head = f"HTTP/1.1 {status}\r\nContent-Length: 5\r\nContent-Range: bytes 0-4/9\r\n\r\nwhole".encode()
     with answering(ends(head)) as raw:
-        made = Batch(raw.origin, "GET", SETTINGS)
+        made = new_batch(raw.origin, "GET", SETTINGS)
         made.add(b"/a", 7, 9)
         made.seal()
         reply = run(settle(made))[0]

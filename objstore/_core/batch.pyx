@@ -5,35 +5,81 @@ from cpython.tuple cimport PyTuple_GetItem
 cdef dict METHOD_CLASSES = {"GET": 0, "HEAD": 1, "PUT": 2, "DELETE": 3}
 
 
+cdef class Kind:
+    """What many batches have in common: one origin, one method, and how replies are judged and kept.
+
+    :param origin: scheme, host and port, ``https://host:443``.
+    :param method: the HTTP method, upper case.
+    :param settings: how to connect.
+    :param keep_head: keep the header lines of successful replies (those of others are always kept).
+    :param each: have news of every finished item, not only of failures and of the end.
+    :param safe: sent twice, a request does no harm; else one that the server may have got is never sent again unasked.
+    :param most_connections: how many requests may be in flight to the origin at once, whoever sends them.
+    :param careful: it is not known that the origin takes more than a few connections: try it step by step.
+    :param most_body: how large the body of a success can be, if it is right; 0 for any size.
+    :param successes: the statuses that are successes; none: all from 200 to 299.
+    :param silent: a success says nothing: one with the status 200 whose body is a web page or an error is none.
+    :param watched: keep a note of every try, for ``tries``.
+    :param tally: what a batch has counted is added there when it is closed.
+    :param sums: sum up parts of an object too, by the checksum of this name; by what their replies tell of the whole
+        object, where it is empty.
+    :param cut_to: how much is read of what is to be cut.
+    """
+    cdef BatchC model               # what each begins as, but for what it holds
+    cdef bytes origin
+    cdef bytes method
+    cdef ClientSettings settings
+    cdef Tally tally
+
+    def __cinit__(self, str origin, str method, ClientSettings settings not None, *, bint keep_head=False,
+                  bint each=False, bint safe=True, int64_t most_connections=INT64_MAX, bint careful=True,
+                  int64_t most_body=0, successes=(), bint silent=False, str sums=None, int64_t cut_to=0,
+                  bint watched=False, Tally tally=None):
+        cdef BatchC* model = &self.model
+        cdef int status
+        self.origin = origin.lower().encode()   # as it is signed
+        self.method = method.encode()
+        self.settings = settings
+        self.tally = tally
+        model.references = 1
+        model.is_get = method == "GET"
+        model.is_head = method == "HEAD"
+        model.keep_head = keep_head or watched
+        model.watched = watched
+        model.head_for_note = watched and not keep_head
+        model.each = each
+        model.safe = safe
+        model.reads = model.is_get or model.is_head or method == "PROPFIND"
+        model.method_class = METHOD_CLASSES.get(method, METHODS - 1)
+        model.most_connections = most_connections
+        model.careful = careful
+        model.most_body = most_body
+        for status in successes:
+            if not 200 <= status < 300:
+                raise ValueError(f"{status} is the status of no success")
+            model.successes[(status - 200) >> 6] |= <uint64_t>1 << ((status - 200) & 63)
+        model.silent = silent
+        model.pieces = sums is not None
+        model.by = checksum_named(sums) if sums else NULL
+        model.cut_to = cut_to
+        model.next_arena = ARENA_FIRST
+        model.next_room = ROOM_FIRST
+
+
 cdef class Batch:
-    """Many requests of one shape, submitted at once: one method, one origin, one set of shared headers.
+    """Many requests of one kind, submitted at once, with one set of shared headers.
 
     Add the items, ``seal`` when there will be no more, ``start``, then ``wait`` until there is news and act on it: take
     the ``failures`` and for each either ``retry`` or ``give_up``; take the ``finished`` ones where `each` is set.
     ``close`` in any case: it ends what is in flight and returns when no thread touches the caller's memory any more.
 
-    :param origin: scheme, host and port, ``https://host:443``.
-    :param method: the HTTP method, upper case.
-    :param settings: how to connect.
+    :param kind: what it has in common with others.
     :param headers: header lines that every request sends which has none of its own.
     :param signer: signs every request, unless an item brings its own.
-    :param keep_head: keep the header lines of successful replies (those of others are always kept).
-    :param each: have news of every finished item, not only of failures and of the end.
-    :param safe: sent twice, a request does no harm; else one that the server may have got is never sent again unasked.
     :param most_in_flight: how many of its requests may be in flight at once, 0 for as many as the origin's pace allows.
-    :param most_connections: how many requests may be in flight to the origin at once, whoever sends them.
-    :param careful: it is not known that the origin takes more than a few connections: try it step by step.
     :param window: how many bytes of bodies may be in flight or finished but not released, 0 for no limit.
-    :param most_body: how large the body of a success can be, if it is right; 0 for any size.
-    :param successes: the statuses that are successes; none: all from 200 to 299.
-    :param silent: a success says nothing: one with the status 200 whose body is a web page or an error is none.
-    :param watched: keep a note of every try, for ``tries``.
-    :param tally: what it has counted is added there when it is closed.
-    :param sums: sum up parts of an object too, by the checksum of this name; by what their replies tell of the whole
-        object, where it is empty.
     :param cut_over: of ranges and objects that are larger, or larger than what the window has for them, only the
         beginning is read, where their server takes ranges and tells versions; 0: all of all is read.
-    :param cut_to: how much of them is.
     """
     cdef BatchC* c
     cdef LoopC* loop                # borrowed while the caller drives
@@ -46,59 +92,30 @@ cdef class Batch:
     cdef object __weakref__
     cdef public object wake_after   # seconds after which a waiting driver comes back without news, or None
 
-    def __cinit__(self, str origin, str method, ClientSettings settings, *, headers=(), Signer signer=None,
-                  bint keep_head=False, bint each=False, bint safe=True, int64_t most_in_flight=0,
-                  int64_t most_connections=INT64_MAX, bint careful=True, int64_t window=0,
-                  int64_t most_body=0, successes=(), bint silent=False,
-                  str sums=None, int64_t cut_over=0, int64_t cut_to=0,
-                  bint watched=False, Tally tally=None):
-        cdef Py_ssize_t length
-        cdef int status
-        cdef BatchC* batch = <BatchC*>calloc(1, sizeof(BatchC))
+    def __cinit__(self, Kind kind not None, headers=(), Signer signer=None, int64_t most_in_flight=0,
+                  int64_t window=0, int64_t cut_over=0):
+        cdef BatchC* batch = <BatchC*>malloc(sizeof(BatchC))
         if batch == NULL:
             raise MemoryError
         self.c = batch
+        batch[0] = kind.model
         self.held = {}
         self.made_in = generation
-        batch.references = 1
+        self.tally = kind.tally
         pthread_mutex_init(&batch.mutex, NULL)
         cond_init(&batch.changed)
         batch.id = next_batch_id()
-        origin = origin if origin.islower() else origin.lower()  # as it is signed
-        batch.origin.data = strdup(PyUnicode_AsUTF8AndSize(origin, &length))
-        batch.method = strdup(PyUnicode_AsUTF8AndSize(method, &length))
+        batch.origin.data = strdup(PyBytes_AS_STRING(kind.origin))
+        batch.method = strdup(PyBytes_AS_STRING(kind.method))
         if batch.origin.data == NULL or batch.method == NULL:
             raise MemoryError
         batch.origin.length = strlen(batch.origin.data)
-        batch.is_get = method == "GET"
-        batch.is_head = method == "HEAD"
         batch.headers = header_list(headers)
-        settings_keep(&batch.settings, settings.c)
-        batch.keep_head = keep_head or watched
-        batch.watched = watched
-        batch.head_for_note = watched and not keep_head
-        self.tally = tally
-        batch.each = each
-        batch.safe = safe
-        batch.reads = batch.is_get or batch.is_head or method == "PROPFIND"
-        batch.method_class = METHOD_CLASSES.get(method, METHODS - 1)
+        settings_keep(&batch.settings, kind.settings.c)
         batch.most_in_flight = most_in_flight or INT64_MAX
-        batch.most_connections = most_connections
-        batch.careful = careful
         batch.window = window
-        batch.most_body = most_body
-        for status in successes:
-            if not 200 <= status < 300:
-                raise ValueError(f"{status} is the status of no success")
-            batch.successes[(status - 200) >> 6] |= <uint64_t>1 << ((status - 200) & 63)
-        batch.silent = silent
-        batch.pieces = sums is not None
-        batch.by = checksum_named(sums) if sums else NULL
-        batch.cut_over = cut_over
-        batch.cut_to = cut_to
         batch.largest = ARENA_LAST if window else 0
-        batch.next_arena = ARENA_FIRST
-        batch.next_room = ROOM_FIRST
+        batch.cut_over = cut_over
         if signer is not None:
             batch.signer = signer.c
             atomic_add(&signer.c.references, 1)

@@ -269,10 +269,13 @@ cdef void fill(LoopC* loop) noexcept nogil:
     cdef BatchRef* share
     cdef Item* item
     cdef int64_t due
+    cdef bint looked = False
     while loop.ready != NULL and has_room(loop):
         share = ready_pop(loop)
         item = batch_claim(share, loop.now_ns, &due)
         if item != NULL:
+            if not looked:
+                looked = take_events(loop, 0) >= 0  # what idle connections have to say is nobody's reply
             if item.attempts > 1:
                 ready_first(loop, share)
             else:

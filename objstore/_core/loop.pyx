@@ -345,8 +345,6 @@ cdef void loop_work(LoopC* loop) noexcept nogil:
         start_named(loop)
     if loop.active == 0 and atomic_load(&loop.held):
         free_stuck(loop)
-    if loop.ready != NULL:
-        take_events(loop, 0)        # what idle connections have to say is nobody's reply
     fill(loop)
     run_timers(loop)
     if loop.ready != NULL and has_room(loop):

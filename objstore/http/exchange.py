@@ -8,18 +8,18 @@ Its one invariant: an exchange that is over has, for every request, either a rep
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from objstore._core import Batch, Buffer, Bytes, Reply, Signer
+from objstore._core import Batch, Buffer, Bytes, Kind, Reply, Signer
 from objstore.http import observed
 from objstore.http.retry import REPLACED
-from objstore.http.service import RENEW_SECONDS
 from objstore.http.troubles import Trouble, Troubles
 from objstore.interface.values import WHOLE, Range, Reads, Sums, Target
 from objstore.plans.effects import Background, Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from objstore.exceptions import BaseError
     from objstore.http.retry import Failure
@@ -67,6 +67,10 @@ class Exchange:
         cut_over: Of ranges and objects that are larger than this only the beginning is read; 0: all of all is.
     """
 
+    _sealed = _anew = False
+    _warned = False  # that the service asks for less
+    _counted = 0
+
     def __init__(
         self,
         service: Service,
@@ -82,7 +86,7 @@ class Exchange:
         most_in_flight: int = 1,
         window: int = 0,
         most_body: int | None = None,
-        successes: Sequence[int] | None = None,
+        successes: tuple[int, ...] | None = None,
         sums: str | None = None,
         cut_over: int = 0,
     ) -> None:
@@ -92,55 +96,67 @@ class Exchange:
         self._name = name
         self._detail = detail
         self._safe = safe
+        self._manner = (shape.method, safe, patient, keep_head, each, most_body, successes, sums)
         self._most_in_flight = most_in_flight
         self._background = background
-        self._patient = patient
-        self._most_body = most_body
-        self._successes = service.dialect.successes.get(shape.method, ()) if successes is None else successes
-        self._by = sums
         self._cut_over = cut_over
-        self._keep_head = keep_head
-        self._each = each
         self._window = window
         self._added: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = []  # until something has succeeded
-        self._sealed = self._anew = False
         self._refused: dict[int, BaseError] = {}  # to be sent anew
         self._own: dict[int, Shape] = {}
-        self._troubles = Troubles(service.policy, safe=safe)
-        self._warned = False  # that the service asks for less
-        self._counted = 0
         self._open_batch()
+
+    @cached_property
+    def _troubles(self) -> Troubles:
+        return Troubles(self._service.policy, safe=self._safe)
 
     def _open_batch(self) -> None:
         service = self._service
-        lines, signer = service.prepare(self._shape)
-        self._note_signed()
+        signer = self._prepare()
         self._origin = service.origin
-        method = self._shape.method
         self._heard = observed.is_heard()
-        self.batch = Batch(
-            service.origin,
+        kind = service.kinds.get((self._origin, self._heard, *self._manner)) or self._make_kind(*self._manner)
+        self.batch = Batch(kind, self._prepared.lines, signer, self._most_in_flight, self._window, self._cut_over)
+        self._effect = Background(self.batch) if self._background else self.batch
+
+    def _prepare(self) -> Signer | None:
+        """Return what signs requests from now on."""
+        self._prepared = self._service.prepare(self._shape)
+        self._renew_at = self._prepared.renew_at
+        return self._prepared.signer
+
+    def _make_kind(
+        self,
+        method: str,
+        safe: bool,
+        patient: bool,
+        keep_head: bool,
+        each: bool,
+        most_body: int | None,
+        successes: tuple[int, ...] | None,
+        sums: str | None,
+    ) -> Kind:
+        """Make, and remember, what batches to this service have in common that are made and judged in this manner."""
+        service = self._service
+        kind = Kind(
+            self._origin,
             method,
-            service.patient_settings if self._patient else service.settings,
-            headers=lines,
-            signer=signer,
-            keep_head=self._keep_head,
-            each=self._each,
-            safe=self._safe,
-            most_in_flight=self._most_in_flight,
+            service.patient_settings if patient else service.settings,
+            keep_head=keep_head,
+            each=each,
+            safe=safe,
             most_connections=service.most_connections,
             careful=service.careful,
-            window=self._window,
-            most_body=LARGEST_REPLIES.get(method, LARGEST_WORD) if self._most_body is None else self._most_body,
-            successes=self._successes,
+            most_body=LARGEST_REPLIES.get(method, LARGEST_WORD) if most_body is None else most_body,
+            successes=service.dialect.successes.get(method, ()) if successes is None else successes,
             silent=method in SILENT,
-            sums=self._by,
-            cut_over=self._cut_over,
+            sums=sums,
             cut_to=BEGINNING,
             watched=self._heard,
             tally=service.stats.tally,
         )
-        self._effect = Background(self.batch) if self._background else self.batch
+        service.kinds[self._origin, self._heard, *self._manner] = kind
+        return kind
 
     @property
     def total(self) -> int:
@@ -198,7 +214,7 @@ class Exchange:
         lines, signer = None, None
         if shape is not None:
             self._own[self.batch.total] = shape
-            lines, signer = self._service.prepare(shape)
+            lines, signer, *_ = self._service.prepare(shape)
         buffer, start, length = out or (None, 0, -1)
         self.batch.add(target, range.start, range.end, lines, signer, body, buffer, start, length)
 
@@ -260,11 +276,11 @@ class Exchange:
         if self._heard:
             self._tell()
         succeeded = batch.settled - len(self.errors) - len(self._refused)
-        policy.budget.note(max(succeeded - self._counted, 0), 0)
-        self._counted = succeeded
-        if succeeded:
+        if succeeded > self._counted:
+            policy.budget.note(succeeded - self._counted, 0)
             self._added = None
             self._service.note_answer()
+        self._counted = succeeded
         failures = batch.failures()
         if failures:
             yield from self.renew()
@@ -313,14 +329,10 @@ class Exchange:
         if self._heard:
             self._tell()
 
-    def _note_signed(self) -> None:
-        self._signed_for = self._service.signed_for
-        self._renew_at = self._service.policy.clock() + self._signed_for
-
     def _time_to_wait(self) -> float | None:
         """Return when to come back without news: what is still to be sent by then is signed afresh."""
         within = observed.TOLD_WITHIN if self._heard else None
-        if self.batch.total <= max(self._most_in_flight, 1) and self._signed_for >= RENEW_SECONDS:
+        if self.batch.total <= max(self._most_in_flight, 1) and self._prepared.is_lasting:
             return within
         renewal = max(self._renew_at - self._service.policy.clock(), SHORTEST_LOOK)
         return renewal if within is None else min(renewal, within)
@@ -336,8 +348,7 @@ class Exchange:
         if self._service.policy.clock() < self._renew_at:
             return
         yield from self._service.refresh()
-        self._note_signed()
-        _, signer = self._service.prepare(self._shape)
+        signer = self._prepare()
         if signer is not None:
             self.batch.renew(signer)
         for index in filter(self.batch.is_waiting, self._own):
@@ -410,7 +421,7 @@ class Exchange:
         trouble.mended = True
         if moved:
             return self.begin_anew(self._shape)
-        _, signer = self._service.prepare(self._shape)
+        signer = self._prepare()
         if signer is not None:
             self.batch.renew(signer)
         self._renew_at = 0.0  # those that wait with signers of their own are next
@@ -419,7 +430,7 @@ class Exchange:
     def _signer_for(self, index: int) -> Signer | None:
         """Sign a request of its own shape afresh; the others follow the batch's signer."""
         shape = self._own.get(index)
-        return None if shape is None else self._service.prepare(shape)[1]
+        return None if shape is None else self._service.prepare(shape).signer
 
     # --- what came
 

@@ -222,6 +222,7 @@ class Budget:
     COST_THROTTLED = 5.0
     MEMORY_SECONDS = 10.0
     MEMORY_ANSWERS = 32
+    WEIGHED_AFTER = 0.1  # seconds: successes are only counted for so long, which is all that most calls wait for
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -229,10 +230,18 @@ class Budget:
         self._successes = 0.0
         self._failures = 0.0
         self._seen = clock()
+        self._counted = 0
 
     def note(self, successes: int, failures: int) -> None:
         """Count how requests ended."""
+        self._counted += successes
         now = self._clock()
+        if failures or now - self._seen > self.WEIGHED_AFTER:
+            self._weigh(now, failures)
+
+    def _weigh(self, now: float, failures: int) -> None:
+        """Have what was counted take its place beside what was answered before, which counts ever less."""
+        successes, self._counted = self._counted, 0
         kept = 0.5 ** ((now - self._seen) / (self.MEMORY_SECONDS / 2))
         self._seen = now
         self._successes = self._successes * kept + successes
@@ -246,12 +255,13 @@ class Budget:
     @property
     def well(self) -> bool:
         """Whether at least a tenth of what was answered lately succeeded."""
-        return self._successes >= 0.1 * (self._successes + self._failures)
+        successes = self._successes + self._counted
+        return successes >= 0.1 * (successes + self._failures)
 
     @property
     def failing(self) -> float:
         """The share of what was answered lately that failed; before anything was, one success is assumed."""
-        return self._failures / (self._successes + self._failures + 1)
+        return self._failures / (self._successes + self._counted + self._failures + 1)
 
     def spend(self, throttled: bool) -> bool:
         """Pay for a retry; False when the budget does not allow it."""

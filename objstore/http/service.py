@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from objstore._core import origin_info
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
-    from objstore._core import ClientSettings, Reply, Signer, Try
+    from objstore._core import ClientSettings, Kind, Reply, Signer, Try
     from objstore.exceptions import BaseError
     from objstore.http.dialect import Dialect
     from objstore.http.identity import Identity
@@ -53,6 +53,24 @@ CURL_HINTS = {
     28: "Raise connect_timeout, first_byte_timeout or stall_timeout in client_options if the server is just slow.",
     60: "Give the authority's certificate in client_options['root_certificate'].",
 }
+
+
+class Prepared(NamedTuple):
+    """What requests of a shape are sent with.
+
+    Args:
+        lines: The header lines that need no signature.
+        signer: What sends the others.
+        reuse_until: Until when others may be sent with the same.
+        renew_at: When it is to be made anew for those that are still to be sent.
+        is_lasting: Whether its credential lasts longer than that.
+    """
+
+    lines: list[bytes]
+    signer: Signer | None
+    reuse_until: float
+    renew_at: float
+    is_lasting: bool
 
 
 class Service:
@@ -89,6 +107,7 @@ class Service:
         patient_settings: ClientSettings | None = None,
     ) -> None:
         self.dialect = dialect
+        self.kinds: dict[tuple[object, ...], Kind] = {}  # of batches, by how their requests are made and judged
         self.move_to(origin)
         self.settings = settings
         self.patient_settings = patient_settings or settings
@@ -101,7 +120,7 @@ class Service:
         self._prefix = prefix
         self.stats = Stats()
         self.takes_if_match = True  # some servers refuse reads that name the version they mean
-        self._signers: dict[tuple[str, str, BodySum | None], tuple[float, tuple[list[bytes], Signer | None]]] = {}
+        self._signers: dict[tuple[str, str, BodySum | None], Prepared] = {}
 
     def move_to(self, origin: str) -> None:
         """Send requests to another origin from now on."""
@@ -136,26 +155,20 @@ class Service:
             self._signers.clear()
         return mended
 
-    @property
-    def signed_for(self) -> float:
-        """For how many seconds requests are signed alike: as long as a signature may be used, and its credential."""
-        return min(RENEW_SECONDS, self.identity.lasts())
-
     # --- what is sent
 
-    def prepare(self, shape: Shape) -> tuple[list[bytes], Signer | None]:
-        """Return the header lines that need no signature, and the signer that sends the others."""
-        key = (shape.method, shape.payload_hash, shape.body_sum)
+    def prepare(self, shape: Shape) -> Prepared:
+        """Return what requests of a shape are sent with: signed as before, where that was not long ago."""
         now = self.policy.clock()
-        known = None if shape.headers else self._signers.get(key)  # once: another thread may clear them meanwhile
-        if known is not None and now - known[0] < SIGNER_SECONDS:
-            return known[1]
-        prepared = self._prepare(shape)
-        if not shape.headers:
-            self._signers[key] = (now, prepared)
-        return prepared
+        if shape.headers:
+            return self._prepare(shape, now)
+        key = (shape.method, shape.payload_hash, shape.body_sum)
+        known = self._signers.get(key)  # once: another thread may clear them meanwhile
+        if known is None or now >= known.reuse_until:
+            known = self._signers[key] = self._prepare(shape, now)
+        return known
 
-    def _prepare(self, shape: Shape) -> tuple[list[bytes], Signer | None]:
+    def _prepare(self, shape: Shape, now: float) -> Prepared:
         headers = {**self._headers, **shape.headers, **self.identity.headers()}
         lines = list(header_lines(headers))
         signer = self.identity.signer(shape, self.host, headers)
@@ -165,7 +178,9 @@ class Service:
         plain = [line for line in lines if _name(line) not in sent]
         if shape.method in ("PUT", "POST") and "content-type" not in {name.lower() for name in headers}:
             plain.append(b"Content-Type:")  # libcurl would send that of a form
-        return plain, signer
+        lasts = self.identity.lasts()
+        reused, renewed = now + min(lasts, SIGNER_SECONDS), now + min(lasts, RENEW_SECONDS)
+        return Prepared(plain, signer, reused, renewed, lasts >= RENEW_SECONDS)
 
     def signed_url(self, method: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta | None) -> str:
         """Return a URL that carries its own signature, by the credential of now."""

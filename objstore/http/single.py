@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from objstore._core import Batch, Buffer, ClientSettings, Reply
+from objstore._core import Batch, Buffer, ClientSettings, Kind, Reply
 from objstore.http import observed
 from objstore.http.client import header_lines
 
@@ -41,9 +41,8 @@ def send(
     """
     lines = list(header_lines(headers or {}))
     heard = observed.is_heard()
-    batch = Batch(
-        origin, method, settings, headers=lines, signer=signer, keep_head=True, most_body=MOST_BODY, watched=heard
-    )
+    kind = Kind(origin, method, settings, keep_head=True, most_body=MOST_BODY, watched=heard)
+    batch = Batch(kind, lines, signer)
     failed: Reply | None = None
     try:
         batch.add(target.encode(), body=None if body is None else Buffer(body))

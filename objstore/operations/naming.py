@@ -26,14 +26,25 @@ def key_of(store: BaseStore, path: str) -> Plan[str]:
         InvalidPathError: It is no path, or a listing would give it as that of another object.
     """
     key = store.key(path)
-    if has_outer_slash(path) and store.leaves_out_slashes and (yield from _is_listed(store, path)):
-        raise names_another(path)
+    if has_outer_slash(path):
+        yield from _check_slash(store, path)
     return key
 
 
 def readable_key_of(store: BaseStore, path: str) -> Plan[str]:
     """Return the key of a path that is going to be read; of a store that is itself an object, '' is that one."""
-    return path if path == "" and store.reads_itself else (yield from key_of(store, path))
+    if path == "" and store.reads_itself:
+        return path
+    key = store.key(path)
+    if has_outer_slash(path):
+        yield from _check_slash(store, path)
+    return key
+
+
+def _check_slash(store: BaseStore, path: str) -> Plan[None]:
+    """Raise if a listing gives a path with a slash at an end as it stands, which is left out."""
+    if store.leaves_out_slashes and (yield from _is_listed(store, path)):
+        raise names_another(path)
 
 
 def _is_listed(store: BaseStore, path: str) -> Plan[bool]:

@@ -18,11 +18,12 @@ TOLD_EVERY = 0.1
 
 def settle(exchange: Exchange, progress: Progress | None, *, past_errors: bool = False) -> Plan[None]:
     """Wait until every request is done, or until one has failed for good, unless the others are to go on."""
+    within = None if progress is None else TOLD_EVERY
     while True:
         tell(exchange, progress)
         if exchange.over or (exchange.errors and not past_errors):
             return
-        yield from news(exchange, progress)
+        yield from exchange.news(within)
 
 
 def news(exchange: Exchange, progress: Progress | None) -> Plan[None]:

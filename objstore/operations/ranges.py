@@ -103,7 +103,7 @@ def bodies_of(
             bodies = fetch.bodies()
             if fetch.cuts:
                 yield from _read_rests(store, reads, fetch, bodies, conditions, progress)
-            whole = _whole(store, fetch, reads, bodies, told)
+            whole = None if reads.sums is None else _whole(store, fetch, reads, bodies, told)
         finally:
             fetch.close()
         if whole is None or not whole.is_damaged:
@@ -132,8 +132,6 @@ def _whole(
     store: BaseStore, fetch: Fetch, reads: Reads, bodies: Sequence[Bytes | None], told: Sums | None
 ) -> Whole | None:
     """Return what ranges add up to, where they may be all of an object whose checksum is known."""
-    if reads.sums is None:
-        return None
     whole = Whole.of(store.path(reads.keys[0]), told or fetch.sums(0))
     if whole is not None:
         add_up(whole, fetch, reads.ranges, bodies)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from objstore.exceptions import BaseError
 from objstore.http.exchange import Exchange
@@ -54,11 +54,37 @@ class ReadMany(Exchange):
         shape: What they share.
         keys: The keys that are read.
         meta: Reads the metadata of a key out of a reply, given the size of the object.
-        options: Those of `Exchange`.
+        told: Whether the replies are asked what they tell of their objects.
+        each: Whether each that has ended is told of, and the engine goes on meanwhile.
+        most_in_flight: How many are in flight.
+        window: How many bytes may have come and not been taken, 0 for no limit.
+        cut_over: Of what is larger, only the beginning is read.
     """
 
-    def __init__(self, service: Service, shape: Shape, keys: Sequence[str], meta: MetaOf, **options: Any) -> None:
-        super().__init__(service, shape, keys.__getitem__, **options)
+    def __init__(
+        self,
+        service: Service,
+        shape: Shape,
+        keys: Sequence[str],
+        meta: MetaOf,
+        *,
+        told: bool,
+        each: bool,
+        most_in_flight: int,
+        window: int,
+        cut_over: int,
+    ) -> None:
+        super().__init__(
+            service,
+            shape,
+            keys.__getitem__,
+            keep_head=told,
+            background=each,
+            each=each,
+            most_in_flight=most_in_flight,
+            window=window,
+            cut_over=cut_over,
+        )
         self._keys = keys
         self._meta = meta
 

@@ -53,11 +53,6 @@ MOST_LARGE = 256 << 20
 """The same, where many others are read beside it: they keep the line busy."""
 
 
-def _too_large(count: int) -> int:
-    """Return what is too large for one request, where so many are made."""
-    return min(LARGE * max(count // 8, 1), MOST_LARGE)
-
-
 class Requests:
     """The objects below one path of a service.
 
@@ -197,9 +192,10 @@ class Requests:
         """Begin many reads; their replies are compared where they are to be of one version."""
         yield from self.service.refresh()
         shape, tail = self._reading("GET", conditions, reads.ranges)
-        cut_over = _too_large(len(reads.keys)) if beginnings else 0
+        count = len(reads.keys)
+        cut_over = min(LARGE * max(count // 8, 1), MOST_LARGE) if beginnings else 0
         exchange: OneVersion | ReadMany
-        if reads.one_object and (len(reads.keys) > 1 or conditions.expected is not None):
+        if reads.one_object and (count > 1 or conditions.expected is not None):
             exchange = self.one_version(
                 self.service,
                 shape,
@@ -217,16 +213,16 @@ class Requests:
                 shape,
                 reads.keys,
                 self.meta,
-                keep_head=reads.told,
-                background=each,
+                told=reads.told,
                 each=each,
                 most_in_flight=most_in_flight,
                 window=window,
                 cut_over=cut_over,
             )
-        base, first = self.path_above(reads.keys), max(2 * most_in_flight, ADDED_AT_ONCE)
+        base = self.path_above(reads.keys)
         try:
-            if len(reads.keys) > first:
+            if count > ADDED_AT_ONCE:
+                first = max(2 * most_in_flight, ADDED_AT_ONCE)
                 exchange.add_reads(base, reads[:first], tail)
                 yield from exchange.begin()
                 reads = reads[first:]

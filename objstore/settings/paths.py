@@ -135,7 +135,7 @@ def check_exact(path: str) -> str:
 
 def has_outer_slash(path: str) -> bool:
     """Tell whether a path has a slash at either end."""
-    return path[:1] == "/" or path[-1:] == "/"
+    return path.strip("/") != path
 
 
 def names_another(path: str) -> InvalidPathError:

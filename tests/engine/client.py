@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-from objstore._core import Batch, ClientSettings, Reply
+from objstore._core import Batch, ClientSettings, Kind, Reply
 from objstore.plans.effects import Background, Plan
 from tests.servers import free_port, running
 
@@ -65,11 +65,21 @@ def server() -> Iterator[Server]:
         yield Server(f"http://127.0.0.1:{port}", f"https://127.0.0.1:{tls_port}")
 
 
+OF_ONE = ("headers", "signer", "most_in_flight", "window", "cut_over")
+"""What a batch has for itself; all else, it has in common with others of its kind."""
+
+
+def new_batch(origin: str, method: str = "GET", settings: ClientSettings = SETTINGS, **options: Any) -> Batch:
+    """Return an empty batch of a kind of its own."""
+    own = {name: options.pop(name) for name in OF_ONE if name in options}
+    return Batch(Kind(origin, method, settings, **options), **own)
+
+
 def batch(
     origin: str, targets: Sequence[str], *, method: str = "GET", settings: ClientSettings = SETTINGS, **options: Any
 ) -> Batch:
     """Return a sealed batch, not started."""
-    made = Batch(origin, method, settings, **options)
+    made = new_batch(origin, method, settings, **options)
     for target in targets:
         made.add(target.encode())
     made.seal()

@@ -9,14 +9,14 @@ from urllib.parse import quote
 
 import pytest
 
-from objstore._core import Batch, Buffer
+from objstore._core import Buffer
 from objstore.plans.run import run
-from tests.engine.client import SETTINGS, SOON, Server, batch, released, settle, wait_until
+from tests.engine.client import SETTINGS, SOON, Server, batch, new_batch, released, settle, wait_until
 from tests.faults.content import content
 
 
 def test_results_are_in_order_whatever_order_they_come_in(server: Server) -> None:
-    made = Batch(server.origin, "GET", SETTINGS, most_in_flight=32)
+    made = new_batch(server.origin, "GET", SETTINGS, most_in_flight=32)
     for index in range(300):
         made.add(f"/9000/{index}?delay={random.uniform(0, 0.03):.3f}".encode(), 8 * index, 8 * index + 100)
     made.seal()
@@ -63,7 +63,7 @@ def test_throttle_halves_the_limit_once_for_what_was_sent_together(own_server: S
 
 
 def test_a_reply_says_what_came(server: Server) -> None:
-    made = Batch(server.origin, "GET", SETTINGS, keep_head=True)
+    made = new_batch(server.origin, "GET", SETTINGS, keep_head=True)
     made.add(b"/1000/a", 10, 20)
     made.add(b"/1000/b")
     made.add(b"/1000/c", -1, 7)
@@ -95,7 +95,7 @@ def test_many_reads_are_added_with_their_keys_encoded_and_their_bytes_in_place(s
     ranges = [(-1, -1), (10, 20), (90, -1)]
     block = bytearray(30)
     buffer = Buffer(block, writable=True)
-    made = Batch(server.origin, "GET", SETTINGS)
+    made = new_batch(server.origin, "GET", SETTINGS)
     made.add_reads(b"/100/", keys, ranges, b"?a=1")
     made.add_reads(b"/100/", keys[1:], ranges[1:], b"", [(buffer, 5, 10), None])
     made.seal()
@@ -112,7 +112,7 @@ def test_many_reads_are_added_with_their_keys_encoded_and_their_bytes_in_place(s
 
 
 def test_reads_that_cannot_be_added_leave_those_before(server: Server) -> None:
-    made = Batch(server.origin, "GET", SETTINGS)
+    made = new_batch(server.origin, "GET", SETTINGS)
     with pytest.raises(UnicodeEncodeError):
         made.add_reads(b"/8/", ["a", "\ud800"], [(-1, -1)] * 2, b"")
     assert made.total == 1
@@ -156,7 +156,7 @@ def test_what_is_given_up_stands_and_the_rest_succeeds(server: Server) -> None:
 
 
 def test_requests_can_be_added_while_it_runs(server: Server) -> None:
-    made = Batch(server.origin, "GET", SETTINGS, each=True)
+    made = new_batch(server.origin, "GET", SETTINGS, each=True)
     made.start(background=True)
     for index in range(600):
         assert made.add(f"/8/{index}".encode()) == index
@@ -190,7 +190,7 @@ def test_wait_comes_back_when_its_time_is_over(server: Server) -> None:
 
 def test_the_window_bounds_what_is_in_flight_or_waits_to_be_taken(server: Server) -> None:
     size, window = 100_000, 1_000_000
-    made = Batch(server.origin, "GET", SETTINGS, each=True, window=window)
+    made = new_batch(server.origin, "GET", SETTINGS, each=True, window=window)
     for index in range(60):
         made.add(f"/{size}/{index}".encode(), 0, size)
     made.seal()
@@ -208,7 +208,7 @@ def test_the_window_bounds_what_is_in_flight_or_waits_to_be_taken(server: Server
 
 
 def test_a_failure_that_fills_the_window_does_not_block_it_for_ever(server: Server) -> None:
-    made = Batch(server.origin, "GET", SETTINGS, each=True, window=2)
+    made = new_batch(server.origin, "GET", SETTINGS, each=True, window=2)
     for index in range(9):
         made.add(f"/1/{index}?status=404".encode(), 0, 1)
     made.seal()
@@ -221,7 +221,7 @@ def test_a_failure_that_fills_the_window_does_not_block_it_for_ever(server: Serv
 
 
 def test_what_was_taken_stays_and_is_gone_from_the_batch(server: Server) -> None:
-    made = Batch(server.origin, "GET", SETTINGS, each=True)
+    made = new_batch(server.origin, "GET", SETTINGS, each=True)
     for _ in range(4):
         made.add(b"/100000/a", 8, 99_000)
     made.seal()
@@ -244,7 +244,7 @@ def test_bodies_are_sent_from_memory_and_from_files(server: Server, tmp_path: Pa
     file = tmp_path / "data"
     file.write_bytes(b"head" + data)
     with file.open("rb") as opened:
-        made = Batch(server.origin, "PUT", SETTINGS)
+        made = new_batch(server.origin, "PUT", SETTINGS)
         made.add(b"/2/memory", body=Buffer(data))
         made.add(b"/2/file", body=(opened.fileno(), 4, len(data)))
         made.add(b"/2/empty", body=Buffer(b""))
@@ -262,7 +262,7 @@ def test_a_file_that_became_shorter_fails_its_request_alone(server: Server, tmp_
     file = tmp_path / "short"
     file.write_bytes(bytes(1000))
     with file.open("rb") as opened:
-        made = Batch(server.origin, "PUT", SETTINGS)
+        made = new_batch(server.origin, "PUT", SETTINGS)
         made.add(b"/2/short", body=(opened.fileno(), 0, 1001))
         made.add(b"/2/right", body=(opened.fileno(), 0, 1000))
         made.seal()

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from objstore._core import Batch, ClientSettings
+from objstore._core import ClientSettings
 from objstore.exceptions import BaseError, CorruptResponseError
 from objstore.plans.run import run
 from objstore.store import S3Store
-from tests.engine.client import SETTINGS, run_program, settle
+from tests.engine.client import SETTINGS, new_batch, run_program, settle
 from tests.engine.raw import Answer, answering, drips, pours, sends
 from tests.engine.test_replies import ask, head
 
@@ -35,7 +35,7 @@ def test_an_error_without_end_is_told_by_its_status(status: int, lines: list[str
 def test_an_error_that_drips_is_told_by_its_status(lines: list[str]) -> None:
     begun = time.monotonic()
     with answering(drips(head(*lines, status="404 Gone"), b"1\r\nx\r\n", 0.05)) as raw:
-        made = Batch(raw.origin, "GET", ClientSettings(user_agent="tests", stall_timeout=0.5))
+        made = new_batch(raw.origin, "GET", ClientSettings(user_agent="tests", stall_timeout=0.5))
         made.add(b"/a")
         made.seal()
         failed = run(settle(made))
@@ -47,7 +47,7 @@ def test_an_error_that_drips_is_told_by_its_status(lines: list[str]) -> None:
 @pytest.mark.parametrize("method", ["PUT", "POST", "GET"])
 def test_a_reply_larger_than_it_can_be_is_refused(reply: bytes, method: str) -> None:
     with answering(pours(reply, CHUNK)) as raw:
-        made = Batch(raw.origin, method, SETTINGS, most_body=MIB)
+        made = new_batch(raw.origin, method, SETTINGS, most_body=MIB)
         made.add(b"/a")
         made.seal()
         failed = run(settle(made))
@@ -116,7 +116,7 @@ def test_lengths_that_nothing_has_are_refused(lines: list[str], number: int) -> 
 
 def test_ranges_near_the_end_of_all_numbers_are_asked_for_in_peace() -> None:
     with answering(sends(head("Content-Length: 0", status="416 No"))) as raw:
-        made = Batch(raw.origin, "GET", SETTINGS, window=MIB, most_in_flight=8)
+        made = new_batch(raw.origin, "GET", SETTINGS, window=MIB, most_in_flight=8)
         for start in (0, 1, 2**62, 2**63 - 2):
             for _ in range(4):
                 made.add(b"/a", start, 2**63 - 1)

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from objstore._core import Batch, Buffer, engine_info
+from objstore._core import Buffer, engine_info
 from objstore.plans.effects import Plan
 from objstore.plans.run import arun, run
-from tests.engine.client import SETTINGS, SOON, Server, batch, run_program, settle, wait_until
+from tests.engine.client import SETTINGS, SOON, Server, batch, new_batch, run_program, settle, wait_until
 from tests.faults.content import content
 
 MIB = 1 << 20
@@ -61,7 +61,7 @@ def test_the_callers_memory_is_free_when_the_cancelled_task_is_done(server: Serv
     memory = bytearray(MIB)
 
     async def main() -> None:
-        made = Batch(server.origin, "GET", SETTINGS)
+        made = new_batch(server.origin, "GET", SETTINGS)
         made.add(f"/{MIB}/a?stall=300000".encode(), out=Buffer(memory, writable=True))
         made.seal()
         task = asyncio.create_task(arun(settle(made)))

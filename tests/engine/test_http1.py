@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from objstore._core import Batch, Buffer, ClientSettings, Reply, engine_info, origin_info
+from objstore._core import Buffer, ClientSettings, Reply, engine_info, origin_info
 from objstore.http.retry import CURL_ROWS
 from objstore.plans.run import run
 from tests.conftest import BY_CURL
-from tests.engine.client import SETTINGS, SOON, Server, batch, settle, wait_until
+from tests.engine.client import SETTINGS, SOON, Server, batch, new_batch, settle, wait_until
 from tests.engine.raw import Answer, Raw, answering, ends, sends
 from tests.engine.server import certificate
 from tests.engine.test_replies import ask, head, refused
@@ -45,7 +45,7 @@ def in_pieces(data: bytes, cuts: list[int]) -> Answer:
 @pytest.mark.parametrize(("own", "sent"), [(None, "X-All: 1"), ([b"X-All: 2", b"X-One: 3"], "X-All: 2\r\nX-One: 3")])
 def test_the_request_is_what_it_should_be(own: list[bytes] | None, sent: str) -> None:
     with answering(sends(head("Content-Length: 2") + b"ok")) as raw:
-        made = Batch(raw.origin, "GET", SETTINGS, headers=[b"X-All: 1"])
+        made = new_batch(raw.origin, "GET", SETTINGS, headers=[b"X-All: 1"])
         made.add(b"/a%20b?c=d", 5, 7, headers=own)
         made.seal()
         run(settle(made))
@@ -66,7 +66,7 @@ def test_the_callers_fields_take_the_place_of_the_usual_ones() -> None:
         b"Content-Type: ",
     ]
     with answering(sends(head("Content-Length: 2") + b"ok")) as raw:
-        made = Batch(raw.origin, "PUT", SETTINGS, headers=given)
+        made = new_batch(raw.origin, "PUT", SETTINGS, headers=given)
         made.add(b"/a", body=Buffer(b""))
         made.seal()
         assert run(settle(made)) == {}
@@ -103,7 +103,7 @@ def test_every_byte_of_a_body_arrives(server: Server, tmp_path: Path, door: str,
     body = random.Random(size).randbytes(size)
     file = tmp_path / "body"
     file.write_bytes(b"before" + body + b"behind")
-    made = Batch(getattr(server, door), "PUT", SETTINGS)
+    made = new_batch(getattr(server, door), "PUT", SETTINGS)
     with file.open("rb") as opened:
         for index in range(3):
             made.add(f"/5/{index}?digest=1".encode(), body=(opened.fileno(), 6, size) if from_file else Buffer(body))
@@ -274,7 +274,7 @@ def test_the_kernel_holds_much_of_a_large_body_and_no_byte_waits_for_others() ->
         connection.sendall(reply[sent:])
 
     with answering(answer) as raw:
-        made = Batch(raw.origin, "GET", ClientSettings(user_agent="t", stall_timeout=2.5))
+        made = new_batch(raw.origin, "GET", ClientSettings(user_agent="t", stall_timeout=2.5))
         made.add(b"/a", 0, size)
         made.seal()
         made.start()
@@ -314,7 +314,7 @@ def test_a_server_that_a_redirect_leads_back_to_gets_what_is_its() -> None:
         raws.append(raw)
         here = raw.origin.removeprefix("http://")
         there = raw.origin.replace("127.0.0.1", "localhost")
-        made = Batch(raw.origin, "GET", ClientSettings(user_agent="t", redirects="http"), headers=[b"X-Mine: 1"])
+        made = new_batch(raw.origin, "GET", ClientSettings(user_agent="t", redirects="http"), headers=[b"X-Mine: 1"])
         made.add(b"/a", 0, 2)
         made.seal()
         assert run(settle(made)) == {}
@@ -359,7 +359,7 @@ def upload(answer: Answer, size: int, tmp_path: Path, from_file: bool) -> Reply:
     file = tmp_path / "body"
     file.write_bytes(bytes(size))
     with answering(answer) as raw, file.open("rb") as opened:
-        made = Batch(raw.origin, "PUT", ClientSettings(user_agent="tests", first_byte_timeout=5))
+        made = new_batch(raw.origin, "PUT", ClientSettings(user_agent="tests", first_byte_timeout=5))
         made.add(b"/a", body=(opened.fileno(), 0, size) if from_file else Buffer(bytes(size)))
         made.seal()
         failed = run(settle(made))
@@ -415,7 +415,7 @@ def test_a_file_that_became_shorter_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "body"
     file.write_bytes(bytes(1000))
     with answering(after_part(head("Content-Length: 0"), 1001, lambda _: None)) as raw, file.open("rb") as opened:
-        made = Batch(raw.origin, "PUT", SETTINGS)
+        made = new_batch(raw.origin, "PUT", SETTINGS)
         made.add(b"/a", body=(opened.fileno(), 0, 1001))
         made.seal()
         assert run(settle(made))[0].curl_code == 42
@@ -427,7 +427,7 @@ def test_a_file_that_became_shorter_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("door", ["origin", "tls_origin"])
 def test_every_byte_of_large_bodies_comes(server: Server, door: str) -> None:
     size = 20_000_000
-    made = Batch(getattr(server, door), "GET", SETTINGS, most_in_flight=4)
+    made = new_batch(getattr(server, door), "GET", SETTINGS, most_in_flight=4)
     memory = bytearray(size)
     out = Buffer(memory, writable=True)
     for framing in ("length", "chunked"):

@@ -13,7 +13,7 @@ import pytest
 from objstore._core import Batch, Buffer, Reply, checksum, configure_http
 from objstore.plans.effects import Plan
 from objstore.plans.run import run
-from tests.engine.client import SETTINGS, settle
+from tests.engine.client import SETTINGS, new_batch, settle
 from tests.engine.raw import answering, ends, sends
 from tests.engine.test_replies import WEIRD, ask, head
 
@@ -108,7 +108,7 @@ def test_in_the_callers_memory(carrier: str, body: bytes) -> None:
 
 def read_into(out: bytearray, answer: bytes) -> bool:
     with answering(sends(answer)) as raw:
-        batch = Batch(raw.origin, "GET", SETTINGS)
+        batch = new_batch(raw.origin, "GET", SETTINGS)
         batch.add(b"/a", out=Buffer(out, writable=True))
         batch.seal()
         failed = run(settle(batch))
@@ -209,7 +209,7 @@ def test_the_first_of_several_kinds_is_compared() -> None:
 
 def sums(answer: bytes, start: int, end: int, by: str, method: str = "GET") -> tuple[str, bytes, bytes | None] | None:
     with answering(sends(answer)) as raw:
-        batch = Batch(raw.origin, method, SETTINGS, sums=by)
+        batch = new_batch(raw.origin, method, SETTINGS, sums=by)
         batch.add(b"/a", start, end)
         batch.seal()
         assert not run(settle(batch))
@@ -263,7 +263,7 @@ def test_a_piece_that_broke_off_is_summed_up_as_one(carrier: str) -> None:
     first, rest = whole_piece[:-500_000], ranged(LARGE, 400_003, 900_003, goog(LARGE), tag)
     answers = iter((first, rest))
     with answering(lambda connection: ends(next(answers))(connection)) as raw:
-        batch = Batch(raw.origin, "GET", SETTINGS, sums="")
+        batch = new_batch(raw.origin, "GET", SETTINGS, sums="")
         batch.add(b"/a", 3, 900_003)
         batch.seal()
         run(settle_twice(batch))
@@ -290,7 +290,7 @@ def test_a_piece_that_broke_off_has_its_own_checksum(
     first, second = ranged(LARGE, 3, 900_003, *piece)[:-500_000], ranged(LARGE, 400_003, 900_003, *rest)
     answers = iter((first, damaged(second, -7) if broken else second))
     with answering(lambda connection: ends(next(answers))(connection)) as raw:
-        batch = Batch(raw.origin, "GET", SETTINGS)
+        batch = new_batch(raw.origin, "GET", SETTINGS)
         batch.add(b"/a", 3, 900_003)
         batch.seal()
         if broken and PIECE in piece:
@@ -316,4 +316,4 @@ def settle_twice(batch: Batch) -> Plan[None]:
 
 def test_no_such_checksum() -> None:
     with pytest.raises(ValueError, match="md5"):
-        Batch("http://127.0.0.1:1", "GET", SETTINGS, sums="md5")
+        new_batch("http://127.0.0.1:1", "GET", SETTINGS, sums="md5")

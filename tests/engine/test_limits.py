@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from objstore._core import Batch, Buffer, ClientSettings, Reply, engine_info
+from objstore._core import Buffer, ClientSettings, Reply, engine_info
 from objstore.plans.run import run
-from tests.engine.client import SETTINGS, SOON, Server, batch, released, run_program, settle
+from tests.engine.client import SETTINGS, SOON, Server, batch, new_batch, released, run_program, settle
 from tests.faults.client import FaultServer
 
 TIMED_OUT = 28  # CURLE_OPERATION_TIMEDOUT
@@ -91,7 +91,7 @@ def test_a_slow_but_honest_upload_is_not_ended(server: Server, tmp_path: Path, f
     data = bytes(4 << 20)
     file = tmp_path / "data"
     file.write_bytes(data)
-    made = Batch(server.origin, "PUT", limited(first_byte_timeout=2.5, stall_timeout=2.5))
+    made = new_batch(server.origin, "PUT", limited(first_byte_timeout=2.5, stall_timeout=2.5))
     with file.open("rb") as opened:
         made.add(b"/9/a?rate=1000000", body=(opened.fileno(), 0, len(data)) if from_file else Buffer(data))
         made.seal()
@@ -101,7 +101,7 @@ def test_a_slow_but_honest_upload_is_not_ended(server: Server, tmp_path: Path, f
 
 
 def test_an_upload_that_nobody_reads_is_ended(server: Server) -> None:
-    made = Batch(server.origin, "PUT", limited(first_byte_timeout=1))
+    made = new_batch(server.origin, "PUT", limited(first_byte_timeout=1))
     made.add(b"/9/a?rate=1", body=Buffer(bytes(16 << 20)))
     made.seal()
     begun = time.monotonic()

@@ -10,9 +10,9 @@ from typing import ClassVar
 import pytest
 
 from objstore import _core
-from objstore._core import Batch, Buffer, engine_info
+from objstore._core import Buffer, engine_info
 from objstore.plans.run import run
-from tests.engine.client import SETTINGS, SOON, Server, batch, run_program, settle, wait_until
+from tests.engine.client import SETTINGS, SOON, Server, batch, new_batch, run_program, settle, wait_until
 from tests.faults.content import content
 
 MIB = 1 << 20
@@ -22,7 +22,7 @@ def test_bodies_land_in_the_callers_buffers(server: Server) -> None:
     whole = bytearray(b"-" * 1000)
     own = bytearray(8)
     shared = Buffer(whole, writable=True)
-    made = Batch(server.origin, "GET", SETTINGS)
+    made = new_batch(server.origin, "GET", SETTINGS)
     for index in range(9):
         made.add(b"/5000/a", 8 * index, 8 * index + 100, out=shared, out_start=100 * index, out_length=100)
     made.add(b"/8/own", out=Buffer(own, writable=True))
@@ -40,7 +40,7 @@ def test_bodies_land_in_the_callers_buffers(server: Server) -> None:
 
 def test_no_byte_lands_outside_the_callers_buffer(server: Server) -> None:
     memory = bytearray(b"-" * 3000)
-    made = Batch(server.origin, "GET", SETTINGS)
+    made = new_batch(server.origin, "GET", SETTINGS)
     made.add(b"/5000/long", out=Buffer(memory, writable=True), out_start=1000, out_length=1000)
     made.seal()
     failed = run(settle(made))
@@ -50,7 +50,7 @@ def test_no_byte_lands_outside_the_callers_buffer(server: Server) -> None:
 
 def test_an_error_document_does_not_land_in_the_callers_buffer(server: Server) -> None:
     memory = bytearray(100)
-    made = Batch(server.origin, "GET", SETTINGS)
+    made = new_batch(server.origin, "GET", SETTINGS)
     made.add(b"/5/a?status=404", out=Buffer(memory, writable=True))
     made.seal()
     failed = run(settle(made))
@@ -60,13 +60,13 @@ def test_an_error_document_does_not_land_in_the_callers_buffer(server: Server) -
 
 @pytest.mark.parametrize(("start", "length"), [(-1, 5), (0, 101), (101, 0), (90, 11), (101, -1)])
 def test_a_stretch_outside_the_buffer_is_refused(server: Server, start: int, length: int) -> None:
-    made = Batch(server.origin, "GET", SETTINGS)
+    made = new_batch(server.origin, "GET", SETTINGS)
     with pytest.raises(ValueError, match="outside a buffer of 100 bytes"):
         made.add(b"/5/a", out=Buffer(bytearray(100), writable=True), out_start=start, out_length=length)
 
 
 def test_a_request_that_was_refused_leaves_nothing_behind(server: Server) -> None:
-    made = Batch(server.origin, "GET", SETTINGS)
+    made = new_batch(server.origin, "GET", SETTINGS)
     with pytest.raises(ValueError, match="outside"):
         made.add(b"/1/a?echo=1", headers=[b"X-Left: 1"], out=Buffer(bytearray(1), writable=True), out_start=2)
     assert made.add(b"/1/b?echo=1") == 0
@@ -88,7 +88,7 @@ class Memory(bytearray):
 @pytest.mark.parametrize("background", [False, True])
 def test_an_abandoned_batch_in_a_cycle_is_ended_before_its_memory_is_freed(server: Server, background: bool) -> None:
     Memory.in_flight_at_the_end.clear()
-    made = Batch(server.origin, "GET", SETTINGS)
+    made = new_batch(server.origin, "GET", SETTINGS)
     made.add(f"/{MIB}/a?stall=1000".encode(), out=Buffer(Memory(MIB), writable=True))
     made.seal()
     made.start(background=background)
@@ -105,7 +105,7 @@ def test_an_abandoned_batch_in_a_cycle_is_ended_before_its_memory_is_freed(serve
 @pytest.mark.parametrize("background", [False, True])
 def test_close_in_flight_frees_the_callers_memory(server: Server, background: bool) -> None:
     memory = bytearray(10 * MIB)
-    made = Batch(server.origin, "GET", SETTINGS, most_in_flight=8)
+    made = new_batch(server.origin, "GET", SETTINGS, most_in_flight=8)
     for index in range(10):
         target = f"/{MIB}/{index}?stall=200000".encode()
         made.add(target, out=Buffer(memory, writable=True), out_start=index * MIB, out_length=MIB)
@@ -125,7 +125,7 @@ def test_close_in_flight_frees_the_callers_memory(server: Server, background: bo
 
 def test_a_batch_never_started_or_dropped_leaves_nothing(server: Server) -> None:
     memory = bytearray(100)
-    made = Batch(server.origin, "GET", SETTINGS)
+    made = new_batch(server.origin, "GET", SETTINGS)
     made.add(b"/5/a", out=Buffer(memory, writable=True))
     del made
     made = batch(server.origin, ["/5/a?stall=head"] * 10)
@@ -169,7 +169,7 @@ def test_a_body_outlives_its_batch_and_its_slice_the_body(server: Server) -> Non
 
 
 def test_a_body_is_no_work_for_the_garbage_collector_unless_it_has_an_owner(server: Server) -> None:
-    made = Batch(server.origin, "GET", SETTINGS)
+    made = new_batch(server.origin, "GET", SETTINGS)
     made.add(b"/8/a")
     made.add(b"/8/b", out=Buffer(bytearray(8), writable=True))
     made.seal()

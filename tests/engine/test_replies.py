@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from objstore._core import Batch, Buffer, ClientSettings, Reply
+from objstore._core import Buffer, ClientSettings, Reply
 from objstore.plans.run import run
 from tests.conftest import BY_CURL
-from tests.engine.client import SETTINGS, SOON, Server, batch, settle
+from tests.engine.client import SETTINGS, SOON, Server, batch, new_batch, settle
 from tests.engine.raw import Answer, answering, drips, ends, pours, resets, sends
 from tests.faults.client import FaultServer
 from tests.faults.content import content
@@ -34,7 +34,7 @@ def head(*lines: str, status: str = "200 OK") -> bytes:
 def ask(answer: Answer, start: int = -1, end: int = -1, **options: object) -> tuple[bytes | None, Reply]:
     """Send one request; return the body where it succeeded, and the reply."""
     with answering(answer) as raw:
-        made = Batch(raw.origin, "GET", PATIENT, **options)  # type: ignore[arg-type]
+        made = new_batch(raw.origin, "GET", PATIENT, **options)  # type: ignore[arg-type]
         made.add(b"/a", start, end)
         made.seal()
         failed = run(settle(made))
@@ -212,7 +212,7 @@ def test_a_part_in_place_of_the_whole_object_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["wrong-content-range", "short-range", "wide-range"])
 def test_the_liars_of_the_fault_server(fault_server: FaultServer, name: str) -> None:
-    made = Batch(fault_server.endpoint, "GET", SETTINGS)
+    made = new_batch(fault_server.endpoint, "GET", SETTINGS)
     for index in range(20):
         made.add(f"/bucket/{name}/a".encode(), 1000 * index, 1000 * index + 500)
     made.seal()
@@ -221,7 +221,7 @@ def test_the_liars_of_the_fault_server(fault_server: FaultServer, name: str) -> 
 
 def test_a_whole_object_in_place_of_a_range_is_cut_to_it(fault_server: FaultServer) -> None:
     memory = bytearray(8000)
-    made = Batch(fault_server.endpoint, "GET", SETTINGS)
+    made = new_batch(fault_server.endpoint, "GET", SETTINGS)
     for index in range(20):
         made.add(b"/bucket/ignored-range/a", 50_000 * index, 50_000 * index + 400)
     out = Buffer(memory, writable=True)
@@ -323,7 +323,7 @@ def test_a_connection_that_dies_when_idle_costs_no_failure(method: str, tmp_path
 
     with answering(answer) as raw, file.open("rb") as opened:
         for body in (Buffer(bytes(100_000)), (opened.fileno(), 0, 100_000)) * 5:
-            made = Batch(raw.origin, method, SETTINGS)
+            made = new_batch(raw.origin, method, SETTINGS)
             made.add(b"/a", body=body if body_size else None)
             made.seal()
             assert run(settle(made)) == {}
@@ -347,7 +347,7 @@ def test_what_a_used_connection_has_taken_is_sent_again_only_if_that_does_no_har
     with answering(answer) as raw:
         settings = ClientSettings(user_agent="t", proxy=raw.origin if proxied else "")
         assert run(settle(batch(raw.origin, ["/warm"], settings=settings))) == {}
-        made = Batch(raw.origin, "PUT", settings, safe=safe)
+        made = new_batch(raw.origin, "PUT", settings, safe=safe)
         made.add(b"/a", body=Buffer(bytes(body_size)))
         made.seal()
         failed = run(settle(made))
@@ -369,7 +369,7 @@ def test_what_a_used_connection_has_not_taken_whole_is_sent_again_in_any_case() 
 
     with answering(answer) as raw:
         assert run(settle(batch(raw.origin, ["/warm"]))) == {}
-        made = Batch(raw.origin, "PUT", SETTINGS, safe=False)
+        made = new_batch(raw.origin, "PUT", SETTINGS, safe=False)
         made.add(b"/a", body=Buffer(bytes(50_000_000)))
         made.seal()
         assert run(settle(made)) == {}

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from objstore._core import Batch, Buffer, engine_info
+from objstore._core import Buffer, engine_info
 from objstore.plans.effects import Call, Plan
 from objstore.plans.run import arun, run
-from tests.engine.client import SETTINGS, Server, batch, settle, wait_until
+from tests.engine.client import SETTINGS, Server, batch, new_batch, settle, wait_until
 
 TOO_LATE = 0.5  # seconds; on a quiet machine it takes about a tenth of that
 MIB = 1 << 20
@@ -52,7 +52,7 @@ def test_ctrl_c_ends_a_stalled_call(server: Server, target: str, background: boo
 @pytest.mark.parametrize("background", [False, True])
 def test_ctrl_c_ends_a_busy_call_and_frees_the_callers_memory(server: Server, background: bool) -> None:
     memory = bytearray(MIB)
-    made = Batch(server.origin, "GET", SETTINGS)
+    made = new_batch(server.origin, "GET", SETTINGS)
     out = Buffer(memory, writable=True)
     for index in range(100_000):
         made.add(f"/10000/{index}".encode(), out=out, out_start=10_000 * (index % 100), out_length=10_000)
@@ -64,7 +64,7 @@ def test_ctrl_c_ends_a_busy_call_and_frees_the_callers_memory(server: Server, ba
 
 
 def test_ctrl_c_ends_an_upload(server: Server) -> None:
-    made = Batch(server.origin, "PUT", SETTINGS)
+    made = new_batch(server.origin, "PUT", SETTINGS)
     data = bytearray(32 * MIB)
     made.add(b"/9/a?rate=1000", body=Buffer(data))
     made.seal()

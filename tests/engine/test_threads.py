@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from objstore._core import Batch, Buffer, engine_info
+from objstore._core import Buffer, engine_info
 from objstore.plans.run import arun, run
-from tests.engine.client import SETTINGS, Server, batch, run_program, settle
+from tests.engine.client import SETTINGS, Server, batch, new_batch, run_program, settle
 from tests.faults.content import content
 
 THREADS = 32
@@ -42,7 +42,7 @@ def together(work: Callable[[int], None], count: int = THREADS) -> None:
 def test_single_requests(server: Server) -> None:
     def work(number: int) -> None:
         for index in range(60):
-            made = Batch(server.origin, "GET", SETTINGS)
+            made = new_batch(server.origin, "GET", SETTINGS)
             made.add(b"/5000/a", 8 * number + index, 1000 + 8 * number)
             made.seal()
             assert run(settle(made, background=index % 3 == 0)) == {}
@@ -60,7 +60,7 @@ def test_batches_with_failures_cancels_and_memory_of_the_callers(server: Server)
             count = chance.randrange(1, 60)
             memory = bytearray(100 * count)
             out = Buffer(memory, writable=True)
-            made = Batch(server.origin, "GET", SETTINGS, most_in_flight=8)
+            made = new_batch(server.origin, "GET", SETTINGS, most_in_flight=8)
             for index in range(count):
                 target = f"/5000/{number}-{index}" + ("?status=404" if index % 7 == 3 else "")
                 made.add(target.encode(), 8 * index, 8 * index + 100, out=out, out_start=100 * index, out_length=100)
@@ -99,7 +99,7 @@ def test_threads_and_event_loops(server: Server) -> None:
 
 def test_requests_are_added_by_one_thread_while_others_wait_elsewhere(server: Server) -> None:
     def work(number: int) -> None:
-        made = Batch(server.origin, "GET", SETTINGS, each=True)
+        made = new_batch(server.origin, "GET", SETTINGS, each=True)
         made.start(background=True)
         done: list[int] = []
         for index in range(300):

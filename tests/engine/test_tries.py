@@ -6,10 +6,10 @@ import logging
 
 import pytest
 
-from objstore._core import Batch, Tally
+from objstore._core import Tally
 from objstore.http.single import send
 from objstore.plans.run import run
-from tests.engine.client import SETTINGS, Server, batch, settle
+from tests.engine.client import SETTINGS, Server, batch, new_batch, settle
 
 
 def test_every_try_leaves_a_note(server: Server) -> None:
@@ -68,7 +68,7 @@ def test_a_tally_adds_up_batches_once_they_are_closed(server: Server) -> None:
 
 def test_the_waits_are_near_what_they_were(server: Server) -> None:
     tally = Tally()
-    made = Batch(server.origin, "GET", SETTINGS, tally=tally, watched=True)
+    made = new_batch(server.origin, "GET", SETTINGS, tally=tally, watched=True)
     for index in range(40):
         made.add(f"/10/{index}?delay={index / 400:.4f}".encode())
     made.seal()

@@ -9,9 +9,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from objstore._core import Batch, ClientSettings
+from objstore._core import ClientSettings
 from objstore.plans.run import run
-from tests.engine.client import batch, settle
+from tests.engine.client import batch, new_batch, settle
 from tests.engine.server import certificate
 from tests.fuzz.grammar import Reply
 from tests.fuzz.judges import Read
@@ -39,7 +39,7 @@ class Engine:
         """Have the engine read a reply to a GET, and wait until all of it has been sent."""
         self._pieces, self._closes = reply.pieces, closes
         self._sent.clear()
-        made = Batch(self.origin, "GET", SETTINGS)
+        made = new_batch(self.origin, "GET", SETTINGS)
         made.add(b"/reply", *(reply.range or (-1, -1)))
         made.seal()
         failed = run(settle(made))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from objstore._core import Batch, engine_info
+from objstore._core import engine_info
 from objstore.plans.run import run
-from tests.engine.client import SETTINGS, batch, settle
+from tests.engine.client import SETTINGS, batch, new_batch, settle
 from tests.engine.programs.asking import good
 from tests.engine.raw import answering, sends
 
@@ -35,7 +35,7 @@ def lookups(origin: str) -> None:
 def carrier() -> None:
     """Print who speaks HTTP, and how a field is written that only the engine leaves as it was given."""
     with answering(sends(b"HTTP/1.1 204 No Content\r\n\r\n")) as raw:
-        made = Batch(raw.origin, "GET", SETTINGS, headers=[b"host: example.com"])
+        made = new_batch(raw.origin, "GET", SETTINGS, headers=[b"host: example.com"])
         made.add(b"/a")
         made.seal()
         run(settle(made))

@@ -5,9 +5,9 @@ import signal
 import socket
 import tempfile
 
-from objstore._core import Batch, ClientSettings
+from objstore._core import ClientSettings
 from objstore.plans.run import run
-from tests.engine.client import settle
+from tests.engine.client import new_batch, settle
 from tests.engine.raw import answering
 
 
@@ -24,7 +24,7 @@ def upload_files() -> None:
         file.truncate(30_000_000)
         for background in (False, True):
             for _ in range(10):
-                made = Batch(raw.origin, "PUT", ClientSettings(user_agent="tests"))
+                made = new_batch(raw.origin, "PUT", ClientSettings(user_agent="tests"))
                 made.add(b"/a", body=(file.fileno(), 0, 30_000_000))
                 made.seal()
                 assert list(run(settle(made, background=background))) == [0]
