@@ -85,7 +85,7 @@ def list(
     shard: ShardInput | None = None,
     progress: Progress | None = None,
 ) -> ListStream[Any]:
-    """List the objects below a prefix, in pages, in the order of their keys.
+    """List the objects below a prefix, in pages, in the order of their keys; those of S3 Express One Zone have none.
 
     Every object has the path that its key is, and none is left out. Some keys are no paths: those with ``//``, ``.`` or
     ``..`` segments and control characters, and those with a slash at an end, as the folder marks of consoles have. An
@@ -113,7 +113,8 @@ def list(
 
     Raises:
         ImportError: Arrow is wanted, and arro3-core is not installed.
-        NotSupportedError: A shard is wanted, and the service does not list its keys in order.
+        NotSupportedError: A shard is wanted, or an offset, and the service does not list its keys in order; or a part of
+            a name is the prefix, and it lists whole folders alone.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """

@@ -210,8 +210,8 @@ class Proof(NamedTuple):
 def _proof(asked: Asked, parameters: Mapping[str, str]) -> Proof:
     if "X-Amz-Signature" in parameters:
         names = ("Credential", "SignedHeaders", "Signature", "Date")
-        credential, signed, signature, time = (parameters[f"X-Amz-{name}"] for name in names)
-        return Proof(credential, signed.split(";"), signature, time, True)
+        credential, bound, signature, when = (parameters[f"X-Amz-{name}"] for name in names)
+        return Proof(credential, bound.split(";"), signature, when, True)
     text = asked.headers.get("authorization")
     if text is None:
         raise RefusedError(403, "AccessDenied")

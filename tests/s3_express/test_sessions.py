@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -14,7 +14,6 @@ from objstore.credentials import shared
 from objstore.credentials.cache import CredentialCache
 from objstore.credentials.chains.aws.s3_session import NAME
 from objstore.exceptions import NotFoundError, PermissionDeniedError
-from objstore.store import S3Store
 from tests.azure_fake import Asked
 from tests.engine.client import wait_until
 from tests.s3_express.opened import BESIDE, BUCKET, POINT, opened
@@ -65,7 +64,7 @@ def test_stores_of_one_credential_provider_share_a_session(service: Express, pro
         asked.append(1)
         return {"access_key_id": KEY, "secret_access_key": SECRET, "expires_at": None}
 
-    keyless = {"access_key_id": None, "secret_access_key": None}
+    keyless: dict[str, Any] = {"access_key_id": None, "secret_access_key": None}
     for _ in range(3):
         opened(proxy, credential_provider=provider, **keyless).put("a", b"1")
     assert (sessions(service), len(asked)) == (1, 1)
@@ -138,7 +137,7 @@ def test_a_short_session_is_used_all_the_same(service: Express, proxy: Proxy) ->
 
 def test_what_a_session_is_asked_for(service: Express, proxy: Proxy) -> None:
     service.make(BUCKET).keep("a", b"1", {})
-    kms = {"server_side_encryption": "aws:kms", "sse_kms_key_id": "key", "sse_bucket_key_enabled": True}
+    kms: dict[str, Any] = {"server_side_encryption": "aws:kms", "sse_kms_key_id": "key", "sse_bucket_key_enabled": True}
     store = opened(proxy, s3_express_session_mode="ReadWrite", **kms)
     store.put("b", b"2")
     assert service.begun[0].asked == {
@@ -204,16 +203,12 @@ def test_an_access_point_has_sessions_of_its_own(service: Express, proxy: Proxy)
     assert not [asked for _, asked in service.calls if "x-amz-copy-source" in asked.headers]
 
 
-def signed(store: S3Store, method: str, **settings: Any) -> str:
-    return store.sign(method, "a b/é", timedelta(minutes=2), **settings)
-
-
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_a_signed_url_has_the_session_in_it(service: Express, proxy: Proxy, method: str) -> None:
+def test_a_signed_url_has_the_session_in_it(service: Express, proxy: Proxy, method: Literal["GET", "PUT"]) -> None:
     """The service compares it with botocore's."""
     directory = service.make(BUCKET)
     directory.keep("a b/é", b"there", {})
-    url = signed(opened(proxy), method)
+    url = opened(proxy).sign(method, "a b/é", timedelta(minutes=2))
     query = dict(parse_qsl(urlsplit(url).query))
     assert query["X-Amz-S3session-Token"] == service.begun[0].token
     assert "X-Amz-Security-Token" not in query

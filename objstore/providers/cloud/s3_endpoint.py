@@ -216,7 +216,7 @@ def _directory(bucket: str, region: str | None, endpoint: tuple[str, str] | None
         raise _clash(what, "use_accelerate_endpoint", "Leave it out: directory buckets have no acceleration.")
     by_address = endpoint is not None and _is_address(endpoint[0].partition("://")[2])
     if wishes.virtual is False and not by_address:
-        raise _clash(what, "virtual_hosted_style_request=False", "Leave it out: a directory bucket is a host.")
+        raise _clash(what, "virtual_hosted_style_request=False", "Give True: a directory bucket is a host.")
     host = f"s3express{_fips(wishes)}-{zone}{_stack(wishes)}.{place}.{partition_of(place).suffix}"
     origin, above = endpoint or (f"https://{host}", "")
     placed = _placed(bucket, origin, above, replace(wishes, virtual=True))
