@@ -113,8 +113,8 @@ def list(
 
     Raises:
         ImportError: Arrow is wanted, and arro3-core is not installed.
-        NotSupportedError: A shard is wanted, or an offset, and the service does not list its keys in order; or a part of
-            a name is the prefix, and it lists whole folders alone.
+        NotSupportedError: A shard or an offset is wanted, and the service does not list its keys in order; or what ends
+            within a name is the prefix, and it lists whole folders alone.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """

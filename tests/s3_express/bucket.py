@@ -10,6 +10,8 @@ import secrets
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
 from xml.etree import ElementTree
@@ -18,8 +20,8 @@ from xml.sax.saxutils import escape
 from tests.azure_fake import Reply
 
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
-WHEN = "2026-01-02T03:04:05.000Z"
-HTTP_WHEN = "Fri, 02 Jan 2026 03:04:05 GMT"
+SUM = "x-amz-checksum-crc32"
+KEPT = ("content-type", "content-encoding", "content-language", "content-disposition", "cache-control")
 
 
 class RefusedError(Exception):
@@ -48,6 +50,15 @@ class Stored(NamedTuple):
     body: bytes
     tag: str
     told: Mapping[str, str]
+    sum: str | None
+    when: datetime
+
+
+class Upload(NamedTuple):
+    """An upload in parts."""
+
+    parts: dict[int, bytes]
+    told: Mapping[str, str]
 
 
 class Directory:
@@ -59,7 +70,7 @@ class Directory:
 
     def __init__(self, page: int) -> None:
         self.objects: dict[str, Stored] = {}
-        self.uploads: dict[str, dict[int, bytes]] = {}
+        self.uploads: dict[str, Upload] = {}
         self.tokens: set[str] = set()
         self.order: Callable[[str], object] = lambda name: hashlib.sha256(name.encode()).hexdigest()
         """By what names are sorted in listings."""
@@ -93,14 +104,21 @@ class Directory:
 
     def _get(self, ask: Ask) -> Reply:
         found = self._found(ask.key)
-        if ask.headers.get("if-match", found.tag) != found.tag:
-            raise RefusedError(412, "PreconditionFailed")
-        headers = {**found.told, "ETag": found.tag, "Last-Modified": HTTP_WHEN}
+        headers = {
+            **found.told,
+            "Accept-Ranges": "bytes",
+            "ETag": found.tag,
+            "Last-Modified": format_datetime(found.when, usegmt=True),
+        }
+        if not _is_wanted(ask.headers, found):
+            return Reply(304, {**headers, "Content-Length": "0"})
+        if found.sum and ask.headers.get("x-amz-checksum-mode") == "ENABLED":
+            headers |= {SUM: found.sum, "x-amz-checksum-type": "FULL_OBJECT"}
         if "range" not in ask.headers:
             return Reply(200, {**headers, "Content-Length": str(len(found.body))}, found.body)
         first, _, last = ask.headers["range"].removeprefix("bytes=").partition("-")
         size = len(found.body)
-        start, end = (int(first), int(last) if last else size - 1) if first else (size - int(last), size - 1)
+        start, end = (int(first), int(last or size)) if first else (max(size - int(last), 0), size)
         if start >= size:
             raise RefusedError(416, "InvalidRange")
         piece = found.body[start : end + 1]
@@ -121,10 +139,10 @@ class Directory:
 
     def keep(self, key: str, body: bytes, headers: Mapping[str, str]) -> str:
         """Store an object, and return its ETag, which is no MD5."""
-        told = {name: value for name, value in headers.items() if name.startswith("x-amz-meta-")}
-        told["Content-Type"] = headers.get("content-type", "binary/octet-stream")
-        self.objects[key] = Stored(body, f'"{secrets.token_hex(9)}"', told)
-        return self.objects[key].tag
+        when = datetime.now(UTC).replace(microsecond=0)
+        stored = Stored(body, f'"{secrets.token_hex(9)}"', _kept(headers), headers.get(SUM), when)
+        self.objects[key] = stored
+        return stored.tag
 
     def _meet(self, ask: Ask) -> None:
         """Refuse a write whose condition does not hold."""
@@ -154,49 +172,53 @@ class Directory:
         """Make a copy of an object."""
         _check(ask)
         self._meet(ask)
-        tag = self.keep(ask.key, source.body, {**source.told, "content-type": source.told["Content-Type"]})
-        return document("CopyObjectResult", f"<ETag>{escape(tag)}</ETag><LastModified>{WHEN}</LastModified>")
+        tag = self.keep(ask.key, source.body, source.told)
+        return document("CopyObjectResult", f"<ETag>{escape(tag)}</ETag>")
 
     # --- uploads
 
     def _begin(self, ask: Ask) -> Reply:
         upload = secrets.token_hex(8)
-        self.uploads[upload] = {}
+        self.uploads[upload] = Upload({}, _kept(ask.headers))
         algorithm = ask.headers.get("x-amz-checksum-algorithm", "")
         told = {"x-amz-checksum-algorithm": algorithm, "x-amz-checksum-type": "COMPOSITE"}
         body = f"<Bucket>b</Bucket><Key>{escape(ask.key)}</Key><UploadId>{upload}</UploadId>"
         return document("InitiateMultipartUploadResult", body, told)
 
     def _upload(self, ask: Ask) -> Reply:
-        parts = self.uploads.get(ask.query["uploadId"])
-        if parts is None:
+        upload = self.uploads.get(ask.query["uploadId"])
+        if upload is None:
             raise RefusedError(404, "NoSuchUpload")
         if ask.method == "PUT":
-            parts[int(ask.query["partNumber"])] = ask.body
+            upload.parts[int(ask.query["partNumber"])] = ask.body
             return Reply(200, {"ETag": _part_tag(ask.body)})
+        if ask.method == "GET":
+            rows = [f"<Part>{_part(*part)}</Part>" for part in sorted(upload.parts.items())]
+            return document("ListPartsResult", "".join(rows))
         if ask.method == "DELETE":
             del self.uploads[ask.query["uploadId"]]
             return Reply(204)
-        return self._complete(ask, parts)
+        return self._complete(ask, upload)
 
-    def _complete(self, ask: Ask, parts: Mapping[int, bytes]) -> Reply:
+    def _complete(self, ask: Ask, upload: Upload) -> Reply:
         listed = ElementTree.fromstring(ask.body).iter(f"{NAMESPACE}Part")
         told = {int(part.findtext(f"{NAMESPACE}PartNumber") or 0): part.findtext(f"{NAMESPACE}ETag") for part in listed}
         if [*told] != [*range(1, len(told) + 1)]:
             raise RefusedError(400, "InvalidPartOrder")
-        if any(tag != _part_tag(parts[number]) for number, tag in told.items()):
+        parts = upload.parts
+        if any(number not in parts or tag != _part_tag(parts[number]) for number, tag in told.items()):
             raise RefusedError(400, "InvalidPart")
         if "x-amz-checksum-type" in ask.headers and ask.headers["x-amz-checksum-type"] != "COMPOSITE":
             raise RefusedError(400, "BadDigest")
         self._meet(ask)
-        tag = self.keep(ask.key, b"".join(parts[number] for number in told), {})
+        tag = self.keep(ask.key, b"".join(parts[number] for number in told), upload.told)
         del self.uploads[ask.query["uploadId"]]
         return document("CompleteMultipartUploadResult", f"<ETag>{escape(tag)}</ETag>")
 
     # --- the bucket
 
     def _delete_many(self, ask: Ask) -> Reply:
-        if "x-amz-checksum-crc32" not in ask.headers:
+        if SUM not in ask.headers:
             raise RefusedError(400, "InvalidRequest", "a checksum is missing")
         _check(ask)
         for key in ElementTree.fromstring(ask.body).iter(f"{NAMESPACE}Key"):
@@ -231,9 +253,34 @@ def _check(ask: Ask) -> None:
             raise RefusedError(501, "NotImplemented", name)
     if "versionId" in ask.query or "tagging" in ask.query:
         raise RefusedError(501, "NotImplemented")
-    told = ask.headers.get("x-amz-checksum-crc32")
+    told = ask.headers.get(SUM)
     if told and told != _crc32(ask.body):
         raise RefusedError(400, "BadDigest")
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that are kept with an object."""
+    kept = {name: value for name, value in headers.items() if name in KEPT or name.startswith("x-amz-meta-")}
+    return {"content-type": "binary/octet-stream", **kept}
+
+
+def _is_wanted(headers: Mapping[str, str], found: Stored) -> bool:
+    """Tell whether a read is answered by the object, as its conditions say (RFC 9110, section 13.2.2)."""
+    if "if-match" in headers:
+        if headers["if-match"] not in ("*", found.tag):
+            raise RefusedError(412, "PreconditionFailed")
+    elif "if-unmodified-since" in headers and found.when > parsedate_to_datetime(headers["if-unmodified-since"]):
+        raise RefusedError(412, "PreconditionFailed")
+    if "if-none-match" in headers:
+        return headers["if-none-match"] not in ("*", found.tag)
+    since = headers.get("if-modified-since")
+    return since is None or found.when > parsedate_to_datetime(since)
+
+
+def _part(number: int, body: bytes) -> str:
+    tag = escape(_part_tag(body))
+    size, told = f"<Size>{len(body)}</Size>", f"<ChecksumCRC32>{_crc32(body)}</ChecksumCRC32>"
+    return f"<PartNumber>{number}</PartNumber><ETag>{tag}</ETag>{size}{told}"
 
 
 def _crc32(body: bytes) -> str:
@@ -246,7 +293,7 @@ def _part_tag(body: bytes) -> str:
 
 def _row(key: str, stored: Stored) -> str:
     told = f"<ETag>{escape(stored.tag)}</ETag><Size>{len(stored.body)}</Size>"
-    return f"<Contents><Key>{quote(key)}</Key><LastModified>{WHEN}</LastModified>{told}</Contents>"
+    return f"<Contents><Key>{quote(key)}</Key><LastModified>{stored.when:%FT%TZ}</LastModified>{told}</Contents>"
 
 
 def _prefix(name: str) -> str:

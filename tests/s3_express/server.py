@@ -18,12 +18,13 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tests.azure_fake import Asked, Reply, fake_azure
-from tests.s3_express.bucket import NAMESPACE, WHEN, Ask, Directory, RefusedError, Stored, document, query_of
+from tests.s3_express.bucket import NAMESPACE, Ask, Directory, RefusedError, Stored, document, query_of
 
 REGION = "us-west-2"
 KEY, SECRET = "AKIDEXAMPLE", "SecretOfTheAccount"
 CONTROL = f"s3express-control.{REGION}.amazonaws.com"
 PAGE_OF_BUCKETS = 2
+MADE = "2026-01-02T03:04:05.000Z"
 
 
 class Session(NamedTuple):
@@ -94,6 +95,8 @@ class Express:
         path, _, query = asked.target.partition("?")
         parameters, key = query_of(query), unquote(path[1:])
         bucket = key if host == CONTROL else host.partition(".")[0]
+        if host.startswith("127."):
+            bucket, _, key = key.partition("/")
         by_key = _by_key(asked, parameters, host)
         session = self._check(host, asked, parameters, bucket, by_key)
         if host == CONTROL:
@@ -176,7 +179,7 @@ class Express:
         begin = int(parameters.get("continuation-token", "0"))
         names = sorted(self.buckets)
         rows = [
-            f"<Bucket><BucketRegion>{REGION}</BucketRegion><CreationDate>{WHEN}</CreationDate><Name>{name}</Name></Bucket>"
+            f"<Bucket><BucketRegion>{REGION}</BucketRegion><CreationDate>{MADE}</CreationDate><Name>{name}</Name></Bucket>"
             for name in names[begin : begin + PAGE_OF_BUCKETS]
         ]
         end = begin + PAGE_OF_BUCKETS
@@ -236,7 +239,9 @@ def _compare(asked: Asked, proof: Proof, kind: type[SigV4Auth], name: str, secre
 
 def _by_key(asked: Asked, parameters: Mapping[str, str], host: str) -> bool:
     """Tell whether a request is one of those that no session is good for."""
-    at_bucket = urlsplit(asked.target).path == "/"
+    at_bucket = (
+        urlsplit(asked.target).path.count("/") == 1 if host[:4] == "127." else urlsplit(asked.target).path == "/"
+    )
     copies = "x-amz-copy-source" in asked.headers
     return host == CONTROL or copies or "session" in parameters or (asked.method == "HEAD" and at_bucket)
 
