@@ -383,6 +383,7 @@ def test_the_service_in_signatures() -> None:
         ("bucket--usw2-az1--x-s3", {"region": "us-west-2", "sse_customer_key_base64": SSE_KEY}, "no sse_customer_key"),
         ("bucket--usw2-az1--x-s3", {"region": "us-west-2", "server_side_encryption": "aws:kms:dsse"}, "aws:kms:dsse"),
         ("bucket", {"s3_express": True}, "NAME--ZONE--x-s3"),
+        (f"arn:aws:s3:us-west-2:{ACCOUNT}:accesspoint/point", {"s3_express": True}, "NAME--ZONE--xa-s3"),
         ("bucket", {"s3_express_session_mode": "ReadOnly"}, "says nothing of this bucket"),
         ("bucket--x-s3", {}, "NAME--ZONE--x-s3"),
         ("bucket--us-west-2--x-s3", {}, "NAME--ZONE--x-s3"),

@@ -89,6 +89,10 @@ def locate(bucket: str, region: str | None, endpoint: tuple[str, str] | None, wi
     _check_region(region, endpoint)
     _check_wishes(wishes, region or FIRST, endpoint)
     if is_arn(bucket):
+        if wishes.directory:
+            raise _clash(
+                f"The bucket {bucket!r}", "s3_express=True", "Give the access point's name: NAME--ZONE--xa-s3."
+            )
         return _access_point(bucket, region, endpoint, wishes)
     _check_bucket(bucket, endpoint)
     if _is_directory(bucket, endpoint, wishes):
