@@ -43,6 +43,8 @@ class Express:
         page: How many entries a page of a listing has.
     """
 
+    name = "strictexpress"
+
     def __init__(self, page: int = 3) -> None:
         self.buckets: dict[str, Directory] = {}
         self.sessions: dict[str, Session] = {}
