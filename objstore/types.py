@@ -336,8 +336,10 @@ class S3Keywords(TypedDict, total=False):
     response_checksum_validation: Literal["when_supported", "when_required"] | str
     role_arn: str
     role_session_name: str
+    s3_disable_express_session_auth: bool | str
     s3_disable_multiregion_access_points: bool | str
     s3_express: bool | str
+    s3_express_session_mode: Literal["ReadWrite", "ReadOnly"] | str
     s3_use_arn_region: bool | str
     secret_access_key: str
     server_side_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse", "sse-c"] | str

@@ -159,5 +159,5 @@ def pytest_configure(config: pytest.Config) -> None:
     # What the machine says of who we are on AWS is none of the tests' business.
     os.environ |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-    servers = [*S3_SERVERS, *AZURE_SERVERS, *GOOGLE_SERVERS, *WEBDAV_SERVERS, "fault server"]
+    servers = [*S3_SERVERS, "strictexpress", *AZURE_SERVERS, *GOOGLE_SERVERS, *WEBDAV_SERVERS, "fault server"]
     config.pluginmanager.register(Summary(servers), "summary")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.faults.client import FaultServer
+from tests.s3_express.server import Express
 from tests.servers import AzureServer, GoogleServer, S3Server, WebDavServer
 
 OUTCOMES = ("failed", "passed", "skipped")
@@ -37,7 +38,7 @@ class Summary:
         """Note which servers a test used, where a worker sends it along."""
         report = yield
         if report.when == "call":
-            kinds = (S3Server, AzureServer, GoogleServer, WebDavServer, FaultServer)
+            kinds = (S3Server, AzureServer, GoogleServer, WebDavServer, FaultServer, Express)
             used = {value.name for value in item.funcargs.values() if isinstance(value, kinds)}
             report.user_properties += [("server", name) for name in sorted(used)]
         return report

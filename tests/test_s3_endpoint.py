@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from objstore.exceptions import BaseError, ConfigurationError, NotSupportedError
-from objstore.providers.cloud.s3_endpoint import Address, Wishes, locate
+from objstore.providers.cloud.s3_endpoint import Address, Wishes, control, locate
 from objstore.settings.partitions import AWS, PARTITIONS, is_amazon, partition_of
 from objstore.store import S3Store
 
@@ -29,6 +29,10 @@ RULES = LOADER.load_service_model("s3", "endpoint-rule-set-1")
 TABLE = LOADER.load_data("partitions")
 JUDGE = EndpointProvider(RULES, TABLE)
 
+SESSION = "sigv4-s3express"
+DIRECTORIES = ("--x-s3", "--xa-s3")
+ZONAL = "bucket--usw2-az1--x-s3"
+SSE_KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 ACCOUNT = "123456789012"
 CASES = "botocore-{0}/tests/functional/endpoint-rules/s3/endpoint-tests-1.json"
 
@@ -45,11 +49,26 @@ def located(parameters: dict[str, Any]) -> Address | None:
         accelerate=parameters.get("Accelerate", False),
         use_arn_region=parameters.get("UseArnRegion") is not False,
         no_multi_region=parameters.get("DisableMultiRegionAccessPoints", False),
+        directory=True if parameters.get("Bucket", "").endswith(DIRECTORIES) else None,
+        sessions=not parameters.get("DisableS3ExpressSessionAuth", False),
     )
     try:
-        return locate(parameters["Bucket"], region, split(parameters.get("Endpoint")), wishes)
+        endpoint = split(parameters.get("Endpoint"))
+        if parameters.get("UseS3ExpressControlEndpoint"):
+            return made_at(parameters.get("Bucket"), region or "", endpoint, wishes)
+        return locate(parameters["Bucket"], region, endpoint, wishes)
     except (ConfigurationError, NotSupportedError):
         return None
+
+
+def made_at(bucket: str | None, region: str, endpoint: tuple[str, str] | None, wishes: Wishes) -> Address:
+    """Return where a directory bucket is made, or where all of them are listed."""
+    if bucket is None:
+        return control("none", region, endpoint, wishes)
+    located = locate(bucket, region, endpoint, wishes)
+    if endpoint is not None:
+        return located
+    return control(bucket, region, endpoint, wishes)._replace(base=f"/{bucket}")
 
 
 def split(endpoint: str | None) -> tuple[str, str] | None:
@@ -66,8 +85,9 @@ def said(url: str, properties: dict[str, Any]) -> Address:
     """Return what the SDKs say, by the scheme of signatures that we have."""
     origin, path = split(url) or ("", "")
     schemes = properties.get("authSchemes", [])
-    named = next((each for each in schemes if each["name"] == "sigv4"), {"name": "none"})
-    return Address(origin, path, named.get("signingRegion", ""), named.get("signingName", "none"))
+    named = next((each for each in schemes if each["name"] in ("sigv4", SESSION)), {"name": "none"})
+    region, service = named.get("signingRegion", ""), named.get("signingName", "none")
+    return Address(origin, path, region, service, named["name"] == SESSION)
 
 
 def judged(parameters: dict[str, Any]) -> Address | None:
@@ -124,9 +144,8 @@ def reason(parameters: dict[str, Any]) -> str:
     bucket = parameters.get("Bucket", "")
     endpoint = parameters.get("Endpoint")
     rows = [
-        ("a store has a bucket", "Bucket" not in parameters),
+        ("a store has a bucket", "Bucket" not in parameters and not parameters.get("UseS3ExpressControlEndpoint")),
         ("the region of a bucket is found where none is given", "Region" not in parameters),
-        ("directory buckets need sessions", bucket.endswith(("--x-s3", "--xa-s3"))),
         ("multi-Region access points need SigV4a", ".mrap" in bucket),
         ("Outposts' test hosts", "beta0--op-s3" in bucket),
         ("access points cannot be disabled", parameters.get("DisableAccessPoints")),
@@ -143,14 +162,15 @@ def test_the_cases_of_the_sdks(cases: list[dict[str, Any]]) -> None:
     right, wrong = 0, []
     for case in cases:
         parameters, expected = case["params"], case["expect"].get("endpoint")
-        ours = located(parameters) if "Bucket" in parameters and split_or_none(parameters) else None
+        named = "Bucket" in parameters or parameters.get("UseS3ExpressControlEndpoint")
+        ours = located(parameters) if named and split_or_none(parameters) else None
         theirs = said(expected["url"], expected.get("properties", {})) if expected else None
-        if ours == theirs and "Bucket" in parameters:
+        if ours == theirs and named:
             right += 1
         elif not reason(parameters):
             wrong.append((parameters, theirs, ours))
     assert wrong == []
-    assert right >= 223
+    assert right >= 329
 
 
 def split_or_none(parameters: dict[str, Any]) -> bool:
@@ -178,8 +198,11 @@ SERVERS = [
     "http://[::1]:9000/x",
     "https://vpce-1a2b3c4d-5e6f.s3.us-west-2.vpce.amazonaws.com",
 ]
+ZONES = st.sampled_from(["usw2-az1", "use1-az12", "usw2-lax1-az1", "test1-long1-zone-ab1", "nozone"])
+KINDS = st.sampled_from(["x-s3", "xa-s3"])
 BUCKETS = st.one_of(
     st.sampled_from(["bucket", "a.dotted.bucket", "Old_Name", "1.2.3.4", "a..b", "-a-", "a-.b", "xn", "x" * 64]),
+    st.builds("{0}--{1}--{2}".format, st.sampled_from(["a", "a--b", "a.b", "0-1"]), ZONES, KINDS),
     st.from_regex(r"[a-z0-9][a-z0-9.-]{1,20}[a-z0-9]", fullmatch=True),
 )
 ARNS = st.builds(
@@ -199,7 +222,10 @@ ARNS = st.builds(
     ),
 )
 FLAGS = st.fixed_dictionaries(
-    {name: st.booleans() for name in ("UseFIPS", "UseDualStack", "Accelerate", "ForcePathStyle")}
+    {
+        name: st.booleans()
+        for name in ("UseFIPS", "UseDualStack", "Accelerate", "ForcePathStyle", "DisableS3ExpressSessionAuth")
+    }
 )
 
 
@@ -207,8 +233,13 @@ def differs_on_purpose(parameters: dict[str, Any]) -> bool:
     """Tell whether we refuse, or do, what the rules do not."""
     bucket, endpoint = parameters["Bucket"], parameters.get("Endpoint")
     by_address = endpoint is not None and ("10.0" in endpoint or "::1" in endpoint)
+    directory = bucket.endswith(DIRECTORIES)
     return bool(
-        (bucket.startswith("-") and endpoint is None)
+        (directory and parameters["ForcePathStyle"])  # no host but its own
+        or (directory and parameters["Region"] == "aws-global")  # it is in one region
+        or (directory and "nozone" in bucket)  # they sign for it where there is an endpoint
+        or (directory and by_address)  # they put the endpoint's path behind the bucket
+        or (bucket.startswith("-") and endpoint is None)
         or (bucket.startswith("arn:") and (by_address or "s3::" in bucket))
         or (":s3-outposts:" in bucket and endpoint is not None and endpoint[:5] == "http:")  # they drop scheme and path
         or (by_address and "." in bucket)  # no host is an address with a name in front
@@ -249,6 +280,26 @@ KEYS = {"access_key_id": "k", "secret_access_key": "s"}
         ({"use_fips_endpoint": True}, "https://s3-fips.us-east-1.amazonaws.com", "/bucket/key"),
         ({"use_accelerate_endpoint": True}, "https://bucket.s3-accelerate.amazonaws.com", "/key"),
         (
+            {"bucket": ZONAL, "region": "us-west-2"},
+            f"https://{ZONAL}.s3express-usw2-az1.us-west-2.amazonaws.com",
+            "/key",
+        ),
+        (
+            {"bucket": ZONAL, "region": "us-west-2", "endpoint": "https://s3express-usw2-az1.us-west-2.amazonaws.com"},
+            f"https://{ZONAL}.s3express-usw2-az1.us-west-2.amazonaws.com",
+            "/key",
+        ),
+        (
+            {"bucket": ZONAL, "region": "us-west-2", "endpoint": "https://h.example", "s3_express": True},
+            f"https://{ZONAL}.h.example",
+            "/key",
+        ),
+        (
+            {"bucket": ZONAL, "region": "us-west-2", "endpoint": "https://h.example"},
+            "https://h.example",
+            f"/{ZONAL}/key",
+        ),
+        (
             {"endpoint": "https://h.example/x", "virtual_hosted_style_request": True},
             "https://bucket.h.example",
             "/x/key",
@@ -262,7 +313,7 @@ KEYS = {"access_key_id": "k", "secret_access_key": "s"}
     ],
 )
 def test_the_address_of_a_store(given: dict[str, Any], origin: str, path: str) -> None:
-    assert address_of(S3Store("bucket", **KEYS, **given)) == (origin, path)
+    assert address_of(S3Store(**{"bucket": "bucket", **KEYS, **given})) == (origin, path)
 
 
 @pytest.mark.parametrize(
@@ -324,14 +375,22 @@ def test_the_service_in_signatures() -> None:
         ("..", {"endpoint": "https://h.example"}, "as prefix"),
         ("My Bucket", {}, "a-z"),
         ("", {}, "needs a bucket"),
-        ("bucket--usw2-az1--x-s3", {}, "directory bucket"),
+        ("bucket--usw2-az1--x-s3", {}, "in which region"),
+        ("bucket--usw2-az1--x-s3", {"region": "us-west-2", "virtual_hosted_style_request": False}, "is a host"),
+        ("bucket--usw2-az1--x-s3", {"region": "us-west-2", "use_accelerate_endpoint": True}, "no acceleration"),
+        ("bucket--usw2-az1--x-s3", {"region": "us-west-2", "s3_express": False}, "s3_express=False"),
+        ("bucket--usw2-az1--x-s3", {"region": "us-west-2", "request_payer": True}, "no request_payer"),
+        ("bucket--usw2-az1--x-s3", {"region": "us-west-2", "sse_customer_key_base64": SSE_KEY}, "no sse_customer_key"),
+        ("bucket--usw2-az1--x-s3", {"region": "us-west-2", "server_side_encryption": "aws:kms:dsse"}, "aws:kms:dsse"),
+        ("bucket", {"s3_express": True}, "NAME--ZONE--x-s3"),
+        (f"arn:aws:s3:us-west-2:{ACCOUNT}:accesspoint/point", {"s3_express": True}, "NAME--ZONE--xa-s3"),
+        ("bucket", {"s3_express_session_mode": "ReadOnly"}, "says nothing of this bucket"),
         ("bucket--x-s3", {}, "NAME--ZONE--x-s3"),
         ("bucket--us-west-2--x-s3", {}, "NAME--ZONE--x-s3"),
         ("bucket-usw2-az1--x-s3", {}, "NAME--ZONE--x-s3"),
         ("Bucket--usw2-az1--xa-s3", {}, "NAME--ZONE--x-s3"),
         ("a.dotted.bucket", {"virtual_hosted_style_request": True}, "Leave that setting out"),
         ("a.b", {"virtual_hosted_style_request": True, "endpoint": "https://h.example"}, "Leave that setting out"),
-        ("bucket--usw2-az1--x-s3", {"endpoint": "https://s3express-usw2-az1.us-west-2.amazonaws.com"}, "directory"),
         (f"arn:aws:s3::{ACCOUNT}:accesspoint/point.mrap", {}, "SigV4a"),
         ("arn:aws:s3:::bucket", {}, "give its name alone"),
         ("bucket", {"use_fips_endpoint": True, "endpoint": "https://h.example"}, "does not go with an endpoint"),
@@ -356,7 +415,9 @@ def test_other_services_name_buckets_as_they_like(bucket: str) -> None:
     assert "?" not in path
 
 
-HOSTS = st.tuples(st.one_of(st.sampled_from(["bucket", "a.dotted.bucket"]), ARNS), st.sampled_from(PLACES), FLAGS)
+HOSTS = st.tuples(
+    st.one_of(st.sampled_from(["bucket", "a.dotted.bucket", ZONAL]), ARNS), st.sampled_from(PLACES), FLAGS
+)
 
 
 @settings(max_examples=200, deadline=None)

@@ -31,7 +31,9 @@ from tests.test_faults import store_on
 PLANTED = base64.b64encode(bytes(32)).decode()
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
+DIRECTORY: dict[str, object] = {"bucket": "b--usw2-az1--x-s3", "region": "us-west-2"}
 SAMPLES: dict[str, object] = {
+    "s3_express_session_mode": "ReadOnly",
     "api_version": "2025-01-05",
     "authority_host": "https://login.example",
     "account_key": PLANTED,
@@ -84,6 +86,8 @@ BESIDE: dict[str, dict[str, object]] = {
     "role_arn": {"web_identity_token_file": "/token"},
     "role_session_name": {"web_identity_token_file": "/token"},
     **{name: {each: "https://h" for each in FABRIC if each != name} for name in FABRIC},
+    "s3_disable_express_session_auth": DIRECTORY,
+    "s3_express_session_mode": DIRECTORY,
     "s3_disable_multiregion_access_points": {"bucket": "arn:aws:s3::123456789012:accesspoint/a.mrap"},
     "s3_use_arn_region": {"bucket": "arn:aws:s3:us-east-2:123456789012:accesspoint/a", "region": "us-east-1"},
     "secret_access_key": {"access_key_id": "k"},
@@ -99,13 +103,10 @@ BESIDE: dict[str, dict[str, object]] = {
 """What a setting goes with, where it is nothing by itself."""
 
 REFUSED = {
-    "S3Store": {"s3_express"},
-    "client": {
-        "http2_keep_alive_interval",
-        "http2_keep_alive_timeout",
-        "http2_keep_alive_while_idle",
-        "http2_max_frame_size",
-    },
+    "http2_keep_alive_interval",
+    "http2_keep_alive_timeout",
+    "http2_keep_alive_while_idle",
+    "http2_max_frame_size",
 }
 """What this version does not do, and says so."""
 
@@ -194,17 +195,15 @@ EVERY = [
 @pytest.mark.usefixtures("_open_to_view")
 @pytest.mark.parametrize(("maker", "option"), EVERY)
 def test_a_setting_is_used_or_refused(maker: Maker, option: Option) -> None:
-    refused = REFUSED["client"] | REFUSED.get(table_of(maker).store, set())
-    if option.name in refused:
+    if option.name in REFUSED:
         assert f"does not support the setting {option.name} yet" in str(made(maker, {option.name: sample(option)}))
     elif makes_no_difference(maker, option):
         pytest.fail(f"nothing reads {option.name}")
 
 
 def test_only_what_is_refused_is_marked_so() -> None:
-    marked = {option.name for option in S3.table.options if option.unsupported}
-    assert marked == REFUSED["S3Store"]
-    assert {option.name for option in CLIENT_OPTIONS if option.unsupported} == REFUSED["client"]
+    assert not [option.name for option in S3.table.options if option.unsupported]
+    assert {option.name for option in CLIENT_OPTIONS if option.unsupported} == REFUSED
 
 
 @pytest.mark.usefixtures("_open_to_view")
@@ -225,19 +224,7 @@ def test_a_setting_that_nothing_reads_is_found(maker: Maker, monkeypatch: pytest
 KEYS = {"access_key_id": "k", "secret_access_key": "s"}
 
 
-@pytest.mark.parametrize("name", sorted(REFUSED["S3Store"]))
-def test_what_is_not_supported_is_refused_by_name_whoever_we_are(name: str) -> None:
-    option = next(option for option in S3.table.options if option.name == name)
-    value: Any = sample(option)
-    for more in ({}, KEYS, {"skip_signature": True}):
-        for given in ({name: value}, {f"aws_{name}": value}):
-            with pytest.raises(NotSupportedError, match=f"S3Store does not support the setting {name} yet. .*[.]"):
-                S3Store("bucket", config=given, **more)
-    if option.default is not None:
-        S3Store("bucket", **{name: option.default})
-
-
-@pytest.mark.parametrize("name", sorted(REFUSED["client"]))
+@pytest.mark.parametrize("name", sorted(REFUSED))
 def test_client_options_without_effect_are_refused(name: str) -> None:
     option = next(option for option in CLIENT_OPTIONS if option.name == name)
     for make in (partial(HTTPStore, "https://h.example"), partial(S3Store, "bucket")):
@@ -247,7 +234,7 @@ def test_client_options_without_effect_are_refused(name: str) -> None:
 
 def test_what_the_environment_asks_of_requests_counts_whoever_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_S3_EXPRESS", "true")
-    with pytest.raises(NotSupportedError, match="s3_express"):
+    with pytest.raises(ConfigurationError, match="NAME--ZONE--x-s3"):
         S3Store("bucket", **KEYS)
 
 

@@ -7,9 +7,11 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
+from objstore.credentials import shared
 from objstore.exceptions import AlreadyExistsError, CorruptResponseError, NotFoundError
 from objstore.store import S3Store
 from tests.engine.raw import Raw, answering
@@ -110,6 +112,23 @@ def test_a_list_of_parts_tells_their_checksums() -> None:
         summed = S3Store(config=config, client_options=client).begin_upload("key")
         assert [found.checksum for found in summed.parts()] == ["yZRlqg==", None]
         assert [found.checksum for found in store.begin_upload("key").parts()] == [None, None]
+
+
+def key() -> Any:
+    """Say who we are."""
+    return {"access_key_id": "k", "secret_access_key": "s", "expires_at": None}
+
+
+@pytest.mark.parametrize("act", ["put_part", "abort"])
+def test_what_another_process_sends_first_is_signed(act: str) -> None:
+    with serving(BEGUN) as (plain, raw):
+        config = {name: value for name, value in plain.config.items() if name != "skip_signature"}
+        store = S3Store(config=config, client_options={"allow_http": True}, credential_provider=key)
+        upload = pickle.dumps(store.begin_upload("key"))
+        shared._known.clear()  # as there
+        there = pickle.loads(upload)
+        there.put_part(1, b"part") if act == "put_part" else there.abort()
+        assert b"Authorization: AWS4-HMAC-SHA256 Credential=k/" in raw.heads[-1]
 
 
 @pytest.mark.parametrize("act", ["complete", "put_part", "parts"])

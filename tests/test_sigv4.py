@@ -7,11 +7,12 @@ import hmac
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
+from typing import NamedTuple
 from unittest import mock
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
-from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
+from botocore.auth import S3ExpressAuth, S3ExpressQueryAuth, S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given, settings
@@ -140,13 +141,33 @@ def encode_key(key: str) -> str:
 
 def oracle(auth: type[SigV4Auth], request: AWSRequest, token: str | None, now: datetime, *arguments: object) -> None:
     """Let botocore sign the request, at the time `now`."""
+    more = {"identity_cache": None} if issubclass(auth, S3ExpressAuth) else {}
+    if len(arguments) > 2:
+        arguments, more = arguments[:2], {**more, "expires": arguments[2]}
     with mock.patch("botocore.auth.get_current_datetime", return_value=now.replace(tzinfo=None)):
-        auth(Credentials(KEY.access_key_id, KEY.secret_access_key, token), *arguments).add_auth(request)
+        auth(Credentials(KEY.access_key_id, KEY.secret_access_key, token), *arguments, **more).add_auth(request)
 
 
+class Way(NamedTuple):
+    """A way to sign: botocore's two classes, the service, and ours."""
+
+    header: type[SigV4Auth]
+    query: type[SigV4Auth]
+    service: str
+    kind: sigv4.Kind
+
+
+USUAL = Way(S3SigV4Auth, S3SigV4QueryAuth, "s3", sigv4.AMAZON)
+BY_KEY = Way(S3SigV4Auth, S3SigV4QueryAuth, "s3express", sigv4.AMAZON)
+BY_SESSION = Way(S3ExpressAuth, S3ExpressQueryAuth, "s3express", sigv4.SESSION)
+WAYS = pytest.mark.parametrize("way", [USUAL, BY_KEY, BY_SESSION], ids=["s3", "s3express", "session"])
+
+
+@WAYS
 @settings(deadline=None, max_examples=100)
 @given(METHODS, HOSTS, KEYS, QUERIES, HEADERS, TOKENS, st.binary(max_size=9), TIMES, REGIONS)
 def test_a_request_is_signed_as_botocore_signs_it(
+    way: Way,
     method: str,
     host: str,
     key: str,
@@ -159,7 +180,8 @@ def test_a_request_is_signed_as_botocore_signs_it(
 ) -> None:
     target = f"/{encode_key(key)}?{sigv4.canonical_query(query.items())}".removesuffix("?")
     request = AWSRequest(method, f"http://{host}{target}", headers, body)
-    oracle(S3SigV4Auth, request, token, now, "s3", region)
+    token = token or ("T" if way is BY_SESSION else None)  # every session has one
+    oracle(way.header, request, token, now, way.service, region)
     signer = sigv4.signer(
         method,
         host,
@@ -167,7 +189,9 @@ def test_a_request_is_signed_as_botocore_signs_it(
         payload_hash=hashlib.sha256(body).hexdigest(),
         credential=Credential(KEY.access_key_id, KEY.secret_access_key, token),
         region=region,
+        service=way.service,
         now=now,
+        kind=way.kind,
     )
     assert signer.authorization_line(target.encode()).decode() == f"Authorization: {request.headers['Authorization']}"
     sent = {name.lower(): value.strip(" \t") for name, value in request.headers.items()}
@@ -206,9 +230,11 @@ def test_a_header_with_a_checksum_has_a_name_of_bounded_length() -> None:
         Signer.unsigned(sum=(b"x", "md5"))
 
 
+@WAYS
 @settings(deadline=None, max_examples=100)
 @given(METHODS, HOSTS, KEYS, QUERIES, HEADERS, TOKENS, TIMES, REGIONS, st.integers(1, 604800))
 def test_a_url_is_signed_as_botocore_signs_it(
+    way: Way,
     method: str,
     host: str,
     key: str,
@@ -220,7 +246,7 @@ def test_a_url_is_signed_as_botocore_signs_it(
     expires: int,
 ) -> None:
     request = AWSRequest(method, f"http://{host}/{encode_key(key)}", headers, params=dict(query))
-    oracle(S3SigV4QueryAuth, request, token, now, "s3", region, expires)
+    oracle(way.query, request, token, now, way.service, region, expires)
     url = sigv4.presign(
         method,
         "http",
@@ -229,9 +255,11 @@ def test_a_url_is_signed_as_botocore_signs_it(
         query.items(),
         credential=Credential(KEY.access_key_id, KEY.secret_access_key, token),
         region=region,
+        service=way.service,
         now=now,
         expires=expires,
         headers=headers,
+        kind=way.kind,
     )
     ours, theirs = urlsplit(url), urlsplit(request.url)
     assert ours._replace(query="") == theirs._replace(query="")

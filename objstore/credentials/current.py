@@ -83,6 +83,11 @@ class Credentials(Generic[CredentialT]):
         """What the source is called."""
         return self.asked.name if self.asked is not None else "given" if self.current is not None else "none"
 
+    @property
+    def mark(self) -> object:
+        """What is the same for those that were given the same credential, or share a source, while they live."""
+        return id(self._cache) if self.current is None else self.current
+
     def info(self) -> CredentialInfo:
         """Return where the credential of now came from, and when it ends."""
         return {"source": self.source, "expires_at": None if self.current is None else self.current.expires_at}

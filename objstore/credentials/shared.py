@@ -78,6 +78,19 @@ def provided(provider: Callable[[], object], read: Callable[[object], Credential
     return _credentials((id(provider), read), lambda: Provided(provider, read), None)
 
 
+def derived(
+    base: Credentials[CredentialT], told: object, make: Callable[[], Source[CredentialT]]
+) -> Credentials[CredentialT]:
+    """Return credentials that are had for others; stores share them that have the same ones and were told the same.
+
+    Args:
+        base: The others; the source keeps them, and so what they are known by.
+        told: What they are asked for, but for the environment: plain values.
+        make: Makes the source, where there is none yet.
+    """
+    return _credentials((base.mark, fingerprint(told)), make, None)
+
+
 def fingerprint(told: object) -> str:
     """Return what tells apart what was told and the environment, without holding their secrets."""
     environment = sorted(os.environ.items())

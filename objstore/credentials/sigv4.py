@@ -113,6 +113,7 @@ class SigV4:
             now=datetime.now(UTC) + self._skew,
             expires=int(life_of(expires_in, credential.expires_at, "The credential").total_seconds()),
             headers={},
+            kind=self._kind,
         )
 
     def credential_info(self) -> CredentialInfo:

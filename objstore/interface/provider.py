@@ -197,6 +197,8 @@ class Provider(Protocol):
         most_parts: How many parts an upload may have; 1: there are no uploads in parts.
         smallest_part: The least size of every part but the last, in bytes.
         lists_from_anywhere: Whether a listing that begins after an offset costs no more than one from the start.
+        lists_in_order: Whether listings come in an order of their keys, and may begin behind one of them.
+        lists_any_prefix: Whether a listing may have any prefix, not a folder alone.
         has_outer_slashes: Whether keys may begin or end with a slash, as those of files cannot.
         asks_for_checksums: Whether it is worth a request (`look`) to learn the checksum of an object that is going to
             be read in pieces.
@@ -205,6 +207,8 @@ class Provider(Protocol):
     most_parts: int
     smallest_part: int
     lists_from_anywhere: bool
+    lists_in_order: bool
+    lists_any_prefix: bool
     has_outer_slashes: bool
     asks_for_checksums: bool
 

@@ -48,8 +48,8 @@ class Marks:
 class _Names:
     """The names in the pages, of objects or of prefixes."""
 
-    def __init__(self) -> None:
-        self._orders: Sequence[bool] = (False, True)  # those that all have had: by bytes, by segments
+    def __init__(self, ordered: bool) -> None:
+        self._orders: Sequence[bool] = (False, True) if ordered else ()  # that all have had: by bytes, by segments
         self._first: list[str] = []
         self._marks = Marks()
         self._last = ""
@@ -90,12 +90,13 @@ class Succession:
 
     Args:
         prefix: What is listed, for errors.
+        ordered: Whether they may be in an order; that pages of a service that has none seem to be means nothing.
     """
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, *, ordered: bool = True) -> None:
         self._prefix = prefix
-        self._objects = _Names()
-        self._prefixes = _Names()
+        self._objects = _Names(ordered)
+        self._prefixes = _Names(ordered)
         self._tokens = Marks()
 
     def take(self, page: Page) -> Page:

@@ -17,7 +17,7 @@ from objstore.operations.arguments import check_at_least
 from objstore.operations.formats import DICTS, Form, arrow
 from objstore.operations.glob import Pattern
 from objstore.operations.objects import DELETED_AT_ONCE, not_gone, raise_first
-from objstore.operations.pages import OneAfterTheOther, SideBySide, Through
+from objstore.operations.pages import OneAfterTheOther, SideBySide, Through, unordered
 from objstore.operations.progress import Found
 from objstore.operations.results import ArrowListStream, ListStream, Rows, Stream
 from objstore.operations.shards import stretch_of
@@ -85,7 +85,7 @@ def list(
     shard: ShardInput | None = None,
     progress: Progress | None = None,
 ) -> ListStream[Any]:
-    """List the objects below a prefix, in pages, in the order of their keys.
+    """List the objects below a prefix, in pages, in the order of their keys; those of S3 Express One Zone have none.
 
     Every object has the path that its key is, and none is left out. Some keys are no paths: those with ``//``, ``.`` or
     ``..`` segments and control characters, and those with a slash at an end, as the folder marks of consoles have. An
@@ -113,7 +113,8 @@ def list(
 
     Raises:
         ImportError: Arrow is wanted, and arro3-core is not installed.
-        NotSupportedError: A shard is wanted, and the service does not list its keys in order.
+        NotSupportedError: A shard or an offset is wanted, and the service does not list its keys in order; or what ends
+            within a name is the prefix, and it lists whole folders alone.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """
@@ -128,6 +129,8 @@ def list(
 
 def _pages(provider: Provider, query: ListQuery, in_order: bool, end: str | None, most: int) -> Pages:
     """Return how to get the pages of a listing, or of the stretch of it that ends with a key."""
+    if in_order and not provider.lists_in_order:
+        raise unordered()
     if most > 1 and provider.lists_from_anywhere and (end is None or end > query.offset):
         return SideBySide(provider, query, most, end).next_page
     return Through(provider, query, end).next_rows if in_order else OneAfterTheOther(provider, query).next_rows
@@ -286,7 +289,8 @@ class _Level(NamedTuple):
 
 def _levels(provider: Provider, prefixes: Sequence[str]) -> Plan[builtins.list[_Level]]:
     """Read several levels at the same time."""
-    levels = [_Level(prefix, [], [], Succession(prefix)) for prefix in prefixes]
+    ordered = provider.lists_in_order
+    levels = [_Level(prefix, [], [], Succession(prefix, ordered=ordered)) for prefix in prefixes]
     listings = yield from provider.list_many(most_in_flight=LEVELS_IN_FLIGHT)
     try:
         asked = {listings.ask(ListQuery(prefix=level.prefix, delimiter="/")): level for level in levels}
@@ -386,15 +390,21 @@ class _Matching:
         """Go down to where the objects are: level by level, as long as each level has a pattern of its own."""
         top = self._store.full_prefix(None)
         if self._pattern.is_deep:
-            self._whole = OneAfterTheOther(self._store.provider, ListQuery(prefix=top + self._pattern.beginning))
+            folder, beginning = self._pattern.folder, self._pattern.beginning
+            start = self._start(top + folder, beginning.removeprefix(folder))
+            self._whole = OneAfterTheOther(self._store.provider, ListQuery(prefix=start))
             return
         folders = [top + self._pattern.folder]
         for segment in self._pattern.levels:
-            starts = [folder + segment.beginning for folder in folders]
+            starts = [self._start(folder, segment.beginning) for folder in folders]
             levels = yield from _levels(self._store.provider, starts)
             below = [(folder, found) for folder, level in zip(folders, levels, strict=True) for found in level.below]
             folders = [found for folder, found in below if segment.matches(found[len(folder) : -1])]
-        self._frontier.extend(folder + self._pattern.last.beginning for folder in folders)
+        self._frontier.extend(self._start(folder, self._pattern.last.beginning) for folder in folders)
+
+    def _start(self, folder: str, beginning: str) -> str:
+        """Return the prefix by which names in a folder are listed that have a beginning: the folder's, if need be."""
+        return folder + beginning if self._store.provider.lists_any_prefix else folder
 
     def _matching(self, page: Listing) -> Rows:
         path = self._store.path

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from objstore.exceptions import PermissionDeniedError, UnauthenticatedError
-from objstore.interface.values import ListQuery
+from objstore.exceptions import NotFoundError, PermissionDeniedError, UnauthenticatedError
+from objstore.interface.values import ANY, ListQuery
 from objstore.settings.paths import has_outer_slash, names_another
 
 if TYPE_CHECKING:
@@ -48,10 +48,23 @@ def _check_slash(store: BaseStore, path: str) -> Plan[None]:
 
 
 def _is_listed(store: BaseStore, path: str) -> Plan[bool]:
-    """Tell whether a listing gives a path as it stands; who may not list has it from no listing."""
+    """Tell whether a listing gives a path as it stands; who may not list has it from no listing.
+
+    Where listings are of whole folders, the object itself is asked for.
+    """
     exact = store.full_prefix(path, by="string")
+    if not store.provider.lists_any_prefix:
+        return (yield from _is_there(store, exact))
     try:
         page = yield from store.provider.list_page(ListQuery(prefix=exact))
     except (PermissionDeniedError, UnauthenticatedError):
         return False
     return page.objects.keys(0, 1) == [exact]
+
+
+def _is_there(store: BaseStore, key: str) -> Plan[bool]:
+    try:
+        yield from store.provider.head(key, ANY)
+    except (NotFoundError, PermissionDeniedError, UnauthenticatedError):
+        return False
+    return True

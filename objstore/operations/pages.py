@@ -23,7 +23,7 @@ class OneAfterTheOther:
     def __init__(self, provider: Provider, query: ListQuery) -> None:
         self._provider = provider
         self._query: ListQuery | None = query
-        self._succession = Succession(query.prefix)
+        self._succession = Succession(query.prefix, ordered=provider.lists_in_order)
 
     def next_page(self) -> Plan[Page | None]:
         """Return the next page; None at the end."""

@@ -120,6 +120,8 @@ def shards(store: BaseStore, prefix: str | None, count: int, *, by: By = "segmen
         NotSupportedError: The service does not list its keys in order.
     """
     check_at_least("count", count, 1)
+    if not store.provider.lists_in_order:
+        raise unordered()
     full = store.full_prefix(prefix, by)
     points = yield from _points(store.provider, full, count)
     cuts = _even(points, count) or [_by_rule(full, index, count)[0] for index in range(1, count)]

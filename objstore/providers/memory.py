@@ -63,6 +63,8 @@ class Memory:
     most_parts = 10_000
     smallest_part = 1 << 20
     lists_from_anywhere = False
+    lists_in_order = True
+    lists_any_prefix = True
     has_outer_slashes = True
     buckets = None
     tags = None

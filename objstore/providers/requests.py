@@ -68,6 +68,8 @@ class Requests:
     """
 
     lists_from_anywhere = False
+    lists_in_order = True
+    lists_any_prefix = True
     has_outer_slashes = False
     asks_for_checksums = False
     one_version: Callable[..., OneVersion] = OneVersion

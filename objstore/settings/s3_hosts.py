@@ -19,6 +19,9 @@ _POINT = re.compile(
     r"(?P<name>[a-z0-9-]+)-(?P<account>\d{12})(?:\.(?P<outpost>op-[a-z0-9]+))?"
     rf"\.(?P<service>s3-accesspoint|s3-object-lambda|s3-outposts)(?P<fips>-fips)?(?P<dual>\.dualstack)?\.{_REGION}\.{_SUFFIX}"
 )
+_ZONAL = re.compile(
+    rf"(?P<bucket>.+)\.s3express(?P<fips>-fips)?-(?P<zone>[a-z0-9-]+)(?P<dual>\.dualstack)?\.{_REGION}\.{_SUFFIX}"
+)
 AMAZON = re.compile(rf".+\.{_SUFFIX}")
 
 
@@ -28,11 +31,11 @@ def read_host(host: str) -> dict[str, str] | None:
     Args:
         host: Its name, in small letters.
     """
-    found = _POINT.fullmatch(host) or _SERVICE.fullmatch(host)
+    found = _POINT.fullmatch(host) or _ZONAL.fullmatch(host) or _SERVICE.fullmatch(host)
     if found is None or not _is_there(found):
         return None
     ways = {"use_fips_endpoint": found["fips"], "use_dualstack_endpoint": found["dual"]}
-    settings = _point(found) if found.re is _POINT else _service(found)
+    settings = _READ[found.re](found)
     return settings | {name: "true" for name, on in ways.items() if on}
 
 
@@ -59,3 +62,10 @@ def _point(found: re.Match[str]) -> dict[str, str]:
     outpost = f"outpost/{found['outpost']}/" if found["outpost"] else ""
     place = f"arn:{partition_of(found['region']).name}:{service}:{found['region']}:{found['account']}"
     return {"bucket": f"{place}:{outpost}accesspoint/{found['name']}"}
+
+
+def _zonal(found: re.Match[str]) -> dict[str, str]:
+    return {"bucket": found["bucket"], "region": found["region"]}
+
+
+_READ = {_POINT: _point, _ZONAL: _zonal, _SERVICE: _service}

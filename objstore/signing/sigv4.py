@@ -60,15 +60,20 @@ class Kind(NamedTuple):
         prefix: What the vendor's own headers begin with.
         secret: What stands before the secret in the first key.
         end: What the last key is made of.
+        token: What the token of a temporary key is called.
     """
 
     algorithm: str
     prefix: str
     secret: str
     end: str
+    token: str = "Security-Token"
 
 
 AMAZON = Kind("AWS4-HMAC-SHA256", "x-amz-", "AWS4", "aws4_request")
+SESSION = AMAZON._replace(token="S3session-Token")
+"""Requests by the key of a session: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateSession.html"""
+
 GOOGLE = Kind("GOOG4-HMAC-SHA256", "x-goog-", "GOOG4", "goog4_request")
 """https://cloud.google.com/storage/docs/authentication/signatures"""
 
@@ -160,7 +165,7 @@ def signer(
     signed = {name: value for name, value in _lower(headers).items() if name.startswith(own) or name in _ALSO_SIGNED}
     signed |= {f"{own}date": scope.time, f"{own}content-sha256": payload_hash}
     if credential.token is not None:
-        signed[f"{own}security-token"] = credential.token
+        signed[f"{own}{kind.token.lower()}"] = credential.token
     later = {"host": host} if body_sum is None else {"host": host, body_sum.header: _LATER}
     names, tail = _canonical_tail(signed | later, payload_hash)
     authorization = f"Authorization: {kind.algorithm} Credential={scope.identity()}, SignedHeaders={names}, Signature="
@@ -210,6 +215,7 @@ def presign(
     now: datetime,
     expires: int,
     headers: Mapping[str, str],
+    kind: Kind = AMAZON,
 ) -> str:
     """Return a URL that carries its own signature.
 
@@ -227,11 +233,12 @@ def presign(
         now: When the URL begins to be good, aware.
         expires: For how long it is good, in seconds: 1 to 604800.
         headers: Headers that whoever uses the URL must send with these values.
+        kind: What the vendor calls things.
 
     Raises:
         ValueError: ``expires`` is out of bounds, or a parameter or header cannot be part of such a URL.
     """
-    scope = _Scope(credential, _amz_date(now), region, service)
+    scope = _Scope(credential, _amz_date(now), region, service, kind)
     names, tail = _canonical_tail(_bindable(headers) | {"host": host}, UNSIGNED_PAYLOAD)
     target = f"{path}?{canonical_query([*_not_ours(query), *_proof(scope, expires, names)])}"
     signature = scope.signer(method, tail).signature(target.encode())
@@ -258,13 +265,16 @@ def _proof(scope: _Scope, expires: int, names: str) -> list[tuple[str, str]]:
         ("X-Amz-Date", scope.time),
         ("X-Amz-Expires", str(expires)),
         ("X-Amz-SignedHeaders", names),
-        *([] if token is None else [("X-Amz-Security-Token", token)]),
+        *([] if token is None else [(f"X-Amz-{scope.kind.token}", token)]),
     ]
 
 
 _PROOF_NAMES = frozenset(
     f"x-amz-{name}"
-    for name in ("algorithm", "credential", "date", "expires", "signedheaders", "security-token", "signature")
+    for name in (
+        *("algorithm", "credential", "date", "expires", "signedheaders", "signature"),
+        *("security-token", "s3session-token"),
+    )
 )
 
 

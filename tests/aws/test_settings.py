@@ -139,6 +139,8 @@ def other(home: Path) -> bytes:
         ("s3 =\n  use_arn_region = false", "s3_use_arn_region", False),
         ("s3_use_arn_region = false", "s3_use_arn_region", False),
         ("s3 =\n  s3_disable_multiregion_access_points = true", "s3_disable_multiregion_access_points", True),
+        ("s3_disable_express_session_auth = true", "s3_disable_express_session_auth", True),
+        ("s3 =\n  disable_s3_express_session_auth = true", "s3_disable_express_session_auth", True),
         ("", "s3_use_arn_region", True),
     ],
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -20,9 +20,10 @@ import pytest
 from objstore.operations.results import LARGEST_PART
 from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store, Store
 from tests.conftest import AZURE_SERVERS, GOOGLE_SERVERS, S3_SERVERS, WEBDAV_SERVERS
+from tests.s3_express.server import KEY, REGION, SECRET, Express, express
 from tests.servers import AzureServer, GoogleServer, S3Server, WebDavServer
 
-Server: TypeAlias = S3Server | AzureServer | GoogleServer | WebDavServer | Path | None
+Server: TypeAlias = S3Server | AzureServer | GoogleServer | WebDavServer | Express | Path | None
 """Where a store is: on a server, in a directory of local files, or in memory (None)."""
 
 NO_BUCKET = {
@@ -39,6 +40,17 @@ NO_BUCKET = {
 }
 
 CANNOT = {
+    "strictexpress": {
+        "ETags that count parts": "ETags of directory buckets are random",
+        "any beginning": "directory buckets list whole folders alone",
+        "buckets": "the names of directory buckets have a zone: tests/s3_express makes some",
+        "gaps between parts": "the parts of a directory bucket are numbered without a gap",
+        "offsets": "directory buckets list from the start alone",
+        "signed URLs": "what signs them ends in five minutes: tests/s3_express has some",
+        "tags": "directory buckets keep no tags",
+        "versions": "directory buckets keep no versions",
+        "writes with tags": "directory buckets keep no tags, and so S3Store refuses them",
+    },
     "azurite": {
         "an end to signed URLs": "what the key of an account signs may be good for years",
         "backslashes": "Azure takes a backslash for a slash: such keys are refused",
@@ -130,7 +142,7 @@ CANNOT = {
 }
 """What a server cannot do, and why a test with the mark ``needs`` of that is skipped there."""
 
-SLOW = {"moto": "async", "strictazure": "async", "wsgidav": "sync"}
+SLOW = {"moto": "async", "strictazure": "async", "strictexpress": "async", "wsgidav": "sync"}
 """In which mode a server is not asked."""
 
 SMALL = bytes(range(256)) * 4
@@ -246,7 +258,8 @@ def mode(request: pytest.FixtureRequest) -> Mode:
 
 
 @pytest.fixture(
-    scope="session", params=["memory", "local", *S3_SERVERS, *AZURE_SERVERS, *GOOGLE_SERVERS, *WEBDAV_SERVERS]
+    scope="session",
+    params=["memory", "local", *S3_SERVERS, *AZURE_SERVERS, *GOOGLE_SERVERS, *WEBDAV_SERVERS, "strictexpress"],
 )
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Server:
     """Each server in turn; a directory for local files, None for the memory."""
@@ -299,7 +312,16 @@ def bucket(s3_server: S3Server) -> Bucket:
     return Bucket(s3_server)
 
 
+@pytest.fixture(scope="session")
+def strictexpress() -> Iterator[Express]:
+    """The strict fake of directory buckets; it lists in order here, as tests that compare lists would not hold else."""
+    with express(1000) as service:
+        yield service
+
+
 def new_store(server: Server, **options: Any) -> Store:
+    if isinstance(server, Express):
+        return open_directory(server, **options)
     if isinstance(server, Path):
         return LocalStore(server / f"conformance-{next(numbers):04}", mkdir=True, **options)
     if isinstance(server, WebDavServer):
@@ -309,6 +331,26 @@ def new_store(server: Server, **options: Any) -> Store:
     if isinstance(server, GoogleServer):
         return open_google(server, server.make_bucket(f"conformance-{next(numbers):04}"), **options)
     return MemoryStore(**options) if server is None else Bucket(server).open(**options)
+
+
+def open_directory(server: Express, **options: Any) -> S3Store:
+    """Return a store on a new directory bucket."""
+    bucket = f"conformance-{next(numbers):04}--usw2-az1--x-s3"
+    server.make(bucket).order = str
+    usual: dict[str, Any] = {
+        "endpoint": server.url,
+        "s3_express": True,
+        "region": REGION,
+        "access_key_id": KEY,
+        "secret_access_key": SECRET,
+        "client_options": {"allow_http": True},
+        "retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
+        "copy_if_not_exists": "header:If-None-Match:*",
+        "checksum_algorithm": "crc32",
+    }
+    store = S3Store(bucket, **{**usual, **options})
+    store.list().collect()  # its session has begun: that is no request of the test's
+    return store
 
 
 def open_google(server: GoogleServer, bucket: str, **changes: Any) -> GCSStore:

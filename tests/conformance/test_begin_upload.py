@@ -29,6 +29,7 @@ def content(seed: int, size: int) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
+@pytest.mark.needs("gaps between parts")
 @pytest.mark.needs("parts in any order")
 async def test_parts_are_put_in_the_order_of_their_numbers(store: Face) -> None:
     upload = store.mode(await store.begin_upload("folder/made", attributes={"Content-Type": "text/x-parts"}))

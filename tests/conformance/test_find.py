@@ -10,6 +10,7 @@ from tests.conformance.conftest import MANY, Face, Mode, Told
 from tests.conformance.test_list import PATHS, filled, paths
 
 
+@pytest.mark.needs("any beginning")
 @pytest.mark.parametrize(
     ("prefix", "wanted"),
     [
@@ -27,6 +28,7 @@ async def test_any_beginning(store: Face, prefix: str | None, wanted: list[str])
     assert await paths(await filled(store), prefix, by="string") == wanted
 
 
+@pytest.mark.needs("offsets")
 async def test_any_beginning_after_an_offset(store: Face) -> None:
     assert await paths(await filled(store), "a", by="string", offset="a/b/") == ["a/b/c", "a/b/d", "a/e", "a0", "ab/c"]
 
@@ -53,6 +55,7 @@ async def test_a_level_of_more_than_a_page(library: Face, mode: Mode) -> None:
     assert all(page["common_prefixes"] for page in pages)
 
 
+@pytest.mark.needs("any beginning")
 async def test_a_level_by_any_beginning(store: Face, mode: Mode) -> None:
     await filled(store)
     (page,) = await mode.all(store.list_level("a/b", by="string"))
@@ -60,6 +63,7 @@ async def test_a_level_by_any_beginning(store: Face, mode: Mode) -> None:
     assert [meta["path"] for meta in page["objects"]] == ["a/b!"]
 
 
+@pytest.mark.needs("offsets")
 async def test_a_level_after_an_offset(store: Face, mode: Mode) -> None:
     await filled(store)
     (page,) = await mode.all(store.list_level(offset="a0"))
@@ -120,6 +124,7 @@ async def test_glob_in_many_folders(library: Face, mode: Mode) -> None:
 # --- many pages at a time
 
 
+@pytest.mark.needs("offsets")
 @pytest.mark.parametrize("most", [2, 64])
 async def test_a_split_listing_is_the_listing(library: Face, most: int) -> None:
     assert await paths(library, "many", max_concurrency=most) == MANY
@@ -130,6 +135,7 @@ async def test_a_split_listing_is_the_listing(library: Face, most: int) -> None:
 # --- deleting
 
 
+@pytest.mark.needs("any beginning")
 async def test_delete_prefix(store: Face, mode: Mode) -> None:
     await filled(store)
     told = Told()

@@ -82,6 +82,7 @@ async def test_every_operation_on_a_special_key(store: Face, mode: Mode, key: st
     assert await mode(store.list()).collect() == []
 
 
+@pytest.mark.needs("offsets")
 @pytest.mark.parametrize("key", [key for key in SPECIAL if key != "..."])
 async def test_a_special_prefix(store: Face, mode: Mode, key: str) -> None:
     prefix = key.replace("/", "-")

@@ -71,6 +71,7 @@ async def test_a_prefix_is_whole_segments(store: Face, prefix: str | None, wante
     assert await paths(await filled(store), prefix) == wanted
 
 
+@pytest.mark.needs("offsets")
 @pytest.mark.needs("keys below keys")
 async def test_an_object_is_not_below_itself(store: Face) -> None:
     for path in ("a", "a/b", "a/b/c"):
@@ -82,11 +83,13 @@ async def test_an_object_is_not_below_itself(store: Face) -> None:
     assert level["common_prefixes"] == [meta["path"] for meta in level["objects"]] == ["a/b"]
 
 
+@pytest.mark.needs("offsets")
 @pytest.mark.parametrize("offset", ["a", "a/b!", "a/b/bb", "a0", "b", "é/ü", "0", "~"])
 async def test_an_offset_is_left_out_itself(store: Face, offset: str) -> None:
     assert await paths(await filled(store), offset=offset) == [path for path in PATHS if path > offset]
 
 
+@pytest.mark.needs("offsets")
 async def test_prefix_and_offset(store: Face) -> None:
     await filled(store)
     assert await paths(store, "a", offset="a/b/c") == ["a/b/d", "a/e"]
@@ -157,6 +160,7 @@ async def test_more_than_a_thousand(library: Face, mode: Mode) -> None:
     assert [meta["path"] for page in pages for meta in page] == MANY
 
 
+@pytest.mark.needs("offsets")
 async def test_an_offset_in_the_second_thousand(library: Face) -> None:
     assert await paths(library, "many", offset=MANY[999]) == MANY[1000:]
     assert await paths(library, "many", offset=MANY[3]) == MANY[4:]

@@ -132,6 +132,7 @@ async def test_a_typed_path_still_loses_its_slashes(raw_store: Face, mode: Mode)
     assert await paths(raw_store.list(), mode) == ["a/b"]
 
 
+@pytest.mark.needs("offsets")
 @pytest.mark.parametrize("path", KEYS)
 async def test_a_listing_goes_on_behind_any_listed_path(raw_store: Face, mode: Mode, path: str) -> None:
     store = await fill(raw_store)

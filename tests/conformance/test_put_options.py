@@ -112,6 +112,7 @@ async def test_tags(bucket: Bucket, mode: Mode, use_multipart: bool | None) -> N
     assert {tag["Key"]: tag["Value"] for tag in found} == tags
 
 
+@pytest.mark.needs("writes with tags")
 async def test_tags_are_left_out_where_there_are_none(store: Face, mode: Mode) -> None:
     await store.put("object", SMALL, tags={"a": "b"})
     assert await mode(await store.get("object")).bytes() == SMALL

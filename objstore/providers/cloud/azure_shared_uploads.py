@@ -48,6 +48,7 @@ class SharedUploads:
 
     def put_part(self, key: str, upload_id: str, number: int, part: Source) -> Plan[UploadPart]:
         """Send a part (Put Block)."""
+        yield from self._blobs.service.refresh()  # it may be the first that this process sends
         upload = BlockUpload(self._blobs, key, WriteOptions(), 1, unique=bytes.fromhex(upload_id), first=number)
         upload.add_part(part)
         yield from upload.finish()

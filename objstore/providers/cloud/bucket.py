@@ -165,8 +165,7 @@ class Bucket(Writes):
         )
         for group in groups:
             body = build("Delete", [*_objects(group), ("Quiet", "true")], namespace=NAMESPACE)
-            digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-            headers = {**self.change_headers, "Content-MD5": digest, "Content-Type": "application/xml"}
+            headers = {**self.change_headers, **self.proof(body), "Content-Type": "application/xml"}
             shape = Shape("POST", headers, hashlib.sha256(body).hexdigest())
             exchange.add(self.target("", [("delete", "")]), shape=shape, body=Buffer(body))
         yield from exchange.finish()
@@ -175,6 +174,10 @@ class Bucket(Writes):
             if index not in exchange.errors:
                 failed |= self._undeleted(exchange.reply(index), group)
         return failed
+
+    def proof(self, body: bytes) -> dict[str, str]:
+        """Return the header that vouches for the body of a DeleteObjects, which takes none without."""
+        return {"Content-MD5": base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()}
 
     def _undeleted(self, reply: Reply, keys: Sequence[str]) -> dict[str, Undeleted]:
         """Return what a DeleteObjects result says that was not deleted: all, where it is none."""

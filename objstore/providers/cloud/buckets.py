@@ -40,6 +40,7 @@ class Buckets:
         listing: Callable[[str], Plan[tuple[list[BucketMeta], str]]],
     ) -> None:
         self._bucket = bucket
+        self._asked = bucket  # whether it is there
         self._query = query
         self._mine = mine
         self._listing = listing
@@ -82,13 +83,13 @@ class Buckets:
 
     def _exists(self) -> Plan[bool]:
         try:
-            yield from self._send("HEAD")
+            yield from self._send("HEAD", to=self._asked)
         except NotFoundError:
             return False
         return True
 
-    def _send(self, method: str, body: bytes = b"") -> Plan[None]:
-        bucket = self._bucket
+    def _send(self, method: str, body: bytes = b"", to: Requests | None = None) -> Plan[None]:
+        bucket = to or self._bucket
         yield from bucket.service.refresh()
         shape = Shape(method, bucket.change_headers)
         exchange = Exchange(bucket.service, shape, lambda _: "", detail=lambda _: " bucket", keep_head=True)

@@ -33,7 +33,9 @@ from objstore.providers.cloud.region import FIRST, RegionalService, ServiceToFin
 from objstore.providers.cloud.s3_account import Account, region_nearby
 from objstore.providers.cloud.s3_arn import is_arn
 from objstore.providers.cloud.s3_buckets import S3Buckets
-from objstore.providers.cloud.s3_endpoint import Address, Wishes, check_dots, home, locate
+from objstore.providers.cloud.s3_directory import DIRECTORY
+from objstore.providers.cloud.s3_endpoint import Address, Wishes, check_dots, control, home, locate
+from objstore.providers.cloud.s3_express import directory_bucket
 from objstore.providers.cloud.s3_options import S3_OPTIONS
 from objstore.providers.cloud.writes import Guard
 from objstore.settings.options import RetryOptions, Settings, Table
@@ -128,24 +130,36 @@ def open_s3(
     options = _options(values, retry, address, identity, user_agent, prefix)
     service, base = _service(values, address, identity, options)
     s3_encryption.check_customer_key(values, service.origin)
-    payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}
+    if address.service == DIRECTORY:
+        asked = control(bucket, address.region, _given_endpoint(values), _wishes(values))
+        return directory_bucket(values, address, asked, service, options, _ways(values))
+    if values["s3_express_session_mode"]:
+        raise ConfigurationError("s3_express_session_mode says nothing of this bucket", hint="Leave it out.")
     return Bucket(
         service,
         base,
         f"{bucket}/object" if is_arn(bucket) else f"/{bucket}",
-        guard=_guard(values),
-        read_headers={**payer, **s3_encryption.read_headers(values)},
-        get_headers=_checksum_mode(values),
-        change_headers=payer,
-        write_headers={**payer, **s3_encryption.write_headers(values), **_default_type(values)},
-        sign_payload=values["unsigned_payload"] is False,
         tagging=not values["disable_tagging"],
-        bulk_delete=not values["disable_bulk_delete"],
-        checksum=ALGORITHMS.get(_checksum(values)),
-        conditional_writes=values["conditional_put"] != "disabled",
-        asks_for_checksums=values["response_checksum_validation"] == "when_supported",
         buckets=None if is_arn(bucket) else _buckets(values, identity, options),
+        **_ways(values),
     )
+
+
+def _ways(values: Any) -> dict[str, Any]:
+    """Return how the objects of a bucket are read and written."""
+    payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}
+    return {
+        "guard": _guard(values),
+        "read_headers": {**payer, **s3_encryption.read_headers(values)},
+        "get_headers": _checksum_mode(values),
+        "change_headers": payer,
+        "write_headers": {**payer, **s3_encryption.write_headers(values), **_default_type(values)},
+        "sign_payload": values["unsigned_payload"] is False,
+        "bulk_delete": not values["disable_bulk_delete"],
+        "checksum": ALGORITHMS.get(_checksum(values)),
+        "conditional_writes": values["conditional_put"] != "disabled",
+        "asks_for_checksums": values["response_checksum_validation"] == "when_supported",
+    }
 
 
 def _options(
@@ -169,7 +183,7 @@ def _options(
 
 def _service(values: Any, address: Address, identity: SigV4, options: dict[str, Any]) -> tuple[Service, str]:
     """Return the service, and the path of the bucket below its origin."""
-    if _endpoint(values) is not None or is_arn(values["bucket"]):
+    if _endpoint(values) is not None or is_arn(values["bucket"]) or address.service == DIRECTORY:
         return Service(origin=address.origin, **options), address.base
     origin = partial(_origin, values["bucket"], _wishes(values))
     region = _region(values)
@@ -223,6 +237,8 @@ def _wishes(values: Any) -> Wishes:
         accelerate=values["use_accelerate_endpoint"],
         use_arn_region=values["s3_use_arn_region"],
         no_multi_region=values["s3_disable_multiregion_access_points"],
+        directory=values["s3_express"],
+        sessions=not values["s3_disable_express_session_auth"],
     )
 
 

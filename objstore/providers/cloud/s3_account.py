@@ -69,7 +69,8 @@ _WAYS = ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoint
 
 _STYLES = {"auto": None, "virtual": True, "path": False}
 _CALCULATED = ("when_supported", "when_required")
-_OF_ARNS = {
+_FLAGS = {
+    "s3_disable_express_session_auth": "disable_s3_express_session_auth",
     "s3_use_arn_region": "use_arn_region",
     "s3_disable_multiregion_access_points": "s3_disable_multiregion_access_points",
 }
@@ -192,7 +193,7 @@ def _of_s3(config: AwsConfig, settings: Settings) -> dict[str, Any]:
         "unsigned_payload": False if signed else None,
         **{name: _one_of(config, None, name, _CALCULATED) for name in _CHECKSUMS},
     }
-    flags = {name: config.said(f"AWS_{name.upper()}", name) or section.get(inside) for name, inside in _OF_ARNS.items()}
+    flags = {name: config.said(f"AWS_{name.upper()}", name) or section.get(inside) for name, inside in _FLAGS.items()}
     return {
         **{name: value for name, value in found.items() if value is not None and settings[name] is None},
         **{name: said.lower() == "true" for name, said in flags.items() if said and name not in settings.config},

@@ -13,6 +13,7 @@ from objstore.http.xml import build
 from objstore.providers.cloud.buckets import Buckets
 from objstore.providers.cloud.documents import Documents
 from objstore.providers.cloud.region import FIRST
+from objstore.providers.cloud.s3_directory import is_local
 from objstore.providers.cloud.upload import NAMESPACE
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ class S3Buckets(Buckets):
         home: Finds the service of the account, and the path of it below its origin.
     """
 
+    _count = "max-buckets"
+    _root = "ListAllMyBucketsResult"
+
     def __init__(
         self, bucket: Documents, identity: SigV4 | None, home: Callable[[], Plan[tuple[Service, str]]]
     ) -> None:
@@ -55,15 +59,52 @@ class S3Buckets(Buckets):
         """Read a page of the buckets of the account (ListBuckets)."""
         service, above = yield from self._home()
         account = Documents(service, above)
-        query = [("max-buckets", PAGE), *([("continuation-token", token)] if token else [])]
+        query = [(self._count, PAGE), *([("continuation-token", token)] if token else [])]
         root, _ = yield from account.document(
-            Shape("GET", {}), account.target("", query), "", ("ListAllMyBucketsResult",), safe=True, detail=" buckets"
+            Shape("GET", {}), account.target("", query), "", (self._root,), safe=True, detail=" buckets"
         )
         rows = [row for rows in root.find_all("Buckets") for row in rows.find_all("Bucket")]
         found: list[BucketMeta] = [
             {"name": row.find_text("Name"), "created": _time(row.find_text("CreationDate"))} for row in rows
         ]
         return found, root.find_text("ContinuationToken")
+
+
+class DirectoryBuckets(S3Buckets):
+    """A directory bucket, and those of the account in its region.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListDirectoryBuckets.html
+
+    Args:
+        maker: Speaks to what makes and deletes it.
+        asked: Speaks to the bucket itself, in its zone.
+        zone: The zone.
+        identity: Who we are.
+        home: Finds the service of the account, and the path of it below its origin.
+    """
+
+    _count = "max-directory-buckets"
+    _root = "ListAllMyDirectoryBucketsResult"
+
+    def __init__(
+        self,
+        maker: Documents,
+        asked: Documents,
+        zone: str,
+        identity: SigV4,
+        home: Callable[[], Plan[tuple[Service, str]]],
+    ) -> None:
+        super().__init__(maker, identity, home)
+        self._asked = asked
+        self._zone = zone
+
+    def description(self) -> bytes:
+        """Return the document that names the zone."""
+        kind = "LocalZone" if is_local(self._zone) else "AvailabilityZone"
+        location = [("Name", self._zone), ("Type", kind)]
+        bucket = [("DataRedundancy", f"Single{kind}"), ("Type", "Directory")]
+        content = [("Location", location), ("Bucket", bucket)]
+        return build("CreateBucketConfiguration", content, namespace=NAMESPACE)
 
 
 def _time(text: str) -> datetime | None:

@@ -14,9 +14,10 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from objstore._core import encode_path
-from objstore.exceptions import ConfigurationError, NotSupportedError
+from objstore.exceptions import ConfigurationError
 from objstore.providers.cloud.region import FIRST
 from objstore.providers.cloud.s3_arn import AccessPoint, is_arn, parse_arn
+from objstore.providers.cloud.s3_directory import DIRECTORY, check_region, ends_like_one, zone_of
 from objstore.settings.partitions import is_amazon, partition_of
 
 GLOBAL = "aws-global"
@@ -26,8 +27,6 @@ _LABEL = re.compile("(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _AMAZON_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _HOST_NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ANY_REGION = re.compile("[A-Za-z0-9._-]+")
-_DIRECTORY = re.compile(".+--x(a)?-s3")
-_ZONED = re.compile("[a-z0-9]([a-z0-9-]*[a-z0-9])?--[a-z0-9]+(-[a-z0-9]+)*-az[0-9]+--xa?-s3")
 _OUTPOST_ALIAS = re.compile(r".{11,}--op-s3")
 
 
@@ -42,6 +41,8 @@ class Wishes:
         accelerate: By the nearest edge of Amazon's network (Transfer Acceleration).
         use_arn_region: Whether the region of an ARN counts where it differs from that of the store.
         no_multi_region: Whether multi-Region access points are ruled out.
+        directory: Whether it is a directory bucket (S3 Express One Zone); None: as its name says, at Amazon's hosts.
+        sessions: Whether requests to a directory bucket are signed by the key of a session.
     """
 
     virtual: bool | None = None
@@ -50,6 +51,8 @@ class Wishes:
     accelerate: bool = False
     use_arn_region: bool = True
     no_multi_region: bool = False
+    directory: bool | None = None
+    sessions: bool = True
 
 
 class Address(NamedTuple):
@@ -60,12 +63,14 @@ class Address(NamedTuple):
         base: The path of the bucket there, percent-encoded; empty where the host names it.
         region: The region in signatures.
         service: The service in signatures.
+        session: Whether requests are signed by the key of a session.
     """
 
     origin: str
     base: str
     region: str
     service: str = "s3"
+    session: bool = False
 
 
 def locate(bucket: str, region: str | None, endpoint: tuple[str, str] | None, wishes: Wishes) -> Address:
@@ -79,13 +84,19 @@ def locate(bucket: str, region: str | None, endpoint: tuple[str, str] | None, wi
 
     Raises:
         ConfigurationError: These do not go together, or one of them is malformed.
-        NotSupportedError: The bucket is of a kind that `S3Store` cannot speak to.
+        NotSupportedError: It is a multi-Region access point.
     """
     _check_region(region, endpoint)
     _check_wishes(wishes, region or FIRST, endpoint)
     if is_arn(bucket):
+        if wishes.directory:
+            raise _clash(
+                f"The bucket {bucket!r}", "s3_express=True", "Give the access point's name: NAME--ZONE--xa-s3."
+            )
         return _access_point(bucket, region, endpoint, wishes)
     _check_bucket(bucket, endpoint)
+    if _is_directory(bucket, endpoint, wishes):
+        return _directory(bucket, region, endpoint, wishes)
     known = region or FIRST
     signed = FIRST if known == GLOBAL else known
     if endpoint is not None:
@@ -172,6 +183,48 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+# --- directory buckets
+
+
+def control(bucket: str, region: str, endpoint: tuple[str, str] | None, wishes: Wishes) -> Address:
+    """Return the address of the service that makes, lists and deletes directory buckets.
+
+    Args:
+        bucket: One of them, which the host of an endpoint may name.
+        region: Where they are.
+        endpoint: As for `locate`.
+        wishes: As for `locate`.
+    """
+    if endpoint is not None:
+        return home(bucket, region, endpoint, replace(wishes, virtual=True))._replace(service=DIRECTORY)
+    host = f"s3express-control{_fips(wishes)}{_stack(wishes)}.{region}.{partition_of(region).suffix}"
+    return Address(f"https://{host}", "", region, DIRECTORY)
+
+
+def _is_directory(bucket: str, endpoint: tuple[str, str] | None, wishes: Wishes) -> bool:
+    """Tell whether a bucket is a directory bucket: as was said, or as its name says on Amazon's own hosts."""
+    amazon = endpoint is None or is_amazon(endpoint[0].partition("://")[2].partition(":")[0])
+    named = amazon and ends_like_one(bucket)
+    if wishes.directory is False and named:
+        raise _clash(f"The bucket {bucket!r}, a directory bucket by its name,", "s3_express=False", "Leave it out.")
+    return named if wishes.directory is None else wishes.directory
+
+
+def _directory(bucket: str, region: str | None, endpoint: tuple[str, str] | None, wishes: Wishes) -> Address:
+    """Return the address of a directory bucket: a host of its own, in its zone."""
+    zone, place = zone_of(bucket), check_region(bucket, None if region == GLOBAL else region)
+    what = f"The bucket {bucket!r}, a directory bucket,"
+    if wishes.accelerate:
+        raise _clash(what, "use_accelerate_endpoint", "Leave it out: directory buckets have no acceleration.")
+    by_address = endpoint is not None and _is_address(endpoint[0].partition("://")[2])
+    if wishes.virtual is False and not by_address:
+        raise _clash(what, "virtual_hosted_style_request=False", "Give True: a directory bucket is a host.")
+    host = f"s3express{_fips(wishes)}-{zone}{_stack(wishes)}.{place}.{partition_of(place).suffix}"
+    origin, above = endpoint or (f"https://{host}", "")
+    placed = _placed(bucket, origin, above, replace(wishes, virtual=True))
+    return Address(*placed, place, DIRECTORY, wishes.sessions)
 
 
 # --- access points
@@ -270,17 +323,6 @@ def _check_bucket(bucket: str, endpoint: tuple[str, str] | None) -> None:
     if "/" in bucket or bucket in (".", ".."):
         raise ConfigurationError(
             f"The bucket {bucket!r} is a path", hint="Give the name alone, and what is behind it as prefix."
-        )
-    amazon = endpoint is None or is_amazon(endpoint[0].partition("://")[2].partition(":")[0])
-    if amazon and _DIRECTORY.fullmatch(bucket) and not _ZONED.fullmatch(bucket):
-        raise ConfigurationError(
-            f"The bucket {bucket!r} ends like a directory bucket (S3 Express One Zone), and names no zone",
-            hint="Write NAME--ZONE--x-s3, such as logs--usw2-az1--x-s3.",
-        )
-    if amazon and _DIRECTORY.fullmatch(bucket):
-        raise NotSupportedError(
-            f"The bucket {bucket!r} is a directory bucket (S3 Express One Zone), which S3Store does not support yet",
-            hint="Use a bucket of another kind: directory buckets need sessions of their own.",
         )
     if endpoint is None and not _AMAZON_NAME.fullmatch(bucket):
         raise ConfigurationError(

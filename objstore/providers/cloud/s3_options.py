@@ -53,10 +53,19 @@ S3_OPTIONS = (
     Option("unsigned_payload", "Sign writes without the hash of the body; set it to false to hash every byte.", BOOL),
     Option(
         "s3_express",
-        "The bucket is a directory bucket (S3 Express One Zone).",
+        "The bucket is a directory bucket (S3 Express One Zone); on Amazon's own hosts that is told by its name.",
+        BOOL,
+    ),
+    Option(
+        "s3_disable_express_session_auth",
+        "Sign requests to a directory bucket by the key itself, not by that of a session.",
         BOOL,
         False,
-        unsupported="Use a bucket of another kind: directory buckets need sessions of their own.",
+    ),
+    Option(
+        "s3_express_session_mode",
+        "What sessions of a directory bucket are good for: ReadWrite or ReadOnly; without, what we are allowed to.",
+        choice("ReadWrite", "ReadOnly"),
     ),
     Option(
         "imdsv1_fallback",

@@ -70,6 +70,7 @@ class SharedUploads:
 
     def put_part(self, key: str, upload_id: str, number: int, part: Source) -> Plan[UploadPart]:
         """Send a part (UploadPart)."""
+        yield from self._bucket.service.refresh()  # it may be the first that this process sends
         upload = self._upload(key, upload_id, WriteOptions(), number)
         upload.add_part(part)
         yield from upload.finish()
@@ -133,6 +134,7 @@ class SharedUploads:
 
     def abort(self, key: str, upload_id: str) -> Plan[None]:
         """Drop an upload and its parts (AbortMultipartUpload)."""
+        yield from self._bucket.service.refresh()
         yield from self._upload(key, upload_id, WriteOptions()).abort()
 
 

@@ -80,6 +80,8 @@ class Local:
     most_parts = 1 << 20
     smallest_part = 1 << 20
     lists_from_anywhere = False
+    lists_in_order = True
+    lists_any_prefix = True
     has_outer_slashes = False
     buckets = None
     tags = None
