@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from objstore._core import Bytes, Reply, encode_path
-from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError, PreconditionError
+from objstore.exceptions import (
+    BaseError,
+    CorruptResponseError,
+    InvalidRangeError,
+    NotFoundError,
+    PreconditionError,
+)
 from objstore.http.client import parse_http_date
 from objstore.http.exchange import Exchange, sums_of
 from objstore.http.shape import Shape
@@ -364,8 +370,18 @@ class Requests:
 
     def put_result(self, reply: Reply) -> PutResult:
         """Return the result of a write."""
-        headers = reply.headers
-        return {"e_tag": headers.get("etag"), "version": headers.get(self.service.dialect.version_header)}
+        return {"e_tag": self.written_tag(reply), "version": reply.headers.get(self.service.dialect.version_header)}
+
+    def written_tag(self, reply: Reply) -> str | None:
+        """Return the ETag of what was written, an object or a part of one.
+
+        Raises:
+            CorruptResponseError: The service always tells it, and the reply does not.
+        """
+        tag = reply.headers.get("etag") or None
+        if tag is None and self.service.dialect.tells_written:
+            raise untold(self.service.dialect.store)
+        return tag
 
     def delete_singly(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, BaseError]]:
         """Delete objects, each by a request of its own; return what failed, by key."""
@@ -401,6 +417,16 @@ class Requests:
             return b""
         text = "&".join(part for part in (self._query, canonical_query(query)) if part)
         return b"?" + text.encode()
+
+
+def untold(store: str) -> CorruptResponseError:
+    """Return the error for a write whose answer says that it was done, and does not say what was written."""
+    return CorruptResponseError(
+        "The write was answered as if it had been done, without a word of what was written",
+        hint="Whoever answered may not be the service: read it to find out.",
+        store=store,
+        maybe_applied=True,
+    )
 
 
 def _is_gone(error: BaseError) -> bool:

@@ -84,10 +84,10 @@ def read_answers(reply: Reply, count: int) -> list[Answer]:
     """
     boundary = _BOUNDARY.search(reply.headers.get("content-type", ""))
     parts = bytes(reply.body).split(b"--" + boundary[1].encode()) if boundary else []
-    found = {int(id[1]): answer for part in parts if (id := _ID.search(part)) and (answer := _answer(part))}
-    if sorted(found) != list(range(count)):
+    found = [(int(id[1]), answer) for part in parts if (id := _ID.search(part)) and (answer := _answer(part))]
+    if sorted(number for number, _ in found) != list(range(count)):
         raise CorruptResponseError(f"Expected the answers to {count} requests, got {len(found)}: {reply.body[:80]!r}")
-    return [found[index] for index in range(count)]
+    return [answer for _, answer in sorted(found)]
 
 
 def _answer(part: bytes) -> Answer | None:

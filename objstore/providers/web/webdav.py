@@ -156,7 +156,7 @@ class WebDav(Server):
         if reply.status != 207:
             return self._error(NotSupportedError, f"PROPFIND {path!r} failed: the server has no WebDAV", path)
         try:
-            found = list(read_multistatus(bytes(reply.body), unquote(place).rstrip("/") + "/"))
+            found = read_multistatus(bytes(reply.body), unquote(place).rstrip("/") + "/")
         except CorruptResponseError as error:
             return error
         return [entry._replace(path="/".join(part for part in (path, entry.path) if part)) for entry in found]
