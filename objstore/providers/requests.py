@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from objstore.http.service import Service
     from objstore.interface.provider import Buckets, Fetch, Tags
+    from objstore.interface.provider import PutMany as Puts
     from objstore.plans.effects import Plan
     from objstore.types import CredentialInfo, ObjectMeta, PutResult, StoreStats
 
@@ -315,8 +316,13 @@ class Requests:
     def put(self, key: str, source: Source, options: WriteOptions) -> Plan[PutResult]:
         """Write one object in one request."""
         exchange = yield from self.put_many([(key, source)], options, most_in_flight=1)
-        yield from exchange.finish()
-        exchange.reply()
+        try:
+            while not exchange.over:
+                yield from exchange.news()
+        finally:
+            exchange.close()
+        for error in exchange.errors.values():
+            raise error
         source.check()
         (result,) = exchange.results()
         if result is None:
@@ -325,7 +331,7 @@ class Requests:
 
     def put_many(
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
-    ) -> Plan[PutMany]:
+    ) -> Plan[Puts]:
         """Begin to write many objects, each in one request."""
         yield from self.service.refresh()
         shared = self.put_shape(self.put_headers(options))

@@ -30,10 +30,9 @@ if TYPE_CHECKING:
 
     from objstore._core import Reply
     from objstore.http.xml import Element
-    from objstore.interface.provider import Provider, Upload
+    from objstore.interface.provider import Provider, PutMany, Upload
     from objstore.interface.values import Source
     from objstore.plans.effects import Plan
-    from objstore.providers.many import PutMany
     from objstore.types import ObjectMeta, PutResult
 
 _MATCH = "x-goog-if-generation-match"
