@@ -239,3 +239,32 @@ def test_nothing_is_deleted_that_the_server_does_not_speak_of() -> None:
         with pytest.raises(CorruptResponseError):
             store.delete("a")
         assert sent("DELETE") == 0
+
+
+@pytest.mark.parametrize(("service", "answer"), [
+    ("s3", reply(200)),
+    ("s3", reply(200, "<ListBucketResult/>")),
+    ("s3", reply(200, "<DeleteResult><Deleted>")),
+    ("s3", reply(200, "ok")),
+    ("s3", reply(200, "<DeleteResult><Error><Key>a</Key><Code>InternalError</Code></Error></DeleteResult>")),
+    ("gcs", reply(200, "{}")),
+    ("gcs", in_batch("<response-x+0>=204", "<response-x+1>=500").replace(b" 202 So", b" 200 So", 1)),
+    ("gcs", in_batch("<response-x+0>=204", "<response-x+9>=204").replace(b" 202 So", b" 200 So", 1)),
+])  # fmt: skip
+def test_many_deletes_whose_answer_cannot_be_read_may_have_been_done(service: str, answer: bytes) -> None:
+    with serving(service, lambda *_: answer) as (store, _), pytest.raises(BaseError) as error:
+        store.delete(["a", "b"])
+    assert error.value.maybe_applied
+
+
+@pytest.mark.parametrize("document", [
+    "<EnumerationResults/>",
+    "<EnumerationResults><Blobs/></EnumerationResults>",
+    "<EnumerationResults><Blobs><NextMarker/></Blobs></EnumerationResults>",
+    "<EnumerationResults><Blobs><BlobPrefix><Name>a/</Name></BlobPrefix></Blobs></EnumerationResults>",
+])  # fmt: skip
+def test_a_listing_of_azure_says_whether_it_goes_on(document: str) -> None:
+    with serving("azure", lambda *_: reply(200, document)) as (store, _):
+        for listed in (lambda: store.list().collect(), store.list_with_delimiter):
+            with pytest.raises(CorruptResponseError):
+                listed()

@@ -46,6 +46,8 @@ def read_page(body: Bytes, query: ListQuery) -> tuple[Page, bool]:
 def read_directories(body: Bytes) -> tuple[list[str], str]:
     """Read the directories alone of a page of a listing, and what asks for the next."""
     root = parse(bytes(body), "EnumerationResults")
+    if not root.find_all("NextMarker"):
+        raise CorruptResponseError(f"Expected a listing, got {bytes(body[:80])!r}: it has no NextMarker")
     blobs = [blob for blobs in root.find_all("Blobs") for blob in blobs.find_all("Blob")]
     return [blob.find_text("Name") for blob in blobs if _is_directory(blob)], root.find_text("NextMarker")
 

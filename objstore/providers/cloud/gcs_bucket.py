@@ -169,6 +169,7 @@ class GoogleBucket(Objects):
         try:
             answers = read_batch(reply.headers, bytes(reply.body), len(keys))
         except CorruptResponseError as error:
+            error.maybe_applied = True
             return dict.fromkeys(keys, Undeleted(error))
         if not answers:
             raise NotSupportedError("The reply to a batch has no answers that can be read")
@@ -185,7 +186,7 @@ class GoogleBucket(Objects):
         words = read_words(answer.body)
         row = self.service.dialect.codes.get(words.code or "", by_status(answer.status))
         failure = Failure(row, words.code, words.message)
-        error = self.service.error(reply, failure, "DELETE", key)
+        error = self.service.error(reply, failure, "DELETE", key, maybe_applied=row.leaves_open)
         error.status = answer.status
         return None if _is_missing(error) else Undeleted(error, failure)
 
