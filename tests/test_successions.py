@@ -40,7 +40,8 @@ def gcs_page(page: Level) -> str:
     items = [
         {"name": key, "size": "1", "updated": "2026-11-22T12:00:00Z", "generation": "1", "etag": "e"} for key in keys
     ]
-    return json.dumps({"items": items, "prefixes": [*prefixes], **({"nextPageToken": token} if token else {})})
+    goes_on = {"nextPageToken": token} if token else {}
+    return json.dumps({"kind": "storage#objects", "items": items, "prefixes": [*prefixes], **goes_on})
 
 
 def azure_page(page: Level) -> str:

@@ -134,3 +134,10 @@ cdef const char* read_blobs(Page* page) noexcept nogil:
             skip_element(s)
         tag = next_tag(s) if fault == NULL and s.fault == NULL else FAULT
     return fault if fault != NULL else s.fault
+
+
+cdef const char* finish_blobs(Page* page) noexcept nogil:
+    """Refuse a listing that does not say whether it goes on: the service always does, by a marker that may be empty."""
+    if page.token.data == NULL:
+        return b"it has no NextMarker"
+    return NULL

@@ -209,8 +209,8 @@ cdef const char* scan(Page* page, const char* data, Py_ssize_t length, bint blob
     if fault == NULL:
         fault = read_page(page, b"EnumerationResults", read_blobs) if blobs else read_page(
             page, b"ListBucketResult", read_item)
-    if fault == NULL and not blobs:
-        fault = finish_page(page)
+    if fault == NULL:
+        fault = finish_blobs(page) if blobs else finish_page(page)
     return fault
 
 

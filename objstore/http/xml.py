@@ -79,7 +79,9 @@ class _Builder:
     def end(self, tag: str) -> None:
         texts, children = self.open.pop()
         text = "".join(texts)
-        self.open[-1][1].append(Element(_local(tag), unquote(text) if self.encoded else text, children))
+        self.open[-1][1].append(
+            Element(_local(tag), unquote(text, errors="strict") if self.encoded else text, children)
+        )
         self.encoded = False
 
     def refuse_document_type(self, *declaration: object) -> None:

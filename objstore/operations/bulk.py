@@ -75,6 +75,10 @@ def get_many(
 ) -> Plan[list[Any]]:
     """Get many objects or ranges, in one call.
 
+    Each request is a read of its own. What comes with a checksum is compared with it; ranges of one object may be of
+    different versions of it, and are not put together to be compared with the checksum of the whole: `get_ranges` does
+    both.
+
     Args:
         store: Where they are.
         requests: A path each, or ``(path, start, end)`` in bytes; an `end` of None is the end of the object.
@@ -375,6 +379,9 @@ def iter_many(
     progress: Progress | None = None,
 ) -> ManyResults[Any]:
     """Get many objects or ranges, and give each as soon as it has come, in bounded memory.
+
+    Each request is a read of its own, as with `get_many`: ranges of one object are not compared with each other, nor
+    with the checksum of the whole.
 
     Args:
         store: Where they are.

@@ -108,8 +108,13 @@ def _first(provider: Provider, key: str, range: Range, conditions: Conditions) -
     except InvalidRangeError:
         if range != WHOLE and start >= 0:
             raise
-        # an empty object has no first byte, and no last ones; and some services refuse more last bytes than there are
-        return (yield from provider.fetch_one(key, WHOLE, conditions))
+        # an empty object has no first byte, and no last ones; and some services refuse more last bytes than there are,
+        # or the last ones altogether
+        fetched = yield from provider.fetch_one(key, WHOLE, conditions)
+        start, end = range.within(fetched.meta["size"])
+        if (start, end) == fetched.range:
+            return fetched
+        return fetched._replace(range=(start, end), body=fetched.body[start:end], sums=None)
 
 
 def get_range(

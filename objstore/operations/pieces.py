@@ -2,6 +2,8 @@
 
 Amazon tells the checksum of a whole object only of all of it, or by a HEAD; Google tells it with every range. Where a
 service knows but a checksum of the checksums of parts, or none, there is nothing to compare, and nothing is summed up:
+no reply tells where the parts begin, and to ask (GetObjectAttributes, or a HEAD for each part) is a request and a
+permission that a read does not need.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 """
 

@@ -236,7 +236,20 @@ class PutMany(Exchange):
         for index, (_, source) in enumerate(self._items):
             if isinstance(source.data, tuple) and index not in self.errors:
                 self._check(index, source)
-        return [None if index in self.errors else self._result(self.reply(index)) for index in range(self.total)]
+        return [self._told(index) for index in range(self.total)]
+
+    def _told(self, index: int) -> PutResult | None:
+        """Return what the reply to a write says of it; None where it failed, or the reply cannot be believed."""
+        if index in self.errors:
+            return None
+        reply = self.reply(index)
+        try:
+            return self._result(reply)
+        except BaseError as error:
+            error.path, error.status = self._service.path(self._items[index][0]), reply.status
+            error.attempts = reply.attempts
+            self.errors[index] = error
+            return None
 
     def _check(self, index: int, source: Source) -> None:
         try:

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from objstore._core import Bytes, Reply, encode_path
-from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError, PreconditionError
+from objstore.exceptions import (
+    BaseError,
+    CorruptResponseError,
+    InvalidRangeError,
+    NotFoundError,
+    PreconditionError,
+)
 from objstore.http.client import parse_http_date
 from objstore.http.exchange import Exchange, sums_of
 from objstore.http.shape import Shape
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
 
     from objstore.http.service import Service
     from objstore.interface.provider import Buckets, Fetch, Tags
+    from objstore.interface.provider import PutMany as Puts
     from objstore.plans.effects import Plan
     from objstore.types import CredentialInfo, ObjectMeta, PutResult, StoreStats
 
@@ -307,8 +314,13 @@ class Requests:
     def put(self, key: str, source: Source, options: WriteOptions) -> Plan[PutResult]:
         """Write one object in one request."""
         exchange = yield from self.put_many([(key, source)], options, most_in_flight=1)
-        yield from exchange.finish()
-        exchange.reply()
+        try:
+            while not exchange.over:
+                yield from exchange.news()
+        finally:
+            exchange.close()
+        for error in exchange.errors.values():
+            raise error
         source.check()
         (result,) = exchange.results()
         if result is None:
@@ -317,7 +329,7 @@ class Requests:
 
     def put_many(
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
-    ) -> Plan[PutMany]:
+    ) -> Plan[Puts]:
         """Begin to write many objects, each in one request."""
         yield from self.service.refresh()
         shared = self.put_shape(self.put_headers(options))
@@ -362,8 +374,18 @@ class Requests:
 
     def put_result(self, reply: Reply) -> PutResult:
         """Return the result of a write."""
-        headers = reply.headers
-        return {"e_tag": headers.get("etag"), "version": headers.get(self.service.dialect.version_header)}
+        return {"e_tag": self.written_tag(reply), "version": reply.headers.get(self.service.dialect.version_header)}
+
+    def written_tag(self, reply: Reply) -> str | None:
+        """Return the ETag of what was written, an object or a part of one.
+
+        Raises:
+            CorruptResponseError: The service always tells it, and the reply does not.
+        """
+        tag = reply.headers.get("etag") or None
+        if tag is None and self.service.dialect.tells_written:
+            raise untold(self.service.dialect.store)
+        return tag
 
     def delete_singly(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, BaseError]]:
         """Delete objects, each by a request of its own; return what failed, by key."""
@@ -399,6 +421,16 @@ class Requests:
             return b""
         text = "&".join(part for part in (self._query, canonical_query(query)) if part)
         return b"?" + text.encode()
+
+
+def untold(store: str) -> CorruptResponseError:
+    """Return the error for a write whose answer says that it was done, and does not say what was written."""
+    return CorruptResponseError(
+        "The write was answered as if it had been done, without a word of what was written",
+        hint="Whoever answered may not be the service: read it to find out.",
+        store=store,
+        maybe_applied=True,
+    )
 
 
 def _is_gone(error: BaseError) -> bool:

@@ -21,7 +21,7 @@ class HTTPStore(RemoteStore):
     Reading works with any server. Writing takes one that allows PUT and DELETE; lists, copies and renames take WebDAV,
     which also has the folders made that a path needs. A PUT sends an object in one request: what comes from an iterator
     is held in memory until its end. So is an object that is read in parts from a server that only gives it as a whole.
-    Many servers ignore the conditions of a PUT: `put` with a mode looks first, `put_many` leaves it to the server.
+    Many servers ignore the conditions of a PUT: with a mode, `put` and `put_many` look first.
     A reply whose end cannot be told from a cut (without a length, and not chunked) is refused, unless it is of HTTP/1.0
     or `read_until_close` is set. Redirects of reads are followed; to another host they take no credential, nor what is
     in ``default_headers``. The path ``""`` is the URL itself, for what reads one object.

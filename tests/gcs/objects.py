@@ -170,6 +170,7 @@ class Bucket:
         """Return a page of a listing."""
         prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
         begin = max(query.get("startOffset", ""), query.get("pageToken", ""), key=str.encode)
+        kind = {"kind": "storage#objects"} if "kind" in query.get("fields", "kind").split(",") else {}
         items: list[dict[str, Any]] = []
         prefixes: dict[str, None] = {}
         if delimiter == "/" and query.get("includeFoldersAsPrefixes") == "true":
@@ -181,7 +182,7 @@ class Bucket:
             if not name.startswith(prefix) or name.encode() < begin.encode():
                 continue
             if len(items) == PAGE:
-                return {"items": items, "prefixes": [*prefixes], "nextPageToken": name}
+                return {**kind, "items": items, "prefixes": [*prefixes], "nextPageToken": name}
             below = name.find(delimiter, len(prefix)) if delimiter else -1
             if below >= 0:
                 prefixes[name[: below + len(delimiter)]] = None
@@ -189,7 +190,7 @@ class Bucket:
                 items += [each.resource() for each in self.generations[name]]
             else:
                 items.append(self.find(name, None).resource())
-        return {"items": items, "prefixes": [*prefixes]}
+        return {**kind, "items": items, "prefixes": [*prefixes]}
 
 
 @dataclass

@@ -266,7 +266,7 @@ def test_what_is_no_part_is_not_deleted(store: GCSStore, server: StrictServer, o
     version = store.put("b", b"another")["version"]
     upload = store.begin_upload("a", mode="create")
     items = [{"name": "b", "generation": version}] if others else []
-    page = {"items": items, "nextPageToken": "" if others else "again"}
+    page = {"kind": "storage#objects", "items": items, "nextPageToken": "" if others else "again"}
     server.faults = [Fault("prefix=", Answer(200, json.dumps(page).encode())) for _ in range(3)]
     with pytest.raises(CorruptResponseError, match="has 'b' in it" if others else "the same token came twice"):
         upload.abort()

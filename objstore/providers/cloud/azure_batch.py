@@ -12,6 +12,7 @@ from objstore._core import Buffer
 from objstore.exceptions import BaseError, CorruptResponseError
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
+from objstore.providers.cloud.azure_dialect import DIALECT
 from objstore.providers.cloud.azure_documents import Answer, read_answers
 
 if TYPE_CHECKING:
@@ -90,4 +91,4 @@ def _undeleted(exchange: Exchange, index: int, keys: Sequence[str]) -> list[str]
 
 
 def _is_deleted(answer: Answer) -> bool:
-    return answer.status < 300 or (answer.status == 404 and answer.code == "BlobNotFound")
+    return answer.status in DIALECT.successes["DELETE"] or (answer.status == 404 and answer.code == "BlobNotFound")

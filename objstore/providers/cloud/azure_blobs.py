@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from objstore.credentials.azure import AccountKey, SharedAccess
 from objstore.credentials.token import AccessToken
-from objstore.exceptions import BaseError, InvalidPathError, InvalidRangeError, NotFoundError, PreconditionError
+from objstore.exceptions import (
+    BaseError,
+    InvalidPathError,
+    InvalidRangeError,
+    NotFoundError,
+    ObjectChangedError,
+    PreconditionError,
+)
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, WriteOptions
 from objstore.interface.versions import pinned
@@ -26,10 +33,9 @@ if TYPE_CHECKING:
     from objstore._core import Reply
     from objstore.credentials.storage_account import StorageAccount
     from objstore.http.service import Service
-    from objstore.interface.provider import Fetch
+    from objstore.interface.provider import Fetch, PutMany
     from objstore.interface.values import Source
     from objstore.plans.effects import Plan
-    from objstore.providers.many import PutMany
     from objstore.types import ObjectMeta
 
 GONE = "BlobNotFound"
@@ -97,11 +103,18 @@ class Blobs(Documents):
             start, end = range.within(size_of["size"])
             narrow = Range(start, end) if end > start else WHOLE
             try:
-                return (yield from super().fetch_one(key, narrow, pinned(size_of, conditions.version)))
+                fetched = yield from super().fetch_one(key, narrow, pinned(size_of, conditions.version))
+                if fetched.meta["size"] != size_of["size"]:
+                    raise self._other_size(key, size_of["size"], fetched.meta["size"])
+                return fetched
             except (PreconditionError, InvalidRangeError):
                 if last:
                     raise
         raise AssertionError
+
+    def _other_size(self, key: str, head: int, get: int) -> ObjectChangedError:
+        path, store = self.service.path(key), self.service.dialect.store
+        return ObjectChangedError(f"{key!r} has {head} bytes by HEAD, and {get} by GET", store=store, path=path)
 
     def _reading(self, method: str, conditions: Conditions, ranges: Sequence[Range]) -> tuple[Shape, bytes]:
         """Return the shape of requests that read ranges, and the query of their targets."""

@@ -41,6 +41,9 @@ BLOCKS_IN_FLIGHT = 12
 KEYS_OF_SOURCES = "2026-02-06"
 """The version of the service that takes the key of what is copied."""
 
+MADE = 201
+"""The status of what is made."""
+
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 5.0
 """How long to wait before the next question how far a copy is, in seconds."""
@@ -157,7 +160,7 @@ def _wait(blobs: Blobs, source: str, target: str, reply: Reply) -> Plan[None]:
         GenericError: It failed, or was stopped, or another one has taken its place.
     """
     ours, wait = reply.headers.get("x-ms-copy-id"), FIRST_WAIT
-    while (state := reply.headers.get("x-ms-copy-status", "success")) == "pending":
+    while (state := _state(reply)) == "pending":
         yield Sleep(wait)
         wait = min(2 * wait, LONGEST_WAIT)
         reply = yield from blobs.read_one("HEAD", target, WHOLE, ANY)
@@ -166,6 +169,12 @@ def _wait(blobs: Blobs, source: str, target: str, reply: Reply) -> Plan[None]:
     if state != "success":
         words = reply.headers.get("x-ms-copy-status-description", "")
         raise _failed(blobs, source, target, f"it was {state}{words and ': '}{words}")
+
+
+def _state(reply: Reply) -> str:
+    """Return how far a copy is; that of Put Blob From URL is made once it is answered, and named by its ETag alone."""
+    made = "success" if reply.status == MADE and reply.headers.get("etag") else "not answered by a word of it"
+    return reply.headers.get("x-ms-copy-status", made)
 
 
 def _failed(blobs: Blobs, source: str, target: str, words: str) -> GenericError:

@@ -43,6 +43,7 @@ DIALECT = Dialect(
         "Content-Language": "x-ms-blob-content-language",
         "Content-Type": "x-ms-blob-content-type",
     },
+    tells_written=True,
     tags="x-ms-tags",
     copy_source="x-ms-copy-source",
     request_id="x-ms-request-id",

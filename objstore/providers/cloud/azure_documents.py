@@ -46,6 +46,8 @@ def read_page(body: Bytes, query: ListQuery) -> tuple[Page, bool]:
 def read_directories(body: Bytes) -> tuple[list[str], str]:
     """Read the directories alone of a page of a listing, and what asks for the next."""
     root = parse(bytes(body), "EnumerationResults")
+    if not root.find_all("NextMarker"):
+        raise CorruptResponseError(f"Expected a listing, got {bytes(body[:80])!r}: it has no NextMarker")
     blobs = [blob for blobs in root.find_all("Blobs") for blob in blobs.find_all("Blob")]
     return [blob.find_text("Name") for blob in blobs if _is_directory(blob)], root.find_text("NextMarker")
 
@@ -84,10 +86,10 @@ def read_answers(reply: Reply, count: int) -> list[Answer]:
     """
     boundary = _BOUNDARY.search(reply.headers.get("content-type", ""))
     parts = bytes(reply.body).split(b"--" + boundary[1].encode()) if boundary else []
-    found = {int(id[1]): answer for part in parts if (id := _ID.search(part)) and (answer := _answer(part))}
-    if sorted(found) != list(range(count)):
+    found = [(int(id[1]), answer) for part in parts if (id := _ID.search(part)) and (answer := _answer(part))]
+    if sorted(number for number, _ in found) != list(range(count)):
         raise CorruptResponseError(f"Expected the answers to {count} requests, got {len(found)}: {reply.body[:80]!r}")
-    return [found[index] for index in range(count)]
+    return [answer for _, answer in sorted(found)]
 
 
 def _answer(part: bytes) -> Answer | None:

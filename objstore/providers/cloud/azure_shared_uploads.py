@@ -10,7 +10,7 @@ import base64
 import os
 from typing import TYPE_CHECKING
 
-from objstore.exceptions import BaseError
+from objstore.exceptions import BaseError, CorruptResponseError
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.http.xml import parse
@@ -69,6 +69,8 @@ class SharedUploads:
             if error.status == 404:  # no block has come yet
                 return []
             raise
+        except ValueError as reason:
+            raise CorruptResponseError(f"The list of the blocks of {key!r} cannot be read: {reason}") from None
 
     def complete(self, key: str, upload_id: str, parts: Sequence[UploadPart], options: WriteOptions) -> Plan[PutResult]:
         """Make an object of parts (Put Block List); there are no empty blocks."""

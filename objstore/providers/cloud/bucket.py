@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from objstore.exceptions import BaseError
+    from objstore.http.retry import Failure
     from objstore.http.service import Service
     from objstore.interface.provider import Buckets
     from objstore.plans.effects import Plan
@@ -186,18 +187,21 @@ class Bucket(Writes):
         except CorruptResponseError as error:
             failure = self.failure_in(reply, "DeleteResult")
             if failure is None:
+                error.maybe_applied = True
                 return dict.fromkeys(keys, Undeleted(error))
-            return {key: Undeleted(self.service.error(reply, failure, "DELETE", key), failure) for key in keys}
+            return {key: self._why(reply, key, failure) for key in keys}
         failures = {item.find_text("Key"): self.failure_of(item, NOT_DELETED) for item in root.find_all("Error")}
         other = next((key for key in failures if key not in set(keys)), None)
         if other is not None:  # which of ours was not deleted, nobody can say
             broken = CorruptResponseError(f"The service was not asked to delete {other!r}, and says that it failed")
             broken.maybe_applied = True
             return dict.fromkeys(keys, Undeleted(broken))
-        return {
-            key: Undeleted(self.service.error(reply, failure, "DELETE", key), failure)
-            for key, failure in failures.items()
-        }
+        return {key: self._why(reply, key, failure) for key, failure in failures.items()}
+
+    def _why(self, reply: Reply, key: str, failure: Failure) -> Undeleted:
+        """Return why an object was not deleted, or may not have been."""
+        left = failure.row.leaves_open
+        return Undeleted(self.service.error(reply, failure, "DELETE", key, maybe_applied=left), failure)
 
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
         """Copy an object and delete the old one: the service cannot rename."""

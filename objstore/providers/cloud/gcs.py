@@ -57,6 +57,7 @@ DIALECT = Dialect(
     version_header="x-goog-generation",
     version_query="generation",
     storage_class="x-goog-storage-class",
+    tells_written=True,
     tags="",
     copy_source="x-goog-copy-source",
     request_id="x-guploader-uploadid",

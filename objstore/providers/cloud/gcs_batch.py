@@ -51,7 +51,7 @@ def read_batch(headers: Mapping[str, str], body: bytes, count: int) -> dict[int,
         count: How many calls there were. If all are answered, and no answer says to which, they are in order.
 
     Raises:
-        CorruptResponseError: It is not such a reply.
+        CorruptResponseError: It is not such a reply, or that to another batch.
     """
     boundary = _BOUNDARY.search(headers.get("content-type", ""))
     if boundary is None:
@@ -65,7 +65,9 @@ def read_batch(headers: Mapping[str, str], body: bytes, count: int) -> dict[int,
     answers: dict[int, Answer] = {}
     contradicted = set()
     for number, answer in found:
-        if answer is not None and 0 <= number < count and answers.setdefault(number, answer).status != answer.status:
+        if number >= count:
+            raise CorruptResponseError(f"The reply to a batch of {count} answers call {number}, which nobody made")
+        if answer is not None and number >= 0 and answers.setdefault(number, answer).status != answer.status:
             contradicted.add(number)
     return {number: answer for number, answer in answers.items() if number not in contradicted}
 

@@ -24,7 +24,14 @@ from objstore.providers.cloud.gcs_batch import Answer, read_batch, write_batch
 from objstore.providers.cloud.gcs_composed_upload import ComposedUpload
 from objstore.providers.cloud.gcs_objects import Objects
 from objstore.providers.cloud.gcs_parts import hidden
-from objstore.providers.cloud.gcs_resource import FIELDS, generation_match, meta_of, read_document, with_generation
+from objstore.providers.cloud.gcs_resource import (
+    FIELDS,
+    generation_match,
+    items_of,
+    meta_of,
+    read_document,
+    with_generation,
+)
 from objstore.providers.cloud.gcs_session import Session
 from objstore.providers.cloud.gcs_shared_uploads import GoogleUploads
 from objstore.providers.cloud.gcs_xml_upload import XmlUpload
@@ -76,7 +83,7 @@ class GoogleBucket(Objects):
             "pageToken": query.token,
             "includeFoldersAsPrefixes": "true" if query.delimiter == "/" else "",
         }
-        parameters = [("fields", f"items({FIELDS}),nextPageToken,prefixes")]
+        parameters = [("fields", f"items({FIELDS}),kind,nextPageToken,prefixes")]
         return self.object_target("", parameters + [(name, value) for name, value in named.items() if value])
 
     def list_page(self, query: ListQuery, first: Reply | None = None) -> Plan[Page]:
@@ -162,6 +169,7 @@ class GoogleBucket(Objects):
         try:
             answers = read_batch(reply.headers, bytes(reply.body), len(keys))
         except CorruptResponseError as error:
+            error.maybe_applied = True
             return dict.fromkeys(keys, Undeleted(error))
         if not answers:
             raise NotSupportedError("The reply to a batch has no answers that can be read")
@@ -173,12 +181,12 @@ class GoogleBucket(Objects):
         if answer is None:
             failure = Failure(UNANSWERED, None, "")
             return Undeleted(self.service.error(reply, failure, "DELETE", key, maybe_applied=True), failure)
-        if answer.status < 300:
+        if answer.status in self.service.dialect.successes["DELETE"]:
             return None
         words = read_words(answer.body)
         row = self.service.dialect.codes.get(words.code or "", by_status(answer.status))
         failure = Failure(row, words.code, words.message)
-        error = self.service.error(reply, failure, "DELETE", key)
+        error = self.service.error(reply, failure, "DELETE", key, maybe_applied=row.leaves_open)
         error.status = answer.status
         return None if _is_missing(error) else Undeleted(error, failure)
 
@@ -273,10 +281,10 @@ class GoogleBucket(Objects):
         if self._composes is None:
             target = self.object_target("").removesuffix(b"/o") + b"/iam/testPermissions" + self._tail(NEEDED)
             try:
-                held = (yield from self.ask("GET", target, "")).get("permissions", ())
+                held = (yield from self.ask("GET", target, "")).get("permissions")
             except BaseError:
-                held = ()
-            self._composes = {name for _, name in NEEDED} <= set(held)
+                held = None
+            self._composes = isinstance(held, list) and all(name in held for _, name in NEEDED)
         return self._composes
 
     @property
@@ -335,12 +343,13 @@ class GoogleBucket(Objects):
 def _page(document: Mapping[str, Any], query: ListQuery) -> Page:
     """Return the page that a document is; the service begins with the offset itself."""
     try:
-        items = [item for item in document.get("items") or () if not hidden(item["name"])]
-        metas = [meta_of(item) for item in items if item["name"] != query.offset]
-    except (KeyError, TypeError, ValueError) as error:
+        items = [item for item in items_of(document) if not hidden(item["name"])]
+        rows = Listing.of([meta_of(item) for item in items if item["name"] != query.offset])
+        prefixes = [str(prefix) for prefix in document.get("prefixes") or ()]
+        "".join(prefixes).encode()  # JSON can name half a character
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CorruptResponseError(f"The listing of {query.prefix!r} cannot be read: {error!r}") from None
-    prefixes = [str(prefix) for prefix in document.get("prefixes") or ()]
-    return checked(Page(Listing.of(metas), prefixes, str(document.get("nextPageToken") or "")), query)
+    return checked(Page(rows, prefixes, str(document.get("nextPageToken") or "")), query)
 
 
 def _next_token(document: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.providers.cloud.gcs_parts import Part, PartObjects
-from objstore.providers.cloud.gcs_resource import read_document
+from objstore.providers.cloud.gcs_resource import generation_of, read_document
 from objstore.providers.cloud.gcs_sums import corrupted, crc_behind, text_of
 from objstore.providers.cloud.upload import ABORT_SECONDS
 from objstore.providers.many import why
@@ -95,7 +95,7 @@ class ComposedUpload(Exchange):
         stored, crc = read_document(self._told[index], "the description of a part"), self._sums[index]
         if stored.get("crc32c") not in (None, text_of(crc)):
             raise corrupted(self._objects.service.path(self._key), crc, stored["crc32c"])
-        return Part(self._pieces.part(index + 1), str(stored["generation"]), self._sizes[index], crc)
+        return Part(self._pieces.part(index + 1), generation_of(stored), self._sizes[index], crc)
 
     def _decide(self, reply: Reply) -> Plan[None]:
         yield from super()._decide(reply)

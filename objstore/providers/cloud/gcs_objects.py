@@ -52,9 +52,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from objstore.http.service import Service
+    from objstore.interface.provider import PutMany
     from objstore.interface.values import Conditions, Fetched, Range, Source
     from objstore.plans.effects import Plan
-    from objstore.providers.many import PutMany
     from objstore.types import ObjectMeta, PutResult
 
 ACCEPT = {"Accept-Encoding": "gzip"}

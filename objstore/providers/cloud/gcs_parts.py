@@ -21,14 +21,20 @@ from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.interface.succession import Succession
 from objstore.interface.values import ListQuery, Page, WriteOptions
-from objstore.providers.cloud.gcs_resource import generation_match, put_result_of, read_document
+from objstore.providers.cloud.gcs_resource import (
+    generation_match,
+    generation_of,
+    items_of,
+    put_result_of,
+    read_document,
+)
 from objstore.providers.cloud.gcs_sums import NOTHING, corrupted, text_of
 from objstore.providers.cloud.listed import checked
 from objstore.providers.cloud.upload import ABORT_SECONDS
 from objstore.providers.conditional_headers import look_after, write_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.gcs_objects import Objects
@@ -119,7 +125,7 @@ class PartObjects:
             raise error
         made = [read_document(bytes(exchange.reply(index).body), "a description") for index in range(len(groups))]
         return [
-            Part(name, str(document["generation"]), sum(part.size for part in group), self._check(group, document))
+            Part(name, generation_of(document), sum(part.size for part in group), self._check(group, document))
             for name, group, document in zip(names, groups, made, strict=True)
         ]
 
@@ -140,16 +146,18 @@ class PartObjects:
 
     # --- what there is of it
 
-    def items(self, fields: str, *, versions: bool = False, within: float | None = None) -> Plan[list[dict[str, Any]]]:
+    def items(
+        self, fields: str, *, versions: bool = False, within: float | None = None
+    ) -> Plan[list[Mapping[str, Any]]]:
         """Return what the service tells of the objects here; each page within so many seconds, if that is said."""
-        found: list[dict[str, Any]] = []
-        query = [("prefix", self.prefix), ("fields", f"items({fields}),nextPageToken")]
+        found: list[Mapping[str, Any]] = []
+        query = [("prefix", self.prefix), ("fields", f"items({fields}),kind,nextPageToken")]
         query += [("versions", "true")] if versions else []
         token, succession = "", Succession(self.prefix)
         while True:
             said = [*query, ("pageToken", token)] if token else query
             page = yield from self._objects.ask("GET", self._objects.object_target("", said), self._key, within=within)
-            items = page.get("items") or ()
+            items = items_of(page)
             token = str(page.get("nextPageToken") or "")
             checked(Page(Listing.of(()), [str(item["name"]) for item in items], token), ListQuery(self.prefix))
             succession.take(Page(Listing.of(()), [], token))  # a name comes once for each of its generations
@@ -165,11 +173,11 @@ class PartObjects:
             found = yield from self._found()
         yield from self._delete(found)
 
-    def _found(self) -> Plan[list[dict[str, Any]]]:
+    def _found(self) -> Plan[list[Mapping[str, Any]]]:
         """Return all generations of parts: what is deleted by its name alone, a versioned bucket would keep."""
         return self.items("generation,name", versions=True, within=ABORT_SECONDS)
 
-    def _delete(self, items: Sequence[dict[str, Any]]) -> Plan[None]:
+    def _delete(self, items: Sequence[Mapping[str, Any]]) -> Plan[None]:
         exchange = self._exchange("DELETE", {})
         for item in items:
             exchange.add(self._objects.object_target(item["name"], [("generation", str(item["generation"]))]))

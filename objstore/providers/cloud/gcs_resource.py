@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from objstore.exceptions import CorruptResponseError, NotSupportedError
 from objstore.interface.values import EPOCH, WriteOptions
 from objstore.providers.conditional_headers import IF_MATCH, read_headers
+from objstore.providers.requests import untold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 FIELDS = "generation,name,size,updated"
 """What is asked for of an object in a listing."""
 
+LISTING = "storage#objects"
+"""The kind of a listing, which it says itself: of an empty one, that is all there is to tell it by."""
+
 _RESERVED = {
     "Content-Disposition": "contentDisposition",
     "Content-Encoding": "contentEncoding",
@@ -37,6 +41,7 @@ _RESERVED = {
     "Cache-Control": "cacheControl",
     "Storage-Class": "storageClass",
 }
+_NUMBER = re.compile(r"\d{1,19}", re.ASCII)
 _GENERATION = re.compile(r'"(\d{1,19})"')
 _SEVERAL = re.compile(r'"\d{1,19}"\s*,|,\s*"\d{1,19}"')
 _NATIVE = {IF_MATCH: "x-goog-if-generation-match", "If-None-Match": "x-goog-if-generation-not-match"}
@@ -109,15 +114,30 @@ def resource(attributes: Mapping[str, str]) -> dict[str, Any]:
 
 
 def meta_of(item: Mapping[str, Any]) -> ObjectMeta:
-    """Return the metadata of an object in a listing; times in seconds, as the headers of a reply tell them."""
+    """Return the metadata of an object in a listing; times in seconds, as the headers of a reply tell them.
+
+    Raises:
+        KeyError: It has no name, or no size.
+        ValueError: Its size or its time is none.
+    """
     generation = item.get("generation")
     return {
         "path": str(item["name"]),
         "last_modified": _time(item.get("updated") or item.get("timeCreated")),
-        "size": int(item["size"]),
+        "size": _size(item["size"]),
         "e_tag": e_tag(str(generation)) if generation else item.get("etag"),
         "version": str(generation) if generation else None,
     }
+
+
+def _has_name(item: object) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("name"), str)
+
+
+def _size(told: object) -> int:
+    if not _NUMBER.fullmatch(str(told)):
+        raise ValueError(f"{told!r} is no number of bytes")
+    return int(str(told))
 
 
 def _time(text: object) -> datetime:
@@ -128,10 +148,20 @@ def _time(text: object) -> datetime:
 
 def put_result_of(described: Mapping[str, Any]) -> PutResult:
     """Return the result of a write, of the description of what it made."""
-    generation = described.get("generation")
-    if not generation:
-        return {"e_tag": described.get("etag"), "version": None}
-    return {"e_tag": e_tag(str(generation)), "version": str(generation)}
+    generation = generation_of(described)
+    return {"e_tag": e_tag(generation), "version": generation}
+
+
+def generation_of(described: Mapping[str, Any]) -> str:
+    """Return the generation that a write has made.
+
+    Raises:
+        CorruptResponseError: The answer names none: whoever gave it has not said that anything was written.
+    """
+    generation = str(described.get("generation"))
+    if not _NUMBER.fullmatch(generation):
+        raise untold("GCSStore")
+    return generation
 
 
 def read_document(body: bytes, what: str) -> dict[str, Any]:
@@ -146,8 +176,20 @@ def read_document(body: bytes, what: str) -> dict[str, Any]:
     """
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or "error" in document:
         raise CorruptResponseError(f"Expected {what} in JSON, got {body[:80]!r}", store="GCSStore", maybe_applied=True)
     return document
+
+
+def items_of(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what a page of a listing lists.
+
+    Raises:
+        CorruptResponseError: It is no such page: nothing in it is not the same as nothing there.
+    """
+    items = document.get("items") or []
+    if document.get("kind") != LISTING or not (isinstance(items, list) and all(map(_has_name, items))):
+        raise CorruptResponseError(f"Expected a listing, got {str(document)[:80]}", store="GCSStore")
+    return items

@@ -292,6 +292,8 @@ class Session:
                 tries += 1
                 yield from self._pause(failed, step.errors[0], tries, since)
                 step = yield from self._put(None, None)
+            if step.persisted is None and total is None:
+                raise self._too_early()
             if step.persisted is None:
                 return step.reply()
             self._at = self._checked(step.persisted, end)
@@ -337,6 +339,14 @@ class Session:
                 store=self._bucket.service.dialect.store,
             )
         return persisted
+
+    def _too_early(self) -> CorruptResponseError:
+        return CorruptResponseError(
+            f"The service says that the upload of {self._key!r} has ended, and not all is sent",
+            store=self._bucket.service.dialect.store,
+            path=self._bucket.service.path(self._key),
+            maybe_applied=True,
+        )
 
     def _stuck(self) -> GenericError:
         return GenericError(

@@ -71,10 +71,11 @@ class CheckedPuts(PutMany):
 
     def results(self) -> list[PutResult | None]:
         """Return the result of each write, in order; None where it failed, or what is stored is not what was sent."""
+        results = super().results()
         for index, sent in enumerate(self.crcs):
             if index not in self.errors and (error := self._damage(index, sent)) is not None:
-                self.errors[index] = error
-        return super().results()
+                self.errors[index], results[index] = error, None
+        return results
 
     def _damage(self, index: int, sent: bytes) -> BaseError | None:
         stored = read_document(bytes(self.reply(index).body), "the description of an object").get("crc32c")

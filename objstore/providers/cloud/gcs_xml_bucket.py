@@ -7,6 +7,7 @@ https://cloud.google.com/storage/docs/xml-api/overview, https://cloud.google.com
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
@@ -29,10 +30,9 @@ if TYPE_CHECKING:
 
     from objstore._core import Reply
     from objstore.http.xml import Element
-    from objstore.interface.provider import Provider, Upload
+    from objstore.interface.provider import Provider, PutMany, Upload
     from objstore.interface.values import Source
     from objstore.plans.effects import Plan
-    from objstore.providers.many import PutMany
     from objstore.types import ObjectMeta, PutResult
 
 _MATCH = "x-goog-if-generation-match"
@@ -66,9 +66,9 @@ class XmlBucket(GoogleBucket):
         return headers
 
     def put_result(self, reply: Reply) -> PutResult:
-        """Return the result of a write."""
-        version = reply.headers.get(self.service.dialect.version_header)
-        return {"e_tag": e_tag(version) if version else reply.headers.get("etag"), "version": version}
+        """Return the result of a write: the service's ETag is none of ours."""
+        written = Documents.put_result(self, reply)
+        return {**written, "e_tag": e_tag(written["version"])} if written["version"] else written
 
     def one_by_one(self, key: str, options: WriteOptions) -> Plan[Upload]:
         """Refuse: sessions with conditions are the JSON API's."""
@@ -140,15 +140,27 @@ class XmlBucket(GoogleBucket):
 
 def _page(root: Element, query: ListQuery) -> Page:
     """Return the page that a document is."""
-    decoded = unquote_plus if root.find_text("EncodingType") == "url" else str
-    token = root.find_text("NextContinuationToken") if root.find_text("IsTruncated") != "false" else ""
+    decoded = partial(unquote_plus, errors="strict") if root.find_text("EncodingType") == "url" else str
     try:
         metas = [_meta(item, decoded) for item in root.find_all("Contents")]
+        prefixes = [decoded(item.find_text("Prefix")) for item in root.find_all("CommonPrefixes")]
+        token = _token(root)
     except ValueError as error:
         raise CorruptResponseError(f"The listing of {query.prefix!r} cannot be read: {error!r}") from None
-    prefixes = [decoded(item.find_text("Prefix")) for item in root.find_all("CommonPrefixes")]
     shown = [meta for meta in metas if not hidden(meta["path"])]
     return checked(Page(Listing.of(shown), prefixes, token), query)
+
+
+def _token(root: Element) -> str:
+    """Return what asks for the next page; nothing, where there is none.
+
+    Raises:
+        ValueError: There is one, and nothing to ask for it by; or nobody knows.
+    """
+    truncated, token = root.find_text("IsTruncated"), root.find_text("NextContinuationToken")
+    if truncated not in ("true", "false", "") or (truncated == "true" and not token):
+        raise ValueError(f"IsTruncated is {truncated!r}, NextContinuationToken is {token!r}")
+    return "" if truncated == "false" else token
 
 
 def _meta(item: Element, decoded: Callable[[str], str]) -> ObjectMeta:

@@ -58,6 +58,7 @@ DIALECT = Dialect(
     version_header="x-amz-version-id",
     version_query="versionId",
     storage_class="x-amz-storage-class",
+    tells_written=True,
     tags="x-amz-tagging",
     copy_source="x-amz-copy-source",
     source_headers=s3_encryption.SOURCE_HEADERS,

@@ -153,7 +153,7 @@ class Upload(Exchange):
 
     def part_tags(self) -> list[str]:
         """Return the ETags of the parts, which are all there."""
-        return [self.reply(index).headers.get("etag", "") for index in range(self.total)]
+        return [self._bucket.written_tag(self.reply(index)) or "" for index in range(self.total)]
 
     def parts(self) -> list[UploadPart]:
         """Return the parts, which are all there."""
@@ -203,7 +203,7 @@ class Upload(Exchange):
 
     def _made(self, reply: Reply, tag: str | None) -> Plan[PutResult]:
         """Return the object that the service says that it has made."""
-        return {**self._bucket.put_result(reply), "e_tag": tag}
+        return {"e_tag": tag, "version": reply.headers.get(self._bucket.service.dialect.version_header)}
         yield
 
     def _described(self, part: UploadPart) -> list[tuple[str, Any]]:

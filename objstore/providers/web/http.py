@@ -43,8 +43,8 @@ DIALECT = Dialect(
         **SUCCESSES,
         "GET": (200, 203, 206),
         "MKCOL": (200, 201, 204),
-        "COPY": (200, 201, 204),
-        "MOVE": (200, 201, 204),
+        "COPY": (201, 204),
+        "MOVE": (201, 204),
     },
     statuses={
         ("GET", 405): Row(NotFoundError, "there is no object of this name, but perhaps a folder"),

@@ -10,7 +10,6 @@ from objstore.http.client import parse_http_date
 from objstore.http.xml import Element, build, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
 
 QUESTION = build(
@@ -31,8 +30,11 @@ class Entry(NamedTuple):
     e_tag: str | None
 
 
-def read_multistatus(body: bytes, path: str) -> Iterator[Entry]:
+def read_multistatus(body: bytes, path: str) -> list[Entry]:
     """Return the entries of an answer; that of the folder itself, if it is there, has an empty path.
+
+    An answer names at least what was asked about, be it gone (RFC 4918, section 9.1): one that does not is none, and
+    nobody knows what is there.
 
     Args:
         body: The answer.
@@ -41,10 +43,11 @@ def read_multistatus(body: bytes, path: str) -> Iterator[Entry]:
     Raises:
         CorruptResponseError: It is no such document, or speaks of something else.
     """
-    for response in parse(body, "multistatus").find_all("response"):
-        properties = _properties(response)
-        if properties is not None:
-            yield _entry(_below(response.find_text("href").strip(), path), properties)
+    answers = parse(body, "multistatus").find_all("response")
+    found = [(_below(response.find_text("href").strip(), path), _properties(response)) for response in answers]
+    if not any(below == "" for below, _ in found):
+        raise CorruptResponseError(f"The server was asked about {path!r} and does not say what that is")
+    return [_entry(below, properties) for below, properties in found if properties is not None]
 
 
 def _properties(response: Element) -> Element | None:

@@ -21,21 +21,23 @@ from objstore.exceptions import (
 )
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
-from objstore.interface.values import ANY, EPOCH, PACED, Conditions, ListQuery, Page, Range, Source, WriteOptions
-from objstore.providers.conditional_headers import as_kind, look_after, what_is_there, write_headers
+from objstore.interface.values import EPOCH, PACED, Conditions, ListQuery, Page, Range, Source, WriteOptions
+from objstore.providers.conditional_headers import IF_MATCH, as_kind, look_after, write_headers
 from objstore.providers.many import PutMany
 from objstore.providers.pages import OneByOne
 from objstore.providers.web.multistatus import Entry, read_multistatus
 from objstore.providers.web.questions import ask
 from objstore.providers.web.server import Server
+from objstore.providers.web.spared_puts import SparedPuts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from objstore.interface.provider import Provider, Upload
+    from objstore.interface.provider import PutMany as Puts
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta, PutResult
+    from objstore.types import ObjectMeta
 
 NO_WEBDAV = (405, 501)
 """How servers say that they do not know a method."""
@@ -72,37 +74,42 @@ class WebDav(Server):
 
     # --- writing
 
-    def put(self, key: str, source: Source, options: WriteOptions) -> Plan[PutResult]:
-        """Write one object; with a condition, look first: many servers ignore it."""
-        yield from self._check_mode(key, options)
-        exchange = yield from self.put_many([(key, source)], options, most_in_flight=1)
-        yield from exchange.finish()
-        source.check()
-        return self.put_result(exchange.reply())
-
     def put_many(
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
-    ) -> Plan[PutMany]:
-        """Begin to write many objects, each in one request."""
-        exchange = _PutMany(self, items, options, most_in_flight)
-        for key, source in items:
+    ) -> Plan[Puts]:
+        """Begin to write many objects, each in one request; with a condition, look first: many servers ignore it."""
+        refused = yield from self._refused([key for key, _ in items], options, most_in_flight)
+        sent = [item for index, item in enumerate(items) if index not in refused]
+        exchange = _PutMany(self, sent, options, most_in_flight)
+        for key, source in sent:
             exchange.add(self.target(key), body=source.data)
         exchange.seal()
-        return exchange
-        yield
+        return SparedPuts(exchange, refused) if refused else exchange
 
-    def _check_mode(self, key: str, options: WriteOptions) -> Plan[None]:
-        wanted = write_headers(options).get("If-Match")
-        if wanted is None:
-            if options.mode == "create" and (yield from what_is_there(self.head(key, ANY))) is not None:
-                raise self._error(AlreadyExistsError, f"{key!r} exists already", key)
-            return
+    def _refused(self, keys: Sequence[str], options: WriteOptions, most_in_flight: int) -> Plan[dict[int, BaseError]]:
+        """Return why writes are not to be sent, by what is there now."""
+        if options.mode == "overwrite":
+            return {}
+        heads = yield from self.head_many(keys, most_in_flight=most_in_flight)
         try:
-            found = (yield from self.head(key, ANY)).meta["e_tag"]
-        except NotFoundError as error:
-            raise as_kind(PreconditionError, error) from None
-        if found != wanted:
-            raise self._error(PreconditionError, f"{key!r} has the ETag {found}, not {wanted}", key)
+            while not heads.over:
+                yield from heads.news()
+        finally:
+            heads.close()
+        found = zip(keys, heads.metas(), strict=True)
+        why = {index: self._misfit(key, meta, options) for index, (key, meta) in enumerate(found)}
+        unknown = {index: error for index, error in heads.errors.items() if not isinstance(error, NotFoundError)}
+        return {index: error for index, error in why.items() if error is not None} | unknown
+
+    def _misfit(self, key: str, found: ObjectMeta | None, options: WriteOptions) -> BaseError | None:
+        """Return why a write would not keep its condition; None where it would."""
+        wanted = write_headers(options).get(IF_MATCH)
+        if wanted is None:
+            return None if found is None else self._error(AlreadyExistsError, f"{key!r} exists already", key)
+        if found is not None and found["e_tag"] == wanted:
+            return None
+        there = "does not exist" if found is None else f"has the ETag {found['e_tag']}"
+        return self._error(PreconditionError, f"{key!r} {there}, and was to be replaced as {wanted}", key)
 
     def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
         """Refuse: HTTP has no uploads in parts."""
@@ -156,7 +163,7 @@ class WebDav(Server):
         if reply.status != 207:
             return self._error(NotSupportedError, f"PROPFIND {path!r} failed: the server has no WebDAV", path)
         try:
-            found = list(read_multistatus(bytes(reply.body), unquote(place).rstrip("/") + "/"))
+            found = read_multistatus(bytes(reply.body), unquote(place).rstrip("/") + "/")
         except CorruptResponseError as error:
             return error
         return [entry._replace(path="/".join(part for part in (path, entry.path) if part)) for entry in found]
