@@ -69,6 +69,7 @@ __all__ = [
     "S3Credential",
     "S3CredentialProvider",
     "S3Keywords",
+    "SignedPost",
     "StoreStats",
     "SuffixRange",
     "UpdateVersion",
@@ -137,6 +138,14 @@ class BucketMeta(TypedDict):
 
     name: str
     created: datetime | None
+
+
+class SignedPost(TypedDict):
+    """A form that carries its own signature: the URL to post it to as ``multipart/form-data``, and the fields that come
+    before that of the file, which is called ``file`` and is the last."""
+
+    url: str
+    fields: dict[str, str]
 
 
 class ListResult(TypedDict, Generic[ListChunkType]):

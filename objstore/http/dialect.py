@@ -36,6 +36,7 @@ class Dialect:
         version_query: The query parameter that asks for one.
         storage_class: The header of the storage class.
         written: The headers that set reserved attributes, where they are not those that tell them.
+        encryption: What the headers begin with that say how objects are encrypted.
         tags: The request header with tags, form-encoded.
         copy_source: The request header of a copy.
         source_headers: What a copy calls the headers that a read of its source would have.
@@ -58,6 +59,7 @@ class Dialect:
     version_query: str = ""
     storage_class: str = ""
     written: Mapping[str, str] = field(default_factory=dict)
+    encryption: str = ""
     tags: str = ""
     copy_source: str = ""
     source_headers: Mapping[str, str] = field(default_factory=dict)

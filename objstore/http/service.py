@@ -17,13 +17,13 @@ from objstore.interface.values import FAST, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import timedelta
 
     from objstore._core import ClientSettings, Reply, Signer, Try
     from objstore.exceptions import BaseError
     from objstore.http.dialect import Dialect
     from objstore.http.identity import Identity
     from objstore.http.shape import Shape
+    from objstore.interface.values import UrlTerms
     from objstore.plans.effects import Plan
     from objstore.signing.sigv4 import BodySum
     from objstore.types import RequestInfo
@@ -167,10 +167,11 @@ class Service:
             plain.append(b"Content-Type:")  # libcurl would send that of a form
         return plain, signer
 
-    def signed_url(self, method: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta | None) -> str:
+    def signed_url(self, path: str, query: Sequence[tuple[str, str]], terms: UrlTerms) -> str:
         """Return a URL that carries its own signature, by the credential of now."""
         scheme = self.origin.partition(":")[0]
-        return self.identity.signed_url(method, scheme, self.host, path, query, expires_in)
+        method, expires_in, headers = terms.method, terms.expires_in, terms.headers
+        return self.identity.signed_url(method, scheme, self.host, path, query, expires_in, headers)
 
     def is_same_as(self, other: Service) -> bool:
         """Return whether another store's service is this one, and knows us by the same key."""

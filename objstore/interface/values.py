@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import repeat
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 from objstore._core import Buffer, Bytes, Listing
@@ -27,6 +28,8 @@ RESERVED = (
     "Storage-Class",
 )
 """The attributes that services know; all others are the user's own metadata."""
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 """The time in the metadata of an object of which nobody says when it was modified."""
@@ -98,6 +101,43 @@ class WriteOptions:
     attributes: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     mode: PutMode = "overwrite"
+
+
+class UrlTerms(NamedTuple):
+    """What signed URLs are good for.
+
+    Args:
+        method: The HTTP method.
+        expires_in: For how long; None for as long as the credential.
+        response_headers: What the service is to answer in place of what is stored with the object.
+        headers: Headers that whoever uses them has to send, with these values.
+        query: Further parameters.
+    """
+
+    method: str
+    expires_in: timedelta | None
+    response_headers: Mapping[str, str] = NOTHING
+    headers: Mapping[str, str] = NOTHING
+    query: Mapping[str, str] = NOTHING
+
+    def parameters(self) -> list[tuple[str, str]]:
+        """Return the parameters of URLs, as services in Amazon's manner have them."""
+        answers = [(f"response-{name.lower()}", value) for name, value in self.response_headers.items()]
+        return [*answers, *self.query.items()]
+
+
+class FormTerms(NamedTuple):
+    """What a signed form is good for.
+
+    Args:
+        expires_in: For how long; None for as long as the credential.
+        conditions: What must hold of its fields, as policies say it.
+        fields: Further fields, with the values that they are to have.
+    """
+
+    expires_in: timedelta | None
+    conditions: Sequence[Mapping[str, str] | Sequence[str | int]]
+    fields: Mapping[str, str]
 
 
 class Sums(NamedTuple):

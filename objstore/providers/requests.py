@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from objstore.http.service import Service
-    from objstore.interface.provider import Buckets, Fetch, Tags
+    from objstore.interface.provider import Buckets, Fetch, Forms, Tags
     from objstore.plans.effects import Plan
     from objstore.types import CredentialInfo, ObjectMeta, PutResult, StoreStats
 
@@ -118,6 +118,11 @@ class Requests:
     @property
     def tags(self) -> Tags | None:
         """The tags of objects: none, unless a service keeps some."""
+        return None
+
+    @property
+    def forms(self) -> Forms | None:
+        """The forms by which browsers may write: none, unless a service takes some."""
         return None
 
     def credential_info(self) -> CredentialInfo:

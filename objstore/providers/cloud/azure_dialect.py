@@ -36,6 +36,7 @@ DIALECT = Dialect(
     version_header="x-ms-version-id",
     version_query="versionid",
     storage_class="x-ms-access-tier",
+    encryption="x-ms-encryption-",
     written={
         "Cache-Control": "x-ms-blob-cache-control",
         "Content-Disposition": "x-ms-blob-content-disposition",

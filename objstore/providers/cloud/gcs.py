@@ -57,6 +57,7 @@ DIALECT = Dialect(
     version_header="x-goog-generation",
     version_query="generation",
     storage_class="x-goog-storage-class",
+    encryption="x-goog-encryption-",
     tags="",
     copy_source="x-goog-copy-source",
     request_id="x-guploader-uploadid",
@@ -165,6 +166,7 @@ def open_gcs(
     kind = XmlBucket if key else GoogleBucket
     made = kind(service, api, bucket, values["default_content_type"] or "", _keys(values, origin))
     made.signer = key or access.signer
+    made.payer = values["user_project"] or ""
     return made
 
 

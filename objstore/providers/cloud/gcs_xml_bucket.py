@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 from objstore._core import Listing, encode_path
+from objstore.credentials.sigv4 import SigV4
 from objstore.exceptions import BaseError, CorruptResponseError, NotFoundError, NotSupportedError
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.shape import Shape
@@ -26,6 +27,7 @@ from objstore.signing.sigv4 import GOOGLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import timedelta
 
     from objstore._core import Reply
     from objstore.http.xml import Element
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from objstore.interface.values import Source
     from objstore.plans.effects import Plan
     from objstore.providers.many import PutMany
+    from objstore.signing.forms import Form
     from objstore.types import ObjectMeta, PutResult
 
 _MATCH = "x-goog-if-generation-match"
@@ -47,6 +50,11 @@ class XmlBucket(GoogleBucket):
     def object_target(self, key: str, query: Sequence[tuple[str, str]] = (), tail: str = "") -> bytes:
         """Return path and query of an object: this API has one path for all that is asked of it."""
         return self.target(key, query)
+
+    def signed_form(self, form: Form, expires_in: timedelta | None) -> Plan[dict[str, str]]:
+        """Return the fields of a form that carries its own signature."""
+        assert isinstance(self.service.identity, SigV4)
+        return (yield from self.service.identity.signed_form(form, expires_in))
 
     # --- writing
 

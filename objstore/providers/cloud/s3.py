@@ -28,6 +28,7 @@ from objstore.http.service import Service
 from objstore.providers.cloud import s3_encryption
 from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.checksums import ALGORITHMS
+from objstore.providers.cloud.forms import Forms
 from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.region import FIRST, RegionalService, ServiceToFind
 from objstore.providers.cloud.s3_account import Account, region_nearby
@@ -56,6 +57,7 @@ DIALECT = Dialect(
     version_header="x-amz-version-id",
     version_query="versionId",
     storage_class="x-amz-storage-class",
+    encryption=s3_encryption.ENCRYPTION,
     tags="x-amz-tagging",
     copy_source="x-amz-copy-source",
     source_headers=s3_encryption.SOURCE_HEADERS,
@@ -145,6 +147,7 @@ def open_s3(
         conditional_writes=values["conditional_put"] != "disabled",
         asks_for_checksums=values["response_checksum_validation"] == "when_supported",
         buckets=None if is_arn(bucket) else _buckets(values, identity, options),
+        forms=None if is_arn(bucket) else _forms(values, identity),
     )
 
 
@@ -190,6 +193,12 @@ def _buckets(values: Any, identity: SigV4, options: dict[str, Any]) -> Callable[
         return Service(origin=address.origin, **{**options, "identity": who, "bucket": None}), address.base
 
     return lambda bucket: S3Buckets(bucket, identity if _is_amazon(values) else None, find)
+
+
+def _forms(values: Any, identity: SigV4) -> Callable[[Documents], Forms]:
+    """Return what makes of the provider of a bucket the forms of browsers."""
+    payer = "request_payer" if values["request_payer"] else None
+    return lambda bucket: Forms(bucket, values["bucket"], identity.signed_form, payer)
 
 
 def _endpoint(values: Any) -> str | None:
