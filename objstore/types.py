@@ -64,6 +64,7 @@ __all__ = [
     "PutResult",
     "Request",
     "RequestInfo",
+    "RestoreState",
     "RetryConfig",
     "S3Config",
     "S3Credential",
@@ -96,14 +97,25 @@ Attributes: TypeAlias = dict[Attribute, str]
 """What is stored with an object beside its bytes."""
 
 
+class RestoreState(TypedDict):
+    """How far an archived object is restored: whether that is under way, and until when it can be read then."""
+
+    ongoing: bool
+    expiry: datetime | None
+
+
 class ObjectMeta(TypedDict):
-    """What a store says about an object: time in UTC, size in bytes."""
+    """What a store says about an object: time in UTC, size in bytes.
+
+    ``restore`` is there for an archived object of S3 that is restored, or is being restored; listings do not tell it.
+    """
 
     path: str
     last_modified: datetime
     size: int
     e_tag: str | None
     version: str | None
+    restore: NotRequired[RestoreState]
 
 
 class PutResult(TypedDict):

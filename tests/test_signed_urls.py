@@ -258,14 +258,17 @@ def test_the_memory_has_neither_urls_nor_forms() -> None:
 
 
 def on(server: S3Server, **changes: Any) -> S3Store:
+    """Return a store on a server."""
     usual = {
+        "bucket": "signed",
         "endpoint": server.endpoint,
         "region": server.region,
         "access_key_id": server.access_key_id,
         "secret_access_key": server.secret_access_key,
         "client_options": {"allow_http": True},
     }
-    return S3Store(server.make_bucket("signed"), **{**usual, **changes})
+    given_ = {**usual, **changes}
+    return S3Store(server.make_bucket(given_.pop("bucket")), **given_)
 
 
 def send(url: str, body: bytes, headers: dict[str, str]) -> int:

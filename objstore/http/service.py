@@ -261,7 +261,8 @@ class Service:
     def _hint(self, reply: Reply, failure: Failure) -> str | None:
         if reply.error is not None:
             return self.dialect.hints.get(str(reply.curl_code)) or CURL_HINTS.get(reply.curl_code)
-        return self.identity.hint(reply) or self.dialect.hints.get(failure.code or str(reply.status))
+        hints = self.dialect.hints
+        return self.identity.hint(reply) or hints.get(failure.message) or hints.get(failure.code or str(reply.status))
 
 
 def paced(seen: Mapping[str, Any] | None) -> Pace:

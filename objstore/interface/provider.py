@@ -206,6 +206,7 @@ class Provider(Protocol):
         smallest_part: The least size of every part but the last, in bytes.
         lists_from_anywhere: Whether a listing that begins after an offset costs no more than one from the start.
         has_outer_slashes: Whether keys may begin or end with a slash, as those of files cannot.
+        has_locks: Whether objects can be locked against being deleted, by attributes.
         asks_for_checksums: Whether it is worth a request (`look`) to learn the checksum of an object that is going to
             be read in pieces.
     """
@@ -214,6 +215,7 @@ class Provider(Protocol):
     smallest_part: int
     lists_from_anywhere: bool
     has_outer_slashes: bool
+    has_locks: bool
     asks_for_checksums: bool
 
     @property

@@ -29,6 +29,9 @@ RESERVED = (
 )
 """The attributes that services know; all others are the user's own metadata."""
 
+LOCKS = ("Object-Lock-Mode", "Object-Lock-Retain-Until-Date", "Object-Lock-Legal-Hold")
+"""The attributes that keep an object from being deleted: no metadata, wherever they are not known."""
+
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -138,6 +141,11 @@ class FormTerms(NamedTuple):
     expires_in: timedelta | None
     conditions: Sequence[Mapping[str, str] | Sequence[str | int]]
     fields: Mapping[str, str]
+
+
+def unlocked(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Return attributes as a copy takes them over: a lock is of the object that was locked."""
+    return {name: value for name, value in attributes.items() if name not in LOCKS}
 
 
 class Sums(NamedTuple):

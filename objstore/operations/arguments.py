@@ -6,11 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from operator import add, index
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from objstore.exceptions import InvalidRangeError
-from objstore.interface.values import ANY, RESERVED, WHOLE, Conditions, Range, WriteOptions
+from objstore.exceptions import InvalidRangeError, NotSupportedError
+from objstore.interface.values import ANY, LOCKS, RESERVED, WHOLE, Conditions, Range, WriteOptions
 from objstore.types import Attributes, GetOptions, PutMode, StreamOptions
+
+if TYPE_CHECKING:
+    from objstore.interface.provider import Provider
 
 By: TypeAlias = Literal["segment", "string"]
 """How a prefix to list is meant: as whole segments of paths, or as any beginning of them."""
@@ -149,15 +152,20 @@ def _whole_numbers(name: str, values: Iterable[Any]) -> list[int]:
 
 
 def read_write_options(
-    attributes: Attributes | None, tags: Mapping[str, str] | None, mode: PutMode | None
+    provider: Provider, attributes: Attributes | None, tags: Mapping[str, str] | None, mode: PutMode | None
 ) -> WriteOptions:
     """Return what is to be stored with an object, and what it may replace.
 
     Raises:
         ValueError: The mode is none, or an attribute has a line break in it.
         TypeError: A name or value is not a str.
+        NotSupportedError: The object is to be locked, where none can be.
     """
     named = {_usual(name): value for name, value in texts("attribute", attributes).items()}
+    if not provider.has_locks and (locks := named.keys() & {*LOCKS}):
+        raise NotSupportedError(
+            f"The attribute {min(locks)} would lock the object, and this store knows no locks", hint="Leave it out."
+        )
     return WriteOptions(named, texts("tag", tags), _mode(mode))
 
 
@@ -171,7 +179,7 @@ def read_tags(tags: Mapping[str, str]) -> dict[str, str]:
     return texts("tag", tags)
 
 
-_SPELLINGS = {name.lower().replace("-", ""): name for name in RESERVED}
+_SPELLINGS = {name.lower().replace("-", ""): name for name in (*RESERVED, *LOCKS)}
 
 
 def _usual(name: str) -> str:

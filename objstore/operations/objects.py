@@ -235,7 +235,7 @@ def put(
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
     """
-    options = read_write_options(attributes, tags, mode)
+    options = read_write_options(store.provider, attributes, tags, mode)
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
     key = yield from key_of(store, path)

@@ -68,6 +68,7 @@ class Memory:
     buckets = None
     tags = None
     forms = None
+    has_locks = False
     asks_for_checksums = False
     pace = AT_HAND
 

@@ -25,6 +25,7 @@ from objstore.http.client import client_settings, split_endpoint, text_headers
 from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
 from objstore.http.retry import FAILED, UNAVAILABLE, Policy, Row
 from objstore.http.service import Service
+from objstore.interface.values import LOCKS
 from objstore.providers.cloud import s3_encryption
 from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.checksums import ALGORITHMS
@@ -56,7 +57,7 @@ DIALECT = Dialect(
     metadata="x-amz-meta-",
     version_header="x-amz-version-id",
     version_query="versionId",
-    storage_class="x-amz-storage-class",
+    attributes={name: f"x-amz-{name.lower()}" for name in ("Storage-Class", *LOCKS)},
     encryption=s3_encryption.ENCRYPTION,
     tags="x-amz-tagging",
     copy_source="x-amz-copy-source",
@@ -100,6 +101,8 @@ DIALECT = Dialect(
         "NoSuchBucket": "Check the bucket's name and the endpoint.",
         "SignatureDoesNotMatch": "Check secret_access_key and region.",
         "RequestTimeTooSkewed": "Set the clock of this machine.",
+        "Access Denied because object protected by object lock.": "Wait until its retention ends and no legal hold is "
+        "on it.",
         "AccessDenied": "Check that the key's policy allows the operation on this bucket.",
     },
 )

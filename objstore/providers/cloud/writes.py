@@ -17,9 +17,10 @@ from objstore.exceptions import (
     ObjectChangedError,
 )
 from objstore.http.shape import Shape
-from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions
+from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions, unlocked
 from objstore.providers.cloud.copied_parts import CopiedParts
 from objstore.providers.cloud.documents import Documents
+from objstore.providers.cloud.s3_objects import check_locks, restore_state
 from objstore.providers.cloud.shared_uploads import SharedUploads
 from objstore.providers.cloud.tags import Tags
 from objstore.providers.cloud.upload import NAMESPACE, Begun, Upload, begin
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Provider
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.checksums import Algorithm
+    from objstore.types import ObjectMeta
 
 COPY_AT_ONCE = 5 << 30
 """The most that one request copies, in bytes (CopyObject, and each UploadPartCopy)."""
@@ -98,6 +100,16 @@ class Writes(Documents):
         self._guard = guard
         self._checksum = checksum
         self._conditional_writes = conditional_writes
+
+    def meta(self, key: str, reply: Reply, size: int) -> ObjectMeta:
+        """Return the metadata of an object of a size, and how far it is restored, where it was archived."""
+        meta, state = super().meta(key, reply, size), reply.headers.get("x-amz-restore")
+        return meta if state is None else {**meta, "restore": restore_state(state)}
+
+    def object_headers(self, options: WriteOptions) -> dict[str, str]:
+        """Return the headers with what is stored beside the bytes."""
+        check_locks(options.attributes, summed=self._checksum is not None)
+        return super().object_headers(options)
 
     def put_headers(self, options: WriteOptions) -> dict[str, str]:
         """Return the headers of a write."""
@@ -208,7 +220,8 @@ class Writes(Documents):
     ) -> Plan[None]:
         """Copy an object in the parts of an upload, with what is stored beside it."""
         found, tags = origin.fetched_head(source, head), (yield from _tags(origin, source, head))
-        attributes = {name: value for name, value in found.attributes.items() if name != "Storage-Class"}
+        attributes = unlocked(found.attributes)
+        attributes.pop("Storage-Class", None)
         upload_id = (yield from self._begin(target, WriteOptions(attributes, tags, options.mode), {})).id
         headers = self._copy_source(origin, source)
         if found.meta["e_tag"]:

@@ -84,6 +84,7 @@ class Local:
     buckets = None
     tags = None
     forms = None
+    has_locks = False
     asks_for_checksums = False
     pace = AT_HAND
 
