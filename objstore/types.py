@@ -56,6 +56,7 @@ __all__ = [
     "GetOptions",
     "ListChunkType",
     "ListResult",
+    "ObjectHead",
     "ObjectMeta",
     "OffsetRange",
     "Progress",
@@ -105,16 +106,18 @@ class RestoreState(TypedDict):
 
 
 class ObjectMeta(TypedDict):
-    """What a store says about an object: time in UTC, size in bytes.
-
-    ``restore`` is there for an archived object of S3 that is restored, or is being restored; listings do not tell it.
-    """
+    """What a store says about an object: time in UTC, size in bytes."""
 
     path: str
     last_modified: datetime
     size: int
     e_tag: str | None
     version: str | None
+
+
+class ObjectHead(ObjectMeta):
+    """The same, as `head` tells it: with ``restore``, of an archived object that is restored, or being restored."""
+
     restore: NotRequired[RestoreState]
 
 
@@ -416,10 +419,13 @@ class GCSKeywords(TypedDict, total=False):
     emulator_host: str
     encryption_key: str
     kms_key_name: str
+    project_id: str
     secret_access_key: str
     service_account: str | PathLike[str]
     service_account_key: str
     skip_signature: bool | str
+    universe_domain: str
+    user_project: str
 
 
 class GCSConfig(GCSKeywords, total=False):

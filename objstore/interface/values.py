@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 
 from objstore._core import Buffer, Bytes, Listing
 from objstore.exceptions import GenericError
-from objstore.types import StoreStats
+from objstore.types import RestoreState, StoreStats
 
 if TYPE_CHECKING:
     from objstore.types import ObjectMeta, PutMode
@@ -158,13 +158,17 @@ class Sums(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """The answer to one read: the metadata, what range the body is, the body (empty for a HEAD), and its checksum."""
+    """The answer to one read: the metadata, what range the body is, the body (empty for a HEAD), and its checksum.
+
+    Of an archived object, a HEAD tells how far it is restored.
+    """
 
     meta: ObjectMeta
     attributes: dict[str, str]
     range: tuple[int, int]
     body: Bytes
     sums: Sums | None = None
+    restore: RestoreState | None = None
 
 
 class Page(NamedTuple):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from objstore.types import (
         Attributes,
         GetOptions,
-        ObjectMeta,
+        ObjectHead,
         Progress,
         PutInput,
         PutMode,
@@ -177,8 +177,10 @@ def get_ranges(
     return (yield from ranges_of(store, path, ranges, conditions, check_at_least("coalesce", coalesce, 0), progress))
 
 
-def head(store: BaseStore, path: str) -> Plan[ObjectMeta]:
+def head(store: BaseStore, path: str) -> Plan[ObjectHead]:
     """Get the metadata of an object: path, size, time, ETag and version.
+
+    Of an archived object of S3 that is restored, or is being restored, it says so under ``restore``.
 
     Args:
         store: Where it is.
@@ -190,7 +192,8 @@ def head(store: BaseStore, path: str) -> Plan[ObjectMeta]:
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
     """
     fetched = yield from store.provider.head((yield from readable_key_of(store, path)), ANY)
-    return store.named(fetched.meta)
+    found = cast("ObjectHead", store.named(fetched.meta))
+    return found if fetched.restore is None else {**found, "restore": fetched.restore}
 
 
 def put(

@@ -166,6 +166,7 @@ def open_gcs(
     kind = XmlBucket if key else GoogleBucket
     made = kind(service, api, bucket, values["default_content_type"] or "", _keys(values, origin))
     made.signer = key or access.signer
+    made.project = values["project_id"] or ""
     made.payer = values["user_project"] or ""
     return made
 

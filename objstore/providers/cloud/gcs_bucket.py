@@ -20,6 +20,7 @@ from objstore.interface.succession import Marks
 from objstore.interface.values import ListQuery, Page, WriteOptions
 from objstore.providers.cloud.deletes import Undeleted, delete_again
 from objstore.providers.cloud.gcs_batch import Answer, read_batch, write_batch
+from objstore.providers.cloud.gcs_buckets import GoogleBuckets
 from objstore.providers.cloud.gcs_composed_upload import ComposedUpload
 from objstore.providers.cloud.gcs_parts import hidden
 from objstore.providers.cloud.gcs_resource import FIELDS, generation_match, meta_of, read_document, with_generation
@@ -34,7 +35,7 @@ from objstore.providers.conditional_headers import look_after, write_error
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from objstore.interface.provider import Provider, Upload
+    from objstore.interface.provider import Buckets, Provider, Upload
     from objstore.plans.effects import Plan
 
 NEEDED = [("permissions", f"storage.objects.{name}") for name in ("create", "delete", "get", "list")]
@@ -57,6 +58,14 @@ class GoogleBucket(Signed):
     _takes_xml_uploads = True  # until the server says that it knows none, as emulators do
     _takes_batches = True
     _composes: bool | None = None  # nobody has asked yet whether we may
+
+    project: str = ""
+    """The project whose buckets are made and listed."""
+
+    @property
+    def buckets(self) -> Buckets | None:
+        """The bucket as such, and those beside it."""
+        return GoogleBuckets(self, self.project)
 
     # --- listing
 

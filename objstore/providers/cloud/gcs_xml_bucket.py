@@ -47,6 +47,8 @@ class XmlBucket(GoogleBucket):
     _takes_batches = False
     _algorithm = GOOGLE.algorithm
 
+    buckets = None  # projects are the JSON API's
+
     def object_target(self, key: str, query: Sequence[tuple[str, str]] = (), tail: str = "") -> bytes:
         """Return path and query of an object: this API has one path for all that is asked of it."""
         return self.target(key, query)

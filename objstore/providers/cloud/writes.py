@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Provider
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.checksums import Algorithm
-    from objstore.types import ObjectMeta
 
 COPY_AT_ONCE = 5 << 30
 """The most that one request copies, in bytes (CopyObject, and each UploadPartCopy)."""
@@ -101,10 +100,10 @@ class Writes(Documents):
         self._checksum = checksum
         self._conditional_writes = conditional_writes
 
-    def meta(self, key: str, reply: Reply, size: int) -> ObjectMeta:
-        """Return the metadata of an object of a size, and how far it is restored, where it was archived."""
-        meta, state = super().meta(key, reply, size), reply.headers.get("x-amz-restore")
-        return meta if state is None else {**meta, "restore": restore_state(state)}
+    def fetched_head(self, key: str, reply: Reply) -> Fetched:
+        """Return what the reply to a HEAD tells, and how far an archived object is restored."""
+        fetched, state = super().fetched_head(key, reply), reply.headers.get("x-amz-restore")
+        return fetched if state is None else fetched._replace(restore=restore_state(state))
 
     def object_headers(self, options: WriteOptions) -> dict[str, str]:
         """Return the headers with what is stored beside the bytes."""
