@@ -4,7 +4,7 @@
 
 This module knows HTTP, listings because they are too large to be read in Python, and files because they are read best
 without the GIL; nothing above that: no provider, no retry policy, no asyncio. It relies on libcurl (found at run time,
-see ``loader``), on libcrypto for SHA-256 and RSA, and on epoll.
+see ``loader``), on libcrypto for SHA-1, SHA-256 and RSA, and on epoll.
 
 Its one invariant: a loop is driven by one thread at a time, and only that thread calls libcurl for it. Everything that
 another thread may touch (a batch's items, a loop's inbox, the arena pool) is behind a mutex. No native thread ever
@@ -31,6 +31,7 @@ include "_core/counts.pyx"
 include "_core/item.pyx"
 include "_core/body_sum.pyx"
 include "_core/redirect.pyx"
+include "_core/digest.pyx"
 include "_core/integrity.pyx"
 include "_core/head.pyx"
 include "_core/framing.pyx"

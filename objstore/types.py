@@ -56,6 +56,7 @@ __all__ = [
     "GetOptions",
     "ListChunkType",
     "ListResult",
+    "ObjectHead",
     "ObjectMeta",
     "OffsetRange",
     "Progress",
@@ -64,11 +65,13 @@ __all__ = [
     "PutResult",
     "Request",
     "RequestInfo",
+    "RestoreState",
     "RetryConfig",
     "S3Config",
     "S3Credential",
     "S3CredentialProvider",
     "S3Keywords",
+    "SignedPost",
     "StoreStats",
     "SuffixRange",
     "UpdateVersion",
@@ -95,6 +98,13 @@ Attributes: TypeAlias = dict[Attribute, str]
 """What is stored with an object beside its bytes."""
 
 
+class RestoreState(TypedDict):
+    """How far an archived object is restored: whether that is under way, and until when it can be read then."""
+
+    ongoing: bool
+    expiry: datetime | None
+
+
 class ObjectMeta(TypedDict):
     """What a store says about an object: time in UTC, size in bytes."""
 
@@ -103,6 +113,12 @@ class ObjectMeta(TypedDict):
     size: int
     e_tag: str | None
     version: str | None
+
+
+class ObjectHead(ObjectMeta):
+    """The same, as `head` tells it: with ``restore``, of an archived object that is restored, or being restored."""
+
+    restore: NotRequired[RestoreState]
 
 
 class PutResult(TypedDict):
@@ -137,6 +153,14 @@ class BucketMeta(TypedDict):
 
     name: str
     created: datetime | None
+
+
+class SignedPost(TypedDict):
+    """A form that carries its own signature: the URL to post it to as ``multipart/form-data``, and the fields that come
+    before that of the file, which is called ``file`` and is the last."""
+
+    url: str
+    fields: dict[str, str]
 
 
 class ListResult(TypedDict, Generic[ListChunkType]):
@@ -397,10 +421,13 @@ class GCSKeywords(TypedDict, total=False):
     emulator_host: str
     encryption_key: str
     kms_key_name: str
+    project_id: str
     secret_access_key: str
     service_account: str | PathLike[str]
     service_account_key: str
     skip_signature: bool | str
+    universe_domain: str
+    user_project: str
 
 
 class GCSConfig(GCSKeywords, total=False):

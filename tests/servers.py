@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from os import environ
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 START_TIMEOUT = 60.0  # seconds; a cold import of moto takes ten on a busy machine
@@ -116,10 +117,14 @@ class GoogleServer:
     endpoint: str
 
     def make_bucket(self, bucket: str) -> str:
-        """Create a bucket, and return its name."""
+        """Create `bucket` if it does not exist yet, and return its name."""
         body = json.dumps({"name": bucket}).encode()
         headers = {"Content-Type": "application/json"}
-        urlopen(Request(f"{self.endpoint}/storage/v1/b?project=tests", body, headers), timeout=30).close()
+        try:
+            urlopen(Request(f"{self.endpoint}/storage/v1/b?project=tests", body, headers), timeout=30).close()
+        except HTTPError as error:
+            if error.code != 409:
+                raise
         return bucket
 
 

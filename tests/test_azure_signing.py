@@ -148,9 +148,9 @@ HEADERS = ("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-
 )
 def test_signed_urls_are_the_vendors(key: str, delegated: bool, https: bool, answers: dict[str, str]) -> None:
     path = "/acc/c/" + quote(key, safe="/~")
-    arguments: Any = ("GET", "https" if https else "http", "h", path, [*answers.items()], HOUR)
+    arguments: Any = ("GET", "https" if https else "http", "h", path, [*answers.items()], HOUR, {})
     identity = account(AccountKey(KEY), "/acc")
-    url = identity.delegated_url(*arguments, DELEGATION) if delegated else identity.signed_url(*arguments)
+    url = identity.delegated_url(*arguments[:-1], DELEGATION) if delegated else identity.signed_url(*arguments)
     ours = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
     assert ours["sig"] == signed_by_the_vendor(key, ours, delegated, answers)
     assert urlsplit(url).path == path
@@ -176,10 +176,10 @@ def signed_by_the_vendor(key: str, ours: dict[str, str], delegated: bool, answer
 
 def test_a_url_does_not_outlive_what_signs_it() -> None:
     ends = datetime.now(UTC) + HOUR
-    arguments: Any = ("GET", "https", "h", "/c/a", [], 3 * HOUR)
+    arguments: Any = ("GET", "https", "h", "/c/a", [], 3 * HOUR, {})
     for make in (
         lambda: account(AccountKey(KEY, ends)).signed_url(*arguments),
-        lambda: account(None).delegated_url(*arguments, DELEGATION),
+        lambda: account(None).delegated_url(*arguments[:-1], DELEGATION),
     ):
         with pytest.raises(ValueError, match=r"would be good until .* UTC\. .* ends at .* UTC"):
             make()
@@ -196,7 +196,7 @@ def test_a_url_does_not_outlive_what_signs_it() -> None:
 )
 def test_what_cannot_be_signed(credential: Any, method: str, answers: Any, error: Any) -> None:
     with pytest.raises(error) as caught:
-        account(credential).signed_url(method, "https", "h", "/c/a", answers, HOUR)
+        account(credential).signed_url(method, "https", "h", "/c/a", answers, HOUR, {})
     assert "planted" not in str(caught.value)
 
 

@@ -41,6 +41,7 @@ from tests.servers import S3Server, WebDavServer, free_port, running
 ROOT = Path(__file__).parents[1]
 SECRET = "wJalrXUtnFEMI/K7MDENG"
 KEY = base64.b64encode(SECRET.ljust(32).encode()).decode()
+OWN = bytes(range(32))
 BUCKET = "fsspec-own"
 
 
@@ -507,6 +508,48 @@ def test_options_without_a_meaning(given: dict[str, Any], named: str) -> None:
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "settings"),
+    [
+        (
+            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "k", "SSEKMSEncryptionContext": "eyJhIjogImIifQ=="},
+            {"server_side_encryption": "aws:kms", "sse_kms_key_id": "k", "sse_kms_encryption_context": '{"a": "b"}'},
+        ),
+        (
+            {"SSECustomerKey": OWN, "SSECustomerAlgorithm": "AES256"},
+            {"sse_customer_key_base64": base64.b64encode(OWN).decode()},
+        ),
+        ({"SSECustomerKey": "k" * 32}, {"sse_customer_key_base64": base64.b64encode(b"k" * 32).decode()}),
+        ({"ChecksumAlgorithm": "CRC32C"}, {"checksum_algorithm": "crc32c"}),
+    ],
+)
+def test_what_s3fs_sends_with_every_write(given: dict[str, Any], settings: dict[str, str]) -> None:
+    fs = FsspecStore("s3", s3_additional_kwargs=given, skip_instance_cache=True)
+    assert fs._given.settings == settings
+    fs._construct_store("bucket")
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"SSEKMSEncryptionContext": '{"a": "planted"}'}, "SSEKMSEncryptionContext"),
+        ({"SSEKMSEncryptionContext": base64.b64encode(b"[planted").decode()}, "SSEKMSEncryptionContext"),
+        ({"SSECustomerKey": "planted"}, "SSECustomerKey.*32 bytes"),
+        ({"SSECustomerKey": 5}, "SSECustomerKey.*32 bytes"),
+        ({"SSECustomerKey": OWN, "SSECustomerAlgorithm": "aes"}, "SSECustomerAlgorithm"),
+        ({"SSECustomerKeyMD5": "planted"}, "SSECustomerKeyMD5.*by itself"),
+        ({"CopySourceSSECustomerKey": OWN}, "CopySourceSSECustomerKey.*by itself"),
+        ({"StorageClass": "GLACIER"}, "StorageClass.*attributes"),
+        ({"ObjectLockMode": "COMPLIANCE"}, "ObjectLockMode.*attributes"),
+        ({"ACL": "public-read"}, "ACL"),
+    ],
+)
+def test_what_s3fs_sends_and_has_no_meaning(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named) as refused:
+        FsspecStore("s3", s3_additional_kwargs=given, skip_instance_cache=True)
+    assert "planted" not in str(refused.value)
+
+
 def test_options_of_gcsfs() -> None:
     fs = FsspecStore(
         "gs", endpoint_url="http://127.0.0.1:9", token="anon", requester_pays="payer", skip_instance_cache=True
@@ -535,13 +578,14 @@ def test_options_of_gcsfs_and_adlfs() -> None:
     assert FsspecStore("gcs", token="/key.json")._given.settings == {"application_credentials": "/key.json"}
     assert FsspecStore("gcs", token={"type": "x"})._given.settings == {"service_account_key": '{"type": "x"}'}
     assert FsspecStore("gcs", token="google_default")._given.settings == {}
+    assert FsspecStore("gcs", project="mine")._given.settings == {"project_id": "mine"}
     text = f"DefaultEndpointsProtocol=https;AccountName=me;AccountKey={KEY};EndpointSuffix=core.windows.net"
     assert FsspecStore("az", connection_string=text)._given.settings == {
         "account_name": "me",
         "account_key": KEY,
     }
     assert FsspecStore("az", credential="sv=1&sig=x")._given.settings == {"sas_key": "sv=1&sig=x"}
-    for protocol, given in [("gcs", {"project": "x"}), ("gcs", {"token": object()}), ("az", {"credential": object()})]:
+    for protocol, given in [("gcs", {"token": object()}), ("az", {"credential": object()})]:
         with pytest.raises(ConfigurationError):
             FsspecStore(protocol, **given)
 

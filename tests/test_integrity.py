@@ -85,6 +85,13 @@ def test_what_is_always_damaged_is_an_error(fault_server: FaultServer, tmp_path:
 
 
 @each_read
+def test_a_body_of_another_hash_is_an_error(fault_server: FaultServer, tmp_path: Path, read: Read) -> None:
+    with pytest.raises(CorruptResponseError, match=r"'wrong-hash/a'.*damaged.*\(sha256\)"):
+        read(store_on(fault_server, retries=1), "wrong-hash/a", tmp_path)
+    assert not (tmp_path / "file").exists()
+
+
+@each_read
 def test_a_body_of_two_tries_is_compared_as_one(fault_server: FaultServer, tmp_path: Path, read: Read) -> None:
     """The damage is in what came before the connection broke: all is fetched again, from the start."""
     assert read(store_on(fault_server), "flipped-then-cut/a", tmp_path) == RIGHT

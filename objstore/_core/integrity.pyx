@@ -18,6 +18,7 @@ cdef enum:
 
 cdef struct Told:               # what a head tells about the checksum of an object
     Check check
+    Digest digest
     bint full                   # it is of the object, not of the checksums of its parts
     bint composite
     bint is_stored              # it is of what is stored, which may be compressed
@@ -132,10 +133,14 @@ cdef const char* read_azure(Slot* slot, const Text* name, const Text* value) noe
 cdef const char* read_integrity(Slot* slot, const Text* name, const Text* value) noexcept nogil:
     """Note what a field tells about the checksum of the object."""
     cdef Told* told = &slot.told
+    cdef int length
     if says(name, b"x-amz-checksum-type", 19):
         told.full = says(value, b"full_object", 11)
         told.composite = not told.full
     elif name.length > 15 and strncasecmp(name.data, b"x-amz-checksum-", 15) == 0:
+        length = digest_length(name.data + 15, name.length - 15)
+        if length:
+            return take_digest(&told.digest, length, value)
         return take_sum(slot, find_checksum(name.data + 15, name.length - 15), value)
     elif says(name, b"x-goog-hash", 11):
         return read_goog_hash(slot, value)
@@ -206,8 +211,24 @@ cdef bint came_whole(Slot* slot, Item* item) noexcept nogil:
     return item.start <= 0 and (not slot.cut or item.received == item.content_length)
 
 
+cdef bint has_other_digest(Slot* slot, Item* item) noexcept nogil:
+    """Tell whether a whole body has another hash than the one that its reply tells."""
+    cdef Told* told = &slot.told
+    if told.digest.length == 0 or told.composite or not item.batch.is_get:
+        return False
+    if not (item.status == 200 or told.full) or not came_whole(slot, item):
+        return False
+    return digest_differs(&told.digest, item.data, item.received)
+
+
 cdef bint is_damaged(Slot* slot, Item* item) noexcept nogil:
     """Tell whether a whole body has another checksum than the one that was told, and put it into words."""
+    if has_other_digest(slot, item):
+        snprintf(
+            slot.error, ERROR_TEXT, b"the body does not have the checksum that came with it (%s)",
+            b"sha1" if slot.told.digest.length == SHA1_BYTES else b"sha256",
+        )
+        return True
     if item.check.crc == NULL:
         return False
     sum_up(item)

@@ -11,7 +11,10 @@ ctypedef int (*sha256_update_t)(void*, const void*, size_t) noexcept nogil
 ctypedef int (*sha256_final_t)(uint8_t*, void*) noexcept nogil
 ctypedef int (*openssl_init_t)(uint64_t, const void*) noexcept nogil
 
-cdef struct Crypto:
+cdef struct Crypto:             # SHA-1 has functions of the same types
+    sha256_init_t SHA1_Init
+    sha256_update_t SHA1_Update
+    sha256_final_t SHA1_Final
     sha256_init_t SHA256_Init
     sha256_update_t SHA256_Update
     sha256_final_t SHA256_Final
@@ -118,11 +121,14 @@ cdef void* _open(str path) except NULL:
 
 
 cdef _fill_crypto(void* handle):
-    """Take SHA-256 from the libcrypto behind libcurl, else from the system's (libcurl may use another TLS library)."""
+    """Take SHA-1 and SHA-256 from the libcrypto behind libcurl, else the system's (libcurl may have other TLS)."""
     global crypto_handle
     if dlsym(handle, b"SHA256_Init") == NULL:
         handle = _open(_system_library("crypto") or "libcrypto.so.3")
     crypto_handle = handle
+    crypto.SHA1_Init = <sha256_init_t>_symbol(handle, b"SHA1_Init")
+    crypto.SHA1_Update = <sha256_update_t>_symbol(handle, b"SHA1_Update")
+    crypto.SHA1_Final = <sha256_final_t>_symbol(handle, b"SHA1_Final")
     crypto.SHA256_Init = <sha256_init_t>_symbol(handle, b"SHA256_Init")
     crypto.SHA256_Update = <sha256_update_t>_symbol(handle, b"SHA256_Update")
     crypto.SHA256_Final = <sha256_final_t>_symbol(handle, b"SHA256_Final")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from objstore._fsspec import folders
 from objstore._fsspec.listing import exists, info, isfile, missing
 from objstore.exceptions import AlreadyExistsError
-from objstore.operations import buckets, listing, objects
+from objstore.operations import buckets, listing, objects, signing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,6 +80,8 @@ def sign(
     expiration: int = 100,
     method: HTTP_METHOD = "GET",
     response_headers: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
 ) -> Plan[str]:
     """Make a URL that anybody can use for a while, without a credential.
 
@@ -89,6 +91,8 @@ def sign(
         expiration: For how long, in seconds.
         method: What it is good for.
         response_headers: What the service is to answer in place of what is stored: Content-Type and the like.
+        headers: Headers that whoever uses it has to send with these values.
+        query: Further parameters, by the service's names.
 
     Raises:
         NotSupportedError: The service has no such URLs.
@@ -96,7 +100,8 @@ def sign(
     bucket, key = fs._split_path(path)
     lifetime = timedelta(seconds=expiration)
     store = fs._construct_store(bucket)
-    url: str = yield from objects.sign(store, method, key, lifetime, response_headers=response_headers)
+    more = {"response_headers": response_headers, "headers": headers, "query": query}
+    url: str = yield from signing.sign(store, method, key, lifetime, **more)
     return url
 
 
@@ -106,6 +111,8 @@ def url(
     expires: int = 3600,
     method: HTTP_METHOD = "GET",
     response_headers: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
 ) -> Plan[str]:
     """Make a URL that anybody can use for a while, as `sign` does.
 
@@ -115,8 +122,10 @@ def url(
         expires: For how long, in seconds.
         method: What it is good for.
         response_headers: What the service is to answer in place of what is stored: Content-Type and the like.
+        headers: Headers that whoever uses it has to send with these values.
+        query: Further parameters, by the service's names.
     """
-    return sign(fs, path, expires, method, response_headers)
+    return sign(fs, path, expires, method, response_headers, headers, query)
 
 
 def mkdir(

@@ -8,6 +8,7 @@ Its one invariant: no message made here shows the value of an option.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -170,7 +171,30 @@ def _retries(name: str, value: Any, given: Given) -> None:
     given.retry_config.setdefault("max_retries", attempts)
 
 
+def _kms_context(name: str, value: Any, given: Given) -> None:
+    """Take what KMS binds the encryption to: JSON in Base64, as the service wants it."""
+    try:
+        text = base64.b64decode(value, validate=True).decode()
+        json.loads(text)
+    except (TypeError, ValueError):
+        raise ConfigurationError(f"{name} is no JSON in Base64", hint="Write it as boto3 takes it.") from None
+    given.set("sse_kms_encryption_context", text)
+
+
+def _customer_key(name: str, value: Any, given: Given) -> None:
+    """Take a caller's own key, which boto3 takes as it is."""
+    key = value.encode() if isinstance(value, str) else value
+    if not isinstance(key, bytes) or len(key) != 32:
+        raise ConfigurationError(f"{name} is no key of 32 bytes", hint="Give the key itself, not in Base64.")
+    given.set("sse_customer_key_base64", base64.b64encode(key).decode())
+
+
+def _checksum_algorithm(name: str, value: Any, given: Given) -> None:
+    given.set("checksum_algorithm", str(value).lower())
+
+
 _ONE_WAY = "Leave it out: it is done by itself."
+_EACH = "Give it to open(), among the attributes of what is written."
 _PROVIDER = "Give credential_provider=: a function that returns the credential."
 
 _BOTO_CLIENT: dict[str, Rule] = {
@@ -194,7 +218,15 @@ _BOTO_CONFIG: dict[str, Rule] = {
 _S3_EXTRA: dict[str, Rule] = {
     "ServerSideEncryption": _to("server_side_encryption"),
     "SSEKMSKeyId": _to("sse_kms_key_id"),
+    "SSEKMSEncryptionContext": _kms_context,
     "BucketKeyEnabled": _to("sse_bucket_key_enabled"),
+    "SSECustomerAlgorithm": _unless(("AES256",), "Give AES256: S3 has no other."),
+    "SSECustomerKey": _customer_key,
+    "SSECustomerKeyMD5": _no(_ONE_WAY),
+    **{f"CopySourceSSECustomer{part}": _no(_ONE_WAY) for part in ("Algorithm", "Key", "KeyMD5")},
+    "ChecksumAlgorithm": _checksum_algorithm,
+    **{f"ObjectLock{part}": _no(_EACH) for part in ("Mode", "RetainUntilDate", "LegalHoldStatus")},
+    "StorageClass": _no(_EACH),
     "RequestPayer": _to("request_payer"),
 }
 FILE_NAMES: Mapping[str, Rule] = {
@@ -251,7 +283,7 @@ GCS_NAMES: Mapping[str, Rule] = {
     **FILE_NAMES,
     "token": _google_token,
     "endpoint_url": _endpoint("base_url"),
-    "project": _no("Leave it out: a bucket's name is enough."),
+    "project": _to("project_id"),
     "access": _unless(("full_control", "read_write"), "Leave it out: what is allowed is for the credential to say."),
     "requester_pays": _google_payer,
     "version_aware": _unless((False,), "Open a version with objstore.get(..., options={'version': ...})."),

@@ -65,6 +65,7 @@ class Bearer:
         path: str,
         query: Sequence[tuple[str, str]],
         expires_in: timedelta | None,
+        headers: Mapping[str, str],
     ) -> str:
         """Refuse: a token signs nothing."""
         raise NotSupportedError("A URL cannot be signed by an access token", hint="Give a key.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from objstore._core import Signer
 from objstore.exceptions import UnauthenticatedError
 from objstore.signing import sigv4
+from objstore.signing.forms import Proof, unsigned_form
 from objstore.signing.life import life_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from objstore.http.retry import Failure
     from objstore.http.shape import Shape
     from objstore.plans.effects import Plan
+    from objstore.signing.forms import Form
     from objstore.types import CredentialInfo
 
 
@@ -94,13 +96,10 @@ class SigV4:
         path: str,
         query: Sequence[tuple[str, str]],
         expires_in: timedelta | None,
+        headers: Mapping[str, str],
     ) -> str:
         """Return a URL that carries its own signature, by the credential of now."""
-        credential = self.credentials.current
-        if credential is None:
-            raise UnauthenticatedError(
-                "A URL cannot be signed without a credential", hint="Give one, and leave skip_signature out."
-            )
+        credential = self._credential("A URL")
         return sigv4.presign(
             method,
             scheme,
@@ -112,9 +111,27 @@ class SigV4:
             service=self.service,
             now=datetime.now(UTC) + self._skew,
             expires=int(life_of(expires_in, credential.expires_at, "The credential").total_seconds()),
-            headers={},
+            headers=headers,
             kind=self._kind,
         )
+
+    def signed_form(self, form: Form, expires_in: timedelta | None) -> Plan[dict[str, str]]:
+        """Return the fields of a form that carries its own signature, by the credential of now."""
+        credential, now = self._credential("A form"), datetime.now(UTC) + self._skew
+        scope = sigv4.Scope(credential, sigv4.amz_date(now), self.region, self.service, self._kind)
+        proof = Proof(self._kind.prefix, self._kind.algorithm, scope.identity(), scope.time, credential.token)
+        life = life_of(expires_in, credential.expires_at, "The credential")
+        unsigned = unsigned_form(form, proof, now=now, life=life)
+        return unsigned.signed(scope.sign(unsigned.text))
+        yield
+
+    def _credential(self, what: str) -> Credential:
+        credential = self.credentials.current
+        if credential is None:
+            raise UnauthenticatedError(
+                f"{what} cannot be signed without a credential", hint="Give one, and leave skip_signature out."
+            )
+        return credential
 
     def credential_info(self) -> CredentialInfo:
         """Return where the credential came from, and when it ends."""

@@ -101,8 +101,14 @@ class StorageAccount:
         path: str,
         query: Sequence[tuple[str, str]],
         expires_in: timedelta | None,
+        headers: Mapping[str, str],
     ) -> str:
         """Return a URL that carries its own signature, by the key of now."""
+        if headers:
+            raise NotSupportedError(
+                f"A signed URL of Azure cannot make anybody send {', '.join(headers)}",
+                hint="Leave headers= out; whoever uses the URL may send them all the same.",
+            )
         credential = self.credentials.current
         if isinstance(credential, AccountKey):
             life = life_of(expires_in, credential.expires_at, "The credential")

@@ -34,9 +34,10 @@ class Dialect:
         metadata: The prefix of headers with the user's own metadata.
         version_header: The reply header with an object's version.
         version_query: The query parameter that asks for one.
-        storage_class: The header of the storage class.
+        attributes: The headers of reserved attributes that are not those of HTTP.
         written: The headers that set reserved attributes, where they are not those that tell them.
         tells_written: Whether it answers every write, of an object or a part, by the ETag of that.
+        encryption: What the headers begin with that say how objects are encrypted.
         tags: The request header with tags, form-encoded.
         copy_source: The request header of a copy.
         source_headers: What a copy calls the headers that a read of its source would have.
@@ -46,7 +47,7 @@ class Dialect:
         codes: What the service's error codes mean, where the status does not say enough.
         successes: The statuses that are successes, by method; of a method that is not there, all from 200 on.
         statuses: What a status means in reply to a method, where that is not what it usually means.
-        hints: What to do about an error code, or a status where there is none, or a CURLcode where no reply came.
+        hints: What to do about the message of an error or its code, or a status without, or a CURLcode without reply.
         most_parts: How many parts an upload may have.
         smallest_part: The least size of every part but the last, in bytes.
         delete_batch: How many keys one request may delete.
@@ -57,9 +58,10 @@ class Dialect:
     metadata: str = ""
     version_header: str = ""
     version_query: str = ""
-    storage_class: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
     written: Mapping[str, str] = field(default_factory=dict)
     tells_written: bool = False
+    encryption: str = ""
     tags: str = ""
     copy_source: str = ""
     source_headers: Mapping[str, str] = field(default_factory=dict)

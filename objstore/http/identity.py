@@ -44,6 +44,7 @@ class Identity(Protocol):
         path: str,
         query: Sequence[tuple[str, str]],
         expires_in: timedelta | None,
+        headers: Mapping[str, str],
     ) -> str:
         """Return a URL that carries its own signature, by the credential of now."""
 
@@ -97,6 +98,7 @@ class Authorization:
         path: str,
         query: Sequence[tuple[str, str]],
         expires_in: timedelta | None,
+        headers: Mapping[str, str],
     ) -> str:
         """Refuse: the header is all that the server knows."""
         raise NotSupportedError("An HTTP server has no signed URLs", hint="Sign with a cloud service's store.")

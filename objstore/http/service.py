@@ -17,13 +17,13 @@ from objstore.interface.values import FAST, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import timedelta
 
     from objstore._core import ClientSettings, Kind, Reply, Signer, Try
     from objstore.exceptions import BaseError
     from objstore.http.dialect import Dialect
     from objstore.http.identity import Identity
     from objstore.http.shape import Shape
+    from objstore.interface.values import UrlTerms
     from objstore.plans.effects import Plan
     from objstore.signing.sigv4 import BodySum
     from objstore.types import RequestInfo
@@ -182,10 +182,11 @@ class Service:
         reused, renewed = now + min(lasts, SIGNER_SECONDS), now + min(lasts, RENEW_SECONDS)
         return Prepared(plain, signer, reused, renewed, lasts >= RENEW_SECONDS)
 
-    def signed_url(self, method: str, path: str, query: Sequence[tuple[str, str]], expires_in: timedelta | None) -> str:
+    def signed_url(self, path: str, query: Sequence[tuple[str, str]], terms: UrlTerms) -> str:
         """Return a URL that carries its own signature, by the credential of now."""
         scheme = self.origin.partition(":")[0]
-        return self.identity.signed_url(method, scheme, self.host, path, query, expires_in)
+        method, expires_in, headers = terms.method, terms.expires_in, terms.headers
+        return self.identity.signed_url(method, scheme, self.host, path, query, expires_in, headers)
 
     def is_same_as(self, other: Service) -> bool:
         """Return whether another store's service is this one, and knows us by the same key."""
@@ -275,7 +276,8 @@ class Service:
     def _hint(self, reply: Reply, failure: Failure) -> str | None:
         if reply.error is not None:
             return self.dialect.hints.get(str(reply.curl_code)) or CURL_HINTS.get(reply.curl_code)
-        return self.identity.hint(reply) or self.dialect.hints.get(failure.code or str(reply.status))
+        hints = self.dialect.hints
+        return self.identity.hint(reply) or hints.get(failure.message) or hints.get(failure.code or str(reply.status))
 
 
 def paced(seen: Mapping[str, Any] | None) -> Pace:

@@ -7,10 +7,13 @@ https://cloud.google.com/storage/docs/json_api/v1/status-codes
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from objstore.exceptions import CorruptResponseError
 from objstore.http.xml import parse
+
+if TYPE_CHECKING:
+    from objstore.http.xml import Element
 
 
 class Words(NamedTuple):
@@ -30,7 +33,13 @@ def read_words(body: bytes) -> Words:
     except CorruptResponseError:
         return Words()
     code, region = document.find_text("Code"), document.find_text("Region")
-    return Words(code or None, document.find_text("Message"), region or None)
+    return Words(code or None, _message(document), region or None)
+
+
+def _message(document: Element) -> str:
+    """Return what an error says, and of an archived object, how it is stored (InvalidObjectState)."""
+    told = [f"{name} {text}" for name in ("StorageClass", "AccessTier") if (text := document.find_text(name))]
+    return document.find_text("Message") + (f" ({', '.join(told)})" if told else "")
 
 
 def _read_json(body: bytes) -> Words:

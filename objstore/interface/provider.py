@@ -8,6 +8,7 @@ from objstore.interface.values import (
     ANY,
     Conditions,
     Fetched,
+    FormTerms,
     ListQuery,
     Pace,
     Page,
@@ -15,17 +16,17 @@ from objstore.interface.values import (
     Reads,
     Source,
     Sums,
+    UrlTerms,
     WriteOptions,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import timedelta
 
     from objstore._core import Bytes
     from objstore.exceptions import BaseError
     from objstore.plans.effects import Plan
-    from objstore.types import BucketMeta, ObjectMeta, PutResult, StoreStats, UploadPart
+    from objstore.types import BucketMeta, ObjectMeta, PutResult, SignedPost, StoreStats, UploadPart
 
 
 class OutOfReachError(Exception):
@@ -177,6 +178,13 @@ class Tags(Protocol):
         """Give an object tags in the place of those it has."""
 
 
+class Forms(Protocol):
+    """Forms that carry their own signature, for browsers to post objects by."""
+
+    def sign(self, key: str, terms: FormTerms) -> Plan[SignedPost]:
+        """Return where a form is to be posted, and its fields."""
+
+
 class ListMany(Exchange, Protocol):
     """Pages of listings under way."""
 
@@ -200,6 +208,7 @@ class Provider(Protocol):
         lists_in_order: Whether listings come in an order of their keys, and may begin behind one of them.
         lists_any_prefix: Whether a listing may have any prefix, not a folder alone.
         has_outer_slashes: Whether keys may begin or end with a slash, as those of files cannot.
+        has_locks: Whether objects can be locked against being deleted, by attributes.
         asks_for_checksums: Whether it is worth a request (`look`) to learn the checksum of an object that is going to
             be read in pieces.
     """
@@ -210,6 +219,7 @@ class Provider(Protocol):
     lists_in_order: bool
     lists_any_prefix: bool
     has_outer_slashes: bool
+    has_locks: bool
     asks_for_checksums: bool
 
     @property
@@ -230,6 +240,10 @@ class Provider(Protocol):
     @property
     def tags(self) -> Tags | None:
         """The tags of its objects; None where none are kept."""
+
+    @property
+    def forms(self) -> Forms | None:
+        """The forms by which browsers may write here; None where there are none."""
 
     def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
         """Read one object, or a range of it; the body may go on behind the range, to the end of the object."""
@@ -297,9 +311,7 @@ class Provider(Protocol):
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
         """Rename an object to another key."""
 
-    def sign(
-        self, method: str, keys: Sequence[str], expires_in: timedelta | None, response_headers: Mapping[str, str]
-    ) -> Plan[list[str]]:
+    def sign(self, keys: Sequence[str], terms: UrlTerms) -> Plan[list[str]]:
         """Return a URL for each key that is good without a credential: for a while, or as long as the credential."""
 
     def list_page(self, query: ListQuery) -> Plan[Page]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import repeat
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 from objstore._core import Buffer, Bytes, Listing
 from objstore.exceptions import GenericError
-from objstore.types import StoreStats
+from objstore.types import RestoreState, StoreStats
 
 if TYPE_CHECKING:
     from objstore.types import ObjectMeta, PutMode
@@ -27,6 +28,11 @@ RESERVED = (
     "Storage-Class",
 )
 """The attributes that services know; all others are the user's own metadata."""
+
+LOCKS = ("Object-Lock-Mode", "Object-Lock-Retain-Until-Date", "Object-Lock-Legal-Hold")
+"""The attributes that keep an object from being deleted: no metadata, wherever they are not known."""
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 """The time in the metadata of an object of which nobody says when it was modified."""
@@ -100,6 +106,48 @@ class WriteOptions:
     mode: PutMode = "overwrite"
 
 
+class UrlTerms(NamedTuple):
+    """What signed URLs are good for.
+
+    Args:
+        method: The HTTP method.
+        expires_in: For how long; None for as long as the credential.
+        response_headers: What the service is to answer in place of what is stored with the object.
+        headers: Headers that whoever uses them has to send, with these values.
+        query: Further parameters.
+    """
+
+    method: str
+    expires_in: timedelta | None
+    response_headers: Mapping[str, str] = NOTHING
+    headers: Mapping[str, str] = NOTHING
+    query: Mapping[str, str] = NOTHING
+
+    def parameters(self) -> list[tuple[str, str]]:
+        """Return the parameters of URLs, as services in Amazon's manner have them."""
+        answers = [(f"response-{name.lower()}", value) for name, value in self.response_headers.items()]
+        return [*answers, *self.query.items()]
+
+
+class FormTerms(NamedTuple):
+    """What a signed form is good for.
+
+    Args:
+        expires_in: For how long; None for as long as the credential.
+        conditions: What must hold of its fields, as policies say it.
+        fields: Further fields, with the values that they are to have.
+    """
+
+    expires_in: timedelta | None
+    conditions: Sequence[Mapping[str, str] | Sequence[str | int]]
+    fields: Mapping[str, str]
+
+
+def unlocked(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Return attributes as a copy takes them over: a lock is of the object that was locked."""
+    return {name: value for name, value in attributes.items() if name not in LOCKS}
+
+
 class Sums(NamedTuple):
     """The checksum of the body of a reply; that of the whole object, and its size, where the reply tells them."""
 
@@ -110,13 +158,17 @@ class Sums(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """The answer to one read: the metadata, what range the body is, the body (empty for a HEAD), and its checksum."""
+    """The answer to one read: the metadata, what range the body is, the body (empty for a HEAD), and its checksum.
+
+    Of an archived object, a HEAD tells how far it is restored.
+    """
 
     meta: ObjectMeta
     attributes: dict[str, str]
     range: tuple[int, int]
     body: Bytes
     sums: Sums | None = None
+    restore: RestoreState | None = None
 
 
 class Page(NamedTuple):

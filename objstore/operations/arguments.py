@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from difflib import get_close_matches
 from operator import add, index
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from objstore.exceptions import InvalidRangeError
-from objstore.interface.values import ANY, RESERVED, WHOLE, Conditions, Range, WriteOptions
-from objstore.types import HTTP_METHOD, Attributes, GetOptions, PutMode, StreamOptions
+from objstore.exceptions import InvalidRangeError, NotSupportedError
+from objstore.interface.values import ANY, LOCKS, RESERVED, WHOLE, Conditions, Range, WriteOptions
+from objstore.types import Attributes, GetOptions, PutMode, StreamOptions
+
+if TYPE_CHECKING:
+    from objstore.interface.provider import Provider
 
 By: TypeAlias = Literal["segment", "string"]
 """How a prefix to list is meant: as whole segments of paths, or as any beginning of them."""
@@ -149,16 +152,21 @@ def _whole_numbers(name: str, values: Iterable[Any]) -> list[int]:
 
 
 def read_write_options(
-    attributes: Attributes | None, tags: Mapping[str, str] | None, mode: PutMode | None
+    provider: Provider, attributes: Attributes | None, tags: Mapping[str, str] | None, mode: PutMode | None
 ) -> WriteOptions:
     """Return what is to be stored with an object, and what it may replace.
 
     Raises:
         ValueError: The mode is none, or an attribute has a line break in it.
         TypeError: A name or value is not a str.
+        NotSupportedError: The object is to be locked, where none can be.
     """
-    named = {_usual(name): value for name, value in _texts("attribute", attributes).items()}
-    return WriteOptions(named, _texts("tag", tags), _mode(mode))
+    named = {_usual(name): value for name, value in texts("attribute", attributes).items()}
+    if not provider.has_locks and (locks := named.keys() & {*LOCKS}):
+        raise NotSupportedError(
+            f"The attribute {min(locks)} would lock the object, and this store knows no locks", hint="Leave it out."
+        )
+    return WriteOptions(named, texts("tag", tags), _mode(mode))
 
 
 def read_tags(tags: Mapping[str, str]) -> dict[str, str]:
@@ -168,10 +176,10 @@ def read_tags(tags: Mapping[str, str]) -> dict[str, str]:
         ValueError: One has no name, or a line break in it.
         TypeError: A name or value is not a str.
     """
-    return _texts("tag", tags)
+    return texts("tag", tags)
 
 
-_SPELLINGS = {name.lower().replace("-", ""): name for name in RESERVED}
+_SPELLINGS = {name.lower().replace("-", ""): name for name in (*RESERVED, *LOCKS)}
 
 
 def _usual(name: str) -> str:
@@ -179,14 +187,20 @@ def _usual(name: str) -> str:
     return _SPELLINGS.get(name.lower().replace("-", ""), name)
 
 
-def _texts(what: str, given: Mapping[str, str] | None) -> dict[str, str]:
-    texts = dict(_dict(f"{what}s", given))
-    for name, value in texts.items():
+def texts(what: str, given: Mapping[str, str] | None) -> dict[str, str]:
+    """Return names and texts.
+
+    Raises:
+        ValueError: One has no name, or a line break in it.
+        TypeError: A name or value is not a str.
+    """
+    found = dict(_dict(f"{what}s", given))
+    for name, value in found.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(f"the {what} {name!r} = {value!r}: give both as str")
         if not name or not {"\r", "\n", "\0"}.isdisjoint(name + value):
             raise ValueError(f"the {what} {name!r} = {value!r} is empty or has a line break in it")
-    return texts
+    return found
 
 
 def _mode(mode: PutMode | None) -> PutMode:
@@ -220,29 +234,3 @@ def check_at_least(name: str, value: int, least: int) -> int:
     if number < least:
         raise ValueError(f"{name} = {value}: give at least {least}")
     return number
-
-
-_OVERRIDES = frozenset(
-    ("content-type", "content-disposition", "content-encoding", "content-language", "cache-control", "expires")
-)
-
-
-def read_signing(
-    method: str, expires_in: timedelta | Literal["credential"], response_headers: Mapping[str, str] | None
-) -> timedelta | None:
-    """Return for how long a URL is to be good; None for as long as the credential.
-
-    Raises:
-        ValueError: The method is none, the time is not positive, or a header cannot be set by a URL.
-        TypeError: The time is neither a timedelta nor ``"credential"``.
-    """
-    if method not in get_args(HTTP_METHOD):
-        raise ValueError(f"method = {method!r}: give one of {', '.join(get_args(HTTP_METHOD))}")
-    if not (isinstance(expires_in, timedelta) or expires_in == "credential"):
-        raise TypeError(f"expires_in = {expires_in!r}: give a timedelta, or 'credential'")
-    if isinstance(expires_in, timedelta) and expires_in < timedelta(seconds=1):
-        raise ValueError(f"expires_in = {expires_in}: give at least one second")
-    for name in _texts("response header", response_headers):
-        if name.lower() not in _OVERRIDES:
-            raise ValueError(f"a URL cannot set the header {name!r}: it can set {', '.join(sorted(_OVERRIDES))}")
-    return expires_in if isinstance(expires_in, timedelta) else None

@@ -507,7 +507,7 @@ def put_many(
         The ETag and version of each, in order.
     """
     _check_on_error(on_error)
-    options = read_write_options(attributes, None, mode)
+    options = read_write_options(store.provider, attributes, None, mode)
     pairs = items.items() if isinstance(items, Mapping) else items
     in_flight = in_flight_of(max_concurrency)
     named = [(store.exact_key(path), file) for path, file in map(_pair, pairs)]
@@ -602,7 +602,7 @@ def upload(
     """
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
-    options = read_write_options(attributes, tags, mode)
+    options = read_write_options(store.provider, attributes, tags, mode)
     key, body = (yield from key_of(store, path)), open_body(Path(file))
     try:
         return (yield from put_body(store.provider, key, body, options, None, chunk_size, max_concurrency, progress))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Bytes
 from objstore.interface.provider import OutOfReachError
-from objstore.interface.values import ANY, Source, WriteOptions
+from objstore.interface.values import ANY, Source, WriteOptions, unlocked
 from objstore.operations.naming import key_of
 from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
 
@@ -76,7 +76,7 @@ def _carry(
 ) -> Plan[None]:
     """Read an object here and write it there, a few parts at a time."""
     result = yield from get(store, path)
-    options = WriteOptions(result.attributes, mode="overwrite" if overwrite else "create")
+    options = WriteOptions(unlocked(result.attributes), mode="overwrite" if overwrite else "create")
     body = _Remote(result.stream(DEFAULT_CHUNK), result.meta["size"])
     try:
         yield from put_body(other.provider, target, body, options, None, DEFAULT_CHUNK, PARTS_IN_FLIGHT, progress)

@@ -16,6 +16,7 @@ from objstore.operations import (
     objects,
     reader,
     shared_upload,
+    signing,
     tags,
     work,
     writer,
@@ -38,13 +39,14 @@ list_buckets, list_buckets_async = both(buckets.list_buckets)
 get_tags, get_tags_async = both(tags.get_tags)
 put_tags, put_tags_async = both(tags.put_tags)
 delete_tags, delete_tags_async = both(tags.delete_tags)
+sign_post, sign_post_async = both(signing.sign_post)
 delete_prefix, delete_prefix_async = both(listing.delete_prefix)
 shards, shards_async = both(sharding.shards)
 upload, upload_async = both(bulk.upload)
 download, download_async = both(downloads.download)
 
 # those whose results depend on an argument
-sign, sign_async = blocking(objects.sign), awaitable(objects.sign)
+sign, sign_async = blocking(signing.sign), awaitable(signing.sign)
 get_many, get_many_async = blocking(bulk.get_many), awaitable(bulk.get_many)
 head_many, head_many_async = blocking(bulk.head_many), awaitable(bulk.head_many)
 put_many, put_many_async = blocking(bulk.put_many), awaitable(bulk.put_many)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, cast
 
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError
@@ -16,7 +16,6 @@ from objstore.operations.arguments import (
     check_at_least,
     read_get_options,
     read_read_ahead,
-    read_signing,
     read_write_options,
     span,
     spans,
@@ -28,16 +27,13 @@ from objstore.operations.results import FIRST, GetResult
 from objstore.operations.sources import Body, open_body
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from objstore.interface.provider import Provider
     from objstore.interface.store import BaseStore
     from objstore.plans.effects import Plan
     from objstore.types import (
-        HTTP_METHOD,
         Attributes,
         GetOptions,
-        ObjectMeta,
+        ObjectHead,
         Progress,
         PutInput,
         PutMode,
@@ -186,8 +182,10 @@ def get_ranges(
     return (yield from ranges_of(store, path, ranges, conditions, check_at_least("coalesce", coalesce, 0), progress))
 
 
-def head(store: BaseStore, path: str) -> Plan[ObjectMeta]:
+def head(store: BaseStore, path: str) -> Plan[ObjectHead]:
     """Get the metadata of an object: path, size, time, ETag and version.
+
+    Of an archived object of S3 that is restored, or is being restored, it says so under ``restore``.
 
     Args:
         store: Where it is.
@@ -199,7 +197,8 @@ def head(store: BaseStore, path: str) -> Plan[ObjectMeta]:
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
     """
     fetched = yield from store.provider.head((yield from readable_key_of(store, path)), ANY)
-    return store.named(fetched.meta)
+    found = cast("ObjectHead", store.named(fetched.meta))
+    return found if fetched.restore is None else {**found, "restore": fetched.restore}
 
 
 def put(
@@ -244,7 +243,7 @@ def put(
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
     """
-    options = read_write_options(attributes, tags, mode)
+    options = read_write_options(store.provider, attributes, tags, mode)
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
     key = yield from key_of(store, path)
@@ -356,61 +355,3 @@ def raise_first(failed: Mapping[str, BaseError], total: int) -> None:
         if len(failed) > 1:
             error.add_note(f"{len(failed) - 1} more of {total} objects could not be deleted")
         raise error
-
-
-@overload
-def sign(  # type: ignore[overload-overlap]  # a str is a sequence of str, but the first is looked at first
-    store: BaseStore,
-    method: HTTP_METHOD,
-    paths: str,
-    expires_in: timedelta | Literal["credential"],
-    *,
-    response_headers: Mapping[str, str] | None = None,
-) -> Plan[str]: ...
-
-
-@overload
-def sign(
-    store: BaseStore,
-    method: HTTP_METHOD,
-    paths: Sequence[str],
-    expires_in: timedelta | Literal["credential"],
-    *,
-    response_headers: Mapping[str, str] | None = None,
-) -> Plan[list[str]]: ...
-
-
-def sign(
-    store: BaseStore,
-    method: HTTP_METHOD,
-    paths: str | Sequence[str],
-    expires_in: timedelta | Literal["credential"],
-    *,
-    response_headers: Mapping[str, str] | None = None,
-) -> Plan[Any]:
-    """Make URLs that anybody can use for a while, without a credential.
-
-    Args:
-        store: Where the objects are.
-        method: The HTTP method that the URLs are good for, in capitals.
-        paths: A path, or a sequence of paths.
-        expires_in: For how long; 7 days at the most on S3 and Google. ``"credential"`` is as long as that holds.
-        response_headers: What the service is to answer in place of what is stored with the object: Content-Type,
-            Content-Disposition, Content-Encoding, Content-Language, Cache-Control, Expires.
-
-    Returns:
-        A URL, or a list of URLs for a sequence of paths.
-
-    Raises:
-        ValueError: The method is none, or the time is out of bounds: the URL would outlive what signs it.
-        NotSupportedError: This store has no signed URLs.
-
-    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
-    """
-    lifetime = read_signing(method, expires_in, response_headers)
-    if isinstance(paths, str) and method != "DELETE":
-        keys: Sequence[str] = [(yield from key_of(store, paths))]
-    else:
-        keys = store.keys([paths] if isinstance(paths, str) else list(paths))
-    urls = yield from store.provider.sign(method, keys, lifetime, response_headers or {})
-    return urls[0] if isinstance(paths, str) else urls

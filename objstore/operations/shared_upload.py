@@ -54,7 +54,7 @@ def begin_upload(
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
     """
-    options = read_write_options(attributes, tags, mode)
+    options = read_write_options(store.provider, attributes, tags, mode)
     key = yield from key_of(store, path)
     upload_id = yield from _uploads(store).start(key, options)
     return MultipartUpload(store, path, key, upload_id, options)
@@ -149,7 +149,7 @@ class MultipartUpload:
         self._check(chosen)
         options = self._options
         if mode is not None:
-            options = replace(options, mode=read_write_options(None, None, mode).mode)
+            options = replace(options, mode=read_write_options(self._store.provider, None, None, mode).mode)
         return (yield from _uploads(self._store).complete(self._key, self.upload_id, chosen, options))
 
     complete, complete_async = both(_complete)

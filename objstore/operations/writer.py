@@ -192,7 +192,7 @@ def writer(
     max_concurrency: int,
 ) -> Writer:
     """Return the writer of an object; nothing is sent yet."""
-    options = read_write_options(attributes, tags, mode)
+    options = read_write_options(store.provider, attributes, tags, mode)
     check_at_least("buffer_size", buffer_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
     return Writer(store, path, options, buffer_size, max_concurrency)

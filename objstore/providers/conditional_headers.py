@@ -93,5 +93,5 @@ def after_all(error: BaseError, options: WriteOptions, found: ObjectMeta | None)
 
 def as_kind(kind: type[BaseError], error: BaseError, hint: str | None = None) -> BaseError:
     """Return the same error as another kind."""
-    names = ("store", "path", "status", "code", "request_id", "attempts", "maybe_applied")
+    names = ("store", "path", "bucket", "url", "status", "code", "request_id", "attempts", "maybe_applied")
     return kind(str(error), hint=hint, **{name: getattr(error, name) for name in names})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 from bisect import bisect_left
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -37,9 +37,10 @@ from objstore.providers.sorted_keys import SortedKeys, first_behind
 from objstore.types import UploadPart
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from objstore.interface.provider import Provider
+    from objstore.interface.values import UrlTerms
     from objstore.plans.effects import Plan
     from objstore.plans.work import Work
     from objstore.types import ObjectMeta, PutResult, StoreStats
@@ -68,6 +69,8 @@ class Memory:
     has_outer_slashes = True
     buckets = None
     tags = None
+    forms = None
+    has_locks = False
     asks_for_checksums = False
     pace = AT_HAND
 
@@ -242,9 +245,7 @@ class Memory:
         return
         yield
 
-    def sign(
-        self, method: str, keys: Sequence[str], expires_in: timedelta | None, response_headers: Mapping[str, str]
-    ) -> Plan[list[str]]:
+    def sign(self, keys: Sequence[str], terms: UrlTerms) -> Plan[list[str]]:
         """Refuse: nobody else can reach this memory."""
         raise NotSupportedError("A MemoryStore has no URLs", hint="Sign with a store that others can reach.")
         yield

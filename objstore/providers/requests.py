@@ -23,6 +23,7 @@ from objstore.http.shape import Shape
 from objstore.interface.values import (
     ANY,
     EPOCH,
+    LOCKS,
     RESERVED,
     WHOLE,
     Conditions,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from objstore.http.service import Service
-    from objstore.interface.provider import Buckets, Fetch, Tags
+    from objstore.interface.provider import Buckets, Fetch, Forms, Tags
     from objstore.interface.provider import PutMany as Puts
     from objstore.plans.effects import Plan
     from objstore.types import CredentialInfo, ObjectMeta, PutResult, StoreStats
@@ -94,6 +95,7 @@ class Requests:
         tagging: bool = False,
     ) -> None:
         self.service = service
+        self.has_locks = LOCKS[0] in service.dialect.attributes
         self.most_parts = service.dialect.most_parts
         self.smallest_part = service.dialect.smallest_part
         self.base = base.encode()
@@ -122,6 +124,11 @@ class Requests:
     @property
     def tags(self) -> Tags | None:
         """The tags of objects: none, unless a service keeps some."""
+        return None
+
+    @property
+    def forms(self) -> Forms | None:
+        """The forms by which browsers may write: none, unless a service takes some."""
         return None
 
     def credential_info(self) -> CredentialInfo:
@@ -297,7 +304,7 @@ class Requests:
 
     def _attributes(self, reply: Reply) -> dict[str, str]:
         dialect = self.service.dialect
-        names = {self._header(name).lower(): name for name in RESERVED}
+        names = {self._header(name).lower(): name for name in {*RESERVED, *dialect.attributes}}
         found = {names[name]: value for name, value in reply.headers.items() if name in names}
         if not dialect.metadata:
             return found
@@ -307,7 +314,7 @@ class Requests:
 
     def _header(self, attribute: str) -> str:
         """Return the header that carries a reserved attribute."""
-        return self.service.dialect.storage_class if attribute == "Storage-Class" else attribute
+        return self.service.dialect.attributes.get(attribute, attribute)
 
     # --- writing
 
@@ -355,7 +362,8 @@ class Requests:
             if not value.isascii():
                 raise ValueError(f"the attribute {name!r} = {value!r} is not ASCII, and services mangle it: encode it")
             set_by = dialect.written.get(name) or self._header(name)
-            headers[set_by if name in RESERVED else dialect.metadata + name] = value
+            is_known = name in RESERVED or name in dialect.attributes
+            headers[set_by if is_known else dialect.metadata + name] = value
         return {**headers, **self.tag_headers(options)}
 
     def tag_headers(self, options: WriteOptions) -> dict[str, str]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import UTC
 from typing import TYPE_CHECKING, NamedTuple
 
-from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
+from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, amz_date, bindable, canonical_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,6 +38,11 @@ class Unsigned(NamedTuple):
     def signed(self, signature: bytes) -> str:
         """Return the URL with its signature."""
         return f"{self.url}&X-Goog-Signature={signature.hex()}"
+
+
+def scope_of(time: str) -> str:
+    """Return what a signature of a time is good for."""
+    return f"{time[:8]}/auto/storage/goog4_request"
 
 
 def unsigned_url(
@@ -69,13 +73,13 @@ def unsigned_url(
         algorithm: How it will be signed.
 
     Raises:
-        ValueError: ``expires`` is out of bounds, or a parameter belongs to the signature.
+        ValueError: ``expires`` is out of bounds, or a parameter or header cannot be part of such a URL.
     """
     if not 1 <= expires <= MOST_SECONDS:
         raise ValueError(f"expires is {expires} seconds. Give 1 to {MOST_SECONDS} (7 days).")
-    time = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    scope = f"{time[:8]}/auto/storage/goog4_request"
-    bound = {name.lower(): _BLANKS.sub(" ", value).strip() for name, value in headers.items()}
+    time = amz_date(now)
+    scope = scope_of(time)
+    bound = {name: _BLANKS.sub(" ", value) for name, value in bindable(headers).items()}
     bound["host"] = _PORT.sub("", host)  # so say the published vectors
     names = ";".join(sorted(bound))
     proof = [

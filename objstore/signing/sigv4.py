@@ -29,7 +29,7 @@ EMPTY_PAYLOAD = hashlib.sha256(b"").hexdigest()
 _MAX_EXPIRES = 604_800
 _ALSO_SIGNED = frozenset(("content-type", "content-md5"))
 _NEVER_BOUND = frozenset(
-    ("authorization", "host", "expect", "accept-encoding", "connection", "te", "user-agent", "content-length")
+    ("authorization", "host", "expect", "accept-encoding", "connection", "te", "user-agent", "transfer-encoding")
 )
 _LINE_BREAK = re.compile(r"[\r\n\x00]")
 _BLANKS = re.compile(r"[ \t]+")
@@ -95,7 +95,7 @@ class Credential(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Scope:
+class Scope:
     """Say for which day, region and service a signature is good, and make signers for it."""
 
     credential: Credential
@@ -108,6 +108,7 @@ class _Scope:
         return f"{self.time[:8]}/{self.region}/{self.service}/{self.kind.end}"
 
     def identity(self) -> str:
+        """Return the key and the scope, as signatures name them."""
         return f"{self.credential.access_key_id}/{self}"
 
     def signer(
@@ -118,6 +119,7 @@ class _Scope:
         headers: Sequence[bytes] = (),
         body_sum: BodySum | None = None,
     ) -> Signer:
+        """Return the signer of requests in this scope."""
         before, _, behind = tail.partition(_LATER.encode())
         return Signer(
             method=method.encode(),
@@ -129,6 +131,11 @@ class _Scope:
             authorization=authorization.encode(),
             headers=headers,
         )
+
+    def sign(self, text: bytes) -> bytes:
+        """Sign a text that is no request."""
+        key = signing_key(self.credential.secret_access_key, self.time[:8], self.region, self.service, self.kind)
+        return hmac.digest(key, text, "sha256")
 
 
 def signer(
@@ -161,7 +168,7 @@ def signer(
     Raises:
         ValueError: A header has a line break, or is given in two spellings.
     """
-    scope, own = _Scope(credential, _amz_date(now), region, service, kind), kind.prefix
+    scope, own = Scope(credential, amz_date(now), region, service, kind), kind.prefix
     signed = {name: value for name, value in _lower(headers).items() if name.startswith(own) or name in _ALSO_SIGNED}
     signed |= {f"{own}date": scope.time, f"{own}content-sha256": payload_hash}
     if credential.token is not None:
@@ -196,7 +203,7 @@ def authorization(
         service: The name of the service in the credential scope.
         now: The time of the signature, aware.
     """
-    scope = _Scope(credential, _amz_date(now), region, service)
+    scope = Scope(credential, amz_date(now), region, service)
     names, tail = _canonical_tail(_lower(headers), payload_hash)
     signature = scope.signer(method, tail).signature(target.encode()).decode()
     return f"{AMAZON.algorithm} Credential={scope.identity()}, SignedHeaders={names}, Signature={signature}"
@@ -238,8 +245,8 @@ def presign(
     Raises:
         ValueError: ``expires`` is out of bounds, or a parameter or header cannot be part of such a URL.
     """
-    scope = _Scope(credential, _amz_date(now), region, service, kind)
-    names, tail = _canonical_tail(_bindable(headers) | {"host": host}, UNSIGNED_PAYLOAD)
+    scope = Scope(credential, amz_date(now), region, service, kind)
+    names, tail = _canonical_tail(bindable(headers) | {"host": host}, UNSIGNED_PAYLOAD)
     target = f"{path}?{canonical_query([*_not_ours(query), *_proof(scope, expires, names)])}"
     signature = scope.signer(method, tail).signature(target.encode())
     return f"{scheme}://{host}{target}&X-Amz-Signature={signature.decode()}"
@@ -255,7 +262,7 @@ def canonical_query(parameters: Iterable[tuple[str, str]]) -> str:
     return "&".join([f"{name}={value}" for name, value in encoded])
 
 
-def _proof(scope: _Scope, expires: int, names: str) -> list[tuple[str, str]]:
+def _proof(scope: Scope, expires: int, names: str) -> list[tuple[str, str]]:
     if not 1 <= expires <= _MAX_EXPIRES:
         raise ValueError(f"expires is {expires} seconds. Give 1 to {_MAX_EXPIRES} (7 days).")
     token = scope.credential.token
@@ -286,7 +293,12 @@ def _not_ours(query: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return given
 
 
-def _bindable(headers: Mapping[str, str]) -> dict[str, str]:
+def bindable(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that a URL binds whoever uses it to, by their names in small letters.
+
+    Raises:
+        ValueError: A header is one that is sent otherwise than it was given, or is given in two spellings.
+    """
     bound = _lower(headers)
     if unfit := sorted(_NEVER_BOUND.intersection(bound)):
         raise ValueError(f"The header {unfit[0]} cannot be bound to a URL: clients and proxies set it. Leave it out.")
@@ -315,7 +327,8 @@ def _canonical_tail(headers: Mapping[str, str], payload_hash: str) -> tuple[str,
     return names, f"{''.join(lines)}\n{names}\n{payload_hash}".encode()
 
 
-def _amz_date(now: datetime) -> str:
+def amz_date(now: datetime) -> str:
+    """Return a time as signatures have it."""
     if now.utcoffset() is None:
         raise ValueError(f"now = {now} has no time zone. Give an aware datetime.")
     return now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")

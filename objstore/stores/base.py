@@ -75,6 +75,7 @@ class Store(BaseStore):
     copy, copy_async = functions.copy, functions.copy_async
     rename, rename_async = functions.rename, functions.rename_async
     sign, sign_async = functions.sign, functions.sign_async
+    sign_post, sign_post_async = functions.sign_post, functions.sign_post_async
     list, list_async = functions.list, functions.list_async
     list_level, list_level_async = functions.list_level, functions.list_level_async
     shards, shards_async = functions.shards, functions.shards_async

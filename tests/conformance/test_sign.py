@@ -99,3 +99,48 @@ async def test_without_a_credential(bucket: Bucket, mode: Mode) -> None:
 def test_the_memory_has_no_urls() -> None:
     with pytest.raises(exceptions.NotSupportedError, match="no URLs"):
         MemoryStore().sign("GET", "a", HOUR)
+
+
+# --- bound to headers and parameters
+
+
+def send(url: str, data: bytes, headers: dict[str, str]) -> Any:
+    return urllib.request.urlopen(urllib.request.Request(url, data, headers, method="PUT"), timeout=30)
+
+
+async def test_a_url_is_good_with_its_headers_alone(bucket: Bucket, mode: Mode) -> None:
+    store = bucket.open()
+    bound = {"Content-Type": "text/x-a", "x-amz-meta-own": "v  w", "Content-Length": "4"}
+    url = await mode(store).sign("PUT", "a b", HOUR, headers=bound)
+    for other in ({"Content-Type": "text/x-b"}, {"x-amz-meta-own": "u"}):
+        with pytest.raises(urllib.error.HTTPError):
+            send(url, b"body", {**bound, **other})
+    with pytest.raises(urllib.error.HTTPError):
+        send(url, b"longer", {"Content-Type": "text/x-a", "x-amz-meta-own": "v  w"})
+    send(url, b"body", {"Content-Type": "text/x-a", "x-amz-meta-own": "v  w"}).close()
+    found = store.get("a b")
+    assert (found.bytes(), found.attributes["Content-Type"]) == (b"body", "text/x-a")
+
+
+async def test_parts_of_an_upload_are_sent_by_urls(bucket: Bucket, mode: Mode) -> None:
+    store = bucket.open(prefix="below")
+    upload = await mode(store).begin_upload("a")
+    for number, part in enumerate((bytes(5 << 20), b"end"), 1):
+        query = {"uploadId": upload.upload_id, "partNumber": str(number)}
+        send(await mode(store).sign("PUT", "a", HOUR, query=query), part, {}).close()
+    other = await mode(store).sign("PUT", "a", HOUR, query={"uploadId": "none", "partNumber": "1"})
+    with pytest.raises(urllib.error.HTTPError):
+        send(other, b"small", {})
+    await mode(upload).complete(await mode(upload).parts())
+    assert store.head("a")["size"] == (5 << 20) + 3
+    assert store.get_range("a", start=5 << 20, length=3) == b"end"
+
+
+@pytest.mark.needs("versions")
+async def test_a_url_is_good_for_one_version(bucket: Bucket, mode: Mode) -> None:
+    bucket.client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
+    store = bucket.open()
+    old = store.put("a", b"old")["version"]
+    store.put("a", b"new")
+    with fetch(await mode(store).sign("GET", "a", HOUR, query={"versionId": str(old)})) as reply:
+        assert reply.read() == b"old"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from objstore.exceptions import NotFoundError, NotSupportedError
+from objstore.exceptions import BaseError, NotFoundError, NotSupportedError
 from objstore.store import GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store
-from tests.conformance.conftest import Face
+from tests.conformance.conftest import Bucket, Face, Mode
 
 TAGS = {"plain": "1", "with space": "a+b / c=d"}
 
@@ -24,6 +24,22 @@ async def test_tags_are_read_replaced_and_removed(store: Face) -> None:
     await store.delete_tags(path)
     assert await store.get_tags(path) == {}
     assert (await store.head(path))["size"] == before["size"]
+
+
+@pytest.mark.needs("tags", "versions")
+async def test_the_tags_of_a_version(bucket: Bucket, mode: Mode) -> None:
+    bucket.client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
+    store = mode(bucket.open())
+    old = (await store.put("a", b"old", tags={"of": "old"}))["version"]
+    new = (await store.put("a", b"new", tags={"of": "new"}))["version"]
+    assert await store.get_tags("a", version=old) == {"of": "old"}
+    assert await store.get_tags("a", version=new) == await store.get_tags("a") == {"of": "new"}
+    await store.put_tags("a", TAGS, version=old)
+    assert (await store.get_tags("a", version=old), await store.get_tags("a")) == (TAGS, {"of": "new"})
+    await store.delete_tags("a", version=old)
+    assert (await store.get_tags("a", version=old), await store.get_tags("a")) == ({}, {"of": "new"})
+    with pytest.raises(BaseError):
+        await store.get_tags("a", version="none-such")
 
 
 @pytest.mark.needs("tags", "tags afterwards")

@@ -3,10 +3,12 @@ carriers."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from base64 import b64encode
 from collections.abc import Iterator
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -140,7 +142,8 @@ def test_a_range_that_is_the_whole_object(carrier: str, range: tuple[int, int]) 
         "x-amz-checksum-crc32: ",
         "x-amz-checksum-crc64nvme: AAAAAA==",
         "x-amz-checksum-crc31: AAAAAA==",
-        "x-amz-checksum-sha256: 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+        "x-amz-checksum-sha512: 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+        "x-amz-checksum-sha1: 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
         "x-goog-hash: md5=CY9rzUYh03PK3k6DJie09g==",
         "x-goog-hash: crc32c=,",
     ],
@@ -317,3 +320,57 @@ def settle_twice(batch: Batch) -> Plan[None]:
 def test_no_such_checksum() -> None:
     with pytest.raises(ValueError, match="md5"):
         new_batch("http://127.0.0.1:1", "GET", SETTINGS, sums="md5")
+
+
+# --- hashes, which nobody can combine
+
+
+HASHES = {"sha1": hashlib.sha1, "SHA256": hashlib.sha256}
+each_hash = pytest.mark.parametrize("name", HASHES)
+
+
+def hashed(name: str, body: bytes) -> str:
+    return f"x-amz-checksum-{name}: {b64encode(HASHES[name](body).digest()).decode()}"
+
+
+@each_hash
+@pytest.mark.parametrize("framed", [whole, chunked])
+@pytest.mark.parametrize("body", [b"", SMALL, LARGE], ids=["empty", "small", "large"])
+def test_one_bit_is_found_by_a_hash(carrier: str, name: str, framed: Any, body: bytes) -> None:
+    assert read(framed(body, hashed(name, body), FULL)) == body
+    assert read(framed(body, hashed(name, body))) == body
+    for place in (0, len(body) // 2, len(body) - 1) if body else ():
+        assert read(framed(damaged(body, place), hashed(name, body))) is None
+
+
+@each_hash
+def test_a_hash_of_a_range_that_is_all(carrier: str, name: str) -> None:
+    size = len(SMALL)
+    assert read(ranged(SMALL, 0, size, hashed(name, SMALL), FULL), 0, size + 5) == SMALL
+    assert read(ranged(damaged(SMALL), 0, size, hashed(name, SMALL), FULL), 0, size + 5) is None
+
+
+@each_hash
+def test_a_hash_of_something_else_is_ignored(carrier: str, name: str) -> None:
+    """Of a part, of the hashes of parts, and one that is of no known length."""
+    other = hashed(name, b"other")
+    assert read(ranged(SMALL, 0, 10, other), 0, 10) == SMALL[:10]
+    assert read(ranged(SMALL, 0, 10, other, FULL), 0, 10) == SMALL[:10]
+    assert read(whole(SMALL, other, "x-amz-checksum-type: COMPOSITE")) == SMALL
+    assert read(whole(SMALL, f"{other}-3")) == SMALL
+    assert read(whole(SMALL, f"x-amz-checksum-{name}: ")) == SMALL
+
+
+@each_hash
+def test_a_hash_that_is_none_is_refused(carrier: str, name: str) -> None:
+    right = hashed(name, SMALL)
+    for lines in ((right.replace(right[-5], "!"),), (right, hashed(name, b"other")), (right[:-2] + "/=",)):
+        _, reply = ask(sends(whole(SMALL, *lines)))
+        assert reply.curl_code != 0
+
+
+def test_a_hash_beside_another_checksum(carrier: str) -> None:
+    right, wrong = told("crc32", SMALL), told("crc32", b"other")
+    assert read(whole(SMALL, right, hashed("SHA256", SMALL))) == SMALL
+    assert read(whole(SMALL, right, hashed("SHA256", b"other"))) is None
+    assert read(whole(SMALL, wrong, hashed("SHA256", SMALL))) is None

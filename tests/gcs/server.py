@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
@@ -23,6 +24,9 @@ from tests.gcs.objects import (
     check_sum,
 )
 from tests.gcs.xml_api import read_object, xml_api
+
+BUCKETS_AT_ONCE = 3
+"""How many buckets are on a page of a list of them."""
 
 
 class Fault(NamedTuple):
@@ -125,8 +129,34 @@ def _json(service: Service, call: Call, endpoint: str) -> Answer:
 
 def _make_bucket(service: Service, call: Call) -> Answer:
     name = json.loads(call.body)["name"]
+    if "project" not in call.query:
+        raise RefusedError(400, "required", "Required parameter: project")
+    if name in service.buckets:
+        raise RefusedError(409, "conflict", "Your previous request to create the named bucket succeeded.")
     service.buckets[name] = Bucket()
     return _told({"name": name})
+
+
+def _list_buckets(service: Service, call: Call) -> Answer:
+    if "project" not in call.query:
+        raise RefusedError(400, "required", "Required parameter: project")
+    rest = sorted(name for name in service.buckets if name > call.query.get("pageToken", ""))
+    page, more = rest[:BUCKETS_AT_ONCE], rest[BUCKETS_AT_ONCE:]
+    items = [{"name": name, "timeCreated": datetime.now(UTC).isoformat()} for name in page]
+    return _told({"items": items, **({"nextPageToken": page[-1]} if more else {})})
+
+
+def _get_bucket(service: Service, call: Call, bucket: str) -> Answer:
+    service.bucket(bucket)
+    return _told({"name": bucket})
+
+
+def _delete_bucket(service: Service, call: Call, bucket: str) -> Answer:
+    kept = service.bucket(bucket)
+    if any(kept.live(name) for name in kept.generations):
+        raise RefusedError(409, "conflict", "The bucket you tried to delete is not empty.")
+    del service.buckets[bucket]
+    return Answer(204)
 
 
 def _list(service: Service, call: Call, bucket: str) -> Answer:
@@ -283,6 +313,9 @@ def _batch(service: Service, call: Call) -> Answer:
 _B, _O = r"/storage/v1/b/([^/]+)/o", r"/([^/]+)"
 ROUTES: list[tuple[str, Callable[..., Answer]]] = [
     ("POST /storage/v1/b", _make_bucket),
+    ("GET /storage/v1/b", _list_buckets),
+    (r"GET /storage/v1/b/([^/]+)", _get_bucket),
+    (r"DELETE /storage/v1/b/([^/]+)", _delete_bucket),
     (f"GET {_B}", _list),
     (f"GET {_B}{_O}", _get),
     (f"GET /download{_B}{_O}", _get),

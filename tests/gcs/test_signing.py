@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,7 +53,9 @@ def test_how_long_a_url_may_be_good(expires: int) -> None:
 KEYS = ["a", "a b/ü+%?#&=.txt", "/path//with/slashes/", "./a/../b", "%2F~'()*!"]
 
 
-def by_google(store_time: datetime, method: str, key: str, query: dict[str, str]) -> str:
+def by_google(
+    store_time: datetime, method: str, key: str, query: dict[str, str], headers: dict[str, str] | None = None
+) -> str:
     """Return the URL that Google's own client makes."""
     pytest.importorskip("google.cloud.storage", reason="google-cloud-storage is not installed")
     from google.cloud.storage._signing import generate_signed_url_v4
@@ -66,6 +69,7 @@ def by_google(store_time: datetime, method: str, key: str, query: dict[str, str]
         api_access_endpoint="https://storage.googleapis.com",
         method=method,
         query_parameters=query,
+        headers=headers,
         _request_timestamp=store_time.strftime("%Y%m%dT%H%M%SZ"),
     )
     return url
@@ -87,6 +91,25 @@ def test_google_makes_the_same_urls(key: str, value: str, method: str) -> None:
         urlsplit(by_google(time, method, key, {"response-content-type": value} if headers else {})),
     )
     assert (ours.netloc, ours.path) == (theirs.netloc, theirs.path)
+    assert sorted(ours.query.split("&")) == sorted(theirs.query.split("&"))
+
+
+WORDS = st.text(string.ascii_letters + "  =/+;", min_size=1, max_size=12).map(str.strip).filter(bool)
+BOUND = ("Content-Type", "Content-MD5", "Content-Length", "x-goog-meta-a", "X-Goog-Acl", "x-goog-content-sha256")
+ASKED = ("uploadId", "partNumber", "generation", "userProject", "response-content-type")
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    headers=st.dictionaries(st.sampled_from(BOUND), WORDS),
+    query=st.dictionaries(st.sampled_from(ASKED), WORDS),
+    method=st.sampled_from(["GET", "PUT"]),
+)
+def test_google_binds_headers_and_parameters_alike(headers: dict[str, str], query: dict[str, str], method: Any) -> None:
+    url = GCSStore("bucket", service_account_key=KEY).sign(method, "a b", HOUR, headers=headers, query=query)
+    time = datetime.strptime(url.partition("X-Goog-Date=")[2][:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    ours, theirs = urlsplit(url), urlsplit(by_google(time, method, "a b", query, headers))
+    assert ours._replace(query="") == theirs._replace(query="")
     assert sorted(ours.query.split("&")) == sorted(theirs.query.split("&"))
 
 

@@ -14,7 +14,7 @@ from objstore import Bytes, BytesStream, GetResult, ListStream
 from objstore.exceptions import BaseError
 from objstore.operations.results import ArrowListStream
 from objstore.store import S3Store
-from objstore.types import Attributes, ObjectMeta, PutResult, RetryConfig, S3CredentialProvider
+from objstore.types import Attributes, ObjectHead, ObjectMeta, PutResult, RetryConfig, S3CredentialProvider, SignedPost
 
 Metas: TypeAlias = Sequence[ObjectMeta]
 HOUR = timedelta(hours=1)
@@ -45,7 +45,7 @@ def reads(store: S3Store) -> None:
     assert_type(store.get_range("a", start=0, end=3)[1], int)
     assert_type(memoryview(store.get_range("a", start=0, end=3)), memoryview[int])
     assert_type(store.get_ranges("a", starts=[0, 5], ends=(3, 8)), list[Bytes])
-    assert_type(store.head("a"), ObjectMeta)
+    assert_type(store.head("a"), ObjectHead)
 
 
 async def reads_async(store: S3Store) -> None:
@@ -55,7 +55,7 @@ async def reads_async(store: S3Store) -> None:
     assert_type(await anext(aiter(result)), bytes)
     assert_type(await store.get_range_async("a", start=0, length=3), Bytes)
     assert_type(await store.get_ranges_async("a", starts=[0], ends=[3]), list[Bytes])
-    assert_type(await store.head_async("a"), ObjectMeta)
+    assert_type(await store.head_async("a"), ObjectHead)
 
 
 def writes(store: S3Store) -> None:
@@ -117,6 +117,8 @@ async def many_async(store: S3Store) -> None:
 def signs(store: S3Store) -> None:
     assert_type(store.sign("GET", "a", HOUR), str)
     assert_type(store.sign("GET", ["a"], HOUR), list[str])
+    assert_type(store.sign("PUT", "a", HOUR, headers={"Content-Type": "a"}), str)
+    assert_type(store.sign_post("a", HOUR, conditions=[["starts-with", "$key", "a"], {"acl": "b"}]), SignedPost)
     store.sign("FETCH", "a", HOUR)  # type: ignore[call-overload]
 
 

@@ -20,7 +20,7 @@ from objstore.exceptions import (
     PreconditionError,
 )
 from objstore.http.shape import Shape
-from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, WriteOptions
+from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, UrlTerms, WriteOptions
 from objstore.interface.versions import pinned
 from objstore.providers.cloud.azure_documents import is_directory
 from objstore.providers.cloud.azure_sums import asked, told
@@ -211,7 +211,8 @@ class Blobs(Documents):
         name, credential = self.service.dialect.copy_source, self.identity.credentials.current
         if isinstance(credential, AccountKey):
             left = COPY_LIFE if credential.expires_at is None else credential.expires_at - datetime.now(UTC)
-            return {name: self.service.signed_url("GET", self.path(key).decode(), [], min(left, COPY_LIFE))}
+            terms = UrlTerms("GET", min(left, COPY_LIFE))
+            return {name: self.service.signed_url(self.path(key).decode(), [], terms)}
         url = {name: self.authorized(key)}
         if isinstance(credential, AccessToken):
             return {**url, f"{name}-authorization": f"Bearer {credential.token}"}

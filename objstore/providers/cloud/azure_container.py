@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from objstore.credentials.token import AccessToken
-from objstore.exceptions import BaseError
+from objstore.exceptions import BaseError, NotSupportedError
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.shape import Shape
 from objstore.interface.succession import Succession
@@ -27,16 +27,17 @@ from objstore.providers.cloud.azure_shared_uploads import SharedUploads
 from objstore.providers.cloud.azure_upload import BlockUpload
 from objstore.providers.cloud.documents import Sent
 from objstore.providers.cloud.list_many import ListMany
+from objstore.providers.cloud.signed import encrypting
 from objstore.providers.conditional_headers import write_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import timedelta
 
     from objstore._core import Reply
     from objstore.credentials.storage_account import StorageAccount
     from objstore.http.service import Service
     from objstore.interface.provider import Provider
+    from objstore.interface.values import UrlTerms
     from objstore.plans.effects import Plan
 
 
@@ -147,19 +148,37 @@ class Container(Blobs):
         for error in (yield from self.delete([source], most_in_flight=1)).values():
             raise error
 
-    def sign(
-        self, method: str, keys: Sequence[str], expires_in: timedelta | None, response_headers: Mapping[str, str]
-    ) -> Plan[list[str]]:
+    def sign(self, keys: Sequence[str], terms: UrlTerms) -> Plan[list[str]]:
         """Return a URL for each key that carries its own signature: by the account's key, or one of delegation."""
+        self._check_terms(terms)
         yield from self.service.refresh()
-        answers = [*response_headers.items()]
+        answers = [*terms.response_headers.items()]
         paths = [self.path(key).decode() for key in keys]
         if not isinstance(self.identity.credentials.current, AccessToken):
-            return [self.service.signed_url(method, path, answers, expires_in) for path in paths]
+            return [self.service.signed_url(path, answers, terms) for path in paths]
+        method, expires_in = terms.method, terms.expires_in
         key = yield from self._delegation.key(expires_in)
         scheme = self.service.origin.partition(":")[0]
         host = self.service.host
         return [self.identity.delegated_url(method, scheme, host, path, answers, expires_in, key) for path in paths]
+
+    def _check_terms(self, terms: UrlTerms) -> None:
+        """Raise if a URL cannot be bound to what is asked for: Azure signs neither headers nor parameters."""
+        for what, names in (("header", terms.headers), ("parameter", terms.query)):
+            if names:
+                raise NotSupportedError(
+                    f"A signed URL of Azure cannot be bound to the {what} {', '.join(names)}",
+                    hint=f"Leave it out of {'query' if what == 'parameter' else 'headers'}: whoever uses the URL may "
+                    "add it, and need not.",
+                    store=self.service.dialect.store,
+                )
+        if terms.method == "PUT" and (needed := encrypting(self, self.write_headers)):
+            raise NotSupportedError(
+                f"A signed URL of Azure cannot be bound to the header {', '.join(needed)}, and the object would be "
+                "written without encryption_key",
+                hint="Sign by a store without it.",
+                store=self.service.dialect.store,
+            )
 
     # --- listing
 

@@ -35,7 +35,8 @@ DIALECT = Dialect(
     metadata="x-ms-meta-",
     version_header="x-ms-version-id",
     version_query="versionid",
-    storage_class="x-ms-access-tier",
+    attributes={"Storage-Class": "x-ms-access-tier"},
+    encryption="x-ms-encryption-",
     written={
         "Cache-Control": "x-ms-blob-cache-control",
         "Content-Disposition": "x-ms-blob-content-disposition",

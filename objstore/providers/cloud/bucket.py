@@ -22,6 +22,7 @@ from objstore.providers.cloud.deletes import Undeleted, delete_again
 from objstore.providers.cloud.documents import Sent
 from objstore.providers.cloud.list_many import ListMany
 from objstore.providers.cloud.listed import checked
+from objstore.providers.cloud.signed import check_url
 from objstore.providers.cloud.upload import NAMESPACE
 from objstore.providers.cloud.writes import Guard, Writes
 from objstore.providers.many import tells_size
@@ -29,12 +30,12 @@ from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import timedelta
 
     from objstore.exceptions import BaseError
     from objstore.http.retry import Failure
     from objstore.http.service import Service
-    from objstore.interface.provider import Buckets
+    from objstore.interface.provider import Buckets, Forms
+    from objstore.interface.values import UrlTerms
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.documents import Documents
 
@@ -61,6 +62,7 @@ class Bucket(Writes):
         conditional_writes: Whether the service takes writes with a condition.
         asks_for_checksums: Whether it is worth a request to learn the checksum of what is going to be read in pieces.
         buckets: Makes of this the buckets of the account; None: it is an access point.
+        forms: Makes of this the forms of browsers; None: it is an access point.
     """
 
     lists_from_anywhere = True
@@ -84,6 +86,7 @@ class Bucket(Writes):
         conditional_writes: bool,
         asks_for_checksums: bool,
         buckets: Callable[[Documents], Buckets] | None = None,
+        forms: Callable[[Documents], Forms] | None = None,
     ) -> None:
         super().__init__(
             service,
@@ -102,6 +105,7 @@ class Bucket(Writes):
         self._bulk_delete = bulk_delete
         self.asks_for_checksums = asks_for_checksums
         self._buckets = buckets
+        self._forms = forms
 
     @property
     def buckets(self) -> Buckets | None:
@@ -209,14 +213,18 @@ class Bucket(Writes):
         for error in (yield from self.delete([source], most_in_flight=1)).values():
             raise error
 
-    def sign(
-        self, method: str, keys: Sequence[str], expires_in: timedelta | None, response_headers: Mapping[str, str]
-    ) -> Plan[list[str]]:
+    def sign(self, keys: Sequence[str], terms: UrlTerms) -> Plan[list[str]]:
         """Return a URL for each key that carries its own signature."""
+        check_url(self, terms)
         yield from self.service.refresh()
-        query = [(f"response-{name.lower()}", value) for name, value in response_headers.items()]
-        query += self.change_headers.items()
-        return [self.service.signed_url(method, self.path(key).decode(), query, expires_in) for key in keys]
+        bound = {name.lower() for name in terms.headers}
+        query = terms.parameters() + [pair for pair in self.change_headers.items() if pair[0] not in bound]
+        return [self.service.signed_url(self.path(key).decode(), query, terms) for key in keys]
+
+    @property
+    def forms(self) -> Forms | None:
+        """The forms by which browsers may write."""
+        return None if self._forms is None else self._forms(self)
 
     def list_page(self, query: ListQuery, first: Reply | None = None) -> Plan[Page]:
         """Read one page of a listing (ListObjectsV2), the first answer to which may be here."""

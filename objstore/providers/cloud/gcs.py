@@ -56,7 +56,8 @@ DIALECT = Dialect(
     metadata="x-goog-meta-",
     version_header="x-goog-generation",
     version_query="generation",
-    storage_class="x-goog-storage-class",
+    attributes={"Storage-Class": "x-goog-storage-class"},
+    encryption="x-goog-encryption-",
     tells_written=True,
     tags="",
     copy_source="x-goog-copy-source",
@@ -166,6 +167,8 @@ def open_gcs(
     kind = XmlBucket if key else GoogleBucket
     made = kind(service, api, bucket, values["default_content_type"] or "", _keys(values, origin))
     made.signer = key or access.signer
+    made.project = values["project_id"] or ""
+    made.payer = values["user_project"] or ""
     return made
 
 

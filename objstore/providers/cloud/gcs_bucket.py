@@ -6,13 +6,12 @@ https://cloud.google.com/storage/docs/json_api/v1
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from objstore._core import Buffer, Listing, Reply
-from objstore.exceptions import BaseError, CorruptResponseError, NotFoundError, NotSupportedError, UnauthenticatedError
+from objstore.exceptions import BaseError, CorruptResponseError, NotFoundError, NotSupportedError
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.retry import Failure, Row, by_status
 from objstore.http.shape import Shape
@@ -21,8 +20,8 @@ from objstore.interface.succession import Marks
 from objstore.interface.values import ListQuery, Page, WriteOptions
 from objstore.providers.cloud.deletes import Undeleted, delete_again
 from objstore.providers.cloud.gcs_batch import Answer, read_batch, write_batch
+from objstore.providers.cloud.gcs_buckets import GoogleBuckets
 from objstore.providers.cloud.gcs_composed_upload import ComposedUpload
-from objstore.providers.cloud.gcs_objects import Objects
 from objstore.providers.cloud.gcs_parts import hidden
 from objstore.providers.cloud.gcs_resource import (
     FIELDS,
@@ -34,18 +33,16 @@ from objstore.providers.cloud.gcs_resource import (
 )
 from objstore.providers.cloud.gcs_session import Session
 from objstore.providers.cloud.gcs_shared_uploads import GoogleUploads
+from objstore.providers.cloud.gcs_signed import Signed
 from objstore.providers.cloud.gcs_xml_upload import XmlUpload
 from objstore.providers.cloud.list_many import ListMany
 from objstore.providers.cloud.listed import checked
 from objstore.providers.conditional_headers import look_after, write_error
-from objstore.signing.goog4 import RSA, unsigned_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import timedelta
 
-    from objstore.credentials.chains.google.accounts import Signer
-    from objstore.interface.provider import Provider, Upload
+    from objstore.interface.provider import Buckets, Provider, Upload
     from objstore.plans.effects import Plan
 
 NEEDED = [("permissions", f"storage.objects.{name}") for name in ("create", "delete", "get", "list")]
@@ -60,7 +57,7 @@ UNKNOWN_HERE = (400, 404, 405, 501)
 """How servers answer that know no such request."""
 
 
-class GoogleBucket(Objects):
+class GoogleBucket(Signed):
     """A bucket of Google Cloud Storage, or of an emulator of it."""
 
     lists_from_anywhere = True
@@ -68,9 +65,14 @@ class GoogleBucket(Objects):
     _takes_xml_uploads = True  # until the server says that it knows none, as emulators do
     _takes_batches = True
     _composes: bool | None = None  # nobody has asked yet whether we may
-    _algorithm = RSA
-    signer: Signer | None = None
-    """Who signs URLs."""
+
+    project: str = ""
+    """The project whose buckets are made and listed."""
+
+    @property
+    def buckets(self) -> Buckets | None:
+        """The bucket as such, and those beside it."""
+        return GoogleBuckets(self, self.project)
 
     # --- listing
 
@@ -296,48 +298,6 @@ class GoogleBucket(Objects):
         """Begin an upload by the XML API; None where something must hold of the object, or there is no such API."""
         self.check(options.attributes)
         return (yield from self._start_by_xml(key, options)) if options.mode == "overwrite" else None
-
-    def sign(
-        self, method: str, keys: Sequence[str], expires_in: timedelta | None, response_headers: Mapping[str, str]
-    ) -> Plan[list[str]]:
-        """Return a URL for each key that carries its own signature."""
-        yield from self.service.refresh()
-        signer = self._signer()
-        account = yield from signer.email()
-        longest = signer.longest
-        if expires_in is not None and expires_in > longest:
-            raise ValueError(
-                f"expires_in is {expires_in}, and what {account} signs here is good for {longest} at the most: "
-                "give less, or expires_in='credential'"
-            )
-        service = self.service
-        query = [(f"response-{name.lower()}", value) for name, value in response_headers.items()]
-        urls = []
-        for key in keys:
-            unsigned = unsigned_url(
-                method,
-                service.origin.partition(":")[0],
-                service.host,
-                self.path(key).decode(),
-                query,
-                account=account,
-                now=datetime.now(UTC),
-                expires=int((longest if expires_in is None else expires_in).total_seconds()),
-                headers={},
-                algorithm=self._algorithm,
-            )
-            urls.append(unsigned.signed((yield from signer.sign(unsigned.text))))
-        return urls
-
-    def _signer(self) -> Signer:
-        """Return who signs URLs."""
-        if self.signer is None:
-            raise UnauthenticatedError(
-                "A URL cannot be signed without the key of a service account",
-                hint="Give service_account or service_account_key, or an HMAC key.",
-                store=self.service.dialect.store,
-            )
-        return self.signer
 
 
 def _page(document: Mapping[str, Any], query: ListQuery) -> Page:

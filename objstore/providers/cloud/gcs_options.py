@@ -72,6 +72,11 @@ GCS_OPTIONS = (
         "The project that pays for requests, where the bucket's owner does not.",
     ),
     Option(
+        "project_id",
+        "The project whose buckets are made and listed.",
+        environment=("GOOGLE_CLOUD_PROJECT",),
+    ),
+    Option(
         "encryption_key",
         "The caller's own encryption key, which the service does not keep (CSEK).",
         BASE64_OF_32_BYTES,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 from objstore._core import Listing, encode_path
+from objstore.credentials.sigv4 import SigV4
 from objstore.exceptions import BaseError, CorruptResponseError, NotFoundError, NotSupportedError
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.shape import Shape
@@ -27,12 +28,14 @@ from objstore.signing.sigv4 import GOOGLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import timedelta
 
     from objstore._core import Reply
     from objstore.http.xml import Element
     from objstore.interface.provider import Provider, PutMany, Upload
     from objstore.interface.values import Source
     from objstore.plans.effects import Plan
+    from objstore.signing.forms import Form
     from objstore.types import ObjectMeta, PutResult
 
 _MATCH = "x-goog-if-generation-match"
@@ -44,9 +47,16 @@ class XmlBucket(GoogleBucket):
     _takes_batches = False
     _algorithm = GOOGLE.algorithm
 
+    buckets = None  # projects are the JSON API's
+
     def object_target(self, key: str, query: Sequence[tuple[str, str]] = (), tail: str = "") -> bytes:
         """Return path and query of an object: this API has one path for all that is asked of it."""
         return self.target(key, query)
+
+    def signed_form(self, form: Form, expires_in: timedelta | None) -> Plan[dict[str, str]]:
+        """Return the fields of a form that carries its own signature."""
+        assert isinstance(self.service.identity, SigV4)
+        return (yield from self.service.identity.signed_form(form, expires_in))
 
     # --- writing
 

@@ -25,9 +25,11 @@ from objstore.http.client import client_settings, split_endpoint, text_headers
 from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
 from objstore.http.retry import FAILED, UNAVAILABLE, Policy, Row
 from objstore.http.service import Service
+from objstore.interface.values import LOCKS
 from objstore.providers.cloud import s3_encryption
 from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.checksums import ALGORITHMS
+from objstore.providers.cloud.forms import Forms
 from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.region import FIRST, RegionalService, ServiceToFind
 from objstore.providers.cloud.s3_account import Account, region_nearby
@@ -57,7 +59,8 @@ DIALECT = Dialect(
     metadata="x-amz-meta-",
     version_header="x-amz-version-id",
     version_query="versionId",
-    storage_class="x-amz-storage-class",
+    attributes={name: f"x-amz-{name.lower()}" for name in ("Storage-Class", *LOCKS)},
+    encryption=s3_encryption.ENCRYPTION,
     tells_written=True,
     tags="x-amz-tagging",
     copy_source="x-amz-copy-source",
@@ -101,6 +104,8 @@ DIALECT = Dialect(
         "NoSuchBucket": "Check the bucket's name and the endpoint.",
         "SignatureDoesNotMatch": "Check secret_access_key and region.",
         "RequestTimeTooSkewed": "Set the clock of this machine.",
+        "Access Denied because object protected by object lock.": "Wait until its retention ends and no legal hold is "
+        "on it.",
         "AccessDenied": "Check that the key's policy allows the operation on this bucket.",
     },
 )
@@ -142,6 +147,7 @@ def open_s3(
         f"{bucket}/object" if is_arn(bucket) else f"/{bucket}",
         tagging=not values["disable_tagging"],
         buckets=None if is_arn(bucket) else _buckets(values, identity, options),
+        forms=None if is_arn(bucket) else _forms(values, identity),
         **_ways(values),
     )
 
@@ -205,6 +211,12 @@ def _buckets(values: Any, identity: SigV4, options: dict[str, Any]) -> Callable[
         return Service(origin=address.origin, **{**options, "identity": who, "bucket": None}), address.base
 
     return lambda bucket: S3Buckets(bucket, identity if _is_amazon(values) else None, find)
+
+
+def _forms(values: Any, identity: SigV4) -> Callable[[Documents], Forms]:
+    """Return what makes of the provider of a bucket the forms of browsers."""
+    payer = "request_payer" if values["request_payer"] else None
+    return lambda bucket: Forms(bucket, values["bucket"], identity.signed_form, payer)
 
 
 def _endpoint(values: Any) -> str | None:

@@ -17,9 +17,10 @@ from objstore.exceptions import (
     ObjectChangedError,
 )
 from objstore.http.shape import Shape
-from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions
+from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions, unlocked
 from objstore.providers.cloud.copied_parts import CopiedParts
 from objstore.providers.cloud.documents import Documents
+from objstore.providers.cloud.s3_objects import check_locks, restore_state
 from objstore.providers.cloud.shared_uploads import SharedUploads
 from objstore.providers.cloud.tags import Tags
 from objstore.providers.cloud.upload import NAMESPACE, Begun, Upload, begin
@@ -98,6 +99,16 @@ class Writes(Documents):
         self._guard = guard
         self._checksum = checksum
         self._conditional_writes = conditional_writes
+
+    def fetched_head(self, key: str, reply: Reply) -> Fetched:
+        """Return what the reply to a HEAD tells, and how far an archived object is restored."""
+        fetched, state = super().fetched_head(key, reply), reply.headers.get("x-amz-restore")
+        return fetched if state is None else fetched._replace(restore=restore_state(state))
+
+    def object_headers(self, options: WriteOptions) -> dict[str, str]:
+        """Return the headers with what is stored beside the bytes."""
+        check_locks(options.attributes, summed=self._checksum is not None)
+        return super().object_headers(options)
 
     def put_headers(self, options: WriteOptions) -> dict[str, str]:
         """Return the headers of a write."""
@@ -208,7 +219,8 @@ class Writes(Documents):
     ) -> Plan[None]:
         """Copy an object in the parts of an upload, with what is stored beside it."""
         found, tags = origin.fetched_head(source, head), (yield from _tags(origin, source, head))
-        attributes = {name: value for name, value in found.attributes.items() if name != "Storage-Class"}
+        attributes = unlocked(found.attributes)
+        attributes.pop("Storage-Class", None)
         upload_id = (yield from self._begin(target, WriteOptions(attributes, tags, options.mode), {})).id
         headers = self._copy_source(origin, source)
         if found.meta["e_tag"]:

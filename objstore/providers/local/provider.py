@@ -61,10 +61,10 @@ from objstore.providers.preconditions import check_conditions, resolve
 from objstore.providers.sequential import Sequential
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import timedelta
+    from collections.abc import Sequence
 
     from objstore.interface.provider import Provider
+    from objstore.interface.values import UrlTerms
     from objstore.types import PutMode, PutResult, StoreStats
 
 
@@ -85,6 +85,8 @@ class Local:
     has_outer_slashes = False
     buckets = None
     tags = None
+    forms = None
+    has_locks = False
     asks_for_checksums = False
     pace = AT_HAND
 
@@ -295,9 +297,7 @@ class Local:
             finally:
                 os.close(to_folder)
 
-    def sign(
-        self, method: str, keys: Sequence[str], expires_in: timedelta | None, response_headers: Mapping[str, str]
-    ) -> Plan[list[str]]:
+    def sign(self, keys: Sequence[str], terms: UrlTerms) -> Plan[list[str]]:
         """Refuse: nobody else can reach these files."""
         raise NotSupportedError(f"A {STORE} has no URLs", hint="Sign with a store that others can reach.")
         yield

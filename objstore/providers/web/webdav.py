@@ -31,11 +31,11 @@ from objstore.providers.web.server import Server
 from objstore.providers.web.spared_puts import SparedPuts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import timedelta
+    from collections.abc import Sequence
 
     from objstore.interface.provider import Provider, Upload
     from objstore.interface.provider import PutMany as Puts
+    from objstore.interface.values import UrlTerms
     from objstore.plans.effects import Plan
     from objstore.types import ObjectMeta
 
@@ -260,11 +260,9 @@ class WebDav(Server):
             error.path = self.service.path(target)
             raise
 
-    def sign(
-        self, method: str, keys: Sequence[str], expires_in: timedelta | None, response_headers: Mapping[str, str]
-    ) -> Plan[list[str]]:
+    def sign(self, keys: Sequence[str], terms: UrlTerms) -> Plan[list[str]]:
         """Refuse: the credential is all that the server knows."""
-        return [self.service.signed_url(method, "", [], expires_in) for _ in keys]
+        return [self.service.signed_url("", [], terms) for _ in keys]
         yield
 
     # --- listings
