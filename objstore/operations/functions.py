@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from objstore.operations import (
     buckets,
-    bulk,
     copying,
     downloads,
     files,
@@ -17,9 +16,14 @@ from objstore.operations import (
     reader,
     shared_upload,
     tags,
+    uploads,
     work,
     writer,
 )
+from objstore.operations import get_many as getting
+from objstore.operations import head_many as heading
+from objstore.operations import iter_many as iterating
+from objstore.operations import put_many as putting
 from objstore.operations import shards as sharding
 from objstore.plans.run import awaitable, blocking, both
 
@@ -40,19 +44,19 @@ put_tags, put_tags_async = both(tags.put_tags)
 delete_tags, delete_tags_async = both(tags.delete_tags)
 delete_prefix, delete_prefix_async = both(listing.delete_prefix)
 shards, shards_async = both(sharding.shards)
-upload, upload_async = both(bulk.upload)
+upload, upload_async = both(uploads.upload)
 download, download_async = both(downloads.download)
 
 # those whose results depend on an argument
 sign, sign_async = blocking(objects.sign), awaitable(objects.sign)
-get_many, get_many_async = blocking(bulk.get_many), awaitable(bulk.get_many)
-head_many, head_many_async = blocking(bulk.head_many), awaitable(bulk.head_many)
-put_many, put_many_async = blocking(bulk.put_many), awaitable(bulk.put_many)
+get_many, get_many_async = blocking(getting.get_many), awaitable(getting.get_many)
+head_many, head_many_async = blocking(heading.head_many), awaitable(heading.head_many)
+put_many, put_many_async = blocking(putting.put_many), awaitable(putting.put_many)
 list_with_delimiter = blocking(listing.list_with_delimiter)
 list_with_delimiter_async = awaitable(listing.list_with_delimiter)
 
 # those whose results go either way
-iter_many = iter_many_async = bulk.iter_many
+iter_many = iter_many_async = iterating.iter_many
 list = list_async = listing.list
 list_level = list_level_async = listing.list_level
 glob = glob_async = listing.glob

@@ -15,10 +15,11 @@ from objstore._core import Bytes
 from objstore.exceptions import InvalidRangeError
 from objstore.interface.values import WHOLE, Range, Reads
 from objstore.operations.arguments import check_at_least
-from objstore.operations.bulk import in_flight_of, with_targets
 from objstore.operations.listing import list as list_objects
+from objstore.operations.outcomes import in_flight_of
 from objstore.operations.pieces import changed
 from objstore.operations.progress import settle
+from objstore.operations.requested import with_targets
 from objstore.operations.results import ListStream, Stream
 from objstore.operations.slices import AT_A_TIME, UNKNOWN, Cutter, Exact, Grouping, Slice, given, in_groups, of_meta
 from objstore.plans.run import both
