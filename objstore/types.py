@@ -60,7 +60,9 @@ __all__ = [
     "OffsetRange",
     "Progress",
     "PutInput",
+    "PutItem",
     "PutMode",
+    "PutOptions",
     "PutResult",
     "Request",
     "RequestInfo",
@@ -200,8 +202,21 @@ Progress: TypeAlias = Callable[[int, int, int], object]
 Much is counted in requests or parts; where objects are listed or deleted, in objects, and there are no bytes.
 """
 
-Request: TypeAlias = str | tuple[str, int, int | None]
-"""An item of ``get_many``: a path, or ``(path, start, end)`` in bytes, where ``None`` is the end of the object."""
+Request: TypeAlias = str | tuple[str, int, int | None] | tuple[str, int, int | None, str | None]
+"""An item of ``get_many``: a path, or ``(path, start, end)`` in bytes, where ``None`` is the end of the object, or
+``(path, start, end, e_tag)`` for the one version that is meant; ``(path, 0, None, e_tag)`` is all of it."""
+
+
+class PutOptions(TypedDict, total=False):
+    """What is stored with one of many objects, and what it may replace: as of ``put``."""
+
+    attributes: Attributes | None
+    tags: dict[str, str] | None
+    mode: PutMode | None
+
+
+PutItem: TypeAlias = tuple[str, PutInput] | tuple[str, PutInput, PutOptions]
+"""An item of ``put_many``: ``(path, bytes)``, or ``(path, bytes, options)``, which count for more than those of all."""
 
 
 class RequestInfo(NamedTuple):

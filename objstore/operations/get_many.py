@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from objstore._core import Bytes
 from objstore.exceptions import BaseError
-from objstore.operations.outcomes import OnError, check_on_error, finish, in_flight_of, in_order
-from objstore.operations.requested import read_requests, with_targets
+from objstore.operations.outcomes import OnError, check_on_error, counted, finish, in_flight_of, in_order, numbered
+from objstore.operations.progress import onward
+from objstore.operations.requested import Asked
 from objstore.operations.rest import Rests
 
 if TYPE_CHECKING:
     from objstore.interface.provider import Fetch
     from objstore.interface.store import BaseStore
-    from objstore.interface.values import Sums
+    from objstore.interface.values import Reads
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta, Progress, Request
+    from objstore.types import Progress, Request
 
 
 @overload
@@ -59,9 +60,12 @@ def get_many(
 
     Args:
         store: Where they are.
-        requests: A path each, or ``(path, start, end)`` in bytes; an `end` of None is the end of the object.
-        out: Where to put the bytes: one writable buffer that takes the ranges one behind the other, or a sequence of
-            writable buffers, one for each request. Without, memory of their own.
+        requests: A path each, or ``(path, start, end)`` in bytes; an `end` of None is the end of the object. A fourth
+            item is the ETag of the version that is meant; of another one the bytes are not given, though they may have
+            been written to `out`. An iterator is read as its requests are sent, some thousands at a time.
+        out: Where to put the bytes: one writable buffer that takes the ranges one behind the other; an array whose rows
+            do not lie one behind the other, or a sequence of writable buffers, with a row or buffer for each request.
+            Without, memory of their own.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result, and
             nothing that succeeded is lost.
         max_concurrency: How many requests are in flight at the most; as many as the network has use for if not given.
@@ -71,39 +75,60 @@ def get_many(
         The bytes of each request, in order; with `out`, as views of it.
 
     Raises:
-        NotFoundError: An object does not exist (and so on, with ``on_error="raise"``).
+        NotFoundError: An object does not exist (and so on, with ``on_error="raise"``); its `index` says of which
+            request that is.
+        PreconditionError: It is not the version that is meant.
         ValueError: A request or `out` does not fit.
     """
     check_on_error(on_error)
-    reads = read_requests(store, requests)
-    if out is not None:
-        reads = with_targets(reads, out)
-    in_flight = in_flight_of(max_concurrency)
+    in_flight, asked = in_flight_of(max_concurrency), Asked(store, requests, out)
+    results: list[Any] = []
+    size = 0
+    while not asked.over:
+        reads = yield from asked.next()
+        told = onward(progress, len(results), size)
+        with counted(len(results)):
+            size += yield from _get_group(store, reads, on_error, in_flight, told, results)
+    return results
+
+
+def _get_group(
+    store: BaseStore,
+    reads: Reads,
+    on_error: OnError,
+    in_flight: int,
+    progress: Progress | None,
+    results: list[Any],
+) -> Plan[int]:
+    """Get some of many objects, add what came, and return how many bytes that is."""
     fetch = yield from store.provider.fetch(reads, most_in_flight=in_flight, beginnings=True)
     try:
         yield from finish(fetch, on_error, progress)
-        bodies: list[Any] = in_order(fetch.bodies(), fetch.errors)
-        if fetch.cuts:
-            yield from _read_rests(fetch, Rests(store, reads, fetch, in_flight, progress), bodies, on_error)
-        return bodies
+        bodies: list[Any] = fetch.bodies()
+        if fetch.cuts or reads.e_tags:
+            yield from _complete(fetch, Rests(store, reads, fetch, in_flight, progress), bodies, on_error)
+        results += in_order(bodies, fetch.errors, len(results))
+        return fetch.bytes_received
     finally:
         fetch.close()
 
 
-def _read_rests(fetch: Fetch, rests: Rests, bodies: list[Any], on_error: OnError) -> Plan[None]:
+def _complete(fetch: Fetch, rests: Rests, bodies: list[Any], on_error: OnError) -> Plan[None]:
     """Put what is behind the beginnings of large objects and ranges in their places."""
     for index, body in enumerate(bodies):
-        if isinstance(body, Bytes) and (meta := fetch.rest(index)) is not None:
-            bodies[index] = yield from all_of(rests, index, body, meta, fetch.sums(index), on_error)
+        if body is not None:
+            try:
+                bodies[index] = yield from all_of(fetch, rests, index, body)
+            except BaseError as error:
+                if on_error == "raise":
+                    raise numbered(error, index) from None
+                fetch.errors[index] = error
 
 
-def all_of(
-    rests: Rests, index: int, body: Bytes, meta: ObjectMeta, sums: Sums | None, on_error: OnError
-) -> Plan[Bytes | BaseError]:
-    """Return all of an object or range that has begun to come, or its error where errors are returned."""
-    try:
-        return (yield from rests.read(index, body, meta, sums))
-    except BaseError as error:
-        if on_error == "raise":
-            raise
-        return error
+def all_of(fetch: Fetch, rests: Rests, index: int, body: Bytes | None = None) -> Plan[Bytes]:
+    """Return all of an object or range of which more may be to come, if it is of the version that was asked for."""
+    meta = fetch.rest(index) if fetch.cuts else None
+    sums = None if meta is None else fetch.sums(index)
+    body = fetch.take(index) if body is None else body
+    rests.check(index)
+    return body if meta is None else (yield from rests.read(index, body, meta, sums))

@@ -6,26 +6,81 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
+from objstore.exceptions import BaseError
 from objstore.operations.arguments import check_at_least
 from objstore.operations.get_many import all_of
-from objstore.operations.outcomes import OnError, check_on_error, in_flight_of
-from objstore.operations.progress import news, tell
-from objstore.operations.requested import read_requests
+from objstore.operations.outcomes import OnError, check_on_error, in_flight_of, numbered
+from objstore.operations.progress import news, onward, tell
+from objstore.operations.requested import Asked
 from objstore.operations.rest import Rests
 from objstore.plans.run import arun, run
 
 if TYPE_CHECKING:
     from objstore._core import Bytes
-    from objstore.exceptions import BaseError
     from objstore.interface.provider import Fetch
     from objstore.interface.store import BaseStore
-    from objstore.interface.values import Reads
     from objstore.plans.effects import Plan
     from objstore.types import Progress, Request
 
 WINDOW = 256 << 20
 
 ResultT = TypeVar("ResultT", covariant=True)
+
+
+class _Arriving:
+    """Some of many reads, under way.
+
+    Args:
+        fetch: The reads.
+        rests: Reads what is behind the beginnings of large ones.
+        before: How many requests of the call came before these.
+    """
+
+    def __init__(self, fetch: Fetch, rests: Rests, before: int) -> None:
+        self.fetch = fetch
+        self.before = before
+        self._rests = rests
+        self._ready: list[int] = []
+        self._begun: deque[int] = deque()
+        self._failed: list[int] = []
+        self._told: set[int] = set()
+
+    def next(self) -> Plan[tuple[int, Bytes | BaseError] | None]:
+        """Return the next that has come or failed, and which it is; None at the end."""
+        fetch = self.fetch
+        while not (self._ready or self._failed):
+            over = fetch.over  # asked first: what ends after this is among the finished of the next round
+            tell(fetch, self._rests.progress)
+            self._look()
+            if self._ready or self._failed:
+                break
+            if self._begun:
+                return (yield from self._all_of(self._begun.popleft()))
+            if over:
+                return None
+            yield from news(fetch, self._rests.progress)
+        if self._failed:
+            index = self._failed.pop()
+            return index, numbered(fetch.errors[index], index)
+        return (yield from self._all_of(self._ready.pop()))
+
+    def _look(self) -> None:
+        """Note what has come since the last time: what is small, in the order to pop it, and what has but begun."""
+        fetch = self.fetch
+        finished = fetch.finished()
+        if fetch.cuts:
+            self._begun += [index for index in finished if fetch.rest(index) is not None]
+            finished = [index for index in finished if fetch.rest(index) is None]
+        self._ready = finished[::-1]
+        self._failed = [index for index in fetch.errors if index not in self._told]
+        self._told.update(self._failed)
+
+    def _all_of(self, index: int) -> Plan[tuple[int, Bytes | BaseError]]:
+        """Return what has come; what is behind a beginning is read now: of any size, beside what fills the window."""
+        try:
+            return index, (yield from all_of(self.fetch, self._rests, index))
+        except BaseError as error:
+            return index, numbered(error, index)
 
 
 class ManyResults(Generic[ResultT]):
@@ -37,82 +92,63 @@ class ManyResults(Generic[ResultT]):
     def __init__(
         self,
         store: BaseStore,
-        reads: Reads,
+        asked: Asked,
         on_error: OnError,
         in_flight: int,
         window: int,
         progress: Progress | None,
     ) -> None:
         self._store = store
-        self._reads = reads
+        self._asked = asked
         self._on_error = on_error
         self._in_flight = in_flight
         self._window = window
         self._progress = progress
-        self._fetch: Fetch | None = None
-        self._rests: Rests | None = None
-        self._ready: list[int] = []
-        self._begun: deque[int] = deque()
-        self._failed: list[int] = []
-        self._told: set[int] = set()
+        self._arriving: _Arriving | None = None
         self._closed = False
+        self._done = self._size = 0
 
     def _next(self) -> Plan[tuple[int, Any] | None]:
-        fetch, rests = yield from self._begin()
-        if self._closed and not fetch.over:
-            raise ValueError("These results have been closed: call iter_many again")
-        while not (self._ready or self._failed):
-            over = fetch.over  # asked first: what ends after this is among the finished of the next round
-            tell(fetch, rests.progress)
-            self._look(fetch)
-            if self._ready or self._failed:
-                break
-            if self._begun:
-                return (yield from self._large(fetch, rests, self._begun.popleft()))
-            if over:
-                return None
-            yield from news(fetch, rests.progress)
-        if self._failed:
-            return self._failure(fetch, self._failed.pop())
-        index = self._ready.pop()
-        return index, fetch.take(index)
+        while (arriving := self._arriving) is not None or not self._asked.over:
+            if self._closed and (arriving is None or not arriving.fetch.over):
+                raise ValueError("These results have been closed: call iter_many again")
+            if arriving is None:
+                arriving = self._arriving = yield from self._begin()
+            found = yield from arriving.next()
+            if found is not None:
+                return self._told(arriving, *found)
+            self._end(arriving)
+        return None
 
-    def _begin(self) -> Plan[tuple[Fetch, Rests]]:
-        """Return the reads, under way, and what reads the rests of large ones."""
-        if self._fetch is None or self._rests is None:
-            self._fetch = yield from self._store.provider.fetch(
-                self._reads, most_in_flight=self._in_flight, each=True, window=self._window, beginnings=True
-            )
-            self._rests = Rests(self._store, self._reads, self._fetch, self._in_flight, self._progress)
-        return self._fetch, self._rests
+    def _begin(self) -> Plan[_Arriving]:
+        """Begin the next reads."""
+        reads = yield from self._asked.next()
+        fetch = yield from self._store.provider.fetch(
+            reads, most_in_flight=self._in_flight, each=True, window=self._window, beginnings=True
+        )
+        told = onward(self._progress, self._done, self._size)
+        return _Arriving(fetch, Rests(self._store, reads, fetch, self._in_flight, told), self._done)
 
-    def _look(self, fetch: Fetch) -> None:
-        """Note what has come since the last time: what is small, in the order to pop it, and what has but begun."""
-        finished = fetch.finished()
-        if fetch.cuts:
-            self._begun += [index for index in finished if fetch.rest(index) is not None]
-            finished = [index for index in finished if fetch.rest(index) is None]
-        self._ready = finished[::-1]
-        self._failed = [index for index in fetch.errors if index not in self._told]
-        self._told.update(self._failed)
+    def _told(self, arriving: _Arriving, index: int, result: Bytes | BaseError) -> tuple[int, Bytes | BaseError]:
+        """Return a result, or raise it."""
+        if isinstance(result, BaseError):
+            result.index = arriving.before + index
+            if self._on_error == "raise":
+                raise result
+        return arriving.before + index, result
 
-    def _large(self, fetch: Fetch, rests: Rests, index: int) -> Plan[tuple[int, Any]]:
-        """Read what is behind a beginning now that it is waited for: of any size, beside what fills the window."""
-        meta = fetch.rest(index)
-        assert meta is not None
-        sums = fetch.sums(index)
-        return index, (yield from all_of(rests, index, fetch.take(index), meta, sums, self._on_error))
-
-    def _failure(self, fetch: Fetch, index: int) -> tuple[int, BaseError]:
-        if self._on_error == "raise":
-            raise fetch.errors[index]
-        return index, fetch.errors[index]
+    def _end(self, arriving: _Arriving) -> None:
+        """Let go of reads that are done."""
+        self._done += arriving.fetch.total
+        self._size += arriving.fetch.bytes_received
+        arriving.fetch.close()
+        self._arriving = None
 
     def close(self) -> None:
         """End what is under way."""
         self._closed = True
-        if self._fetch is not None:
-            self._fetch.close()
+        if self._arriving is not None:
+            self._arriving.fetch.close()
 
     def __iter__(self) -> Iterator[tuple[int, ResultT]]:
         """Yield the results as they come."""
@@ -136,6 +172,7 @@ def iter_many(
     store: BaseStore,
     requests: Iterable[Request],
     *,
+    out: Any = None,
     on_error: Literal["raise"] = "raise",
     max_concurrency: int | None = None,
     window: int = WINDOW,
@@ -148,6 +185,7 @@ def iter_many(
     store: BaseStore,
     requests: Iterable[Request],
     *,
+    out: Any = None,
     on_error: Literal["return"],
     max_concurrency: int | None = None,
     window: int = WINDOW,
@@ -159,6 +197,7 @@ def iter_many(
     store: BaseStore,
     requests: Iterable[Request],
     *,
+    out: Any = None,
     on_error: OnError = "raise",
     max_concurrency: int | None = None,
     window: int = WINDOW,
@@ -168,7 +207,9 @@ def iter_many(
 
     Args:
         store: Where they are.
-        requests: A path each, or ``(path, start, end)`` in bytes; an `end` of None is the end of the object.
+        requests: A path each, ``(path, start, end)`` or ``(path, start, end, e_tag)``, as of `get_many`. An iterator is
+            read as its requests are sent, some thousands at a time.
+        out: Where to put the bytes, as of `get_many`; an iterator is then read first. Without, memory of their own.
         on_error: ``"raise"``: the first error ends the iteration. ``"return"``: it comes in the place of the bytes.
         max_concurrency: How many requests are in flight at the most; as many as the network has use for if not given.
         window: How many bytes may be in flight or have come and not been taken. Of what is larger than its share, the
@@ -181,5 +222,5 @@ def iter_many(
     """
     check_on_error(on_error)
     check_at_least("window", window, 1)
-    reads, in_flight = read_requests(store, requests), in_flight_of(max_concurrency)
-    return ManyResults(store, reads, on_error, in_flight, window, progress)
+    in_flight, asked = in_flight_of(max_concurrency), Asked(store, requests, out)
+    return ManyResults(store, asked, on_error, in_flight, window, progress)

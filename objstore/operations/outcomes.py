@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from objstore.exceptions import BaseError
 from objstore.interface.values import PACED
 from objstore.operations.arguments import check_at_least
 from objstore.operations.progress import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from objstore.exceptions import BaseError
     from objstore.interface.provider import Exchange
     from objstore.plans.effects import Plan
     from objstore.types import Progress
@@ -36,11 +38,31 @@ def finish(exchange: Exchange, on_error: OnError, progress: Progress | None) -> 
 
 def raise_first(exchange: Exchange, on_error: OnError) -> None:
     if on_error == "raise":
-        for error in exchange.errors.values():
-            raise error
+        for index, error in exchange.errors.items():
+            raise numbered(error, index)
 
 
-def in_order(results: list[Any], failed: Mapping[int, BaseError]) -> list[Any]:
+def in_order(results: list[Any], failed: Mapping[int, BaseError], before: int = 0) -> list[Any]:
+    """Put errors in the places of results; `before` is how many requests of the call came before these."""
     for index, error in failed.items():
-        results[index] = error
+        results[index] = numbered(error, before + index)
     return results
+
+
+def numbered(error: BaseError, index: int) -> BaseError:
+    """Return an error that says of which request it is; several that shared a reply share one."""
+    if error.index is not None:
+        error = copy(error)
+    error.index = index
+    return error
+
+
+@contextmanager
+def counted(before: int) -> Iterator[None]:
+    """Have what is raised say of which request of the call it is: so many came before these."""
+    try:
+        yield
+    except BaseError as error:
+        if error.index is not None:
+            error.index += before
+        raise

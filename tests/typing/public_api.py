@@ -98,6 +98,9 @@ def many(store: S3Store, on_error: Literal["raise", "return"]) -> None:
     assert_type(store.head_many(["a"]), list[ObjectMeta])
     assert_type(store.head_many(["a"], on_error="return"), list[ObjectMeta | BaseError])
     assert_type(store.put_many({"a": b"1"}), list[PutResult])
+    store.put_many([("a", b"1"), ("b", b"2", {"mode": "create", "tags": {"a": "b"}})])
+    store.put_many([("b", b"2", {"mod": "create"})])  # type: ignore[typeddict-unknown-key]
+    store.get_many([("a", 0, None, "e-tag"), ("a", 0, 5), "a"])
     assert_type(store.put_many({"a": b"1"}, on_error="return"), list[PutResult | BaseError])
     assert_type(next(iter(store.iter_many(["a"]))), tuple[int, Bytes])
     assert_type(next(iter(store.iter_many(["a"], on_error="return"))), tuple[int, Bytes | BaseError])
