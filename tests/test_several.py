@@ -12,13 +12,13 @@ import pytest
 
 from objstore.plans.effects import Call, Plan, Sleep, Wait
 from objstore.plans.run import both
-from objstore.plans.several import Several, Stopped
+from objstore.plans.several import Several, Stopped, given
 
 
 def gather(plans: Iterator[Plan[Any]], most: int) -> Plan[list[Any]]:
     """Return what came of each plan, in order."""
     found: dict[int, Any] = {}
-    yield from Several(plans, most).each(found.__setitem__)
+    yield from Several(given(plans), most).each(found.__setitem__)
     return [found[number] for number in sorted(found)]
 
 
@@ -121,7 +121,7 @@ def test_whoever_is_told_may_end_it_and_all_clean_up(mode: str) -> None:
         def take(number: int, value: object) -> None:
             raise KeyError(number)
 
-        yield from Several(map(plan, range(4)), 4).each(take)
+        yield from Several(given(map(plan, range(4))), 4).each(take)
 
     run_outer, outer_async = both(outer)
     with pytest.raises(KeyError):

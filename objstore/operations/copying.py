@@ -6,7 +6,7 @@ bounded memory.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import Buffer, Bytes
 from objstore.interface.provider import OutOfReachError
@@ -54,32 +54,58 @@ def copy(
     """
     other = store if to_store is None else to_store
     source, target = store.exact_key(from_), (yield from key_of(other, to))
-    if not (yield from _is_copied(store, source, other, target, overwrite)):
-        yield from _carry(store, from_, other, target, overwrite, progress)
+    yield from copy_key(Way(store, other, overwrite), source, target, progress)
+
+
+class Way(NamedTuple):
+    """From where to where copies go.
+
+    Args:
+        store: Where the objects are.
+        other: Where the copies go.
+        overwrite: Whether a copy may replace an object.
+        plain: Whether the bytes alone are copied.
+        read_ahead: How many bytes of an object that has to be carried are read before they can be sent.
+        parts: How many parts of it are in flight.
+    """
+
+    store: BaseStore
+    other: BaseStore
+    overwrite: bool = True
+    plain: bool = False
+    read_ahead: int | None = None
+    parts: int = PARTS_IN_FLIGHT
+
+
+def copy_key(way: Way, source: str, target: str, progress: Progress | None) -> Plan[None]:
+    """Copy the object of a key: on the server where the service can, else through this machine."""
+    if not (yield from _is_copied(way, source, target)):
+        yield from _carry(way, source, target, progress)
     elif progress is not None:
         progress(1, 1, 0)
 
 
-def _is_copied(store: BaseStore, source: str, other: BaseStore, target: str, overwrite: bool) -> Plan[bool]:
+def _is_copied(way: Way, source: str, target: str) -> Plan[bool]:
     """Have the service copy an object, where it can; tell whether it has."""
-    if not other.provider.can_copy_from(store.provider):
+    origin, provider = way.store.provider, way.other.provider
+    if way.plain or not provider.can_copy_from(origin):
         return False
     try:
-        yield from other.provider.copy(source, target, overwrite=overwrite, origin=store.provider)
+        yield from provider.copy(source, target, overwrite=way.overwrite, origin=origin)
     except OutOfReachError:
         return False
     return True
 
 
-def _carry(
-    store: BaseStore, path: str, other: BaseStore, target: str, overwrite: bool, progress: Progress | None
-) -> Plan[None]:
+def _carry(way: Way, source: str, target: str, progress: Progress | None) -> Plan[None]:
     """Read an object here and write it there, a few parts at a time."""
-    result = yield from get(store, path)
-    options = WriteOptions(result.attributes, mode="overwrite" if overwrite else "create")
+    store = way.store.with_raw_keys()
+    result = yield from get(store, store.path(source), options={"read_ahead": way.read_ahead})
+    attributes = {} if way.plain else result.attributes
+    options = WriteOptions(attributes, mode="overwrite" if way.overwrite else "create")
     body = _Remote(result.stream(DEFAULT_CHUNK), result.meta["size"])
     try:
-        yield from put_body(other.provider, target, body, options, None, DEFAULT_CHUNK, PARTS_IN_FLIGHT, progress)
+        yield from put_body(way.other.provider, target, body, options, None, DEFAULT_CHUNK, way.parts, progress)
     finally:
         body.close()
 

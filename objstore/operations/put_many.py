@@ -27,7 +27,7 @@ from objstore.operations.outcomes import (
 from objstore.operations.progress import onward
 from objstore.operations.requested import AT_A_TIME, Groups
 from objstore.operations.sources import check_file, open_body
-from objstore.plans.several import Several
+from objstore.plans.several import Several, given
 
 if TYPE_CHECKING:
     from objstore.interface.store import BaseStore
@@ -209,7 +209,7 @@ def _put_items(
         return (yield from _put_alike(shared, items, options[0], progress))
     written = _Gathered(len(items), [*alike.values()], progress)
     plans = (_put_alike(shared, [items[at] for at in each], options[each[0]], None) for each in alike.values())
-    yield from Several(plans, len(alike) if shared.in_flight == PACED else shared.in_flight).each(written.take)
+    yield from Several(given(plans), len(alike) if shared.in_flight == PACED else shared.in_flight).each(written.take)
     return written.results, written.sent
 
 

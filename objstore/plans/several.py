@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from objstore.plans.effects import AnyOf
 
@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from objstore.plans.effects import Plan
 
 T = TypeVar("T")
+Supply: TypeAlias = "Callable[[], Plan[Plan[T] | None]]"
+
+
+def given(plans: Iterator[Plan[T]]) -> Supply[T]:
+    """Return what supplies plans that are at hand."""
+
+    def supply() -> Plan[Plan[T] | None]:
+        return next(plans, None)
+        yield
+
+    return supply
 
 
 class Stopped(BaseException):
@@ -26,12 +37,13 @@ class Several(Generic[T]):
     """Plans that are driven at the same time.
 
     Args:
-        plans: The plans; each is taken when there is room for it.
+        supply: Returns the next plan, None at the end; it is asked when there is room for one.
         most: How many are under way at the most.
     """
 
-    def __init__(self, plans: Iterator[Plan[T]], most: int) -> None:
-        self._plans = plans
+    def __init__(self, supply: Supply[T], most: int) -> None:
+        self._supply = supply
+        self._over = False
         self._most = most
         self._running: dict[int, Plan[T]] = {}
         self._count = 0
@@ -45,7 +57,7 @@ class Several(Generic[T]):
             take: Is told. What it raises ends the others.
         """
         try:
-            while self._begin():
+            while (yield from self._begin()):
                 if not self._ended:
                     yield self._effects
                     answers, self._effects.answers = self._effects.answers, []
@@ -59,14 +71,16 @@ class Several(Generic[T]):
             yield from self._end()
             raise
 
-    def _begin(self) -> bool:
+    def _begin(self) -> Plan[bool]:
         """Begin as many as there is room for; tell whether any is under way."""
-        while len(self._running) < self._most and (plan := next(self._plans, None)) is not None:
-            self._running[self._count] = plan
-            self._count += 1
-            self._step(self._count - 1, None, None)
-            if self._ended:
-                break
+        while not (self._over or self._ended or len(self._running) >= self._most):
+            plan = yield from self._supply()
+            if plan is None:
+                self._over = True
+            else:
+                self._running[self._count] = plan
+                self._count += 1
+                self._step(self._count - 1, None, None)
         return bool(self._running or self._ended)
 
     def _tell(self, take: Callable[[int, T | Exception], None]) -> None:
