@@ -73,6 +73,7 @@ __all__ = [
     "S3Keywords",
     "StoreStats",
     "SuffixRange",
+    "Transfer",
     "UpdateVersion",
     "UploadPart",
 ]
@@ -116,6 +117,20 @@ class PutResult(TypedDict):
 
 ListChunkType = TypeVar("ListChunkType", covariant=True)
 """The type of a page of a listing: ``Sequence[ObjectMeta]``, or an Arrow table or record batch."""
+
+
+class Transfer(NamedTuple):
+    """A file that was uploaded, or an object that was downloaded.
+
+    Args:
+        file: The local file.
+        path: The path of the object.
+        size: How many bytes it has.
+    """
+
+    file: Path
+    path: str
+    size: int
 
 
 class UploadPart(NamedTuple):

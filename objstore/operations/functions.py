@@ -11,6 +11,7 @@ from objstore.operations import (
     copying,
     downloads,
     files,
+    folders,
     listing,
     objects,
     reader,
@@ -31,6 +32,7 @@ get, get_async = both(objects.get)
 get_range, get_range_async = both(objects.get_range)
 get_ranges, get_ranges_async = both(objects.get_ranges)
 head, head_async = both(objects.head)
+exists, exists_async = both(objects.exists)
 put, put_async = both(objects.put)
 delete, delete_async = both(objects.delete)
 begin_upload, begin_upload_async = both(shared_upload.begin_upload)
@@ -52,6 +54,9 @@ sign, sign_async = blocking(objects.sign), awaitable(objects.sign)
 get_many, get_many_async = blocking(getting.get_many), awaitable(getting.get_many)
 head_many, head_many_async = blocking(heading.head_many), awaitable(heading.head_many)
 put_many, put_many_async = blocking(putting.put_many), awaitable(putting.put_many)
+copy_many, copy_many_async = blocking(copying.copy_many), awaitable(copying.copy_many)
+upload_many, upload_many_async = blocking(folders.upload_many), awaitable(folders.upload_many)
+download_many, download_many_async = blocking(folders.download_many), awaitable(folders.download_many)
 list_with_delimiter = blocking(listing.list_with_delimiter)
 list_with_delimiter_async = awaitable(listing.list_with_delimiter)
 

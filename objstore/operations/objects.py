@@ -199,6 +199,20 @@ def head(store: BaseStore, path: str) -> Plan[ObjectMeta]:
     return store.named(fetched.meta)
 
 
+def exists(store: BaseStore, path: str) -> Plan[bool]:
+    """Tell whether there is an object at a path. Any error but that there is none is raised.
+
+    Args:
+        store: Where it is.
+        path: Its path.
+    """
+    try:
+        yield from head(store, path)
+    except NotFoundError:
+        return False
+    return True
+
+
 def put(
     store: BaseStore,
     path: str,

@@ -116,6 +116,17 @@ def read_requests(store: BaseStore, requests: Iterable[Request]) -> Reads:
     return Reads(keys, ranges, e_tags=[*map(e_tags.get, range(len(paths)))] if e_tags else None)
 
 
+def two_of(pair: Any, what: str) -> tuple[Any, Any]:
+    """Return the two items of a pair.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise TypeError(f"{pair!r} is no pair of {what}")
+    return pair[0], pair[1]
+
+
 def check_several(paths: object) -> None:
     if isinstance(paths, str):
         raise TypeError(f"{paths!r} is one path: give a list, [{paths!r}]")

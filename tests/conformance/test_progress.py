@@ -17,7 +17,19 @@ from tests.conformance.conftest import BODIES, MANY, SMALL, Face, Mode, Told
 BUCKETS = {"create_bucket", "delete_bucket", "list_buckets"}
 TAGS = {"delete_tags", "get_tags", "put_tags"}
 FILES = {"open", "open_reader", "open_writer"}
-SHORT = {"begin_upload", "configure", "head", "parse_scheme", "plan", "shards", "sign", *BUCKETS, *FILES, *TAGS}
+SHORT = {
+    "begin_upload",
+    "configure",
+    "exists",
+    "head",
+    "parse_scheme",
+    "plan",
+    "shards",
+    "sign",
+    *BUCKETS,
+    *FILES,
+    *TAGS,
+}
 """What is done at once, and files and streams, whose callers see how far they are."""
 
 
