@@ -73,6 +73,8 @@ __all__ = [
     "S3Keywords",
     "StoreStats",
     "SuffixRange",
+    "SyncAction",
+    "SyncResult",
     "Transfer",
     "UpdateVersion",
     "UploadPart",
@@ -131,6 +133,36 @@ class Transfer(NamedTuple):
     file: Path
     path: str
     size: int
+
+
+class SyncAction(NamedTuple):
+    """What `sync` does with one object.
+
+    Args:
+        action: Whether it is copied to the target, deleted there, or the same on both sides.
+        path: Its path, below the prefixes.
+        size: How many bytes it has.
+    """
+
+    action: Literal["copy", "delete", "same"]
+    path: str
+    size: int
+
+
+class SyncResult(NamedTuple):
+    """What `sync` has done.
+
+    Args:
+        copied: How many objects were copied.
+        deleted: How many were deleted at the target.
+        same: How many were the same on both sides.
+        bytes: How many bytes those have that were copied.
+    """
+
+    copied: int
+    deleted: int
+    same: int
+    bytes: int
 
 
 class UploadPart(NamedTuple):

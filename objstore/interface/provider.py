@@ -197,6 +197,7 @@ class Provider(Protocol):
         most_parts: How many parts an upload may have; 1: there are no uploads in parts.
         smallest_part: The least size of every part but the last, in bytes.
         lists_from_anywhere: Whether a listing that begins after an offset costs no more than one from the start.
+        lists_in_order: Whether the service promises that listings come in the order of the bytes of their keys.
         has_outer_slashes: Whether keys may begin or end with a slash, as those of files cannot.
         asks_for_checksums: Whether it is worth a request (`look`) to learn the checksum of an object that is going to
             be read in pieces.
@@ -205,8 +206,13 @@ class Provider(Protocol):
     most_parts: int
     smallest_part: int
     lists_from_anywhere: bool
+    lists_in_order: bool
     has_outer_slashes: bool
     asks_for_checksums: bool
+
+    @property
+    def address(self) -> str:
+        """What stands in front of its keys, for no other place the same."""
 
     @property
     def pace(self) -> Pace:

@@ -16,6 +16,7 @@ from objstore.operations import (
     objects,
     reader,
     shared_upload,
+    syncing,
     tags,
     uploads,
     work,
@@ -57,6 +58,7 @@ put_many, put_many_async = blocking(putting.put_many), awaitable(putting.put_man
 copy_many, copy_many_async = blocking(copying.copy_many), awaitable(copying.copy_many)
 upload_many, upload_many_async = blocking(folders.upload_many), awaitable(folders.upload_many)
 download_many, download_many_async = blocking(folders.download_many), awaitable(folders.download_many)
+sync, sync_async = blocking(syncing.sync), awaitable(syncing.sync)
 list_with_delimiter = blocking(listing.list_with_delimiter)
 list_with_delimiter_async = awaitable(listing.list_with_delimiter)
 

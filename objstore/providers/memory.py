@@ -63,6 +63,7 @@ class Memory:
     most_parts = 10_000
     smallest_part = 1 << 20
     lists_from_anywhere = False
+    lists_in_order = True
     has_outer_slashes = True
     buckets = None
     tags = None
@@ -77,6 +78,11 @@ class Memory:
         self.uploads: dict[str, dict[int, tuple[str, Bytes]]] = {}
         self.name = secrets.token_hex(16)
         _memories[self.name] = self
+
+    @property
+    def address(self) -> str:
+        """What stands in front of its keys."""
+        return f"memory:{self.name}/"
 
     def stats(self) -> StoreStats:
         """Return what its requests have come to: there are none."""

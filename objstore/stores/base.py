@@ -99,6 +99,7 @@ class Store(BaseStore):
     copy_many, copy_many_async = functions.copy_many, functions.copy_many_async
     upload_many, upload_many_async = functions.upload_many, functions.upload_many_async
     download_many, download_many_async = functions.download_many, functions.download_many_async
+    sync, sync_async = functions.sync, functions.sync_async
     open = functions.open
     open_reader, open_reader_async = functions.open_reader, functions.open_reader_async
     open_writer, open_writer_async = functions.open_writer, functions.open_writer_async

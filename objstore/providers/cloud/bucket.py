@@ -63,6 +63,7 @@ class Bucket(Writes):
     """
 
     lists_from_anywhere = True
+    lists_in_order = True
     has_outer_slashes = True
 
     def __init__(

@@ -57,6 +57,7 @@ class GoogleBucket(Objects):
     """A bucket of Google Cloud Storage, or of an emulator of it."""
 
     lists_from_anywhere = True
+    lists_in_order = True
     has_outer_slashes = True
     _takes_xml_uploads = True  # until the server says that it knows none, as emulators do
     _takes_batches = True

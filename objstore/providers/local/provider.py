@@ -80,6 +80,7 @@ class Local:
     most_parts = 1 << 20
     smallest_part = 1 << 20
     lists_from_anywhere = False
+    lists_in_order = True
     has_outer_slashes = False
     buckets = None
     tags = None
@@ -90,6 +91,11 @@ class Local:
         self.root = Root(path, fsync=fsync)
         self._automatic_cleanup = automatic_cleanup
         self._pages = Pages(self.root)
+
+    @property
+    def address(self) -> str:
+        """What stands in front of its keys."""
+        return os.path.join(self.root.path, "")
 
     def stats(self) -> StoreStats:
         """Return what its requests have come to: there are none."""
