@@ -173,7 +173,7 @@ class Comparison:
         self._merge.close()
 
 
-class Actions(Stream[SyncAction]):
+class SyncActions(Stream[SyncAction]):
     """What would be done, as it is found out. Iterate it synchronously or asynchronously."""
 
     def __init__(self, comparison: Comparison) -> None:

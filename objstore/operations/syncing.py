@@ -16,7 +16,7 @@ from objstore.exceptions import BaseError
 from objstore.interface.store import BaseStore, store_of
 from objstore.interface.values import PACED
 from objstore.operations.arguments import check_at_least
-from objstore.operations.comparing import Actions, Compare, Comparison, Side, Step
+from objstore.operations.comparing import Compare, Comparison, Side, Step, SyncActions
 from objstore.operations.copying import Way, copy_key
 from objstore.operations.objects import not_gone, raise_first
 from objstore.operations.progress import Tally
@@ -63,7 +63,7 @@ def sync(
     dry_run: Literal[True],
     max_concurrency: int = AT_A_TIME,
     progress: Progress | None = None,
-) -> Plan[Actions]: ...
+) -> Plan[SyncActions]: ...
 
 
 def sync(
@@ -119,7 +119,7 @@ def sync(
         raise ValueError(f"{here.address} and {there.address} lie in each other: give places that do not")
     comparison = Comparison(here, there, delete, compare)
     if there is None or dry_run:
-        return Actions(comparison)
+        return SyncActions(comparison)
     way = Way(here.store, there.store, plain=not isinstance(target, BaseStore), read_ahead=READ_AHEAD, parts=PARTS)
     return (yield from _Sync(comparison, way, here.prefix, there, progress).run(max_concurrency))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal, TypeAlias, assert_type
 
 from arro3.core import RecordBatch, Table
@@ -13,8 +14,18 @@ import objstore
 from objstore import Bytes, BytesStream, GetResult, ListStream
 from objstore.exceptions import BaseError
 from objstore.operations.results import ArrowListStream
+from objstore.results import SyncActions
 from objstore.store import S3Store
-from objstore.types import Attributes, ObjectMeta, PutResult, RetryConfig, S3CredentialProvider
+from objstore.types import (
+    Attributes,
+    ObjectMeta,
+    PutResult,
+    RetryConfig,
+    S3CredentialProvider,
+    SyncAction,
+    SyncResult,
+    Transfer,
+)
 
 Metas: TypeAlias = Sequence[ObjectMeta]
 HOUR = timedelta(hours=1)
@@ -115,6 +126,26 @@ async def many_async(store: S3Store) -> None:
     assert_type(await store.put_many_async([("a", b"1")]), list[PutResult])
     assert_type(await store.put_many_async([("a", b"1")], on_error="return"), list[PutResult | BaseError])
     assert_type(await anext(aiter(store.iter_many_async(["a"]))), tuple[int, Bytes])
+
+
+def transfers(store: S3Store) -> None:
+    assert_type(store.exists("a"), bool)
+    assert_type(store.copy_many([("a", "b")]), list[None])
+    assert_type(store.copy_many({"a": "b"}, to_store=store, on_error="return"), list[BaseError | OSError | None])
+    assert_type(store.upload_many("folder", "prefix"), list[Transfer])
+    assert_type(store.upload_many([(Path("a"), "b")], on_error="return"), list[Transfer | BaseError | OSError])
+    assert_type(store.download_many("prefix", "folder"), list[Transfer])
+    assert_type(store.download_many(["a"], Path("b"), on_error="return"), list[Transfer | BaseError | OSError])
+    assert_type(store.sync("folder"), SyncResult)
+    assert_type(store.sync(store, to_prefix="a", dry_run=True), SyncActions)
+    assert_type(next(objstore.sync("folder", store, dry_run=True)), SyncAction)
+    store.sync("folder", compare="name")  # type: ignore[call-overload]
+
+
+async def transfers_async(store: S3Store) -> None:
+    assert_type(await store.sync_async(Path("folder")), SyncResult)
+    assert_type(await anext(await store.sync_async(store, dry_run=True)), SyncAction)
+    assert_type(await store.upload_many_async("folder"), list[Transfer])
 
 
 def signs(store: S3Store) -> None:
