@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
 from objstore.exceptions import BaseError
-from objstore.interface.values import PACED
 from objstore.operations.arguments import read_put_options, read_write_options
 from objstore.operations.objects import EMPTY
 from objstore.operations.outcomes import (
@@ -21,7 +20,6 @@ from objstore.operations.outcomes import (
     finish,
     in_flight_of,
     in_order,
-    numbered,
     raise_first,
 )
 from objstore.operations.progress import onward
@@ -43,6 +41,9 @@ MOST_READ = 64 << 20
 
 SMALL = MOST_READ // AT_A_TIME
 """How large an object is that counts for one."""
+
+MOST_GROUPS = 64
+"""How many groups of objects with different options are sent at a time, where nobody says how many."""
 
 _Written: TypeAlias = tuple[list[Any], int]
 
@@ -194,6 +195,9 @@ def _put_some(
             options.append(own)
         told = onward(progress, 0, 0, more - len(items))
         written, sent = yield from _put_items(shared, items, options, told)
+        for at, result in enumerate(written, len(results)):
+            if isinstance(result, BaseError):
+                result.index = at
         results += written
         return sent
 
@@ -209,7 +213,7 @@ def _put_items(
         return (yield from _put_alike(shared, items, options[0], progress))
     written = _Gathered(len(items), [*alike.values()], progress)
     plans = (_put_alike(shared, [items[at] for at in each], options[each[0]], None) for each in alike.values())
-    yield from Several(given(plans), len(alike) if shared.in_flight == PACED else shared.in_flight).each(written.take)
+    yield from Several(given(plans), shared.in_flight or MOST_GROUPS).each(written.take)
     return written.results, written.sent
 
 
@@ -232,7 +236,7 @@ class _Gathered:
             raise written
         results, sent = written
         for index, result in zip(indexes, results, strict=True):
-            self.results[index] = result if not isinstance(result, BaseError) else numbered(result, index)
+            self.results[index] = result
         self.sent += sent
         self._done += len(indexes)
         if self._progress is not None:

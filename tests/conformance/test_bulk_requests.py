@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from objstore import exceptions
-from objstore.operations import requested
+from objstore.operations import put_many, requested
 from objstore.store import Store
 from tests.conformance.conftest import BODIES, MANY, SMALL, Face, Mode, Told
 
@@ -117,6 +117,22 @@ async def test_errors_of_writes_say_of_which_they_are(store: Face) -> None:
     assert caught.value.index == 1
 
 
+@pytest.mark.usefixtures("few_at_a_time")
+@pytest.mark.needs("conditions", "conditions of writes")
+async def test_errors_of_writes_in_several_groups(store: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(put_many, "MOST_READ", 3)
+    await store.put("there", b"1")
+    items = [(f"{number}", iter([b"1"])) for number in range(20)]
+    items[8] = items[17] = ("there", iter([b"1"]))
+    results = await store.put_many(iter(items), mode="create", on_error="return")
+    found = {index: result.index for index, result in enumerate(results) if isinstance(result, Exception)}
+    assert found == {8: 8, 17: 17}
+    again = [("there" if path == "there" else f"new-{path}", iter([b"1"])) for path, _ in items]
+    with pytest.raises(exceptions.AlreadyExistsError) as caught:
+        await store.put_many(again, mode="create", max_concurrency=1)
+    assert caught.value.index == 8
+
+
 # --- versions
 
 
@@ -179,14 +195,16 @@ async def test_tags_of_each(store: Face) -> None:
 
 @pytest.mark.needs("conditions", "conditions of writes")
 async def test_the_mode_of_each(store: Face) -> None:
-    await store.put_many({"a": b"old", "b": b"old", "c": b"old"})
+    await store.put_many({"a": b"old", "b": b"old", "c": b"older"})
+    stale = (await store.head("c"))["e_tag"]
+    await store.put("c", b"old")
     e_tag = (await store.head("b"))["e_tag"]
     told = Told()
     results = await store.put_many(
         [
             ("a", b"new", {"mode": "create"}),
             ("b", b"new", {"mode": {"e_tag": e_tag}}),
-            ("c", b"new", {"mode": {"e_tag": '"other"'}}),
+            ("c", b"new", {"mode": {"e_tag": stale}}),
             ("d", b"new", {"mode": "create"}),
             ("e", b"new"),
         ],
