@@ -12,7 +12,7 @@ from objstore.interface.values import ANY
 from objstore.operations.objects import DEFAULT_CHUNK, get
 from objstore.operations.ordered import Entry, Ordered
 from objstore.operations.results import Stream
-from objstore.operations.side_by_side import READ_AHEAD
+from objstore.operations.transfers import READ_AHEAD
 from objstore.types import SyncAction
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from objstore.operations.naming import key_of
 from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
 from objstore.operations.outcomes import OnError, check_on_error
 from objstore.operations.requested import Groups, two_of
-from objstore.operations.side_by_side import AT_A_TIME, PARTS, READ_AHEAD, SideBySide
+from objstore.operations.transfers import AT_A_TIME, PARTS, READ_AHEAD, Transfers
 
 if TYPE_CHECKING:
     from objstore.exceptions import BaseError
@@ -132,7 +132,7 @@ def copy_many(
     def begin(keys: tuple[str, str], told: Progress | None) -> Plan[None]:
         return copy_key(way, *keys, told)
 
-    return (yield from SideBySide(groups, read, begin, on_error, progress).run(max_concurrency))
+    return (yield from Transfers(groups, read, begin, on_error, progress).run(max_concurrency))
 
 
 class Way(NamedTuple):

@@ -22,8 +22,8 @@ from objstore.operations.objects import DEFAULT_CHUNK, put_body
 from objstore.operations.outcomes import OnError, check_on_error
 from objstore.operations.pages import OneAfterTheOther
 from objstore.operations.requested import Groups, two_of
-from objstore.operations.side_by_side import AT_A_TIME, PARTS, READ_AHEAD, SideBySide
 from objstore.operations.sources import check_file, open_body
+from objstore.operations.transfers import AT_A_TIME, PARTS, READ_AHEAD, Transfers
 from objstore.plans.effects import Call
 from objstore.types import Transfer
 
@@ -127,7 +127,7 @@ def upload_many(
     def begin(file: _File, told: Progress | None) -> Plan[Transfer]:
         return _upload(store, file, options, told)
 
-    return (yield from SideBySide(groups, read, begin, on_error, progress).run(max_concurrency))
+    return (yield from Transfers(groups, read, begin, on_error, progress).run(max_concurrency))
 
 
 def _upload(store: BaseStore, file: _File, options: WriteOptions, progress: Progress | None) -> Plan[Transfer]:
@@ -142,14 +142,13 @@ def _upload(store: BaseStore, file: _File, options: WriteOptions, progress: Prog
 
 def _found(files: str | Path) -> Plan[list[tuple[Path, str]]]:
     """Return the files below a folder, or that match a pattern, and their paths relative to it."""
-    if isinstance(files, str) and is_pattern(files) and not os.path.exists(files):
-        above = "/" if files.startswith("/") else ""
-        pattern = Pattern.of(files)
-        folder, rest = above + pattern.folder, files.removeprefix("/")[len(pattern.folder) :]
-        pages = glob(store_of(folder or "."), rest)
-    else:
-        folder = os.fspath(files)
-        pages = glob(store_of(files), "**")
+    folder = os.fspath(files)
+    wanted = "**"
+    if is_pattern(folder) and not os.path.exists(folder):
+        pattern, above = Pattern.of(folder), "/" if folder.startswith("/") else ""
+        wanted = folder.removeprefix("/").removeprefix(pattern.folder)
+        folder = above + pattern.folder or "."
+    pages = glob(store_of(folder), wanted)
     names: list[str] = []
     while (page := (yield from pages.next_item())) is not None:
         names += [meta["path"] for meta in page]
@@ -226,7 +225,7 @@ def download_many(
         return _download(way, *named, root, told)
 
     groups: Groups[Any] = Groups([*zip(keys, names, strict=True)])
-    return (yield from SideBySide(groups, list, begin, on_error, progress).run(max_concurrency))
+    return (yield from Transfers(groups, list, begin, on_error, progress).run(max_concurrency))
 
 
 def _download(way: Way, key: str, name: str, root: Path, progress: Progress | None) -> Plan[Transfer]:

@@ -20,7 +20,7 @@ from objstore.operations.comparing import Compare, Comparison, Side, Step, SyncA
 from objstore.operations.copying import Way, copy_key
 from objstore.operations.objects import not_gone, raise_first
 from objstore.operations.progress import Tally
-from objstore.operations.side_by_side import AT_A_TIME, EXPECTED, PARTS, READ_AHEAD
+from objstore.operations.transfers import AT_A_TIME, EXPECTED, PARTS, READ_AHEAD
 from objstore.plans.effects import Call
 from objstore.plans.several import Several
 from objstore.types import SyncResult

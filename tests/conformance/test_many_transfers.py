@@ -108,11 +108,19 @@ async def test_upload_of_a_folder(store: Face, mode: Mode, folder: Path) -> None
 
 
 async def test_upload_of_a_pattern(store: Face, mode: Mode, folder: Path) -> None:
-    results = await store.upload_many(f"{folder}/data/*/*3", "found")
+    results = await store.upload_many(folder / "data/*/*3", "found")
     right = {f"found/{path.removeprefix('data/')}": body for path, body in BODIES.items() if path.endswith("3")}
     assert await content(store, mode) == right
     assert [result.path for result in results] == [*right]
     assert [result.file.read_bytes() for result in results] == [*right.values()]
+
+
+async def test_upload_of_a_pattern_from_here(mode: Mode, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder / "data")
+    memory = MemoryStore()
+    await mode(memory).upload_many("*/001")
+    await mode(memory).upload_many("0/**", "deep")
+    assert [meta["path"] for meta in memory.list().collect()][:3] == ["0/001", "deep/000", "deep/001"]
 
 
 async def test_upload_of_pairs(store: Face, mode: Mode, folder: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from objstore import exceptions
 from objstore.store import LocalStore, MemoryStore, Store
 from objstore.types import SyncAction, SyncResult
-from tests.conformance.conftest import Face, Mode, Told
+from tests.conformance.conftest import BODIES as LISTED
+from tests.conformance.conftest import MANY, Face, Mode, Told
 
 BODIES = {f"d/{number // 7}-x/{number:03}": b"%03d" % number for number in range(30)} | {"d/0": b"zero", "d/0.x": b""}
 SIZE = sum(map(len, BODIES.values()))
@@ -78,6 +79,15 @@ async def test_a_dry_run_does_nothing(filled: Face, mode: Mode, tmp_path: Path) 
     assert {action.action for action in actions} == {"copy"}
     assert sum(action.size for action in actions) == SIZE
     assert [*tmp_path.iterdir()] == []
+
+
+async def test_more_than_a_page(library: Face, mode: Mode) -> None:
+    memory = MemoryStore()
+    memory.put_many({f"{path.removeprefix('many/')}": body for path, body in zip(MANY, LISTED, strict=True)})
+    memory.put("0500/object", b"another size")
+    actions = await mode.all(await library.sync(memory, prefix="many", compare="size", delete=True, dry_run=True))
+    assert [action.path for action in actions] == [path.removeprefix("many/") for path in MANY]
+    assert [action.path for action in actions if action.action != "same"] == ["0500/object"]
 
 
 async def test_by_checksum(filled: Face, other_store: Store) -> None:

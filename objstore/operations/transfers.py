@@ -28,7 +28,7 @@ PARTS = 3
 """How much of each object that has to be carried is in memory: its share, as others are under way beside it."""
 
 
-class SideBySide(Generic[T, R]):
+class Transfers(Generic[T, R]):
     """Operations on many items.
 
     Args:
