@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from objstore._core import Bytes
 from objstore.exceptions import BaseError
-from objstore.operations.outcomes import OnError, check_on_error, counted, finish, in_flight_of, in_order, numbered
+from objstore.operations.outcomes import Counted, OnError, check_on_error, finish, in_flight_of, in_order, numbered
 from objstore.operations.progress import onward
 from objstore.operations.requested import Asked
 from objstore.operations.rest import Rests
@@ -87,7 +87,7 @@ def get_many(
     while not asked.over:
         reads = yield from asked.next()
         told = onward(progress, len(results), size)
-        with counted(len(results)):
+        with Counted(len(results)):
             size += yield from _get_group(store, reads, on_error, in_flight, told, results)
     return results
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from objstore.operations.outcomes import OnError, check_on_error, counted, finish, in_flight_of, in_order
+from objstore.operations.outcomes import Counted, OnError, check_on_error, finish, in_flight_of, in_order
 from objstore.operations.progress import onward
 from objstore.operations.requested import Groups
 
@@ -66,7 +66,7 @@ def head_many(
     while not groups.over:
         group = yield from groups.next()
         told = onward(progress, len(results), size)
-        with counted(len(results)):
+        with Counted(len(results)):
             size += yield from _head_group(store, group, on_error, in_flight, told, results)
     return results
 

@@ -34,12 +34,14 @@ class _Arriving:
         fetch: The reads.
         rests: Reads what is behind the beginnings of large ones.
         before: How many requests of the call came before these.
+        checked: Whether some are to be of one version each.
     """
 
-    def __init__(self, fetch: Fetch, rests: Rests, before: int) -> None:
+    def __init__(self, fetch: Fetch, rests: Rests, before: int, *, checked: bool) -> None:
         self.fetch = fetch
         self.before = before
         self._rests = rests
+        self._is_checked = checked
         self._ready: list[int] = []
         self._begun: deque[int] = deque()
         self._failed: list[int] = []
@@ -62,7 +64,8 @@ class _Arriving:
         if self._failed:
             index = self._failed.pop()
             return index, numbered(fetch.errors[index], index)
-        return (yield from self._all_of(self._ready.pop()))
+        index = self._ready.pop()
+        return (yield from self._all_of(index)) if self._is_checked else (index, fetch.take(index))
 
     def _look(self) -> None:
         """Note what has come since the last time: what is small, in the order to pop it, and what has but begun."""
@@ -127,7 +130,8 @@ class ManyResults(Generic[ResultT]):
             reads, most_in_flight=self._in_flight, each=True, window=self._window, beginnings=True
         )
         told = onward(self._progress, self._done, self._size)
-        return _Arriving(fetch, Rests(self._store, reads, fetch, self._in_flight, told), self._done)
+        rests = Rests(self._store, reads, fetch, self._in_flight, told)
+        return _Arriving(fetch, rests, self._done, checked=reads.e_tags is not None)
 
     def _told(self, arriving: _Arriving, index: int, result: Bytes | BaseError) -> tuple[int, Bytes | BaseError]:
         """Return a result, or raise it."""

@@ -22,7 +22,7 @@ from objstore.operations.arguments import (
     spans,
 )
 from objstore.operations.naming import key_of, readable_key_of
-from objstore.operations.outcomes import counted, numbered
+from objstore.operations.outcomes import Counted, numbered
 from objstore.operations.parts import begin_parts
 from objstore.operations.ranges import bodies_of, ranges_of
 from objstore.operations.requested import Groups
@@ -351,7 +351,7 @@ def delete(store: BaseStore, paths: str | Iterable[str], *, progress: Progress |
     total = 0
     while not groups.over:
         group = yield from groups.next()
-        with counted(total):
+        with Counted(total):
             keys = store.keys(group)
         failed |= yield from _delete_group(store.provider, keys, total, progress)
         total += len(keys)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -12,7 +11,7 @@ from objstore.operations.arguments import check_at_least
 from objstore.operations.progress import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from objstore.interface.provider import Exchange
     from objstore.plans.effects import Plan
@@ -57,12 +56,18 @@ def numbered(error: BaseError, index: int) -> BaseError:
     return error
 
 
-@contextmanager
-def counted(before: int) -> Iterator[None]:
+class Counted:
     """Have what is raised say of which request of the call it is: so many came before these."""
-    try:
-        yield
-    except BaseError as error:
-        if error.index is not None:
-            error.index += before
-        raise
+
+    __slots__ = ("_before",)
+
+    def __init__(self, before: int) -> None:
+        self._before = before
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Count those before."""
+        if isinstance(error, BaseError) and error.index is not None:
+            error.index += self._before

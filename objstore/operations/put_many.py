@@ -14,9 +14,9 @@ from objstore.exceptions import BaseError
 from objstore.operations.arguments import read_put_options, read_write_options
 from objstore.operations.objects import EMPTY
 from objstore.operations.outcomes import (
+    Counted,
     OnError,
     check_on_error,
-    counted,
     finish,
     in_flight_of,
     in_order,
@@ -45,6 +45,7 @@ SMALL = MOST_READ // AT_A_TIME
 MOST_GROUPS = 64
 """How many groups of objects with different options are sent at a time, where nobody says how many."""
 
+_ITEMS, _PATHS = (tuple, list), (str, Path)
 _Written: TypeAlias = tuple[list[Any], int]
 
 
@@ -111,11 +112,11 @@ def put_many(
     size = 0
     while not groups.over:
         group = yield from groups.next()
-        with counted(len(results)):
+        with Counted(len(results)):
             left = deque(_read_items(shared, group))
         while left:
             told = onward(progress, len(results), size)
-            with counted(len(results)):
+            with Counted(len(results)):
                 size += yield from _put_some(shared, left, told, results)
     return results
 
@@ -158,12 +159,17 @@ def _read_items(shared: _Shared, items: Iterable[Any]) -> list[_Write]:
 
 
 def _read_item(shared: _Shared, item: Any) -> _Write:
-    if not isinstance(item, tuple | list) or len(item) not in (2, 3):
+    own = shared.options
+    if isinstance(item, _ITEMS) and len(item) == 2:
+        path, file = item
+    elif isinstance(item, _ITEMS) and len(item) == 3:
+        path, file, options = item
+        own = _own_options(own, options)
+    else:
         raise TypeError(f"{item!r} is no pair of a path and its bytes, nor these with a dict of options")
-    path, file, *more = item
-    if isinstance(file, str | Path):
+    if isinstance(file, _PATHS):
         check_file(file)
-    return _Write(shared.store.exact_key(path), file, _own_options(shared.options, more[0]) if more else shared.options)
+    return _Write(shared.store.exact_key(path), file, own)
 
 
 def _own_options(shared: WriteOptions, own: Any) -> WriteOptions:
@@ -189,7 +195,7 @@ def _put_some(
             if not body.in_memory:  # a callback costs more than the rest
                 opened.callback(body.close)
             source = yield from body.next(sys.maxsize if body.size is None else max(body.size, 1))
-            files += isinstance(file, str | Path)
+            files += isinstance(file, _PATHS)
             size += 0 if source is None or body.size is not None else source.size
             items.append((key, source or EMPTY))
             options.append(own)
@@ -207,8 +213,9 @@ def _put_items(
 ) -> Plan[_Written]:
     """Put objects: those with the same options together, all of these at the same time."""
     alike: dict[str, list[int]] = {}
-    for index, own in enumerate(options):
-        alike.setdefault("" if own is shared.options else repr(own), []).append(index)
+    if any(own is not shared.options for own in options):
+        for index, own in enumerate(options):
+            alike.setdefault(repr(own), []).append(index)
     if len(alike) <= 1:
         return (yield from _put_alike(shared, items, options[0], progress))
     written = _Gathered(len(items), [*alike.values()], progress)

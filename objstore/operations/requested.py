@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from objstore._core import Buffer
 from objstore.exceptions import InvalidRangeError, PreconditionError
 from objstore.interface.values import WHOLE, Range, Read, Reads, Target
-from objstore.operations.outcomes import counted
+from objstore.operations.outcomes import Counted
 from objstore.plans.effects import Call
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Asked:
             self._groups.over = True
             return self._whole
         group = yield from self._groups.next()
-        with counted(self._before):
+        with Counted(self._before):
             reads = read_requests(self._store, group)
         self._before += len(reads)
         return reads
@@ -133,12 +133,14 @@ def check_several(paths: object) -> None:
 
 
 def _ranged(request: Any, index: int) -> tuple[str, Range, str | None]:
+    e_tag: str | None = None
     try:
-        path, start, end, *more = request
+        if len(request) == 4:
+            *request, e_tag = request
+            if e_tag is not None and not isinstance(e_tag, str):
+                raise ValueError
+        path, start, end = request
         first, last = operator.index(start), -1 if end is None else operator.index(end)
-        (e_tag,) = more or (None,)
-        if not isinstance(e_tag, str | None):
-            raise ValueError
     except ValueError:
         raise ValueError(f"{request!r} is no request: {_SHAPES}") from None
     except TypeError:

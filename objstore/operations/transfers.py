@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from objstore.exceptions import BaseError
-from objstore.operations.outcomes import OnError, counted, numbered
+from objstore.operations.outcomes import Counted, OnError, numbered
 from objstore.operations.progress import Tally
 from objstore.plans.several import Several
 
@@ -68,7 +68,7 @@ class Transfers(Generic[T, R]):
             if self._groups.over:
                 return None
             group = yield from self._groups.next()
-            with counted(self._begun):
+            with Counted(self._begun):
                 self._left.extend(self._read(group))
             self._tally.total += len(self._left)
         self._begun += 1
