@@ -11,7 +11,7 @@ from objstore import exceptions
 from objstore.store import LocalStore, MemoryStore, Store
 from objstore.types import SyncAction, SyncResult
 from tests.conformance.conftest import BODIES as LISTED
-from tests.conformance.conftest import MANY, Face, Mode, Told
+from tests.conformance.conftest import MANY, Bucket, Face, Mode, Told
 
 BODIES = {f"d/{number // 7}-x/{number:03}": b"%03d" % number for number in range(30)} | {"d/0": b"zero", "d/0.x": b""}
 SIZE = sum(map(len, BODIES.values()))
@@ -111,6 +111,15 @@ async def test_an_empty_source_deletes_nothing(filled: Face, mode: Mode) -> None
         await mode.all(actions)
     assert content(filled.target) == BODIES
     assert await mode(MemoryStore()).sync(filled.target) == SyncResult(0, 0, 0, 0)
+
+
+async def test_a_service_copies_its_objects_itself(bucket: Bucket, mode: Mode) -> None:
+    store, other = bucket.open(), bucket.open(prefix="other")
+    store.put("from/large", bytes(3_000_000))
+    assert await mode(store).sync(other, prefix="from") == SyncResult(1, 0, 0, 3_000_000)
+    await mode(store).copy_many([("from/large", "another")])
+    assert store.stats()["bytes_received"] + other.stats()["bytes_received"] < 1_000_000
+    assert store.head("other/large")["size"] == store.head("another")["size"] == 3_000_000
 
 
 @pytest.mark.needs("attributes")
