@@ -16,7 +16,7 @@ import objstore
 from objstore import exceptions
 from objstore._core import Listing
 from objstore.interface.values import ListQuery, Page
-from objstore.operations import ordered
+from objstore.operations import ordered, syncing
 from objstore.operations.comparing import is_newer
 from objstore.operations.ordered import Entry
 from objstore.plans.effects import Plan
@@ -214,6 +214,24 @@ def test_hostile_names_stay_below_the_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(exceptions.InvalidPathError):
         store.sync(tmp_path / "folder")
     assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["good"]
+
+
+def test_where_case_does_not_count_no_new_file_replaces_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(syncing, "folds_case", lambda folder: True)  # no such file system can be made without rights
+    store = MemoryStore()
+    store.put_many({"A": b"1", "B": b"2", "old": b"3"})
+    (tmp_path / "old").write_bytes(b"older")
+
+    def progress(done: int, total: int, moved: int) -> None:
+        (tmp_path / "B").write_bytes(b"there by another name")
+
+    with pytest.raises(exceptions.AlreadyExistsError) as caught:
+        store.sync(tmp_path, progress=progress, max_concurrency=1)
+    assert caught.value.path == "B"
+    found = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert found == {"A": b"1", "B": b"there by another name", "old": b"3"}
 
 
 def test_symlinks_lead_nowhere_else(tmp_path: Path) -> None:

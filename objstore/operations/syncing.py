@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from objstore.exceptions import BaseError
@@ -18,6 +19,7 @@ from objstore.interface.values import PACED
 from objstore.operations.arguments import check_at_least
 from objstore.operations.comparing import Compare, Comparison, Side, Step, SyncActions
 from objstore.operations.copying import Way, copy_key
+from objstore.operations.local_names import folds_case
 from objstore.operations.objects import not_gone, raise_first
 from objstore.operations.progress import Tally
 from objstore.operations.transfers import AT_A_TIME, EXPECTED, PARTS, READ_AHEAD
@@ -26,8 +28,6 @@ from objstore.plans.several import Several
 from objstore.types import SyncResult
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from objstore.plans.effects import Plan
     from objstore.types import Progress
 
@@ -120,8 +120,11 @@ def sync(
     comparison = Comparison(here, there, delete, compare)
     if there is None or dry_run:
         return SyncActions(comparison)
-    way = Way(here.store, there.store, plain=not isinstance(target, BaseStore), read_ahead=READ_AHEAD, parts=PARTS)
-    return (yield from _Sync(comparison, way, here.prefix, there, progress).run(max_concurrency))
+    plain = not isinstance(target, BaseStore)
+    way = Way(here.store, there.store, plain=plain, read_ahead=READ_AHEAD, parts=PARTS)
+    folds = not isinstance(target, BaseStore) and (yield Call(lambda: folds_case(Path(target))))
+    fresh = way._replace(overwrite=not folds)
+    return (yield from _Sync(comparison, way, fresh, here.prefix, there, progress).run(max_concurrency))
 
 
 def _side(store: BaseStore, prefix: str | None) -> Side:
@@ -134,14 +137,18 @@ class _Sync:
     Args:
         comparison: What is to be done.
         way: How objects are copied.
+        fresh: How those are that the target lacks: where names that differ in case are one file, none may replace it.
         prefix: What their keys begin with.
         target: Where they go.
         progress: Is told.
     """
 
-    def __init__(self, comparison: Comparison, way: Way, prefix: str, target: Side, progress: Progress | None) -> None:
+    def __init__(
+        self, comparison: Comparison, way: Way, fresh: Way, prefix: str, target: Side, progress: Progress | None
+    ) -> None:
         self._comparison = comparison
         self._way = way
+        self._fresh = fresh
         self._prefix = prefix
         self._target = target
         self._tally = Tally(progress)
@@ -177,7 +184,7 @@ class _Sync:
         if (yield from self._comparison.is_same(step)):
             return -1
         keys = self._prefix + step.name, self._target.prefix + step.name
-        yield from copy_key(self._way, *keys, self._tally.of(number))
+        yield from copy_key(self._fresh if step.theirs is None else self._way, *keys, self._tally.of(number))
         return size
 
     def _take(self, number: int, result: int | Exception) -> None:
