@@ -51,6 +51,7 @@ class BaseError(Exception):
         maybe_applied: Whether the service may have carried out what failed: it got the request, and its answer was lost
             or says nothing about that. Look at what is there before you write again.
         errno: What the operating system said, where it was asked.
+        index: Of which of many requests of one call it is, counted from 0.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class BaseError(Exception):
         attempts: int | None = None,
         maybe_applied: bool = False,
         errno: int | None = None,
+        index: int | None = None,
     ) -> None:
         super().__init__(_sentences(message, hint))
         self.store = store
@@ -80,6 +82,7 @@ class BaseError(Exception):
         self.attempts = attempts
         self.maybe_applied = maybe_applied
         self.errno = errno
+        self.index = index
 
     def __reduce__(self) -> tuple[type[BaseError], tuple[str], dict[str, object]]:
         """Pickle the message and all fields (OSError would leave out its own, and take the message apart)."""

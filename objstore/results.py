@@ -1,5 +1,6 @@
 """What reads and listings give back."""
 
+from objstore.operations.comparing import SyncActions
 from objstore.operations.results import ArrowListStream, BytesStream, GetResult, ListStream, Stream
 from objstore.operations.shards import Shard
 from objstore.operations.shared_upload import MultipartUpload
@@ -17,4 +18,5 @@ __all__ = [
     "Shard",
     "Slice",
     "Stream",
+    "SyncActions",
 ]

@@ -61,7 +61,9 @@ __all__ = [
     "OffsetRange",
     "Progress",
     "PutInput",
+    "PutItem",
     "PutMode",
+    "PutOptions",
     "PutResult",
     "Request",
     "RequestInfo",
@@ -74,6 +76,9 @@ __all__ = [
     "SignedPost",
     "StoreStats",
     "SuffixRange",
+    "SyncAction",
+    "SyncResult",
+    "Transfer",
     "UpdateVersion",
     "UploadPart",
 ]
@@ -130,6 +135,50 @@ class PutResult(TypedDict):
 
 ListChunkType = TypeVar("ListChunkType", covariant=True)
 """The type of a page of a listing: ``Sequence[ObjectMeta]``, or an Arrow table or record batch."""
+
+
+class Transfer(NamedTuple):
+    """A file that was uploaded, or an object that was downloaded.
+
+    Args:
+        file: The local file.
+        path: The path of the object.
+        size: How many bytes it has.
+    """
+
+    file: Path
+    path: str
+    size: int
+
+
+class SyncAction(NamedTuple):
+    """What `sync` does with one object.
+
+    Args:
+        action: Whether it is copied to the target, deleted there, or the same on both sides.
+        path: Its path, below the prefixes.
+        size: How many bytes it has.
+    """
+
+    action: Literal["copy", "delete", "same"]
+    path: str
+    size: int
+
+
+class SyncResult(NamedTuple):
+    """What `sync` has done.
+
+    Args:
+        copied: How many objects were copied.
+        deleted: How many were deleted at the target.
+        same: How many were the same on both sides.
+        bytes: How many bytes those have that were copied.
+    """
+
+    copied: int
+    deleted: int
+    same: int
+    bytes: int
 
 
 class UploadPart(NamedTuple):
@@ -224,8 +273,21 @@ Progress: TypeAlias = Callable[[int, int, int], object]
 Much is counted in requests or parts; where objects are listed or deleted, in objects, and there are no bytes.
 """
 
-Request: TypeAlias = str | tuple[str, int, int | None]
-"""An item of ``get_many``: a path, or ``(path, start, end)`` in bytes, where ``None`` is the end of the object."""
+Request: TypeAlias = str | tuple[str, int, int | None] | tuple[str, int, int | None, str | None]
+"""An item of ``get_many``: a path, or ``(path, start, end)`` in bytes, where ``None`` is the end of the object, or
+``(path, start, end, e_tag)`` for the one version that is meant; ``(path, 0, None, e_tag)`` is all of it."""
+
+
+class PutOptions(TypedDict, total=False):
+    """What is stored with one of many objects, and what it may replace: as of ``put``."""
+
+    attributes: Attributes | None
+    tags: dict[str, str] | None
+    mode: PutMode | None
+
+
+PutItem: TypeAlias = tuple[str, PutInput] | tuple[str, PutInput, PutOptions]
+"""An item of ``put_many``: ``(path, bytes)``, or ``(path, bytes, options)``, which count for more than those of all."""
 
 
 class RequestInfo(NamedTuple):

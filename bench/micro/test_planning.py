@@ -7,8 +7,8 @@ import random
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from objstore.interface.values import Range
-from objstore.operations.bulk import read_requests
 from objstore.operations.coalesce import Merged, coalesce
+from objstore.operations.requested import read_requests
 from objstore.plans.run import run
 from objstore.store import S3Store
 

@@ -14,10 +14,12 @@ from objstore._fsspec.listing import Info, by_bucket, info, is_folder, is_mark, 
 from objstore._fsspec.patterns import expand
 from objstore.exceptions import BaseError, InvalidRangeError
 from objstore.interface.values import ANY, PACED, Range
-from objstore.operations import bulk, listing, objects
+from objstore.operations import listing, objects
 from objstore.operations.coalesce import coalesce
+from objstore.operations.get_many import get_many
 from objstore.operations.pieces import changed
 from objstore.operations.progress import settle
+from objstore.operations.put_many import put_many
 from objstore.settings.paths import outermost
 
 if TYPE_CHECKING:
@@ -205,7 +207,7 @@ def _read_ranges(
             if wanted.end is None:
                 cuts.append((wanted.place, len(requests), 0, None))
                 requests.append((key, wanted.start, None))
-    bodies = yield from bulk.get_many(
+    bodies = yield from get_many(
         fs._construct_store(bucket), requests, on_error="return", max_concurrency=batch_size or fs.batch_size
     )
     for index, request, first, last in cuts:
@@ -302,7 +304,7 @@ def pipe(
     for bucket, items in by_bucket(fs, small).items():
         pairs = [(key, _checked(values[small[index]])) for index, key in items]
         most = batch_size or fs.batch_size
-        yield from bulk.put_many(fs._construct_store(bucket), pairs, mode=mode, max_concurrency=most)
+        yield from put_many(fs._construct_store(bucket), pairs, mode=mode, max_concurrency=most)
     for name in small:
         fs.invalidate_cache(name)
     for name in large:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from objstore._fsspec.services import ANY_BUCKET
 from objstore.exceptions import NotFoundError, NotSupportedError
-from objstore.operations import buckets, bulk, listing, objects
+from objstore.operations import buckets, listing, objects
+from objstore.operations.head_many import head_many
 from objstore.plans.effects import Call, Plan
 from objstore.plans.run import run
 
@@ -366,7 +367,7 @@ def heads(fs: FileSystem, paths: list[str]) -> Plan[list[ObjectMeta]]:
     """Return the metadata of many files, in order; each bucket is asked once for all."""
     found: list[Any] = [None] * len(paths)
     for bucket, items in by_bucket(fs, paths).items():
-        metas = yield from bulk.head_many(fs._construct_store(bucket), [key for _, key in items])
+        metas = yield from head_many(fs._construct_store(bucket), [key for _, key in items])
         for (index, _), meta in zip(items, metas, strict=True):
             found[index] = meta
     return found

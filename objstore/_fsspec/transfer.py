@@ -28,8 +28,11 @@ from objstore._fsspec.listing import (
     isdir,
 )
 from objstore._fsspec.patterns import expand
-from objstore.operations import bulk, copying, downloads, objects
+from objstore.operations import copying, downloads, objects
+from objstore.operations.iter_many import iter_many
+from objstore.operations.put_many import put_many
 from objstore.operations.targets import write_file
+from objstore.operations.uploads import upload
 from objstore.plans.effects import Call, Plan
 
 if TYPE_CHECKING:
@@ -194,7 +197,7 @@ def _get_small(fs: FileSystem, pairs: list[Pair], callback: Callback, batch_size
     """Download small files, many at a time, in bounded memory."""
     for bucket, items in by_bucket(fs, [source for source, _ in pairs]).items():
         store = fs._construct_store(bucket)
-        results = bulk.iter_many(store, [key for _, key in items], max_concurrency=batch_size or fs.batch_size)
+        results = iter_many(store, [key for _, key in items], max_concurrency=batch_size or fs.batch_size)
         try:
             while (result := (yield from results._next())) is not None:
                 source, target = pairs[items[result[0]][0]]
@@ -232,7 +235,7 @@ def put_file(
         return
     callback.set_size(os.path.getsize(local))
     bucket, key = fs._split_path(rpath)
-    yield from bulk.upload(fs._construct_store(bucket), local, key, mode=mode, progress=_bytes_to(callback))
+    yield from upload(fs._construct_store(bucket), local, key, mode=mode, progress=_bytes_to(callback))
     fs.invalidate_cache(rpath)
 
 
@@ -288,7 +291,7 @@ def _put_small(fs: FileSystem, pairs: list[Pair], callback: Callback, batch_size
     for bucket, items in by_bucket(fs, [target for _, target in pairs]).items():
         named = [(key, Path(pairs[index][0])) for index, key in items]
         most = batch_size or fs.batch_size
-        yield from bulk.put_many(fs._construct_store(bucket), named, mode=mode, max_concurrency=most)
+        yield from put_many(fs._construct_store(bucket), named, mode=mode, max_concurrency=most)
         for index, _ in items:
             local, target = pairs[index]
             fs.invalidate_cache(target)

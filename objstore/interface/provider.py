@@ -207,6 +207,7 @@ class Provider(Protocol):
         lists_from_anywhere: Whether a listing that begins after an offset costs no more than one from the start.
         lists_in_order: Whether listings come in an order of their keys, and may begin behind one of them.
         lists_any_prefix: Whether a listing may have any prefix, not a folder alone.
+        lists_by_bytes: Whether the service promises that listings come in the order of the bytes of their keys.
         has_outer_slashes: Whether keys may begin or end with a slash, as those of files cannot.
         has_locks: Whether objects can be locked against being deleted, by attributes.
         asks_for_checksums: Whether it is worth a request (`look`) to learn the checksum of an object that is going to
@@ -217,10 +218,15 @@ class Provider(Protocol):
     smallest_part: int
     lists_from_anywhere: bool
     lists_in_order: bool
+    lists_by_bytes: bool
     lists_any_prefix: bool
     has_outer_slashes: bool
     has_locks: bool
     asks_for_checksums: bool
+
+    @property
+    def address(self) -> str:
+        """What stands in front of its keys, for no other place the same."""
 
     @property
     def pace(self) -> Pace:

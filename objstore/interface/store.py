@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import TYPE_CHECKING
 
 from objstore.settings.paths import Keys
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
     from typing import Self
 
     from objstore.interface.provider import Provider
     from objstore.types import ObjectMeta
+
+
+_folders: list[Callable[[str | Path, bool], BaseStore]] = []
+
+
+def opens_folders(open: Callable[[str | Path, bool], BaseStore]) -> None:
+    """Say what opens a local folder as a store: stores stand above what needs one."""
+    _folders[:] = [open]
+
+
+def store_of(place: BaseStore | str | Path, *, mkdir: bool = False) -> BaseStore:
+    """Return a store, or that of a local folder.
+
+    Args:
+        place: The store, or the path of the folder.
+        mkdir: Whether the folder is made if it is missing.
+
+    Raises:
+        TypeError: It is neither.
+        ConfigurationError: There is no such folder.
+    """
+    if isinstance(place, BaseStore):
+        return place
+    if not isinstance(place, str | PathLike):
+        raise TypeError(f"{place!r} is of the type {type(place).__name__}: give a store, or the path of a folder")
+    if isinstance(place, str) and "://" in place:
+        raise ValueError(f"{place!r} is a URL: give objstore.store.from_url of it, or the path of a local folder")
+    return _folders[0](place, mkdir)
 
 
 class BaseStore:

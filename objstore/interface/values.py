@@ -244,9 +244,10 @@ class Reads(Sequence[Read]):
         sums: By which checksum bodies are summed up, where they are going to be all of an object; by the one that
             replies tell, where it is empty.
         told: Whether what the replies tell of the objects is kept.
+        e_tags: Which version each is to be of; None: of any. Whoever asks compares that with what replies tell.
     """
 
-    __slots__ = ("keys", "one_object", "ranges", "sums", "targets", "told")
+    __slots__ = ("e_tags", "keys", "one_object", "ranges", "sums", "targets", "told")
 
     def __init__(
         self,
@@ -257,8 +258,10 @@ class Reads(Sequence[Read]):
         one_object: bool = False,
         sums: str | None = None,
         told: bool = False,
+        e_tags: Sequence[str | None] | None = None,
     ) -> None:
-        self.told = told
+        self.told = told or e_tags is not None
+        self.e_tags = e_tags
         self.keys = keys
         self.ranges = ranges
         self.targets = targets
@@ -294,6 +297,7 @@ class Reads(Sequence[Read]):
                 one_object=self.one_object,
                 sums=self.sums,
                 told=self.told,
+                e_tags=self.e_tags and self.e_tags[index],
             )
         return Read(self.keys[index], self.ranges[index], self.targets[index] if self.targets else None)
 

@@ -169,6 +169,22 @@ def read_write_options(
     return WriteOptions(named, texts("tag", tags), _mode(mode))
 
 
+_PUT_OPTIONS = frozenset(("attributes", "tags", "mode"))
+
+
+def read_put_options(options: Any) -> Mapping[str, Any]:
+    """Return the options of one of many objects to be written.
+
+    Raises:
+        ValueError: One is unknown.
+        TypeError: They are no dict.
+    """
+    given = _dict("options", options)
+    for name in given.keys() - _PUT_OPTIONS:
+        raise ValueError(f"{name!r} is not an option of put_many: give attributes, tags or mode")
+    return given
+
+
 def read_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Return the tags that an object is to have.
 

@@ -6,15 +6,21 @@ bounded memory.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from objstore._core import Buffer, Bytes
 from objstore.interface.provider import OutOfReachError
 from objstore.interface.values import ANY, Source, WriteOptions, unlocked
+from objstore.operations.arguments import check_at_least
 from objstore.operations.naming import key_of
 from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
+from objstore.operations.outcomes import OnError, check_on_error
+from objstore.operations.requested import Groups, two_of
+from objstore.operations.transfers import AT_A_TIME, PARTS, READ_AHEAD, Transfers
 
 if TYPE_CHECKING:
+    from objstore.exceptions import BaseError
     from objstore.interface.store import BaseStore
     from objstore.operations.results import BytesStream
     from objstore.plans.effects import Plan
@@ -54,32 +60,130 @@ def copy(
     """
     other = store if to_store is None else to_store
     source, target = store.exact_key(from_), (yield from key_of(other, to))
-    if not (yield from _is_copied(store, source, other, target, overwrite)):
-        yield from _carry(store, from_, other, target, overwrite, progress)
+    yield from copy_key(Way(store, other, overwrite), source, target, progress)
+
+
+@overload
+def copy_many(
+    store: BaseStore,
+    pairs: Iterable[tuple[str, str]] | Mapping[str, str],
+    *,
+    overwrite: bool = True,
+    to_store: BaseStore | None = None,
+    on_error: Literal["raise"] = "raise",
+    max_concurrency: int = AT_A_TIME,
+    progress: Progress | None = None,
+) -> Plan[list[None]]: ...
+
+
+@overload
+def copy_many(
+    store: BaseStore,
+    pairs: Iterable[tuple[str, str]] | Mapping[str, str],
+    *,
+    overwrite: bool = True,
+    to_store: BaseStore | None = None,
+    on_error: Literal["return"],
+    max_concurrency: int = AT_A_TIME,
+    progress: Progress | None = None,
+) -> Plan[list[BaseError | OSError | None]]: ...
+
+
+def copy_many(
+    store: BaseStore,
+    pairs: Iterable[tuple[str, str]] | Mapping[str, str],
+    *,
+    overwrite: bool = True,
+    to_store: BaseStore | None = None,
+    on_error: OnError = "raise",
+    max_concurrency: int = AT_A_TIME,
+    progress: Progress | None = None,
+) -> Plan[list[Any]]:
+    """Copy many objects, each as `copy` does, many at a time.
+
+    Args:
+        store: Where they are.
+        pairs: The path of each and that of its copy, or a mapping of these. An iterator is read as the copies are made.
+        overwrite: Whether a copy may replace an object.
+        to_store: Where the copies go; the same store if not given.
+        on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
+        max_concurrency: How many are copied at a time.
+        progress: Is called with how many are copied, how many there are so far, and the bytes that went through this
+            machine.
+
+    Returns:
+        A None for each, in order.
+
+    Raises:
+        InvalidPathError: A path is none, or has a slash at an end.
+        NotFoundError: There is no such object (and so on, with ``on_error="raise"``); its `index` says which it is.
+    """
+    check_on_error(on_error)
+    check_at_least("max_concurrency", max_concurrency, 1)
+    other = store if to_store is None else to_store
+    way = Way(store, other, overwrite, read_ahead=READ_AHEAD, parts=PARTS)
+    groups: Groups[Any] = Groups(pairs.items() if isinstance(pairs, Mapping) else pairs)
+
+    def read(group: list[Any]) -> list[tuple[str, str]]:
+        named = [two_of(pair, "a path and that of its copy") for pair in group]
+        sources, targets = store.keys([pair[0] for pair in named]), other.keys([pair[1] for pair in named])
+        return [*zip(sources, targets, strict=True)]
+
+    def begin(keys: tuple[str, str], told: Progress | None) -> Plan[None]:
+        return copy_key(way, *keys, told)
+
+    return (yield from Transfers(groups, read, begin, on_error, progress).run(max_concurrency))
+
+
+class Way(NamedTuple):
+    """From where to where copies go.
+
+    Args:
+        store: Where the objects are.
+        other: Where the copies go.
+        overwrite: Whether a copy may replace an object.
+        plain: Whether the bytes alone are copied.
+        read_ahead: How many bytes of an object that has to be carried are read before they can be sent.
+        parts: How many parts of it are in flight.
+    """
+
+    store: BaseStore
+    other: BaseStore
+    overwrite: bool = True
+    plain: bool = False
+    read_ahead: int | None = None
+    parts: int = PARTS_IN_FLIGHT
+
+
+def copy_key(way: Way, source: str, target: str, progress: Progress | None) -> Plan[None]:
+    """Copy the object of a key: on the server where the service can, else through this machine."""
+    if not (yield from _is_copied(way, source, target)):
+        yield from _carry(way, source, target, progress)
     elif progress is not None:
         progress(1, 1, 0)
 
 
-def _is_copied(store: BaseStore, source: str, other: BaseStore, target: str, overwrite: bool) -> Plan[bool]:
+def _is_copied(way: Way, source: str, target: str) -> Plan[bool]:
     """Have the service copy an object, where it can; tell whether it has."""
-    if not other.provider.can_copy_from(store.provider):
+    origin, provider = way.store.provider, way.other.provider
+    if way.plain or not provider.can_copy_from(origin):
         return False
     try:
-        yield from other.provider.copy(source, target, overwrite=overwrite, origin=store.provider)
+        yield from provider.copy(source, target, overwrite=way.overwrite, origin=origin)
     except OutOfReachError:
         return False
     return True
 
 
-def _carry(
-    store: BaseStore, path: str, other: BaseStore, target: str, overwrite: bool, progress: Progress | None
-) -> Plan[None]:
+def _carry(way: Way, source: str, target: str, progress: Progress | None) -> Plan[None]:
     """Read an object here and write it there, a few parts at a time."""
-    result = yield from get(store, path)
-    options = WriteOptions(unlocked(result.attributes), mode="overwrite" if overwrite else "create")
+    store = way.store.with_raw_keys()
+    result = yield from get(store, store.path(source), options={"read_ahead": way.read_ahead})
+    attributes = {} if way.plain else unlocked(result.attributes)
+    options = WriteOptions(attributes, mode="overwrite" if way.overwrite else "create")
     body = _Remote(result.stream(DEFAULT_CHUNK), result.meta["size"])
     try:
-        yield from put_body(other.provider, target, body, options, None, DEFAULT_CHUNK, PARTS_IN_FLIGHT, progress)
+        yield from put_body(way.other.provider, target, body, options, None, DEFAULT_CHUNK, way.parts, progress)
     finally:
         body.close()
 

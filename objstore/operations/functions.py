@@ -8,19 +8,25 @@ from __future__ import annotations
 
 from objstore.operations import (
     buckets,
-    bulk,
     copying,
     downloads,
     files,
+    folders,
     listing,
     objects,
     reader,
     shared_upload,
     signing,
+    syncing,
     tags,
+    uploads,
     work,
     writer,
 )
+from objstore.operations import get_many as getting
+from objstore.operations import head_many as heading
+from objstore.operations import iter_many as iterating
+from objstore.operations import put_many as putting
 from objstore.operations import shards as sharding
 from objstore.plans.run import awaitable, blocking, both
 
@@ -28,6 +34,7 @@ get, get_async = both(objects.get)
 get_range, get_range_async = both(objects.get_range)
 get_ranges, get_ranges_async = both(objects.get_ranges)
 head, head_async = both(objects.head)
+exists, exists_async = both(objects.exists)
 put, put_async = both(objects.put)
 delete, delete_async = both(objects.delete)
 begin_upload, begin_upload_async = both(shared_upload.begin_upload)
@@ -42,19 +49,23 @@ delete_tags, delete_tags_async = both(tags.delete_tags)
 sign_post, sign_post_async = both(signing.sign_post)
 delete_prefix, delete_prefix_async = both(listing.delete_prefix)
 shards, shards_async = both(sharding.shards)
-upload, upload_async = both(bulk.upload)
+upload, upload_async = both(uploads.upload)
 download, download_async = both(downloads.download)
 
 # those whose results depend on an argument
 sign, sign_async = blocking(signing.sign), awaitable(signing.sign)
-get_many, get_many_async = blocking(bulk.get_many), awaitable(bulk.get_many)
-head_many, head_many_async = blocking(bulk.head_many), awaitable(bulk.head_many)
-put_many, put_many_async = blocking(bulk.put_many), awaitable(bulk.put_many)
+get_many, get_many_async = blocking(getting.get_many), awaitable(getting.get_many)
+head_many, head_many_async = blocking(heading.head_many), awaitable(heading.head_many)
+put_many, put_many_async = blocking(putting.put_many), awaitable(putting.put_many)
+copy_many, copy_many_async = blocking(copying.copy_many), awaitable(copying.copy_many)
+upload_many, upload_many_async = blocking(folders.upload_many), awaitable(folders.upload_many)
+download_many, download_many_async = blocking(folders.download_many), awaitable(folders.download_many)
+sync, sync_async = blocking(syncing.sync), awaitable(syncing.sync)
 list_with_delimiter = blocking(listing.list_with_delimiter)
 list_with_delimiter_async = awaitable(listing.list_with_delimiter)
 
 # those whose results go either way
-iter_many = iter_many_async = bulk.iter_many
+iter_many = iter_many_async = iterating.iter_many
 list = list_async = listing.list
 list_level = list_level_async = listing.list_level
 glob = glob_async = listing.glob

@@ -18,6 +18,11 @@ _RANGE = re.compile(r"(.)(?:-(.))?", re.DOTALL)
 _TOKEN = re.compile(r"\*+|\?|\[!?+\]?+[^\]]*\]|.", re.DOTALL)
 
 
+def is_pattern(text: str) -> bool:
+    """Tell whether a path has wildcards."""
+    return _WILD.search(text) is not None
+
+
 @dataclass(frozen=True)
 class Segment:
     """A pattern for one segment of a path."""

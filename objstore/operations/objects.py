@@ -6,7 +6,7 @@ Nothing here blocks or awaits. Each function is the plan of a public operation; 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from objstore._core import Buffer, Bytes
@@ -21,8 +21,10 @@ from objstore.operations.arguments import (
     spans,
 )
 from objstore.operations.naming import key_of, readable_key_of
+from objstore.operations.outcomes import Counted, numbered
 from objstore.operations.parts import begin_parts
 from objstore.operations.ranges import bodies_of, ranges_of
+from objstore.operations.requested import Groups
 from objstore.operations.results import FIRST, GetResult
 from objstore.operations.sources import Body, open_body
 
@@ -201,6 +203,20 @@ def head(store: BaseStore, path: str) -> Plan[ObjectHead]:
     return found if fetched.restore is None else {**found, "restore": fetched.restore}
 
 
+def exists(store: BaseStore, path: str) -> Plan[bool]:
+    """Tell whether there is an object at a path. Any error but that there is none is raised.
+
+    Args:
+        store: Where it is.
+        path: Its path.
+    """
+    try:
+        yield from head(store, path)
+    except NotFoundError:
+        return False
+    return True
+
+
 def put(
     store: BaseStore,
     path: str,
@@ -316,32 +332,50 @@ def send_parts(
         raise
 
 
-def delete(store: BaseStore, paths: str | Sequence[str], *, progress: Progress | None = None) -> Plan[None]:
+def delete(store: BaseStore, paths: str | Iterable[str], *, progress: Progress | None = None) -> Plan[None]:
     """Delete one object or many; S3 takes a thousand by one request.
 
     Args:
         store: Where they are.
-        paths: A path, or a sequence of paths. An object that does not exist counts as deleted, where the service says
-            so.
+        paths: A path, or paths. An object that does not exist counts as deleted, where the service says so. An iterator
+            is read as its paths are sent, some thousands at a time.
         progress: Is called with how many are deleted, how many there are, and 0.
 
     Raises:
         InvalidPathError: A path is none, or has a slash at an end: without it, it would name another object.
-        BaseError: The first error; its notes count the others. What could be deleted has been.
+        BaseError: The first error, whose `index` says of which path it is; its notes count the others. What could be
+            deleted has been.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
     """
-    if not isinstance(paths, str) and not isinstance(paths, Sequence):
-        raise TypeError(f"paths is of the type {type(paths).__name__}: give a str or a sequence of str")
-    keys = store.keys([paths] if isinstance(paths, str) else list(paths))
+    if not isinstance(paths, Iterable):
+        raise TypeError(f"paths is of the type {type(paths).__name__}: give one path, or several")
+    groups = Groups([paths] if isinstance(paths, str) else paths)
+    failed: dict[str, BaseError] = {}
+    total = 0
+    while not groups.over:
+        group = yield from groups.next()
+        with Counted(total):
+            keys = store.keys(group)
+        failed |= yield from _delete_group(store.provider, keys, total, progress)
+        total += len(keys)
+    raise_first(failed, total)
+
+
+def _delete_group(
+    provider: Provider, keys: Sequence[str], before: int, progress: Progress | None
+) -> Plan[dict[str, BaseError]]:
+    """Delete some of many objects, of which so many were before these; return what failed, by key."""
     failed: dict[str, BaseError] = {}
     size = len(keys) if progress is None else DELETED_AT_ONCE
     for start in range(0, len(keys), size or 1):
         group = keys[start : start + size]
-        failed |= yield from store.provider.delete(group, most_in_flight=PACED)
+        errors = yield from provider.delete(group, most_in_flight=PACED)
+        if errors:
+            failed |= {key: numbered(errors[key], before + start + at) for at, key in enumerate(group) if key in errors}
         if progress is not None:
-            progress(start + len(group), len(keys), 0)
-    raise_first(failed, len(keys))
+            progress(before + start + len(group), before + len(keys), 0)
+    return failed
 
 
 def not_gone(failed: Mapping[str, BaseError]) -> dict[str, BaseError]:

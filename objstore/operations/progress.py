@@ -56,3 +56,38 @@ class Found:
         self._count += count
         if self._progress is not None:
             self._progress(self._count, self._count, 0)
+
+
+class Tally:
+    """Counts how far operations are that go on at the same time, each of which tells how far it is itself."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._bytes: dict[int, int] = {}
+        self._moved = 0
+        self.total = self.done = 0
+
+    @property
+    def moved(self) -> int:
+        """How many bytes they have moved."""
+        return self._moved + sum(self._bytes.values())
+
+    def of(self, number: int) -> Progress | None:
+        """Return what one of them tells."""
+        return None if self._progress is None else lambda _, __, moved: self._note(number, moved)
+
+    def _note(self, number: int, moved: int) -> None:
+        self._bytes[number] = moved
+        self.tell()
+
+    def end(self, number: int, size: int | None = None) -> None:
+        """Note that one has ended, and if known how many bytes it has moved."""
+        told = self._bytes.pop(number, 0)
+        self._moved += told if size is None else size
+        self.done += 1
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell the caller."""
+        if self._progress is not None:
+            self._progress(self.done, self.total, self.moved)

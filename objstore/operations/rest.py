@@ -16,6 +16,7 @@ from objstore.exceptions import GenericError
 from objstore.interface.versions import has_validator, pinned
 from objstore.operations.pieces import Whole, changed, parts_of, read_into
 from objstore.operations.progress import onward
+from objstore.operations.requested import check_e_tag
 from objstore.operations.results import part_size
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class Rests:
     def progress(self) -> Progress | None:
         """What is to be told of the beginnings: the rests that have been read count too."""
         return onward(self._progress, self._requests, self._bytes)
+
+    def check(self, index: int) -> None:
+        """Raise if what came of a read is not of the version that was asked for."""
+        check_e_tag(self._store, self._reads, self._fetch, index)
 
     def read(self, index: int, beginning: Bytes, meta: ObjectMeta, sums: Sums | None) -> Plan[Bytes]:
         """Read what is behind a beginning, and return all.

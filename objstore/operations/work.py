@@ -15,10 +15,11 @@ from objstore._core import Bytes
 from objstore.exceptions import InvalidRangeError
 from objstore.interface.values import WHOLE, Range, Reads
 from objstore.operations.arguments import check_at_least
-from objstore.operations.bulk import in_flight_of, with_targets
 from objstore.operations.listing import list as list_objects
+from objstore.operations.outcomes import in_flight_of
 from objstore.operations.pieces import changed
 from objstore.operations.progress import settle
+from objstore.operations.requested import opaque, with_targets
 from objstore.operations.results import ListStream, Stream
 from objstore.operations.slices import AT_A_TIME, UNKNOWN, Cutter, Exact, Grouping, Slice, given, in_groups, of_meta
 from objstore.plans.run import both
@@ -106,12 +107,7 @@ class Piece:
 def _is_other(planned: Slice, found: ObjectMeta) -> bool:
     """Tell whether a reply is of another version than the one that was planned, or says nothing that shows it."""
     other_size = planned.size != UNKNOWN and found["size"] not in (-1, planned.size)
-    return other_size or (planned.e_tag is not None and _opaque(found["e_tag"]) != _opaque(planned.e_tag))
-
-
-def _opaque(e_tag: str | None) -> str:
-    """Return an ETag without its quotes: some servers leave them out where they list (rclone)."""
-    return (e_tag or "").strip('"')
+    return other_size or (planned.e_tag is not None and opaque(found["e_tag"]) != opaque(planned.e_tag))
 
 
 class PlanStream(Stream[Piece]):

@@ -71,7 +71,24 @@ class Beside:
     begin: Callable[[], Plan[None]]
 
 
-Effect: TypeAlias = Batch | Background | Sleep | Call | Wait | Beside
+class AnyOf:
+    """Come back once one of several effects, or more, has come to its end: the effects of plans that go on at once.
+
+    Attributes:
+        asked: What is to be performed, by the number of its plan; whoever performs it takes it from here.
+        answers: What came of it: the number, the value, and the error, if there was one.
+        performer: What whoever performs it keeps from one time to the next.
+        ends: Whether nothing is waited for but for what cannot be broken off.
+    """
+
+    def __init__(self) -> None:
+        self.asked: dict[int, Effect] = {}
+        self.answers: list[tuple[int, Any, Exception | None]] = []
+        self.performer: Any = None
+        self.ends = False
+
+
+Effect: TypeAlias = Batch | Background | Sleep | Call | Wait | Beside | AnyOf
 Plan: TypeAlias = Generator[Effect, Any, T]
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from weakref import WeakKeyDictionary, ref
 
 from objstore._core import Batch, Channel
-from objstore.plans.effects import Background, Beside, Call, Effect, Plan, Sleep, Wait, is_over
+from objstore.plans.effects import AnyOf, Background, Beside, Call, Effect, Plan, Sleep, Wait, is_over
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -72,6 +72,30 @@ async def _perform_async(effect: Effect) -> Any:
             _beside.add(task)  # the loop itself keeps tasks by weak references
             task.add_done_callback(_beside.discard)
             return None
+        case AnyOf():
+            return await _perform_any(effect)
+
+
+async def _perform_any(several: AnyOf) -> None:
+    """Perform the effects of several plans, each as a task, until one has its answer; at the end, none is left."""
+    if several.performer is None:
+        several.performer = {}
+    tasks: dict[asyncio.Task[Any], int] = several.performer
+    asked, several.asked = several.asked, {}
+    for number, effect in asked.items():
+        tasks[_running_loop().create_task(_perform_async(effect))] = number
+    if several.ends:
+        for task in tasks:
+            task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, return_when=asyncio.ALL_COMPLETED if several.ends else asyncio.FIRST_COMPLETED)
+    for task in [task for task in tasks if task.done()]:
+        number = tasks.pop(task)
+        if not task.cancelled():
+            error = task.exception()
+            if error is not None and not isinstance(error, Exception):
+                raise error
+            several.answers.append((number, None if error is not None else task.result(), error))
 
 
 _beside: set[asyncio.Task[None]] = set()

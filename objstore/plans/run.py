@@ -15,7 +15,7 @@ from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from objstore._core import Batch, engine_info
-from objstore.plans.effects import Background, Beside, Call, Effect, Plan, Sleep, Wait, is_over
+from objstore.plans.effects import AnyOf, Background, Beside, Call, Effect, Plan, Sleep, Wait, is_over
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -129,6 +129,16 @@ def _perform(effect: Effect) -> Any:
             return _result(future)
         case Beside(begin):
             return _run_beside(begin())
+        case AnyOf():
+            return _perform_any(effect)
+
+
+def _perform_any(several: AnyOf) -> None:
+    from objstore.plans.blocked import Blocked
+
+    if several.performer is None:
+        several.performer = Blocked()
+    several.performer.perform(several, _perform)
 
 
 def _run_beside(plan: Plan[None]) -> None:

@@ -65,6 +65,7 @@ class Memory:
     smallest_part = 1 << 20
     lists_from_anywhere = False
     lists_in_order = True
+    lists_by_bytes = True
     lists_any_prefix = True
     has_outer_slashes = True
     buckets = None
@@ -82,6 +83,11 @@ class Memory:
         self.uploads: dict[str, dict[int, tuple[str, Bytes]]] = {}
         self.name = secrets.token_hex(16)
         _memories[self.name] = self
+
+    @property
+    def address(self) -> str:
+        """What stands in front of its keys."""
+        return f"memory:{self.name}/"
 
     def stats(self) -> StoreStats:
         """Return what its requests have come to: there are none."""

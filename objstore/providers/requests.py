@@ -77,6 +77,7 @@ class Requests:
 
     lists_from_anywhere = False
     lists_in_order = True
+    lists_by_bytes = False
     lists_any_prefix = True
     has_outer_slashes = False
     asks_for_checksums = False
@@ -106,6 +107,11 @@ class Requests:
         self._query = query
         self._tagging = tagging
         self._plain_reads: dict[str, tuple[Shape, bytes]] = {}
+
+    @property
+    def address(self) -> str:
+        """What stands in front of its keys."""
+        return f"{self.service.origin}{self.base.decode()}/"
 
     @property
     def pace(self) -> Pace:

@@ -51,8 +51,18 @@ class Keys:
     def many(self, paths: Sequence[str]) -> list[str]:
         """Return the keys of many paths, each as `exact` does: all together, where nothing about them is unusual."""
         if self.raw or not _all_plain(paths):
-            return [self.exact(path) for path in paths]
+            return self._each(paths)
         return [self.prefix + path for path in paths] if self.prefix else list(paths)
+
+    def _each(self, paths: Sequence[str]) -> list[str]:
+        keys: list[str] = []
+        try:
+            for path in paths:
+                keys.append(self.exact(path))
+        except InvalidPathError as error:
+            error.index = len(keys)
+            raise
+        return keys
 
     def below(self, prefix: str | None) -> str:
         """Return the beginning of the keys below a path; in raw mode, the keys that begin with it."""

@@ -69,6 +69,7 @@ class Store(BaseStore):
     get_range, get_range_async = functions.get_range, functions.get_range_async
     get_ranges, get_ranges_async = functions.get_ranges, functions.get_ranges_async
     head, head_async = functions.head, functions.head_async
+    exists, exists_async = functions.exists, functions.exists_async
     put, put_async = functions.put, functions.put_async
     delete, delete_async = functions.delete, functions.delete_async
     begin_upload, begin_upload_async = functions.begin_upload, functions.begin_upload_async
@@ -96,6 +97,10 @@ class Store(BaseStore):
     put_many, put_many_async = functions.put_many, functions.put_many_async
     upload, upload_async = functions.upload, functions.upload_async
     download, download_async = functions.download, functions.download_async
+    copy_many, copy_many_async = functions.copy_many, functions.copy_many_async
+    upload_many, upload_many_async = functions.upload_many, functions.upload_many_async
+    download_many, download_many_async = functions.download_many, functions.download_many_async
+    sync, sync_async = functions.sync, functions.sync_async
     open = functions.open
     open_reader, open_reader_async = functions.open_reader, functions.open_reader_async
     open_writer, open_writer_async = functions.open_writer, functions.open_writer_async

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from objstore.exceptions import ConfigurationError
+from objstore.interface.store import opens_folders
 from objstore.stores.base import LastingStore
 
 if TYPE_CHECKING:
@@ -115,3 +116,6 @@ def _directory_of(url: str) -> str:
             f"LocalStore cannot be made of a URL of the kind {scheme}", hint="Give file:///folder."
         )
     return prefix
+
+
+opens_folders(lambda folder, mkdir: LocalStore(folder, mkdir=mkdir))

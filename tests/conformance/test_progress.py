@@ -18,7 +18,19 @@ BUCKETS = {"create_bucket", "delete_bucket", "list_buckets"}
 TAGS = {"delete_tags", "get_tags", "put_tags"}
 SIGNING = {"sign", "sign_post"}
 FILES = {"open", "open_reader", "open_writer"}
-SHORT = {"begin_upload", "configure", "head", "parse_scheme", "plan", "shards", *SIGNING, *BUCKETS, *FILES, *TAGS}
+SHORT = {
+    "begin_upload",
+    "configure",
+    "exists",
+    "head",
+    "parse_scheme",
+    "plan",
+    "shards",
+    *SIGNING,
+    *BUCKETS,
+    *FILES,
+    *TAGS,
+}
 """What is done at once, and files and streams, whose callers see how far they are."""
 
 

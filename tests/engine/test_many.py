@@ -9,7 +9,7 @@ import pytest
 
 from objstore._core import Batch, engine_info
 from objstore.exceptions import InvalidRangeError
-from objstore.operations import bulk
+from objstore.operations.get_many import get_many
 from objstore.plans.run import _perform
 from objstore.providers.requests import ADDED_AT_ONCE
 from objstore.store import S3Store
@@ -67,7 +67,7 @@ def test_a_failure_among_the_first_or_the_last_takes_its_own_place(server: Serve
 
 
 def test_an_interruption_between_the_first_and_the_others_ends_what_is_under_way(server: Server) -> None:
-    plan = bulk.get_many(store_at(server), REQUESTS)
+    plan = get_many(store_at(server), REQUESTS)
     effect = next(plan)
     assert isinstance(effect, Batch)
     assert effect.total == ADDED_AT_ONCE

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal, TypeAlias, assert_type
 
 from arro3.core import RecordBatch, Table
@@ -13,8 +14,20 @@ import objstore
 from objstore import Bytes, BytesStream, GetResult, ListStream
 from objstore.exceptions import BaseError
 from objstore.operations.results import ArrowListStream
+from objstore.results import SyncActions
 from objstore.store import S3Store
-from objstore.types import Attributes, ObjectHead, ObjectMeta, PutResult, RetryConfig, S3CredentialProvider, SignedPost
+from objstore.types import (
+    Attributes,
+    ObjectHead,
+    ObjectMeta,
+    PutResult,
+    RetryConfig,
+    S3CredentialProvider,
+    SignedPost,
+    SyncAction,
+    SyncResult,
+    Transfer,
+)
 
 Metas: TypeAlias = Sequence[ObjectMeta]
 HOUR = timedelta(hours=1)
@@ -98,6 +111,9 @@ def many(store: S3Store, on_error: Literal["raise", "return"]) -> None:
     assert_type(store.head_many(["a"]), list[ObjectMeta])
     assert_type(store.head_many(["a"], on_error="return"), list[ObjectMeta | BaseError])
     assert_type(store.put_many({"a": b"1"}), list[PutResult])
+    store.put_many([("a", b"1"), ("b", b"2", {"mode": "create", "tags": {"a": "b"}})])
+    store.put_many([("b", b"2", {"mod": "create"})])  # type: ignore[typeddict-unknown-key]
+    store.get_many([("a", 0, None, "e-tag"), ("a", 0, 5), "a"])
     assert_type(store.put_many({"a": b"1"}, on_error="return"), list[PutResult | BaseError])
     assert_type(next(iter(store.iter_many(["a"]))), tuple[int, Bytes])
     assert_type(next(iter(store.iter_many(["a"], on_error="return"))), tuple[int, Bytes | BaseError])
@@ -112,6 +128,26 @@ async def many_async(store: S3Store) -> None:
     assert_type(await store.put_many_async([("a", b"1")]), list[PutResult])
     assert_type(await store.put_many_async([("a", b"1")], on_error="return"), list[PutResult | BaseError])
     assert_type(await anext(aiter(store.iter_many_async(["a"]))), tuple[int, Bytes])
+
+
+def transfers(store: S3Store) -> None:
+    assert_type(store.exists("a"), bool)
+    assert_type(store.copy_many([("a", "b")]), list[None])
+    assert_type(store.copy_many({"a": "b"}, to_store=store, on_error="return"), list[BaseError | OSError | None])
+    assert_type(store.upload_many("folder", "prefix"), list[Transfer])
+    assert_type(store.upload_many([(Path("a"), "b")], on_error="return"), list[Transfer | BaseError | OSError])
+    assert_type(store.download_many("prefix", "folder"), list[Transfer])
+    assert_type(store.download_many(["a"], Path("b"), on_error="return"), list[Transfer | BaseError | OSError])
+    assert_type(store.sync("folder"), SyncResult)
+    assert_type(store.sync(store, to_prefix="a", dry_run=True), SyncActions)
+    assert_type(next(objstore.sync("folder", store, dry_run=True)), SyncAction)
+    store.sync("folder", compare="name")  # type: ignore[call-overload]
+
+
+async def transfers_async(store: S3Store) -> None:
+    assert_type(await store.sync_async(Path("folder")), SyncResult)
+    assert_type(await anext(await store.sync_async(store, dry_run=True)), SyncAction)
+    assert_type(await store.upload_many_async("folder"), list[Transfer])
 
 
 def signs(store: S3Store) -> None:

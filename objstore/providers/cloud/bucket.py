@@ -66,6 +66,7 @@ class Bucket(Writes):
     """
 
     lists_from_anywhere = True
+    lists_by_bytes = True
     has_outer_slashes = True
 
     def __init__(

@@ -52,6 +52,7 @@ class DirectoryBucket(Bucket):
 
     lists_from_anywhere = False
     lists_in_order = False
+    lists_by_bytes = False
     lists_any_prefix = False
 
     def __init__(self, *arguments: Any, by_key: Bucket, zone: str | None, drops_tags: bool, **options: Any) -> None:

@@ -61,6 +61,7 @@ class GoogleBucket(Signed):
     """A bucket of Google Cloud Storage, or of an emulator of it."""
 
     lists_from_anywhere = True
+    lists_by_bytes = True
     has_outer_slashes = True
     _takes_xml_uploads = True  # until the server says that it knows none, as emulators do
     _takes_batches = True

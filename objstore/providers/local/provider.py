@@ -81,6 +81,7 @@ class Local:
     smallest_part = 1 << 20
     lists_from_anywhere = False
     lists_in_order = True
+    lists_by_bytes = True
     lists_any_prefix = True
     has_outer_slashes = False
     buckets = None
@@ -94,6 +95,11 @@ class Local:
         self.root = Root(path, fsync=fsync)
         self._automatic_cleanup = automatic_cleanup
         self._pages = Pages(self.root)
+
+    @property
+    def address(self) -> str:
+        """What stands in front of its keys."""
+        return os.path.join(self.root.path, "")
 
     def stats(self) -> StoreStats:
         """Return what its requests have come to: there are none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from objstore._core import ClientSettings, engine_info
 from objstore.plans.effects import Plan
 from objstore.plans.run import arun, run
+from objstore.plans.several import Several, given
 from tests.engine.client import SOON, batch, settle
 from tests.engine.programs.asking import good, insist, stalled
 
@@ -143,6 +145,22 @@ def a_loop_after_the_other(origin: str) -> None:
     assert len(os.listdir("/proc/self/fd")) < 30
 
 
+def several_plans(origin: str) -> None:
+    came: dict[int, object] = {}
+    plans = (settle(batch(origin, [f"/100/{index}?delay=0.0{index % 5}"] * 3)) for index in range(50))
+    run(Several(given(plans), 8).each(came.__setitem__))
+    assert came == {index: {} for index in range(50)}
+    stopped = Several(given(settle(stalled(origin, 2)) for _ in range(4)), 4)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        run(stopped.each(came.__setitem__))
+    except KeyboardInterrupt:
+        assert engine_info()["in_flight"] == 0
+    else:
+        raise AssertionError("it was not interrupted")
+
+
 ALL: dict[str, Callable[[str], None]] = {
     function.__name__: function
     for function in (
@@ -157,6 +175,7 @@ ALL: dict[str, Callable[[str], None]] = {
         ended_by_another_thread,
         a_loop_that_ends_early,
         a_loop_after_the_other,
+        several_plans,
     )
 }
 
