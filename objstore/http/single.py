@@ -46,7 +46,7 @@ def send(
     )
     failed: Reply | None = None
     try:
-        batch.add(target.encode(), body=None if body is None else Buffer(body))
+        batch.add(target.encode(), body=None if body is None else Buffer(bytes(body)))
         batch.seal()
         while not batch.over:
             yield batch

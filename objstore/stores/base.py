@@ -166,6 +166,7 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
         credential_provider: Callable[[], object] | None,
         raw_keys: bool,
     ) -> None:
+        from objstore.settings.masked import hide
         from objstore.settings.options import RetryOptions, parse, refuse_unsupported
 
         if credential_provider is not None and not callable(credential_provider):
@@ -177,7 +178,7 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
             keywords=keywords,
             client_options=client_options,
             provider=getattr(credential_provider, "config", None),
-            environment=os.environ,
+            environment=hide(dict(os.environ)),  # tracebacks may show it
         )
         refuse_unsupported(kind.table, self._settings)
         self._retry = RetryOptions.from_config(retry_config or {})

@@ -436,7 +436,7 @@ def test_a_program_that_does_not_end_is_ended() -> None:
     slow = ExecutableSubject(Document({"executable": {"command": command}}, "The file"), {})
     slow._seconds = 0.1
     with pytest.raises(UnauthenticatedError, match=r"did not end within 0\.1 seconds"):
-        slow._run()
+        run(slow._run())
 
 
 # --- secrets
