@@ -39,10 +39,15 @@ def send(
         body: Its body.
         signer: What signs it.
     """
-    lines = list(header_lines(headers or {}))
-    heard = observed.is_heard()
     batch = Batch(
-        origin, method, settings, headers=lines, signer=signer, keep_head=True, most_body=MOST_BODY, watched=heard
+        origin,
+        method,
+        settings,
+        headers=list(header_lines(headers or {})),
+        signer=signer,
+        keep_head=True,
+        most_body=MOST_BODY,
+        watched=observed.is_heard(),
     )
     failed: Reply | None = None
     try:

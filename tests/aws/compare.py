@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,10 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from objstore.credentials import shared
+from objstore.exceptions import BaseError
 from objstore.plans.run import run
 from objstore.store import S3Store
 from tests.aws.environments import ENVIRONMENTS, Environment
 from tests.aws.services import Behaviour, services
+from tests.shown import shown_by, shown_of
 
 ADDRESSES = ("169.254.169.254/32", "169.254.170.2/32", "fd00:ec2::254/128")
 PLACES = [("127.0.0.1", 8080), ("169.254.169.254", 80), ("169.254.170.2", 80), ("fd00:ec2::254", 80)]
@@ -53,10 +56,20 @@ def set_up(environment: Environment, home: Path, behaviour: Behaviour) -> None:
     shared._known.clear()  # what was found in another environment, at the same places, says nothing of this one
 
 
+SECRETS = re.compile(
+    "secret-A|token-A|(env|base|proc|client)-secret|(env|proc|imds|web|sso-access|renewed-access)-token|from-file"
+)
+
+
 def ours(environment: Environment) -> dict[str, Any]:
-    store = S3Store("bucket", **({"profile": environment.profile} if environment.profile else {}))
-    identity = store.provider.service.identity
-    run(identity.refresh())
+    try:
+        store = S3Store("bucket", **({"profile": environment.profile} if environment.profile else {}))
+        identity = store.provider.service.identity
+        run(identity.refresh())
+    except BaseError as error:
+        assert not SECRETS.search(shown_by(error)), "the traceback shows a secret"
+        raise
+    assert not (shown := SECRETS.search(shown_of(store))), f"the store shows {shown}"
     found = identity.credentials.current
     return told(found.access_key_id, found.secret_access_key, found.token, found.expires_at, identity.region)
 
