@@ -14,6 +14,7 @@ import pytest
 from objstore.credentials import current
 from objstore.credentials import shared as module
 from objstore.credentials.shared import MOST, fingerprint
+from objstore.exceptions import UnauthenticatedError
 from objstore.plans.effects import Call, Sleep
 from objstore.plans.run import run
 from objstore.settings.masked import Masked

@@ -40,13 +40,17 @@ def by_objstore() -> dict[str, Any]:
     try:
         run(credentials.refresh())
     except BaseError as error:
-        assert "planted" not in shown_by(error)
+        _check(shown_by(error))
         raise
-    assert "planted" not in shown_of(credentials)
+    _check(shown_of(credentials))
     token = credentials.current
     assert token is not None
     assert token.expires_at is not None
     return {"token": token.token, "ends": int(token.expires_at.timestamp()), "source": credentials.source}
+
+
+def _check(shown: str) -> None:
+    assert "planted" not in shown
 
 
 def is_here(used: socket.socket, address: Any) -> bool:

@@ -74,10 +74,7 @@ def read_files(variables: Mapping[str, str]) -> Files:
     """
     sections = _read(config_path(variables))
     named = {kind: _of_kind(kind, sections) for kind in _KINDS}
-    default = {"default": sections["default"]} if "default" in sections else {}
-    return Files(
-        {**named["profile"], **default}, _read(shared_path(variables)), named["sso-session"], named["services"]
-    )
+    return Files(named["profile"], _read(shared_path(variables)), named["sso-session"], named["services"])
 
 
 def text(section: Section, name: str) -> str | None:
@@ -97,10 +94,14 @@ def _expand(path: str) -> str:
 
 
 def _of_kind(kind: str, sections: Mapping[str, Section]) -> dict[str, Section]:
-    """Return the sections such as ``[profile NAME]``, by their names, which may be quoted."""
+    """Return the sections such as ``[profile NAME]``, by their names, which may be quoted.
+
+    ``[default]`` is ``[profile default]``; where both are there, the last one counts.
+    """
     found = {}
     for title, section in sections.items():
-        words = _words(title) if title.startswith(kind) else []
+        whole = "profile default" if title == "default" else title
+        words = _words(whole) if whole.startswith(kind) else []
         if len(words) == 2:
             found[words[1]] = section
     return found
