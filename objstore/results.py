@@ -4,6 +4,7 @@ from objstore.operations.results import ArrowListStream, BytesStream, GetResult,
 from objstore.operations.shards import Shard
 from objstore.operations.shared_upload import MultipartUpload
 from objstore.operations.slices import Slice
+from objstore.operations.versions import VersionStream
 from objstore.operations.work import Piece, PlanStream
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "Shard",
     "Slice",
     "Stream",
+    "VersionStream",
 ]

@@ -57,6 +57,7 @@ __all__ = [
     "ListChunkType",
     "ListResult",
     "ObjectMeta",
+    "ObjectVersion",
     "OffsetRange",
     "Progress",
     "PutInput",
@@ -103,6 +104,13 @@ class ObjectMeta(TypedDict):
     size: int
     e_tag: str | None
     version: str | None
+
+
+class ObjectVersion(ObjectMeta):
+    """What a store says about one version of an object, or about the mark that it was deleted."""
+
+    is_latest: bool
+    delete_marker: bool
 
 
 class PutResult(TypedDict):

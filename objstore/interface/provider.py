@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from objstore._core import Bytes
     from objstore.exceptions import BaseError
     from objstore.plans.effects import Plan
-    from objstore.types import BucketMeta, ObjectMeta, PutResult, StoreStats, UploadPart
+    from objstore.types import BucketMeta, ObjectMeta, ObjectVersion, PutResult, StoreStats, UploadPart
 
 
 class OutOfReachError(Exception):
@@ -177,6 +177,16 @@ class Tags(Protocol):
         """Give an object tags in the place of those it has."""
 
 
+class Versions(Protocol):
+    """The versions of objects, in a bucket that keeps them."""
+
+    def page(self, prefix: str, token: tuple[str, ...]) -> Plan[tuple[list[ObjectVersion], tuple[str, ...]]]:
+        """Return a page of the versions of objects below a prefix, and the token of the next; an empty one ends it."""
+
+    def delete(self, key: str, version: str) -> Plan[None]:
+        """Delete one version for good; of a mark of deletion: the object is there again."""
+
+
 class ListMany(Exchange, Protocol):
     """Pages of listings under way."""
 
@@ -226,6 +236,10 @@ class Provider(Protocol):
     @property
     def tags(self) -> Tags | None:
         """The tags of its objects; None where none are kept."""
+
+    @property
+    def versions(self) -> Versions | None:
+        """The versions of its objects; None where the service has no such thing."""
 
     def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
         """Read one object, or a range of it; the body may go on behind the range, to the end of the object."""

@@ -66,6 +66,7 @@ class Memory:
     has_outer_slashes = True
     buckets = None
     tags = None
+    versions = None
     asks_for_checksums = False
     pace = AT_HAND
 

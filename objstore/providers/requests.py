@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from objstore.http.service import Service
-    from objstore.interface.provider import Buckets, Fetch, Tags
+    from objstore.interface.provider import Buckets, Fetch, Tags, Versions
     from objstore.plans.effects import Plan
     from objstore.types import CredentialInfo, ObjectMeta, PutResult, StoreStats
 
@@ -118,6 +118,11 @@ class Requests:
     @property
     def tags(self) -> Tags | None:
         """The tags of objects: none, unless a service keeps some."""
+        return None
+
+    @property
+    def versions(self) -> Versions | None:
+        """The versions of objects: none, unless a service keeps some."""
         return None
 
     def credential_info(self) -> CredentialInfo:
@@ -376,7 +381,7 @@ class Requests:
         for key in keys:
             exchange.add(self.target(key))
         yield from exchange.finish()
-        return {keys[index]: error for index, error in exchange.errors.items() if not _is_gone(error)}
+        return {keys[index]: error for index, error in exchange.errors.items() if not is_gone(error)}
 
     def remove_directories(self, prefix: str) -> Plan[None]:
         """Do nothing: there are no directories beside objects."""
@@ -403,7 +408,7 @@ class Requests:
         return b"?" + text.encode()
 
 
-def _is_gone(error: BaseError) -> bool:
+def is_gone(error: BaseError) -> bool:
     """Tell whether a delete whose answer was lost has been carried out: asked again, nothing is there."""
     return error.maybe_applied and isinstance(error, NotFoundError)
 

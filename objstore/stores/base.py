@@ -76,6 +76,7 @@ class Store(BaseStore):
     rename, rename_async = functions.rename, functions.rename_async
     sign, sign_async = functions.sign, functions.sign_async
     list, list_async = functions.list, functions.list_async
+    list_versions, list_versions_async = functions.list_versions, functions.list_versions_async
     list_level, list_level_async = functions.list_level, functions.list_level_async
     shards, shards_async = functions.shards, functions.shards_async
     plan, plan_async = functions.plan, functions.plan_async

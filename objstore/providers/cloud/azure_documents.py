@@ -47,10 +47,10 @@ def read_directories(body: Bytes) -> tuple[list[str], str]:
     """Read the directories alone of a page of a listing, and what asks for the next."""
     root = parse(bytes(body), "EnumerationResults")
     blobs = [blob for blobs in root.find_all("Blobs") for blob in blobs.find_all("Blob")]
-    return [blob.find_text("Name") for blob in blobs if _is_directory(blob)], root.find_text("NextMarker")
+    return [blob.find_text("Name") for blob in blobs if is_directory_row(blob)], root.find_text("NextMarker")
 
 
-def _is_directory(blob: Element) -> bool:
+def is_directory_row(blob: Element) -> bool:
     """Tell whether it is a directory: of an account with a hierarchical namespace, or as Hadoop makes them."""
     kinds = [properties.find_text("ResourceType") for properties in blob.find_all("Properties")]
     marks = [child for metadata in blob.find_all("Metadata") for child in metadata.children]

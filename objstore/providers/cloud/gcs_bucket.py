@@ -27,6 +27,7 @@ from objstore.providers.cloud.gcs_parts import hidden
 from objstore.providers.cloud.gcs_resource import FIELDS, generation_match, meta_of, read_document, with_generation
 from objstore.providers.cloud.gcs_session import Session
 from objstore.providers.cloud.gcs_shared_uploads import GoogleUploads
+from objstore.providers.cloud.gcs_versions import Generations
 from objstore.providers.cloud.gcs_xml_upload import XmlUpload
 from objstore.providers.cloud.list_many import ListMany
 from objstore.providers.cloud.listed import checked
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from objstore.credentials.chains.google.accounts import Signer
-    from objstore.interface.provider import Provider, Upload
+    from objstore.interface.provider import Provider, Upload, Versions
     from objstore.plans.effects import Plan
 
 NEEDED = [("permissions", f"storage.objects.{name}") for name in ("create", "delete", "get", "list")]
@@ -95,6 +96,11 @@ class GoogleBucket(Objects):
         return ListMany(self, most_in_flight)
 
     # --- deletes
+
+    @property
+    def versions(self) -> Versions | None:
+        """The generations of its objects."""
+        return Generations(self)
 
     def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
         """Delete objects; return what failed, by key. What is not there is deleted, as with S3."""

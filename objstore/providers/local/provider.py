@@ -83,6 +83,7 @@ class Local:
     has_outer_slashes = False
     buckets = None
     tags = None
+    versions = None
     asks_for_checksums = False
     pace = AT_HAND
 
