@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from objstore.exceptions import CorruptResponseError, NotFoundError, NotSupportedError
-from objstore.store import GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store
+from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store
 from objstore.types import ObjectVersion
 from tests.gcs.server import strict_server
-from tests.servers import GoogleServer, S3Server
+from tests.servers import AzureServer, GoogleServer, S3Server
 from tests.site import Answer, serving
 
 numbers = count()
@@ -84,6 +84,25 @@ def test_generations_of_an_emulator(fakegcs: GoogleServer) -> None:
     }
     store.delete(ODD, version=old["version"])
     assert [each["version"] for each in store.list_versions().collect()] == [new["version"]]
+
+
+def test_snapshots_of_an_emulator(azurite: AzureServer) -> None:
+    container = azurite.make_container(f"snapshots-{next(numbers)}")
+    store = AzureStore(
+        container,
+        account_name=azurite.account_name,
+        account_key=azurite.account_key,
+        endpoint=azurite.endpoint,
+        client_options={"allow_http": True},
+    )
+    store.put(ODD, b"old")
+    made = azurite.client().get_blob_client(container, ODD).create_snapshot()
+    store.put(ODD, b"newer")
+    snapshot = f"snapshot={made['snapshot']}"
+    assert told(store.list_versions().collect()) == {(ODD, snapshot): (3, False, False), (ODD, None): (5, True, False)}
+    assert store.get(ODD, options={"version": snapshot}).bytes() == b"old"
+    store.delete(ODD, version=snapshot)
+    assert told(store.list_versions().collect()) == {(ODD, None): (5, True, False)}
 
 
 def told(found: list[ObjectVersion]) -> dict[tuple[str, str | None], tuple[int, bool, bool]]:
