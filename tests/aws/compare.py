@@ -108,7 +108,7 @@ def outcome(find: Any, environment: Environment) -> dict[str, Any]:
 def main(home: Path) -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for address in ADDRESSES:
-        subprocess.run(["ip", "addr", "add", address, "dev", "lo"], check=True)
+        subprocess.run(["ip", "addr", "add", address, "dev", "lo", *(["nodad"] if ":" in address else [])], check=True)
     results = {}
     with services(*PLACES) as (behaviour, _):
         for name, environment in {**ENVIRONMENTS, **ODD}.items():
