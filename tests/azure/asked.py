@@ -61,4 +61,9 @@ def is_here(used: socket.socket, address: Any) -> bool:
 
 
 if __name__ == "__main__":
+    import azure.identity  # noqa: F401  # once for all environments: it takes long
+
+    import objstore.credentials.chains.azure.chain
+    import objstore.providers.cloud.azure  # noqa: F401
+
     in_turn({"azure-identity": by_azure_identity, "objstore": by_objstore}[sys.argv[1]], is_here)
