@@ -5,6 +5,7 @@ from objstore.operations.results import ArrowListStream, BytesStream, GetResult,
 from objstore.operations.shards import Shard
 from objstore.operations.shared_upload import MultipartUpload
 from objstore.operations.slices import Slice
+from objstore.operations.versions import VersionStream
 from objstore.operations.work import Piece, PlanStream
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "Slice",
     "Stream",
     "SyncActions",
+    "VersionStream",
 ]

@@ -58,6 +58,7 @@ __all__ = [
     "ListResult",
     "ObjectHead",
     "ObjectMeta",
+    "ObjectVersion",
     "OffsetRange",
     "Progress",
     "PutInput",
@@ -124,6 +125,13 @@ class ObjectHead(ObjectMeta):
     """The same, as `head` tells it: with ``restore``, of an archived object that is restored, or being restored."""
 
     restore: NotRequired[RestoreState]
+
+
+class ObjectVersion(ObjectMeta):
+    """What a store says about one version of an object, or about the mark that it was deleted."""
+
+    is_latest: bool
+    delete_marker: bool
 
 
 class PutResult(TypedDict):

@@ -14,6 +14,7 @@ import pytest
 from objstore.credentials import current
 from objstore.credentials import shared as module
 from objstore.credentials.shared import MOST, fingerprint
+from objstore.exceptions import UnauthenticatedError
 from objstore.plans.effects import Call, Sleep
 from objstore.plans.run import run
 from objstore.settings.masked import Masked
@@ -211,8 +212,11 @@ def before_it_asks(store: Any) -> Sleep | None:
     plan = source(store).fetch()  # type: ignore[attr-defined]
     value, wait = None, None
     while wait is None:
-        effect = plan.send(value)
-        if not isinstance(effect, Call) or "_run" in repr(effect):
+        try:
+            effect = plan.send(value)
+        except UnauthenticatedError:  # there is no program az here
+            return None
+        if not isinstance(effect, Call) or "in_steps" in repr(effect):
             wait = effect
         else:
             value = effect.function()

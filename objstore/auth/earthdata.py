@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 from objstore.auth._extras import extra
 from objstore.auth._http import TIMEOUT, async_session, new_session
 from objstore.exceptions import UnauthenticatedError
+from objstore.settings.masked import Hidden, hide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,12 +41,12 @@ class _Provider:
         self.config: S3Config = {"region": "us-west-2"}
         self._credentials_url = credentials_url
         self._host = host or os.environ.get("EARTHDATA_HOST") or DEFAULT_EARTHDATA_HOST
-        self._auth = auth or _auth_of_environment() or _auth_of_netrc(self._host)
+        self._auth: Auth | None = hide(auth or _auth_of_environment() or _auth_of_netrc(self._host))
         self._closed = False
 
     @property
     def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self._auth}"} if isinstance(self._auth, str) else {}
+        return {"Authorization": Hidden(f"Bearer {self._auth}")} if isinstance(self._auth, str) else {}
 
     def _check_open(self) -> None:
         if self._closed:
@@ -58,7 +59,7 @@ class _Provider:
         url = urljoin(self._credentials_url, location)
         if self._auth is None or urlsplit(url).hostname != self._host:
             return url, {}
-        return url, {"Authorization": f"Basic {base64.b64encode(':'.join(self._auth).encode()).decode()}"}
+        return url, {"Authorization": Hidden(f"Basic {base64.b64encode(':'.join(self._auth).encode()).decode()}")}
 
 
 class NasaEarthdataCredentialProvider(_Provider):

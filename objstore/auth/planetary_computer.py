@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from objstore.auth._extras import extra
 from objstore.auth._http import TIMEOUT, async_session, new_session
+from objstore.settings.masked import hide
 from objstore.settings.urls import read_url
 from objstore.version import USER_AGENT
 
@@ -48,7 +49,7 @@ class _Provider:
         self.config: AzureConfig = {"account_name": account, "container_name": container}
         key = subscription_key or _setting("PC_SDK_SUBSCRIPTION_KEY")
         self._request_url = f"{sas_url or _setting('PC_SDK_SAS_URL') or _SAS_URL}/{account}/{container}"
-        self._headers = {"User-Agent": USER_AGENT, **({"Ocp-Apim-Subscription-Key": key} if key else {})}
+        self._headers = {"User-Agent": USER_AGENT, **({"Ocp-Apim-Subscription-Key": hide(key)} if key else {})}
         self._session = session
 
     @classmethod

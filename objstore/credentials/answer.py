@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from objstore.exceptions import UnauthenticatedError
+from objstore.settings.masked import Hidden
 
 
 class Answer:
@@ -43,7 +44,7 @@ class Answer:
             raise self.refusal(f"returned {name} as a {type(value).__name__}, not as a str")
         if not value.isascii() or not value.isprintable() or " " in value or not value:
             raise self.refusal(f"returned {name} empty, or with characters that no key has, such as a line break")
-        return value
+        return Hidden(value)
 
     def expires_at(self) -> datetime | None:
         """Return when the credential ends; None for never.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from objstore.credentials.answer import Answer
+from objstore.settings.masked import hide
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,13 +33,10 @@ class Credential:
     token: str | None = None
     expires_at: datetime | None = None
 
-    def __repr__(self) -> str:
-        """Return the access key id and the expiry, with the secrets masked."""
-        token = None if self.token is None else "***"
-        return (
-            f"Credential(access_key_id={self.access_key_id!r}, secret_access_key='***', "
-            f"token={token!r}, expires_at={self.expires_at!r})"
-        )
+    def __post_init__(self) -> None:
+        """Hide what is secret."""
+        object.__setattr__(self, "secret_access_key", hide(self.secret_access_key))
+        object.__setattr__(self, "token", hide(self.token))
 
     @classmethod
     def from_mapping(cls, mapping: object) -> Credential:
@@ -53,7 +51,7 @@ class Credential:
         """
         answer = Answer(mapping, _SHAPE)
         return cls(
-            access_key_id=answer.text("access_key_id"),
+            access_key_id=str(answer.text("access_key_id")),
             secret_access_key=answer.text("secret_access_key"),
             token=answer.text("token") if answer.get("token") not in (None, "") else None,
             expires_at=answer.expires_at(),

@@ -6,12 +6,13 @@ Its one invariant: a credential is complete, and its repr shows no secret.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote
 
 from objstore.credentials.answer import Answer
 from objstore.credentials.token import AccessToken
+from objstore.settings.masked import hide
 from objstore.settings.value_types import BASE64
 
 if TYPE_CHECKING:
@@ -30,8 +31,12 @@ class AccountKey:
         expires_at: When it ends, as an aware datetime; None for never.
     """
 
-    key: str = field(repr=False)
+    key: str
     expires_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Hide what is secret."""
+        object.__setattr__(self, "key", hide(self.key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +48,12 @@ class SharedAccess:
         expires_at: When it ends, as an aware datetime; None for never.
     """
 
-    pairs: tuple[tuple[str, str], ...] = field(repr=False)
+    pairs: tuple[tuple[str, str], ...]
     expires_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Hide what is secret."""
+        object.__setattr__(self, "pairs", tuple((name, hide(value)) for name, value in self.pairs))
 
 
 AzureCredential: TypeAlias = AccountKey | SharedAccess | AccessToken

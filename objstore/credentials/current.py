@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import inf
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from objstore.credentials.cache import CredentialCache, CredentialT
 from objstore.exceptions import BaseError, UnauthenticatedError
 from objstore.plans.effects import Beside, Call, Plan, Sleep, Wait
+from objstore.settings.masked import hide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,7 +147,7 @@ class Provided(Generic[CredentialT]):
     def fetch(self) -> Plan[CredentialT]:
         """Call the function."""
         try:
-            answer = yield Call(self._provider)
+            answer = yield Call(self._ask)
         except BaseError:
             raise
         except Exception as error:
@@ -154,6 +156,15 @@ class Provided(Generic[CredentialT]):
                 hint="Call it by itself to see why.",
             ) from error
         return self._read(answer)
+
+    def _ask(self) -> object:
+        """Return what the function returns, hidden: nobody is to see it in a traceback."""
+        answer = self._provider()
+        return _hidden(answer) if isinstance(answer, Awaitable) else hide(answer)
+
+
+async def _hidden(answer: Awaitable[object]) -> object:
+    return hide(await answer)
 
 
 def spread() -> Plan[None]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from objstore.credentials.aws import Credential
 from objstore.credentials.current import Credentials
 from objstore.credentials.sigv4 import SigV4
+from objstore.settings.masked import hide
 from objstore.signing.life import LONGEST
 from objstore.signing.sigv4 import GOOGLE, signing_key
 
@@ -33,7 +34,7 @@ class HmacKey:
 
     def __init__(self, access_key_id: str, secret: str) -> None:
         self._name = access_key_id
-        self._secret = secret
+        self._secret = hide(secret)
 
     def identity(self) -> SigV4:
         """Return who we are to the XML API."""

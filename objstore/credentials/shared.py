@@ -16,6 +16,7 @@ from objstore.credentials.cache import CredentialCache, CredentialT
 from objstore.credentials.current import Credentials, Provided
 from objstore.exceptions import BaseError
 from objstore.plans.effects import Call
+from objstore.settings.masked import Hidden, HiddenBytes
 
 if TYPE_CHECKING:
     from objstore.credentials.current import Source
@@ -93,8 +94,7 @@ def derived(
 
 def fingerprint(told: object) -> str:
     """Return what tells apart what was told and the environment, without holding their secrets."""
-    environment = sorted(os.environ.items())
-    text = repr((_plain(told), environment, _folder()))
+    text = Hidden(repr((_plain(told), sorted(os.environ.items()), _folder())))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -118,6 +118,10 @@ def _plain(value: object) -> object:
         return [_plain(each) for each in value]
     if isinstance(value, frozenset):
         return sorted(value)
+    if isinstance(value, Hidden):
+        return str(value)
+    if isinstance(value, HiddenBytes):
+        return bytes(value)
     if value is None or type(value) in (str, bytes, bool, int, float):
         return value
     raise TypeError(f"a {type(value).__name__} is not plain")

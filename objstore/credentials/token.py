@@ -5,8 +5,10 @@ Its one invariant: an `AccessToken` can be sent as it is, and its repr does not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from objstore.settings.masked import hide
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,8 +25,12 @@ class AccessToken:
         expires_at: When it ends, as an aware datetime; None for never.
     """
 
-    token: str = field(repr=False)
+    token: str
     expires_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Hide what is secret."""
+        object.__setattr__(self, "token", hide(self.token))
 
     @classmethod
     def from_answer(cls, answer: Answer) -> AccessToken:

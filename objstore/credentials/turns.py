@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from objstore.plans.work import Work
+
+T = TypeVar("T")
 
 
-@contextmanager
-def alone(name: str, patience: float) -> Iterator[None]:
-    """Hold a lock that one process of a user holds at a time.
+def alone(name: str, patience: float, work: Work[T]) -> Work[T]:
+    """Do work while holding a lock that one process of a user holds at a time.
 
     Where no lock can be had (a home that cannot be written to), go on without.
 
     Args:
         name: What it is for: a file name.
         patience: For how many seconds to wait for it.
+        work: The work.
+
+    Returns:
+        What the work returns.
 
     Raises:
         TimeoutError: Others have held it all the time.
@@ -30,15 +34,15 @@ def alone(name: str, patience: float) -> Iterator[None]:
 
         descriptor = os.open(_lock(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except (ImportError, OSError, RuntimeError):
-        yield
-        return
+        return (yield from work)
     try:
         until = time.monotonic() + patience
         while not _is_locked(fcntl, descriptor):
             if time.monotonic() > until:
                 raise TimeoutError(f"other processes have kept it busy for {patience:g} seconds")
             time.sleep(0.05)
-        yield
+            yield
+        return (yield from work)
     finally:
         os.close(descriptor)
 

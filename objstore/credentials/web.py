@@ -22,6 +22,7 @@ from objstore.http.client import client_settings
 from objstore.http.retry import understand
 from objstore.http.single import send
 from objstore.plans.effects import Sleep
+from objstore.settings.masked import Hidden, HiddenBytes, hide
 from objstore.settings.options import of_client
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Web:
         self, what: str, url: str, fields: Mapping[str, str | None], headers: Mapping[str, str] | None = None
     ) -> Plan[Mapping[str, Any]]:
         """Send a form without its empty fields, and return the JSON object of the answer."""
-        form = urlencode({name: value for name, value in fields.items() if value}).encode()
+        form = HiddenBytes(urlencode({name: value for name, value in fields.items() if value}).encode())
         sent = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
         return json_object(what, (yield from self.ask(what, "POST", url, headers=sent, body=form)))
 
@@ -163,7 +164,7 @@ class Web:
     ) -> Plan[Mapping[str, Any]]:
         """Send a JSON object, and return that of the answer."""
         sent = {"Content-Type": "application/json", **headers}
-        body = json.dumps(fields).encode()
+        body = HiddenBytes(json.dumps(fields).encode())
         return json_object(what, (yield from self.ask(what, "POST", url, headers=sent, body=body)))
 
 
@@ -274,7 +275,8 @@ def json_object(what: str, reply: Reply) -> Mapping[str, Any]:
         fields = None
     if not isinstance(fields, dict):
         raise UnauthenticatedError(f"{what} answered with something that is no JSON object")
-    return fields
+    found: Mapping[str, Any] = hide(fields)
+    return found
 
 
 def access_token(what: str, answer: Mapping[str, Any]) -> AccessToken:
@@ -299,4 +301,4 @@ def sendable(what: str, token: object) -> str:
     """
     if not isinstance(token, str) or not token.isascii() or not token.isprintable() or " " in token or not token:
         raise UnauthenticatedError(f"{what} gave no token, or one that cannot be sent")
-    return token
+    return Hidden(token)

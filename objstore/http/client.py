@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from objstore._core import ClientSettings
 from objstore.exceptions import ConfigurationError
+from objstore.settings.masked import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,7 +90,7 @@ def client_settings(
     return ClientSettings(
         user_agent=values["user_agent"] or user_agent,
         ca_file=ca_file,
-        proxy=proxy,
+        proxy=str(proxy),
         no_proxy=proxies.get("no", "") if excludes is None else excludes,
         proxy_ca_file=_ca_file(values["proxy_ca_certificate"], False) if values["proxy_ca_certificate"] else None,
         verify=not values["allow_invalid_certificates"],
@@ -218,8 +219,8 @@ def header_lines(headers: Mapping[str, str]) -> Iterator[bytes]:
 
 
 def text_headers(headers: Mapping[str, bytes] | None) -> dict[str, str]:
-    """Return headers that were given as bytes as the texts that they are."""
-    return {name: value.decode("latin-1") for name, value in (headers or {}).items()}
+    """Return headers that were given as bytes as the texts that they are, hidden: some say who we are."""
+    return {name: Hidden(value.decode("latin-1")) for name, value in (headers or {}).items()}
 
 
 def http_date(moment: datetime) -> str:

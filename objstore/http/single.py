@@ -39,13 +39,11 @@ def send(
         body: Its body.
         signer: What signs it.
     """
-    lines = list(header_lines(headers or {}))
-    heard = observed.is_heard()
-    kind = Kind(origin, method, settings, keep_head=True, most_body=MOST_BODY, watched=heard)
-    batch = Batch(kind, lines, signer)
+    kind = Kind(origin, method, settings, keep_head=True, most_body=MOST_BODY, watched=observed.is_heard())
+    batch = Batch(kind, list(header_lines(headers or {})), signer)
     failed: Reply | None = None
     try:
-        batch.add(target.encode(), body=None if body is None else Buffer(body))
+        batch.add(target.encode(), body=None if body is None else Buffer(bytes(body)))
         batch.seal()
         while not batch.over:
             yield batch

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from objstore._core import Bytes
     from objstore.exceptions import BaseError
     from objstore.plans.effects import Plan
-    from objstore.types import BucketMeta, ObjectMeta, PutResult, SignedPost, StoreStats, UploadPart
+    from objstore.types import (
+        BucketMeta,
+        ObjectMeta,
+        ObjectVersion,
+        PutResult,
+        SignedPost,
+        StoreStats,
+        UploadPart,
+    )
 
 
 class OutOfReachError(Exception):
@@ -185,6 +193,16 @@ class Forms(Protocol):
         """Return where a form is to be posted, and its fields."""
 
 
+class Versions(Protocol):
+    """The versions of objects, in a bucket that keeps them."""
+
+    def page(self, prefix: str, token: tuple[str, ...]) -> Plan[tuple[list[ObjectVersion], tuple[str, ...]]]:
+        """Return a page of the versions of objects below a prefix, and the token of the next; an empty one ends it."""
+
+    def delete(self, key: str, version: str) -> Plan[None]:
+        """Delete one version for good; of a mark of deletion: the object is there again."""
+
+
 class ListMany(Exchange, Protocol):
     """Pages of listings under way."""
 
@@ -250,6 +268,10 @@ class Provider(Protocol):
     @property
     def forms(self) -> Forms | None:
         """The forms by which browsers may write here; None where there are none."""
+
+    @property
+    def versions(self) -> Versions | None:
+        """The versions of its objects; None where the service has no such thing."""
 
     def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
         """Read one object, or a range of it; the body may go on behind the range, to the end of the object."""

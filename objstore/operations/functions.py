@@ -20,6 +20,7 @@ from objstore.operations import (
     syncing,
     tags,
     uploads,
+    versions,
     work,
     writer,
 )
@@ -67,6 +68,7 @@ list_with_delimiter_async = awaitable(listing.list_with_delimiter)
 # those whose results go either way
 iter_many = iter_many_async = iterating.iter_many
 list = list_async = listing.list
+list_versions = list_versions_async = versions.list_versions
 list_level = list_level_async = listing.list_level
 glob = glob_async = listing.glob
 walk = walk_async = listing.walk

@@ -27,6 +27,7 @@ from objstore.operations.ranges import bodies_of, ranges_of
 from objstore.operations.requested import Groups
 from objstore.operations.results import FIRST, GetResult
 from objstore.operations.sources import Body, open_body
+from objstore.operations.versions import delete_version
 
 if TYPE_CHECKING:
     from objstore.interface.provider import Provider
@@ -332,22 +333,34 @@ def send_parts(
         raise
 
 
-def delete(store: BaseStore, paths: str | Iterable[str], *, progress: Progress | None = None) -> Plan[None]:
+def delete(
+    store: BaseStore,
+    paths: str | Iterable[str],
+    *,
+    version: str | None = None,
+    progress: Progress | None = None,
+) -> Plan[None]:
     """Delete one object or many; S3 takes a thousand by one request.
 
     Args:
         store: Where they are.
         paths: A path, or paths. An object that does not exist counts as deleted, where the service says so. An iterator
             is read as its paths are sent, some thousands at a time.
+        version: The one version of the object to delete for good, of `list_versions`; S3's mark of deletion is one:
+            without it the object is there again. None: the object, of which a bucket may keep the versions.
         progress: Is called with how many are deleted, how many there are, and 0.
 
     Raises:
         InvalidPathError: A path is none, or has a slash at an end: without it, it would name another object.
+        NotSupportedError: A version is named, and the store keeps none.
         BaseError: The first error, whose `index` says of which path it is; its notes count the others. What could be
             deleted has been.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
     """
+    if version is not None:
+        yield from delete_version(store, paths, version)
+        return
     if not isinstance(paths, Iterable):
         raise TypeError(f"paths is of the type {type(paths).__name__}: give one path, or several")
     groups = Groups([paths] if isinstance(paths, str) else paths)

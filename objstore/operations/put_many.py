@@ -177,9 +177,7 @@ def _read_item(shared: _Shared, item: Any) -> _Write:
 def _own_options(store: BaseStore, shared: WriteOptions, own: Any) -> WriteOptions:
     """Return the options of an object that has some of its own."""
     given = {name: value for name, value in read_put_options(own).items() if value is not None}
-    read = read_write_options(
-        store.provider, given.get("attributes"), given.get("tags"), given.get("mode")
-    )
+    read = read_write_options(store.provider, given.get("attributes"), given.get("tags"), given.get("mode"))
     return replace(shared, **{name: getattr(read, name) for name in given})
 
 

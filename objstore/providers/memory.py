@@ -72,6 +72,7 @@ class Memory:
     tags = None
     forms = None
     has_locks = False
+    versions = None
     asks_for_checksums = False
     pace = AT_HAND
 

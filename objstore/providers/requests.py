@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from objstore.http.service import Service
-    from objstore.interface.provider import Buckets, Fetch, Forms, Tags
+    from objstore.interface.provider import Buckets, Fetch, Forms, Tags, Versions
     from objstore.interface.provider import PutMany as Puts
     from objstore.plans.effects import Plan
     from objstore.types import CredentialInfo, ObjectMeta, PutResult, StoreStats
@@ -135,6 +135,11 @@ class Requests:
     @property
     def forms(self) -> Forms | None:
         """The forms by which browsers may write: none, unless a service takes some."""
+        return None
+
+    @property
+    def versions(self) -> Versions | None:
+        """The versions of objects: none, unless a service keeps some."""
         return None
 
     def credential_info(self) -> CredentialInfo:
@@ -410,7 +415,7 @@ class Requests:
         for key in keys:
             exchange.add(self.target(key))
         yield from exchange.finish()
-        return {keys[index]: error for index, error in exchange.errors.items() if not _is_gone(error)}
+        return {keys[index]: error for index, error in exchange.errors.items() if not is_gone(error)}
 
     def remove_directories(self, prefix: str) -> Plan[None]:
         """Do nothing: there are no directories beside objects."""
@@ -447,7 +452,7 @@ def untold(store: str) -> CorruptResponseError:
     )
 
 
-def _is_gone(error: BaseError) -> bool:
+def is_gone(error: BaseError) -> bool:
     """Tell whether a delete whose answer was lost has been carried out: asked again, nothing is there."""
     return error.maybe_applied and isinstance(error, NotFoundError)
 

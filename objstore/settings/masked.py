@@ -1,11 +1,57 @@
-"""Settings that can be shown: their repr hides what is secret."""
+"""What can be shown: secrets whose repr hides them, and settings that have such.
+
+Its one invariant: what is secret is held in one of these from where it comes in, so that nothing which prints objects,
+attributes or the variables of a traceback prints it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, SupportsIndex
 
 MASK = "***"
+
+
+class Hidden(str):
+    """A secret text: a str like any other, but for its repr."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return the mask."""
+        return repr(MASK)
+
+    def __getitem__(self, place: SupportsIndex | slice) -> Hidden:
+        """Return a part of it, which is secret too: long texts are cut before they are shown."""
+        return Hidden(super().__getitem__(place))
+
+
+class HiddenBytes(bytes):
+    """Secret bytes: like any others, but for their repr."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return the mask."""
+        return repr(MASK.encode())
+
+    def __getitem__(self, place: Any) -> Any:
+        """Return a part of them, which is secret too."""
+        part = super().__getitem__(place)
+        return HiddenBytes(part) if isinstance(part, bytes) else part
+
+
+def hide(value: Any) -> Any:
+    """Return a value whose texts, at whatever depth of it, are all hidden; what is no text, list or dict as it is."""
+    if isinstance(value, str):
+        return Hidden(value)
+    if isinstance(value, bytes):
+        return HiddenBytes(value)
+    if isinstance(value, Mapping):
+        return {name: hide(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(hide, value)) if type(value) in (list, tuple) else value
+    return value
 
 
 class Masked(dict[str, Any]):
@@ -20,8 +66,8 @@ class Masked(dict[str, Any]):
     __slots__ = ("_secrets",)
 
     def __init__(self, given: Mapping[str, Any], secrets: frozenset[str]) -> None:
-        super().__init__(given)
         self._secrets = secrets
+        super().__init__({name: hide(value) if self._hides(name, value) else value for name, value in given.items()})
 
     def __repr__(self) -> str:
         """Return the settings, with the secrets masked."""

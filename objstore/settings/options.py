@@ -160,7 +160,10 @@ class _Given:
         try:
             return self.option.kind.read(self.value)
         except (TypeError, ValueError, OverflowError):
-            shown = MASK if self.option.secret or has_user(self.value) else repr(self.value)
+            value = (
+                str(self.value) if isinstance(self.value, str) else self.value
+            )  # those of the environment are hidden
+            shown = MASK if self.option.secret or has_user(value) else repr(value)
         raise ConfigurationError(
             f"{self.spelling} = {shown} ({self.source}) is not a value of this setting",
             hint=f"Give {self.option.kind.name}.",
@@ -171,7 +174,7 @@ class _Given:
         if self.value == "":
             return ""
         written = self.option.kind.write(self.typed())
-        return self.value if isinstance(self.value, str) and isinstance(written, str) else written
+        return str(self.value) if isinstance(self.value, str) and isinstance(written, str) else written
 
 
 def parse(

@@ -14,11 +14,12 @@ import base64
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from objstore._core import Signer
+from objstore.settings.masked import hide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,8 +58,12 @@ class DelegationKey:
     expiry: str
     service: str
     version: str
-    value: str = field(repr=False)
+    value: str
     expires_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Hide what is secret."""
+        object.__setattr__(self, "value", hide(self.value))
 
 
 def shared_key(method: str, account: str, key: str, headers: Mapping[str, str], date: str) -> Signer:

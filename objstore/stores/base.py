@@ -78,6 +78,7 @@ class Store(BaseStore):
     sign, sign_async = functions.sign, functions.sign_async
     sign_post, sign_post_async = functions.sign_post, functions.sign_post_async
     list, list_async = functions.list, functions.list_async
+    list_versions, list_versions_async = functions.list_versions, functions.list_versions_async
     list_level, list_level_async = functions.list_level, functions.list_level_async
     shards, shards_async = functions.shards, functions.shards_async
     plan, plan_async = functions.plan, functions.plan_async
@@ -172,6 +173,7 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
         credential_provider: Callable[[], object] | None,
         raw_keys: bool,
     ) -> None:
+        from objstore.settings.masked import hide
         from objstore.settings.options import RetryOptions, parse, refuse_unsupported
 
         if credential_provider is not None and not callable(credential_provider):
@@ -183,7 +185,7 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
             keywords=keywords,
             client_options=client_options,
             provider=getattr(credential_provider, "config", None),
-            environment=os.environ,
+            environment=hide(dict(os.environ)),  # tracebacks may show it
         )
         refuse_unsupported(kind.table, self._settings)
         self._retry = RetryOptions.from_config(retry_config or {})

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,10 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from objstore.credentials import shared
+from objstore.exceptions import BaseError
 from objstore.plans.run import run
 from objstore.store import S3Store
 from tests.aws.environments import ENVIRONMENTS, Environment
+from tests.aws.odd import ODD
 from tests.aws.services import Behaviour, services
+from tests.shown import shown_by, shown_of
 
 ADDRESSES = ("169.254.169.254/32", "169.254.170.2/32", "fd00:ec2::254/128")
 PLACES = [("127.0.0.1", 8080), ("169.254.169.254", 80), ("169.254.170.2", 80), ("fd00:ec2::254", 80)]
@@ -53,10 +57,24 @@ def set_up(environment: Environment, home: Path, behaviour: Behaviour) -> None:
     shared._known.clear()  # what was found in another environment, at the same places, says nothing of this one
 
 
+SECRETS = re.compile(
+    "secret-A|token-A|(env|base|proc|client)-secret|(env|proc|imds|web|sso-access|renewed-access)-token|from-file"
+)
+
+
+def _check(shown: str) -> None:
+    assert (found := SECRETS.search(shown)) is None, f"it shows {found}"
+
+
 def ours(environment: Environment) -> dict[str, Any]:
-    store = S3Store("bucket", **({"profile": environment.profile} if environment.profile else {}))
-    identity = store.provider.service.identity
-    run(identity.refresh())
+    try:
+        store = S3Store("bucket", **({"profile": environment.profile} if environment.profile else {}))
+        identity = store.provider.service.identity
+        run(identity.refresh())
+    except BaseError as error:
+        _check(shown_by(error))
+        raise
+    _check(shown_of(store))
     found = identity.credentials.current
     return told(found.access_key_id, found.secret_access_key, found.token, found.expires_at, identity.region)
 
@@ -90,10 +108,10 @@ def outcome(find: Any, environment: Environment) -> dict[str, Any]:
 def main(home: Path) -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for address in ADDRESSES:
-        subprocess.run(["ip", "addr", "add", address, "dev", "lo"], check=True)
+        subprocess.run(["ip", "addr", "add", address, "dev", "lo", *(["nodad"] if ":" in address else [])], check=True)
     results = {}
     with services(*PLACES) as (behaviour, _):
-        for name, environment in ENVIRONMENTS.items():
+        for name, environment in {**ENVIRONMENTS, **ODD}.items():
             results[name] = {}
             for who, find in (("ours", ours), ("theirs", theirs)):
                 set_up(environment, home, behaviour)

@@ -34,6 +34,7 @@ class Environment:
         profile: The profile that is given in code.
         instance: How the instance's service behaves; None for no instance.
         fails: Whether there is no credential to be had.
+        refused: Whether theirs is a credential that no service can be told, and ours an error.
         extended: Whether the end is one that was put off, for a random time.
     """
 
@@ -45,6 +46,7 @@ class Environment:
     profile: str | None = None
     instance: dict[str, Any] | None = None
     fails: bool = False
+    refused: bool = False
     extended: bool = False
 
 

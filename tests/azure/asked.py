@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from tests.asked import in_turn
+from tests.shown import shown_by, shown_of
 
 SCOPE = "https://storage.azure.com/.default"
 HERE = ("127.", "169.254.169.254", "::1", "localhost")
@@ -28,6 +29,7 @@ def by_objstore() -> dict[str, Any]:
     """Ask ours."""
     from objstore.credentials.chains.azure.chain import azure_source, chosen_source
     from objstore.credentials.current import Credentials
+    from objstore.exceptions import BaseError
     from objstore.plans.run import run
     from objstore.providers.cloud.azure import TABLE
     from objstore.settings.options import parse
@@ -35,11 +37,20 @@ def by_objstore() -> dict[str, Any]:
     settings = parse(TABLE, keywords={"container_name": "c"}, environment=os.environ)
     given = settings.config.keys()
     credentials = Credentials(source=azure_source(chosen_source(settings.values, given), settings.values, given, "us"))
-    run(credentials.refresh())
+    try:
+        run(credentials.refresh())
+    except BaseError as error:
+        _check(shown_by(error))
+        raise
+    _check(shown_of(credentials))
     token = credentials.current
     assert token is not None
     assert token.expires_at is not None
     return {"token": token.token, "ends": int(token.expires_at.timestamp()), "source": credentials.source}
+
+
+def _check(shown: str) -> None:
+    assert "planted" not in shown
 
 
 def is_here(used: socket.socket, address: Any) -> bool:
@@ -50,4 +61,9 @@ def is_here(used: socket.socket, address: Any) -> bool:
 
 
 if __name__ == "__main__":
+    import azure.identity  # noqa: F401  # once for all environments: it takes long
+
+    import objstore.credentials.chains.azure.chain
+    import objstore.providers.cloud.azure  # noqa: F401
+
     in_turn({"azure-identity": by_azure_identity, "objstore": by_objstore}[sys.argv[1]], is_here)

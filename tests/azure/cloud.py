@@ -68,7 +68,7 @@ def pem(key: rsa.RSAPrivateKey = KEY, password: str = "") -> bytes:
 
 def pfx(password: str = PASSWORD) -> bytes:
     """Return key and certificate as PKCS #12."""
-    encryption = BestAvailableEncryption(password.encode())
+    encryption = BestAvailableEncryption(password.encode()) if password else NoEncryption()
     return pkcs12.serialize_key_and_certificates(b"app", KEY, CERTIFICATE, None, encryption)
 
 

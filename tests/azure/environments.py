@@ -250,4 +250,49 @@ BROKEN: dict[str, Environment] = {
 }
 """Environments in which we are nobody."""
 
-ENVIRONMENTS = {**GOOD, **BROKEN}
+ODD: dict[str, Environment] = {
+    "certificate with CR LF": certificate(lambda: pem().replace(b"\n", b"\r\n")),
+    "certificate in PFX without a password": certificate(lambda: pfx("")),
+    "certificate in PFX with a password that is blank": certificate(pfx, AZURE_CLIENT_CERTIFICATE_PASSWORD=""),
+    "a key and no certificate": certificate(lambda: pem().split(b"-----BEGIN CERT")[0]),
+    "authority with a path": only(**WITH_SECRET, AZURE_AUTHORITY_HOST=f"https://{HOSTS[1]}//"),
+    "an endpoint without its header": service("/app", "IDENTITY_ENDPOINT"),
+    "an endpoint without its header, beside az": over(az, service("/app", "IDENTITY_ENDPOINT")),
+    "both endpoints": over(APP_SERVICE, service("/ml", "MSI_ENDPOINT", "MSI_SECRET")),
+    "a header without its endpoint": over(machine("good"), IDENTITY_HEADER="planted"),
+    "a secret without its endpoint": over(machine("good"), MSI_SECRET="planted"),
+    "an endpoint of nobody, beside az": over(az, IDENTITY_ENDPOINT="http://127.0.0.1:9/", IDENTITY_HEADER="planted"),
+    "dev in capitals": over(az, machine("good"), AZURE_TOKEN_CREDENTIALS="DEV"),
+    "prod with az": over(az, AZURE_TOKEN_CREDENTIALS="prod"),
+    "a blank list": over(az, AZURE_TOKEN_CREDENTIALS="  "),
+    "two names": over(az, AZURE_TOKEN_CREDENTIALS="dev,prod"),
+    "machine by its name, and none": over(az, machine("none"), AZURE_TOKEN_CREDENTIALS="ManagedIdentityCredential"),
+    "az with an end in a text": over(lambda place: told_by_az(place, expires_on=str(int(time.time()) + LIFE))),
+    "az with an end that is none": over(lambda place: told_by_az(place, expires_on="soon")),
+    "az without an end": over(lambda place: told_by_az(place)),
+    "az without a token": over(lambda place: told_by_az(place, accessToken="")),
+    "az that says more": over(
+        lambda place: told_by_az(place, tenant="t", subscription="s", expires_on=int(time.time()) + LIFE)
+    ),
+    "az that warns": over(az, lambda place: warning_az(place)),
+    "an application and a user": only(**WITH_SECRET, AZURE_USERNAME="u", AZURE_PASSWORD="planted"),
+    "a token file that is empty": lambda place: {**OURS, "AZURE_FEDERATED_TOKEN_FILE": place.file("token", "")},
+    "a token file without a tenant, beside az": over(
+        az, lambda place: {"AZURE_CLIENT_ID": APP, "AZURE_FEDERATED_TOKEN_FILE": place.file("token", SUBJECT)}
+    ),
+}
+"""Environments that are seldom, in which we are somebody or nobody."""
+
+
+def told_by_az(place: Place, **fields: object) -> dict[str, str]:
+    place.program("az", printed(**{"accessToken": "planted-token:az", **fields}))
+    return {}
+
+
+def warning_az(place: Place) -> dict[str, str]:
+    token = printed(accessToken="planted-token:az", expires_on=int(time.time()) + LIFE)
+    place.program("az", f"echo 'WARNING: planted' >&2\n{token}")
+    return {}
+
+
+ENVIRONMENTS = {**GOOD, **BROKEN, **ODD}

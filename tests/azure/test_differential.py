@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.azure.environments import BROKEN, GOOD
+from tests.azure.environments import BROKEN, GOOD, ODD
 
 Found = dict[str, dict[str, Any]]
 
@@ -52,6 +52,16 @@ def test_neither_is_anybody(name: str, found: dict[str, Found]) -> None:
     assert "error" in ours, ours
     assert ours["error"].startswith(("ConfigurationError: ", "UnauthenticatedError: ", "ConnectionFailedError: "))
     assert "planted" not in ours["error"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_both_end_alike(name: str, found: dict[str, Found]) -> None:
+    theirs, ours = found[name]["azure-identity"], found[name]["objstore"]
+    assert "broken" not in ours
+    assert ("error" in ours) == ("error" in theirs), (ours, theirs)
+    assert ours.get("token") == theirs.get("token")
+    if "token" in ours:
+        assert abs(ours["ends"] - theirs["ends"]) < 120
 
 
 def test_what_was_tried_is_named(found: dict[str, Found]) -> None:

@@ -332,7 +332,7 @@ def program(folder: Path, name: str, script: str) -> None:
 def test_a_program_is_ended_with_what_it_has_started(end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(azure_commands, "SECONDS", 3.0)
     program(tmp_path, "az", f"sleep 1000 & echo $! > {tmp_path}/pid; {end}")
-    with pytest.raises(UnauthenticatedError, match="azure_cli gave no token: az took more than"):
+    with pytest.raises(UnauthenticatedError, match="azure_cli gave no token: az cannot be run: it took more than"):
         fetched(credential_type="azure_cli")
     pid = int((tmp_path / "pid").read_text())
     until = time.monotonic() + 60

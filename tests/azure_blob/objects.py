@@ -127,14 +127,28 @@ class Container:
                 tag = f'"0x{next(self._numbers):X}"'
                 self.blobs[each] = Blob(None, e_tag=tag, modified=formatdate(usegmt=True))
 
+    def keys_ever(self, prefix: str) -> list[str]:
+        """Return the names of blobs that are there, or of which there are versions."""
+        names = {*self.blobs, *(name for name, _ in self.versions)}
+        return sorted((name for name in names if name.startswith(prefix)), key=lambda name: name.encode())
+
     def below(self, key: str) -> list[str]:
         """Return what is in a directory, at any depth."""
         return [name for name in self.blobs if name.startswith(f"{key}/")]
 
-    def delete(self, key: str, headers: Headers) -> None:
-        """Delete a blob, or an empty directory."""
+    def delete(self, key: str, headers: Headers, query: Headers) -> None:
+        """Delete a blob, an empty directory, or the version or snapshot that a request names."""
         if key in self.held:
             raise self.held[key]
+        if "snapshot" in query:
+            self.find(key, query)
+            del self.blobs[key].snapshots[query["snapshot"]]
+            return
+        if "versionid" in query:
+            if self.find(key, query) is self.blobs.get(key):
+                raise RefusedError(403, "OperationNotAllowedOnRootBlob")
+            del self.versions[key, query["versionid"]]
+            return
         blob = self.find(key, {})
         if blob.data is None and self.below(key):
             raise RefusedError(409, "DirectoryIsNotEmpty")

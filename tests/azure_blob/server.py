@@ -220,7 +220,7 @@ def _blobs(server: StrictServer, container: Container, call: Call) -> Answer:
     if method in ("GET", "HEAD"):
         return _read(container, call) if not comp else _told(container, call, comp)
     if method == "DELETE":
-        container.delete(call.key, call.headers)
+        container.delete(call.key, call.headers, call.query)
         return Answer(202)
     if method == "PUT":
         return _write(server, container, call, comp)
@@ -362,6 +362,7 @@ def _list(server: StrictServer, container: Container, call: Call) -> Answer:
         raise RefusedError(400, "InvalidQueryParameterValue")
     after = base64.b64decode(after).decode() if after else ""
     entries: dict[str, str] = {}
+    include = query.get("include", "").split(",")
     for key in sorted(container.blobs, key=lambda key: key.encode()):
         if not key.startswith(prefix) or key < start:
             continue
@@ -372,7 +373,9 @@ def _list(server: StrictServer, container: Container, call: Call) -> Answer:
             name = key[: below + len(delimiter)]
             entries.setdefault(name, f"<BlobPrefix>{_name(name)}</BlobPrefix>")
         else:
-            entries[key] = _entry(container, key, blob, "metadata" in query.get("include", ""))
+            entries[key] = _entry(container, key, blob, "metadata" in include)
+    if not delimiter:
+        entries = _with_versions(container, {key: entries.get(key, "") for key in container.keys_ever(prefix)}, include)
     names = [name for name in sorted(entries, key=lambda name: name.encode()) if name > after]
     size = min(int(query.get("maxresults", server.page)), server.page)
     page, rest = names[:size], names[size:]
@@ -385,14 +388,37 @@ def _list(server: StrictServer, container: Container, call: Call) -> Answer:
     )
 
 
+def _with_versions(container: Container, entries: dict[str, str], include: list[str]) -> dict[str, str]:
+    """Return the entries with the snapshots and the earlier versions of each before it, as far as they are wanted."""
+    found = {}
+    for key, entry in entries.items():
+        live = container.blobs.get(key)
+        rows = []
+        if "snapshots" in include and live is not None:
+            rows += [_entry(container, key, each, True, snapshot=moment) for moment, each in live.snapshots.items()]
+        if "versions" in include:
+            rows += [
+                _entry(container, key, each, True, current=False)
+                for (name, _), each in container.versions.items()
+                if name == key and each is not live
+            ]
+        if rows or entry:
+            found[key] = "".join([*rows, entry])
+    return found
+
+
 def _name(name: str) -> str:
     return f"<Name>{escape(name)}</Name>"
 
 
-def _entry(container: Container, key: str, blob: Blob, metadata: bool) -> str:
+def _entry(
+    container: Container, key: str, blob: Blob, metadata: bool, *, snapshot: str = "", current: bool = True
+) -> str:
     kind = "directory" if blob.data is None else "file"
     told = f"<ResourceType>{kind}</ResourceType>" if container.hierarchical else ""
-    version = f"<VersionId>{blob.version}</VersionId><IsCurrentVersion>true</IsCurrentVersion>" if blob.version else ""
+    version = f"<VersionId>{blob.version}</VersionId>" if blob.version and not snapshot else ""
+    version += "<IsCurrentVersion>true</IsCurrentVersion>" if version and current else ""
+    version += f"<Snapshot>{snapshot}</Snapshot>" if snapshot else ""
     known = {**blob.metadata, **({"hdi_isfolder": "true"} if blob.data is None else {})}
     rows = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in known.items()) if metadata else ""
     tag, size = blob.e_tag.strip('"'), len(blob.data or b"")

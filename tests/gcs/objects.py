@@ -135,7 +135,7 @@ class Bucket:
         if generation is not None:
             if not generation.isdecimal():
                 raise RefusedError(400, "invalid", "Invalid generation")
-            found = next((s for s in self.generations.get(name, []) if s.generation == int(generation)), None)
+            found = next((s for s in self.every(name) if s.generation == int(generation)), None)
         if found is None:
             raise RefusedError(404, "notFound", f"No such object: {name}")
         return found
@@ -158,9 +158,22 @@ class Bucket:
             self.archived += self.generations.pop(name) if self.versioned else []
             self.generations.pop(name, None)
             return
+        if found in self.archived:
+            self.archived.remove(found)
+            return
         self.generations[name].remove(found)
         if not self.generations[name]:
             del self.generations[name]
+
+    def every(self, name: str) -> list[Stored]:
+        """Return all generations of an object, live or not."""
+        return [*(each for each in self.archived if each.name == name), *self.generations.get(name, [])]
+
+    def told(self, name: str) -> list[dict[str, Any]]:
+        """Return what a listing of versions tells of an object: when each that is not live was replaced or deleted."""
+        live = self.live(name)
+        over = {"timeDeleted": "2026-11-27T08:00:00.000Z"}
+        return [each.resource() | ({} if each is live else over) for each in self.every(name)]
 
     def names(self) -> list[str]:
         """Return the names of the live objects, in the order of their UTF-8."""
@@ -178,7 +191,8 @@ class Bucket:
                 f: None for f in sorted(self.folders) if f.startswith(prefix) and "/" not in f[len(prefix) : -1]
             }
             prefixes.pop(prefix, None)
-        for name in self.names():
+        old = [each.name for each in self.archived] if query.get("versions") == "true" else []
+        for name in sorted({*self.names(), *old}, key=str.encode):
             if not name.startswith(prefix) or name.encode() < begin.encode():
                 continue
             if len(items) == PAGE:
@@ -187,7 +201,7 @@ class Bucket:
             if below >= 0:
                 prefixes[name[: below + len(delimiter)]] = None
             elif query.get("versions") == "true":
-                items += [each.resource() for each in self.generations[name]]
+                items += self.told(name)
             else:
                 items.append(self.find(name, None).resource())
         return {**kind, "items": items, "prefixes": [*prefixes]}

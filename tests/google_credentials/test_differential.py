@@ -14,6 +14,7 @@ import pytest
 from tests.google_credentials.asking import Library, library
 from tests.google_credentials.cloud import Cloud, identity_of_jwt
 from tests.google_credentials.environments import BROKEN, ENVIRONMENTS
+from tests.google_credentials.odd import ODD
 from tests.tls_proxy import Proxy
 
 
@@ -71,3 +72,13 @@ def test_neither_is_anybody(name: str, services: Cloud, libraries: tuple[Library
     assert "error" in ours
     assert ours["error"].startswith(("ConfigurationError: ", "UnauthenticatedError: "))
     assert "planted" not in ours["error"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_both_end_alike(name: str, services: Cloud, libraries: tuple[Library, Library], tmp_path: Path) -> None:
+    variables = ODD[name](tmp_path, services)
+    theirs, ours = (library.ask(variables, tmp_path) for library in libraries)
+    assert ("error" in ours) == ("error" in theirs), (ours, theirs)
+    if "error" not in ours:
+        assert (identity(ours["token"]), ours["quota"]) == (identity(theirs["token"]), theirs["quota"])
+        assert abs(ours["seconds"] - theirs["seconds"]) < 120

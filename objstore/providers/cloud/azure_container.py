@@ -25,9 +25,11 @@ from objstore.providers.cloud.azure_directories import Directories
 from objstore.providers.cloud.azure_documents import read_page
 from objstore.providers.cloud.azure_shared_uploads import SharedUploads
 from objstore.providers.cloud.azure_upload import BlockUpload
+from objstore.providers.cloud.azure_versions import azure_versions
 from objstore.providers.cloud.documents import Sent
 from objstore.providers.cloud.list_many import ListMany
 from objstore.providers.cloud.signed import encrypting
+from objstore.providers.cloud.versions import Versions
 from objstore.providers.conditional_headers import write_headers
 
 if TYPE_CHECKING:
@@ -106,6 +108,11 @@ class Container(Blobs):
     def buckets(self) -> Containers:
         """The container as such, and those beside it."""
         return Containers(self, self._above)
+
+    @property
+    def versions(self) -> Versions:
+        """The versions and snapshots of its blobs."""
+        return azure_versions(self)
 
     def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
         """Delete objects, many by one request where that is possible; return what failed, by key."""

@@ -49,10 +49,10 @@ def read_directories(body: Bytes) -> tuple[list[str], str]:
     if not root.find_all("NextMarker"):
         raise CorruptResponseError(f"Expected a listing, got {bytes(body[:80])!r}: it has no NextMarker")
     blobs = [blob for blobs in root.find_all("Blobs") for blob in blobs.find_all("Blob")]
-    return [blob.find_text("Name") for blob in blobs if _is_directory(blob)], root.find_text("NextMarker")
+    return [blob.find_text("Name") for blob in blobs if is_directory_row(blob)], root.find_text("NextMarker")
 
 
-def _is_directory(blob: Element) -> bool:
+def is_directory_row(blob: Element) -> bool:
     """Tell whether it is a directory: of an account with a hierarchical namespace, or as Hadoop makes them."""
     kinds = [properties.find_text("ResourceType") for properties in blob.find_all("Properties")]
     marks = [child for metadata in blob.find_all("Metadata") for child in metadata.children]

@@ -24,6 +24,7 @@ from objstore.providers.cloud.list_many import ListMany
 from objstore.providers.cloud.listed import checked
 from objstore.providers.cloud.signed import check_url
 from objstore.providers.cloud.upload import NAMESPACE
+from objstore.providers.cloud.versions import Versions, s3_versions
 from objstore.providers.cloud.writes import Guard, Writes
 from objstore.providers.many import tells_size
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
@@ -112,6 +113,11 @@ class Bucket(Writes):
     def buckets(self) -> Buckets | None:
         """The bucket as such, and those beside it."""
         return None if self._buckets is None else self._buckets(self)
+
+    @property
+    def versions(self) -> Versions:
+        """The versions of its objects."""
+        return s3_versions(self)
 
     def put_shape(self, headers: Mapping[str, str]) -> Shape:
         """Return the shape of PUTs with bodies, whose checksums the engine makes where it can."""

@@ -34,6 +34,7 @@ from objstore.providers.cloud.gcs_resource import (
 from objstore.providers.cloud.gcs_session import Session
 from objstore.providers.cloud.gcs_shared_uploads import GoogleUploads
 from objstore.providers.cloud.gcs_signed import Signed
+from objstore.providers.cloud.gcs_versions import Generations
 from objstore.providers.cloud.gcs_xml_upload import XmlUpload
 from objstore.providers.cloud.list_many import ListMany
 from objstore.providers.cloud.listed import checked
@@ -42,7 +43,7 @@ from objstore.providers.conditional_headers import look_after, write_error
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from objstore.interface.provider import Buckets, Provider, Upload
+    from objstore.interface.provider import Buckets, Provider, Upload, Versions
     from objstore.plans.effects import Plan
 
 NEEDED = [("permissions", f"storage.objects.{name}") for name in ("create", "delete", "get", "list")]
@@ -105,6 +106,11 @@ class GoogleBucket(Signed):
         return ListMany(self, most_in_flight)
 
     # --- deletes
+
+    @property
+    def versions(self) -> Versions | None:
+        """The generations of its objects."""
+        return Generations(self)
 
     def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
         """Delete objects; return what failed, by key. What is not there is deleted, as with S3."""

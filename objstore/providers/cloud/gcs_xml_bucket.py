@@ -110,6 +110,10 @@ class XmlBucket(GoogleBucket):
 
     # --- copies and listings
 
+    @property
+    def versions(self) -> None:
+        """Nobody lists them here: that is the JSON API's."""
+
     def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
         """Copy an object here by one request (PUT Object with x-goog-copy-source)."""
         assert isinstance(origin, GoogleBucket)

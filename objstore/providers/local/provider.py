@@ -88,6 +88,7 @@ class Local:
     tags = None
     forms = None
     has_locks = False
+    versions = None
     asks_for_checksums = False
     pace = AT_HAND
 

@@ -16,6 +16,7 @@ from objstore.http.identity import Authorization
 from objstore.http.retry import Policy, Row
 from objstore.http.service import Service
 from objstore.providers.web.webdav import WebDav
+from objstore.settings.masked import Hidden
 from objstore.settings.options import Option, RetryOptions, Settings, Table
 from objstore.settings.value_types import BOOL, TOKEN
 
@@ -110,7 +111,7 @@ def read_address(url: str) -> Address:
     return Address(
         urlunsplit(parts._replace(netloc=place)),
         unquote(name) if mark else None,
-        unquote(password) if colon else None,
+        Hidden(unquote(password)) if colon else None,
     )
 
 
@@ -164,11 +165,11 @@ def _authorization(values: Any) -> str | None:
     if token and (name is not None or password is not None):
         raise ConfigurationError("HTTPStore takes username and password, or bearer_token", hint="Give one of them.")
     if token:
-        return f"Bearer {token}"
+        return Hidden(f"Bearer {token}")
     if name is None and password is None:
         return None
     if not name:
         raise ConfigurationError("HTTPStore has a password and no username", hint="Give username too.")
     if ":" in name:
         raise ConfigurationError("The username has a colon in it, which Basic authentication cannot carry")
-    return "Basic " + base64.b64encode(f"{name}:{password or ''}".encode()).decode()
+    return Hidden("Basic " + base64.b64encode(f"{name}:{password or ''}".encode()).decode())

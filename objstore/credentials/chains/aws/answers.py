@@ -17,6 +17,7 @@ from objstore.exceptions import ConfigurationError, UnauthenticatedError
 from objstore.http.client import split_endpoint
 from objstore.http.single import send
 from objstore.plans.effects import Sleep
+from objstore.settings.masked import hide
 
 if TYPE_CHECKING:
     from objstore._core import ClientSettings, Reply, Signer
@@ -113,7 +114,8 @@ def json_object(what: str, body: bytes) -> Mapping[str, Any]:
         found = None
     if not isinstance(found, Mapping):
         raise UnauthenticatedError(f"{what} gave no JSON object")
-    return found
+    hidden: Mapping[str, Any] = hide(found)
+    return hidden
 
 
 def credential(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from objstore.credentials.chains.aws.profiles import Files, Section, config_path, inner, read_files, shared_path, text
 from objstore.exceptions import ConfigurationError
+from objstore.settings.masked import Hidden
 from objstore.settings.partitions import partition_of
 
 if TYPE_CHECKING:
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     Client: TypeAlias = Callable[[str, bytes | None], ClientSettings]
 
 _REGION = re.compile("[A-Za-z0-9-]{1,63}")
+_SECRETS = frozenset(
+    f"AWS_{name}"
+    for name in (
+        *("SECRET_ACCESS_KEY", "SECURITY_TOKEN", "SESSION_TOKEN", "TOKEN"),
+        "CONTAINER_AUTHORIZATION_TOKEN",
+    )
+)
 _NAMED_BY = {
     "web-identity": ("web_identity_token_file",),
     "container": ("container_credentials_full_uri", "container_credentials_relative_uri"),
@@ -171,6 +179,12 @@ def service_url(service: str, region: str) -> str:
     return f"https://{service}.{region}.{partition_of(region).suffix}"
 
 
+def _variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what is for AWS, with the secrets hidden; what is for others need not be held here."""
+    ours = {name: value for name, value in environment.items() if name.startswith("AWS_")}
+    return {name: Hidden(value) if name in _SECRETS else value for name, value in ours.items()}
+
+
 def read_config(values: Mapping[str, Any], given: frozenset[str], client: Client, user_agent: str) -> AwsConfig:
     """Read the environment and the files.
 
@@ -184,7 +198,7 @@ def read_config(values: Mapping[str, Any], given: frozenset[str], client: Client
     Raises:
         ConfigurationError: A file cannot be understood, or has no such profile.
     """
-    variables = dict(os.environ)
+    variables = _variables(os.environ)
     files = read_files(variables)
     chosen = values["profile"] if "profile" in given else None
     named = chosen or variables.get("AWS_DEFAULT_PROFILE") or variables.get("AWS_PROFILE")

@@ -29,6 +29,7 @@ from objstore.credentials.chains.aws.sts import read_secret_file
 from objstore.exceptions import ConfigurationError, UnauthenticatedError
 from objstore.http.single import send
 from objstore.plans.effects import Call
+from objstore.settings.masked import Hidden, HiddenBytes
 
 if TYPE_CHECKING:
     from objstore._core import Reply
@@ -144,7 +145,7 @@ class Instance:
         headers = yield from self._token()
         role = (yield from self._get(_ROLES, headers)).split("\n")[0].strip()
         document = yield from self._get(_ROLES + quote(role), headers)
-        return _lasting(credential(_INSTANCE, json_object(_INSTANCE, document.encode()), _NAMES))
+        return _lasting(credential(_INSTANCE, json_object(_INSTANCE, HiddenBytes(document.encode())), _NAMES))
 
     def region(self) -> Plan[str]:
         """Ask in which region the instance is."""
@@ -173,7 +174,7 @@ class Instance:
         reply = yield from ask(
             _INSTANCE, "GET", self._origin + path, self._settings, headers=headers, tries=self._tries
         )
-        text = bytes(reply.body).decode("utf-8", "replace")
+        text = Hidden(bytes(reply.body).decode("utf-8", "replace"))
         if reply.status != 200 or not text.strip():
             hint = "Attach a role to the instance." if reply.status == 404 else None
             raise refused(_INSTANCE, reply, hint=hint)
@@ -217,7 +218,7 @@ def _number(config: AwsConfig, variable: str, name: str) -> float:
 
 
 def _sendable(body: bytes) -> str:
-    token = body.decode("latin-1").strip()
+    token = Hidden(body.decode("latin-1").strip())
     if not token or not can_be_sent(token):
         raise UnauthenticatedError(f"{_INSTANCE} gave a token that no header can carry")
     return token

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-import subprocess
 from typing import TYPE_CHECKING
 
 from objstore.credentials.chains.aws.answers import WINDOW, credential, json_object
+from objstore.credentials.programs import ended
 from objstore.credentials.turns import alone
 from objstore.exceptions import UnauthenticatedError
-from objstore.plans.effects import Call
+from objstore.plans.work import in_steps
+from objstore.settings.masked import hide
 
 if TYPE_CHECKING:
     from objstore.credentials.aws import Credential
@@ -39,35 +40,32 @@ class Process:
     refresh_threshold = WINDOW
 
     def __init__(self, command: str, profile: str) -> None:
-        self._command = command
+        self._command = hide(command)
         self._what = f"The credential_process of the profile {profile!r}"
 
     def fetch(self) -> Plan[Credential]:
         """Run the program."""
-        found = json_object(self._what, (yield Call(self._run)))
+        found = json_object(self._what, (yield from self._printed()))
         if found.get("Version") != 1:
             raise UnauthenticatedError(f"{self._what} answers in another version than 1")
         return credential(self._what, found, _NAMES, lasting=True)
 
-    def _run(self) -> bytes:
+    def _printed(self) -> Plan[bytes]:
+        """Run it, with the terminal if it asks a person there, and return what it printed."""
+        lock = hashlib.sha256(self._command.encode()).hexdigest()[:32]
         try:
-            words = shlex.split(self._command)
-            with alone(hashlib.sha256(self._command.encode()).hexdigest()[:32], PATIENCE):
-                ended = subprocess.run(
-                    words, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False
-                )
-        except (OSError, ValueError, IndexError, subprocess.TimeoutExpired) as error:
+            work = ended(hide(shlex.split(self._command)), PATIENCE, apart=False)
+            found = yield from in_steps(alone(lock, PATIENCE, work))
+        except (OSError, ValueError, IndexError) as error:
             raise UnauthenticatedError(f"{self._what} could not be run: {_reason(error)}") from None
-        if ended.returncode != 0:
+        if found.status != 0:
             raise UnauthenticatedError(
-                f"{self._what} ended with status {ended.returncode}", hint="Run it by itself to see why."
+                f"{self._what} ended with status {found.status}", hint="Run it by itself to see why."
             )
-        return ended.stdout
+        return found.out
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, subprocess.TimeoutExpired):
-        return f"it took more than {PATIENCE:g} seconds"
     if isinstance(error, TimeoutError) and error.strerror is None:
         return str(error)
     return (error.strerror if isinstance(error, OSError) else None) or "it names no program"

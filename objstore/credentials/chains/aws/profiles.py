@@ -18,9 +18,13 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from objstore.exceptions import ConfigurationError
+from objstore.settings.masked import Hidden
 
 Section: TypeAlias = Mapping[str, "str | Mapping[str, str]"]
 
+_SECRETS = frozenset(
+    ("aws_secret_access_key", "aws_security_token", "aws_session_token", "credential_process", "external_id")
+)
 _KINDS = ("profile", "sso-session", "services")
 
 
@@ -70,10 +74,7 @@ def read_files(variables: Mapping[str, str]) -> Files:
     """
     sections = _read(config_path(variables))
     named = {kind: _of_kind(kind, sections) for kind in _KINDS}
-    default = {"default": sections["default"]} if "default" in sections else {}
-    return Files(
-        {**named["profile"], **default}, _read(shared_path(variables)), named["sso-session"], named["services"]
-    )
+    return Files(named["profile"], _read(shared_path(variables)), named["sso-session"], named["services"])
 
 
 def text(section: Section, name: str) -> str | None:
@@ -93,10 +94,14 @@ def _expand(path: str) -> str:
 
 
 def _of_kind(kind: str, sections: Mapping[str, Section]) -> dict[str, Section]:
-    """Return the sections such as ``[profile NAME]``, by their names, which may be quoted."""
+    """Return the sections such as ``[profile NAME]``, by their names, which may be quoted.
+
+    ``[default]`` is ``[profile default]``; where both are there, the last one counts.
+    """
     found = {}
     for title, section in sections.items():
-        words = _words(title) if title.startswith(kind) else []
+        whole = "profile default" if title == "default" else title
+        words = _words(whole) if whole.startswith(kind) else []
         if len(words) == 2:
             found[words[1]] = section
     return found
@@ -120,7 +125,7 @@ def _read(path: str) -> dict[str, Section]:
     try:
         with open(path, encoding="utf-8") as file:
             parser.read_file(file)
-        return {name: {key: _value(value) for key, value in parser.items(name)} for name in parser.sections()}
+        return {name: {key: _value(key, value) for key, value in parser.items(name)} for name in parser.sections()}
     except OSError as error:
         raise _unreadable(path, error.strerror or type(error).__name__) from None
     except Error as error:  # its message quotes lines
@@ -136,8 +141,10 @@ def _unreadable(path: str, reason: str) -> ConfigurationError:
     )
 
 
-def _value(value: str) -> str | Mapping[str, str]:
-    """Return a value, or the section that it is if it begins on a line of its own."""
+def _value(name: str, value: str) -> str | Mapping[str, str]:
+    """Return a value, or the section that it is if it begins on a line of its own; what may be secret is hidden."""
+    if name in _SECRETS:
+        return Hidden(value)
     if not value.startswith("\n"):
         return value
     pairs = [line.split("=", 1) for line in value.splitlines() if line.strip()]

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from objstore.credentials.current import Source
 
 _SOURCES: Mapping[str, Callable[[AwsConfig], Found]] = {
-    "environment": environment,
-    "ecscontainer": container,
-    "ec2instancemetadata": instance,
+    "Environment": environment,
+    "EcsContainer": container,
+    "Ec2InstanceMetadata": instance,
 }
-"""What ``credential_source`` may name, in lower case."""
+"""What ``credential_source`` may name."""
 
 
 def assume_role(config: AwsConfig) -> Found:
@@ -65,7 +65,7 @@ def _has_role(config: AwsConfig) -> bool:
 
 
 def _named(config: AwsConfig, name: str) -> Source[Credential]:
-    find = _SOURCES.get(name.lower())
+    find = _SOURCES.get(name)
     if find is None:
         raise UnauthenticatedError(
             f"The profile {config.name!r} has credential_source = {name!r}",

@@ -31,6 +31,7 @@ from objstore.credentials.chains.aws.config import service_url
 from objstore.credentials.chains.aws.profiles import text
 from objstore.exceptions import UnauthenticatedError
 from objstore.plans.effects import Call
+from objstore.settings.masked import Hidden, HiddenBytes
 
 if TYPE_CHECKING:
     from objstore.credentials.aws import Credential
@@ -67,7 +68,7 @@ class SingleSignOn:
         if _left(token) <= timedelta(0):
             raise UnauthenticatedError(f"The token of {_WHAT} has ended", hint=_LOG_IN)
         query = {"role_name": self._fields["sso_role_name"], "account_id": self._fields["sso_account_id"]}
-        headers = {"x-amz-sso_bearer_token": str(token["accessToken"])}
+        headers = {"x-amz-sso_bearer_token": Hidden(token["accessToken"])}
         url = f"{self._url('portal.sso', 'sso')}/federation/credentials?{urlencode(query)}"
         reply = yield from ask(_WHAT, "GET", url, self._config.connect(urlsplit(url).scheme), headers=headers)
         if reply.status != 200:
@@ -101,7 +102,7 @@ class SingleSignOn:
             return token
         asked = {"grantType": "refresh_token", **{name: token[name] for name in _REGISTRATION[:3]}}
         url = f"{self._url('oidc', 'sso_oidc')}/token"
-        headers, body = {"Content-Type": "application/json"}, json.dumps(asked).encode()
+        headers, body = {"Content-Type": "application/json"}, HiddenBytes(json.dumps(asked).encode())
         try:
             settings = self._config.connect(urlsplit(url).scheme)
             reply = yield from ask(_WHAT, "POST", url, settings, headers=headers, body=body)

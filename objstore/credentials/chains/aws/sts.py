@@ -19,6 +19,7 @@ from objstore.credentials.chains.aws.config import service_url
 from objstore.exceptions import ConfigurationError, CorruptResponseError, UnauthenticatedError
 from objstore.http.xml import Element, parse
 from objstore.plans.effects import Call
+from objstore.settings.masked import Hidden, HiddenBytes
 from objstore.signing import sigv4
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def read_secret_file(path: str, what: str) -> str:
         UnauthenticatedError: It cannot be read.
     """
     try:
-        return Path(os.path.expanduser(path)).read_text(encoding="utf-8")
+        return Hidden(Path(os.path.expanduser(path)).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise UnauthenticatedError(f"{what} in {path!r} cannot be read: {reason}") from None
@@ -118,7 +119,7 @@ def _assume(config: AwsConfig, action: str, parameters: Mapping[str, str], by: C
     """Ask for a role's credential, signed by a key or by nobody."""
     url, region = token_service(config)
     url = origin_of(url, config.values["allow_http"], _WHAT)
-    body = urlencode({"Action": action, "Version": "2011-06-15", **parameters}).encode()
+    body = HiddenBytes(urlencode({"Action": action, "Version": "2011-06-15", **parameters}).encode())
     plain, signer = {"Content-Type": _FORM}, None
     if by is not None:
         plain, signer = {}, _signer(url, body, by, region)
@@ -168,7 +169,7 @@ def _read(reply: Reply, action: str) -> Credential:
         code = _child(document, "Error").find_text("Code") if document is not None else ""
         raise refused(f"{_WHAT}, asked for {action},", reply, code, "Look at the role, and at who may assume it.")
     found = _child(_child(document, f"{action}Result"), "Credentials")
-    return credential(_WHAT, {child.tag: child.text for child in found.children}, _NAMES)
+    return credential(_WHAT, {child.tag: Hidden(child.text) for child in found.children}, _NAMES)
 
 
 def _document(body: bytes, roots: tuple[str, ...]) -> Element | None:

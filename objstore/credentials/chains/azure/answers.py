@@ -15,6 +15,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 from objstore.credentials.token import AccessToken
 from objstore.credentials.web import SERVICE, sendable
 from objstore.exceptions import ConnectionFailedError, GenericError, UnauthenticatedError
+from objstore.settings.masked import HiddenBytes, hide
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -66,7 +67,7 @@ def said(reply: Reply) -> Said:
     """Return what a reply says."""
     if reply.error is not None:
         return Said(0, b"", reply.error, {})
-    return Said(reply.status, bytes(reply.body), None, reply.headers)
+    return Said(reply.status, HiddenBytes(reply.body), None, reply.headers)
 
 
 def ask(
@@ -113,7 +114,8 @@ def read(what: str, url: str, answer: Said, secrets: Iterable[str]) -> Mapping[s
         found = None
     if not isinstance(found, dict):
         raise UnauthenticatedError(f"{what} answered with something that is no JSON object")
-    return found
+    hidden: Mapping[str, Any] = hide(found)
+    return hidden
 
 
 def failure(what: str, url: str, answer: Said, secrets: Iterable[str]) -> BaseError:

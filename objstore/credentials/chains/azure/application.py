@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from objstore.credentials.chains.azure.answers import REFRESH_THRESHOLD, SCOPE, ask, read, token_of
 from objstore.exceptions import ConfigurationError, UnauthenticatedError
 from objstore.plans.effects import Call
+from objstore.settings.masked import Hidden, HiddenBytes, hide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +111,7 @@ class Application:
         proof = yield from self._proof.fields(self._url, self._client_id)
         form = {"client_id": self._client_id, "grant_type": "client_credentials", "scope": SCOPE, **proof}
         secrets = [value for value in proof.values() if value != ASSERTION_TYPE]
-        return token_of("Microsoft Entra ID", (yield from self._post(urlencode(form).encode(), secrets)))
+        return token_of("Microsoft Entra ID", (yield from self._post(HiddenBytes(urlencode(form).encode()), secrets)))
 
     def _post(self, body: bytes, secrets: list[str]) -> Plan[Mapping[str, object]]:
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
@@ -130,7 +131,7 @@ class Secret:
     """
 
     def __init__(self, secret: str) -> None:
-        self._secret = secret
+        self._secret = hide(secret)
 
     def fields(self, url: str, client_id: str) -> Plan[dict[str, str]]:
         """Return the secret."""
@@ -156,11 +157,11 @@ class TokenFile:
         what = f"The token file {str(self._path)!r} (federated_token_file)"
         try:
             with self._path.open("rb") as file:
-                data = file.read(_MOST_TOKEN + 1)
+                data = HiddenBytes(file.read(_MOST_TOKEN + 1))
         except (OSError, ValueError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
             raise UnauthenticatedError(f"{what} cannot be read: {reason}") from None
-        text = data.decode("ascii", "replace").strip()
+        text = Hidden(data.decode("ascii", "replace").strip())
         if not text or len(data) > _MOST_TOKEN or not text.isascii() or not text.isprintable() or " " in text:
             raise UnauthenticatedError(f"{what} holds no token", hint="It is to hold one token, and nothing else.")
         return text

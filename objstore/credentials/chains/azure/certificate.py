@@ -20,6 +20,7 @@ from objstore._core import read_pfx, sign_ps256, sign_rs256
 from objstore.credentials.chains.azure.application import ASSERTION_TYPE
 from objstore.exceptions import ConfigurationError
 from objstore.plans.effects import Call
+from objstore.settings.masked import Hidden, HiddenBytes
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -56,7 +57,7 @@ class Certificate:
 
     def __init__(self, path: str | PathLike[str], password: str | None, send_chain: bool) -> None:
         self._path = Path(path)
-        self._password = (password or "").encode()
+        self._password = HiddenBytes((password or "").encode())
         self._send_chain = send_chain
 
     def fields(self, url: str, client_id: str) -> Plan[dict[str, str]]:
@@ -79,21 +80,21 @@ class Certificate:
         text = f"{_segment(header)}.{_segment(_claims(url, client_id))}"
         sign = sign_rs256 if old else sign_ps256
         try:
-            return f"{text}.{_base64(sign(file.key, text.encode(), file.password))}"
+            return Hidden(f"{text}.{_base64(sign(bytes(file.key), text.encode(), bytes(file.password)))}")
         except ValueError as error:
             raise self._refusal(str(error)) from None
 
     def _read(self) -> KeyFile:
         try:
             with self._path.open("rb") as opened:
-                data = opened.read(_MOST + 1)
+                data = HiddenBytes(opened.read(_MOST + 1))
             key, password, certificates = _split(data, self._password)
             chain = tuple(base64.b64decode(each) for each in _CERTIFICATE.findall(certificates))
         except (OSError, ValueError) as error:
             raise self._refusal((error.strerror if isinstance(error, OSError) else None) or str(error)) from None
         if not chain:
             raise self._refusal("there is no certificate in it")
-        return KeyFile(key, password, chain)
+        return KeyFile(HiddenBytes(key), HiddenBytes(password), chain)
 
     def _refusal(self, reason: str) -> ConfigurationError:
         return ConfigurationError(
@@ -107,8 +108,8 @@ def _split(data: bytes, password: bytes) -> tuple[bytes, bytes, bytes]:
     """Return key, the password of the key, and certificates of a file."""
     if b"-----BEGIN" in data:
         return data, password, data
-    key, certificates = read_pfx(data, password)
-    return key, b"", certificates
+    key, certificates = read_pfx(bytes(data), bytes(password))
+    return HiddenBytes(key), b"", certificates
 
 
 def _claims(url: str, client_id: str) -> dict[str, object]:

@@ -213,7 +213,12 @@ def _application(name: str, values: Mapping[str, Any], web: Web, proxy: TokenPro
 
 
 def _workload(values: Mapping[str, Any], web: Web) -> Application:
-    return _application("workload_identity", values, web, TokenProxy.from_environment(os.environ))
+    return _application("workload_identity", values, web, TokenProxy.from_environment(_kubernetes()))
+
+
+def _kubernetes() -> dict[str, str]:
+    """Return what the environment says of a cluster, and nothing else: tracebacks may show it."""
+    return {name: value for name, value in os.environ.items() if name.startswith("AZURE_KUBERNETES_")}
 
 
 class Link(NamedTuple):

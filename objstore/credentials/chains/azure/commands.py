@@ -11,19 +11,18 @@ import json
 import os
 import re
 import shutil
-import signal
-import subprocess
-from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from objstore.credentials.chains.azure.answers import REFRESH_THRESHOLD, RESOURCE, SCOPE, AbsentError, moment
 from objstore.credentials.current import spread
+from objstore.credentials.programs import ended
 from objstore.credentials.token import AccessToken
 from objstore.credentials.turns import alone
 from objstore.credentials.web import sendable
 from objstore.exceptions import UnauthenticatedError
-from objstore.plans.effects import Call
+from objstore.plans.work import in_steps
+from objstore.settings.masked import hide
 
 if TYPE_CHECKING:
     from objstore.plans.effects import Plan
@@ -101,20 +100,25 @@ class CommandLine:
             AbsentError: There is no such program, or it prints no token.
         """
         yield from spread()
-        return self._read((yield Call(self._run)))
+        return self._read((yield from self._printed()))
 
-    def _run(self) -> bytes:
+    def _printed(self) -> Plan[bytes]:
+        """Run it from a folder where nothing is imported, and return what it printed."""
         name = self._program.name
         found = shutil.which(name)
         if found is None:
             raise AbsentError(f"there is no program {name} on PATH")
+        work = ended(
+            [os.path.abspath(found), *self._program.arguments, *self._tenant],
+            SECONDS,
+            apart=True,
+            env={**os.environ, self._program.no_color: "true"},
+            cwd=os.environ.get("SYSTEMROOT") or "/",
+        )
         try:
-            with alone(name, _PATIENCE):
-                status, out, told = _run(
-                    [os.path.abspath(found), *self._program.arguments, *self._tenant], self._program
-                )
-        except TimeoutError as busy:
-            raise AbsentError(f"{name} cannot be run: {busy}") from None
+            status, out, told = yield from in_steps(alone(name, _PATIENCE, work))
+        except OSError as error:
+            raise AbsentError(f"{name} cannot be run: {error.strerror or error}") from None
         if status != 0:
             raise AbsentError(f"{name} {_why(self._program, status, told)}")
         return out
@@ -123,7 +127,7 @@ class CommandLine:
         """Take over what it printed."""
         what = self._program.name
         try:
-            found = json.loads(out)
+            found = hide(json.loads(out))
         except (ValueError, RecursionError):
             found = None
         ends = _end(found) if isinstance(found, dict) else None
@@ -145,39 +149,6 @@ def _end(found: dict[str, Any]) -> datetime | None:
         return local if local.tzinfo is not None else moment(local.timestamp())
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def _run(command: list[str], program: Program) -> tuple[int, bytes, bytes]:
-    """Run a program, with all that it starts for ten seconds at the most, from a folder where nothing is imported."""
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=os.environ.get("SYSTEMROOT") or "/",
-            env={**os.environ, program.no_color: "true"},
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise AbsentError(f"{program.name} cannot be run: {error.strerror}") from None
-    with process:
-        try:
-            out, told = process.communicate(timeout=SECONDS)
-        except BaseException as error:
-            _end_all(process)
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise AbsentError(f"{program.name} took more than {SECONDS:g} seconds") from None
-            raise
-    return process.returncode, out, told
-
-
-def _end_all(process: subprocess.Popen[bytes]) -> None:
-    """End a program and what it has started, which may go on where it has ended."""
-    if hasattr(os, "killpg"):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
 
 
 def _why(program: Program, status: int, told: bytes) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
 from objstore.exceptions import ConfigurationError
+from objstore.settings.masked import Hidden
 from objstore.settings.value_types import BASE64
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def read_connection_string(text: str) -> dict[str, str]:
             _refuse(f"part {number} has a name that is none of {', '.join(_NAMES)}")
         if name in parts:
             _refuse(f"{name} is there twice")
-        parts[name] = value.strip()
+        parts[name] = Hidden(value.strip())
     _check(parts)
     return parts
 

@@ -20,6 +20,7 @@ from objstore.credentials.chains.azure.answers import (
 )
 from objstore.credentials.token import AccessToken
 from objstore.credentials.web import check_url, sendable
+from objstore.settings.masked import hide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,9 +55,9 @@ class FabricSession:
         self._web = web
         self._url = check_url(url, "fabric_token_service_url", allow_http=web.allow_http)
         self._host = host
-        self._session_token = session_token
+        self._session_token = hide(session_token)
         self._cluster = cluster
-        self._token = token
+        self._token = hide(token)
 
     def fetch(self) -> Plan[AccessToken]:
         """Take the token that there is, or ask for one.

@@ -27,6 +27,7 @@ from objstore.credentials.chains.azure.pinned import send_pinned
 from objstore.credentials.web import Limits
 from objstore.exceptions import BaseError, ConfigurationError, UnauthenticatedError
 from objstore.plans.effects import Call, Sleep
+from objstore.settings.masked import Hidden, HiddenBytes, hide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -111,23 +112,22 @@ class MachineIdentity:
             AbsentError: There is none, or it knows no such identity.
             BaseError: It fails.
         """
-        environment = os.environ
-        endpoint, header = self._endpoint, environment.get("IDENTITY_HEADER")
-        if endpoint and header and environment.get("IDENTITY_SERVER_THUMBPRINT"):
-            return (yield from self._service_fabric(endpoint, header, environment["IDENTITY_SERVER_THUMBPRINT"]))
+        endpoint, header = self._endpoint, hide(os.environ.get("IDENTITY_HEADER"))
+        if endpoint and header and os.environ.get("IDENTITY_SERVER_THUMBPRINT"):
+            return (yield from self._service_fabric(endpoint, header, os.environ["IDENTITY_SERVER_THUMBPRINT"]))
         if endpoint and header:
             return (yield from self._app_service(endpoint, header))
-        if endpoint and environment.get("IMDS_ENDPOINT"):
+        if endpoint and os.environ.get("IMDS_ENDPOINT"):
             return (yield from self._arc(endpoint))
-        if endpoint and not environment.get("IDENTITY_ENDPOINT"):  # it was given
+        if endpoint and not os.environ.get("IDENTITY_ENDPOINT"):  # it was given
             return (yield from self._app_service(endpoint, None))
         if endpoint:
             raise AbsentError("IDENTITY_ENDPOINT is set, and neither IDENTITY_HEADER nor IMDS_ENDPOINT is")
-        if environment.get("MSI_ENDPOINT"):
-            return (yield from self._older(environment["MSI_ENDPOINT"], environment.get("MSI_SECRET")))
+        if os.environ.get("MSI_ENDPOINT"):
+            return (yield from self._older(os.environ["MSI_ENDPOINT"], hide(os.environ.get("MSI_SECRET"))))
         if (yield Call(Path(ARC_AGENT).exists)):
             return (yield from self._arc(_ARC_URL))
-        host = environment.get("AZURE_POD_IDENTITY_AUTHORITY_HOST") or _IMDS
+        host = os.environ.get("AZURE_POD_IDENTITY_AUTHORITY_HOST") or _IMDS
         return (yield from self._virtual_machine(host.strip("/") + _PATH))
 
     def _query(self, version: str, **names: str) -> dict[str, str]:
@@ -187,7 +187,7 @@ class MachineIdentity:
             raise failure(what, url, first, [])
         challenge = first.headers.get("www-authenticate", "")
         key = yield Call(lambda: _read_key(challenge))
-        headers = {**_METADATA, "Authorization": f"Basic {key}"}
+        headers = {**_METADATA, "Authorization": Hidden(f"Basic {key}")}
         answer = yield from ask(self._web, what, "GET", url, headers=headers, secrets=[key], limits=_NEAR)
         self._confirm(answer)
         return token_of(what, answer)
@@ -284,14 +284,14 @@ def _read_key(challenge: str) -> str:
         raise UnauthenticatedError(f"Azure Arc names a file that is not one of {ARC_FOLDER}/*.key")
     try:
         with file.open("rb") as opened:
-            data = opened.read(_MOST_KEY + 1)
+            data = HiddenBytes(opened.read(_MOST_KEY + 1))
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
         raise UnauthenticatedError(
             f"The file {str(file)!r} of Azure Arc cannot be read: {reason}",
             hint="Make the user of this process a member of the group himds.",
         ) from None
-    text = data.decode("ascii", "replace").strip()
+    text = Hidden(data.decode("ascii", "replace").strip())
     if len(data) > _MOST_KEY or not text or not text.isascii() or not text.isprintable():
         raise UnauthenticatedError(f"The file {str(file)!r} of Azure Arc holds no key, or more than {_MOST_KEY} bytes")
     return text

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from objstore.credentials.chains.azure.answers import Said
 from objstore.exceptions import ConfigurationError
+from objstore.settings.masked import HiddenBytes
 
 if TYPE_CHECKING:
     import socket
@@ -141,7 +142,9 @@ def _send(
             raise
         connection.request(method, target, body or None, {**headers, "Host": parts.netloc})
         reply = connection.getresponse()
-        return Said(reply.status, reply.read(_MOST_BODY), None, {k.lower(): v for k, v in reply.getheaders()})
+        return Said(
+            reply.status, HiddenBytes(reply.read(_MOST_BODY)), None, {k.lower(): v for k, v in reply.getheaders()}
+        )
     except (OSError, ValueError, http.client.HTTPException) as error:
         return Said(0, b"", _reason(error), {})
     finally:

@@ -16,6 +16,7 @@ from objstore._core import sign_rs256
 from objstore.credentials.token import AccessToken
 from objstore.credentials.web import access_token
 from objstore.exceptions import UnauthenticatedError
+from objstore.settings.masked import Hidden, HiddenBytes
 
 if TYPE_CHECKING:
     from objstore.credentials.chains.google.document import Document
@@ -93,14 +94,14 @@ class ServiceAccount:
     longest = timedelta(days=7)
 
     def __init__(self, document: Document, web: Web, scope: str = SCOPE) -> None:
-        self._email = document.text("client_email")
-        self._pem = document.text("private_key").encode()
+        self._email = str(document.text("client_email"))
+        self._pem = HiddenBytes(document.text("private_key").encode())
         self._key_id = document.optional("private_key_id")
         self._token_url = _foreign_token_url(document, web)
         self._web = web
         self._scope = scope
         try:
-            sign_rs256(self._pem, b"")
+            self._sign(b"")
         except ValueError as error:
             raise document.refusal(f"has a private_key that cannot be used: {error}") from None
 
@@ -116,7 +117,10 @@ class ServiceAccount:
     def sign(self, data: bytes) -> Plan[bytes]:
         """Sign by the key."""
         yield from ()
-        return sign_rs256(self._pem, data)
+        return self._sign(data)
+
+    def _sign(self, data: bytes) -> bytes:
+        return sign_rs256(bytes(self._pem), data)
 
     def fetch(self) -> Plan[AccessToken]:
         """Sign a token, or have one for what was signed."""
@@ -133,7 +137,7 @@ class ServiceAccount:
         header = {"alg": "RS256", "typ": "JWT"} | ({"kid": self._key_id} if self._key_id else {})
         claims = {"iss": self._email, "scope": self._scope, "iat": now, "exp": now + _LIFE, **more}
         text = f"{_part(header)}.{_part(claims)}"
-        return f"{text}.{_base64url(sign_rs256(self._pem, text.encode()))}"
+        return Hidden(f"{text}.{_base64url(self._sign(text.encode()))}")
 
 
 def _foreign_token_url(document: Document, web: Web) -> str | None:
@@ -215,4 +219,4 @@ class ExternalUser:
 
 def basic(name: str, secret: str) -> dict[str, str]:
     """Return the header of HTTP's basic authentication (RFC 7617)."""
-    return {"Authorization": f"Basic {base64.b64encode(f'{name}:{secret}'.encode()).decode()}"}
+    return {"Authorization": Hidden(f"Basic {base64.b64encode(f'{name}:{secret}'.encode()).decode()}")}

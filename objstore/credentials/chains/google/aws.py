@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from objstore.credentials.aws import Credential
 from objstore.credentials.web import NEARBY, json_object, sendable
 from objstore.exceptions import UnauthenticatedError
+from objstore.settings.masked import Hidden
 from objstore.signing.sigv4 import EMPTY_PAYLOAD, authorization, canonical_query
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class AwsSubject:
             now=now,
         )
         asked = {"url": url.geturl(), "method": "POST", "headers": _pairs(headers)}
-        return quote(json.dumps(asked, separators=(",", ":"), sort_keys=True))
+        return Hidden(quote(json.dumps(asked, separators=(",", ":"), sort_keys=True)))
 
     def _session(self) -> Plan[dict[str, str]]:
         """Return the header of a session with the metadata server (IMDSv2), if the file says how to have one."""

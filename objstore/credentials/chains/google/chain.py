@@ -25,6 +25,7 @@ from objstore.credentials.token import AccessToken
 from objstore.credentials.web import Web
 from objstore.exceptions import BaseError, ConfigurationError, UnauthenticatedError
 from objstore.plans.effects import Call
+from objstore.settings.masked import hide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,7 +79,8 @@ def google_access(values: Mapping[str, Any], provider: Callable[[], object] | No
         return GoogleAccess(Credentials(AccessToken(values["bearer_token"])), universe_domain=universe)
     if values["emulator_host"] and not values["base_url"]:
         return GoogleAccess(Credentials())  # a real credential is nothing for it
-    return _of_key(values, Web(values, user_agent), universe) or _default(values, Web(values, user_agent), os.environ)
+    web = Web(values, user_agent)
+    return _of_key(values, web, universe) or _default(values, web, hide(dict(os.environ)))
 
 
 def _of_key(values: Mapping[str, Any], web: Web, universe: str) -> GoogleAccess | None:
@@ -165,7 +167,7 @@ def gcloud_file(environment: Mapping[str, str]) -> str:
         roaming = environment.get("APPDATA") if os.name == "nt" else None
         home = environment.get("HOME") or os.path.expanduser("~")
         folder = str(Path(roaming or f"{home}/.config") / "gcloud")
-    return str(Path(folder) / "application_default_credentials.json")
+    return str(Path(str(folder)) / "application_default_credentials.json")
 
 
 class MachineAccount(MetadataAccount):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from objstore.credentials.web import check_url
 from objstore.exceptions import ConfigurationError
+from objstore.settings.masked import Hidden, hide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ class Document:
     """
 
     def __init__(self, fields: Mapping[str, Any], where: str) -> None:
-        self._fields = fields
+        self._fields = fields  # all are hidden: some are secret
         self.where = where
 
     def __contains__(self, name: str) -> bool:
@@ -144,7 +145,7 @@ def read_document(text: str, where: str) -> Document:
         fields = None
     if not isinstance(fields, dict):
         raise ConfigurationError(f"{where} is not a JSON object", hint=_AGAIN)
-    return Document(fields, where)
+    return Document(hide(fields), where)
 
 
 def read_file(path: str, setting: str) -> str:
@@ -158,7 +159,7 @@ def read_file(path: str, setting: str) -> str:
         ConfigurationError: It cannot be read.
     """
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8")
+        return Hidden(Path(path).expanduser().read_text(encoding="utf-8"))
     except (OSError, ValueError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
     raise ConfigurationError(f"{setting} = {path!r} cannot be read: {reason}", hint="Give another file.")

@@ -42,7 +42,7 @@ def account_of(document: Document, web: Web, scope: str = SCOPE) -> Account:
     Raises:
         ConfigurationError: It says nothing that can be used, or is of a type that needs Google's own library.
     """
-    kind = document.optional("type") or "service_account"
+    kind = str(document.optional("type") or "service_account")
     match kind:
         case "service_account":
             return ServiceAccount(document, web, scope)

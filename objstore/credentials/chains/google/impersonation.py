@@ -18,6 +18,7 @@ from objstore.credentials.web import sendable
 from objstore.exceptions import UnauthenticatedError
 from objstore.http.dialect import EXPIRED
 from objstore.http.retry import Failure
+from objstore.settings.masked import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,7 +90,7 @@ class Iam:
 
     def _ask_once(self, action: str, fields: Mapping[str, object]) -> Plan[Mapping[str, object]]:
         token = self._ours.current
-        headers = {**self._more, **({"Authorization": f"Bearer {token.token}"} if token else {})}
+        headers = {**self._more, **({"Authorization": Hidden(f"Bearer {token.token}")} if token else {})}
         more = {"delegates": self._delegates} if self._delegates else {}
         return (yield from self._web.post_json(_WHAT, f"{self._base}:{action}", {**fields, **more}, headers))
 

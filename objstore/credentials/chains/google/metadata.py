@@ -20,8 +20,6 @@ from objstore.exceptions import ConfigurationError, UnauthenticatedError
 from objstore.plans.effects import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from objstore._core import Reply
     from objstore.credentials.current import Credentials
     from objstore.credentials.token import AccessToken
@@ -78,7 +76,7 @@ class MetadataAccount:
 
     def ask(self, path: str) -> Plan[Reply]:
         """Ask the server that is known to be there."""
-        url = f"http://{_host(os.environ)}{path}"
+        url = f"http://{_host()}{path}"
         reply = yield from self._web.ask(_WHAT, "GET", url, headers=_HEADERS, limits=NEARBY)
         if not _is_google(reply):
             raise UnauthenticatedError(f"{url.partition('?')[0]} was answered by something that is not Google's")
@@ -88,8 +86,8 @@ class MetadataAccount:
         """Look whether there is a metadata server: whether it answers, else whether the machine is Google's."""
         if os.environ.get("NO_GCE_CHECK") == "true":
             raise UnauthenticatedError("NO_GCE_CHECK says not to look for it")
-        url = f"http://{_checked(os.environ.get('GCE_METADATA_IP') or _host(os.environ))}/"
-        reply = yield from self._web.try_to_ask("GET", url, headers=_HEADERS, limits=_limits(os.environ))
+        url = f"http://{_checked(os.environ.get('GCE_METADATA_IP') or _host())}/"
+        reply = yield from self._web.try_to_ask("GET", url, headers=_HEADERS, limits=_limits())
         if not _is_google(reply) and not (yield Call(_is_of_google)):
             if reply.error is None and reply.status == 200:
                 raise UnauthenticatedError(f"what answers at {url} is none of Google's")
@@ -100,8 +98,8 @@ class MetadataAccount:
 
         Servers that know of no universes answer with 404.
         """
-        url = f"http://{_host(os.environ)}{_UNIVERSE}"
-        reply = yield from self._web.try_to_ask("GET", url, headers=_HEADERS, limits=_limits(os.environ))
+        url = f"http://{_host()}{_UNIVERSE}"
+        reply = yield from self._web.try_to_ask("GET", url, headers=_HEADERS, limits=_limits())
         named = bytes(reply.body).decode(errors="replace").strip() if _is_google(reply) else ""
         if named and named != self._universe:
             raise ConfigurationError(
@@ -110,10 +108,10 @@ class MetadataAccount:
             )
 
 
-def _host(environment: Mapping[str, str]) -> str:
+def _host() -> str:
     """Return where the server is: the variables are those of Google's own libraries, the second one's name is old."""
-    named = environment.get("GCE_METADATA_HOST") or environment.get("GCE_METADATA_ROOT")
-    return _checked(named or environment.get("GCE_METADATA_IP") or _ADDRESS)
+    named = os.environ.get("GCE_METADATA_HOST") or os.environ.get("GCE_METADATA_ROOT")
+    return _checked(named or os.environ.get("GCE_METADATA_IP") or _ADDRESS)
 
 
 def _checked(host: str) -> str:
@@ -129,15 +127,13 @@ def _checked(host: str) -> str:
     return host
 
 
-def _limits(environment: Mapping[str, str]) -> Limits:
+def _limits() -> Limits:
     """Return how long to look for it: off Google's machines nobody answers, and the caller waits."""
-    return Limits(
-        _number(environment, "GCE_METADATA_TIMEOUT", 1), _number(environment, "GCE_METADATA_DETECT_RETRIES", 2)
-    )
+    return Limits(_number("GCE_METADATA_TIMEOUT", 1), _number("GCE_METADATA_DETECT_RETRIES", 2))
 
 
-def _number(environment: Mapping[str, str], name: str, default: int) -> int:
-    text = environment.get(name, "")
+def _number(name: str, default: int) -> int:
+    text = os.environ.get(name, "")
     return int(text) if text.isascii() and text.isdecimal() and 0 < int(text) <= 60 else default
 
 

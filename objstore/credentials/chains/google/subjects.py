@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from objstore.credentials.chains.google.document import read_file
 from objstore.exceptions import ConfigurationError, UnauthenticatedError
 from objstore.plans.effects import Call
+from objstore.plans.work import in_steps
+from objstore.settings.masked import Hidden, hide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +51,7 @@ class _Format:
 
     def token(self, text: str, where: str) -> str:
         """Return the token in a text."""
-        token = text.strip() if self._field is None else _field(text, self._field)
+        token = hide(text.strip() if self._field is None else _field(text, self._field))
         if not isinstance(token, str) or not token:
             what = "it is empty" if self._field is None else f"it has no text in a field {self._field}"
             raise UnauthenticatedError(f"There is no subject token in {where}: {what}")
@@ -67,7 +70,7 @@ class FileSubject:
     """A file, which others replace: it is read for each token."""
 
     def __init__(self, source: Document) -> None:
-        self._path = source.text("file")
+        self._path = str(source.text("file"))
         self._format = _Format(source)
 
     def token(self) -> Plan[str]:
@@ -104,7 +107,7 @@ class ExecutableSubject:
         program = source.part("executable")
         self._command = program.text("command")
         self._seconds = program.number("timeout_millis", 30_000, 5_000, 120_000) / 1000
-        self._output = program.optional("output_file")
+        self._output = str(program.optional("output_file") or "") or None
         more = {} if self._output is None else {"GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE": self._output}
         self._variables = {**variables, **more}
 
@@ -115,8 +118,8 @@ class ExecutableSubject:
                 f"The file of credentials names a program to run, and {_ALLOW} does not allow it",
                 hint=f"Set {_ALLOW}=1 if you trust that file.",
             )
-        token: str = yield Call(lambda: self._kept() or self._run())
-        return token
+        kept = None if self._output is None else (yield Call(self._kept))
+        return kept or (yield from self._run())
 
     def _kept(self) -> str | None:
         """Return the token of the file that the program writes, if it is good for a while."""
@@ -128,33 +131,29 @@ class ExecutableSubject:
             return None
         return _subject_token(answer)
 
-    def _run(self) -> str:
+    def _run(self) -> Plan[str]:
         import shlex
-        import subprocess
+
+        from objstore.credentials.programs import ended
 
         try:
-            done = subprocess.run(
-                shlex.split(self._command),
-                env={**os.environ, **self._variables},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                timeout=self._seconds,
-                check=False,
+            work = ended(
+                hide(shlex.split(self._command)), self._seconds, apart=True, env={**os.environ, **self._variables}
             )
-        except subprocess.TimeoutExpired:
+            found = yield from in_steps(work)
+        except TimeoutError:
             raise _refusal(f"did not end within {self._seconds:g} seconds") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, IndexError) as error:
             reason = error.strerror if isinstance(error, OSError) else "its command is malformed"
             raise _refusal(f"could not be run: {reason}") from None
-        if done.returncode != 0:
-            raise _refusal(f"ended with status {done.returncode}")
-        return self._told(done.stdout.decode(errors="replace"))
+        if found.status != 0:
+            raise _refusal(f"ended with status {found.status}")
+        return (yield from self._told(Hidden(found.out.decode(errors="replace"))))
 
-    def _told(self, text: str) -> str:
+    def _told(self, text: str) -> Plan[str]:
         """Return the token that the program has printed, or written where it had nothing to print."""
         if not text.strip() and self._output is not None:
-            text = read_file(self._output, _OUTPUT)
+            text = yield Call(partial(read_file, self._output, _OUTPUT))
         answer = _read_answer(text)
         if answer is None:
             raise _refusal("printed no JSON object of version 1")
@@ -168,7 +167,7 @@ class ExecutableSubject:
 
 def _read_answer(text: str) -> Mapping[str, Any] | None:
     try:
-        answer = json.loads(text)
+        answer = hide(json.loads(text))
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) and answer.get("version") == 1 else None
@@ -182,7 +181,7 @@ def _is_over(answer: Mapping[str, Any]) -> bool:
 def _subject_token(answer: Mapping[str, Any]) -> str:
     kind = answer.get("token_type")
     if kind not in (*_ID_TOKENS, _SAML):
-        raise _refusal(f"gave a token of the type {kind!r}")
+        raise _refusal(f"gave a token of the type {str(kind)!r}")
     token = answer.get("saml_response" if kind == _SAML else "id_token")
     if not isinstance(token, str) or not token:
         raise _refusal("gave no token")

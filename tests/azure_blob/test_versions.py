@@ -1,0 +1,45 @@
+"""Versions and snapshots of blobs: listed, and deleted for good."""
+
+from __future__ import annotations
+
+from objstore.exceptions import NotFoundError
+from tests.azure_blob.opened import failure, through
+from tests.azure_blob.server import StrictServer
+from tests.tls_proxy import Proxy
+
+
+def test_versions_are_listed_and_deleted(strict: StrictServer, proxy: Proxy) -> None:
+    container = strict.make("versions", versioned=True)
+    store = through(proxy, "versions", prefix="p")
+    old, new = store.put("a/ü &", b"old"), store.put("a/ü &", b"newer")
+    strict.act(strict.calls[-1]._replace(query={"comp": "snapshot"}))
+    gone = store.put("a/gone", b"gone")
+    store.delete("a/gone")
+    for number in range(4):
+        store.put(f"a/{number}", b"")
+    (moment,) = container.blobs["p/a/ü &"].snapshots
+    found = store.list_versions("a").collect()
+    told = {(each["path"], each["version"]): each for each in found}
+    assert len(told) == len(found) == 8
+    assert {key: (each["size"], each["is_latest"]) for key, each in told.items() if each["size"]} == {
+        ("a/gone", gone["version"]): (4, False),
+        ("a/ü &", f"snapshot={moment}"): (5, False),
+        ("a/ü &", old["version"]): (3, False),
+        ("a/ü &", new["version"]): (5, True),
+    }
+    assert not any(each["delete_marker"] for each in found)
+    assert told["a/ü &", new["version"]]["e_tag"] == new["e_tag"]
+    for version, body in ((f"snapshot={moment}", b"newer"), (old["version"], b"old")):
+        assert store.get("a/ü &", options={"version": version}).bytes() == body
+        store.delete("a/ü &", version=version)
+        assert isinstance(failure(store.get, "a/ü &", options={"version": version}), NotFoundError)
+    assert store.get("a/ü &").bytes() == b"newer"
+    assert failure(store.delete, "a/ü &", version=new["version"]).code == "OperationNotAllowedOnRootBlob"
+
+
+def test_directories_are_no_versions(strict: StrictServer, proxy: Proxy) -> None:
+    strict.make("tree", hierarchical=True)
+    store = through(proxy, "tree")
+    store.put("d/a", b"1")
+    (only,) = store.list_versions().collect()
+    assert (only["path"], only["version"], only["is_latest"]) == ("d/a", None, True)
