@@ -18,6 +18,7 @@ from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError, InvalidRangeError
 from objstore.interface.values import PACED, WHOLE, Range, Read, Reads, Target, WriteOptions
 from objstore.operations.arguments import check_at_least, read_write_options
+from objstore.operations.bars import called, drawn, end, shown
 from objstore.operations.naming import key_of
 from objstore.operations.objects import EMPTY, put_body
 from objstore.operations.progress import news, onward, settle, tell
@@ -48,7 +49,7 @@ def get_many(
     out: Any = None,
     on_error: Literal["raise"] = "raise",
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Bytes]]: ...
 
 
@@ -60,10 +61,11 @@ def get_many(
     out: Any = None,
     on_error: Literal["return"],
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Bytes | BaseError]]: ...
 
 
+@drawn
 def get_many(
     store: BaseStore,
     requests: Iterable[Request],
@@ -71,7 +73,7 @@ def get_many(
     out: Any = None,
     on_error: OnError = "raise",
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Any]]:
     """Get many objects or ranges, in one call.
 
@@ -83,7 +85,8 @@ def get_many(
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result, and
             nothing that succeeded is lost.
         max_concurrency: How many requests are in flight at the most; as many as the network has use for if not given.
-        progress: Is called ten times a second with how many are done, how many there are, and the bytes received.
+        progress: True draws a bar; a function is called ten times a second with how many are done, how many there are,
+            and the bytes received.
 
     Returns:
         The bytes of each request, in order; with `out`, as views of it.
@@ -92,6 +95,7 @@ def get_many(
         NotFoundError: An object does not exist (and so on, with ``on_error="raise"``).
         ValueError: A request or `out` does not fit.
     """
+    progress = called(progress)
     _check_on_error(on_error)
     reads = read_requests(store, requests)
     if out is not None:
@@ -258,15 +262,16 @@ class ManyResults(Generic[ResultT]):
         self._on_error = on_error
         self._in_flight = in_flight
         self._window = window
-        self._progress = progress
+        self._told = progress
         self._fetch: Fetch | None = None
         self._rests: Rests | None = None
         self._ready: list[int] = []
         self._begun: deque[int] = deque()
         self._failed: list[int] = []
-        self._told: set[int] = set()
+        self._failures_told: set[int] = set()
         self._closed = False
 
+    @shown
     def _next(self) -> Plan[tuple[int, Any] | None]:
         fetch, rests = yield from self._begin()
         if self._closed and not fetch.over:
@@ -293,7 +298,7 @@ class ManyResults(Generic[ResultT]):
             self._fetch = yield from self._store.provider.fetch(
                 self._reads, most_in_flight=self._in_flight, each=True, window=self._window, beginnings=True
             )
-            self._rests = Rests(self._store, self._reads, self._fetch, self._in_flight, self._progress)
+            self._rests = Rests(self._store, self._reads, self._fetch, self._in_flight, self._told)
         return self._fetch, self._rests
 
     def _look(self, fetch: Fetch) -> None:
@@ -303,8 +308,8 @@ class ManyResults(Generic[ResultT]):
             self._begun += [index for index in finished if fetch.rest(index) is not None]
             finished = [index for index in finished if fetch.rest(index) is None]
         self._ready = finished[::-1]
-        self._failed = [index for index in fetch.errors if index not in self._told]
-        self._told.update(self._failed)
+        self._failed = [index for index in fetch.errors if index not in self._failures_told]
+        self._failures_told.update(self._failed)
 
     def _large(self, fetch: Fetch, rests: Rests, index: int) -> Plan[tuple[int, Any]]:
         """Read what is behind a beginning now that it is waited for: of any size, beside what fills the window."""
@@ -323,6 +328,7 @@ class ManyResults(Generic[ResultT]):
         self._closed = True
         if self._fetch is not None:
             self._fetch.close()
+        end(self._told)
 
     def __iter__(self) -> Iterator[tuple[int, ResultT]]:
         """Yield the results as they come."""
@@ -349,7 +355,7 @@ def iter_many(
     on_error: Literal["raise"] = "raise",
     max_concurrency: int | None = None,
     window: int = WINDOW,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> ManyResults[Bytes]: ...
 
 
@@ -361,7 +367,7 @@ def iter_many(
     on_error: Literal["return"],
     max_concurrency: int | None = None,
     window: int = WINDOW,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> ManyResults[Bytes | BaseError]: ...
 
 
@@ -372,7 +378,7 @@ def iter_many(
     on_error: OnError = "raise",
     max_concurrency: int | None = None,
     window: int = WINDOW,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> ManyResults[Any]:
     """Get many objects or ranges, and give each as soon as it has come, in bounded memory.
 
@@ -383,12 +389,13 @@ def iter_many(
         max_concurrency: How many requests are in flight at the most; as many as the network has use for if not given.
         window: How many bytes may be in flight or have come and not been taken. Of what is larger than its share, the
             rest is read when it is waited for, beside the window.
-        progress: Is called, while results are waited for, with how many requests are done, how many there are, and the
-            bytes received.
+        progress: True draws a bar; a function is called, while results are waited for, with how many requests are done,
+            how many there are, and the bytes received.
 
     Returns:
         An iterable, and async iterable, of ``(index of the request, bytes)``.
     """
+    progress = called(progress, "iter_many")
     _check_on_error(on_error)
     check_at_least("window", window, 1)
     reads, in_flight = read_requests(store, requests), in_flight_of(max_concurrency)
@@ -402,7 +409,7 @@ def head_many(
     *,
     on_error: Literal["raise"] = "raise",
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[ObjectMeta]]: ...
 
 
@@ -413,17 +420,18 @@ def head_many(
     *,
     on_error: Literal["return"],
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[ObjectMeta | BaseError]]: ...
 
 
+@drawn
 def head_many(
     store: BaseStore,
     paths: Iterable[str],
     *,
     on_error: OnError = "raise",
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Any]]:
     """Get the metadata of many objects, in one call.
 
@@ -432,11 +440,13 @@ def head_many(
         paths: Their paths.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
         max_concurrency: How many requests are in flight at the most; as many as the network has use for if not given.
-        progress: Is called ten times a second with how many are done, how many there are, and the bytes received.
+        progress: True draws a bar; a function is called ten times a second with how many are done, how many there are,
+            and the bytes received.
 
     Returns:
         The metadata of each object, in order.
     """
+    progress = called(progress)
     _check_on_error(on_error)
     _check_several(paths)
     keys = store.keys(list(paths))
@@ -458,7 +468,7 @@ def put_many(
     mode: PutMode | None = None,
     on_error: Literal["raise"] = "raise",
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[PutResult]]: ...
 
 
@@ -471,10 +481,11 @@ def put_many(
     mode: PutMode | None = None,
     on_error: Literal["return"],
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[PutResult | BaseError]]: ...
 
 
+@drawn
 def put_many(
     store: BaseStore,
     items: Iterable[tuple[str, PutInput]] | Mapping[str, PutInput],
@@ -483,7 +494,7 @@ def put_many(
     mode: PutMode | None = None,
     on_error: OnError = "raise",
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Any]]:
     """Put many objects, each in one request, in one call.
 
@@ -494,11 +505,13 @@ def put_many(
         mode: ``"overwrite"`` or ``"create"``.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
         max_concurrency: How many requests are in flight at the most; as many as the network has use for if not given.
-        progress: Is called ten times a second with how many are done, how many there are, and the bytes sent.
+        progress: True draws a bar; a function is called ten times a second with how many are done, how many there are,
+            and the bytes sent.
 
     Returns:
         The ETag and version of each, in order.
     """
+    progress = called(progress)
     _check_on_error(on_error)
     options = read_write_options(attributes, None, mode)
     pairs = items.items() if isinstance(items, Mapping) else items
@@ -561,6 +574,7 @@ def _put_group(
             exchange.close()
 
 
+@drawn
 def upload(
     store: BaseStore,
     file: str | Path,
@@ -571,7 +585,7 @@ def upload(
     mode: PutMode | None = None,
     chunk_size: int = 16 << 20,
     max_concurrency: int = 16,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[PutResult]:
     """Upload a local file, in parallel parts that are read from it as they are sent.
 
@@ -584,7 +598,8 @@ def upload(
         mode: ``"overwrite"``, ``"create"``, or ``{"e_tag": ...}`` for the one version that may be replaced.
         chunk_size: The size of a part in bytes; smaller files are sent in one request.
         max_concurrency: How many parts are in flight.
-        progress: Is called with how many parts have arrived, how many there are so far, and their bytes.
+        progress: True draws a bar; a function is called with how many parts have arrived, how many there are so far,
+            and their bytes.
 
     Returns:
         The ETag and the version of the new object.
@@ -593,6 +608,7 @@ def upload(
         OSError: The file cannot be read.
         SourceChangedError: It changed meanwhile.
     """
+    progress = called(progress)
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
     options = read_write_options(attributes, tags, mode)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from objstore._core import Buffer, Bytes
 from objstore.interface.provider import OutOfReachError
 from objstore.interface.values import ANY, Source, WriteOptions
+from objstore.operations.bars import called, drawn
 from objstore.operations.naming import key_of
 from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 PARTS_IN_FLIGHT = 12
 
 
+@drawn
 def copy(
     store: BaseStore,
     from_: str,
@@ -30,7 +32,7 @@ def copy(
     *,
     overwrite: bool = True,
     to_store: BaseStore | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[None]:
     """Copy an object: on the server where the service can, else through this machine.
 
@@ -40,8 +42,8 @@ def copy(
         to: The path of the copy.
         overwrite: Whether the copy may replace an object.
         to_store: Where the copy goes; the same store if not given.
-        progress: Is called with how many parts are done, how many there are so far, and the bytes moved; a copy on the
-            server calls it once.
+        progress: True draws a bar; a function is called with how many parts are done, how many there are so far, and
+            the bytes moved; a copy on the server calls it once.
 
     Raises:
         InvalidPathError: A path is none, or `from_` has a slash at an end: without it, it would name another object.
@@ -52,6 +54,7 @@ def copy(
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
     """
+    progress = called(progress)
     other = store if to_store is None else to_store
     source, target = store.exact_key(from_), (yield from key_of(other, to))
     if not (yield from _is_copied(store, source, other, target, overwrite)):
@@ -116,8 +119,9 @@ class _Remote:
         self._stream.close()
 
 
+@drawn
 def rename(
-    store: BaseStore, from_: str, to: str, *, overwrite: bool = True, progress: Progress | None = None
+    store: BaseStore, from_: str, to: str, *, overwrite: bool = True, progress: Progress | bool | None = None
 ) -> Plan[None]:
     """Rename an object; where the service cannot, copy it and delete the old one. Renamed to itself, it stays.
 
@@ -126,7 +130,7 @@ def rename(
         from_: Its path.
         to: Its new path.
         overwrite: Whether it may replace an object.
-        progress: Is called once, with 1, 1 and 0, when it is done.
+        progress: True draws a bar; a function is called once, with 1, 1 and 0, when it is done.
 
     Raises:
         InvalidPathError: A path is none, or has a slash at an end: without it, it would name another object.
@@ -134,6 +138,7 @@ def rename(
         AlreadyExistsError: There is an object at `to`, and it may not be replaced.
         NotSupportedError: It may not be replaced, and the service has no known way to see to that, as for `copy`.
     """
+    progress = called(progress)
     source, target = store.exact_key(from_), store.exact_key(to)
     if source != target:
         yield from store.provider.rename(source, target, overwrite=overwrite)

@@ -21,8 +21,10 @@ from objstore.operations.arguments import (
     span,
     spans,
 )
+from objstore.operations.bars import called, drawn
 from objstore.operations.naming import key_of, readable_key_of
 from objstore.operations.parts import begin_parts
+from objstore.operations.progress import told_of
 from objstore.operations.ranges import bodies_of, ranges_of
 from objstore.operations.results import FIRST, GetResult
 from objstore.operations.sources import Body, open_body
@@ -52,12 +54,13 @@ DELETED_AT_ONCE = 20_000
 DEFAULT_CHUNK = 5 << 20
 
 
+@drawn
 def get(
     store: BaseStore,
     path: str,
     *,
     options: GetOptions | StreamOptions | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[GetResult]:
     """Get an object.
 
@@ -66,8 +69,8 @@ def get(
         path: Its path.
         options: Conditions, a range, a version, ``head`` for the metadata alone, or ``read_ahead``, the most bytes that
             a stream of the body fetches before they are asked for; 64 MiB if not given.
-        progress: Is called with how many parts of the body have come, how many there are, and their bytes: now, and as
-            the rest is read.
+        progress: True draws a bar; a function is called with how many parts of the body have come, how many there are,
+            and their bytes: now, and as the rest is read.
 
     Returns:
         The metadata, and the body to be read once; the first 2 MiB of it have come already.
@@ -79,6 +82,7 @@ def get(
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """
+    progress = called(progress)
     range, conditions, head_only = read_get_options(options)
     ahead = read_read_ahead(options)
     provider, key = store.provider, (yield from readable_key_of(store, path))
@@ -112,6 +116,7 @@ def _first(provider: Provider, key: str, range: Range, conditions: Conditions) -
         return (yield from provider.fetch_one(key, WHOLE, conditions))
 
 
+@drawn
 def get_range(
     store: BaseStore,
     path: str,
@@ -119,7 +124,7 @@ def get_range(
     start: int,
     end: int | None = None,
     length: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[Bytes]:
     """Get one range of an object.
 
@@ -129,17 +134,20 @@ def get_range(
         start: The first byte.
         end: The byte after the last; past the end of the object, it means its end.
         length: The number of bytes, instead of `end`.
-        progress: Is called ten times a second with whether it is done, 1, and the bytes received.
+        progress: True draws a bar; a function is called ten times a second with whether it is done, 1, and the bytes
+            received.
 
     Raises:
         NotFoundError: There is no such object.
         InvalidRangeError: The range is empty, or begins after the end of the object.
     """
+    progress = called(progress)
     wanted = span(start, end=end, length=length)
     reads = Reads.of((yield from readable_key_of(store, path)), [wanted])
     return (yield from bodies_of(store, reads, 1, ANY, progress))[0] or Bytes()
 
 
+@drawn
 def get_ranges(
     store: BaseStore,
     path: str,
@@ -149,7 +157,7 @@ def get_ranges(
     lengths: Sequence[int] | None = None,
     coalesce: int = 1 << 20,
     if_match: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Bytes]]:
     """Get many ranges of one object, in one call.
 
@@ -163,8 +171,8 @@ def get_ranges(
         lengths: The number of bytes of each, instead of `ends`.
         coalesce: The largest gap between two ranges that may be read along with them, in bytes.
         if_match: The ETag of the version that is meant.
-        progress: Is called ten times a second with how many requests are done, how many there are, and the bytes
-            received: those of merged ranges have the gaps between them too.
+        progress: True draws a bar; a function is called ten times a second with how many requests are done, how many
+            there are, and the bytes received: those of merged ranges have the gaps between them too.
 
     Returns:
         The ranges, in the order asked for.
@@ -176,6 +184,7 @@ def get_ranges(
         PreconditionError: It is not the version that is meant.
         ObjectChangedError: The object was replaced meanwhile.
     """
+    progress = called(progress)
     conditions = read_get_options({"if_match": if_match})[1]
     ranges = spans(starts, ends, lengths)
     return (yield from ranges_of(store, path, ranges, conditions, check_at_least("coalesce", coalesce, 0), progress))
@@ -197,6 +206,7 @@ def head(store: BaseStore, path: str) -> Plan[ObjectMeta]:
     return store.named(fetched.meta)
 
 
+@drawn
 def put(
     store: BaseStore,
     path: str,
@@ -208,7 +218,7 @@ def put(
     use_multipart: bool | None = None,
     chunk_size: int = DEFAULT_CHUNK,
     max_concurrency: int = 12,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[PutResult]:
     """Put an object: from memory, a file, a reader, an iterator or an async iterator.
 
@@ -227,7 +237,8 @@ def put(
             size, as some services want them, unless what is read turns out to be more than 9,000 of them, on S3; a
             warning says so then.
         max_concurrency: How many parts are in flight.
-        progress: Is called with how many parts are sent, how many there are so far, and the bytes sent.
+        progress: True draws a bar; a function is called with how many parts are sent, how many there are so far, and
+            the bytes sent.
 
     Returns:
         The ETag and the version of the new object.
@@ -239,6 +250,7 @@ def put(
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
     """
+    progress = called(progress)
     options = read_write_options(attributes, tags, mode)
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
@@ -272,7 +284,7 @@ def put_body(
     whole = use_multipart is False or (use_multipart is None and small)
     first = yield from body.next(part_size if not whole else sys.maxsize if body.size is None else max(body.size, 1))
     if use_multipart is not True and (first is None or first.size < part_size or whole):
-        result = yield from provider.put(key, first or EMPTY, options)
+        result = yield from told_of(provider.put(key, first or EMPTY, options), progress)
         if progress is not None:
             progress(1, 1, first.size if first is not None else 0)
         return result
@@ -312,14 +324,15 @@ def send_parts(
         raise
 
 
-def delete(store: BaseStore, paths: str | Sequence[str], *, progress: Progress | None = None) -> Plan[None]:
+@drawn
+def delete(store: BaseStore, paths: str | Sequence[str], *, progress: Progress | bool | None = None) -> Plan[None]:
     """Delete one object or many; S3 takes a thousand by one request.
 
     Args:
         store: Where they are.
         paths: A path, or a sequence of paths. An object that does not exist counts as deleted, where the service says
             so.
-        progress: Is called with how many are deleted, how many there are, and 0.
+        progress: True draws a bar; a function is called with how many are deleted, how many there are, and 0.
 
     Raises:
         InvalidPathError: A path is none, or has a slash at an end: without it, it would name another object.
@@ -327,6 +340,7 @@ def delete(store: BaseStore, paths: str | Sequence[str], *, progress: Progress |
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
     """
+    progress = called(progress)
     if not isinstance(paths, str) and not isinstance(paths, Sequence):
         raise TypeError(f"paths is of the type {type(paths).__name__}: give a str or a sequence of str")
     keys = store.keys([paths] if isinstance(paths, str) else list(paths))
