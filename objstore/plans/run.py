@@ -11,8 +11,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from functools import cache, wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 from objstore._core import Batch, engine_info
 from objstore.plans.effects import Background, Beside, Call, Effect, Plan, Sleep, Wait, is_over
@@ -28,6 +29,17 @@ SIGNAL_CHECK = 0.05
 """After how many seconds a blocked caller looks for Ctrl-C, as in the engine."""
 
 
+Watch: TypeAlias = Callable[[str, tuple[Any, ...]], AbstractContextManager[object]]
+"""What surrounds a call of an operation: is told its name and its arguments."""
+
+_watching: list[Watch] = []  # one at the most
+
+
+def set_watch(watch: Watch | None) -> None:
+    """Have every call of an operation surrounded from now on, or none."""
+    _watching[:] = [] if watch is None else [watch]
+
+
 def both(plan: Callable[P, Plan[T]]) -> tuple[Callable[P, T], Callable[P, CoroutineType[Any, Any, T]]]:
     """Return an operation's two functions, the blocking function and the coroutine function.
 
@@ -41,6 +53,9 @@ def blocking(plan: Callable[P, Plan[T]]) -> Callable[P, T]:
 
     @wraps(plan)
     def function(*args: P.args, **kwargs: P.kwargs) -> T:
+        for watch in _watching:
+            with watch(plan.__name__, args):
+                return run(plan(*args, **kwargs))
         return run(plan(*args, **kwargs))
 
     _tell(function, plan)
@@ -53,6 +68,10 @@ def awaitable(plan: Callable[P, Plan[T]]) -> Callable[P, CoroutineType[Any, Any,
 
     @wraps(plan)
     async def function(*args: P.args, **kwargs: P.kwargs) -> T:
+        for watch in _watching:
+            with watch(plan.__name__, args):
+                watched: T = await _event_loop().drive(plan(*args, **kwargs))
+                return watched
         result: T = await _event_loop().drive(plan(*args, **kwargs))
         return result
 
