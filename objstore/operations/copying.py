@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Bytes
+from objstore.exceptions import BaseError
 from objstore.interface.provider import OutOfReachError
 from objstore.interface.values import ANY, Source, WriteOptions
 from objstore.operations.bars import called, drawn
@@ -57,10 +58,21 @@ def copy(
     progress = called(progress)
     other = store if to_store is None else to_store
     source, target = store.exact_key(from_), (yield from key_of(other, to))
-    if not (yield from _is_copied(store, source, other, target, overwrite)):
-        yield from _carry(store, from_, other, target, overwrite, progress)
-    elif progress is not None:
+    try:
+        copied = yield from _is_copied(store, source, other, target, overwrite)
+        if not copied:
+            yield from _carry(store, from_, other, target, overwrite, progress)
+    except BaseError as error:
+        _say(error, from_, to)
+        raise
+    if copied and progress is not None:
         progress(1, 1, 0)
+
+
+def _say(error: BaseError, from_: str, to: str) -> None:
+    """Have an error say from where to where something was to go, unless it does."""
+    if not all(f"{path}'" in str(error) for path in (from_, to)):
+        error.args = (f"From {from_!r} to {to!r}: {error}",)
 
 
 def _is_copied(store: BaseStore, source: str, other: BaseStore, target: str, overwrite: bool) -> Plan[bool]:
@@ -140,9 +152,13 @@ def rename(
     """
     progress = called(progress)
     source, target = store.exact_key(from_), store.exact_key(to)
-    if source != target:
-        yield from store.provider.rename(source, target, overwrite=overwrite)
-    else:
-        yield from store.provider.head(source, ANY)
+    try:
+        if source != target:
+            yield from store.provider.rename(source, target, overwrite=overwrite)
+        else:
+            yield from store.provider.head(source, ANY)
+    except BaseError as error:
+        _say(error, from_, to)
+        raise
     if progress is not None:
         progress(1, 1, 0)
