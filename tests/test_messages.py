@@ -112,6 +112,12 @@ def test_an_error_of_a_service_says_where(open_at: Callable[[str], Any], bucket:
             assert bucket is None or f"{container} 'shelf'" in str(error)
 
 
+def test_what_is_at_a_url_itself_is_named_by_its_path() -> None:
+    with answering(404) as origin, pytest.raises(NotFoundError, match="GET '/dir/page' failed") as caught:
+        HTTPStore(f"{origin}/dir/page?signature=hidden", **OPTIONS).get("")
+    assert "hidden" not in str(caught.value)
+
+
 def test_the_url_of_an_error_has_no_query() -> None:
     with answering(403) as origin:
         store = HTTPStore(f"{origin}/shelf?token=hidden", **OPTIONS)
