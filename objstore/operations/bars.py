@@ -9,7 +9,7 @@ Its one invariant: where it is neither a terminal nor a notebook, nothing is wri
 from __future__ import annotations
 
 import time
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -170,18 +170,16 @@ def called(progress: Progress | bool | None, name: str = "", *, counting: bool =
 
 
 def drawn(plan: Callable[P, Plan[T]]) -> Callable[P, Plan[T]]:
-    """Have an operation draw a bar while it is under way, where `progress` is True."""
+    """Have an operation draw a bar while it is under way, where `progress` is True: its two functions look for this.
 
-    @wraps(plan)
-    def begun(*args: P.args, **kwargs: P.kwargs) -> Plan[T]:
-        if kwargs.get("progress") is not True:
-            return plan(*args, **kwargs)
-        return _with_bar(Bar(plan.__name__), plan, args, kwargs)
-
-    return begun
+    To surround every call would cost each of them, and hardly one draws.
+    """
+    plan.with_bar = partial(_with_bar, plan)  # type: ignore[attr-defined]
+    return plan
 
 
-def _with_bar(bar: Bar, plan: Callable[..., Plan[T]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Plan[T]:
+def _with_bar(plan: Callable[..., Plan[T]], *args: Any, **kwargs: Any) -> Plan[T]:
+    bar = Bar(plan.__name__.lstrip("_"))
     try:
         result = yield from plan(*args, **{**kwargs, "progress": bar})
     except BaseException:
