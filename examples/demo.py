@@ -1,20 +1,24 @@
-"""Write, list, read and check some thousand objects in bulk, and draw how fast it went.
+"""Write, list, read and check some thousand objects in bulk, and draw how fast it went, beside other clients.
 
 Without --store it starts an S3 server of its own on this machine (rclone, in memory) and stops it at the end. With
---store it works in a new folder of the store that you name, with your own credentials, and deletes what it wrote.
+--store it works in a new folder of the store that you name, with your own credentials, and deletes what it wrote. The
+other clients do the same on the same server right after, on the first of the objects and ranges: they take their time.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
+import platform
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import matplotlib.pyplot as plt
@@ -23,18 +27,22 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from objstore import Bytes
-from objstore.store import S3Store
+from examples.clients import AT_ONCE, Boto3, Client, Objstore, Obstore, Place
 from tests.servers import rclone
 
 KIB, MIB = 1 << 10, 1 << 20
 RANGE = 4 * KIB
+T = TypeVar("T")
+Told = Callable[[int, int, int], object]
+
+COLORS = ("#3b6ea5", "#c8803a", "#8a8a8a")
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How long one step took."""
+    """How long one step of a client took."""
 
+    client: str
     step: str
     operations: int
     nbytes: int
@@ -50,26 +58,36 @@ class Rate:
 
 
 class Stopwatch:
-    """Times the steps, and draws a progress bar for each."""
+    """Times the steps of a client, and draws a progress bar for each."""
 
-    def __init__(self, bars: Progress) -> None:
+    def __init__(self, bars: Progress, client: str, *, lenient: bool) -> None:
         self.bars = bars
+        self.client = client
+        self.lenient = lenient  # another client may refuse what this server answers
         self.rates: list[Rate] = []
 
-    @contextmanager
-    def step(self, name: str, operations: int, nbytes: int = 0) -> Iterator[Callable[[int, int, int], None]]:
-        """Time the block; yields the callback that moves the step's bar."""
-        bar = self.bars.add_task(name, total=operations)
+    def step(self, name: str, operations: int, nbytes: int, do: Callable[[Told], T]) -> T | None:
+        """Time what is done with the callback that moves the step's bar; None where the client refuses it."""
+        bar = self.bars.add_task(f"{self.client}: {name}", total=operations)
         begun = time.perf_counter()
-        yield lambda done, total, nbytes: self.bars.update(bar, completed=done)
-        self.rates.append(Rate(name, operations, nbytes, time.perf_counter() - begun))
+        try:
+            result = do(lambda done, total, nbytes: self.bars.update(bar, completed=done))
+        except Exception as error:
+            if not self.lenient:
+                raise
+            self.bars.console.print(f"{self.client}: {name}: {str(error).splitlines()[0]}")
+            self.rates.append(Rate(self.client, name, 0, 0, math.inf))
+            return None
+        self.rates.append(Rate(self.client, name, operations, nbytes, time.perf_counter() - begun))
         self.bars.update(bar, completed=operations)
+        return result
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The objects to write and the ranges to read, all decided beforehand."""
 
+    folder: str
     objects: dict[str, bytes]
     big_key: str
     big: bytes
@@ -77,97 +95,121 @@ class Plan:
     starts: list[int]
 
     @classmethod
-    def draw(cls, arguments: argparse.Namespace) -> Plan:
+    def draw(cls, arguments: argparse.Namespace, folder: str) -> Plan:
         """Draw keys, contents and ranges at random."""
-        folder = f"objstore-demo-{uuid.uuid4().hex[:8]}"
         size = arguments.size * KIB
         objects = {f"{folder}/{number:06}": os.urandom(size) for number in range(arguments.objects)}
-        keys = list(objects)
-        picks = ((random.choice(keys), random.randrange(size - RANGE)) for _ in range(arguments.ranges))
         return cls(
+            folder,
             objects,
             f"{folder}/big",
             os.urandom(arguments.big * MIB),
-            [(key, start, start + RANGE) for key, start in picks],
+            _ranges(list(objects), size, arguments.ranges),
             sorted(random.randrange(arguments.big * MIB - RANGE) for _ in range(arguments.ranges)),
         )
 
+    def beginning(self, objects: int, ranges: int) -> Plan:
+        """Return the same with fewer objects, and ranges of these."""
+        kept = dict(list(self.objects.items())[:objects])
+        size = len(next(iter(kept.values())))
+        return replace(self, objects=kept, ranges=_ranges(list(kept), size, ranges), starts=self.starts[:ranges])
 
-def check(name: str, fetched: list[Bytes], expected: Iterator[bytes]) -> None:
+
+def _ranges(keys: list[str], size: int, count: int) -> list[tuple[str, int, int]]:
+    picks = ((random.choice(keys), random.randrange(size - RANGE)) for _ in range(count))
+    return [(key, start, start + RANGE) for key, start in picks]
+
+
+def check(name: str, fetched: Sequence[Any] | None, expected: Iterator[bytes]) -> None:
     """Compare every byte that came with what was written."""
+    if fetched is None:
+        return
     for number, (got, wanted) in enumerate(zip(fetched, expected, strict=True)):
         if bytes(memoryview(got)) != wanted:
             raise SystemExit(f"{name}: result {number} differs from what was written")
 
 
-def write(store: S3Store, plan: Plan, watch: Stopwatch) -> None:
+def write(client: Client, plan: Plan, watch: Stopwatch) -> None:
     """Write all objects."""
     total = sum(map(len, plan.objects.values()))
-    with watch.step("put_many", len(plan.objects), total) as progress:
-        store.put_many(plan.objects, progress=progress)
-    with watch.step("put, in parts", 1, len(plan.big)):
-        store.put(plan.big_key, plan.big)
+    watch.step("write many", len(plan.objects), total, lambda told: client.put_many(plan.objects, told))
+    watch.step("write a big one", 1, len(plan.big), lambda _: client.put(plan.big_key, plan.big))
 
 
-def read_whole(store: S3Store, plan: Plan, watch: Stopwatch) -> None:
+def read_whole(client: Client, plan: Plan, watch: Stopwatch) -> None:
     """Read all objects and check them."""
     total = sum(map(len, plan.objects.values()))
-    with watch.step("get_many", len(plan.objects), total) as progress:
-        fetched = store.get_many(list(plan.objects), progress=progress)
-    check("get_many", fetched, iter(plan.objects.values()))
-    with watch.step("get, in parallel", 1, len(plan.big)):
-        whole = store.get(plan.big_key).bytes()
-    check("get", [whole], iter([plan.big]))
+    fetched = watch.step("read many", len(plan.objects), total, lambda told: client.get_many(list(plan.objects), told))
+    check("read many", fetched, iter(plan.objects.values()))
+    whole = watch.step("read a big one", 1, len(plan.big), lambda _: [client.get(plan.big_key)])
+    check("read a big one", whole, iter([plan.big]))
 
 
-def read_ranges(store: S3Store, plan: Plan, watch: Stopwatch) -> None:
+def read_ranges(client: Client, plan: Plan, watch: Stopwatch) -> None:
     """Read ranges of many objects, then of one, and check them."""
-    count = len(plan.ranges)
-    with watch.step("get_many, ranges", count, count * RANGE) as progress:
-        fetched = store.get_many(plan.ranges, progress=progress)
-    check("get_many", fetched, (plan.objects[key][start:end] for key, start, end in plan.ranges))
-    with watch.step("get_ranges", count, count * RANGE):
-        pieces = store.get_ranges(plan.big_key, starts=plan.starts, lengths=[RANGE] * count)
-    check("get_ranges", pieces, (plan.big[start : start + RANGE] for start in plan.starts))
+    size = len(plan.ranges) * RANGE
+    fetched = watch.step(
+        "ranges of many", len(plan.ranges), size, lambda told: client.get_many_ranges(plan.ranges, told)
+    )
+    check("ranges of many", fetched, (plan.objects[key][start:end] for key, start, end in plan.ranges))
+    pieces = watch.step(
+        "ranges of a big one",
+        len(plan.starts),
+        size,
+        lambda _: client.get_ranges(plan.big_key, plan.starts, RANGE),
+    )
+    check("ranges of a big one", pieces, (plan.big[start : start + RANGE] for start in plan.starts))
 
 
-def list_and_delete(store: S3Store, plan: Plan, watch: Stopwatch) -> None:
+def list_and_delete(client: Client, plan: Plan, watch: Stopwatch) -> None:
     """List the objects, see that all are there, and delete them."""
     written = [*plan.objects, plan.big_key]
-    with watch.step("list", len(written)):
-        listed = [row["path"] for page in store.list(plan.big_key.partition("/")[0] + "/") for row in page]
-    if sorted(listed) != sorted(written):
+    listed = watch.step("list", len(written), 0, lambda _: client.list(plan.folder))
+    if listed is not None and sorted(listed) != sorted(written):
         raise SystemExit(f"list: {len(listed)} objects are listed, {len(written)} were written")
-    with watch.step("delete", len(written)):
-        store.delete(written)
+    watch.step("delete", len(written), 0, lambda _: client.delete(written))
 
 
 def print_table(console: Console, rates: list[Rate]) -> None:
     """Print the rates."""
-    table = Table("step", *("operations", "seconds", "operations/s", "MiB/s"))
-    for column in table.columns[1:]:
+    table = Table("client", "step", *("operations", "seconds", "operations/s", "MiB/s"))
+    for column in table.columns[2:]:
         column.justify = "right"
     for rate in rates:
         speed = f"{rate.mib_per_second:,.0f}" if rate.nbytes else ""
-        table.add_row(rate.step, f"{rate.operations:,}", f"{rate.seconds:.2f}", f"{rate.per_second:,.0f}", speed)
+        took = (f"{rate.seconds:.2f}", f"{rate.per_second:,.0f}") if rate.operations else ("refused", "")
+        counts = (f"{rate.operations:,}", *took)
+        table.add_row(rate.client, rate.step, *counts, speed)
     console.print(table)
 
 
-def draw_picture(rates: list[Rate], path: Path) -> None:
-    """Draw operations a second and MiB a second, one bar for each step that has them."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    draw_bars(
-        left, "operations a second, logarithmic", {rate.step: rate.per_second for rate in rates if rate.operations > 1}
-    )
-    draw_bars(right, "MiB a second", {rate.step: rate.mib_per_second for rate in rates if rate.nbytes})
+def draw_picture(rates: list[Rate], said: str, path: Path) -> None:
+    """Draw operations a second, and MiB a second where large objects move, a bar for each client and step."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 6.5), layout="constrained")
+    many = [rate for rate in rates if rate.step not in ("write a big one", "read a big one")]
+    draw_bars(left, "operations a second, logarithmic", many, lambda rate: rate.per_second)
+    moved = [rate for rate in rates if rate.step.startswith(("write", "read"))]
+    draw_bars(right, "MiB a second", moved, lambda rate: rate.mib_per_second)
     left.set_xscale("log")
+    left.legend(loc="lower center", bbox_to_anchor=(1.0, -0.12), ncols=3, frameon=False)
+    figure.suptitle(said, fontsize=9)
     figure.savefig(path, dpi=120)
 
 
-def draw_bars(axes: Axes, title: str, values: dict[str, float]) -> None:
-    """Draw one labelled bar for each value, the first on top."""
-    bars = axes.barh(list(values), list(values.values()), color="#3b6ea5")
-    axes.bar_label(bars, [f"{value:,.0f}" for value in values.values()], padding=3)
+def draw_bars(axes: Axes, title: str, rates: list[Rate], value: Callable[[Rate], float]) -> None:
+    """Draw a group of labelled bars for each step, the first on top."""
+    steps = list(dict.fromkeys(rate.step for rate in rates))
+    clients = list(dict.fromkeys(rate.client for rate in rates))
+    height = 0.8 / len(clients)
+    for number, client in enumerate(clients):
+        own = {rate.step: value(rate) for rate in rates if rate.client == client}
+        at = [place + (number - (len(clients) - 1) / 2) * height for place in range(len(steps))]
+        bars = axes.barh(at, [own[step] for step in steps], height, label=client, color=COLORS[number])
+        axes.bar_label(bars, [f"{own[step]:,.0f}" if own[step] else "" for step in steps], padding=3, fontsize=8)
+        for place, step in zip(at, steps, strict=True):
+            if not own[step]:
+                axes.text(0.01, place, "refused", transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+    axes.set_yticks(range(len(steps)), steps)
     axes.set_title(title)
     axes.margins(x=0.2)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
@@ -175,23 +217,38 @@ def draw_bars(axes: Axes, title: str, values: dict[str, float]) -> None:
     axes.invert_yaxis()
 
 
+def describe(place: Place, arguments: argparse.Namespace) -> str:
+    """Say what was measured, for the picture."""
+    objects, ranges = min(arguments.peer_objects, arguments.objects), min(arguments.peer_ranges, arguments.ranges)
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}"
+    sizes = f"{arguments.objects:,} objects of {arguments.size} KiB, one of {arguments.big} MiB"
+    others = f"the others: {AT_ONCE} requests at a time, {objects:,} of the objects, {ranges:,} of the ranges"
+    return (
+        f"{place.server}, bucket {place.bucket!r}; {machine}\n"
+        f"{sizes}, {arguments.ranges:,} ranges of {RANGE // KIB} KiB; {others}\n"
+        "every byte was compared; refused: the client does not take this server's replies"
+    )
+
+
 @contextmanager
-def open_store(arguments: argparse.Namespace) -> Iterator[S3Store]:
-    """Yield the store that was named, or one on a server of our own."""
+def open_place(arguments: argparse.Namespace) -> Iterator[Place]:
+    """Yield the place that was named, or one on a server of our own."""
+    folder = f"objstore-demo-{uuid.uuid4().hex[:8]}"
     if arguments.store:
         url = urlsplit(arguments.store)
-        given = {"endpoint": arguments.endpoint, "region": arguments.region}
-        named = {name: value for name, value in given.items() if value}
-        yield S3Store(url.netloc, prefix=url.path.strip("/") or None, config=named)
+        folder = "/".join(filter(None, [url.path.strip("/"), folder]))
+        server = arguments.endpoint or "Amazon S3"
+        yield Place(server, url.netloc, folder, arguments.endpoint, arguments.region)
         return
     with rclone() as server:
-        yield S3Store(
+        yield Place(
+            "rclone serve s3, in memory on this machine",
             server.make_bucket("demo-bucket"),
-            endpoint=server.endpoint,
-            region=server.region,
-            access_key_id=server.access_key_id,
-            secret_access_key=server.secret_access_key,
-            client_options={"allow_http": True},
+            folder,
+            server.endpoint,
+            server.region,
+            server.access_key_id,
+            server.secret_access_key,
         )
 
 
@@ -205,6 +262,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=64, metavar="KIB", help="the size of each, KiB (%(default)s)")
     parser.add_argument("--big", type=int, default=128, metavar="MIB", help="the size of a big one, MiB (%(default)s)")
     parser.add_argument("--ranges", type=int, default=20_000, help="how many ranges of 4 KiB (%(default)s)")
+    parser.add_argument("--peer-objects", type=int, default=1_000, help="objects for the others (%(default)s)")
+    parser.add_argument("--peer-ranges", type=int, default=2_000, help="ranges for the others (%(default)s)")
     parser.add_argument("--picture", type=Path, default=Path("demo-rates.png"), help="where to draw (%(default)s)")
     return parser.parse_args()
 
@@ -213,14 +272,21 @@ def main() -> None:
     """Run the demo."""
     arguments = parse_arguments()
     console = Console()
-    plan = Plan.draw(arguments)
-    columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with open_store(arguments) as store, Progress(*columns, console=console) as bars:
-        watch = Stopwatch(bars)
-        for act in (write, read_whole, read_ranges, list_and_delete):
-            act(store, plan, watch)
-    print_table(console, watch.rates)
-    draw_picture(watch.rates, arguments.picture)
+    columns = (TextColumn("{task.description:<36}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    rates: list[Rate] = []
+    with open_place(arguments) as place, Progress(*columns, console=console) as bars:
+        whole = Plan.draw(arguments, place.folder)
+        less = whole.beginning(arguments.peer_objects, arguments.peer_ranges)
+        clients: list[tuple[Client, Plan]] = [(Objstore(place), whole), (Obstore(place), less), (Boto3(place), less)]
+        for client, plan in clients:
+            watch = Stopwatch(bars, client.name, lenient=client is not clients[0][0])
+            for act in (write, read_whole, read_ranges, list_and_delete):
+                act(client, plan, watch)
+            rates += watch.rates
+    print_table(console, rates)
+    said = describe(place, arguments)
+    draw_picture(rates, said, arguments.picture)
+    console.print(said)
     console.print(f"Every byte was right. The picture is in {arguments.picture.absolute()}")
 
 

@@ -9,7 +9,6 @@ Its one invariant: errors are those that pyarrow and Python expect: FileNotFound
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from objstore._arrow.directories import directories_of, parents
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from objstore.types import ObjectMeta
 
 __all__ = ["ArrowFileSystemHandler"]
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ArrowFileSystemHandler(FileSystemHandler):
@@ -105,7 +102,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
         """Say what each path is; all are asked about at once."""
         keys = [self.normalize_path(path) for path in paths]
         found = self._directories.look([*dict.fromkeys(filter(None, keys))])
-        return [_info(path, found[key] if key else None) for path, key in zip(paths, keys, strict=True)]
+        return [self._info(path, key, found[key] if key else None) for path, key in zip(paths, keys, strict=True)]
 
     def get_file_info_selector(self, selector: FileSelector) -> list[FileInfo]:
         """List a directory, or all that is below it.
@@ -119,7 +116,18 @@ class ArrowFileSystemHandler(FileSystemHandler):
         if not entries and not self._directories.exists(directory):
             self._refuse_directory(selector)
         shown = selector.base_dir if selector.base_dir[-1:] in ("", "/") else f"{selector.base_dir}/"
-        return [_info(shown + name, meta) for name, meta in entries]
+        return [self._info(shown + name, directory + name, meta) for name, meta in entries]
+
+    def _info(self, path: str, key: str, meta: ObjectMeta | BaseError | None) -> FileInfo:
+        """Return what pyarrow is told about a path: an object, a directory (None), or neither."""
+        if isinstance(meta, NotFoundError):
+            return FileInfo(path, FileType.NotFound)
+        if isinstance(meta, BaseError):
+            raise meta
+        modified = self._directories.modified(key, meta)
+        if meta is None:
+            return FileInfo(path, FileType.Directory, mtime_ns=modified)
+        return FileInfo(path, FileType.File, size=meta["size"], mtime_ns=modified)
 
     def _refuse_directory(self, selector: FileSelector) -> None:
         """Raise that a directory does not exist, unless that is allowed."""
@@ -278,18 +286,6 @@ class ArrowFileSystemHandler(FileSystemHandler):
         raise ArrowNotImplementedError(
             f"{path!r} cannot be appended to: an object is written as a whole, write it anew"
         )
-
-
-def _info(path: str, meta: ObjectMeta | BaseError | None) -> FileInfo:
-    """Return what pyarrow is told about a path: an object, a directory (None), or neither."""
-    if meta is None:
-        return FileInfo(path, FileType.Directory)
-    if isinstance(meta, NotFoundError):
-        return FileInfo(path, FileType.NotFound)
-    if isinstance(meta, BaseError):
-        raise meta
-    microseconds = (meta["last_modified"] - EPOCH) // timedelta(microseconds=1)
-    return FileInfo(path, FileType.File, size=meta["size"], mtime_ns=microseconds * 1000)
 
 
 def _text(value: str | bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,7 +14,7 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install pya
 pytest.importorskip("cloudpickle", reason="cloudpickle is not installed: pip install cloudpickle")
 
 import pyarrow.tests.test_fs as theirs
-from pyarrow.fs import PyFileSystem
+from pyarrow.fs import FileSelector, LocalFileSystem, PyFileSystem, SubTreeFileSystem
 from pyarrow.tests.conftest import builtin_pickle, cloudpickle, pickle_module  # noqa: F401
 from pyarrow.tests.test_fs import (  # noqa: F401
     allow_append_to_file,
@@ -94,3 +95,18 @@ globals().update(
     for name, test in inspect.getmembers(theirs, inspect.isfunction)
     if name.startswith("test_") and "fs" in inspect.signature(test).parameters
 )
+
+
+def test_times_of_local_files_are_those_of_pyarrow_to_the_nanosecond(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    LocalStore(tmp_path).put("folder/ours", b"1")
+    stamped = tmp_path / "theirs"
+    stamped.write_bytes(b"2")
+    os.utime(stamped, ns=(1, 1_700_000_000_123_456_789))
+    selector = FileSelector("", recursive=True)
+    ours = PyFileSystem(ArrowFileSystemHandler(str(tmp_path)))
+    pyarrows = SubTreeFileSystem(str(tmp_path), LocalFileSystem())
+    wanted = {info.path: info.mtime_ns for info in pyarrows.get_file_info(selector)}
+    assert wanted["theirs"] == 1_700_000_000_123_456_789
+    assert {info.path: info.mtime_ns for info in ours.get_file_info(selector)} == wanted
+    assert {info.path: info.mtime_ns for info in ours.get_file_info([*wanted])} == wanted

@@ -240,7 +240,8 @@ def test_those_who_wait_for_one_who_was_stopped_decide_again(stopped: BaseExcept
 
 
 def test_a_credential_that_has_ended_by_our_clock_is_tried_for_ten_seconds() -> None:
-    kept = filled(-MINUTE)
+    with pytest.warns(UserWarning, match="The credential ended 0:01:00 ago"):
+        kept = filled(-MINUTE)
     assert kept.current(NOW + 4 * SECOND) is not None
     assert kept.current(NOW + 10 * SECOND) is None
 

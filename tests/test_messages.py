@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from objstore.auth.planetary_computer import PlanetaryComputerCredentialProvider
 from objstore.exceptions import (
     BaseError,
     GenericError,
@@ -24,7 +26,8 @@ from objstore.exceptions import (
     PermissionDeniedError,
     UnknownConfigurationKeyError,
 )
-from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store
+from objstore.fsspec import FsspecStore
+from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store, from_url
 
 
 @contextmanager
@@ -109,6 +112,12 @@ def test_an_error_of_a_service_says_where(open_at: Callable[[str], Any], bucket:
             assert bucket is None or f"{container} 'shelf'" in str(error)
 
 
+def test_what_is_at_a_url_itself_is_named_by_its_path() -> None:
+    with answering(404) as origin, pytest.raises(NotFoundError, match="GET '/dir/page' failed") as caught:
+        HTTPStore(f"{origin}/dir/page?signature=hidden", **OPTIONS).get("")
+    assert "hidden" not in str(caught.value)
+
+
 def test_the_url_of_an_error_has_no_query() -> None:
     with answering(403) as origin:
         store = HTTPStore(f"{origin}/shelf?token=hidden", **OPTIONS)
@@ -132,6 +141,72 @@ def test_an_error_of_s3_says_what_to_do(
 ) -> None:
     with answering(status, code) as origin, pytest.raises(kind, match=re.escape(words)):
         call(s3_at(origin))
+
+
+PLACES: list[tuple[Callable[[S3Store], Any], list[str]]] = [
+    (lambda s: s.get("dir/a"), ["'below/dir/a'"]),
+    (lambda s: s.head("dir/a"), ["'below/dir/a'"]),
+    (lambda s: s.put("dir/a", b"1"), ["'below/dir/a'"]),
+    (lambda s: s.list("dir/b").collect(), ["'below/dir/b/'"]),
+    (lambda s: s.list_with_delimiter("dir/b"), ["'below/dir/b/'"]),
+    (lambda s: s.glob("dir/b*").collect(), ["'below/dir/b'"]),
+    (lambda s: s.delete_prefix("dir/b"), ["'below/dir/b/'"]),
+    (lambda s: s.delete(["dir/a", "dir/b"]), ["'below/dir/a'", "1 more"]),
+    (lambda s: s.get_many(["dir/a"]), ["'below/dir/a'"]),
+    (lambda s: s.copy("dir/a", "dir/b"), ["dir/a'", "dir/b'"]),
+    (lambda s: s.copy("dir/a", "dir/b", to_store=MemoryStore()), ["dir/a'", "dir/b'"]),
+    (lambda s: s.rename("dir/a", "dir/b"), ["dir/a'", "dir/b'"]),
+    (lambda s: s.begin_upload("dir/a"), ["'below/dir/a'"]),
+    (lambda s: s.open("dir/a").read(), ["'below/dir/a'"]),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), PLACES)
+@pytest.mark.parametrize(("status", "code"), [(403, "AccessDenied"), (404, "NoSuchBucket"), (400, "Odd")])
+def test_an_error_names_bucket_endpoint_and_what_it_was_about(
+    status: int, code: str, call: Callable[[S3Store], Any], words: list[str]
+) -> None:
+    with answering(status, code) as origin, pytest.raises(BaseError) as caught:
+        call(s3_at(origin, prefix="below"))
+    error = caught.value
+    assert (error.store, error.bucket) == ("S3Store", "shelf")
+    assert all(word in str(error) for word in ["'shelf'", origin, *words])
+    assert (error.url or "").startswith(f"{origin}/shelf")
+    assert "?" not in (error.url or "?")
+    assert "hidden" not in f"{error!r} {vars(error)}"
+
+
+WORDS: list[tuple[Callable[[], Any], type[Exception], str]] = [
+    (lambda: S3Store("b", config={"aws_region": "a", "region": "b"}), ValueError, "Duplicate key"),
+    (lambda: MemoryStore().get_range("a", start=3, end=3), ValueError, "Invalid range"),
+    (lambda: MemoryStore().get_ranges("a", starts=[3], ends=[3]), ValueError, "Invalid range"),
+    (lambda: S3Store("b", client_options={"root_certificate": b"x"}), ValueError, "No certificates found"),
+    (lambda: S3Store("b", client_options={"root_certificate": BAD_PEM}), ValueError, "No certificates found"),
+    (lambda: from_url("bucket/x"), ValueError, "relative URL without a base"),
+    (lambda: PlanetaryComputerCredentialProvider(AT, container_name="c"), ValueError, "Cannot pass container_name"),
+    (lambda: PlanetaryComputerCredentialProvider(AT, account_name="a"), ValueError, "Cannot pass account_name"),
+    (lambda: FsspecStore("s3").cat("gs://bucket/x"), ValueError, r"Expected protocol to be s3\. Got gs"),
+    (lambda: MemoryStore().get("none"), FileNotFoundError, "'none'"),
+    (lambda: MemoryStore().put("", b"1"), ValueError, "it is empty"),
+]
+BAD_PEM = b"-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n"
+AT = "https://account.blob.core.windows.net/container/prefix"
+
+
+@pytest.mark.parametrize(("call", "kind", "words"), WORDS)
+def test_programs_match_on_these_words(call: Callable[[], Any], kind: type[Exception], words: str) -> None:
+    with pytest.raises(kind, match=words):
+        call()
+
+
+def test_a_credential_that_has_ended_warns() -> None:
+    ended = datetime.now(UTC) - timedelta(hours=1)
+    credential: Any = {"access_key_id": "id", "secret_access_key": "hidden", "token": None, "expires_at": ended}
+    with answering(403, "ExpiredToken") as origin:
+        store = S3Store("shelf", endpoint=origin, region="r", credential_provider=lambda: credential, **OPTIONS)
+        with pytest.warns(UserWarning, match=r"The credential ended 1:00:0\d") as told, pytest.raises(BaseError):
+            store.get("a")
+    assert "hidden" not in str(told[0].message)
 
 
 def test_tls_to_a_plain_port_says_so() -> None:

@@ -12,11 +12,12 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from objstore.exceptions import BaseError, NotFoundError, PermissionDeniedError
-from objstore.interface.values import ListQuery
+from objstore.interface.values import EPOCH, ListQuery
 from objstore.plans.run import run
 from objstore.providers.web.multistatus import Entry as Answer
 from objstore.providers.web.webdav import meta_of
@@ -87,6 +88,10 @@ class Directories:
                 with suppress(NotFoundError):
                     self._store.delete(path)
 
+    def modified(self, key: str, meta: ObjectMeta | None) -> int | None:
+        """Return when an object was written, in nanoseconds since 1970; None of a directory, which has no time."""
+        return None if meta is None else microseconds(meta) * 1000
+
     def level(self, directory: str) -> list[Entry]:
         """List what is right below a directory."""
         listed = self._store.list_with_delimiter(directory)
@@ -149,6 +154,14 @@ class Folders(Directories):
         if directory:
             folder.rmdir()
         return True
+
+    def modified(self, key: str, meta: ObjectMeta | None) -> int | None:
+        """Return when a file or folder was written, to the nanosecond, which metadata do not have room for."""
+        try:
+            found = os.stat(self._root / key).st_mtime_ns
+        except OSError:  # it is gone meanwhile
+            return super().modified(key, meta)
+        return found if meta is None or found // 1000 == microseconds(meta) else super().modified(key, meta)
 
     def level(self, directory: str) -> list[Entry]:
         """List what is right below a folder, empty folders too."""
@@ -230,6 +243,11 @@ def directories_of(store: Store) -> Directories:
     if isinstance(raw, HTTPStore):
         return Collections(raw)
     return Folders(raw) if isinstance(raw, LocalStore) else Directories(raw)
+
+
+def microseconds(meta: ObjectMeta) -> int:
+    """Return the time of metadata, in microseconds since 1970."""
+    return (meta["last_modified"] - EPOCH) // timedelta(microseconds=1)
 
 
 def parents(key: str) -> list[str]:

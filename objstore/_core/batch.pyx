@@ -595,6 +595,13 @@ cdef class Batch:
         pthread_mutex_unlock(&self.c.mutex)
         return value
 
+    cdef int64_t _moved(self, int64_t* ended, int64_t* under_way):
+        cdef int64_t value
+        pthread_mutex_lock(&self.c.mutex)
+        value = ended[0] + atomic_load_64(under_way)
+        pthread_mutex_unlock(&self.c.mutex)
+        return value
+
     @property
     def id(self):
         """A number of its own, by which a channel reports it."""
@@ -658,13 +665,13 @@ cdef class Batch:
 
     @property
     def bytes_received(self):
-        """How many bytes of bodies have come, those of failed tries too."""
-        return self._read(&self.c.bytes_received)
+        """How many bytes of bodies have come, those of failed tries and of replies under way too."""
+        return self._moved(&self.c.bytes_received, &self.c.incoming)
 
     @property
     def bytes_sent(self):
-        """How many bytes of bodies were sent by requests that succeeded."""
-        return self._read(&self.c.bytes_sent)
+        """How many bytes of bodies were sent, by requests that succeeded and by those under way."""
+        return self._moved(&self.c.bytes_sent, &self.c.outgoing)
 
 
 cdef inline bint batch_is_large(BatchC* batch) noexcept nogil:

@@ -11,6 +11,7 @@ cdef enum:
 
 cdef enum:
     ITEMS_PER_CHUNK = 256
+    TOLD_AT_ONCE = 256 << 10
     ROOM_FIRST = 512        # what a batch keeps its requests in doubles from here up to ARENA_LAST
     MAX_LOOPS = 32
     ARENA_FIRST = 64 << 10  # of a batch of many: its arenas double up to ARENA_LAST
@@ -89,6 +90,7 @@ cdef struct Item:
     int64_t waited_ns       # for the reply to begin
     int connects            # how many connections were made for the last try
     int64_t came            # of its body, in the last try
+    int64_t told            # how much of what this try moves is in its batch's sum of what is under way
     uint64_t tag            # of its ETag a hash, 0 where it has none that is strong
     uint64_t modified       # of its Last-Modified a hash, 0 where it has none
     Check check             # by which the body is summed up, and what the whole object must have
@@ -169,8 +171,10 @@ cdef struct BatchC:
     int64_t held
     int64_t cuts            # how many were cut
     int64_t largest         # largest body seen: what an item of unknown size is expected to hold
-    int64_t bytes_received
+    int64_t bytes_received  # by tries that have ended
     int64_t bytes_sent
+    int64_t incoming        # by those that have not, as far as it is much: added without the mutex
+    int64_t outgoing
     uint64_t tag            # of the ETag that all replies should have, or the first had
     bint tags_differ
     int64_t size            # one more than the last reply said that the object has; 0 where none did
@@ -405,6 +409,20 @@ cdef void batch_compare(BatchC* batch, Item* item) noexcept nogil:
         batch.tag = item.tag
 
 
+cdef inline void tell_moved(Item* item, int64_t moved) noexcept nogil:
+    """Say how much of its body an item has moved so far; what is little is counted when the try ends."""
+    if moved - item.told >= TOLD_AT_ONCE:
+        atomic_add_64(&item.batch.outgoing if item.body_length > 0 else &item.batch.incoming, moved - item.told)
+        item.told = moved
+
+
+cdef inline void forget_moved(Item* item) noexcept nogil:
+    """Take back what was said of a try: it has ended, or begins."""
+    if item.told:
+        atomic_add_64(&item.batch.outgoing if item.body_length > 0 else &item.batch.incoming, -item.told)
+        item.told = 0
+
+
 cdef void batch_settle(Item* item, bint success) noexcept nogil:
     """Record how an item in flight ended and tell those who wait."""
     cdef BatchC* batch = item.batch
@@ -413,6 +431,7 @@ cdef void batch_settle(Item* item, bint success) noexcept nogil:
     batch.in_flight -= 1
     batch.held += item.received - item.reserved
     item.reserved = item.received
+    forget_moved(item)
     batch.bytes_received += item.came
     count_try(item, success)
     if item.received > batch.largest:
@@ -453,6 +472,7 @@ cdef void batch_unclaim(Item* item) noexcept nogil:
     cdef BatchC* batch = item.batch
     pthread_mutex_lock(&batch.mutex)
     item.state = WAITING
+    forget_moved(item)
     item.attempts -= not item.sent
     item.due_ns = 0
     item.next = batch.retries

@@ -188,6 +188,7 @@ cdef void read_reply(Wire* wire) noexcept nogil:
         else:
             wire.slot.progress_ns = loop.now_ns
             wire.slot.item.received += got
+            tell_arrived(wire.slot.item)
             sum_arrived(wire.slot.item)
             framing_advance(&wire.framing, got)
             if framing_over(&wire.framing):

@@ -218,6 +218,8 @@ cdef void send_request(Wire* wire) noexcept nogil:
         item.sent = True
         item.whole = wire.sent == size
         wire.slot.progress_ns = wire.loop.now_ns
+    if item.body_length > 0:
+        tell_moved(item, wire.sent - <int64_t>wire.request_length)
     if taken == FILE_ENDED:
         fail_wire(wire, curl.CURLE_ABORTED_BY_CALLBACK, NULL)
         return

@@ -166,6 +166,12 @@ cdef bint body_fits(Slot* slot, Item* item, int64_t length) noexcept nogil:
     return False
 
 
+cdef inline void tell_arrived(Item* item) noexcept nogil:
+    """Say how much of the body of a reply has come."""
+    if item.body_length <= 0:
+        tell_moved(item, item.received - item.resumed)
+
+
 cdef size_t on_body(char* data, size_t unit, size_t size, void* userdata) noexcept nogil:
     cdef Slot* slot = <Slot*>userdata
     cdef Item* item = slot.item
@@ -186,6 +192,7 @@ cdef size_t on_body(char* data, size_t unit, size_t size, void* userdata) noexce
         return 0
     memcpy(item.data + item.received, data, length)
     item.received += length
+    tell_arrived(item)
     sum_arrived(item)
     slot.cut |= item.status >= 300 and item.received >= ERROR_BODY_LIMIT
     return 0 if slot.cut else size
@@ -220,6 +227,7 @@ cdef size_t on_read(char* buffer, size_t unit, size_t count, void* userdata) noe
     if got <= 0:
         return curl.CURL_READFUNC_ABORT     # an error, or the file has become shorter
     slot.sent += got
+    tell_moved(item, slot.sent)
     slot.progress_ns = slot.loop.now_ns
     return got
 
@@ -451,6 +459,7 @@ cdef SignerC* borrow_signer(Item* item) noexcept nogil:
 
 cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     item_forget_reply(item)
+    forget_moved(item)
     item.status = 0
     item.sent = item.whole = item.replaced = False
     item.resumed = 0

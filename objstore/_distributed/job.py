@@ -6,6 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from objstore._distributed.manifest import JobError, Record
+from objstore.operations.bars import called, end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,7 +37,7 @@ def run(
     manifest: Manifest | None = None,
     most_in_flight: int = 64,
     new_executors: int = 3,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Iterator[Done[T]]:
     """Carry out a function on pieces by an executor, and give the results as they come.
 
@@ -51,8 +52,8 @@ def run(
             come for the next result.
         most_in_flight: How many pieces are given out at a time.
         new_executors: How often a broken executor is replaced.
-        progress: Is called with how many pieces are done, how many have been planned so far, and the bytes of those
-            done.
+        progress: True draws a bar; a function is called with how many pieces are done, how many have been planned so
+            far, and the bytes of those done.
 
     Returns:
         An iterator of ``(piece, value)``, in the order in which they come. Closed early, it gives no more work out.
@@ -60,6 +61,7 @@ def run(
     Raises:
         JobError: Another runner is at it, the manifest is of another plan, or the executor is broken for good.
     """
+    progress = called(progress, "run")
     job: _Job[T] = _Job(function, iter(pieces), executor, manifest, most_in_flight, new_executors, progress)
     return job.results()
 
@@ -169,6 +171,7 @@ class _Job(Generic[T]):
 
     def _stop(self) -> None:
         """Give no more work out; what was begun is waited for where the executor is ours."""
+        end(self._progress)
         for future in self._flying:
             future.cancel()
         if self._make is not None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from objstore._fsspec import folders
-from objstore._fsspec.listing import Info, by_bucket, info, is_folder, is_mark, missing
+from objstore._fsspec.listing import Info, at_once, by_bucket, info, is_folder, is_mark, missing
 from objstore._fsspec.patterns import expand
 from objstore.exceptions import BaseError, InvalidRangeError
 from objstore.interface.values import ANY, PACED, Range
@@ -70,7 +70,7 @@ def cat_file(fs: FileSystem, path: str, start: Bound = None, end: Bound = None) 
     except InvalidRangeError:
         return b""
     if size not in (-1, result.meta["size"]):
-        raise changed(path)
+        raise changed(fs.shown(path))
     return bytes((yield from result._bytes()))
 
 
@@ -123,9 +123,11 @@ def cat_ranges(
     answers: list[Any] = [b""] * len(paths)
     yield from _resolve(fs, files, answers)
     gap = GAP if max_gap is None else max_gap
-    for bucket, items in by_bucket(fs, files).items():
-        named = [(key, ranges) for (_, key), ranges in zip(items, _of_bucket(files, items), strict=True)]
-        yield from _read_ranges(fs, bucket, named, gap, batch_size, answers)
+    reads = [
+        (bucket, [(key, ranges) for (_, key), ranges in zip(items, _of_bucket(files, items), strict=True)])
+        for bucket, items in by_bucket(fs, files).items()
+    ]
+    yield from at_once(lambda read: _read_ranges(fs, *read, gap, batch_size, answers), reads)
     failed = next((answer for answer in answers if isinstance(answer, BaseException)), None)
     if failed is not None and on_error == "raise":
         raise failed
@@ -245,7 +247,7 @@ def cat(
     found = yield from expand(fs, path, recursive)
     names = sorted(name for name, entry in found.items() if not is_folder(entry))
     if not names:
-        raise missing(str(path))
+        raise missing(fs.shown(path) if isinstance(path, str) else str(path))
     itself = isinstance(path, str) and names == [fs._strip_protocol(path)]
     if itself and on_error == "raise":
         return (yield from cat_file(fs, names[0]))
@@ -342,7 +344,7 @@ def rm(
     else:
         for name in outermost((yield from expand(fs, path))):
             if not (yield from _rm_tree(fs, name)):
-                raise missing(name)
+                raise missing(fs.shown(name))
 
 
 def _rm_tree(fs: FileSystem, name: str) -> Plan[bool]:
@@ -350,7 +352,7 @@ def _rm_tree(fs: FileSystem, name: str) -> Plan[bool]:
 
     A file and a folder may have one name, and so may a file and the mark of a folder: all of them go.
     """
-    bucket, key = fs._split_path(name)
+    bucket, key = fs._split_folder(name)
     store = fs._construct_store(bucket)
     below = f"{key}/" if key else None
     found = yield from _is_object(store, key)

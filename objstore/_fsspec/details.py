@@ -151,7 +151,7 @@ def mkdir(
         yield from folders.make(fs._strip_protocol(path), create_parents, exist_ok)
         return
     if key and (yield from isfile(fs, path)):
-        raise AlreadyExistsError(f"{path!r} is a file", path=path)
+        raise AlreadyExistsError(f"{fs.shown(path)!r} is a file", path=fs.shown(path))
     if not bucket:
         return
     store = fs._construct_store(bucket)

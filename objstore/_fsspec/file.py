@@ -84,7 +84,7 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
     ) -> None:
         _check_mode(mode)
         if mode == "xb" and fs.exists(path):
-            raise AlreadyExistsError(f"{path!r} exists already", path=path)
+            raise AlreadyExistsError(f"{fs.shown(path)!r} exists already", path=fs.shown(path))
         before = run(_before(fs, path)) if mode == "ab" else None
         self._writer = None if mode == "rb" else _writer(fs, path, mode, buffer_size, attributes, tags, before)
         if mode == "rb":
@@ -222,15 +222,15 @@ def _pinned(fs: FileSystem, path: str, size: int | None) -> Plan[Pinned]:
     store = fs._construct_store(bucket)
     provider, key = store.provider, store.key(name)
     if size is not None:
-        return Pinned(provider, key, path, size, None)
+        return Pinned(provider, key, fs.shown(path), size, None)
     try:
         found = yield from provider.look(key, ANY)
     except NotFoundError:
         details = yield from info(fs, path)
         if is_folder(details):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path) from None
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), fs.shown(path)) from None
         raise
-    return Pinned(provider, key, path, found.meta["size"], pinned(found.meta), found.sums)
+    return Pinned(provider, key, fs.shown(path), found.meta["size"], pinned(found.meta), found.sums)
 
 
 def _before(fs: FileSystem, path: str) -> Plan[Pinned | None]:

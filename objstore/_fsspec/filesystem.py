@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fsspec.asyn import AsyncFileSystem, get_loop
 from fsspec.utils import stringify_path
 
-from objstore._fsspec import services
+from objstore._fsspec import services, web_paths
 from objstore._fsspec.options import Given, read_options
 from objstore.operations.arguments import check_at_least
 
@@ -83,6 +83,9 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
                     f"give a URL of {', '.join(sorted(known))}, not {text!r}"
                 )
             text = text[scheme.end() :]
+        service = services.BY_PROTOCOL.get(cls.protocol)
+        if service is not None and service[1].has_urls:
+            return web_paths.strip(text)
         return cls.root_marker + text.strip("/")
 
     def _split_path(self, path: str) -> tuple[str, str]:
@@ -90,12 +93,23 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
         stripped = self._strip_protocol(path).removeprefix(self.root_marker)
         if not self.service.has_buckets:
             return "", stripped
+        if self.service.has_urls:
+            return web_paths.split(stripped)
         bucket, _, key = stripped.partition("/")
         return bucket, key
 
+    def _split_folder(self, path: str) -> tuple[str, str]:
+        """Return the bucket and the key of a path that is listed."""
+        return web_paths.split_folder(self._strip_protocol(path)) if self.service.has_urls else self._split_path(path)
+
     def _join_path(self, bucket: str, key: str) -> str:
         """Return the path of a key in a bucket."""
+        key = web_paths.join(key) if self.service.has_urls else key
         return f"{self.root_marker}{bucket}{'/' if bucket and key else ''}{key}"
+
+    def shown(self, path: str) -> str:
+        """Return a path as messages have it."""
+        return web_paths.shown(path) if self.service.has_urls else path
 
     def unstrip_protocol(self, name: str) -> str:
         """Return the URL of a path."""

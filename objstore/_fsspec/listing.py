@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from objstore._fsspec.services import ANY_BUCKET
+from objstore._fsspec.web_paths import is_whole
 from objstore.exceptions import NotFoundError, NotSupportedError
 from objstore.operations import buckets, listing, objects
 from objstore.operations.head_many import head_many
@@ -62,11 +63,11 @@ def info(fs: FileSystem, path: str, *, refresh: bool = False) -> Plan[Info]:
         return cached
     store = fs._construct_store(bucket)
     try:
-        return _file(fs, bucket, (yield from objects.head(store, key)))
+        return {**_file(fs, bucket, (yield from objects.head(store, key))), "name": path}
     except FileNotFoundError:
         if (yield from _is_folder(fs, path, store, key)):
             return folder(path)
-    raise missing(path)
+    raise missing(fs.shown(path))
 
 
 def _is_folder(fs: FileSystem, path: str, store: Store, key: str) -> Plan[bool]:
@@ -78,10 +79,34 @@ def _is_folder(fs: FileSystem, path: str, store: Store, key: str) -> Plan[bool]:
 
 
 def _root(fs: FileSystem, path: str, bucket: str) -> Plan[Info]:
-    """Return what is known about a bucket: that it is there."""
+    """Return what is known about a bucket: that it is there; or about a URL."""
+    if bucket and fs.service.has_urls:
+        return (yield from _url(fs, path, bucket))
     if bucket:
         yield from _pages(fs._construct_store(bucket), None)()
     return folder(path)
+
+
+def _url(fs: FileSystem, path: str, url: str) -> Plan[Info]:
+    """Return what is known about a whole URL, or a server: a folder, where it has some."""
+    server, key = fs._split_folder(path)
+    if not is_whole(server) and not key and (yield from _lists(fs._construct_store(server))):
+        return folder(path)
+    try:
+        return {**_file(fs, url, (yield from objects.head(fs._construct_store(url), ""))), "name": path}
+    except NotFoundError:
+        if key and (yield from _has_any(fs._construct_store(server), key + "/")):
+            return folder(path)
+    raise missing(fs.shown(path))
+
+
+def _lists(store: Store) -> Plan[bool]:
+    """Tell whether a web server lists what it has."""
+    try:
+        yield from _pages(store, None)()
+    except NotSupportedError:
+        return False
+    return True
 
 
 def _cached(fs: FileSystem, path: str) -> Info | None:
@@ -125,7 +150,7 @@ def _file(fs: FileSystem, bucket: str, meta: ObjectMeta) -> Info:
         "mtime": meta["last_modified"].timestamp(),
         "version": meta["version"],
     }
-    if name.endswith("/"):
+    if meta["path"].endswith("/"):
         return {**folder(name.rstrip("/")), **known}
     return {"name": name, "size": meta["size"], "type": "file", **known}
 
@@ -187,9 +212,11 @@ def ls(fs: FileSystem, path: str, detail: bool = False, *, refresh: bool = False
 
 
 def _level(fs: FileSystem, path: str) -> Plan[list[Info]]:
-    bucket, key = fs._split_path(path)
+    bucket, key = fs._split_folder(path)
     if not bucket and fs.service.has_buckets:
         return (yield from _buckets(fs))
+    if is_whole(bucket):
+        return [(yield from _root(fs, path, bucket))]
     store = fs._construct_store(bucket)
     result = yield from listing.list_with_delimiter(store, key + "/" if key else None)
     files = [_file(fs, bucket, meta) for meta in result["objects"]]
@@ -224,7 +251,7 @@ def _buckets(fs: FileSystem) -> Plan[list[Info]]:
 
 
 def _place(fs: FileSystem, path: str) -> tuple[str, str]:
-    bucket, key = fs._split_path(path)
+    bucket, key = fs._split_folder(path)
     if not bucket and fs.service.has_buckets:
         raise NotSupportedError("All buckets at once are not looked through", hint="Give a path that has a bucket.")
     return bucket, key
@@ -265,6 +292,10 @@ def find_entries(
     """Return what is below a path, by name; of several levels, only the folders that are worth to `enter`."""
     check_depth(maxdepth)
     bucket, key = _place(fs, path)
+    if is_whole(bucket):
+        found: dict[str, Info] = {}
+        yield from add_itself(fs, path, withdirs, found)
+        return found
     try:
         found = yield from (_levels(fs, path, maxdepth, enter) if maxdepth else _all_below(fs, bucket, key))
     except FileNotFoundError:  # there is no such bucket
@@ -344,6 +375,8 @@ def _entries(fs: FileSystem, path: str) -> Plan[list[Info]]:
 
 def at_once(plan: Callable[[T], Plan[W]], items: list[T]) -> Plan[list[W]]:
     """Do the same for each item, in a few threads."""
+    if not items:
+        return []
     if len(items) == 1:
         result = yield from plan(items[0])
         return [result]
@@ -366,11 +399,18 @@ def sizes(fs: FileSystem, paths: Iterable[str]) -> Plan[list[int]]:
 def heads(fs: FileSystem, paths: list[str]) -> Plan[list[ObjectMeta]]:
     """Return the metadata of many files, in order; each bucket is asked once for all."""
     found: list[Any] = [None] * len(paths)
-    for bucket, items in by_bucket(fs, paths).items():
-        metas = yield from head_many(fs._construct_store(bucket), [key for _, key in items])
+    groups = by_bucket(fs, paths)
+    answers = yield from at_once(partial(_heads_in, fs), [*groups.items()])
+    for items, metas in zip(groups.values(), answers, strict=True):
         for (index, _), meta in zip(items, metas, strict=True):
             found[index] = meta
     return found
+
+
+def _heads_in(fs: FileSystem, files: tuple[str, list[tuple[int, str]]]) -> Plan[Sequence[ObjectMeta]]:
+    """Return the metadata of files of one bucket."""
+    bucket, items = files
+    return (yield from head_many(fs._construct_store(bucket), [key for _, key in items]))
 
 
 def by_bucket(fs: FileSystem, paths: Iterable[str]) -> dict[str, list[tuple[int, str]]]:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec.utils import glob_translate
 
-from objstore._fsspec.listing import Info, add_itself, check_depth, find_entries, is_folder, missing
+from objstore._fsspec.listing import Info, add_itself, check_depth, find_entries, is_folder, isfile, missing
+from objstore._fsspec.web_paths import may_be_pattern
+from objstore.exceptions import NotSupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +47,7 @@ def glob_entries(fs: FileSystem, path: str, maxdepth: int | None, withdirs: bool
     check_depth(maxdepth)
     only_folders = path.endswith("/")
     path = fs._strip_protocol(path)
-    if not has_magic(path):
+    if not (yield from is_pattern(fs, path)):
         found: dict[str, Info] = {}
         yield from add_itself(fs, path, True, found)
         return found
@@ -55,6 +57,13 @@ def glob_entries(fs: FileSystem, path: str, maxdepth: int | None, withdirs: bool
     matches = re.compile(glob_translate(path + "/" if only_folders else path)).match
     slash = only_folders or path.endswith("/**")
     return {name: entry for name, entry in found.items() if matches(name + "/" if slash and is_folder(entry) else name)}
+
+
+def is_pattern(fs: FileSystem, path: str) -> Plan[bool]:
+    """Tell whether a path is a pattern; not where it is the URL of something."""
+    if not (has_magic(path) and fs.service.has_urls):
+        return has_magic(path)
+    return may_be_pattern(path) and not (yield from isfile(fs, path))
 
 
 def _depth(pattern: str, maxdepth: int | None) -> int | None:
@@ -106,19 +115,24 @@ def expand(
     found: dict[str, Info | None] = {}
     for each in [path] if isinstance(path, str | os.PathLike) else path:
         name = fs._strip_protocol(each)
-        if has_magic(name) and not assume_literal:
+        if not assume_literal and (yield from is_pattern(fs, name)):
             found |= yield from _matching(fs, name, recursive, maxdepth)
         elif recursive:
             found |= yield from find_entries(fs, name, maxdepth, True)
         else:
             found.setdefault(name, None)
     if not found:
-        raise missing(fs._strip_protocol(path) if isinstance(path, str) else str(path))
+        raise missing(fs.shown(fs._strip_protocol(path)) if isinstance(path, str) else str(path))
     return found
 
 
 def _matching(fs: FileSystem, pattern: str, recursive: bool, maxdepth: int | None) -> Plan[dict[str, Info]]:
-    found = yield from glob_entries(fs, pattern, maxdepth)
+    try:
+        found = yield from glob_entries(fs, pattern, maxdepth)
+    except NotSupportedError:
+        if fs.service.has_urls:  # a plain web server, where only a URL could have been meant
+            return {}
+        raise
     left = None if maxdepth is None else maxdepth - 1
     if recursive and left != 0:
         for name in [name for name, entry in found.items() if is_folder(entry)]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from objstore._fsspec import web_paths
 from objstore._fsspec.options import AZURE_NAMES, FILE_NAMES, GCS_NAMES, LOCAL_NAMES, S3_NAMES, Given, Rule
 from objstore.exceptions import ConfigurationError
 from objstore.providers.cloud.azure import AZURE
@@ -18,7 +19,7 @@ from objstore.settings.options import parse, split_off
 from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from objstore.providers.cloud.kind import BucketKind
 
@@ -40,6 +41,7 @@ class Service:
         has_buckets: Whether a path begins with the name of a bucket (or container, or host).
         root: What all paths begin with.
         has_folders: Whether folders are there by themselves, as those of local files are.
+        has_urls: Whether paths are URLs, with queries and percent-escapes.
         names: The options that go by other names with the usual implementation of fsspec, and what they mean here.
     """
 
@@ -49,6 +51,7 @@ class Service:
     has_buckets: bool = True
     root: str = ""
     has_folders: bool = False
+    has_urls: bool = False
     names: Mapping[str, Rule] = field(default_factory=dict)
 
 
@@ -97,7 +100,22 @@ def _azure(protocol: str, container: str, given: Given) -> Store:
 
 def _http(protocol: str, host: str, given: Given) -> Store:
     options: Any = {"client_options": given.client_options or None, "retry_config": given.retry_config or None}
-    return HTTPStore(f"{protocol}://{host}", **given.settings, **options)
+    store = _OneUrl if web_paths.is_whole(host) else HTTPStore
+    return store(f"{protocol}://{host}", **given.settings, **options)
+
+
+class _OneUrl(HTTPStore):
+    """What is at one URL, under the key ''."""
+
+    def key(self, path: str) -> str:
+        """Return the key as it is."""
+        return path
+
+    exact_key = key
+
+    def keys(self, paths: Sequence[str]) -> Sequence[str]:
+        """Return the keys as they are."""
+        return paths
 
 
 def _local(protocol: str, bucket: str, given: Given) -> Store:
@@ -110,8 +128,8 @@ SERVICES = (
     Service(("s3", "s3a"), _bucket(S3Store, S3), _of(S3), names=S3_NAMES),
     Service(("gs", "gcs"), _bucket(GCSStore, GCS), _of(GCS), names=GCS_NAMES),
     Service(("abfs", "abfss", "adl", "az", "azure"), _azure, _of(AZURE), names=AZURE_NAMES),
-    Service(("http",), _http, _WEB, names=FILE_NAMES),
-    Service(("https",), _http, _WEB, names=FILE_NAMES),
+    Service(("http",), _http, _WEB, has_urls=True, names=FILE_NAMES),
+    Service(("https",), _http, _WEB, has_urls=True, names=FILE_NAMES),
     Service(
         ("file",),
         _local,

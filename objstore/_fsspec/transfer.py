@@ -7,10 +7,11 @@ request; large ones one after the other, each by parallel requests. No file is i
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from glob import has_magic
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -41,20 +42,30 @@ if TYPE_CHECKING:
 Path1: TypeAlias = str | os.PathLike[str] | Sequence[str]
 Pair: TypeAlias = tuple[str, str]
 
+_TELLING = Lock()
+
 
 # --- what goes where
 
 
-def _targets(source: Path1, paths: Sequence[str], target: Any, into: bool) -> list[str]:
+def _targets(source: Path1, paths: Sequence[str], target: Any, into: bool, pattern: bool) -> list[str]:
     """Return the target of each path that a source stands for; `into`: the target is a folder that exists."""
     if not paths:
         return []
-    if isinstance(source, str) and has_magic(source):
-        inside = len(paths) == 1
-    else:
-        inside = isinstance(source, str) and into and not trailing_sep(source)
+    inside = len(paths) == 1 if pattern else isinstance(source, str) and into and not trailing_sep(source)
     names: list[str] = other_paths([*paths], target, exists=inside, flatten=not isinstance(source, str))
     return names
+
+
+def _names(fs: FileSystem, paths: Iterable[str]) -> list[str]:
+    """Return what files are called where they are copied to: a query is no part of a name."""
+    return [path.partition("?")[0] if fs.service.has_urls else path for path in paths]
+
+
+def _was_pattern(fs: FileSystem, source: Path1, paths: Iterable[str]) -> bool:
+    """Tell whether a source is a pattern, not the URL of the one file that was found."""
+    magic = isinstance(source, str) and has_magic(source)
+    return magic and not (fs.service.has_urls and [*paths] == [fs._strip_protocol(source)])
 
 
 def _sources(fs: FileSystem, path: Path1, recursive: bool, maxdepth: int | None) -> Plan[dict[str, Info | None]]:
@@ -158,7 +169,8 @@ def get(
         sources = yield from _sources(fs, rpath, recursive, maxdepth)
         target = make_path_posix(lpath)
         into = isinstance(target, str) and (trailing_sep(lpath) or os.path.isdir(target))
-        targets = _targets(rpath, [*sources], target, into)
+        pattern = _was_pattern(fs, rpath, sources)
+        targets = _targets(rpath, _names(fs, sources), target, into, pattern)
         if isinstance(target, str):
             check_contained(target, targets)
         pairs = [*zip(sources, targets, strict=True)]
@@ -195,21 +207,33 @@ def _sizes(fs: FileSystem, paths: list[str], known: Mapping[str, Info | None]) -
 
 def _get_small(fs: FileSystem, pairs: list[Pair], callback: Callback, batch_size: int | None) -> Plan[None]:
     """Download small files, many at a time, in bounded memory."""
-    for bucket, items in by_bucket(fs, [source for source, _ in pairs]).items():
-        store = fs._construct_store(bucket)
-        results = iter_many(store, [key for _, key in items], max_concurrency=batch_size or fs.batch_size)
-        try:
-            while (result := (yield from results._next())) is not None:
-                source, target = pairs[items[result[0]][0]]
-                yield Call(partial(write_file, target, result[1]))
-                _tell(callback, source, target, len(result[1]))
-        finally:
-            results.close()
+    groups = [*by_bucket(fs, [source for source, _ in pairs]).items()]
+    yield from at_once(partial(_get_group, fs, pairs, callback, batch_size), groups)
+
+
+def _get_group(
+    fs: FileSystem,
+    pairs: list[Pair],
+    callback: Callback,
+    batch_size: int | None,
+    group: tuple[str, list[tuple[int, str]]],
+) -> Plan[None]:
+    """Download small files of one bucket."""
+    bucket, items = group
+    store = fs._construct_store(bucket)
+    results = iter_many(store, [key for _, key in items], max_concurrency=batch_size or fs.batch_size)
+    try:
+        while (result := (yield from results._next())) is not None:
+            source, target = pairs[items[result[0]][0]]
+            yield Call(partial(write_file, target, result[1]))
+            _tell(callback, source, target, len(result[1]))
+    finally:
+        results.close()
 
 
 def _tell(callback: Callback, source: str, target: str, size: int) -> None:
-    """Tell a callback of a file that is done."""
-    with callback.branched(source, target) as child:
+    """Tell a callback of a file that is done, one after the other."""
+    with _TELLING, callback.branched(source, target) as child:
         child.set_size(size)
         child.relative_update(size)
     callback.relative_update(1)
@@ -268,7 +292,8 @@ def put(
         source = make_path_posix(lpath) if isinstance(lpath, str | os.PathLike) else lpath
         found = yield Call(partial(_local_files, source, recursive, maxdepth))
         into = yield from _is_folder(fs, rpath)
-        pairs = [*zip(found, _targets(source, found, fs._strip_protocol(rpath), into), strict=True)]
+        pattern = isinstance(source, str) and has_magic(source)
+        pairs = [*zip(found, _targets(source, found, fs._strip_protocol(rpath), into, pattern), strict=True)]
     files = [pair for pair in pairs if not os.path.isdir(pair[0])]
     callback.set_size(len(files))
     small = {pair for pair in files if os.path.getsize(pair[0]) < LARGE}
@@ -353,7 +378,8 @@ def _copy_pairs(
         sources = yield from _sources(fs, path1, recursive, maxdepth)
         into = yield from _is_folder(fs, path2)
         names = [*sources]
-        targets = _targets(path1, names, fs._strip_protocol(path2), into)
+        pattern = _was_pattern(fs, path1, names)
+        targets = _targets(path1, _names(fs, names), fs._strip_protocol(path2), into, pattern)
     pairs = [*zip(names, map(fs._strip_protocol, targets), strict=True)]
     return sources, [pair for pair in pairs if not is_folder(sources[pair[0]])]
 

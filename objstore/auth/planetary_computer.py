@@ -182,8 +182,10 @@ def _place(url: str | None, account: str | None, container: str | None) -> tuple
             raise ValueError(
                 f"url is of the kind {scheme}: give https://account.blob.core.windows.net/container/prefix"
             )
-        if container is not None or (account is not None and "account_name" in found):
-            raise ValueError("url says the container, and https also the account: leave out what it says")
+        if container is not None:
+            raise ValueError(f"Cannot pass container_name = {container!r} beside url, which says it: leave it out")
+        if account is not None and "account_name" in found:
+            raise ValueError(f"Cannot pass account_name = {account!r} beside a url that says it: leave it out")
         account, container = found.get("account_name", account), found.get("container_name")
     if not account or not container:
         raise ValueError("Account and container must be known: give url, or account_name and container_name")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import random
 import threading
+import warnings
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
@@ -26,6 +27,9 @@ _SECOND = timedelta(seconds=1)
 
 LAST_MINUTE = timedelta(minutes=1)
 """How long before its end, at the most, a credential is no longer used without having asked for another one."""
+
+LATE = timedelta(minutes=1)
+"""From when on a credential that has ended is worth a warning: clocks differ a little."""
 
 REST = (1.0, 2.0, 4.0)
 """For how many seconds the error of a failed fetch is everybody's answer, the first time, the second, and from then on:
@@ -139,6 +143,7 @@ class CredentialCache(Generic[CredentialT]):
         """
         with self._lock:
             ends = credential.expires_at
+            late = timedelta() if ends is None else now - ends
             if ends is not None and ends <= now:
                 ends = now + 10 * _SECOND
             if self._credential not in (None, credential):
@@ -155,6 +160,12 @@ class CredentialCache(Generic[CredentialT]):
             flight, self._flight = self._flight, None
         if flight is not None:
             flight.set_result(credential)
+        if late >= LATE:
+            warnings.warn(
+                f"The credential ended {late} ago, at {credential.expires_at}, by the clock of this machine: it is "
+                "used all the same, and will most likely be refused; have its source give a new one, or set the clock",
+                stacklevel=2,
+            )
 
     def fail(self, error: BaseException, now: datetime) -> CredentialT | None:
         """Note that the refresh failed, and return the old credential if it is still good.

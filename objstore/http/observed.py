@@ -38,17 +38,21 @@ REQUESTS, RETRIES = "objstore.request", "objstore.retry"
 
 LINE = "%s %s -> %s, %d bytes sent, %d received in %.1f ms (%s %r, try %d, connection %s, request id %s)"
 
-_hooks: list[Hook] = []  # one at the most
+_hooks: list[Hook] = []  # that of the program, and the meter
+_roles: dict[str, Hook] = {}
 _loggers: dict[str, Logger] = {}
 _complained: set[object] = set()
 _own = local()  # whether this thread is telling
 
 
-def set_hook(hook: Hook | None) -> None:
-    """Have a function told of every try from the next call on, or none."""
+def set_hook(hook: Hook | None, role: str = "program") -> None:
+    """Have a function told of every try from the next call on, or none; one in each role."""
     if hook is not None and not callable(hook):
         raise TypeError(f"on_request must be a function that takes a RequestInfo, or None, not {hook!r}")
-    _hooks[:] = [] if hook is None else [hook]
+    _roles.pop(role, None)
+    if hook is not None:
+        _roles[role] = hook
+    _hooks[:] = _roles.values()
     _complained.clear()
 
 

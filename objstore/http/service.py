@@ -240,13 +240,15 @@ class Service:
         reason = _reason(reply, failure)
         said = f": {failure.message}" if failure.message else ""
         tries = f", after {attempts} tries" if attempts > 1 else ""
+        target = reply.target.partition(b"?")[0].decode()
+        name = key or (target if self.bucket is None else "")  # what is at a URL itself has no key
         return failure.row.error(
-            f"{method} {key!r}{detail} failed: {failure.row.words} ({reason} from {self._place}{said}{tries})",
+            f"{method} {name!r}{detail} failed: {failure.row.words} ({reason} from {self._place}{said}{tries})",
             hint=self._hint(reply, failure),
             store=self.dialect.store,
             path=self.path(key),
             bucket=self.bucket,
-            url=self.origin + reply.target.partition(b"?")[0].decode(),
+            url=self.origin + target,
             status=reply.status or None,
             code=failure.code,
             request_id=reply.headers.get(self.dialect.request_id),

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from objstore._core import Buffer, Bytes
+from objstore.exceptions import BaseError
 from objstore.interface.provider import OutOfReachError
 from objstore.interface.values import ANY, Source, WriteOptions, unlocked
 from objstore.operations.arguments import check_at_least
+from objstore.operations.bars import called, drawn
 from objstore.operations.naming import key_of
 from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
 from objstore.operations.outcomes import OnError, check_on_error
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 PARTS_IN_FLIGHT = 12
 
 
+@drawn
 def copy(
     store: BaseStore,
     from_: str,
@@ -36,7 +39,7 @@ def copy(
     *,
     overwrite: bool = True,
     to_store: BaseStore | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[None]:
     """Copy an object: on the server where the service can, else through this machine.
 
@@ -46,8 +49,8 @@ def copy(
         to: The path of the copy.
         overwrite: Whether the copy may replace an object.
         to_store: Where the copy goes; the same store if not given.
-        progress: Is called with how many parts are done, how many there are so far, and the bytes moved; a copy on the
-            server calls it once.
+        progress: True draws a bar; a function is called with how many parts are done, how many there are so far, and
+            the bytes moved; a copy on the server calls it once.
 
     Raises:
         InvalidPathError: A path is none, or `from_` has a slash at an end: without it, it would name another object.
@@ -58,6 +61,7 @@ def copy(
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
     """
+    progress = called(progress)
     other = store if to_store is None else to_store
     source, target = store.exact_key(from_), (yield from key_of(other, to))
     yield from copy_key(Way(store, other, overwrite), source, target, progress)
@@ -72,7 +76,7 @@ def copy_many(
     to_store: BaseStore | None = None,
     on_error: Literal["raise"] = "raise",
     max_concurrency: int = AT_A_TIME,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[None]]: ...
 
 
@@ -85,10 +89,11 @@ def copy_many(
     to_store: BaseStore | None = None,
     on_error: Literal["return"],
     max_concurrency: int = AT_A_TIME,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[BaseError | OSError | None]]: ...
 
 
+@drawn
 def copy_many(
     store: BaseStore,
     pairs: Iterable[tuple[str, str]] | Mapping[str, str],
@@ -97,7 +102,7 @@ def copy_many(
     to_store: BaseStore | None = None,
     on_error: OnError = "raise",
     max_concurrency: int = AT_A_TIME,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Any]]:
     """Copy many objects, each as `copy` does, many at a time.
 
@@ -108,8 +113,8 @@ def copy_many(
         to_store: Where the copies go; the same store if not given.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
         max_concurrency: How many are copied at a time.
-        progress: Is called with how many are copied, how many there are so far, and the bytes that went through this
-            machine.
+        progress: True draws a bar; a function is called with how many are copied, how many there are so far, and the
+            bytes that went through this machine.
 
     Returns:
         A None for each, in order.
@@ -118,6 +123,7 @@ def copy_many(
         InvalidPathError: A path is none, or has a slash at an end.
         NotFoundError: There is no such object (and so on, with ``on_error="raise"``); its `index` says which it is.
     """
+    progress = called(progress)
     check_on_error(on_error)
     check_at_least("max_concurrency", max_concurrency, 1)
     other = store if to_store is None else to_store
@@ -157,10 +163,21 @@ class Way(NamedTuple):
 
 def copy_key(way: Way, source: str, target: str, progress: Progress | None) -> Plan[None]:
     """Copy the object of a key: on the server where the service can, else through this machine."""
-    if not (yield from _is_copied(way, source, target)):
-        yield from _carry(way, source, target, progress)
-    elif progress is not None:
+    try:
+        copied = yield from _is_copied(way, source, target)
+        if not copied:
+            yield from _carry(way, source, target, progress)
+    except BaseError as error:
+        _say(error, way.store.path(source), way.other.path(target))
+        raise
+    if copied and progress is not None:
         progress(1, 1, 0)
+
+
+def _say(error: BaseError, from_: str, to: str) -> None:
+    """Have an error say from where to where something was to go, unless it does."""
+    if not all(f"{path}'" in str(error) for path in (from_, to)):
+        error.args = (f"From {from_!r} to {to!r}: {error}",)
 
 
 def _is_copied(way: Way, source: str, target: str) -> Plan[bool]:
@@ -220,8 +237,9 @@ class _Remote:
         self._stream.close()
 
 
+@drawn
 def rename(
-    store: BaseStore, from_: str, to: str, *, overwrite: bool = True, progress: Progress | None = None
+    store: BaseStore, from_: str, to: str, *, overwrite: bool = True, progress: Progress | bool | None = None
 ) -> Plan[None]:
     """Rename an object; where the service cannot, copy it and delete the old one. Renamed to itself, it stays.
 
@@ -230,7 +248,7 @@ def rename(
         from_: Its path.
         to: Its new path.
         overwrite: Whether it may replace an object.
-        progress: Is called once, with 1, 1 and 0, when it is done.
+        progress: True draws a bar; a function is called once, with 1, 1 and 0, when it is done.
 
     Raises:
         InvalidPathError: A path is none, or has a slash at an end: without it, it would name another object.
@@ -238,10 +256,15 @@ def rename(
         AlreadyExistsError: There is an object at `to`, and it may not be replaced.
         NotSupportedError: It may not be replaced, and the service has no known way to see to that, as for `copy`.
     """
+    progress = called(progress)
     source, target = store.exact_key(from_), store.exact_key(to)
-    if source != target:
-        yield from store.provider.rename(source, target, overwrite=overwrite)
-    else:
-        yield from store.provider.head(source, ANY)
+    try:
+        if source != target:
+            yield from store.provider.rename(source, target, overwrite=overwrite)
+        else:
+            yield from store.provider.head(source, ANY)
+    except BaseError as error:
+        _say(error, from_, to)
+        raise
     if progress is not None:
         progress(1, 1, 0)

@@ -22,8 +22,10 @@ from objstore.exceptions import ObjectChangedError
 from objstore.interface.values import ANY, Range, Reads
 from objstore.interface.versions import has_validator, pinned, strong
 from objstore.operations.arguments import check_at_least
+from objstore.operations.bars import called, drawn
 from objstore.operations.naming import readable_key_of
 from objstore.operations.pieces import Whole, changed, check_version, whole_of
+from objstore.operations.progress import news
 from objstore.operations.targets import Target
 from objstore.plans.effects import Call, Plan
 from objstore.plans.work import at_once
@@ -39,6 +41,7 @@ PART = 16 << 20
 IN_FLIGHT = 16
 
 
+@drawn
 def download(
     store: BaseStore,
     path: str,
@@ -47,7 +50,7 @@ def download(
     chunk_size: int = PART,
     max_concurrency: int = IN_FLIGHT,
     fsync: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[ObjectMeta]:
     """Download an object to a local file, in parallel parts; broken off, it goes on where it ended.
 
@@ -63,7 +66,8 @@ def download(
         max_concurrency: How many parts are in flight.
         fsync: Whether the file is forced out to the disk; without it, a download that was broken off begins anew when
             the system has been started anew.
-        progress: Is called with how many parts are written, how many there are, and the bytes written.
+        progress: True draws a bar; a function is called with how many parts are written, how many there are, and the
+            bytes written.
 
     Returns:
         The metadata of the object.
@@ -75,6 +79,7 @@ def download(
         OSError: The disk is full, or the file cannot be written.
         ValueError: The file is a device or another one that is no regular file.
     """
+    progress = called(progress)
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
     key = yield from readable_key_of(store, path)
@@ -132,7 +137,8 @@ def _is_damaged(part_file: _PartFile, whole: Whole) -> Plan[bool]:
 
 
 def _write_parts(fetch: Fetch, part_file: _PartFile, progress: Progress | None) -> Plan[None]:
-    missing = list(part_file.missing)
+    missing, begun = list(part_file.missing), part_file.bytes_written
+    told = begun
     while True:
         over = fetch.over  # asked first: what ends after this is among the finished of the next round
         for index in fetch.finished():
@@ -140,11 +146,16 @@ def _write_parts(fetch: Fetch, part_file: _PartFile, progress: Progress | None) 
             part_file.note(missing[index], body, sums)
             yield Call(lambda part=missing[index], body=body: part_file.write(part, body), settle=True)  # type: ignore[misc]
             if progress is not None:
-                progress(part_file.written, part_file.count, part_file.bytes_written)
+                told = max(told, part_file.bytes_written)
+                progress(part_file.written, part_file.count, told)
         check_version(fetch, part_file.name)
         if over:
             return
-        yield from fetch.news()
+        come = min(begun + fetch.bytes_received, part_file.size)
+        if progress is not None and come > told:
+            told = come
+            progress(part_file.written, part_file.count, told)
+        yield from news(fetch, progress)
 
 
 class _PartFile:

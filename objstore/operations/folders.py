@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 from objstore.interface.store import store_of
 from objstore.interface.values import ListQuery
 from objstore.operations.arguments import check_at_least, read_write_options
+from objstore.operations.bars import called, drawn
 from objstore.operations.copying import Way, copy_key
 from objstore.operations.glob import Pattern, is_pattern
 from objstore.operations.listing import glob
@@ -53,7 +54,7 @@ def upload_many(
     mode: PutMode | None = None,
     on_error: Literal["raise"] = "raise",
     max_concurrency: int = AT_A_TIME,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Transfer]]: ...
 
 
@@ -68,10 +69,11 @@ def upload_many(
     mode: PutMode | None = None,
     on_error: Literal["return"],
     max_concurrency: int = AT_A_TIME,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Transfer | BaseError | OSError]]: ...
 
 
+@drawn
 def upload_many(
     store: BaseStore,
     files: str | Path | Iterable[tuple[str | Path, str]] | Mapping[str, str],
@@ -82,7 +84,7 @@ def upload_many(
     mode: PutMode | None = None,
     on_error: OnError = "raise",
     max_concurrency: int = AT_A_TIME,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Any]]:
     """Upload many local files, many at a time.
 
@@ -97,7 +99,8 @@ def upload_many(
         mode: ``"overwrite"`` or ``"create"``.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
         max_concurrency: How many files are under way.
-        progress: Is called with how many files are uploaded, how many there are so far, and the bytes sent.
+        progress: True draws a bar; a function is called with how many files are uploaded, how many there are so far,
+            and the bytes sent.
 
     Returns:
         What was uploaded, in order: ``(file, path, size)``.
@@ -107,6 +110,7 @@ def upload_many(
         OSError: A file cannot be read.
         SourceChangedError: It changed meanwhile.
     """
+    progress = called(progress)
     check_on_error(on_error)
     check_at_least("max_concurrency", max_concurrency, 1)
     options = read_write_options(store.provider, attributes, tags, mode)
@@ -163,7 +167,7 @@ def download_many(
     *,
     on_error: Literal["raise"] = "raise",
     max_concurrency: int = AT_A_TIME,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Transfer]]: ...
 
 
@@ -175,10 +179,11 @@ def download_many(
     *,
     on_error: Literal["return"],
     max_concurrency: int = AT_A_TIME,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Transfer | BaseError | OSError]]: ...
 
 
+@drawn
 def download_many(
     store: BaseStore,
     paths: str | Iterable[str],
@@ -186,7 +191,7 @@ def download_many(
     *,
     on_error: OnError = "raise",
     max_concurrency: int = AT_A_TIME,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Any]]:
     """Download many objects to files below a folder, many at a time.
 
@@ -201,7 +206,8 @@ def download_many(
         folder: The local folder; it is made if it is missing.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
         max_concurrency: How many objects are under way.
-        progress: Is called with how many objects are downloaded, how many there are, and the bytes written.
+        progress: True draws a bar; a function is called with how many objects are downloaded, how many there are, and
+            the bytes written.
 
     Returns:
         What was downloaded, in order: ``(file, path, size)``.
@@ -211,6 +217,7 @@ def download_many(
         PermissionDeniedError: A symlink in the folder leads out of it, or nobody may write there.
         NotFoundError: There is no such object (and so on, with ``on_error="raise"``); its `index` says which it is.
     """
+    progress = called(progress)
     check_on_error(on_error)
     check_at_least("max_concurrency", max_concurrency, 1)
     keys, names = yield from _named(store, paths)

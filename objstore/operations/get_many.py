@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from objstore._core import Bytes
 from objstore.exceptions import BaseError
+from objstore.operations.bars import called, drawn
 from objstore.operations.outcomes import Counted, OnError, check_on_error, finish, in_flight_of, in_order, numbered
 from objstore.operations.progress import onward
 from objstore.operations.requested import Asked
@@ -31,7 +32,7 @@ def get_many(
     out: Any = None,
     on_error: Literal["raise"] = "raise",
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Bytes]]: ...
 
 
@@ -43,10 +44,11 @@ def get_many(
     out: Any = None,
     on_error: Literal["return"],
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Bytes | BaseError]]: ...
 
 
+@drawn
 def get_many(
     store: BaseStore,
     requests: Iterable[Request],
@@ -54,7 +56,7 @@ def get_many(
     out: Any = None,
     on_error: OnError = "raise",
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Any]]:
     """Get many objects or ranges, in one call.
 
@@ -73,7 +75,8 @@ def get_many(
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result, and
             nothing that succeeded is lost.
         max_concurrency: How many requests are in flight at the most; as many as the network has use for if not given.
-        progress: Is called ten times a second with how many are done, how many there are, and the bytes received.
+        progress: True draws a bar; a function is called ten times a second with how many are done, how many there are,
+            and the bytes received.
 
     Returns:
         The bytes of each request, in order; with `out`, as views of it.
@@ -84,6 +87,7 @@ def get_many(
         PreconditionError: It is not the version that is meant.
         ValueError: A request or `out` does not fit.
     """
+    progress = called(progress)
     check_on_error(on_error)
     in_flight, asked = in_flight_of(max_concurrency), Asked(store, requests, out)
     results: list[Any] = []

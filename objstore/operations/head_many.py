@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from objstore.operations.bars import called, drawn
 from objstore.operations.outcomes import Counted, OnError, check_on_error, finish, in_flight_of, in_order
 from objstore.operations.progress import onward
 from objstore.operations.requested import Groups
@@ -24,7 +25,7 @@ def head_many(
     *,
     on_error: Literal["raise"] = "raise",
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[ObjectMeta]]: ...
 
 
@@ -35,17 +36,18 @@ def head_many(
     *,
     on_error: Literal["return"],
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[ObjectMeta | BaseError]]: ...
 
 
+@drawn
 def head_many(
     store: BaseStore,
     paths: Iterable[str],
     *,
     on_error: OnError = "raise",
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Any]]:
     """Get the metadata of many objects, in one call.
 
@@ -54,11 +56,13 @@ def head_many(
         paths: Their paths. An iterator is read as its requests are sent, some thousands at a time.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
         max_concurrency: How many requests are in flight at the most; as many as the network has use for if not given.
-        progress: Is called ten times a second with how many are done, how many there are, and the bytes received.
+        progress: True draws a bar; a function is called ten times a second with how many are done, how many there are,
+            and the bytes received.
 
     Returns:
         The metadata of each object, in order.
     """
+    progress = called(progress)
     check_on_error(on_error)
     in_flight, groups = in_flight_of(max_concurrency), Groups(paths)
     results: list[Any] = []

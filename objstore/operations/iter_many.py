@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from objstore.exceptions import BaseError
 from objstore.operations.arguments import check_at_least
+from objstore.operations.bars import called, end, shown
 from objstore.operations.get_many import all_of
 from objstore.operations.outcomes import OnError, check_on_error, in_flight_of, numbered
 from objstore.operations.progress import news, onward, tell
@@ -106,11 +107,12 @@ class ManyResults(Generic[ResultT]):
         self._on_error = on_error
         self._in_flight = in_flight
         self._window = window
-        self._progress = progress
+        self._told = progress
         self._arriving: _Arriving | None = None
         self._closed = False
         self._done = self._size = 0
 
+    @shown
     def _next(self) -> Plan[tuple[int, Any] | None]:
         while (arriving := self._arriving) is not None or not self._asked.over:
             if self._closed and (arriving is None or not arriving.fetch.over):
@@ -119,7 +121,7 @@ class ManyResults(Generic[ResultT]):
                 arriving = self._arriving = yield from self._begin()
             found = yield from arriving.next()
             if found is not None:
-                return self._told(arriving, *found)
+                return self._given(arriving, *found)
             self._end(arriving)
         return None
 
@@ -129,11 +131,11 @@ class ManyResults(Generic[ResultT]):
         fetch = yield from self._store.provider.fetch(
             reads, most_in_flight=self._in_flight, each=True, window=self._window, beginnings=True
         )
-        told = onward(self._progress, self._done, self._size)
+        told = onward(self._told, self._done, self._size)
         rests = Rests(self._store, reads, fetch, self._in_flight, told)
         return _Arriving(fetch, rests, self._done, checked=reads.e_tags is not None)
 
-    def _told(self, arriving: _Arriving, index: int, result: Bytes | BaseError) -> tuple[int, Bytes | BaseError]:
+    def _given(self, arriving: _Arriving, index: int, result: Bytes | BaseError) -> tuple[int, Bytes | BaseError]:
         """Return a result, or raise it."""
         if isinstance(result, BaseError):
             result.index = arriving.before + index
@@ -153,6 +155,7 @@ class ManyResults(Generic[ResultT]):
         self._closed = True
         if self._arriving is not None:
             self._arriving.fetch.close()
+        end(self._told)
 
     def __iter__(self) -> Iterator[tuple[int, ResultT]]:
         """Yield the results as they come."""
@@ -180,7 +183,7 @@ def iter_many(
     on_error: Literal["raise"] = "raise",
     max_concurrency: int | None = None,
     window: int = WINDOW,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> ManyResults[Bytes]: ...
 
 
@@ -193,7 +196,7 @@ def iter_many(
     on_error: Literal["return"],
     max_concurrency: int | None = None,
     window: int = WINDOW,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> ManyResults[Bytes | BaseError]: ...
 
 
@@ -205,7 +208,7 @@ def iter_many(
     on_error: OnError = "raise",
     max_concurrency: int | None = None,
     window: int = WINDOW,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> ManyResults[Any]:
     """Get many objects or ranges, and give each as soon as it has come, in bounded memory.
 
@@ -221,8 +224,8 @@ def iter_many(
         max_concurrency: How many requests are in flight at the most; as many as the network has use for if not given.
         window: How many bytes may be in flight or have come and not been taken. Of what is larger than its share, the
             rest is read when it is waited for, beside the window.
-        progress: Is called, while results are waited for, with how many requests are done, how many there are, and the
-            bytes received.
+        progress: True draws a bar; a function is called, while results are waited for, with how many requests are done,
+            how many there are, and the bytes received.
 
     Returns:
         An iterable, and async iterable, of ``(index of the request, bytes)``.
@@ -230,4 +233,4 @@ def iter_many(
     check_on_error(on_error)
     check_at_least("window", window, 1)
     in_flight, asked = in_flight_of(max_concurrency), Asked(store, requests, out)
-    return ManyResults(store, asked, on_error, in_flight, window, progress)
+    return ManyResults(store, asked, on_error, in_flight, window, called(progress, "iter_many"))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, 
 from objstore.interface.succession import Succession
 from objstore.interface.values import PACED, ListQuery
 from objstore.operations.arguments import check_at_least
+from objstore.operations.bars import called, drawn, shown
 from objstore.operations.formats import DICTS, Form, arrow
 from objstore.operations.glob import Pattern
 from objstore.operations.objects import DELETED_AT_ONCE, not_gone, raise_first
@@ -54,7 +55,7 @@ def list(
     by: By = "segment",
     max_concurrency: int = 1,
     shard: ShardInput | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> ListStream[Sequence[ObjectMeta]]: ...
 
 
@@ -69,7 +70,7 @@ def list(
     by: By = "segment",
     max_concurrency: int = 1,
     shard: ShardInput | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> ArrowListStream: ...
 
 
@@ -83,7 +84,7 @@ def list(
     by: By = "segment",
     max_concurrency: int = 1,
     shard: ShardInput | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> ListStream[Any]:
     """List the objects below a prefix, in pages, in the order of their keys; those of S3 Express One Zone have none.
 
@@ -106,7 +107,8 @@ def list(
         shard: Only a stretch of the listing: one of ``store.shards(prefix, count)``, or ``(index, count)``, which has
             fixed bounds, whatever there is: evenly spaced hexadecimal numbers behind the prefix. So the shares are
             equal where keys go on with digits of a hash; otherwise `shards` makes better ones.
-        progress: Is called with how many objects have been found so far, the same number again, and 0.
+        progress: True draws a bar; a function is called with how many objects have been found so far, the same number
+            again, and 0.
 
     Returns:
         A stream of pages, to be iterated or collected, synchronously or asynchronously.
@@ -118,6 +120,7 @@ def list(
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """
+    progress = called(progress, "list", counting=True)
     check_at_least("max_concurrency", max_concurrency, 1)
     query, end = ListQuery(prefix=store.full_prefix(prefix, by), offset=_offset(store, offset)), None
     if shard is not None:
@@ -158,10 +161,12 @@ class LevelStream(Stream["ListResult[T]"], Generic[T]):
 
     def __init__(self, store: BaseStore, query: ListQuery, form: Form[T, Any], progress: Progress | None) -> None:
         self._store = store
+        self._told = progress
         self._found = Found(progress)
         self._pages = OneAfterTheOther(store.provider, query)
         self._form = form
 
+    @shown
     def next_item(self) -> Plan[ListResult[T] | None]:
         """Return the next page; None at the end."""
         page = yield from self._pages.next_page()
@@ -191,7 +196,7 @@ def list_level(
     offset: str | None = None,
     return_arrow: Literal[False] = False,
     by: By = "segment",
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> LevelStream[Sequence[ObjectMeta]]: ...
 
 
@@ -203,7 +208,7 @@ def list_level(
     offset: str | None = None,
     return_arrow: Literal[True],
     by: By = "segment",
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> LevelStream[RecordBatch]: ...
 
 
@@ -214,7 +219,7 @@ def list_level(
     offset: str | None = None,
     return_arrow: bool = False,
     by: By = "segment",
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> LevelStream[Any]:
     """List one level, in pages: the objects right below a prefix, and the prefixes below it.
 
@@ -224,11 +229,13 @@ def list_level(
         offset: List only what comes after this path, taken as it stands.
         return_arrow: Give the objects as record batches of arro3.
         by: ``"string"``: the prefix is any beginning of a path: ``"a/b"`` finds ``a/bc`` and the prefix ``a/bd/``.
-        progress: Is called with how many objects have been found so far, the same number again, and 0.
+        progress: True draws a bar; a function is called with how many objects have been found so far, the same number
+            again, and 0.
 
     Returns:
         A stream of dicts with the keys ``common_prefixes`` and ``objects``.
     """
+    progress = called(progress, "list_level", counting=True)
     query = ListQuery(prefix=store.full_prefix(prefix, by), delimiter="/", offset=_offset(store, offset))
     return _one_level(store, query, return_arrow, progress)
 
@@ -243,7 +250,7 @@ def list_with_delimiter(
     prefix: str | None = None,
     *,
     return_arrow: Literal[False] = False,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[ListResult[Sequence[ObjectMeta]]]: ...
 
 
@@ -253,16 +260,17 @@ def list_with_delimiter(
     prefix: str | None = None,
     *,
     return_arrow: Literal[True],
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[ListResult[Table]]: ...
 
 
+@drawn
 def list_with_delimiter(
     store: BaseStore,
     prefix: str | None = None,
     *,
     return_arrow: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[ListResult[Any]]:
     """List one level: the objects right below a prefix, and the prefixes below it.
 
@@ -270,10 +278,12 @@ def list_with_delimiter(
         store: Where to look.
         prefix: The path of the level; whole segments only. A slash at either end is left out, unless keys are raw.
         return_arrow: Give the objects as an Arrow table.
-        progress: Is called with how many objects have been found so far, the same number again, and 0.
+        progress: True draws a bar; a function is called with how many objects have been found so far, the same number
+            again, and 0.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """
+    progress = called(progress)
     query = ListQuery(prefix=store.full_prefix(prefix), delimiter="/")
     return (yield from _one_level(store, query, return_arrow, progress).gather())
 
@@ -323,11 +333,13 @@ class _Walk(Stream[Level]):
 
     def __init__(self, store: BaseStore, prefix: str | None, progress: Progress | None) -> None:
         self._store = store
+        self._told = progress
         self._found = Found(progress)
         self._top = store.full_prefix(prefix)
         self._ahead = deque([self._top])
         self._read: deque[_Level] = deque()
 
+    @shown
     def next_item(self) -> Plan[Level | None]:
         """Return the next level; None at the end."""
         if not self._read and self._ahead:
@@ -343,18 +355,20 @@ class _Walk(Stream[Level]):
         return Level(store.folder(level.prefix), [*map(store.folder, level.below)], objects)
 
 
-def walk(store: BaseStore, prefix: str | None = None, *, progress: Progress | None = None) -> Stream[Level]:
+def walk(store: BaseStore, prefix: str | None = None, *, progress: Progress | bool | None = None) -> Stream[Level]:
     """Go through the levels below a prefix, from the top; up to 64 of them are read at a time.
 
     Args:
         store: Where to look.
         prefix: The path to begin at; whole segments only. A slash at either end is left out, unless keys are raw.
-        progress: Is called with how many objects have been found so far, the same number again, and 0.
+        progress: True draws a bar; a function is called with how many objects have been found so far, the same number
+            again, and 0.
 
     Returns:
         A stream of ``(path, common_prefixes, objects)``, to be iterated synchronously or asynchronously. The top has
         the path ``""`` where no prefix is given; a level with nothing in it comes too, if it is the top.
     """
+    progress = called(progress, "walk", counting=True)
     return _Walk(store, prefix, progress)
 
 
@@ -419,7 +433,7 @@ def glob(
     *,
     chunk_size: int = 50,
     return_arrow: Literal[False] = False,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> ListStream[Sequence[ObjectMeta]]: ...
 
 
@@ -430,7 +444,7 @@ def glob(
     *,
     chunk_size: int = 50,
     return_arrow: Literal[True],
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> ArrowListStream: ...
 
 
@@ -440,7 +454,7 @@ def glob(
     *,
     chunk_size: int = 50,
     return_arrow: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> ListStream[Any]:
     """List the objects whose paths match a pattern; only what can match is looked at.
 
@@ -450,7 +464,8 @@ def glob(
             as a segment (any number of segments).
         chunk_size: How many objects a page has at the most.
         return_arrow: Give the pages as record batches of arro3, and all that is collected as one.
-        progress: Is called with how many objects have been found so far, the same number again, and 0.
+        progress: True draws a bar; a function is called with how many objects have been found so far, the same number
+            again, and 0.
 
     Returns:
         A stream of pages, to be iterated or collected, synchronously or asynchronously.
@@ -458,20 +473,25 @@ def glob(
     Raises:
         ValueError: The pattern is empty, or has ``**`` within a segment.
     """
+    progress = called(progress, "glob", counting=True)
     return _stream(store, _Matching(store, Pattern.of(pattern)).next_page, chunk_size, return_arrow, progress)
 
 
 # --- what is done to all that a listing finds
 
 
-def delete_prefix(store: BaseStore, prefix: str, *, by: By = "segment", progress: Progress | None = None) -> Plan[int]:
+@drawn
+def delete_prefix(
+    store: BaseStore, prefix: str, *, by: By = "segment", progress: Progress | bool | None = None
+) -> Plan[int]:
     """Delete all objects below a prefix, as they are listed; and the directories, where the service has some.
 
     Args:
         store: Where they are.
         prefix: Where to begin; whole segments only: ``"a"`` deletes ``a/b``, not ``ab`` nor ``a`` itself.
         by: ``"string"``: the prefix is any beginning of a path.
-        progress: Is called with how many are deleted, how many have been found so far, and 0.
+        progress: True draws a bar; a function is called with how many are deleted, how many have been found so far, and
+            0.
 
     Returns:
         How many objects were deleted; not those that somebody else deleted first, where the service tells.
@@ -481,6 +501,7 @@ def delete_prefix(store: BaseStore, prefix: str, *, by: By = "segment", progress
         InvalidPathError: It begins with a slash: without it, it would be another prefix.
         BaseError: The first error; its notes count the others. What could be deleted has been.
     """
+    progress = called(progress)
     if not prefix.strip("/"):
         raise ValueError(f"prefix = {prefix!r} would delete everything in the store: list it, and delete what you find")
     if by == "segment":

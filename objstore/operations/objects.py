@@ -20,9 +20,11 @@ from objstore.operations.arguments import (
     span,
     spans,
 )
+from objstore.operations.bars import called, drawn
 from objstore.operations.naming import key_of, readable_key_of
 from objstore.operations.outcomes import Counted, numbered
 from objstore.operations.parts import begin_parts
+from objstore.operations.progress import told_of
 from objstore.operations.ranges import bodies_of, ranges_of
 from objstore.operations.requested import Groups
 from objstore.operations.results import FIRST, GetResult
@@ -51,12 +53,13 @@ DELETED_AT_ONCE = 20_000
 DEFAULT_CHUNK = 5 << 20
 
 
+@drawn
 def get(
     store: BaseStore,
     path: str,
     *,
     options: GetOptions | StreamOptions | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[GetResult]:
     """Get an object.
 
@@ -65,8 +68,8 @@ def get(
         path: Its path.
         options: Conditions, a range, a version, ``head`` for the metadata alone, or ``read_ahead``, the most bytes that
             a stream of the body fetches before they are asked for; 64 MiB if not given.
-        progress: Is called with how many parts of the body have come, how many there are, and their bytes: now, and as
-            the rest is read.
+        progress: True draws a bar; a function is called with how many parts of the body have come, how many there are,
+            and their bytes: now, and as the rest is read.
 
     Returns:
         The metadata, and the body to be read once; the first 2 MiB of it have come already.
@@ -78,6 +81,7 @@ def get(
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """
+    progress = called(progress)
     range, conditions, head_only = read_get_options(options)
     ahead = read_read_ahead(options)
     provider, key = store.provider, (yield from readable_key_of(store, path))
@@ -116,6 +120,7 @@ def _first(provider: Provider, key: str, range: Range, conditions: Conditions) -
         return fetched._replace(range=(start, end), body=fetched.body[start:end], sums=None)
 
 
+@drawn
 def get_range(
     store: BaseStore,
     path: str,
@@ -123,7 +128,7 @@ def get_range(
     start: int,
     end: int | None = None,
     length: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[Bytes]:
     """Get one range of an object.
 
@@ -133,17 +138,20 @@ def get_range(
         start: The first byte.
         end: The byte after the last; past the end of the object, it means its end.
         length: The number of bytes, instead of `end`.
-        progress: Is called ten times a second with whether it is done, 1, and the bytes received.
+        progress: True draws a bar; a function is called ten times a second with whether it is done, 1, and the bytes
+            received.
 
     Raises:
         NotFoundError: There is no such object.
         InvalidRangeError: The range is empty, or begins after the end of the object.
     """
+    progress = called(progress)
     wanted = span(start, end=end, length=length)
     reads = Reads.of((yield from readable_key_of(store, path)), [wanted])
     return (yield from bodies_of(store, reads, 1, ANY, progress))[0] or Bytes()
 
 
+@drawn
 def get_ranges(
     store: BaseStore,
     path: str,
@@ -153,7 +161,7 @@ def get_ranges(
     lengths: Sequence[int] | None = None,
     coalesce: int = 1 << 20,
     if_match: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Bytes]]:
     """Get many ranges of one object, in one call.
 
@@ -167,8 +175,8 @@ def get_ranges(
         lengths: The number of bytes of each, instead of `ends`.
         coalesce: The largest gap between two ranges that may be read along with them, in bytes.
         if_match: The ETag of the version that is meant.
-        progress: Is called ten times a second with how many requests are done, how many there are, and the bytes
-            received: those of merged ranges have the gaps between them too.
+        progress: True draws a bar; a function is called ten times a second with how many requests are done, how many
+            there are, and the bytes received: those of merged ranges have the gaps between them too.
 
     Returns:
         The ranges, in the order asked for.
@@ -180,6 +188,7 @@ def get_ranges(
         PreconditionError: It is not the version that is meant.
         ObjectChangedError: The object was replaced meanwhile.
     """
+    progress = called(progress)
     conditions = read_get_options({"if_match": if_match})[1]
     ranges = spans(starts, ends, lengths)
     return (yield from ranges_of(store, path, ranges, conditions, check_at_least("coalesce", coalesce, 0), progress))
@@ -218,6 +227,7 @@ def exists(store: BaseStore, path: str) -> Plan[bool]:
     return True
 
 
+@drawn
 def put(
     store: BaseStore,
     path: str,
@@ -229,7 +239,7 @@ def put(
     use_multipart: bool | None = None,
     chunk_size: int = DEFAULT_CHUNK,
     max_concurrency: int = 12,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[PutResult]:
     """Put an object: from memory, a file, a reader, an iterator or an async iterator.
 
@@ -248,7 +258,8 @@ def put(
             size, as some services want them, unless what is read turns out to be more than 9,000 of them, on S3; a
             warning says so then.
         max_concurrency: How many parts are in flight.
-        progress: Is called with how many parts are sent, how many there are so far, and the bytes sent.
+        progress: True draws a bar; a function is called with how many parts are sent, how many there are so far, and
+            the bytes sent.
 
     Returns:
         The ETag and the version of the new object.
@@ -260,6 +271,7 @@ def put(
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
     """
+    progress = called(progress)
     options = read_write_options(store.provider, attributes, tags, mode)
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
@@ -293,7 +305,7 @@ def put_body(
     whole = use_multipart is False or (use_multipart is None and small)
     first = yield from body.next(part_size if not whole else sys.maxsize if body.size is None else max(body.size, 1))
     if use_multipart is not True and (first is None or first.size < part_size or whole):
-        result = yield from provider.put(key, first or EMPTY, options)
+        result = yield from told_of(provider.put(key, first or EMPTY, options), progress)
         if progress is not None:
             progress(1, 1, first.size if first is not None else 0)
         return result
@@ -333,12 +345,13 @@ def send_parts(
         raise
 
 
+@drawn
 def delete(
     store: BaseStore,
     paths: str | Iterable[str],
     *,
     version: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[None]:
     """Delete one object or many; S3 takes a thousand by one request.
 
@@ -348,7 +361,7 @@ def delete(
             is read as its paths are sent, some thousands at a time.
         version: The one version of the object to delete for good, of `list_versions`; S3's mark of deletion is one:
             without it the object is there again. None: the object, of which a bucket may keep the versions.
-        progress: Is called with how many are deleted, how many there are, and 0.
+        progress: True draws a bar; a function is called with how many are deleted, how many there are, and 0.
 
     Raises:
         InvalidPathError: A path is none, or has a slash at an end: without it, it would name another object.
@@ -358,6 +371,7 @@ def delete(
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
     """
+    progress = called(progress)
     if version is not None:
         yield from delete_version(store, paths, version)
         return

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from objstore.exceptions import BaseError
-from objstore.operations.progress import tell
+from objstore.operations.progress import news, tell
 
 if TYPE_CHECKING:
     from objstore.interface.provider import Provider, Upload
@@ -97,7 +97,7 @@ class Parts:
             tell(upload, self._progress)
             if upload.unsettled <= most and (most or upload.over):
                 return
-            yield from upload.news()
+            yield from news(upload, self._progress)
 
 
 def begin_parts(

@@ -5,12 +5,17 @@ Everything that takes long has an argument `progress`; whatever it does, it is t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from objstore._core import Batch
+from objstore.plans.effects import Background
 
 if TYPE_CHECKING:
     from objstore.interface.provider import Exchange
-    from objstore.plans.effects import Plan
+    from objstore.plans.effects import Effect, Plan
     from objstore.types import Progress
+
+T = TypeVar("T")
 
 TOLD_EVERY = 0.1
 """How often the caller is told while nothing ends, in seconds."""
@@ -35,6 +40,38 @@ def tell(exchange: Exchange, progress: Progress | None) -> None:
     """Tell how far the requests are."""
     if progress is not None:
         progress(exchange.settled, exchange.total, exchange.bytes_received + exchange.bytes_sent)
+
+
+def told_of(plan: Plan[T], progress: Progress | None) -> Plan[T]:
+    """Drive the plan of one request, and tell how much of its body is sent, as it is sent."""
+    if progress is None:
+        return (yield from plan)
+    try:
+        effect = next(plan)
+        while True:
+            batch = _soon(effect)
+            try:
+                value = yield effect
+            except BaseException as error:
+                effect = plan.throw(error)
+                continue
+            if batch is not None and batch.bytes_sent:
+                progress(0, 1, batch.bytes_sent)
+            effect = plan.send(value)
+    except StopIteration as over:
+        result: T = over.value
+        return result
+    finally:
+        plan.close()
+
+
+def _soon(effect: Effect) -> Batch | None:
+    """Have what is waited for come back soon, if it is a batch; return that."""
+    batch = effect.batch if isinstance(effect, Background) else effect
+    if not isinstance(batch, Batch):
+        return None
+    batch.wake_after = TOLD_EVERY if batch.wake_after is None else min(batch.wake_after, TOLD_EVERY)
+    return batch
 
 
 def onward(progress: Progress | None, done: int, size: int, more: int = 0) -> Progress | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
 from objstore.exceptions import BaseError
 from objstore.operations.arguments import read_put_options, read_write_options
+from objstore.operations.bars import called, drawn
 from objstore.operations.objects import EMPTY
 from objstore.operations.outcomes import (
     Counted,
@@ -59,7 +60,7 @@ def put_many(
     mode: PutMode | None = None,
     on_error: Literal["raise"] = "raise",
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[PutResult]]: ...
 
 
@@ -73,10 +74,11 @@ def put_many(
     mode: PutMode | None = None,
     on_error: Literal["return"],
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[PutResult | BaseError]]: ...
 
 
+@drawn
 def put_many(
     store: BaseStore,
     items: Iterable[PutItem] | Mapping[str, PutInput],
@@ -86,7 +88,7 @@ def put_many(
     mode: PutMode | None = None,
     on_error: OnError = "raise",
     max_concurrency: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[list[Any]]:
     """Put many objects, each in one request, in one call.
 
@@ -100,11 +102,13 @@ def put_many(
         mode: ``"overwrite"``, ``"create"``, or ``{"e_tag": ...}`` for the one version that may be replaced.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
         max_concurrency: How many requests are in flight at the most; as many as the network has use for if not given.
-        progress: Is called ten times a second with how many are done, how many there are, and the bytes sent.
+        progress: True draws a bar; a function is called ten times a second with how many are done, how many there are,
+            and the bytes sent.
 
     Returns:
         The ETag and version of each, in order.
     """
+    progress = called(progress)
     check_on_error(on_error)
     shared = _Shared(
         store, read_write_options(store.provider, attributes, tags, mode), on_error, in_flight_of(max_concurrency)

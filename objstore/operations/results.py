@@ -14,6 +14,7 @@ from objstore.interface.values import Fetched, Reads
 from objstore.interface.versions import has_validator, pinned
 from objstore.operations.ahead import Ahead
 from objstore.operations.arguments import check_at_least
+from objstore.operations.bars import end, shown
 from objstore.operations.pieces import MOST_PIECES, changed, check_version, parts_of, read_into, whole_of
 from objstore.operations.progress import Found, news, onward, tell
 from objstore.plans.run import arun, both, run
@@ -92,6 +93,7 @@ class GetResult:
         self._sums = first.sums
         self._first: Bytes | None = first.body if in_parts or len(first.body) >= size else Bytes()
         here = len(self._first)
+        self._told = progress
         self._progress = onward(progress, 1, here)
         if self._progress is not None:
             self._progress(0, len(parts_of(range[0] + here, range[1], self._part_size)), 0)
@@ -107,6 +109,7 @@ class GetResult:
             raise ValueError("The body of this result has been read already: get the object again")
         return first
 
+    @shown
     def _bytes(self) -> Plan[Bytes]:
         """Return the whole body, as one buffer that nobody copied."""
         first = self._consume()
@@ -208,6 +211,7 @@ class BytesStream(Stream[bytes]):
 
     def __init__(self, result: GetResult, first: Bytes, least: int) -> None:
         self._result = result
+        self._told = result._told
         self._least = least
         self._part_size = max(result._chunk, least)
         self._ahead = Ahead(self._part_size, result._read_ahead)
@@ -224,6 +228,7 @@ class BytesStream(Stream[bytes]):
         """Return the next chunk; None at the end."""
         return b"".join((yield from self.next_pieces())) or None
 
+    @shown
     def next_pieces(self) -> Plan[list[Bytes]]:
         """Return what makes up the next chunk, without a copy; nothing at the end."""
         while sum(map(len, self._here)) < self._least and self._at < self._result.range[1]:
@@ -281,6 +286,7 @@ class BytesStream(Stream[bytes]):
         if self._fetch is not None:
             self._fetch.close()
         self._ahead.end()
+        end(self._told)
 
 
 class Rows(NamedTuple):
@@ -302,6 +308,7 @@ class ListStream(Stream[T]):
         progress: Progress | None = None,
     ) -> None:
         self._pages = pages
+        self._told = progress
         self._found = Found(progress)
         self._prefix = prefix
         self._chunk = max(chunk, 1)
@@ -311,6 +318,7 @@ class ListStream(Stream[T]):
         self._pieces: list[T] = []
         self._missing = self._chunk
 
+    @shown
     def _take(self, most: int) -> Plan[int]:
         """Add up to so many objects to the pieces, of one page; return how many, 0 where the listing ends."""
         while self._at == self._rows.size:

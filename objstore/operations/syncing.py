@@ -17,6 +17,7 @@ from objstore.exceptions import BaseError
 from objstore.interface.store import BaseStore, store_of
 from objstore.interface.values import PACED
 from objstore.operations.arguments import check_at_least
+from objstore.operations.bars import called, drawn
 from objstore.operations.comparing import Compare, Comparison, Side, Step, SyncActions
 from objstore.operations.copying import Way, copy_key
 from objstore.operations.local_names import folds_case
@@ -47,7 +48,7 @@ def sync(
     compare: Compare = "time",
     dry_run: Literal[False] = False,
     max_concurrency: int = AT_A_TIME,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[SyncResult]: ...
 
 
@@ -62,10 +63,11 @@ def sync(
     compare: Compare = "time",
     dry_run: Literal[True],
     max_concurrency: int = AT_A_TIME,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[SyncActions]: ...
 
 
+@drawn
 def sync(
     source: BaseStore | str | Path,
     target: BaseStore | str | Path,
@@ -76,7 +78,7 @@ def sync(
     compare: Compare = "time",
     dry_run: bool = False,
     max_concurrency: int = AT_A_TIME,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[Any]:
     """Make one place as another: copy to the target what it lacks, and what has changed.
 
@@ -97,7 +99,8 @@ def sync(
             whole objects, or where these are not of one kind, by what is read of both.
         dry_run: Do nothing, and give what would be done.
         max_concurrency: How many objects are under way.
-        progress: Is called with how many objects are done, how many have been found so far, and the bytes copied.
+        progress: True draws a bar; a function is called with how many objects are done, how many have been found so
+            far, and the bytes copied.
 
     Returns:
         How many objects were copied, deleted, and the same, and the bytes copied. With `dry_run`, a stream of
@@ -109,6 +112,7 @@ def sync(
         BaseError, OSError: The first error of an object; its notes count the others. What could be copied has been, and
             nothing has been deleted.
     """
+    progress = called(progress)
     check_at_least("max_concurrency", max_concurrency, 1)
     if compare not in ("time", "size", "checksum"):
         raise ValueError(f"compare = {compare!r}: give 'time', 'size' or 'checksum'")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from objstore.operations.arguments import check_at_least, read_write_options
+from objstore.operations.bars import called, drawn
 from objstore.operations.naming import key_of
 from objstore.operations.objects import put_body
 from objstore.operations.sources import open_body
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from objstore.types import Attributes, Progress, PutMode, PutResult
 
 
+@drawn
 def upload(
     store: BaseStore,
     file: str | Path,
@@ -26,7 +28,7 @@ def upload(
     mode: PutMode | None = None,
     chunk_size: int = 16 << 20,
     max_concurrency: int = 16,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan[PutResult]:
     """Upload a local file, in parallel parts that are read from it as they are sent.
 
@@ -39,7 +41,8 @@ def upload(
         mode: ``"overwrite"``, ``"create"``, or ``{"e_tag": ...}`` for the one version that may be replaced.
         chunk_size: The size of a part in bytes; smaller files are sent in one request.
         max_concurrency: How many parts are in flight.
-        progress: Is called with how many parts have arrived, how many there are so far, and their bytes.
+        progress: True draws a bar; a function is called with how many parts have arrived, how many there are so far,
+            and their bytes.
 
     Returns:
         The ETag and the version of the new object.
@@ -48,6 +51,7 @@ def upload(
         OSError: The file cannot be read.
         SourceChangedError: It changed meanwhile.
     """
+    progress = called(progress)
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
     options = read_write_options(store.provider, attributes, tags, mode)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from objstore.exceptions import CorruptResponseError, NotSupportedError
 from objstore.interface.succession import Marks
+from objstore.operations.bars import called, shown
 from objstore.operations.progress import Found
 from objstore.operations.results import Stream
 from objstore.plans.run import both
@@ -26,10 +27,12 @@ class VersionStream(Stream["Sequence[ObjectVersion]"]):
         self._store = store
         self._versions = versions
         self._prefix = prefix
+        self._told = progress
         self._found = Found(progress)
         self._tokens = Marks()
         self._token: tuple[str, ...] | None = ()
 
+    @shown
     def next_item(self) -> Plan[Sequence[ObjectVersion] | None]:
         """Return the next page that has something; None at the end."""
         while self._token is not None:
@@ -53,7 +56,7 @@ class VersionStream(Stream["Sequence[ObjectVersion]"]):
 
 
 def list_versions(
-    store: BaseStore, prefix: str | None = None, *, by: By = "segment", progress: Progress | None = None
+    store: BaseStore, prefix: str | None = None, *, by: By = "segment", progress: Progress | bool | None = None
 ) -> VersionStream:
     """List all versions of the objects below a prefix, in pages: deleted objects too, where their versions are kept.
 
@@ -65,7 +68,8 @@ def list_versions(
         store: Where to look.
         prefix: Where to begin; whole segments only. A slash at either end is left out, unless keys are raw.
         by: ``"string"``: the prefix is any beginning of a path.
-        progress: Is called with how many versions have been found so far, the same number again, and 0.
+        progress: True draws a bar; a function is called with how many versions have been found so far, the same number
+            again, and 0.
 
     Returns:
         A stream of pages, to be iterated or collected, synchronously or asynchronously.
@@ -75,7 +79,8 @@ def list_versions(
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
     """
-    return VersionStream(store, versions_of(store), store.full_prefix(prefix, by), progress)
+    told = called(progress, "list_versions", counting=True)
+    return VersionStream(store, versions_of(store), store.full_prefix(prefix, by), told)
 
 
 def versions_of(store: BaseStore) -> Versions:

@@ -15,6 +15,7 @@ from objstore._core import Bytes
 from objstore.exceptions import InvalidRangeError
 from objstore.interface.values import WHOLE, Range, Reads
 from objstore.operations.arguments import check_at_least
+from objstore.operations.bars import called, drawn
 from objstore.operations.listing import list as list_objects
 from objstore.operations.outcomes import in_flight_of
 from objstore.operations.pieces import changed
@@ -54,8 +55,9 @@ class Piece:
         """How many bytes it is."""
         return sum(each.end - each.start for each in self.slices)
 
+    @drawn
     def _get_many(
-        self, *, out: Any = None, max_concurrency: int | None = None, progress: Progress | None = None
+        self, *, out: Any = None, max_concurrency: int | None = None, progress: Progress | bool | None = None
     ) -> Plan[list[Bytes]]:
         """Read all of it, in one call.
 
@@ -63,7 +65,8 @@ class Piece:
             out: Where to put the bytes, as of `get_many`. Without, memory of their own.
             max_concurrency: How many requests are in flight at the most; as many as the network has use for if not
                 given.
-            progress: Is called ten times a second with how many are done, how many there are, and the bytes received.
+            progress: True draws a bar; a function is called ten times a second with how many are done, how many there
+                are, and the bytes received.
 
         Returns:
             The bytes of each slice, in order.
@@ -71,6 +74,7 @@ class Piece:
         Raises:
             ObjectChangedError: An object has been replaced since the plan was made.
         """
+        progress = called(progress)
         reads = self._reads(out)
         fetch = yield from self.store.provider.fetch(reads, most_in_flight=in_flight_of(max_concurrency))
         try:

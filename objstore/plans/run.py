@@ -11,8 +11,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache, wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 from objstore._core import Batch, engine_info
 from objstore.plans.effects import AnyOf, Background, Beside, Call, Effect, Plan, Sleep, Wait, is_over
@@ -28,6 +29,17 @@ SIGNAL_CHECK = 0.05
 """After how many seconds a blocked caller looks for Ctrl-C, as in the engine."""
 
 
+Watch: TypeAlias = Callable[[str, tuple[Any, ...]], AbstractContextManager[object]]
+"""What surrounds a call of an operation: is told its name and its arguments."""
+
+_watching: list[Watch] = []  # one at the most
+
+
+def set_watch(watch: Watch | None) -> None:
+    """Have every call of an operation surrounded from now on, or none."""
+    _watching[:] = [] if watch is None else [watch]
+
+
 def both(plan: Callable[P, Plan[T]]) -> tuple[Callable[P, T], Callable[P, CoroutineType[Any, Any, T]]]:
     """Return an operation's two functions, the blocking function and the coroutine function.
 
@@ -41,7 +53,10 @@ def blocking(plan: Callable[P, Plan[T]]) -> Callable[P, T]:
 
     @wraps(plan)
     def function(*args: P.args, **kwargs: P.kwargs) -> T:
-        return run(plan(*args, **kwargs))
+        if not _watching and kwargs.get("progress") is not True:
+            return run(plan(*args, **kwargs))
+        with _watched(plan.__name__, args):
+            return run(_begun(plan, args, kwargs))
 
     _tell(function, plan)
     return function
@@ -53,13 +68,28 @@ def awaitable(plan: Callable[P, Plan[T]]) -> Callable[P, CoroutineType[Any, Any,
 
     @wraps(plan)
     async def function(*args: P.args, **kwargs: P.kwargs) -> T:
-        result: T = await _event_loop().drive(plan(*args, **kwargs))
-        return result
+        if not _watching and kwargs.get("progress") is not True:
+            result: T = await _event_loop().drive(plan(*args, **kwargs))
+            return result
+        with _watched(plan.__name__, args):
+            watched: T = await _event_loop().drive(_begun(plan, args, kwargs))
+            return watched
 
     function.__name__ += "_async"
     function.__qualname__ += "_async"
     _tell(function, plan)
     return function  # type: ignore[return-value]  # mypy takes what `async def` gives for a mere Coroutine
+
+
+def _watched(name: str, args: tuple[Any, ...]) -> AbstractContextManager[object]:
+    """Return what surrounds a call of an operation."""
+    return _watching[0](name, args) if _watching else nullcontext()
+
+
+def _begun(plan: Callable[..., Plan[T]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Plan[T]:
+    """Begin a plan; one that knows how with a bar, where that is asked for."""
+    begin: Callable[..., Plan[T]] = getattr(plan, "with_bar", plan) if kwargs.get("progress") is True else plan
+    return begin(*args, **kwargs)
 
 
 def _tell(function: Any, plan: Callable[..., Any]) -> None:
