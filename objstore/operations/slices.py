@@ -50,6 +50,8 @@ def given(requests: Any) -> Iterator[Slice]:
 
 
 def _of_request(request: Any) -> Slice:
+    if isinstance(request, Slice):
+        return request
     if isinstance(request, Mapping):
         return of_meta(request)
     if isinstance(request, tuple) and len(request) == 2:
