@@ -139,6 +139,7 @@ class Server(ThreadingHTTPServer):
     """The listening socket."""
 
     daemon_threads = True
+    request_queue_size = 1024  # or connections made together are dropped, and tried again after a second
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: what is broken here is meant to be."""
