@@ -1,4 +1,4 @@
-"""A job whose workers are killed, between servers that fail, and that is killed itself: `ci/kills` with fewer objects."""
+"""A job whose workers are killed, on servers that fail, and that is killed itself: `ci/kills` with fewer objects."""
 
 from __future__ import annotations
 

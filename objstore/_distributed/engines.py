@@ -48,7 +48,7 @@ class RayExecutor(Executor):
     def __init__(self, **options: Any) -> None:
         import ray
 
-        self._task = ray.remote(**options)(_call) if options else ray.remote(_call)
+        self._task: Any = ray.remote(**options)(_call) if options else ray.remote(_call)
 
     def submit(self, function: Callable[..., T], /, *arguments: Any, **keywords: Any) -> Future[T]:
         """Have a task carry a function out."""
