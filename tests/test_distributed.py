@@ -16,7 +16,8 @@ import pytest
 
 from objstore.distributed import JobError, Manifest, run
 from objstore.results import Piece
-from objstore.store import LocalStore
+from objstore.store import LocalStore, S3Store
+from tests.faults.client import FaultServer
 
 BODIES = {f"{number:03}": b"%03d" % number * 5 for number in range(40)}
 
@@ -228,3 +229,24 @@ def test_the_example_runs() -> None:
     example = Path(__file__).parent.parent / "examples" / "many_processes.py"
     told = subprocess.run([sys.executable, str(example)], capture_output=True, text=True, check=True, timeout=120)
     assert told.stdout == f"{sum(range(100)) << 10} zero bytes in what was not counted before\n"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_connections_are_kept_from_piece_to_piece(fault_server: FaultServer, method: str) -> None:
+    """20 pieces of 25 objects: a process opens what it needs for the first one, whatever store a piece brings along."""
+    store = S3Store(
+        fault_server.bucket,
+        endpoint=fault_server.endpoint,
+        region=fault_server.region,
+        access_key_id=fault_server.access_key_id,
+        secret_access_key=fault_server.secret_access_key,
+        client_options={"allow_http": True},
+    )
+    store.put_many((f"plain/{number:03}", b"x" * 100) for number in range(500))
+    pieces = [*store.plan([(f"plain/{number:03}", 100) for number in range(500)], bytes=2500)]
+    before = len(fault_server.requests())
+    with pool(method) as executor:
+        assert len([*run(read, pieces, executor=executor)]) == len(pieces) == 20
+    asked = fault_server.requests()[before:]
+    assert len(asked) == 500
+    assert len({request["connection"] for request in asked}) <= 2 * 26  # obstore has 26 in a process
