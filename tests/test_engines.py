@@ -100,12 +100,7 @@ def test_processes_go_on_where_they_were() -> None:
     assert told[-1] == f"{ZEROS} zero bytes in what was not counted before"
 
 
-def test_loky_is_an_executor() -> None:
-    needs("loky")
-    program = (
-        "import sys, many_processes as example; from loky import get_reusable_executor as pool;"
-        "from objstore.distributed import run; from objstore.store import from_url;"
-        "pieces = from_url(sys.argv[1]).plan('objects', bytes=1 << 20);"
-        "print(sum(done.value for done in run(example.zeros, pieces, executor=pool(2))))"
-    )
-    assert said(sys.executable, "-c", program, "STORE")[-1] == str(ZEROS)
+@pytest.mark.parametrize(("engine", "module"), [("dask", "distributed"), ("ray", "ray"), ("loky", "loky")])
+def test_what_lost_workers_had_is_done(engine: str, module: str) -> None:
+    needs(module)
+    assert str(ZEROS) in said(sys.executable, "-m", "tests.lost_workers", engine, "STORE")  # Ray says more

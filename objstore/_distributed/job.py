@@ -188,7 +188,7 @@ class Job(Generic[T]):
             told = "" if self._record is None else f": {self._record} has what is done, run the job again"
             raise JobError(f"a worker was lost, and the executor is broken{told}") from error
         self._left -= 1
-        self._executor.shutdown(cancel_futures=True)
+        self._stop()
         lost = [future for future in self._flying if future.cancelled() or future.exception() is not None]
         self._lost += [piece, *map(self._flying.pop, lost)]
         self._executor = self._new_executor()
@@ -198,4 +198,4 @@ class Job(Generic[T]):
         for future in self._flying:
             future.cancel()
         if self._make is not None:
-            self._executor.shutdown(cancel_futures=True)
+            self._executor.shutdown()
