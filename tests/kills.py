@@ -67,7 +67,7 @@ def sizes(count: int) -> Iterator[tuple[str, int]]:
     chance = random.Random(count)
     for number in range(count):
         most = chance.choices((4 << 10, 64 << 10, 1 << 20), (90, 9, 1))[0]
-        yield f"{number:06}", chance.randrange(most)
+        yield f"{number // 500:03}/{number:06}", chance.randrange(most)  # rclone is slow with large folders
 
 
 def body(path: str, size: int) -> bytes:
