@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from objstore._core import checksum as checksum_of
+from objstore._distributed.manifest import place
 from objstore.distributed import JobError, Manifest, checksum, copy, delete, download, head, upload
 from objstore.exceptions import NotFoundError, ObjectChangedError
 from objstore.store import LocalStore, MemoryStore, S3Store, Store
@@ -148,6 +149,22 @@ def test_a_copy_needs_sizes_and_another_store(tmp_path: Path, pool: Executor) ->
         copy(MemoryStore(), LocalStore(tmp_path), ["a"], executor=pool)
     with pytest.raises(ValueError, match="is the target too"):
         copy(LocalStore(tmp_path), LocalStore(tmp_path), executor=pool)
+
+
+def test_stores_of_one_process_are_told_apart() -> None:
+    source, target = MemoryStore(), MemoryStore()
+    source.put_many(BODIES)
+    with ThreadPoolExecutor(2) as executor:
+        assert copy(source, target, executor=executor) == (61, SIZE)
+        assert content(target) == BODIES
+        with pytest.raises(ValueError, match="is the target too"):
+            copy(source, source, executor=executor)
+
+
+def test_what_a_store_is_called_holds_no_secret() -> None:
+    keys = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": "a-secret-key"}
+    store = S3Store("bucket", region="us-east-1", endpoint="https://s3.example.com", **keys)
+    assert place(store) == 'S3Store(bucket="bucket") at https://s3.example.com'
 
 
 def test_nothing_to_do_is_done(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from objstore.exceptions import AlreadyExistsError
+from objstore.stores.base import LastingStore
 
 if TYPE_CHECKING:
     from objstore.results import Piece
@@ -148,6 +149,8 @@ def _digest(piece: Piece) -> tuple[str, int]:
 
 def place(store: object) -> str:
     """Return which store it is, in every process, and whatever keys it has been given by now."""
+    if not isinstance(store, LastingStore):
+        return f"{store!r} {id(store)}"  # of this process alone
     config: dict[str, object] = getattr(store, "config", {})
     servers = [str(value) for name, value in sorted(config.items()) if "endpoint" in name or "url" in name]
     return " at ".join([repr(store), *servers])
