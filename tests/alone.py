@@ -36,7 +36,13 @@ def main(command: list[str]) -> int:
             "AWS_ACCESS_KEY_ID": server.access_key_id,
             "AWS_SECRET_ACCESS_KEY": server.secret_access_key,
         }
-        os.environ |= {**settings, "HOME": home, "RAY_AUTH_MODE": "disabled", "RAY_TMPDIR": home}
+        os.environ |= {
+            **settings,
+            "HOME": home,
+            "RAY_AUTH_MODE": "disabled",
+            "RAY_TMPDIR": home,
+            "DASK_TEMPORARY_DIRECTORY": home,
+        }
         os.environ["PYTHONPATH"] = str(ROOT)
         S3Store(bucket).put_many((f"objects/{name}", body) for name, body in BODIES.items())
         filled = [each.replace("STORE", f"s3://{bucket}") for each in command]
