@@ -19,7 +19,7 @@ class Row:
     name: str
     title: str
     operation: str
-    """many, ranges, whole, serial, tasks, put or list: a key of the peers' tables."""
+    """many, ranges, whole, serial, tasks, put, list or folder: a key of the peers' tables."""
     door: str
     """The server: a key of `Site.ports`."""
     count: int = 1
@@ -137,6 +137,10 @@ ROWS = (
     Row(
         "tls_1gib", "TLS: get of 1 GiB", "whole", "tls", memory=LARGE["big"], rounds=3,
         bars=(bars.faster("obstore", 1),),
+    ),
+    Row(
+        "folder", "2,000 x 1 KiB and 256 MiB into a folder, by 1 to 4 processes", "folder", "plain", count=2_000,
+        key="medium", rounds=3,
     ),
     *(
         Row(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import filecmp
 import random
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +104,21 @@ def _list(row: Row, files: Path, share: int) -> Workload:
     return Workload("warm/", "listed/", 1, 0, check)
 
 
+def _folder(row: Row, files: Path, share: int) -> Workload:
+    keys = [(data.small_key(index), data.SMALL_BYTES) for index in range(row.count)]  # no less: one object is large
+    keys.append((row.key, data.LARGE[row.key]))
+    into = files.parent / "into"
+    shutil.rmtree(into, ignore_errors=True)
+
+    def check(result: Any) -> None:
+        for key, _ in keys:
+            assert filecmp.cmp(into / "timed" / key, files / data.BUCKET / key, shallow=False), f"{key}: not its bytes"
+        shutil.rmtree(into)
+
+    warm = [(data.small_key(index), data.SMALL_BYTES) for index in range(200)], into / "warm"
+    return Workload(warm, (keys, into / "timed"), len(keys), sum(size for _, size in keys), check)
+
+
 def _nothing(result: Any) -> None:
     """Of an upload the sink counts and sums the bytes, in the audited pass."""
 
@@ -114,4 +131,5 @@ _MAKERS: dict[str, Callable[[Row, Path, int], Workload]] = {
     "whole": _whole,
     "put": _put,
     "list": _list,
+    "folder": _folder,
 }

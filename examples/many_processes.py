@@ -1,4 +1,4 @@
-"""Sum up the bytes of many objects with a pool of processes; stopped by Ctrl-C and run again, it goes on.
+"""Count the zero bytes of many objects with a pool of processes; stopped by Ctrl-C and run again, it goes on.
 
 Without a URL it works on files that it makes in a temporary directory.
 """

@@ -139,15 +139,16 @@ class Server(ThreadingHTTPServer):
     """The listening socket."""
 
     daemon_threads = True
+    request_queue_size = 1024  # or connections made together are dropped, and tried again after a second
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: what is broken here is meant to be."""
 
 
 @contextmanager
-def faulty_proxy(endpoint: str) -> Iterator[tuple[str, Plan]]:
+def faulty_proxy(endpoint: str, plan: Plan | None = None) -> Iterator[tuple[str, Plan]]:
     """Run a proxy before a server; yield its own endpoint, and what breaks its replies."""
-    url, plan = urlsplit(endpoint), Plan()
+    url, plan = urlsplit(endpoint), plan or Plan()
     handler = type("ProxyHandler", (Handler,), {"plan": plan, "server_address": (url.hostname, url.port)})
     with Server(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)

@@ -6,17 +6,18 @@ import os
 import signal
 import subprocess
 import sys
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
-from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from objstore.distributed import JobError, Manifest, run
 from objstore.results import Piece
-from objstore.store import LocalStore
+from objstore.store import LocalStore, S3Store
+from tests.faults.client import FaultServer
 
 BODIES = {f"{number:03}": b"%03d" % number * 5 for number in range(40)}
 
@@ -58,8 +59,9 @@ def die(piece: Piece) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def fail(piece: Piece) -> None:
-    if piece.number == 5:
+def fail_once(mark: Path, piece: Piece) -> None:
+    if piece.number == 5 and not mark.exists():
+        mark.touch()
         raise ValueError("piece 5 is bad")
 
 
@@ -83,7 +85,7 @@ def test_lost_work_is_given_out_again(store: LocalStore, manifest: Manifest, tmp
     work = partial(read_or_die, str(tmp_path / "marks"))
     done = [*run(work, plan(store), executor=partial(pool, method), manifest=manifest, most_in_flight=4)]
     assert sorted(each.piece.number for each in done) == [*range(14)]
-    assert [*run(read, plan(store), executor=partial(pool, method), manifest=manifest)] == []
+    assert [*run(work, plan(store), executor=partial(pool, method), manifest=manifest)] == []
 
 
 def test_a_broken_pool_ends_the_job_which_then_goes_on(store: LocalStore, manifest: Manifest, tmp_path: Path) -> None:
@@ -136,11 +138,13 @@ def test_a_job_that_was_left_goes_on(store: LocalStore, manifest: Manifest) -> N
     assert sorted(second) == [*range(4, 14)]  # nobody has said that the fifth result was taken
 
 
-def test_an_error_of_the_function_ends_the_job(store: LocalStore, manifest: Manifest) -> None:
+def test_an_error_of_the_function_ends_the_job(store: LocalStore, manifest: Manifest, tmp_path: Path) -> None:
+    work = partial(fail_once, tmp_path / "mark")
     with ThreadPoolExecutor(1) as executor:
-        with pytest.raises(ValueError, match="piece 5 is bad"):
-            [*run(fail, plan(store), executor=executor, manifest=manifest, most_in_flight=1)]
-        left = [*run(read, plan(store), executor=executor, manifest=manifest, most_in_flight=1)]
+        with pytest.raises(ValueError, match="piece 5 is bad") as error:
+            [*run(work, plan(store), executor=executor, manifest=manifest, most_in_flight=1)]
+        assert "the manifest 'manifest' in" in error.value.__notes__[0]
+        left = [*run(work, plan(store), executor=executor, manifest=manifest, most_in_flight=1)]
     assert [each.piece.number for each in left] == [*range(5, 14)]
 
 
@@ -162,6 +166,49 @@ def test_a_runner_that_was_overtaken_stops(store: LocalStore, manifest: Manifest
             list(job)
 
 
+def test_a_segment_whose_answer_was_lost_is_ours(store: LocalStore, manifest: Manifest) -> None:
+    class Lossy(LocalStore):
+        def put(self, path: str, file: Any, **options: Any) -> Any:
+            super().put(path, file, **options)
+            return super().put(path, file, **options)
+
+    there = Lossy(manifest.store.prefix)
+    with ThreadPoolExecutor(1) as executor:
+        assert len([*run(read, plan(store), executor=executor, manifest=Manifest(there, "manifest"))]) == 14
+
+
+def test_another_job_is_refused(store: LocalStore, manifest: Manifest, tmp_path: Path) -> None:
+    other = LocalStore(tmp_path / "other", mkdir=True)
+    store.put("a", b"")
+    with ThreadPoolExecutor(1) as executor:
+        list(run(read, store.plan([("a", 0)]), executor=executor, manifest=manifest))
+        with pytest.raises(JobError, match=r"of another job: of .*\.read, not of .*\.die"):
+            next(run(die, store.plan([("a", 0)]), executor=executor, manifest=manifest))
+        with pytest.raises(JobError, match="another plan"):
+            next(run(read, other.plan([("a", 0)]), executor=executor, manifest=manifest))
+
+
+def test_a_class_of_executors_makes_them(store: LocalStore) -> None:
+    assert len([*run(read, plan(store), executor=ThreadPoolExecutor)]) == 14
+
+
+def test_what_was_done_when_a_pool_broke_is_not_given_out_again(store: LocalStore) -> None:
+    """The executor gives all results at once, and the first is that it is broken."""
+    given: list[int] = []
+
+    class Breaking(Executor):
+        def submit(self, function: Any, piece: Any, /) -> Any:
+            future: Future[int] = Future()
+            given.append(piece.number)
+            broken = len(given) == 1
+            future.set_exception(BrokenExecutor("a worker died")) if broken else future.set_result(piece.number)
+            return future
+
+    done = [each.value for each in run(read, plan(store), executor=Breaking)]
+    assert sorted(done) == [*range(14)]
+    assert sorted(given) == [0, *range(14)]
+
+
 def test_another_plan_is_refused(store: LocalStore, manifest: Manifest) -> None:
     with ThreadPoolExecutor(1) as executor:
         list(run(read, plan(store), executor=executor, manifest=manifest))
@@ -178,18 +225,28 @@ def test_what_is_no_manifest_is_refused(store: LocalStore, manifest: Manifest, n
         next(run(len, iter(store.plan("")), executor=ThreadPoolExecutor, manifest=manifest))
 
 
-@pytest.mark.parametrize("engine", ["distributed", "mpi4py", "ray", "loky"])
-def test_other_engines(engine: str, store: LocalStore) -> None:
-    if find_spec(engine) is None:
-        pytest.skip(f"{engine} is not installed")
-    if engine != "loky":
-        pytest.skip(f"{engine} is installed, and nobody has tried it yet")
-    from loky import get_reusable_executor  # type: ignore[import-not-found, unused-ignore]
-
-    assert len([*run(read, plan(store), executor=get_reusable_executor(2))]) == 14
-
-
 def test_the_example_runs() -> None:
     example = Path(__file__).parent.parent / "examples" / "many_processes.py"
     told = subprocess.run([sys.executable, str(example)], capture_output=True, text=True, check=True, timeout=120)
     assert told.stdout == f"{sum(range(100)) << 10} zero bytes in what was not counted before\n"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_connections_are_kept_from_piece_to_piece(fault_server: FaultServer, method: str) -> None:
+    """20 pieces of 25 objects: a process opens what it needs for the first one, whatever store a piece brings along."""
+    store = S3Store(
+        fault_server.bucket,
+        endpoint=fault_server.endpoint,
+        region=fault_server.region,
+        access_key_id=fault_server.access_key_id,
+        secret_access_key=fault_server.secret_access_key,
+        client_options={"allow_http": True},
+    )
+    store.put_many((f"plain/{number:03}", b"x" * 100) for number in range(500))
+    pieces = [*store.plan([(f"plain/{number:03}", 100) for number in range(500)], bytes=2500)]
+    before = len(fault_server.requests())
+    with pool(method) as executor:
+        assert len([*run(read, pieces, executor=executor)]) == len(pieces) == 20
+    asked = fault_server.requests()[before:]
+    assert len(asked) == 500
+    assert len({request["connection"] for request in asked}) <= 2 * 26  # obstore has 26 in a process

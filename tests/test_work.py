@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import tracemalloc
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import groupby, pairwise
 from multiprocessing import get_context
@@ -103,6 +105,53 @@ def test_a_table_of_ranges_is_planned() -> None:
     assert [piece.slices for piece in pieces] == [(Slice("a", 0, 10), Slice("b", 5, 6)), (Slice("a", 10, 20),)]
     with pytest.raises(ValueError, match="no column 'length'"):
         [*MemoryStore().plan(table.drop_columns("length"))]
+
+
+def test_a_stream_of_arrow_data_is_planned_as_it_comes() -> None:
+    given: list[int] = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for number in range(10):
+            given.append(number)
+            paths = [f"{number}-{row:04}" for row in range(2500)]
+            yield pa.record_batch({"path": paths, "size": [1] * 2500, "e_tag": ['"x"'] * 2500})
+
+    schema = pa.schema({"path": pa.string(), "size": pa.int64(), "e_tag": pa.string()})
+    plan = MemoryStore().plan(pa.RecordBatchReader.from_batches(schema, batches()), bytes=1000)
+    first = next(plan)
+    assert first.slices[0] == Slice("0-0000", 0, 1, '"x"', 1)
+    assert len(given) <= 2
+    assert sum(len(piece.slices) for piece in plan) == 24_000
+    (piece,) = MemoryStore().plan(pa.record_batch({"path": ["a"], "size": [1]}))
+    assert piece.slices == (Slice("a", 0, 1, None, 1),)
+
+
+def test_a_piece_is_cut_further() -> None:
+    (piece,) = MemoryStore().plan([{"path": "a", "size": 10, "e_tag": '"x"'}])
+    parts = [part.slices for part in MemoryStore().plan(piece.slices, bytes=5)]
+    assert parts == [(Slice("a", 0, 5, '"x"', 10),), (Slice("a", 5, 10, '"x"', 10),)]
+
+
+@pytest.mark.parametrize("kind", ["listed", "sizes", "arrow"])
+def test_a_plan_of_any_length_takes_the_same_memory(kind: str) -> None:
+    """What is held at the peak does not grow with the number of keys: ten times as many, and no more."""
+    peaks = []
+    for count in (5_000, 50_000):
+        requests = many(kind, count)
+        tracemalloc.start()
+        assert sum(len(piece.slices) for piece in MemoryStore().plan(requests, bytes=1000)) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + (256 << 10)
+
+
+def many(kind: str, count: int) -> Any:
+    names = (f"{number:08}" for number in range(count))
+    if kind == "sizes":
+        return ((name, 1) for name in names)
+    if kind == "listed":
+        return ({"path": name, "size": 1, "e_tag": name} for name in names)
+    return pa.table({"path": [*names], "offset": [0] * count, "length": [1] * count})
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ Work = Callable[[Any], Any]
 
 many, serial, tasks: keys -> buffers     ranges: lists of starts -> lists of buffers     whole: key -> buffer
 put: bytes or path -> None               list: prefix -> (number of keys, first, last)
+folder: (key, size) pairs and a folder -> None
 """
 
 
@@ -85,7 +86,8 @@ PEERS = (
             "list": (
                 Mode("collect", variants=("dicts",)), Mode("arrow", variants=("arrow",)),
                 Mode("64 at a time", variants=("huge",)),
-            )
+            ),
+            "folder": tuple(Mode(f"{count} processes") for count in (1, 2, 3, 4)),
         },
     ),
     Peer(
@@ -133,7 +135,9 @@ PEERS = (
     ),
     Peer(
         "boto3", "boto3",
-        _modes(whole="get_object, download_fileobj", serial="get_object", put="upload_fileobj")
+        _modes(
+            whole="get_object, download_fileobj", serial="get_object", put="upload_fileobj", folder="transfer manager",
+        )
         | {
             "many": (Mode("16 threads", most_in_flight=64),),
             "list": (Mode("paginator", variants=("dicts",)),),
@@ -150,5 +154,6 @@ PEERS = (
         _modes(many="many", ranges="many", whole="whole", serial="many", put="put"),
         doors=_OPEN,
     ),
+    Peer("s5cmd", None, _modes(folder="run"), doors=frozenset({"plain"})),
     Peer("wrk", None, _modes(many="many"), doors=frozenset({"tls"})),
 )  # fmt: skip

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import boto3
+from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from botocore.config import Config
 
 from bench.data import ACCESS_KEY_ID, BUCKET, REGION, SECRET_ACCESS_KEY
@@ -81,6 +83,19 @@ def listing(target: Target) -> Work:
     return work
 
 
+def folder(target: Target) -> Work:
+    s3 = client(target)
+
+    def work(job: tuple[Sequence[tuple[str, int]], Path]) -> None:
+        keys, into = job
+        with create_transfer_manager(s3, TransferConfig()) as transfers:
+            for key, _ in keys:
+                (into / key).parent.mkdir(parents=True, exist_ok=True)
+                transfers.download(BUCKET, key, str(into / key))
+
+    return work
+
+
 WORKS = {
     ("many", "16 threads"): many,
     ("whole", "get_object"): whole,
@@ -88,4 +103,5 @@ WORKS = {
     ("serial", "get_object"): serial,
     ("put", "upload_fileobj"): put,
     ("list", "paginator"): listing,
+    ("folder", "transfer manager"): folder,
 }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from bench.data import ACCESS_KEY_ID, ACCOUNT, ACCOUNT_KEY, BUCKET, REGION, SECRET_ACCESS_KEY
 from bench.peers import Target, Work
 from bench.peers.spread import in_tasks
+from objstore import distributed
 from objstore.store import AzureStore, GCSStore, S3Store
 
 
@@ -104,6 +107,19 @@ def list_arrow(target: Target) -> Work:
     return work
 
 
+def in_processes(count: int) -> Callable[[Target], Work]:
+    def folder(target: Target) -> Work:
+        store = store_for(target)
+        pool = ProcessPoolExecutor(count, mp_context=get_context("forkserver"))
+
+        def work(job: tuple[Sequence[tuple[str, int]], Path]) -> None:
+            distributed.download(store, job[1], job[0], executor=pool, bytes=1 << 18)
+
+        return work
+
+    return folder
+
+
 WORKS = {
     ("many", "get_many"): many,
     ("ranges", "get_ranges"): ranges,
@@ -114,4 +130,4 @@ WORKS = {
     ("list", "collect"): list_collect,
     ("list", "arrow"): list_arrow,
     ("list", "64 at a time"): list_split,
-}
+} | {("folder", f"{count} processes"): in_processes(count) for count in (1, 2, 3, 4)}

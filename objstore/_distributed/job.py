@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from objstore._distributed.engines import executor_of, is_executor
 from objstore._distributed.manifest import JobError, Record
 from objstore.operations.bars import called, end
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor, Future
 
+    from objstore._distributed.engines import ExecutorInput
     from objstore._distributed.manifest import Manifest
     from objstore.results import Piece
     from objstore.types import Progress
@@ -33,7 +36,7 @@ def run(
     function: Callable[[Piece], T],
     pieces: Iterable[Piece],
     *,
-    executor: Executor | Callable[[], Executor],
+    executor: ExecutorInput,
     manifest: Manifest | None = None,
     most_in_flight: int = 64,
     new_executors: int = 3,
@@ -46,8 +49,9 @@ def run(
     Args:
         function: What to do with a piece; it must be picklable where the executor has other processes.
         pieces: The pieces, as of `store.plan`; they are taken as they are given out.
-        executor: Whatever has the interface of ``concurrent.futures``, which stays open; or a function that makes one,
-            which is shut down at the end, and made anew when a lost worker has broken it.
+        executor: Whatever has the interface of ``concurrent.futures``, which stays open; a Client of Dask; or a
+            function that makes an executor, which is shut down at the end, and made anew when a lost worker has broken
+            it.
         manifest: Where to say what is done. A piece that it has is not done again; a piece is there once the caller has
             come for the next result.
         most_in_flight: How many pieces are given out at a time.
@@ -59,36 +63,47 @@ def run(
         An iterator of ``(piece, value)``, in the order in which they come. Closed early, it gives no more work out.
 
     Raises:
-        JobError: Another runner is at it, the manifest is of another plan, or the executor is broken for good.
+        JobError: Another runner is at it, the manifest is of another job or plan, or the executor is broken for good.
     """
-    progress = called(progress, "run")
-    job: _Job[T] = _Job(function, iter(pieces), executor, manifest, most_in_flight, new_executors, progress)
+    told = called(progress, "run")
+    name = _name(function)
+    job = Job(function, name, iter(pieces), executor, manifest, most_in_flight, new_executors, told)
     return job.results()
 
 
-class _Job(Generic[T]):
-    """A job under way."""
+def _name(function: Any) -> str:
+    """Return what a function is called in every process."""
+    while isinstance(function, partial):
+        function = function.func
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+class Job(Generic[T]):
+    """A job under way: the arguments are those of `run`, and what the manifest calls it."""
 
     def __init__(
         self,
         function: Callable[[Piece], T],
+        name: str,
         pieces: Iterator[Piece],
-        executor: Executor | Callable[[], Executor],
-        manifest: Manifest | None,
-        most_in_flight: int,
-        new_executors: int,
-        progress: Progress | None,
+        executor: ExecutorInput,
+        manifest: Manifest | None = None,
+        most_in_flight: int = 64,
+        new_executors: int = 3,
+        progress: Progress | bool | None = None,
     ) -> None:
         if most_in_flight < 1:
             raise ValueError(f"most_in_flight = {most_in_flight}: give at least 1")
         self._function = function
+        self._name = name
         self._pieces = pieces
-        self._make = None if hasattr(executor, "submit") else executor
-        self._given: Any = executor
+        self._make: Any = None if is_executor(executor) else executor
+        self._given = executor
         self._manifest = manifest
         self._most = most_in_flight
         self._left = new_executors
-        self._progress = progress
+        self._progress = called(progress, name.partition(" ")[0])
         self._record: Record | None = None
         self._flying: dict[Future[T], Piece] = {}
         self._lost: list[Piece] = []
@@ -96,9 +111,9 @@ class _Job(Generic[T]):
 
     def results(self) -> Iterator[Done[T]]:
         """Yield the results, and clean up whatever ends this."""
-        self._record = None if self._manifest is None else Record(self._manifest)
+        self._record = None if self._manifest is None else Record(self._manifest, self._name)
         try:
-            self._executor: Executor = self._given if self._make is None else self._make()
+            self._executor = self._new_executor()
             try:
                 yield from self._work()
             finally:
@@ -108,6 +123,9 @@ class _Job(Generic[T]):
                 self._record.write(last=True)
         if self._record is not None:
             self._record.check(self._planned, self._planned_size)
+
+    def _new_executor(self) -> Executor:
+        return executor_of(self._given if self._make is None else self._make())
 
     def _work(self) -> Iterator[Done[T]]:
         self._give_out()
@@ -120,6 +138,9 @@ class _Job(Generic[T]):
                 except BrokenExecutor as error:
                     self._replace(piece, error)
                     break
+                except Exception as error:
+                    self._tell(error)
+                    raise
                 yield result
                 self._finish(piece)
             if self._record is not None:
@@ -158,16 +179,21 @@ class _Job(Generic[T]):
         if self._progress is not None:
             self._progress(self._done, self._planned, self._done_size)
 
+    def _tell(self, error: Exception) -> None:
+        """Say with what ends the job where that is which is done."""
+        if self._record is not None:
+            error.add_note(f"{self._record} has what is done: run the job again, and it goes on")
+
     def _replace(self, piece: Piece, error: BrokenExecutor) -> None:
-        """Make a new executor for a broken one, and take back all that the broken one had."""
+        """Make a new executor for a broken one, and take back all that the broken one had and has not done."""
         if self._make is None or self._left == 0:
             told = "" if self._record is None else f": {self._record} has what is done, run the job again"
             raise JobError(f"a worker was lost, and the executor is broken{told}") from error
         self._left -= 1
-        self._lost += [piece, *self._flying.values()]
-        self._flying.clear()
-        self._executor.shutdown(cancel_futures=True)
-        self._executor = self._make()
+        self._stop()
+        lost = [future for future in self._flying if future.cancelled() or future.exception() is not None]
+        self._lost += [piece, *map(self._flying.pop, lost)]
+        self._executor = self._new_executor()
 
     def _stop(self) -> None:
         """Give no more work out; what was begun is waited for where the executor is ours."""
@@ -175,4 +201,4 @@ class _Job(Generic[T]):
         for future in self._flying:
             future.cancel()
         if self._make is not None:
-            self._executor.shutdown(cancel_futures=True)
+            self._executor.shutdown()

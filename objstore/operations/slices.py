@@ -50,6 +50,8 @@ def given(requests: Any) -> Iterator[Slice]:
 
 
 def _of_request(request: Any) -> Slice:
+    if isinstance(request, Slice):
+        return request
     if isinstance(request, Mapping):
         return of_meta(request)
     if isinstance(request, tuple) and len(request) == 2:
@@ -68,12 +70,21 @@ def of_meta(meta: Mapping[str, Any]) -> Slice:
 
 
 def _of_arrow(data: Any) -> Iterator[Slice]:
-    from arro3.core import Table
+    for batch in _batches(data):
+        for start in range(0, batch.num_rows, AT_A_TIME):
+            some = batch.slice(start, min(AT_A_TIME, batch.num_rows - start))
+            names = [name for name in _COLUMNS if name in some.schema.names]
+            yield from _rows({name: some.column(name).to_pylist() for name in names}, some.num_rows)
 
-    for batch in Table.from_arrow(data).to_batches():
-        names = batch.schema.names
-        columns = {name: [*batch.column(name).to_pylist()] for name in names if name in _COLUMNS}
-        yield from _rows(columns, batch.num_rows)
+
+def _batches(data: Any) -> Iterator[Any]:
+    """Yield the batches of Arrow data, of a stream one after the other."""
+    from arro3.core import RecordBatch, RecordBatchReader
+
+    if hasattr(data, "__arrow_c_stream__"):
+        yield from RecordBatchReader.from_arrow(data)
+    else:
+        yield RecordBatch.from_arrow(data)
 
 
 _COLUMNS = ("path", "size", "offset", "length", "e_tag")
