@@ -34,9 +34,6 @@ PIECE = 64 << 20
 MOST_OBJECTS = 1000
 """How many objects a piece has at the most."""
 
-AT_A_TIME = 16
-"""How many objects a worker copies at a time."""
-
 READ_AT_A_TIME = 16 << 20
 """How many bytes a worker sums up at a time."""
 
