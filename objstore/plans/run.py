@@ -53,7 +53,7 @@ def blocking(plan: Callable[P, Plan[T]]) -> Callable[P, T]:
 
     @wraps(plan)
     def function(*args: P.args, **kwargs: P.kwargs) -> T:
-        if not _watching and kwargs.get("progress") is not True:
+        if not _watching and "progress" not in kwargs:
             return run(plan(*args, **kwargs))
         with _watched(plan.__name__, args):
             return run(_begun(plan, args, kwargs))
@@ -68,7 +68,7 @@ def awaitable(plan: Callable[P, Plan[T]]) -> Callable[P, CoroutineType[Any, Any,
 
     @wraps(plan)
     async def function(*args: P.args, **kwargs: P.kwargs) -> T:
-        if not _watching and kwargs.get("progress") is not True:
+        if not _watching and "progress" not in kwargs:
             result: T = await _event_loop().drive(plan(*args, **kwargs))
             return result
         with _watched(plan.__name__, args):
