@@ -87,8 +87,8 @@ def test_what_was_found_at_first_is_done(tmp_path: Path, pool: Executor, manifes
         assert do() == SyncResult(2, 2, 1, 3)
         assert content(target) == {"a": b"changed since", "b": b"22", "c": b"444", "z": b"new"}
     manifest = Manifest(manifest.store, "another")
-    assert do(manifest=manifest) == SyncResult(1, 1, 3, 3)
-    assert content(target) == {"a": b"changed since", "b": b"22", "c": b"444", "d": b"new"}
+    assert do(manifest=manifest) == SyncResult(2, 1, 2, 4)
+    assert content(target) == {"a": b"1", "b": b"22", "c": b"444", "d": b"new"}
 
 
 def test_nothing_is_deleted_that_the_source_has_by_now(tmp_path: Path, pool: Executor, manifest: Manifest) -> None:
