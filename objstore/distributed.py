@@ -3,7 +3,9 @@
 from objstore._distributed.engines import RayExecutor
 from objstore._distributed.job import Done, run
 from objstore._distributed.manifest import JobError, Manifest
-from objstore._distributed.transfers import Totals, checksum, copy, delete, download, head, upload
+from objstore._distributed.syncing import sync
+from objstore._distributed.transfers import checksum, copy, delete, download, head, upload
+from objstore._distributed.whole_objects import Totals
 
 __all__ = [
     "Done",
@@ -17,5 +19,6 @@ __all__ = [
     "download",
     "head",
     "run",
+    "sync",
     "upload",
 ]

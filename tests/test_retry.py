@@ -18,7 +18,7 @@ from objstore.http.client import http_date
 from objstore.http.retry import CURL_ROWS, STATUS_ROWS, UNCONNECTED, Budget, Failure, Policy, Row, understand
 from objstore.plans.run import run
 from objstore.settings.options import RetryOptions
-from objstore.store import HTTPStore
+from objstore.store import HTTPStore, S3Store
 from tests.engine.client import SETTINGS, batch, new_batch, settle
 from tests.engine.raw import answering, crowded, ends
 from tests.engine.server import certificate
@@ -176,6 +176,19 @@ def test_a_code_of_the_service_counts_more_than_the_status() -> None:
         reply = run(settle(batch(raw.origin, ["/a"])))[0]
     assert understand(reply, {"Slow": BUSY}, "Slow", "words") == Failure(BUSY, "Slow", "words")
     assert understand(reply, {"Slow": BUSY}, "Other", "").row is STATUS_ROWS[400]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [("head", "the server asks for fewer requests"), ("get", "the server is unavailable")],
+)
+def test_a_head_of_s3_that_is_told_nothing_may_have_been_throttled(call: str, words: str) -> None:
+    keys = {"access_key_id": "k", "secret_access_key": "s", "region": "us-east-1"}
+    with answering(ends(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n")) as raw:
+        options = {"allow_http": True}
+        store = S3Store("bucket", endpoint=raw.origin, client_options=options, retry_config={"max_retries": 0}, **keys)
+        with pytest.raises(errors.GenericError, match=words):
+            getattr(store, call)("a")
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,15 @@ FLAGS = st.fixed_dictionaries(
 )
 
 
+def has_no_such_name(bucket: str, region: str) -> bool:
+    """Tell whether no bucket can have this name, in no region or in this one, which the SDKs let the service say."""
+    old = region in ("us-east-1", "aws-global")
+    odd = len(bucket) > 63 or ".." in bucket or bucket.endswith(("-", "."))
+    numbers = bucket.split(".")
+    address = len(numbers) == 4 and all(each in map(str, range(256)) for each in numbers)
+    return not bucket.startswith("arn:") and (bucket.startswith("-") or address or (odd and not old))
+
+
 def differs_on_purpose(parameters: dict[str, Any]) -> bool:
     """Tell whether we refuse, or do, what the rules do not."""
     bucket, endpoint = parameters["Bucket"], parameters.get("Endpoint")
@@ -239,7 +248,7 @@ def differs_on_purpose(parameters: dict[str, Any]) -> bool:
         or (directory and parameters["Region"] == "aws-global")  # it is in one region
         or (directory and "nozone" in bucket)  # they sign for it where there is an endpoint
         or (directory and by_address)  # they put the endpoint's path behind the bucket
-        or (bucket.startswith("-") and endpoint is None)
+        or (endpoint is None and has_no_such_name(bucket, parameters["Region"]))
         or (bucket.startswith("arn:") and (by_address or "s3::" in bucket))
         or (":s3-outposts:" in bucket and endpoint is not None and endpoint[:5] == "http:")  # they drop scheme and path
         or (by_address and "." in bucket)  # no host is an address with a name in front
@@ -374,6 +383,11 @@ def test_the_service_in_signatures() -> None:
         ("b/sub", {"endpoint": "https://h.example"}, "as prefix"),
         ("..", {"endpoint": "https://h.example"}, "as prefix"),
         ("My Bucket", {}, "a-z"),
+        ("-a", {}, "a-z"),
+        ("192.168.0.1", {}, "it is an IP address"),
+        ("b..c", {"region": "eu-west-1"}, "two dots"),
+        ("a.b-", {"region": "eu-west-1"}, "end with a letter"),
+        ("x" * 64, {"region": "eu-west-1"}, "63 letters"),
         ("", {}, "needs a bucket"),
         ("bucket--usw2-az1--x-s3", {}, "in which region"),
         ("bucket--usw2-az1--x-s3", {"region": "us-west-2", "virtual_hosted_style_request": False}, "is a host"),
@@ -405,7 +419,15 @@ def test_what_is_refused(bucket: str, given: dict[str, Any], words: str) -> None
         S3Store(bucket, **KEYS, **given)
 
 
-@pytest.mark.parametrize("bucket", ["My Bucket", "under_score", "tenant:bucket", "UPPER", "b--x-s3", "bücket", "a?b#c"])
+@pytest.mark.parametrize("bucket", ["x" * 255, "Upper_Score", "b..c", "a.b-"])
+@pytest.mark.parametrize("region", [{}, {"region": "us-east-1"}, {"region": "aws-global"}])
+def test_the_oldest_region_has_buckets_of_old_names(bucket: str, region: dict[str, Any]) -> None:
+    assert address_of(S3Store(bucket, **KEYS, **region))[1] == f"/{bucket}/key"
+
+
+@pytest.mark.parametrize(
+    "bucket", ["My Bucket", "under_score", "tenant:bucket", "UPPER", "b--x-s3", "bücket", "a?b#c", "b..c", "10.0.0.1"]
+)
 def test_other_services_name_buckets_as_they_like(bucket: str) -> None:
     store = S3Store(bucket, endpoint="https://h.example", virtual_hosted_style_request=bucket == "UPPER", **KEYS)
     origin, path = address_of(store)

@@ -99,6 +99,14 @@ def test_objects_are_deleted(source: S3Store, pool: Executor) -> None:
     assert content(source) == {"large": BODIES["large"]}
 
 
+def test_what_is_gone_counts_as_deleted_by_every_store(tmp_path: Path, pool: Executor) -> None:
+    store = LocalStore(tmp_path)
+    store.put("a", b"1")
+    for _ in range(2):  # as a piece that is given out again
+        assert delete(store, ["a", "missing"], executor=pool) == (2, 0)
+    assert content(store) == {}
+
+
 def test_metadata_comes_as_it_is_found(source: S3Store, pool: Executor) -> None:
     assert {meta["path"]: meta["size"] for meta in head(source, BODIES, executor=pool)} == {
         path: len(body) for path, body in BODIES.items()

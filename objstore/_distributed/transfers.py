@@ -1,60 +1,29 @@
-"""Transfers of many objects by an executor: jobs whose functions are the calls that a store has.
-
-Objects stay whole: a piece is a group of them, of so many bytes, or one that is larger. What was written is looked at
-before a piece counts as done, and what the pieces come to is compared with the plan.
-"""
+"""Transfers of many objects by an executor: jobs on whole objects whose functions are the calls that a store has."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Required, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from objstore._core import checksum as checksum_of
 from objstore._distributed.job import Job
 from objstore._distributed.manifest import JobError, place
-from objstore.exceptions import ObjectChangedError
-from objstore.operations.slices import UNKNOWN, Cutter, Slice
-from objstore.results import Piece
+from objstore._distributed.whole_objects import ALL, PIECE, JobOptions, Totals, carry_out, copied, deleted, pieces_of
+from objstore.operations.slices import UNKNOWN, Slice
 from objstore.store import LocalStore, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from objstore._distributed.engines import ExecutorInput
-    from objstore._distributed.manifest import Manifest
-    from objstore.types import ObjectMeta, Progress
+    from objstore.results import Piece
+    from objstore.types import ObjectMeta
 
 T = TypeVar("T")
 
-PIECE = 64 << 20
-"""How many bytes a piece of a transfer has: what is done again when a worker is lost."""
-
-MOST_OBJECTS = 1000
-"""How many objects a piece has at the most."""
-
 READ_AT_A_TIME = 16 << 20
 """How many bytes a worker sums up at a time."""
-
-ALL = 1 << 62
-
-
-class JobOptions(TypedDict, total=False):
-    """How a job is carried out: as of `run`."""
-
-    executor: Required[ExecutorInput]
-    manifest: Manifest | None
-    most_in_flight: int
-    new_executors: int
-    progress: Progress | bool | None
-
-
-class Totals(NamedTuple):
-    """What a job has come to, with what earlier runs of it had done."""
-
-    objects: int
-    size: int
 
 
 def copy(
@@ -78,7 +47,9 @@ def copy(
     """
     if place(source) == place(target):
         raise ValueError(f"{source!r} is the target too: each object would be copied to where it is")
-    return _all(_Copy(target), f"copy from {place(source)} to {place(target)}", _pieces(source, requests, bytes), job)
+    return carry_out(
+        _Copy(target), f"copy from {place(source)} to {place(target)}", _pieces(source, requests, bytes), job
+    )
 
 
 def upload(
@@ -139,7 +110,7 @@ def delete(store: Store, requests: Any, **job: Unpack[JobOptions]) -> Totals:
     Raises:
         JobError: As of `run`.
     """
-    return _all(_delete, f"delete in {place(store)}", _pieces(store, _sized(requests), ALL), job)
+    return carry_out(_delete, f"delete in {place(store)}", _pieces(store, _sized(requests), ALL), job)
 
 
 def head(store: Store, requests: Any, **job: Unpack[JobOptions]) -> Iterator[ObjectMeta]:
@@ -194,22 +165,6 @@ def checksum(
 # --- the jobs
 
 
-def _all(function: Callable[[Piece], Totals], name: str, pieces: Iterator[Piece], job: JobOptions) -> Totals:
-    """Carry a job out to its end, and add up what its pieces are."""
-    planned: list[Totals] = []
-
-    def counted() -> Iterator[Piece]:
-        for piece in pieces:
-            objects, size = planned.pop() if planned else (0, 0)
-            planned.append(Totals(objects + len(piece.slices), size + piece.size))
-            yield piece
-
-    for piece, value in Job(function, name, counted(), **job).results():
-        if value != (len(piece.slices), piece.size):
-            raise JobError(f"piece {piece.number} is {len(piece.slices)} objects of {piece.size} bytes, not {value}")
-    return planned.pop() if planned else Totals(0, 0)
-
-
 def _each(job: Job[list[T]]) -> Iterator[T]:
     """Carry a job out while its results are taken."""
     for piece, values in job.results():
@@ -221,29 +176,9 @@ def _each(job: Job[list[T]]) -> Iterator[T]:
 # --- what is in them
 
 
-class _Groups(Cutter):
-    """Puts whole objects together."""
-
-    def _add(self, slice: Slice) -> Iterator[tuple[Slice, ...]]:
-        if slice.start or slice.end != max(slice.size, 0):
-            raise ValueError(f"{slice!r} is a part of an object: give whole objects, (path, size)")
-        if self._size + slice.size > self._most:
-            yield from self.end()
-        yield from self._put(slice)
-        if len(self._piece) >= MOST_OBJECTS:
-            yield from self.end()
-
-
 def _pieces(store: Store, requests: Any, most: int) -> Iterator[Piece]:
     """Plan pieces of whole objects."""
-    return (Piece(store, number, slices) for number, slices in enumerate(_groups(store, requests, most)))
-
-
-def _groups(store: Store, requests: Any, most: int) -> Iterator[tuple[Slice, ...]]:
-    groups = _Groups(most)
-    for piece in store.plan(requests, bytes=ALL):
-        yield from groups.add(piece.slices)
-    yield from groups.end()
+    return pieces_of(store, (each for piece in store.plan(requests, bytes=ALL) for each in piece.slices), most)
 
 
 def _sized(requests: Any) -> Any:
@@ -263,26 +198,11 @@ class _Copy:
     target: Store
 
     def __call__(self, piece: Piece) -> Totals:
-        cast("Store", piece.store).copy_many([(each.path, each.path) for each in piece.slices], to_store=self.target)
-        return _arrived(self.target, piece.slices)
-
-
-def _arrived(store: Store, slices: Sequence[Slice]) -> Totals:
-    """Ask the store for what it has been given; raise if it is of another size."""
-    metas = store.head_many([each.path for each in slices])
-    for each, meta in zip(slices, metas, strict=True):
-        if meta["size"] != each.size:
-            raise ObjectChangedError(
-                f"the copy of {each.path!r} has {meta['size']} bytes, and the plan said {each.size}",
-                hint="Something wrote to it, or to its source, meanwhile: plan again.",
-                path=each.path,
-            )
-    return Totals(len(metas), sum(meta["size"] for meta in metas))
+        return copied(cast("Store", piece.store), self.target, piece.slices, [each.path for each in piece.slices])
 
 
 def _delete(piece: Piece) -> Totals:
-    cast("Store", piece.store).delete([each.path for each in piece.slices])
-    return Totals(len(piece.slices), piece.size)
+    return deleted(cast("Store", piece.store), piece.slices)
 
 
 def _head(piece: Piece) -> list[ObjectMeta]:

@@ -96,6 +96,9 @@ DIALECT = Dialect(
         "ServiceUnavailable": UNAVAILABLE,
         "TokenRefreshRequired": EXPIRED,
     },
+    # The answer to a HEAD has no document that could say SlowDown, so an answer without words may be that.
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+    statuses={("HEAD", 503): THROTTLED},
     hints={
         "InvalidAccessKeyId": "Check access_key_id.",
         "InvalidObjectState": "Restore it (RestoreObject) and wait until it is there.",

@@ -25,7 +25,9 @@ GLOBAL = "aws-global"
 
 _LABEL = re.compile("(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _AMAZON_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+_NEW_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9._-]{0,62}[A-Za-z0-9]")
 _HOST_NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_OF_OLD_NAMES = (None, FIRST, GLOBAL)
 _ANY_REGION = re.compile("[A-Za-z0-9._-]+")
 _OUTPOST_ALIAS = re.compile(r".{11,}--op-s3")
 
@@ -94,7 +96,7 @@ def locate(bucket: str, region: str | None, endpoint: tuple[str, str] | None, wi
                 f"The bucket {bucket!r}", "s3_express=True", "Give the access point's name: NAME--ZONE--xa-s3."
             )
         return _access_point(bucket, region, endpoint, wishes)
-    _check_bucket(bucket, endpoint)
+    _check_bucket(bucket, region, endpoint)
     if _is_directory(bucket, endpoint, wishes):
         return _directory(bucket, region, endpoint, wishes)
     known = region or FIRST
@@ -314,8 +316,11 @@ def _check_wishes(wishes: Wishes, region: str, endpoint: tuple[str, str] | None)
         raise _clash("use_accelerate_endpoint", "virtual_hosted_style_request=False", "Leave one of them out.")
 
 
-def _check_bucket(bucket: str, endpoint: tuple[str, str] | None) -> None:
-    """Raise if there can be no bucket of this name: of Amazon's, by its rules; else, if it would break the URL."""
+def _check_bucket(bucket: str, region: str | None, endpoint: tuple[str, str] | None) -> None:
+    """Raise if there can be no bucket of this name: of Amazon's, by its rules; else, if it would break the URL.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    """
     if "://" in bucket:
         raise ConfigurationError(
             f"The bucket {bucket!r} is a URL", hint="Give the name alone, or call S3Store.from_url."
@@ -328,6 +333,17 @@ def _check_bucket(bucket: str, endpoint: tuple[str, str] | None) -> None:
         raise ConfigurationError(
             f"Amazon has no bucket that is called {bucket!r}",
             hint="Names have a-z, 0-9, dots and dashes (old ones also A-Z and _). Elsewhere: give endpoint.",
+        )
+    if endpoint is None and _is_address(bucket):
+        raise ConfigurationError(
+            f"Amazon has no bucket that is called {bucket!r}: it is an IP address",
+            hint="Give the bucket's name, and a server of another service as endpoint.",
+        )
+    if endpoint is None and region not in _OF_OLD_NAMES and not _NEW_NAME.fullmatch(bucket):
+        raise ConfigurationError(
+            f"Amazon has no bucket that is called {bucket!r} in {region}",
+            hint="Names have 63 letters at the most, end with a letter or digit, and have no two dots side by side. "
+            f"Only in {FIRST} are there old ones that are not so.",
         )
 
 
