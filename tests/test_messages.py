@@ -225,14 +225,71 @@ def test_a_setting_that_is_not_there_suggests_one(setting: str, meant: str) -> N
         S3Store("shelf", **{setting: "x"})
 
 
-@pytest.mark.parametrize("store", [MemoryStore(), S3Store("shelf", skip_signature=True, region="eu-west-1")])
-def test_what_cannot_be_stored_says_how_it_can(store: Any) -> None:
+STORES: list[Any] = [MemoryStore(), S3Store("shelf", skip_signature=True, region="eu-west-1")]
+UNFIT: list[tuple[Any, str]] = [
+    (np.asfortranarray(np.ones((3, 4))), "ascontiguousarray"),
+    (np.ones((4, 4)).T[::2], "ascontiguousarray"),
+    (memoryview(bytearray(8))[::2], "ascontiguousarray"),
+    (np.array([b"one", b"two"], dtype=object), "holds Python objects"),
+    (np.zeros(2, dtype=[("O", "i4"), ("b", "O")]), "holds Python objects"),
+]
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_text_that_names_no_file_says_how_it_is_stored(store: Any) -> None:
     with pytest.raises(FileNotFoundError, match=r"\.encode\(\)"):
         store.put("key", "some text")
-    strided: list[Any] = [np.asfortranarray(np.ones((3, 4))), np.ones((4, 4))[:, ::2], memoryview(bytes(8))[::2]]
-    for array in strided:
-        with pytest.raises(TypeError, match="ascontiguousarray"):
-            store.put("key", array)
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize(("array", "words"), UNFIT)
+def test_an_array_that_cannot_be_stored_says_how_it_can(store: Any, array: Any, words: str) -> None:
+    def write() -> None:
+        with store.open_writer("key") as file:
+            file.write(array)
+
+    for call in (
+        lambda: store.put("key", array),
+        lambda: store.put("key", [array]),
+        lambda: store.put_many([("key", array)]),
+        write,
+    ):
+        with pytest.raises(TypeError, match=words):
+            call()
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize(("array", "words"), UNFIT)
+def test_an_array_that_cannot_be_filled_says_what_can(store: Any, array: Any, words: str) -> None:
+    before = bytes(array)
+    for out in (array, [array], [bytearray(8), array]):
+        with pytest.raises(ValueError, match=words):
+            store.get_many([("key", 0, 8), ("other", 0, 8)][: len(out)], out=out)
+        with pytest.raises(ValueError, match=words):
+            [*store.iter_many([("key", 0, 8), ("other", 0, 8)][: len(out)], out=out)]
+    assert bytes(array) == before
+
+
+def test_a_reader_fills_no_array_of_objects() -> None:
+    store = MemoryStore()
+    store.put("key", bytes(100))
+    with store.open_reader("key") as reader:
+        for array, words in UNFIT:
+            with pytest.raises(TypeError, match=words):
+                reader.readinto(array)
+
+
+def test_arrays_of_any_number_are_stored_and_filled() -> None:
+    store = MemoryStore()
+    for array in (
+        np.ones(3, dtype=[("O", "i4"), ("b", ">f8")]),
+        np.ones((3, 4)).T.T,
+        np.asfortranarray(np.ones((3, 4))).T,
+    ):
+        store.put("key", array)
+        back = np.zeros_like(array)
+        store.get_many([("key", 0, array.nbytes)], out=back)
+        assert (back == array).all()
 
 
 def test_a_missing_path_says_nothing_of_text() -> None:
