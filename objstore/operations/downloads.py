@@ -66,8 +66,8 @@ def download(
         max_concurrency: How many parts are in flight.
         fsync: Whether the file is forced out to the disk; without it, a download that was broken off begins anew when
             the system has been started anew.
-        progress: True draws a bar; a function is called with how many parts have come, how many there are, and the
-            bytes received.
+        progress: True draws a bar; a function is called with how many parts are written, how many there are, and the
+            bytes that have come, those that an earlier call had got included.
 
     Returns:
         The metadata of the object.
