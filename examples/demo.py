@@ -1,8 +1,10 @@
 """Write, list, read and check some thousand objects in bulk, and draw how fast it went, beside other clients.
 
-Without --store it starts an S3 server of its own on this machine (rclone, in memory) and stops it at the end. With
---store it works in a new folder of the store that you name, with your own credentials, and deletes what it wrote. The
-other clients do the same on the same server right after, on the first of the objects and ranges: they take their time.
+Without --store it starts an S3 server of its own on this machine and stops it at the end: versitygw, a gateway to
+files, where Go could build it, else rclone, in memory, which is slow, and of which other clients refuse some replies.
+With --store it works in a new folder of the store that you name, with your own credentials, and deletes what it wrote.
+The other clients do the same on the same server right after, on the first of the objects and ranges: they take their
+time.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +30,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from examples.clients import AT_ONCE, Boto3, Client, Objstore, Obstore, Place
-from tests.servers import rclone
+from tests.servers import S3Server, UnavailableError, rclone, versitygw
 
 KIB, MIB = 1 << 10, 1 << 20
 RANGE = 4 * KIB
@@ -240,9 +242,10 @@ def open_place(arguments: argparse.Namespace) -> Iterator[Place]:
         server = arguments.endpoint or "Amazon S3"
         yield Place(server, url.netloc, folder, arguments.endpoint, arguments.region)
         return
-    with rclone() as server:
+    with ExitStack() as stack:
+        said, server = start_server(stack)
         yield Place(
-            "rclone serve s3, in memory on this machine",
+            f"{said}, on this machine",
             server.make_bucket("demo-bucket"),
             folder,
             server.endpoint,
@@ -250,6 +253,14 @@ def open_place(arguments: argparse.Namespace) -> Iterator[Place]:
             server.access_key_id,
             server.secret_access_key,
         )
+
+
+def start_server(stack: ExitStack) -> tuple[str, S3Server]:
+    """Start a server that runs until the end; say which."""
+    try:
+        return "versitygw, an S3 gateway to files", stack.enter_context(versitygw())
+    except UnavailableError:
+        return "rclone serve s3, in memory", stack.enter_context(rclone())
 
 
 def parse_arguments() -> argparse.Namespace:
