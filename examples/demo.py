@@ -219,16 +219,17 @@ def draw_bars(axes: Axes, title: str, rates: list[Rate], value: Callable[[Rate],
     axes.invert_yaxis()
 
 
-def describe(place: Place, arguments: argparse.Namespace) -> str:
+def describe(place: Place, arguments: argparse.Namespace, rates: list[Rate]) -> str:
     """Say what was measured, for the picture."""
     objects, ranges = min(arguments.peer_objects, arguments.objects), min(arguments.peer_ranges, arguments.ranges)
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}"
     sizes = f"{arguments.objects:,} objects of {arguments.size} KiB, one of {arguments.big} MiB"
     others = f"the others: {AT_ONCE} requests at a time, {objects:,} of the objects, {ranges:,} of the ranges"
+    refused = not all(rate.operations for rate in rates)
     return (
         f"{place.server}, bucket {place.bucket!r}; {machine}\n"
         f"{sizes}, {arguments.ranges:,} ranges of {RANGE // KIB} KiB; {others}\n"
-        "every byte was compared; refused: the client does not take this server's replies"
+        "every byte was compared" + refused * "; refused: the client does not take this server's replies"
     )
 
 
@@ -295,7 +296,7 @@ def main() -> None:
                 act(client, plan, watch)
             rates += watch.rates
     print_table(console, rates)
-    said = describe(place, arguments)
+    said = describe(place, arguments, rates)
     draw_picture(rates, said, arguments.picture)
     console.print(said)
     console.print(f"Every byte was right. The picture is in {arguments.picture.absolute()}")

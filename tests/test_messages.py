@@ -176,6 +176,12 @@ def test_an_error_names_bucket_endpoint_and_what_it_was_about(
     assert "hidden" not in f"{error!r} {vars(error)}"
 
 
+def ten_bytes() -> MemoryStore:
+    store = MemoryStore()
+    store.put("a", bytes(10))
+    return store
+
+
 WORDS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: S3Store("b", config={"aws_region": "a", "region": "b"}), ValueError, "Duplicate key"),
     (lambda: MemoryStore().get_range("a", start=3, end=3), ValueError, "Invalid range"),
@@ -186,6 +192,10 @@ WORDS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: PlanetaryComputerCredentialProvider(AT, container_name="c"), ValueError, "Cannot pass container_name"),
     (lambda: PlanetaryComputerCredentialProvider(AT, account_name="a"), ValueError, "Cannot pass account_name"),
     (lambda: FsspecStore("s3").cat("gs://bucket/x"), ValueError, r"Expected protocol to be s3\. Got gs"),
+    (lambda: MemoryStore().get_ranges("a", starts=[1, 4], lengths=[3, 0]), ValueError, "Invalid range"),
+    (lambda: ten_bytes().open_reader("a", size=50).read(), OSError, "the object has no 50 bytes"),
+    (lambda: ten_bytes().open("a", size=50).read(), OSError, "the object has no 50 bytes"),
+    (lambda: S3Store("b", client_options={"allow_htp": True}), UnknownConfigurationKeyError, "mean 'allow_http'"),  # type: ignore[arg-type]
     (lambda: MemoryStore().get("none"), FileNotFoundError, "'none'"),
     (lambda: MemoryStore().put("", b"1"), ValueError, "it is empty"),
 ]
