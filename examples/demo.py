@@ -259,7 +259,7 @@ def open_place(arguments: argparse.Namespace) -> Iterator[Place]:
 def start_server(stack: ExitStack) -> tuple[str, S3Server]:
     """Start a server that runs until the end; say which."""
     try:
-        return "versitygw, an S3 gateway to files", stack.enter_context(versitygw())
+        return "versitygw (S3 over files, a new connection for each request)", stack.enter_context(versitygw())
     except UnavailableError:
         return "rclone serve s3, in memory", stack.enter_context(rclone())
 
