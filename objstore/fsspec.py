@@ -64,6 +64,10 @@ class _ByProtocol(type(AsyncFileSystem)):  # type: ignore[misc]
 class FsspecStore(FileSystem, metaclass=_ByProtocol):
     """A filesystem of fsspec over our stores: one store for each bucket, made when first needed.
 
+    A folder of an object store is there while there is an object below it: of ``mkdir`` and ``makedirs`` nothing is
+    kept but the bucket, as with s3fs. A mark that another program made, an empty object with a slash at its end, is a
+    folder.
+
     Listings are kept only where that is asked for (``use_listings_cache=True``, or one of the other two options of
     fsspec's `DirCache`).
 

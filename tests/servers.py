@@ -232,6 +232,17 @@ def rclone() -> Iterator[S3Server]:
 
 
 @contextmanager
+def versitygw() -> Iterator[S3Server]:
+    """An S3 gateway to files, in Go: fast, and every client takes its replies. It is for the demo, in one account."""
+    port = free_port()
+    server = S3Server("versitygw", f"http://127.0.0.1:{port}", REGION, "tester-key-id", "tester-secret-key")
+    keys = ["--access", server.access_key_id, "--secret", server.secret_access_key]
+    place = ["--region", REGION, "--port", f"127.0.0.1:{port}"]
+    with running([go_program("versitygw"), "--quiet", *keys, *place, "posix", "."], port):
+        yield server
+
+
+@contextmanager
 def webdav() -> Iterator[WebDavServer]:
     """`rclone serve webdav` over a folder: Go's WebDAV, which ignores the conditions of a PUT. Its URL has a path."""
     port = free_port()

@@ -241,6 +241,29 @@ def test_what_is_no_time(time: str) -> None:
         Listing(page(contents(time=time)))
 
 
+# --- comments, and texts that are not escaped
+
+PIECES = {
+    "<![CDATA[a]]>": "a",
+    "<![CDATA[]]>a": "a",
+    "<![CDATA[a&amp;<b>\r\nc]]>": "a&amp;<b>\nc",
+    "a<![CDATA[&]]>b&amp;<![CDATA[>]]]]>c": "a&b&>]]c",
+    "a<!-- b -->c": "ac",
+    "&lt;<!----><!-- <Key> & -->\r<!-- - > -->": "<\n",
+    "<!-- <![CDATA[ --><![CDATA[<!-- a -->]]>": "<!-- a -->",
+}
+
+
+@pytest.mark.parametrize(("written", "read"), PIECES.items())
+def test_comments_are_passed_over_and_sections_read(written: str, read: str) -> None:
+    document = page(contents(written), contents("next"), "<!-- between --> ")
+    around = document.replace(b"<ListBucketResult", b"<!-- in front --> <ListBucketResult", 1) + b"<!-- behind -->\n"
+    expected = ElementTree.fromstring(around).findall(".//{*}Key")
+    assert (
+        [meta["path"] for meta in Listing(around).objects()] == [read, "next"] == [key.text or "" for key in expected]
+    )
+
+
 # --- what is refused
 
 NO_CHARACTERS = [
@@ -272,9 +295,16 @@ EXTERNAL = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
         (page(contents(more="<Owner>&x;</Owner>")), "entity"),
         (page(contents(more="<Owner a='&x;'/>")), "attribute"),
         *((page(contents(f"&#{number};")), "entity") for number in NO_CHARACTERS),
-        (page(contents("<![CDATA[a]]>")), "document type, a comment"),
-        (page(contents("a<!-- b -->c")), "document type, a comment"),
-        (page(contents("a<?b c?>d")), "document type, a comment"),
+        (page(contents("a<?b c?>d")), "something else than elements: a document type"),
+        (page(contents("a<!b>d")), "something else than elements: a document type"),
+        (page(contents("a<!-- b -- c -->d")), "malformed comment"),
+        (page(contents("a<!-- b --->d")), "malformed comment"),
+        (page(contents("a<!--->d")), "comment|cut short"),
+        (page(contents("a")) + b"<!-- b", "cut short"),
+        (page(contents("a<![CDATA[b]>")), "cut short"),
+        (page(contents("a<![cdata[b]]>")), "something else than elements: a document type"),
+        (page(contents("<![CDATA[a]]>&x;")), "entity"),
+        (page(contents("a")) + b"<![CDATA[b]]>", "something else than elements: a document type"),
         (page(contents("a\x00b")), "control characters"),
         (page(contents("a\x01b")), "control characters"),
         (page(contents("a")).replace(b"<Key>a", b"<Key>a\xff"), "not UTF-8"),
@@ -300,8 +330,8 @@ EXTERNAL = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
         (page("<a b='<'></a>"), "malformed attribute"),
         (page("<a b='c'd='e'></a>"), "malformed tag"),
         (page("<a / >"), "malformed tag"),
-        (page("<1/>"), "document type, a comment, or what is no XML"),
-        (page("< a/>"), "document type, a comment, or what is no XML"),
+        (page("<1/>"), "document type, or what is no XML"),
+        (page("< a/>"), "document type, or what is no XML"),
         (page(contents(size="-1")), "Size is not a number"),
         (page(contents(size="")), "Size is not a number"),
         (page(contents(size="1e3")), "Size is not a number"),
@@ -343,7 +373,7 @@ SMALL = page(
 def test_a_page_that_is_cut_anywhere_is_refused() -> None:
     assert Listing(SMALL).token == "t"
     for end in range(len(SMALL)):
-        with pytest.raises(ValueError, match=r"cut short|document type, a comment|XML declaration|not UTF-8"):
+        with pytest.raises(ValueError, match=r"cut short|document type|XML declaration|not UTF-8"):
             Listing(SMALL[:end])
 
 

@@ -176,6 +176,12 @@ def test_an_error_names_bucket_endpoint_and_what_it_was_about(
     assert "hidden" not in f"{error!r} {vars(error)}"
 
 
+def ten_bytes() -> MemoryStore:
+    store = MemoryStore()
+    store.put("a", bytes(10))
+    return store
+
+
 WORDS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: S3Store("b", config={"aws_region": "a", "region": "b"}), ValueError, "Duplicate key"),
     (lambda: MemoryStore().get_range("a", start=3, end=3), ValueError, "Invalid range"),
@@ -186,6 +192,10 @@ WORDS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: PlanetaryComputerCredentialProvider(AT, container_name="c"), ValueError, "Cannot pass container_name"),
     (lambda: PlanetaryComputerCredentialProvider(AT, account_name="a"), ValueError, "Cannot pass account_name"),
     (lambda: FsspecStore("s3").cat("gs://bucket/x"), ValueError, r"Expected protocol to be s3\. Got gs"),
+    (lambda: MemoryStore().get_ranges("a", starts=[1, 4], lengths=[3, 0]), ValueError, "Invalid range"),
+    (lambda: ten_bytes().open_reader("a", size=50).read(), OSError, "the object has no 50 bytes"),
+    (lambda: ten_bytes().open("a", size=50).read(), OSError, "the object has no 50 bytes"),
+    (lambda: S3Store("b", client_options={"allow_htp": True}), UnknownConfigurationKeyError, "mean 'allow_http'"),  # type: ignore[arg-type]
     (lambda: MemoryStore().get("none"), FileNotFoundError, "'none'"),
     (lambda: MemoryStore().put("", b"1"), ValueError, "it is empty"),
 ]
@@ -225,14 +235,71 @@ def test_a_setting_that_is_not_there_suggests_one(setting: str, meant: str) -> N
         S3Store("shelf", **{setting: "x"})
 
 
-@pytest.mark.parametrize("store", [MemoryStore(), S3Store("shelf", skip_signature=True, region="eu-west-1")])
-def test_what_cannot_be_stored_says_how_it_can(store: Any) -> None:
+STORES: list[Any] = [MemoryStore(), S3Store("shelf", skip_signature=True, region="eu-west-1")]
+UNFIT: list[tuple[Any, str]] = [
+    (np.asfortranarray(np.ones((3, 4))), "ascontiguousarray"),
+    (np.ones((4, 4)).T[::2], "ascontiguousarray"),
+    (memoryview(bytearray(8))[::2], "ascontiguousarray"),
+    (np.array([b"one", b"two"], dtype=object), "holds Python objects"),
+    (np.zeros(2, dtype=[("O", "i4"), ("b", "O")]), "holds Python objects"),
+]
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_text_that_names_no_file_says_how_it_is_stored(store: Any) -> None:
     with pytest.raises(FileNotFoundError, match=r"\.encode\(\)"):
         store.put("key", "some text")
-    strided: list[Any] = [np.asfortranarray(np.ones((3, 4))), np.ones((4, 4))[:, ::2], memoryview(bytes(8))[::2]]
-    for array in strided:
-        with pytest.raises(TypeError, match="ascontiguousarray"):
-            store.put("key", array)
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize(("array", "words"), UNFIT)
+def test_an_array_that_cannot_be_stored_says_how_it_can(store: Any, array: Any, words: str) -> None:
+    def write() -> None:
+        with store.open_writer("key") as file:
+            file.write(array)
+
+    for call in (
+        lambda: store.put("key", array),
+        lambda: store.put("key", [array]),
+        lambda: store.put_many([("key", array)]),
+        write,
+    ):
+        with pytest.raises(TypeError, match=words):
+            call()
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize(("array", "words"), UNFIT)
+def test_an_array_that_cannot_be_filled_says_what_can(store: Any, array: Any, words: str) -> None:
+    before = bytes(array)
+    for out in (array, [array], [bytearray(8), array]):
+        with pytest.raises(ValueError, match=words):
+            store.get_many([("key", 0, 8), ("other", 0, 8)][: len(out)], out=out)
+        with pytest.raises(ValueError, match=words):
+            [*store.iter_many([("key", 0, 8), ("other", 0, 8)][: len(out)], out=out)]
+    assert bytes(array) == before
+
+
+def test_a_reader_fills_no_array_of_objects() -> None:
+    store = MemoryStore()
+    store.put("key", bytes(100))
+    with store.open_reader("key") as reader:
+        for array, words in UNFIT:
+            with pytest.raises(TypeError, match=words):
+                reader.readinto(array)
+
+
+def test_arrays_of_any_number_are_stored_and_filled() -> None:
+    store = MemoryStore()
+    for array in (
+        np.ones(3, dtype=[("O", "i4"), ("b", ">f8")]),
+        np.ones((3, 4)).T.T,
+        np.asfortranarray(np.ones((3, 4))).T,
+    ):
+        store.put("key", array)
+        back = np.zeros_like(array)
+        store.get_many([("key", 0, array.nbytes)], out=back)
+        assert (back == array).all()
 
 
 def test_a_missing_path_says_nothing_of_text() -> None:

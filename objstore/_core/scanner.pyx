@@ -1,8 +1,8 @@
 # Scanner: XML of the kind that stores write, read tag by tag without a Python object.
 #
-# The document comes from the network and is not trusted. Elements, attributes, text, the five entities of XML and
-# character references are read, in UTF-8. All else that XML has is refused: with no document type there is no entity to
-# expand.
+# The document comes from the network and is not trusted. Elements, attributes, text, CDATA sections, the five entities
+# of XML and character references are read, in UTF-8, and comments passed over. All else that XML has is refused: with no
+# document type there is no entity to expand.
 #
 # Its invariant: what is decoded is never longer than it stands in the document, so one block of that size has room for
 # all of it.
@@ -46,6 +46,8 @@ cdef struct Scanner:
     bint encoded                # it says Encoded="true": its text is as URLs have it
     Span name                   # of the element just opened, without its prefix
     Span text                   # what stood before the tag just read
+
+cdef const char* NO_ELEMENT = b"it has something else than elements: a document type, or what is no XML at all"
 
 cdef uint8_t classes[256]
 
@@ -182,13 +184,13 @@ cdef const char* decode_reference(Scanner* s, const char* at, const char* end) n
     return stop + 1
 
 
-cdef bint unescape(Scanner* s, Span* text) noexcept nogil:
-    """Put a text's references and line ends as what they mean."""
+cdef bint unescape(Scanner* s, Span* text, bint references=True) noexcept nogil:
+    """Put a text's line ends, and references where it has such, as what they mean."""
     cdef const char* at = text.data
     cdef const char* end = at + text.length
     text.data = s.decoded_end
     while at < end:
-        if at[0] == c"&":
+        if references and at[0] == c"&":
             at = decode_reference(s, at, end)
             if at == NULL:
                 fail(s, b"it has an entity or a character that XML itself does not have")
@@ -246,15 +248,87 @@ cdef bint skip_char(Scanner* s, char c) noexcept nogil:
     return True
 
 
+cdef bint skip_mark(Scanner* s, const char* mark) noexcept nogil:
+    """Pass over a mark, if it is there."""
+    cdef Py_ssize_t length = strlen(mark)
+    if s.end - s.at < length or memcmp(s.at, mark, length) != 0:
+        return False
+    s.at += length
+    return True
+
+
+cdef inline bint at_declaration(Scanner* s) noexcept nogil:
+    """Tell whether what comes is a comment, a CDATA section or a document type."""
+    return s.end - s.at > 1 and s.at[0] == c"<" and s.at[1] == c"!"
+
+
+cdef bint read_until(Scanner* s, const char* mark, Span* inside) noexcept nogil:
+    """Read up to a mark of three characters that ends with >, and pass over it; False where there is none."""
+    cdef const char* start = s.at
+    while s.at < s.end:
+        s.at = <const char*>memchr(s.at, c">", s.end - s.at)
+        if s.at == NULL:
+            s.at = s.end
+            return False
+        s.at += 1
+        if s.at - start >= 3 and memcmp(s.at - 3, mark, 3) == 0:
+            inside[0] = Span(start, s.at - 3 - start)
+            return True
+    return False
+
+
+cdef bint skip_comment(Scanner* s) noexcept nogil:
+    """Pass over a comment, in which no two dashes stand together (XML 1.0, section 2.5)."""
+    cdef Span inside
+    cdef Py_ssize_t i
+    if not skip_mark(s, b"<!--"):
+        fail(s, NO_ELEMENT)
+        return False
+    if not read_until(s, b"-->", &inside):
+        fail(s, b"it has a comment without an end")
+        return False
+    for i in range(inside.length):
+        if inside.data[i] == c"-" and inside.data[i + 1] == c"-":
+            fail(s, b"it has a malformed comment")
+            return False
+    return True
+
+
+cdef Span plain_text(Scanner* s) noexcept nogil:
+    """Read on to the next markup or to the end."""
+    cdef const char* start = s.at
+    cdef const char* stop = <const char*>memchr(start, c"<", s.end - start)
+    s.at = stop if stop != NULL else s.end
+    return Span(start, s.at - start)
+
+
 cdef bint read_text(Scanner* s) noexcept nogil:
     """Read on to the next tag or to the end."""
-    cdef const char* stop = <const char*>memchr(s.at, c"<", s.end - s.at)
-    cdef const char* start = s.at
-    s.at = stop if stop != NULL else s.end
-    s.text = Span(start, s.at - start)
-    if memchr(start, c"&", s.text.length) == NULL and (not s.returns or memchr(start, c"\r", s.text.length) == NULL):
+    s.text = plain_text(s)
+    if at_declaration(s):
+        return unescape(s, &s.text) and read_pieces(s)
+    if memchr(s.text.data, c"&", s.text.length) == NULL and (
+            not s.returns or memchr(s.text.data, c"\r", s.text.length) == NULL):
         return True
     return unescape(s, &s.text)
+
+
+cdef bint read_pieces(Scanner* s) noexcept nogil:
+    """Read on past comments: CDATA sections (as they stand) and what is between are put behind the text so far."""
+    cdef Span piece
+    while at_declaration(s):
+        if skip_mark(s, b"<![CDATA["):
+            if not read_until(s, b"]]>", &piece):
+                fail(s, b"it has a CDATA section without an end")
+                return False
+            unescape(s, &piece, False)
+        elif not skip_comment(s):
+            return False
+        piece = plain_text(s)
+        if not unescape(s, &piece):
+            return False
+    s.text.length = s.decoded_end - s.text.data
+    return True
 
 
 cdef int read_name(Scanner* s, Span* name) noexcept nogil:
@@ -316,7 +390,7 @@ cdef int open_tag(Scanner* s) noexcept nogil:
     cdef Span name
     cdef int seen = read_name(s, &name)
     if not seen:
-        return fail(s, b"it has something else than elements: a document type, a comment, or what is no XML at all")
+        return fail(s, NO_ELEMENT)
     if s.depth == DEEPEST:
         return fail(s, b"its elements are nested more than 16 deep")
     if s.depth == 0 and s.rooted:
@@ -355,6 +429,10 @@ cdef int next_tag(Scanner* s) noexcept nogil:
         return CLOSED
     if s.depth == 0:
         skip_space(s)
+        while at_declaration(s):
+            if not skip_comment(s):
+                return FAULT
+            skip_space(s)
         if s.at == s.end and s.rooted:
             return ENDED
     elif not read_text(s):

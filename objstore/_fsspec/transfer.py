@@ -94,7 +94,7 @@ def get_file(
         fs: Where it is.
         rpath: Its path; a folder is made here too.
         lpath: The local file, or a writable binary file.
-        callback: Is told the size, and the bytes written.
+        callback: Is told the size, and the bytes that have come.
         outfile: A writable binary file, instead of `lpath`.
     """
     if outfile is not None or isfilelike(lpath):

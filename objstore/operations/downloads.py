@@ -67,7 +67,7 @@ def download(
         fsync: Whether the file is forced out to the disk; without it, a download that was broken off begins anew when
             the system has been started anew.
         progress: True draws a bar; a function is called with how many parts are written, how many there are, and the
-            bytes written.
+            bytes that have come, those that an earlier call had got included.
 
     Returns:
         The metadata of the object.

@@ -207,7 +207,7 @@ def download_many(
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
         max_concurrency: How many objects are under way.
         progress: True draws a bar; a function is called with how many objects are downloaded, how many there are, and
-            the bytes written.
+            the bytes received.
 
     Returns:
         What was downloaded, in order: ``(file, path, size)``.

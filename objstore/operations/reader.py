@@ -16,6 +16,7 @@ from objstore.exceptions import InvalidRangeError, WrongSizeError
 from objstore.interface.values import ANY, Conditions, Range
 from objstore.interface.versions import has_validator, is_same, pinned
 from objstore.operations.arguments import check_at_least
+from objstore.operations.buffers import writable
 from objstore.operations.naming import readable_key_of
 from objstore.operations.pieces import Whole, changed, read_into
 from objstore.plans.effects import Plan, alone
@@ -376,7 +377,7 @@ class _File:
     @alone
     def _readinto(self, buffer: BufferLike, /) -> Plan[int]:
         """Read into a writable buffer; return how many bytes: as many as it takes, unless the object ends before."""
-        return (yield from self._reader.fill(Buffer(buffer, writable=True)))
+        return (yield from self._reader.fill(writable(buffer)))
 
     @alone
     def _readline(self) -> Plan[FileBytes]:

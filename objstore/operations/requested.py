@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from objstore._core import Buffer
 from objstore.exceptions import InvalidRangeError, PreconditionError
 from objstore.interface.values import WHOLE, Range, Read, Reads, Target
+from objstore.operations.buffers import writable
 from objstore.operations.outcomes import Counted
 from objstore.plans.effects import Call
 
@@ -178,9 +179,9 @@ def with_targets(reads: Reads, out: Any) -> Reads:
         if not _has_strides(out):
             return _into(reads, _side_by_side(reads, _writable(out)))
         out = [*out]
+    buffers = [*map(_writable, out)]  # first: of an array in another order, the number of rows says nothing
     if len(out) != len(reads):
         raise ValueError(f"there are {len(out)} buffers in out for {len(reads)} requests")
-    buffers = map(_writable, out)
     return _into(
         reads, [Target(buffer, 0, _room(read, len(buffer))) for read, buffer in zip(reads, buffers, strict=True)]
     )
@@ -201,13 +202,11 @@ def _has_strides(out: Any) -> bool:
     return False
 
 
-def _writable(buffer: Any) -> Buffer:
+def _writable(data: Any) -> Buffer:
     try:
-        return Buffer(buffer, writable=True)
-    except (TypeError, ValueError, BufferError) as error:
-        raise ValueError(
-            f"out must be writable, C-contiguous buffers; {type(buffer).__name__} is not: {error}"
-        ) from None
+        return writable(data)
+    except TypeError as error:
+        raise ValueError(f"out: {error}") from None
 
 
 def _room(read: Read, room: int) -> int:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from objstore._core import Buffer
 from objstore.exceptions import SourceChangedError
 from objstore.interface.values import Source
+from objstore.operations.buffers import bytes_of, fault
 from objstore.plans.effects import Call, Plan
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def open_body(file: PutInput) -> Body:
     try:
         return _Memory(file)
     except (TypeError, BufferError):
-        if _is_strided(file):
+        if fault(file) is not None:
             raise unfit(file) from None
     if isinstance(file, AsyncIterable):
         return _Pieces(_AsyncPieces(aiter(file)))
@@ -77,22 +78,8 @@ def open_body(file: PutInput) -> Body:
 
 
 def unfit(file: object) -> TypeError:
-    if _is_strided(file):
-        return TypeError(
-            f"what is to be uploaded is of the type {type(file).__name__} and no buffer in one piece in C order: give "
-            "numpy.ascontiguousarray of it, or .T of an array in Fortran order"
-        )
-    return TypeError(
-        f"what is to be uploaded is of the type {type(file).__name__}: give bytes or another buffer, a path, "
-        "a binary file, or an iterable of buffers"
-    )
-
-
-def _is_strided(file: Any) -> bool:
-    try:
-        return not memoryview(file).c_contiguous
-    except (TypeError, ValueError, BufferError):
-        return False
+    reason = fault(file) or "cannot be: give bytes or another buffer, a path, a binary file, or an iterable of buffers"
+    return TypeError(f"what is to be uploaded is of the type {type(file).__name__} and {reason}")
 
 
 def check_file(path: str | Path) -> None:
@@ -135,7 +122,7 @@ class _Memory:
     in_memory = True
 
     def __init__(self, data: Any) -> None:
-        self._view = memoryview(data).cast("B")
+        self._view = bytes_of(data)
         self.size: int | None = len(self._view)
         self._at = 0
 
@@ -216,7 +203,7 @@ class _Pieces:
 def _lasting(piece: Any) -> memoryview:
     """Return the bytes of a piece; a copy, if whoever gave it may write to it again."""
     try:
-        view = memoryview(piece).cast("B")
+        view = bytes_of(piece)
     except TypeError:
         raise unfit(piece) from None
     return view if view.readonly else memoryview(bytes(view))

@@ -17,6 +17,7 @@ from weakref import WeakSet
 from objstore._core import Buffer
 from objstore.interface.values import Source, WriteOptions
 from objstore.operations.arguments import check_at_least, read_write_options
+from objstore.operations.buffers import bytes_of
 from objstore.operations.naming import key_of
 from objstore.operations.parts import Parts, begin_parts
 from objstore.operations.sources import cut, unfit
@@ -132,7 +133,7 @@ class Writer:
     def _keep(self, data: BufferLike) -> int:
         """Keep bytes as they are now: a copy, unless they are ``bytes``; of small pieces one."""
         try:
-            view = memoryview(data).cast("B")
+            view = bytes_of(data)
         except TypeError:
             raise unfit(data) from None
         if len(view) < SMALL:

@@ -427,6 +427,22 @@ async def test_times_and_keys(files: Files) -> None:
     assert before[1] != after[1]
 
 
+@pytest.mark.needs("keys below keys")
+async def test_a_folder_that_is_made_is_not_there_before_a_file_is_in_it(files: Files) -> None:
+    """As with s3fs: nothing is written for it, and nothing remembered."""
+    bucket, _ = files.fs._split_path(files.at("x"))
+    store = files.fs._construct_store(bucket)
+    await files.mkdir(files.at("a/b"))
+    await files.makedirs(files.at("a/c"), exist_ok=True)
+    assert store.list().collect() == []
+    assert not await files.isdir(files.at("a/b"))
+    assert not await files.exists(files.at("a"))
+    await files.pipe_file(files.at("a/b/file"), b"1")
+    assert await files.isdir(files.at("a/b"))
+    await files.rm_file(files.at("a/b/file"))
+    assert not await files.exists(files.at("a"))
+
+
 async def test_folders_need_not_be_made(tree: Files) -> None:
     await tree.mkdir(tree.at("new"))
     await tree.makedirs(tree.at("new/er"), exist_ok=True)

@@ -40,6 +40,7 @@ def made() -> None:
     assert_type(store.credential_provider, S3CredentialProvider | None)
     S3Store("bucket", regoin="eu-west-1")  # type: ignore[call-arg]
     S3Store("bucket", retry_config={"retries": 3})  # type: ignore[arg-type]
+    S3Store("bucket", client_options={"allow_htp": True})  # type: ignore[arg-type]
 
 
 def reads(store: S3Store) -> None:
