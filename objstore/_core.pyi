@@ -304,7 +304,6 @@ class Kind:
         successes: Iterable[int] = (),
         silent: bool = False,
         sums: str | None = None,
-        cut_to: int = 0,
         watched: bool = False,
         tally: Tally | None = None,
     ) -> None: ...
@@ -319,6 +318,7 @@ class Batch:
         most_in_flight: int = 0,
         window: int = 0,
         cut_over: int = 0,
+        cut_to: int = 0,
     ) -> None: ...
     @property
     def id(self) -> int: ...

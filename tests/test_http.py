@@ -79,35 +79,46 @@ def test_a_url_is_a_str() -> None:
         HTTPStore(None)  # type: ignore[arg-type]
 
 
-def answer(href: str, properties: str = "") -> bytes:
+FOLDER = "<d:resourcetype><d:collection/></d:resourcetype>"
+
+
+def answer(href: str, properties: str = "", *, below: str = "/x/") -> bytes:
+    told = "<d:propstat><d:prop>{}</d:prop><d:status>HTTP/1.1 200 OK</d:status></d:propstat>"
     return (
-        f'<d:multistatus xmlns:d="DAV:"><d:response><d:href>{href}</d:href><d:propstat><d:prop>{properties}</d:prop>'
-        "<d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response></d:multistatus>"
+        f'<d:multistatus xmlns:d="DAV:"><d:response><d:href>{below}</d:href>{told.format(FOLDER)}</d:response>'
+        f"<d:response><d:href>{href}</d:href>{told.format(properties)}</d:response></d:multistatus>"
     ).encode()
+
+
+def listed(document: bytes, below: str) -> list[Entry]:
+    """Return what an answer says but of the folder itself, which comes first."""
+    folder, *others = read_multistatus(document, below)
+    assert folder.path == ""
+    return others
 
 
 @pytest.mark.parametrize(
     "href", ["/dav/x/a%20b", "https://other/dav/x/a%20b", "a%20b", "./a%20b", "/dav/x/a%20b/", "/d%61v/x/a b"]
 )
 def test_references_of_every_kind(href: str) -> None:
-    assert [entry.path for entry in read_multistatus(answer(href), "/dav/x/")] == ["a b"]
+    assert [entry.path for entry in listed(answer(href, below="/dav/x/"), "/dav/x/")] == ["a b"]
 
 
 def test_references_are_decoded_once() -> None:
-    assert [entry.path for entry in read_multistatus(answer("/x/%2541"), "/x/")] == ["%41"]
+    assert [entry.path for entry in listed(answer("/x/%2541"), "/x/")] == ["%41"]
 
 
 @pytest.mark.parametrize("href", ["/elsewhere/a", "/dav/xy", "/dav/x/%ff"])
 def test_answers_about_something_else_are_refused(href: str) -> None:
     with pytest.raises(exceptions.CorruptResponseError):
-        list(read_multistatus(answer(href), "/dav/x/"))
+        list(read_multistatus(answer(href, below="/dav/x/"), "/dav/x/"))
 
 
 def test_properties() -> None:
-    folder = answer("/x/a/", "<d:resourcetype><d:collection/></d:resourcetype>")
-    assert list(read_multistatus(folder, "/x/")) == [Entry("a", True, -1, None, None)]
+    folder = answer("/x/a/", FOLDER)
+    assert listed(folder, "/x/") == [Entry("a", True, -1, None, None)]
     file = answer("/x/a", "<d:resourcetype/><d:getcontentlength>7</d:getcontentlength><d:getetag>e</d:getetag>")
-    assert list(read_multistatus(file, "/x/")) == [Entry("a", False, 7, None, '"e"')]
+    assert listed(file, "/x/") == [Entry("a", False, 7, None, '"e"')]
     with pytest.raises(exceptions.CorruptResponseError, match="length"):
         list(read_multistatus(answer("/x/a", "<d:getcontentlength>-7</d:getcontentlength>"), "/x/"))
 
@@ -139,4 +150,4 @@ def test_what_a_server_cannot_tell_of_is_not_left_out(status: str) -> None:
 @pytest.mark.parametrize("status", ["404 Not Found", "410 Gone"])
 def test_what_is_gone_is_left_out(status: str) -> None:
     for response in (status_of("/x/b", own=status), status_of("/x/b", found=status)):
-        assert not [*read_multistatus(multistatus(response), "/x/")]
+        assert not listed(multistatus(status_of("/x/", properties=FOLDER), response), "/x/")

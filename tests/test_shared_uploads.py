@@ -22,7 +22,7 @@ BEGUN = "<InitiateMultipartUploadResult><UploadId>U</UploadId></InitiateMultipar
 
 
 def reply(document: str) -> bytes:
-    return f"HTTP/1.1 200 OK\r\nContent-Length: {len(document)}\r\n\r\n{document}".encode()
+    return f'HTTP/1.1 200 OK\r\nETag: "e"\r\nContent-Length: {len(document)}\r\n\r\n{document}'.encode()
 
 
 def part(number: object, size: object = 5) -> str:

@@ -23,7 +23,6 @@ cdef class Kind:
     :param tally: what a batch has counted is added there when it is closed.
     :param sums: sum up parts of an object too, by the checksum of this name; by what their replies tell of the whole
         object, where it is empty.
-    :param cut_to: how much is read of what is to be cut.
     """
     cdef BatchC model               # what each begins as, but for what it holds
     cdef bytes origin
@@ -33,7 +32,7 @@ cdef class Kind:
 
     def __cinit__(self, str origin, str method, ClientSettings settings not None, *, bint keep_head=False,
                   bint each=False, bint safe=True, int64_t most_connections=INT64_MAX, bint careful=True,
-                  int64_t most_body=0, successes=(), bint silent=False, str sums=None, int64_t cut_to=0,
+                  int64_t most_body=0, successes=(), bint silent=False, str sums=None,
                   bint watched=False, Tally tally=None):
         cdef BatchC* model = &self.model
         cdef int status
@@ -61,7 +60,6 @@ cdef class Kind:
         model.silent = silent
         model.pieces = sums is not None
         model.by = checksum_named(sums) if sums else NULL
-        model.cut_to = cut_to
         model.next_arena = ARENA_FIRST
         model.next_room = ROOM_FIRST
 
@@ -80,6 +78,7 @@ cdef class Batch:
     :param window: how many bytes of bodies may be in flight or finished but not released, 0 for no limit.
     :param cut_over: of ranges and objects that are larger, or larger than what the window has for them, only the
         beginning is read, where their server takes ranges and tells versions; 0: all of all is read.
+    :param cut_to: how much of them is.
     """
     cdef BatchC* c
     cdef LoopC* loop                # borrowed while the caller drives
@@ -93,7 +92,7 @@ cdef class Batch:
     cdef public object wake_after   # seconds after which a waiting driver comes back without news, or None
 
     def __cinit__(self, Kind kind not None, headers=(), Signer signer=None, int64_t most_in_flight=0,
-                  int64_t window=0, int64_t cut_over=0):
+                  int64_t window=0, int64_t cut_over=0, int64_t cut_to=0):
         cdef BatchC* batch = <BatchC*>malloc(sizeof(BatchC))
         if batch == NULL:
             raise MemoryError
@@ -116,6 +115,7 @@ cdef class Batch:
         batch.window = window
         batch.largest = ARENA_LAST if window else 0
         batch.cut_over = cut_over
+        batch.cut_to = cut_to
         if signer is not None:
             batch.signer = signer.c
             atomic_add(&signer.c.references, 1)

@@ -116,7 +116,9 @@ class Exchange:
         self._origin = service.origin
         self._heard = observed.is_heard()
         kind = service.kinds.get((self._origin, self._heard, *self._manner)) or self._make_kind(*self._manner)
-        self.batch = Batch(kind, self._prepared.lines, signer, self._most_in_flight, self._window, self._cut_over)
+        self.batch = Batch(
+            kind, self._prepared.lines, signer, self._most_in_flight, self._window, self._cut_over, BEGINNING
+        )
         self._effect = Background(self.batch) if self._background else self.batch
 
     def _prepare(self) -> Signer | None:
@@ -151,7 +153,6 @@ class Exchange:
             successes=service.dialect.successes.get(method, ()) if successes is None else successes,
             silent=method in SILENT,
             sums=sums,
-            cut_to=BEGINNING,
             watched=self._heard,
             tally=service.stats.tally,
         )

@@ -65,7 +65,7 @@ def server() -> Iterator[Server]:
         yield Server(f"http://127.0.0.1:{port}", f"https://127.0.0.1:{tls_port}")
 
 
-OF_ONE = ("headers", "signer", "most_in_flight", "window", "cut_over")
+OF_ONE = ("headers", "signer", "most_in_flight", "window", "cut_over", "cut_to")
 """What a batch has for itself; all else, it has in common with others of its kind."""
 
 
