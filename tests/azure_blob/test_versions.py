@@ -8,7 +8,7 @@ import pytest
 
 from objstore.exceptions import NotFoundError, NotSupportedError
 from tests.azure_blob.opened import failure, through
-from tests.azure_blob.server import StrictServer
+from tests.azure_blob.server import Answer, Fault, StrictServer
 from tests.conformance.conftest import open_container
 from tests.servers import AzureServer
 from tests.tls_proxy import Proxy
@@ -59,3 +59,21 @@ def test_the_blob_is_not_taken_for_a_version_of_it(azurite: AzureServer, how: di
     refused = failure(store.get, "a", options={**how, "version": "2024-01-01T00:00:00.0000000Z"})
     assert isinstance(refused, NotSupportedError)
     assert "the service keeps no versions" in str(refused)
+
+
+def test_the_blob_is_not_deleted_for_a_version_of_it(azurite: AzureServer) -> None:
+    store = open_container(azurite)
+    store.put("a", b"now")
+    assert isinstance(failure(store.delete, "a", version="2024-01-01T00:00:00.0000000Z"), NotSupportedError)
+    store.delete("missing", version="2024-01-01T00:00:00.0000000Z")
+    assert store.get("a").bytes() == b"now"
+
+
+def test_who_may_not_read_deletes_versions_all_the_same(strict: StrictServer, proxy: Proxy) -> None:
+    strict.make("unread", versioned=True)
+    store = through(proxy, "unread")
+    old, _ = store.put("a", b"old"), store.put("a", b"new")
+    denied = Answer(403, b"", {"x-ms-error-code": "AuthorizationPermissionMismatch"})
+    strict.faults.append(Fault("HEAD /unread/a", denied))
+    store.delete("a", version=old["version"])
+    assert isinstance(failure(store.get, "a", options={"version": old["version"]}), NotFoundError)
