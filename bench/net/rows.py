@@ -22,7 +22,7 @@ ROWS = (
     Row("whole_paced", "the same, 50 MB/s a connection", "whole", "paced", key=LARGE),
 )
 
-BY_HAND = (16, 32, 64, 128, 256, 512)
+BY_HAND = (16, 64, 256, 512)
 """Requests in flight: max_concurrency of get_many, to which ranges and the parts of a large object are given one by
 one."""
 

@@ -20,7 +20,7 @@ from bench.net.rows import DEFAULT, LARGE_BYTES, OBSTORE, ROWS
 from bench.peers import Target
 from bench.rows import Row
 
-MOST_CALLS, SECONDS = 4, 2.0
+MOST_CALLS, SECONDS = 4, 1.0
 
 Asks = list[tuple[str, int, int]]
 """Paths, and from where to where."""
