@@ -47,11 +47,11 @@ def write_objects(root: Path) -> None:
     """Write the small objects, the big ones and the list pages below `root`, the document root."""
     (root / BUCKET / "small").mkdir(parents=True)
     for index in range(SMALL_COUNT):
-        (root / BUCKET / small_key(index)).write_bytes(_content(index << 32, SMALL_BYTES))
+        (root / BUCKET / small_key(index)).write_bytes(content(index << 32, SMALL_BYTES))
     for name, size in LARGE.items():
         with (root / BUCKET / name).open("wb") as file:
             for start in range(0, size, _BLOCK):
-                file.write(_content(start, min(_BLOCK, size)))
+                file.write(content(start, min(_BLOCK, size)))
     (root / BUCKET / "pieces").mkdir()
     (root / BUCKET / "pieces" / "big").hardlink_to(root / BUCKET / "big")
     _write_pages(root / "pages")
@@ -85,7 +85,8 @@ def folder() -> Path:
     return shm if os.access(shm, os.W_OK) else Path(os.environ.get("TMPDIR", "/tmp"))
 
 
-def _content(start: int, size: int) -> bytes:
+def content(start: int, size: int) -> bytes:
+    """Return bytes that tell where they belong: those from `start` on."""
     words = np.arange(start // 8, (start + size) // 8, dtype=np.uint64)
     return (words * np.uint64(0x9E3779B97F4A7C15)).tobytes()
 

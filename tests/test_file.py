@@ -129,14 +129,20 @@ def test_small_reads_in_a_row_fetch_more_and_more(store: Store, monkeypatch: pyt
     assert sum(reads.sizes) == len(LARGE)
 
 
-def test_small_reads_here_and_there_fetch_no_more_than_the_buffer(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file, reads = store.open("large", buffer_size=100_000), Reads(store, monkeypatch)
+def test_small_reads_here_and_there_fetch_less_and_less(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, reads = store.open("large", buffer_size=400_000), Reads(store, monkeypatch)
     for at in range(20 * MIB, 0, -3 * MIB):
         file.seek(at)
         assert file.read(10) == LARGE[at : at + 10]
-    assert set(reads.sizes) == {100_000}
+    assert reads.sizes == [400_000, 200_000, *[131_072] * 5]
+
+
+def test_blocks_read_lately_are_not_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, reads = store.open("large", buffer_size=400_000), Reads(store, monkeypatch)
+    for at in (0, 5 * MIB, len(LARGE) - 10, 50_000, 5 * MIB + 100, len(LARGE) - 60_000):
+        file.seek(at)
+        assert file.read(10) == LARGE[at : at + 10]
+    assert reads.sizes == [400_000, 200_000, 131_072]
 
 
 def test_a_known_size_saves_a_request(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ http {{
 
 SERVER = """
     server {{
-        listen 127.0.0.1:{port}{flags}; {extra}
+        listen {address}:{port}{flags}; {extra}
         root {files};
         location = /bench {{ default_type application/xml; try_files /pages/page-$token$warm =404; }}
         location = /bench/ {{ default_type application/xml; try_files /pages/page-$token$warm =404; }}
@@ -61,20 +61,20 @@ SERVER = """
 class Nginx:
     """Serves `files` from the moment it is made until `close`; `ports` has the port of each door."""
 
-    def __init__(self, files: Path, folder: Path) -> None:
+    def __init__(self, files: Path, folder: Path, address: str = process.LOOPBACK) -> None:
         program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
         if program is None:
             raise process.MissingProgramError("no nginx on this machine: apt-get install nginx-light")
-        self.program, self.wire_log = program, folder / "wire.log"
+        self.program, self.files, self.wire_log = program, files, folder / "wire.log"
         write_certificates(folder)
         listeners = {
-            "plain": process.listening_socket(),
-            "tls": process.listening_socket(),
-            "paced": process.listening_socket(bytes_per_second=PACED_BYTES_PER_SECOND),
-            "counted": process.listening_socket(),
+            "plain": process.listening_socket(address=address),
+            "tls": process.listening_socket(address=address),
+            "paced": process.listening_socket(address=address, bytes_per_second=PACED_BYTES_PER_SECOND),
+            "counted": process.listening_socket(address=address),
         }
         self.ports = {door: process.port_of(listener) for door, listener in listeners.items()}
-        (folder / "nginx.conf").write_text(self._config(files, folder))
+        (folder / "nginx.conf").write_text(self._config(files, folder, address))
         inherited = "".join(f"{listener.fileno()};" for listener in listeners.values())
         self._process = process.start(
             [program, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")],
@@ -97,10 +97,11 @@ class Nginx:
     def close(self) -> None:
         process.stop(self._process)
 
-    def _config(self, files: Path, folder: Path) -> str:
+    def _config(self, files: Path, folder: Path, address: str) -> str:
         doors = {"plain": "", "tls": " ssl", "paced": "", "counted": ""}
         servers = "".join(
             SERVER.format(
+                address=address,
                 port=self.ports[door],
                 flags=flags,
                 files=files,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 SO_MAX_PACING_RATE = 47
+LOOPBACK = "127.0.0.1"
 
 _libc = ctypes.CDLL(None)
 
@@ -23,9 +24,9 @@ class MissingProgramError(Exception):
     """A program that the servers need is not on this machine; the message says how to get it."""
 
 
-def listening_socket(*, bytes_per_second: int | None = None) -> socket.socket:
-    """Bind a listening socket on loopback; every connection accepted from it is paced to `bytes_per_second`."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=8192)
+def listening_socket(*, address: str = LOOPBACK, bytes_per_second: int | None = None) -> socket.socket:
+    """Bind a listening socket; every connection accepted from it is paced to `bytes_per_second`."""
+    listener = socket.create_server((address, 0), backlog=8192)
     if bytes_per_second is not None:
         listener.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, bytes_per_second)
     listener.set_inheritable(True)
@@ -38,11 +39,12 @@ def port_of(listener: socket.socket) -> int:
     return port
 
 
-def start(argv: Sequence[str], listeners: Sequence[socket.socket], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start a server that dies with this process and inherits `listeners`."""
-    return subprocess.Popen(
-        argv, env=env, pass_fds=[listener.fileno() for listener in listeners], preexec_fn=_die_with_parent
-    )
+def start(
+    argv: Sequence[str], inherited: Sequence[socket.socket | int], env: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start a server that dies with this thread and inherits sockets, or other descriptors."""
+    descriptors = [each if isinstance(each, int) else each.fileno() for each in inherited]
+    return subprocess.Popen(argv, env=env, pass_fds=descriptors, preexec_fn=_die_with_parent)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -60,7 +62,7 @@ def compile_c(source: Path, into: Path) -> Path:
     if compiler is None:
         raise MissingProgramError(f"no C compiler for {source.name}: install gcc or clang")
     program = into / source.stem
-    subprocess.run([compiler, "-O2", "-o", str(program), str(source)], check=True)
+    subprocess.run([compiler, "-O2", "-pthread", "-o", str(program), str(source)], check=True)
     return program
 
 

@@ -1,7 +1,7 @@
 """An open file: fsspec's own, over ranges that are read in parallel where they are large, and parts sent while more is
 written.
 
-Reads are by one of fsspec's caches, which the caller chooses, and which may ask from several threads at once.
+Reads are by a cache, of ours or of fsspec's, as the caller chooses: some ask from several threads at once.
 
 Its one invariant: what is written is there as a whole once the file is closed without an error, or it is not there.
 """
@@ -18,10 +18,11 @@ from fsspec.spec import AbstractBufferedFile
 
 from objstore._core import Buffer
 from objstore._fsspec.listing import info, is_folder
+from objstore._fsspec.read_ahead import ReadAhead
 from objstore.exceptions import AlreadyExistsError, NotFoundError
 from objstore.interface.values import ANY
 from objstore.interface.versions import pinned
-from objstore.operations.reader import Pinned
+from objstore.operations.reader import READ_BUFFER, Pinned
 from objstore.operations.writer import PARTS_IN_FLIGHT, WRITE_BUFFER, Writer, writer
 from objstore.plans.run import arun, run
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from objstore.types import Attributes, PutMode
 
 READ_SIZE = 5 << 20
+"""What fsspec's own caches read at a time."""
+
 LINE = 8 << 10
 MODES = ("rb", "wb", "xb", "ab")
 COPIED = 16 << 20
@@ -45,9 +48,10 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         path: Its path.
         mode: ``"rb"``, ``"wb"``, ``"xb"`` for a file that must not exist yet, or ``"ab"`` to append: an object cannot
             grow, so all of it is read and written anew.
-        block_size: How many bytes are read ahead; how many fsspec's caches read at a time.
+        block_size: How many bytes a small read fetches, 1 MiB at first; how many fsspec's caches read at a time, 5 MiB.
         autocommit: Whether closing it puts it in its place; else `commit` does.
-        cache_type: Which of fsspec's caches is used for reading.
+        cache_type: Which of fsspec's caches is used for reading, in the place of our own: that holds the blocks last
+            read, and reads ahead more and more where reads go on from each other, little where they do not.
         cache_options: Its options.
         buffer_size: The same as `block_size`; of a file that is written, the size of a part. Where a store takes no
             parts, all of it is in memory until it is closed.
@@ -73,7 +77,7 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         mode: str = "rb",
         block_size: int | str | None = None,
         autocommit: bool = True,
-        cache_type: str = "readahead",
+        cache_type: str = ReadAhead.name,
         cache_options: dict[str, Any] | None = None,
         *,
         buffer_size: int | None = None,
@@ -90,7 +94,8 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         if mode == "rb":
             self._pinned = run(_pinned(fs, path, size))
             size = self._pinned.size
-        block = buffer_size or (block_size if isinstance(block_size, int) else None) or READ_SIZE
+        usual = READ_BUFFER if cache_type == ReadAhead.name else READ_SIZE
+        block = buffer_size or (block_size if isinstance(block_size, int) else None) or usual
         super().__init__(fs, path, mode, block, autocommit, cache_type, cache_options, size=size, **kwargs)
         if self._writer is not None and before is not None:
             self.loc = run(_copy(before, self._writer))

@@ -16,6 +16,7 @@ from objstore.exceptions import InvalidRangeError, WrongSizeError
 from objstore.interface.values import ANY, Conditions, Range
 from objstore.interface.versions import has_validator, is_same, pinned
 from objstore.operations.arguments import check_at_least
+from objstore.operations.blocks import Blocks
 from objstore.operations.buffers import writable
 from objstore.operations.naming import readable_key_of
 from objstore.operations.pieces import Whole, changed, read_into
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
 READ_BUFFER = 1 << 20
 """What a small read fetches, in bytes."""
-
-MOST_AHEAD = 32 << 20
-"""The most that sequential reads fetch ahead: they begin with the buffer's size and double it."""
 
 B = TypeVar("B", bytes, FileBytes)
 
@@ -185,10 +183,7 @@ class Reader:
         self.closed = False
         self.pinned = Pinned(provider, key, path, size, conditions, sums)
         self.buffer_size = buffer_size
-        self._window = 0
-        self._block = bytearray()  # used again for the next one: fresh memory costs more than the copy out of it
-        self._block_at = self._block_end = 0
-        self._end = 0  # of what was last fetched: who reads on from there reads sequentially
+        self._blocks = Blocks(buffer_size, size)
 
     @property
     def e_tag(self) -> str | None:
@@ -204,7 +199,7 @@ class Reader:
         """Close the file and let go of what has been fetched."""
         self.closed = True
         self.pinned.close()
-        self._block, self._block_at, self._block_end = bytearray(), 0, 0
+        self._blocks.clear()
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a place in the object, counted from its beginning, from here or from its end; return where that is."""
@@ -222,15 +217,11 @@ class Reader:
         left = max(self.size - self.at, 0)
         return left if size is None or size < 0 else min(size, left)
 
-    def _ready(self) -> int:
-        """Return how many bytes are here already, from this place on."""
-        return max(self._block_end - self.at, 0) if self.at >= self._block_at else 0
-
     def _take(self, size: int) -> memoryview:
         """Return bytes that are here already, and go behind them."""
-        start = self.at - self._block_at
+        taken = self._blocks.view(self.at, size)
         self.at += size
-        return memoryview(self._block)[start : start + size]
+        return taken
 
     # --- plans
 
@@ -238,9 +229,9 @@ class Reader:
         """Read so many bytes, or to the end; return what they are wanted as."""
         self.check_open()
         size = self.left(size)
-        if size and not self._ready() and size < self._next_window(self.at):
+        if size and not self._blocks.ready(self.at) and size < self._blocks.window(self.at):
             yield from self._load(self.at)
-        if size <= self._ready():
+        if size <= self._blocks.ready(self.at):
             return kind(self._take(size))
         buffer, content = Buffer.of_bytes(size, kind)
         yield from self.fill(buffer)
@@ -250,16 +241,14 @@ class Reader:
         """Read into a buffer, as much as it takes unless the object ends before; return how much."""
         self.check_open()
         view = memoryview(buffer)[: self.left(len(buffer))]
-        here = min(self._ready(), len(view))
-        if here:
-            block_start = self.at - self._block_at
-            view[:here] = memoryview(self._block)[block_start : block_start + here]
+        here = min(self._blocks.ready(self.at), len(view))
+        view[:here] = self._blocks.view(self.at, here)
         start, rest = self.at + here, len(view) - here
-        if rest >= self._next_window(start):
+        if rest >= self._blocks.window(start):
             yield from self._fetch(start, Buffer(view[here:], writable=True))
         elif rest:
             yield from self._load(start)
-            view[here:] = memoryview(self._block)[:rest]
+            view[here:] = self._blocks.view(start, rest)
         self.at += len(view)
         return len(view)
 
@@ -269,13 +258,10 @@ class Reader:
         most = self.left(size)
         pieces: list[bytes] = []
         while most > 0 and not (pieces and pieces[-1].endswith(b"\n")):
-            if not self._ready():
+            if not self._blocks.ready(self.at):
                 yield from self._load(self.at)
-            start = self.at - self._block_at
-            stop = start + min(most, self._ready())
-            end = self._block.find(b"\n", start, stop) + 1 or stop
-            pieces.append(bytes(self._take(end - start)))
-            most -= end - start
+            pieces.append(bytes(self._take(self._blocks.line(self.at, most))))
+            most -= len(pieces[-1])
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def readlines(self, hint: int | None = -1) -> Plan[list[bytes]]:
@@ -287,26 +273,18 @@ class Reader:
             least -= len(line)
         return lines
 
-    def _next_window(self, at: int) -> int:
-        """Return how much a read at this place fetches at the least: more and more, if it goes on where one ended."""
-        if at != self._end:
-            return self.buffer_size
-        return min(max(self._window * 2, self.buffer_size), max(self.buffer_size, MOST_AHEAD))
-
     def _load(self, at: int) -> Plan[None]:
-        """Fetch the block that begins at this place."""
-        size = min(self._next_window(at), self.size - at)
-        if size > len(self._block):
-            self._block = bytearray(size)
-        self._block_at = self._block_end = at
-        yield from self._fetch(at, Buffer(memoryview(self._block)[:size], writable=True))
-        self._block_end = at + size
+        """Fetch a block that has this place."""
+        window = self._blocks.window(at)
+        start, memory = self._blocks.begin(at)
+        yield from self.pinned.fetch(start, Buffer(memory, writable=True))
+        self._blocks.filled(start, len(memory), window)
 
     def _fetch(self, at: int, buffer: Buffer) -> Plan[None]:
         """Fetch what is at this place into the whole of a buffer."""
-        window = self._next_window(at)
+        window = self._blocks.window(at)
         yield from self.pinned.fetch(at, buffer)
-        self._window, self._end = window, at + len(buffer)
+        self._blocks.fetched(at, len(buffer), window)
 
 
 def open_object(store: BaseStore, path: str, buffer_size: int = READ_BUFFER, size: int | None = None) -> Plan[Reader]:

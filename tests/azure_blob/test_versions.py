@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from objstore.exceptions import NotFoundError
+from typing import Any
+
+import pytest
+
+from objstore.exceptions import NotFoundError, NotSupportedError
 from tests.azure_blob.opened import failure, through
-from tests.azure_blob.server import StrictServer
+from tests.azure_blob.server import Answer, Fault, StrictServer
+from tests.conformance.conftest import open_container
+from tests.servers import AzureServer
 from tests.tls_proxy import Proxy
 
 
@@ -43,3 +49,30 @@ def test_directories_are_no_versions(strict: StrictServer, proxy: Proxy) -> None
     store.put("d/a", b"1")
     (only,) = store.list_versions().collect()
     assert (only["path"], only["version"], only["is_latest"]) == ("d/a", None, True)
+
+
+@pytest.mark.parametrize("how", [{}, {"head": True}, {"range": {"suffix": 1}}, {"range": (0, 1)}])
+def test_the_blob_is_not_taken_for_a_version_of_it(azurite: AzureServer, how: dict[str, Any]) -> None:
+    """Azurite keeps no versions, and answers as if none had been asked for."""
+    store = open_container(azurite)
+    store.put("a", b"now")
+    refused = failure(store.get, "a", options={**how, "version": "2024-01-01T00:00:00.0000000Z"})
+    assert isinstance(refused, NotSupportedError)
+    assert "the service keeps no versions" in str(refused)
+
+
+def test_the_blob_is_not_deleted_for_a_version_of_it(azurite: AzureServer) -> None:
+    store = open_container(azurite)
+    store.put("a", b"now")
+    assert isinstance(failure(store.delete, "a", version="2024-01-01T00:00:00.0000000Z"), NotSupportedError)
+    assert store.get("a").bytes() == b"now"
+
+
+def test_who_may_not_read_deletes_versions_all_the_same(strict: StrictServer, proxy: Proxy) -> None:
+    strict.make("unread", versioned=True)
+    store = through(proxy, "unread")
+    old, _ = store.put("a", b"old"), store.put("a", b"new")
+    denied = Answer(403, b"", {"x-ms-error-code": "AuthorizationPermissionMismatch"})
+    strict.faults.append(Fault("HEAD /unread/a", denied))
+    store.delete("a", version=old["version"])
+    assert isinstance(failure(store.get, "a", options={"version": old["version"]}), NotFoundError)

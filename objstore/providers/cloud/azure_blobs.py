@@ -16,6 +16,7 @@ from objstore.exceptions import (
     InvalidPathError,
     InvalidRangeError,
     NotFoundError,
+    NotSupportedError,
     ObjectChangedError,
     PreconditionError,
 )
@@ -97,7 +98,9 @@ class Blobs(Documents):
     def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
         """Read one object, or a range of it."""
         if range.start >= 0 or range == WHOLE:
-            return (yield from super().fetch_one(key, range, conditions))
+            fetched = yield from super().fetch_one(key, range, conditions)
+            self._check_answered(key, fetched, conditions)
+            return fetched
         for last in (False,) * (PINNED_TRIES - 1) + (True,):
             size_of = (yield from self.head(key, conditions)).meta
             start, end = range.within(size_of["size"])
@@ -111,6 +114,24 @@ class Blobs(Documents):
                 if last:
                     raise
         raise AssertionError
+
+    def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
+        """Read what is known about one object."""
+        found = yield from super().head(key, conditions)
+        self._check_answered(key, found, conditions)
+        return found
+
+    def _check_answered(self, key: str, found: Fetched, conditions: Conditions) -> None:
+        """Refuse what is of no version where one was asked for: a service without versions answers with the blob."""
+        asked_for = conditions.version
+        if asked_for is None or asked_for.startswith(SNAPSHOT) or found.meta["version"] is not None:
+            return
+        raise NotSupportedError(
+            f"{key!r} was asked for as its version {asked_for!r}, and came as none: the service keeps no versions",
+            hint=f"Leave version out, or write {SNAPSHOT + asked_for!r} if it is the time of a snapshot.",
+            store=self.service.dialect.store,
+            path=self.service.path(key),
+        )
 
     def _other_size(self, key: str, head: int, get: int) -> ObjectChangedError:
         path, store = self.service.path(key), self.service.dialect.store

@@ -5,9 +5,12 @@ https://learn.microsoft.com/rest/api/storageservices/list-blobs
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from objstore.exceptions import PermissionDeniedError
 from objstore.http.client import parse_http_date
+from objstore.interface.values import Conditions
 from objstore.providers.cloud.azure_blobs import SNAPSHOT
 from objstore.providers.cloud.azure_documents import is_directory_row
 from objstore.providers.cloud.versions import Token, VersionPage, Versions
@@ -16,13 +19,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from objstore.http.xml import Element
+    from objstore.plans.effects import Plan
     from objstore.providers.cloud.documents import Documents
     from objstore.types import ObjectVersion
 
 
 def azure_versions(container: Documents) -> Versions:
     """Return the versions and snapshots of a container's blobs; a deleted blob has versions, and no mark."""
-    return Versions(container, "EnumerationResults", _query, _read)
+    return _Versions(container, "EnumerationResults", _query, _read)
+
+
+class _Versions(Versions):
+    """Those of a container that may keep none."""
+
+    def delete(self, key: str, version: str) -> Plan[None]:
+        """Delete one version for good, once it has been seen: a service that keeps none would delete the blob."""
+        if not version.startswith(SNAPSHOT):
+            with suppress(PermissionDeniedError):  # who may not read may delete
+                yield from self._bucket.head(key, Conditions(version=version))
+        yield from super().delete(key, version)
 
 
 def _query(prefix: str, token: Token) -> Sequence[tuple[str, str]]:

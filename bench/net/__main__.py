@@ -1,0 +1,129 @@
+"""`python -m bench.net`: over each network, the defaults beside obstore and the best of what is set by hand.
+
+Of each way there are two figures: its first call, which finds no connection and knows nothing, and the median of those
+that follow. The ratios are of the latter; where the first took all the time there was, of that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from bench import data
+from bench.net.network import SERVER, Network, Profile
+from bench.net.rows import DEFAULT, LARGE, LARGE_BYTES, OBSTORE, PROFILES, ROWS, WAYS
+from bench.net.worker import Job, asks_of
+from bench.rows import Row
+from bench.runner import PROXIES
+from bench.servers import process
+from bench.servers.nginx import Nginx
+from bench.servers.process import MissingProgramError
+from bench.site import HERE
+
+WORKER_SECONDS = 60
+COLUMNS = "{:<12} {:>15} {:>15} {:>15} {:>6} {:>13} {:>16}"
+HEAD = COLUMNS.format("", "default", "obstore", "best by hand", "at", "default/best", "obstore/default")
+
+
+def main() -> int:
+    asked = _arguments()
+    with tempfile.TemporaryDirectory(prefix="objstore-net-", dir=data.folder()) as folder:
+        try:
+            with _site(Path(folder), asked.rows) as (network, nginx):
+                for profile in asked.profile:
+                    network.become(profile)
+                    _measure(profile, asked.rows, nginx)
+        except MissingProgramError as missing:
+            print(missing, file=sys.stderr)
+    return 0
+
+
+@contextmanager
+def _site(folder: Path, rows: Sequence[Row]) -> Iterator[tuple[Network, Nginx]]:
+    """Serve the rows' objects from the other side of a network."""
+    etc = folder / "etc"
+    etc.mkdir()
+    with Network(process.compile_c(HERE / "servers" / "line.c", folder)) as network:
+        _write(folder / "files", rows)
+        nginx = network.there(Nginx, folder / "files", etc, "0.0.0.0")  # an address of the line comes with a profile
+        try:
+            yield network, nginx
+        finally:
+            nginx.close()
+
+
+def _write(files: Path, rows: Sequence[Row]) -> None:
+    (files / data.BUCKET).mkdir(parents=True)
+    (files / data.BUCKET / LARGE).write_bytes(data.content(0, LARGE_BYTES))
+    for row in rows:
+        for index, (key, _, size) in enumerate(asks_of(row) if row.operation == "many" else ()):
+            path = files / data.BUCKET / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data.content(index << 32, size))
+
+
+def _measure(profile: Profile, rows: Sequence[Row], nginx: Nginx) -> None:
+    loss = f", {profile.loss_ppm / 10_000} % lost" if profile.loss_ppm else ""
+    load = os.getloadavg()[0]
+    print(f"{profile.name}: {profile.round_trip_ms} ms, {profile.mbit} Mbit/s{loss} (load {load:.1f})\n{HEAD}")
+    for row in rows:
+        seconds = {way: _seconds(row, way, nginx) for way in WAYS}
+        print(_line(row, seconds), flush=True)
+
+
+def _seconds(row: Row, way: str, nginx: Nginx) -> list[float]:
+    """Return how long each call took: none, if they failed, which is said."""
+    environment = {name: value for name, value in os.environ.items() if name.lower() not in PROXIES}
+    job = Job(row.name, way, f"http://{SERVER}:{nginx.ports[row.door]}", str(nginx.files))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.net.worker"], input=json.dumps(asdict(job)), cwd=HERE.parent,
+            env=environment, capture_output=True, text=True, timeout=WORKER_SECONDS, check=True,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        print(f"{row.name}, {way}: not done in {WORKER_SECONDS} s", file=sys.stderr)
+        return []
+    except subprocess.CalledProcessError as failed:
+        print(f"{row.name}, {way}: {failed.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+        return []
+    seconds: list[float] = json.loads(done.stdout)
+    return seconds
+
+
+def _line(row: Row, seconds: dict[str, list[float]]) -> str:
+    ours, theirs = seconds.pop(DEFAULT), seconds.pop(OBSTORE)
+    way, best = min(seconds.items(), key=lambda item: _later(item[1]))
+    ratios = f"{_later(ours) / _later(best):.2f}", f"{_later(theirs) / _later(ours):.2f}"
+    return COLUMNS.format(row.name, _text(ours), _text(theirs), _text(best), way, *ratios)
+
+
+def _later(seconds: list[float]) -> float:
+    return statistics.median(seconds[1:] or seconds) if seconds else float("inf")
+
+
+def _text(seconds: list[float]) -> str:
+    return f"{seconds[0]:.2f}, {_later(seconds):.2f} s" if seconds else "failed"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.net", description=__doc__)
+    for option, known in (("--profile", PROFILES), ("--rows", ROWS)):
+        names = {each.name: each for each in known}
+        parser.add_argument(
+            option, type=lambda text, names=names: [names[name] for name in text.split(",")], default=list(known),
+            help=f"comma-separated, of: {', '.join(names)}",
+        )  # fmt: skip
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""What is measured over a network, as data: its profiles, the rows, and what is set by hand."""
+
+from __future__ import annotations
+
+from bench.net.network import Profile
+from bench.rows import Row
+
+PROFILES = (
+    Profile("near", 2, 10_000),
+    Profile("region", 20, 2_000),
+    Profile("far", 80, 1_000, loss_ppm=1_000),
+)
+
+OBSTORE_TASKS = 256
+LARGE, LARGE_BYTES = "large", 1 << 28
+
+ROWS = (
+    Row("many_1k", "2,000 objects of 1 KiB", "many", "plain", count=2_000, concurrency=OBSTORE_TASKS, each=1 << 10),
+    Row("many_64k", "2,000 objects of 64 KiB", "many", "plain", count=2_000, concurrency=OBSTORE_TASKS, each=1 << 16),
+    Row("ranges", "1,000 ranges of 64 KiB of 256 MiB", "ranges", "plain", each=1 << 16, per_call=1_000, key=LARGE),
+    Row("whole", "one object of 256 MiB", "whole", "plain", key=LARGE),
+    Row("whole_paced", "the same, 50 MB/s a connection", "whole", "paced", key=LARGE),
+)
+
+BY_HAND = (16, 64, 256, 512)
+"""Requests in flight: max_concurrency of get_many, to which ranges and the parts of a large object are given one by
+one."""
+
+DEFAULT, OBSTORE = "default", "obstore"
+WAYS = (DEFAULT, OBSTORE, *map(str, BY_HAND))

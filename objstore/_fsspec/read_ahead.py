@@ -1,0 +1,59 @@
+"""How files are read ahead, where the caller chooses none of fsspec's own caches: as `store.open` does it."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING, ClassVar
+
+from fsspec.caching import BaseCache, register_cache
+
+from objstore.operations.blocks import Blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class ReadAhead(BaseCache):  # type: ignore[misc]
+    """A few blocks, the next larger where reads go on from each other, and smaller where they do not.
+
+    Args:
+        blocksize: What the first small read fetches, in bytes.
+        fetcher: Reads from one place to another.
+        size: The size of the file.
+    """
+
+    name: ClassVar[str] = "objstore"
+
+    def __init__(self, blocksize: int, fetcher: Callable[[int, int], bytes], size: int) -> None:
+        super().__init__(blocksize, fetcher, size)
+        self._blocks = Blocks(blocksize, size)
+        self._lock = Lock()
+
+    def close(self) -> None:
+        """Let go of what is held."""
+        self._blocks.clear()
+
+    def _fetch(self, start: int | None, stop: int | None) -> bytes:
+        """Read from one place to another."""
+        start, stop = start or 0, self.size if stop is None else min(stop, self.size)
+        if start >= stop:
+            return b""
+        with self._lock:
+            here = min(self._blocks.ready(start), stop - start)
+            held = bytes(self._blocks.view(start, here))
+            return held + self._rest(start + here, stop) if here < stop - start else held
+
+    def _rest(self, start: int, stop: int) -> bytes:
+        """Read what is not here: much of it directly, little of it by a new block."""
+        window = self._blocks.window(start)
+        if stop - start >= window:
+            content: bytes = self.fetcher(start, stop)
+            self._blocks.fetched(start, stop - start, window)
+            return content
+        at, memory = self._blocks.begin(start)
+        memory[:] = self.fetcher(at, at + len(memory))
+        self._blocks.filled(at, len(memory), window)
+        return bytes(self._blocks.view(start, stop - start))
+
+
+register_cache(ReadAhead, clobber=True)
