@@ -234,6 +234,8 @@ cdef inline bint follows(Span text, Span other) noexcept nogil:
 
 
 cdef inline bint begins_with(Span text, Span prefix) noexcept nogil:
+    if prefix.length == 0:      # and has no address
+        return True
     return text.length >= prefix.length and memcmp(text.data, prefix.data, <size_t>prefix.length) == 0
 
 
