@@ -90,12 +90,13 @@ class Parts:
         """Wait until no more than `most` parts are on their way; raise the error of one that failed."""
         upload = self._upload
         while True:
+            unsettled, over = upload.unsettled, upload.over  # asked first: what ends after this is taken next time
             for index in upload.finished():
                 upload.take(index)
             for error in upload.errors.values():
                 raise error
             tell(upload, self._progress)
-            if upload.unsettled <= most and (most or upload.over):
+            if unsettled <= most and (most or over):
                 return
             yield from news(upload, self._progress)
 
