@@ -16,7 +16,7 @@ import pytest
 
 from objstore.exceptions import BaseError
 from objstore.settings.masked import Hidden, HiddenBytes, hide
-from objstore.store import AzureStore, GCSStore, HTTPStore, S3Store
+from objstore.store import AzureStore, GCSStore, HTTPStore, MemoryStore, S3Store
 from tests.google_credentials.environments import SERVICE_ACCOUNT
 from tests.shown import shown_by, shown_of
 
@@ -156,3 +156,11 @@ def test_what_is_hidden_is_what_it_was() -> None:
     whole = {"key": [text, ("a", 1)], "ends": ends}
     assert hide({"key": ["secret", ("a", 1)], "ends": ends}) == whole
     assert "secret" not in repr(hide({"key": ["secret", (b"secret", 1)], "ends": ends}))
+
+
+def test_options_that_differ_in_what_is_hidden_are_others() -> None:
+    """What is sent together has the same options, and no repr tells whether it has."""
+    store = MemoryStore()
+    keys = ["one", "two", "three"]
+    store.put_many([(key, b"", {"attributes": {"mark": Hidden(key)}}) for key in keys])
+    assert [str(store.get(key).attributes["mark"]) for key in keys] == keys

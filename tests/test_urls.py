@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -401,3 +402,20 @@ def test_each_kind_of_url_has_its_store(name: str, url: str) -> None:
 
 def test_the_public_name() -> None:
     assert objstore.parse_scheme is parse_scheme
+
+
+@pytest.mark.parametrize("behind", ["?sig=SECRET", "#there", "?"])
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda url: S3Store("bucket", region="r", endpoint=url),
+        lambda url: GCSStore("bucket", base_url=url),
+        lambda url: AzureStore("container", account_name="a", endpoint=url),
+    ],
+    ids=["s3", "gcs", "azure"],
+)
+def test_an_endpoint_has_nothing_behind_its_path(made: Callable[[str], Any], behind: str) -> None:
+    """No request would carry it."""
+    with pytest.raises(ConfigurationError, match="a query or a fragment") as refused:
+        made(f"https://host.example/{behind}")
+    assert "SECRET" not in str(refused.value)

@@ -1,8 +1,8 @@
 # Scanner: XML of the kind that stores write, read tag by tag without a Python object.
 #
 # The document comes from the network and is not trusted. Elements, attributes, text, CDATA sections, the five entities
-# of XML and character references are read, in UTF-8, and comments passed over. All else that XML has is refused: with no
-# document type there is no entity to expand.
+# of XML and character references are read, in UTF-8, and comments passed over. All else that XML has is refused: with
+# no document type there is no entity to expand.
 #
 # Its invariant: what is decoded is never longer than it stands in the document, so one block of that size has room for
 # all of it.

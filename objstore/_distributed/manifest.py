@@ -152,5 +152,6 @@ def place(store: object) -> str:
     if not isinstance(store, LastingStore):
         return f"{store!r} {id(store)}"  # of this process alone
     config: dict[str, object] = getattr(store, "config", {})
-    servers = [str(value) for name, value in sorted(config.items()) if "endpoint" in name or "url" in name]
+    urls = [str(value) for name, value in sorted(config.items()) if "endpoint" in name or "url" in name]
+    servers = [url.partition("?")[0] for url in urls]  # what is behind that may be a secret
     return " at ".join([repr(store), *servers])

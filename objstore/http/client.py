@@ -44,9 +44,15 @@ def split_endpoint(endpoint: str, allow_http: bool) -> tuple[str, str]:
     """Return scheme and host of an endpoint, and the path behind them without a slash at its end.
 
     Raises:
-        ConfigurationError: It is plain http, and that was not asked for; or it names a user.
+        ConfigurationError: It is plain http, and that was not asked for; it names a user; or it has a query or a
+            fragment, which no request would carry.
     """
     parts = urlsplit(endpoint)
+    if "?" in endpoint or "#" in endpoint:
+        raise ConfigurationError(
+            f"The endpoint at {parts.netloc.rpartition('@')[2]!r} has a query or a fragment",
+            hint="Leave it out of the URL, and give what it says in its own setting (a SAS as sas_key).",
+        )
     if "@" in parts.netloc:
         place = parts.netloc.rpartition("@")[2]
         raise ConfigurationError(

@@ -40,9 +40,10 @@ def check_names(names: Iterable[str], *, folds: bool) -> None:
                 hint="Download it by itself, to a name of your own.",
                 path=name,
             )
-        known = files.setdefault(_folded(name) if folds else name, name)
-        if known is not name:
-            raise _same(name, known)
+        key = _folded(name) if folds else name
+        if key in files:
+            raise _same(name, files[key])
+        files[key] = name
     for key, name in files.items():
         while key := key.rpartition("/")[0]:
             if key in files:

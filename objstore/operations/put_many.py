@@ -218,16 +218,22 @@ def _put_items(
     shared: _Shared, items: Sequence[tuple[str, Source]], options: Sequence[WriteOptions], progress: Progress | None
 ) -> Plan[_Written]:
     """Put objects: those with the same options together, all of these at the same time."""
-    alike: dict[str, list[int]] = {}
+    alike: dict[object, list[int]] = {}
     if any(own is not shared.options for own in options):
         for index, own in enumerate(options):
-            alike.setdefault(repr(own), []).append(index)
+            alike.setdefault(_content(own), []).append(index)
     if len(alike) <= 1:
         return (yield from _put_alike(shared, items, options[0], progress))
     written = _Gathered(len(items), [*alike.values()], progress)
     plans = (_put_alike(shared, [items[at] for at in each], options[each[0]], None) for each in alike.values())
     yield from Several(given(plans), shared.in_flight or MOST_GROUPS).each(written.take)
     return written.results, written.sent
+
+
+def _content(options: WriteOptions) -> object:
+    """Return what is the same for the same options, in whatever order they were given; no repr: that hides secrets."""
+    mode = options.mode if isinstance(options.mode, str) else frozenset(options.mode.items())
+    return frozenset(options.attributes.items()), frozenset(options.tags.items()), mode
 
 
 class _Gathered:

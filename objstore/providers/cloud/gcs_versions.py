@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.shape import Shape
 from objstore.providers.cloud.gcs_parts import hidden
-from objstore.providers.cloud.gcs_resource import FIELDS, meta_of, read_document
+from objstore.providers.cloud.gcs_resource import FIELDS, items_of, meta_of, read_document
 from objstore.providers.cloud.versions import Token, VersionPage, checked_versions, delete_version
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Generations:
         """Read a page of the generations of objects below a prefix."""
         bucket = self._bucket
         named = {"prefix": prefix, "pageToken": token[0] if token else "", "versions": "true"}
-        fields = ("fields", f"items({FIELDS},timeDeleted),nextPageToken")
+        fields = ("fields", f"kind,items({FIELDS},timeDeleted),nextPageToken")
         yield from bucket.service.refresh()
         exchange = Exchange(bucket.service, Shape("GET", {}), lambda _: prefix, most_body=LARGEST_DOCUMENT)
         exchange.add(bucket.object_target("", [fields, *((name, value) for name, value in named.items() if value)]))
@@ -47,7 +47,7 @@ class Generations:
 
 
 def _read(document: Mapping[str, Any]) -> VersionPage:
-    items = [item for item in document.get("items") or () if not hidden(item["name"])]
+    items = [item for item in items_of(document) if not hidden(item["name"])]
     token = str(document.get("nextPageToken") or "")
     return [{**meta_of(item), "is_latest": not item.get("timeDeleted"), "delete_marker": False} for item in items], (
         token,

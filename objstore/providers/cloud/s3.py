@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -239,8 +238,6 @@ def _address(values: Any, region: str | None) -> Address:
 def _given_endpoint(values: Any) -> tuple[str, str] | None:
     """Return the origin of the service and the path below it, where one is given."""
     endpoint = _endpoint(values)
-    if endpoint is not None and re.search("[?#]", endpoint):
-        raise ConfigurationError("The endpoint has a query or a fragment", hint="Give a URL without.")
     return None if endpoint is None else split_endpoint(endpoint, values["allow_http"])
 
 

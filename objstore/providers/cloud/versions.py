@@ -118,7 +118,10 @@ def _query_of_s3(prefix: str, token: Token) -> Sequence[tuple[str, str]]:
 def _read_of_s3(root: Element) -> VersionPage:
     decoded = unquote_plus if root.find_text("EncodingType") == "url" else str
     found = [_version(item, decoded) for item in root.children if item.tag in _KINDS]
-    if root.find_text("IsTruncated") != "true":
+    truncated = root.find_text("IsTruncated")
+    if truncated not in ("true", "false"):
+        raise ValueError(f"IsTruncated is {truncated!r}, neither true nor false")
+    if truncated == "false":
         return found, ()
     key = decoded(root.find_text("NextKeyMarker"))
     if not key:
