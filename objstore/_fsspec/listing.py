@@ -10,7 +10,6 @@ Its one invariant: where an object and a folder have the same name, the object i
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -20,7 +19,7 @@ from objstore.exceptions import NotFoundError, NotSupportedError
 from objstore.operations import buckets, listing, objects
 from objstore.operations.head_many import head_many
 from objstore.plans.effects import Call, Plan
-from objstore.plans.run import run
+from objstore.plans.several import Several, given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -35,7 +34,7 @@ Info: TypeAlias = dict[str, Any]
 T = TypeVar("T")
 W = TypeVar("W")
 
-MOST_THREADS = 16
+MOST_AT_ONCE = 16
 PAGE = 1000
 
 
@@ -374,14 +373,16 @@ def _entries(fs: FileSystem, path: str) -> Plan[list[Info]]:
 
 
 def at_once(plan: Callable[[T], Plan[W]], items: list[T]) -> Plan[list[W]]:
-    """Do the same for each item, in a few threads."""
-    if not items:
-        return []
-    if len(items) == 1:
-        result = yield from plan(items[0])
-        return [result]
-    results: list[W] = yield Call(partial(in_threads, plan, items))
-    return results
+    """Do the same for each item, for several at the same time; return the results, or raise the first error."""
+    results: dict[int, W] = {}
+
+    def take(number: int, result: W | Exception) -> None:
+        if isinstance(result, Exception):
+            raise result
+        results[number] = result
+
+    yield from Several(given(map(plan, items)), MOST_AT_ONCE).each(take)
+    return [results[number] for number in range(len(items))]
 
 
 def size(fs: FileSystem, path: str) -> Plan[int]:
@@ -437,14 +438,3 @@ def du(
     found = yield from find_entries(fs, fs._strip_protocol(path), maxdepth, withdirs)
     each = {name: found[name]["size"] for name in sorted(found)}
     return sum(each.values()) if total else each
-
-
-def in_threads(plan: Callable[[T], Plan[W]], items: list[T]) -> list[W]:
-    """Drive a plan for each item, in a few threads; return the results, or raise the first error."""
-    with ThreadPoolExecutor(MOST_THREADS) as threads:
-        futures = [threads.submit(lambda item=item: run(plan(item))) for item in items]  # type: ignore[misc]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            threads.shutdown(wait=False, cancel_futures=True)
-            raise

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from glob import has_magic
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
 
 Path1: TypeAlias = str | os.PathLike[str] | Sequence[str]
 Pair: TypeAlias = tuple[str, str]
-
-_TELLING = Lock()
 
 
 # --- what goes where
@@ -232,8 +229,8 @@ def _get_group(
 
 
 def _tell(callback: Callback, source: str, target: str, size: int) -> None:
-    """Tell a callback of a file that is done, one after the other."""
-    with _TELLING, callback.branched(source, target) as child:
+    """Tell a callback of a file that is done."""
+    with callback.branched(source, target) as child:
         child.set_size(size)
         child.relative_update(size)
     callback.relative_update(1)

@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from objstore._core import engine_info
 from objstore.exceptions import BaseError, ObjectChangedError
 from objstore.store import HTTPStore
 from tests.engine.raw import Answer, Raw, answering
@@ -98,7 +99,8 @@ OTHER = {
 def test_the_rest_of_another_object_is_not_mixed_in(name: str) -> None:
     body, heads = read([FIRST["whole"], OTHER[name], whole(NEW, 'ETag: "b"', LATER)])
     assert body == NEW
-    assert len(heads) >= 3  # libcurl may send one again that meets the end of a connection
+    again = engine_info()["http"] == "curl"  # which may send a request once more that meets the end of a connection
+    assert 3 <= len(heads) <= 3 + again
     assert b"Range" not in heads[-1]
     assert b"If-Match" not in heads[-1]
 
