@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from objstore.exceptions import NotSupportedError
+from objstore.exceptions import CorruptResponseError, NotSupportedError
 from objstore.http.xml import parse
+from objstore.plans.effects import Plan
 from objstore.plans.run import run
 from objstore.providers.cloud import s3_buckets
+from objstore.providers.cloud.buckets import Buckets
+from objstore.providers.requests import Requests
 from objstore.store import S3Store
+from objstore.types import BucketMeta
 from tests.servers import S3Server
 
 KEYS = {"access_key_id": "k", "secret_access_key": "s"}
@@ -76,3 +80,15 @@ def test_long_lists_come_in_pages(ministack: S3Server, monkeypatch: pytest.Monke
     assert len(first) == 1
     assert token
     assert names <= {row["name"] for row in store.list_buckets()}
+
+
+def test_a_list_of_buckets_that_goes_round_is_an_error() -> None:
+    store = S3Store("bucket", region="r", access_key_id="k", secret_access_key="s")
+    following = {"": "a", "a": "b", "b": "a"}
+
+    def page(token: str) -> Plan[tuple[list[BucketMeta], str]]:
+        return [], following[token]
+        yield
+
+    with pytest.raises(CorruptResponseError, match="does not go on"):
+        run(Buckets(cast(Requests, store.provider), (), (), page).all())

@@ -10,9 +10,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer
-from objstore.exceptions import AlreadyExistsError, NotFoundError
+from objstore.exceptions import AlreadyExistsError, CorruptResponseError, NotFoundError
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
+from objstore.interface.succession import Marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,6 +66,10 @@ class Buckets:
         """Return the document that says what bucket is to be made."""
         return b""
 
+    def target(self, bucket: Requests) -> bytes:
+        """Return the target of requests for the bucket itself."""
+        return bucket.target("", self._query)
+
     def delete(self) -> Plan[None]:
         """Delete the bucket, which has to be empty."""
         try:
@@ -75,11 +80,16 @@ class Buckets:
 
     def all(self) -> Plan[list[BucketMeta]]:
         """List all buckets of the account."""
-        found, token = yield from self._listing("")
-        while token:
+        found: list[BucketMeta] = []
+        tokens, token = Marks(), ""
+        while True:
             more, token = yield from self._listing(token)
             found += more
-        return found
+            if not token:
+                return found
+            if tokens.is_met(token):
+                store = self._bucket.service.dialect.store
+                raise CorruptResponseError("The list of buckets does not go on: a token came twice", store=store)
 
     def _exists(self) -> Plan[bool]:
         try:
@@ -94,5 +104,5 @@ class Buckets:
         shape = Shape(method, bucket.change_headers)
         exchange = Exchange(bucket.service, shape, lambda _: "", detail=lambda _: " bucket", keep_head=True)
         own = shape._replace(payload_hash=sha256(body).hexdigest()) if body else None
-        exchange.add(bucket.target("", self._query), shape=own, body=Buffer(body) if method == "PUT" else None)
+        exchange.add(self.target(bucket), shape=own, body=Buffer(body) if method == "PUT" else None)
         yield from exchange.only()
