@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 EMPTY_PAYLOAD = hashlib.sha256(b"").hexdigest()
 
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
+"""What is the same percent-encoded (RFC 3986, section 2.3)."""
+
 _MAX_EXPIRES = 604_800
 _ALSO_SIGNED = frozenset(("content-type", "content-md5"))
 _NEVER_BOUND = frozenset(
@@ -258,8 +261,13 @@ def canonical_query(parameters: Iterable[tuple[str, str]]) -> str:
     Args:
         parameters: Names and values, not encoded.
     """
-    encoded = sorted((quote(name, safe=""), quote(value, safe="")) for name, value in parameters)
+    encoded = sorted([(_encoded(name), _encoded(value)) for name, value in parameters])
     return "&".join([f"{name}={value}" for name, value in encoded])
+
+
+def _encoded(text: str) -> str:
+    """Return a text percent-encoded; most is as it stands, and to see that takes a tenth of the time."""
+    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
 
 
 def _proof(scope: Scope, expires: int, names: str) -> list[tuple[str, str]]:
