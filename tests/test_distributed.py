@@ -250,3 +250,10 @@ def test_connections_are_kept_from_piece_to_piece(fault_server: FaultServer, met
     asked = fault_server.requests()[before:]
     assert len(asked) == 500
     assert len({request["connection"] for request in asked}) <= 2 * 26  # obstore has 26 in a process
+
+
+@pytest.mark.parametrize("executor", ["dask", 4, object(), None])
+def test_what_is_no_executor(store: LocalStore, manifest: Manifest, tmp_path: Path, executor: Any) -> None:
+    with pytest.raises(TypeError, match=r"executor = .*give what has submit\(\)"):
+        run(read, plan(store), executor=executor, manifest=manifest)
+    assert not [*(tmp_path / "job").iterdir()]

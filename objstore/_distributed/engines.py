@@ -26,8 +26,19 @@ ExecutorInput: TypeAlias = Executor | HasExecutor | Callable[[], Executor | HasE
 
 
 def is_executor(given: object) -> bool:
-    """Tell whether something is an executor or has one, and is no function that makes it: nor a class of them."""
-    return not isinstance(given, type) and (hasattr(given, "submit") or hasattr(given, "get_executor"))
+    """Tell whether something is an executor or has one, and is no function that makes it: nor a class of them.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    if not isinstance(given, type) and (hasattr(given, "submit") or hasattr(given, "get_executor")):
+        return True
+    if not callable(given):
+        raise TypeError(
+            f"executor = {given!r}: give what has submit(), as executors of concurrent.futures, Dask's Client and "
+            "ipyparallel's client.executor(), or a function that makes one"
+        )
+    return False
 
 
 def executor_of(given: Any) -> Executor:
