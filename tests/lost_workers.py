@@ -5,6 +5,7 @@ Usage: python -m tests.lost_workers dask|ray|loky|ipyparallel URL
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -58,8 +59,9 @@ def loky() -> Iterator[Any]:
 def ipyparallel() -> Iterator[Any]:
     from ipyparallel import Cluster
 
-    with Cluster(n=4, log_level=40) as client:  # of which two are left
-        client.wait_for_engines(4)
+    here = {"controller_ip": "127.0.0.1", "controller_location": "127.0.0.1"}  # there may be no other address
+    with Cluster(n=4, log_level=logging.ERROR, **here) as client:  # of which two are left
+        client.wait_for_engines(4, timeout=60)
         view = client.load_balanced_view()
         view.retries = 5
         yield view.executor
