@@ -1,11 +1,10 @@
 """A job of which two workers die, by engines that give lost work out again themselves, and one that is made anew.
 
-Usage: python -m tests.lost_workers dask|ray|loky|ipyparallel URL
+Usage: python -m tests.lost_workers dask|ray|loky URL
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
@@ -55,23 +54,10 @@ def loky() -> Iterator[Any]:
     yield partial(get_reusable_executor, 2)
 
 
-@contextmanager
-def ipyparallel() -> Iterator[Any]:
-    from ipyparallel import Cluster
-
-    here = {"controller_ip": "127.0.0.1", "controller_location": "127.0.0.1"}  # there may be no other address
-    with Cluster(n=4, log_level=logging.ERROR, **here) as client:  # of which two are left
-        client.wait_for_engines(4, timeout=60)
-        view = client.load_balanced_view()
-        view.retries = 5
-        yield view.executor
-
-
 def main(engine: str, url: str) -> None:
     """Run the job."""
     pieces = from_url(url).plan("objects", bytes=100_000)
-    engines = {"dask": dask, "ray": ray, "loky": loky, "ipyparallel": ipyparallel}
-    with engines[engine]() as executor, tempfile.TemporaryDirectory() as marks:
+    with {"dask": dask, "ray": ray, "loky": loky}[engine]() as executor, tempfile.TemporaryDirectory() as marks:
         done = [*run(partial(read_or_die, marks), pieces, executor=executor, most_in_flight=4)]
         assert sorted(os.listdir(marks)) == ["3", "9"]
     assert sorted(each.piece.number for each in done) == [*range(len(done))]

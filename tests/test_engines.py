@@ -100,7 +100,7 @@ def test_processes_go_on_where_they_were() -> None:
     assert told[-1] == f"{ZEROS} zero bytes in what was not counted before"
 
 
-@pytest.mark.parametrize("engine", ["dask", "ray", "loky", "ipyparallel"])
+@pytest.mark.parametrize("engine", ["dask", "ray", "loky"])
 def test_what_lost_workers_had_is_done(engine: str) -> None:
     needs({"dask": "distributed"}.get(engine, engine))
     assert str(ZEROS) in said(sys.executable, "-m", "tests.lost_workers", engine, "STORE")  # Ray says more
