@@ -54,7 +54,7 @@ def _site(folder: Path, rows: Sequence[Row]) -> Iterator[tuple[Network, Nginx]]:
     etc.mkdir()
     with Network(process.compile_c(HERE / "servers" / "line.c", folder)) as network:
         _write(folder / "files", rows)
-        nginx = network.there(Nginx, folder / "files", etc, "0.0.0.0")  # an address of the line comes with a profile
+        nginx = network.there(Nginx, folder / "files", etc, "0.0.0.0", SERVER)  # its address comes with a profile
         try:
             yield network, nginx
         finally:
@@ -83,7 +83,9 @@ def _measure(profile: Profile, rows: Sequence[Row], nginx: Nginx) -> None:
 def _seconds(row: Row, way: str, nginx: Nginx) -> list[float]:
     """Return how long each call took: none, if they failed, which is said."""
     environment = {name: value for name, value in os.environ.items() if name.lower() not in PROXIES}
-    job = Job(row.name, way, f"http://{SERVER}:{nginx.ports[row.door]}", str(nginx.files))
+    scheme = "https" if row.door == "tls" else "http"
+    url, certificate = f"{scheme}://{SERVER}:{nginx.ports[row.door]}", nginx.folder / "ca.pem"
+    job = Job(row.name, way, url, str(nginx.files), str(certificate))
     try:
         done = subprocess.run(
             [sys.executable, "-m", "bench.net.worker"], input=json.dumps(asdict(job)), cwd=HERE.parent,

@@ -34,13 +34,14 @@ class Job:
     way: str
     url: str
     files: str
+    certificate: str
 
 
 def measure(job: Job) -> list[float]:
     """Run one job in this process."""
     row = next(row for row in ROWS if row.name == job.row)
     asks = asks_of(row)
-    call = _call(Target(row, job.url, Path("no certificate")), job.way, asks)
+    call = _call(Target(row, job.url, Path(job.certificate)), job.way, asks)
     expected = b"".join(_read(Path(job.files), ask) for ask in asks)
     seconds: list[float] = []
     while len(seconds) < MOST_CALLS and sum(seconds) < SECONDS:

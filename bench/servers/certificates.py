@@ -1,4 +1,4 @@
-"""A certificate authority of our own and one leaf for 127.0.0.1, so that peers verify what they verify in real use."""
+"""A certificate authority of our own and one leaf for one address, so that peers verify what they verify in real use."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
-def write_certificates(into: Path) -> None:
+def write_certificates(into: Path, address: str) -> None:
     """Write ca.pem, leaf.pem and leaf.key (ECDSA P-256, valid for two days) into a folder."""
     ca_key, leaf_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name, leaf_name = _name("objstore bench CA"), _name("127.0.0.1")
+    ca_name, leaf_name = _name("objstore bench CA"), _name(address)
     key_usage = {
         "content_commitment": False, "key_encipherment": False, "data_encipherment": False,
         "key_agreement": False, "encipher_only": False, "decipher_only": False,
@@ -31,7 +31,7 @@ def write_certificates(into: Path) -> None:
     leaf = (
         _certificate(ca_name, leaf_name, leaf_key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())

@@ -59,14 +59,23 @@ SERVER = """
 
 
 class Nginx:
-    """Serves `files` from the moment it is made until `close`; `ports` has the port of each door."""
+    """Serves `files` from the moment it is made until `close`; `ports` has the port of each door.
 
-    def __init__(self, files: Path, folder: Path, address: str = process.LOOPBACK) -> None:
+    Args:
+        files: What to serve.
+        folder: Where its own files go.
+        address: Where it listens.
+        called: What clients call it by: its certificate is for that.
+    """
+
+    def __init__(
+        self, files: Path, folder: Path, address: str = process.LOOPBACK, called: str = process.LOOPBACK
+    ) -> None:
         program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
         if program is None:
             raise process.MissingProgramError("no nginx on this machine: apt-get install nginx-light")
-        self.program, self.files, self.wire_log = program, files, folder / "wire.log"
-        write_certificates(folder)
+        self.program, self.files, self.folder, self.wire_log = program, files, folder, folder / "wire.log"
+        write_certificates(folder, called)
         listeners = {
             "plain": process.listening_socket(address=address),
             "tls": process.listening_socket(address=address),
