@@ -1,4 +1,4 @@
-"""A certificate authority of our own and one leaf for one address, so that peers verify what they verify in real use."""
+"""A certificate authority of our own and one leaf for one address, so that peers verify what they do in real use."""
 
 from __future__ import annotations
 
