@@ -65,7 +65,7 @@ AZURE_OPTIONS = (
         "client_send_certificate_chain", "Send all certificates of that file with requests for tokens.", BOOL, False
     ),
     Option("tenant_id", "The tenant of the application.", aliases=("authority_id",)),
-    Option("authority_host", "Where tokens are issued.", default="https://login.microsoftonline.com"),
+    Option("authority_host", "Where tokens are issued, if it is not where the cloud of the endpoint has it."),
     Option("federated_token_file", "File with the token of a workload identity.", yields_to=_CREDENTIALS),
     Option(
         "msi_endpoint",
