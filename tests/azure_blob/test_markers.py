@@ -20,7 +20,7 @@ from tests.servers import AzureServer
 
 KEYS = [f"{folder}/k{at}" for folder in ("a", "b") for at in range(5)]
 ODD = [
-    "==", "+", "/", "%", "%3D", "%2B", "&", "&marker=x", "?", "#", " ", "  two  ", "'", '"', "<>", "]]>", "\n", "\nk9", "\t",
+    "==", "+", "/", "%", "%3D", "%2B", "&", "&marker=x", "?", "#", " ", "  two  ", "'", '"', "<>", "]]>", "\n", "\nk9",
     "\r\n", "\\", ";", ",", "ü", "日本", "\U0001f600", "\u2028", "2!76!MDAwMDA!", "x" * 3000,
 ]  # fmt: skip
 
