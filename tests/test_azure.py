@@ -209,6 +209,23 @@ def test_a_token_signs_urls(secure_azurite: AzureServer, certificate: Path, key:
     assert store.list().collect() == []
 
 
+def test_a_delegation_key_serves_many_urls(secure_azurite: AzureServer, certificate: Path) -> None:
+    store = by_token(secure_azurite, certificate)
+    context = ssl.create_default_context(cafile=str(certificate))
+    store.put("a", b"body")
+    before = store.stats()["requests"]
+    urls = [*store.sign("GET", ["a"] * 3, HOUR), store.sign("GET", "a", timedelta(hours=2))]
+    assert store.stats()["requests"] == before + 1
+    urls += [store.sign("GET", "a", timedelta(days=6)), store.sign("GET", "a", "credential")]
+    assert store.stats()["requests"] == before + 3
+    for url in urls:
+        with urllib.request.urlopen(url, context=context) as answer:
+            assert answer.read() == b"body"
+    with pytest.raises(ValueError, match=r"good until \d{4}-.* ends at \d{4}-.* at the latest: give a shorter"):
+        store.sign("GET", "a", timedelta(days=7))
+    assert store.stats()["requests"] == before + 3
+
+
 def test_a_token_that_has_ended_is_told(secure_azurite: AzureServer, certificate: Path) -> None:
     store = by_token(secure_azurite, certificate)
     ended = AzureStore(

@@ -38,6 +38,9 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 """The time in the metadata of an object of which nobody says when it was modified."""
 
 
+ANY_SIZE = 1 << 62
+"""What is larger than every object."""
+
 PACED = 0
 """As many requests in flight as the pace of their origin allows."""
 

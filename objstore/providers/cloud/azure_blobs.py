@@ -24,7 +24,7 @@ from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, UrlTerms, WriteOptions
 from objstore.interface.versions import pinned
 from objstore.providers.cloud.azure_documents import is_directory
-from objstore.providers.cloud.azure_sums import asked, told
+from objstore.providers.cloud.azure_sums import asked, most_compared, told
 from objstore.providers.cloud.documents import Documents
 from objstore.providers.cloud.tags import Tags
 
@@ -86,6 +86,7 @@ class Blobs(Documents):
         )
         self.identity = identity
         self.checksum = checksum
+        self.most_compared = most_compared(checksum)
         self.takes_batches = True  # some accounts refuse them
 
     @property

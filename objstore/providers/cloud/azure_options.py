@@ -113,7 +113,8 @@ AZURE_OPTIONS = (
     Option(
         "checksum_algorithm",
         "The checksum sent with what is written, for the service to compare: crc64nvme or md5. With crc64nvme, that of "
-        "ranges of up to 4 MiB is asked for when they are read.",
+        "ranges of up to 4 MiB is asked for when they are read: get, open and download read all in such. What "
+        "get_many, iter_many, get_range and get_ranges read by larger ones, and whole, is not compared.",
         choice("crc64nvme", "md5"),
     ),
     Option("encryption_key", "The caller's own encryption key.", BASE64_OF_32_BYTES, secret=True),
