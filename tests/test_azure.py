@@ -136,11 +136,37 @@ def test_a_wrong_key_is_told(azurite: AzureServer) -> None:
     assert wrong not in str(refused.value)
 
 
-def test_a_key_that_would_be_another(store: AzureStore) -> None:
-    operations = store.get, store.head, store.delete, lambda key: store.put(key, b""), lambda key: store.get_many([key])
-    for operation in operations:
-        with pytest.raises(InvalidPathError, match="backslash"):
-            operation("a\\b")
+@pytest.mark.parametrize(
+    ("key", "said"), [("a\\b", "backslash"), *((key, "dots") for key in (".", "..", "../x", "a/./b", "a/../b", "a/.."))]
+)
+def test_a_key_that_would_be_another(store: AzureStore, key: str, said: str) -> None:
+    """Azurite writes and reads some of them, and copies another one, of another container too."""
+    store.put("b", b"")
+    for operation in (
+        store.get,
+        store.head,
+        store.delete,
+        lambda key: store.delete([key, "b"]),
+        lambda key: store.put(key, b""),
+        lambda key: store.put_many([(key, b"")]),
+        lambda key: store.put(key, b"12", use_multipart=True),
+        lambda key: store.get_many([key]),
+        lambda key: store.head_many([key]),
+        lambda key: store.copy(key, "b"),
+        lambda key: store.copy("b", key),
+        lambda key: store.begin_upload(key).put_part(1, b"1"),
+        lambda key: store.sign("GET", key, HOUR),
+    ):
+        with pytest.raises(InvalidPathError, match=said):
+            operation(key)
+    assert [meta["path"] for meta in store.list().collect()] == ["b"]
+
+
+@pytest.mark.parametrize("key", [".a", "a.", "a./b", ".../b", "a/...", "a/.b/c"])
+def test_dots_that_are_no_segment(store: AzureStore, key: str) -> None:
+    store.put(key, b"1")
+    store.copy(key, f"{key}.copy")
+    assert store.get_many([key, f"{key}.copy"]) == [b"1"] * 2
 
 
 # --- signed URLs, and what else says who we are

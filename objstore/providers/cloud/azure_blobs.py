@@ -6,6 +6,7 @@ and directories, which some accounts have, are not objects.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -255,7 +256,12 @@ def check_size(key: str, size: int, most: int, what: str) -> None:
         )
 
 
+_DOTS = re.compile(r"(^|/)\.\.?(/|$)")
+
+
 def _check(key: str) -> None:
-    """Raise if the service would take a key for another."""
+    """Raise if the service would take a key for another, as it may where it reads the URL of one."""
     if "\\" in key:
         raise InvalidPathError(f"{key!r} has a backslash, which Azure takes for a slash", hint="Use another character.")
+    if ("./" in key or key.endswith(".")) and _DOTS.search(key):
+        raise InvalidPathError(f"{key!r} has a segment of dots, which URLs of Azure cannot have", hint="Rename it.")
