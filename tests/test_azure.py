@@ -335,6 +335,18 @@ def test_a_copy_that_fails_later_is_an_error(id: str, state: str, said: str) -> 
         on(fake).copy("a", "b")
 
 
+def test_a_copy_that_is_deleted_before_it_is_whole_is_an_error_of_the_copy() -> None:
+    """Not of its source, which is there: whoever catches NotFoundError would take that for missing."""
+    replies = iter([Reply(200, TAG), Reply(202, {**TAG, "x-ms-copy-id": "1", "x-ms-copy-status": "pending"})])
+    with (
+        fake_azure(lambda _: next(replies, error(404, "BlobNotFound"))) as fake,
+        pytest.raises(GenericError, match="deleted before it was whole") as caught,
+    ):
+        on(fake).copy("a", "b")
+    assert not isinstance(caught.value, NotFoundError)
+    assert (caught.value.path, caught.value.maybe_applied) == ("b", True)
+
+
 def listed(name: str, size: int, properties: str = "", metadata: str = "") -> str:
     told = f"<Etag>0x1</Etag><Content-Length>{size}</Content-Length>{properties}"
     return f"<Blob>{name}<Properties>{told}</Properties>{metadata}</Blob>"
@@ -410,6 +422,10 @@ def test_an_account_without_batches_deletes_one_by_one() -> None:
     ("status", "code", "kind"),
     [
         (409, "BlobArchived", GenericError),
+        (409, "BlobUsesCustomerSpecifiedEncryption", GenericError),
+        (409, "BlobCustomerSpecifiedEncryptionMismatch", GenericError),
+        (409, "BlobDoesNotUseCustomerSpecifiedEncryption", GenericError),
+        (403, "OperationNotAllowedOnRootBlob", PermissionDeniedError),
         (409, "BlobImmutableDueToPolicy", PermissionDeniedError),
         (404, "ContainerNotFound", NotFoundError),
     ],
@@ -418,6 +434,8 @@ def test_errors_of_head_have_their_code(status: int, code: str, kind: type[Excep
     with fake_azure(lambda _: error(status, code)) as fake, pytest.raises(kind) as caught:
         on(fake).head("a")
     assert caught.value.code == code  # type: ignore[attr-defined]
+    assert "conflicts" not in str(caught.value)
+    assert not str(caught.value).endswith(")")  # what to do is said last
 
 
 def test_a_busy_service_is_asked_again() -> None:
