@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 
+ACCOUNT_NAME = r"([A-Za-z0-9_-]+(\.z\w\w)?)?"
+"""What the name of an account or a workspace may be, which becomes a part of a host: emulators take more than Azure."""
+
 AUTHORITY = "https://login.microsoftonline.com"
 """Where the tokens of the public cloud are issued."""
 

@@ -26,7 +26,7 @@ from objstore.providers.cloud.azure_container import Container
 from objstore.providers.cloud.azure_dialect import DIALECT
 from objstore.providers.cloud.azure_options import AZURE_OPTIONS
 from objstore.providers.cloud.kind import BucketKind
-from objstore.settings.azure_hosts import authority_of, blob_origin, files_origin, is_account
+from objstore.settings.azure_hosts import MICROSOFT, authority_of, blob_origin, files_origin, is_account
 from objstore.settings.options import RetryOptions, Settings, Table
 
 if TYPE_CHECKING:
@@ -105,6 +105,11 @@ def _address(values: Any, account: str) -> tuple[str, str]:
     """Return the origin, and the path of the account below it."""
     if values["endpoint"]:
         origin, above = split_endpoint(values["endpoint"], values["allow_http"] or values["use_emulator"])
+        if above and MICROSOFT.fullmatch(urlsplit(origin).hostname or ""):
+            raise ConfigurationError(
+                f"The endpoint {origin + above!r} has a path, which would be taken for the container",
+                hint="Give the host alone, and the container as container_name.",
+            )
         return blob_origin(origin), above
     if values["use_emulator"]:
         origin, base = split_endpoint(values["emulator_url"], True)
@@ -154,10 +159,8 @@ def _customer_key(values: Any, origin: str) -> dict[str, str]:
 def _signature(text: str) -> tuple[tuple[str, str], ...]:
     try:
         return read_signature(text)
-    except ValueError:
-        raise ConfigurationError(
-            "sas_key has no signature (sig) in it", hint="Give the query of a signed URL, sv=...&sig=..."
-        ) from None
+    except ValueError as reason:
+        raise ConfigurationError(f"sas_key {reason}", hint="Give the query of a signed URL, sv=...&sig=...") from None
 
 
 AZURE = BucketKind(TABLE, "container_name", ("container_name", "account_name"), open_azure, "azure")

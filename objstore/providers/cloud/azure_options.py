@@ -8,8 +8,9 @@ https://learn.microsoft.com/python/api/azure-identity/azure.identity.environment
 
 from __future__ import annotations
 
+from objstore.settings.azure_hosts import ACCOUNT_NAME
 from objstore.settings.options import Option
-from objstore.settings.value_types import BASE64, BASE64_OF_32_BYTES, BOOL, URL, choice, matching
+from objstore.settings.value_types import BASE64, BASE64_OF_32_BYTES, BOOL, BUCKET, URL, choice, matching
 
 _CREDENTIALS = (
     "account_key",
@@ -22,8 +23,13 @@ _CREDENTIALS = (
 )
 
 AZURE_OPTIONS = (
-    Option("container_name", "The name of the container."),
-    Option("account_name", "The name of the storage account.", environment=("AZURE_STORAGE_ACCOUNT",)),
+    Option("container_name", "The name of the container.", BUCKET),
+    Option(
+        "account_name",
+        "The name of the storage account.",
+        matching("the name of an account, not its host: letters, digits and dashes", ACCOUNT_NAME),
+        environment=("AZURE_STORAGE_ACCOUNT",),
+    ),
     Option(
         "account_key",
         "A key of the storage account.",
