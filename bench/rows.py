@@ -61,7 +61,7 @@ class Row:
 
 
 CLOUDS = {"gcs": "Google", "azure": "Azure"}
-CLOUD_PEERS = ("objstore", "obstore")
+CLOUD_PEERS = ("objstore", "obstore", "gcsfs", "adlfs", "google_storage", "azure_storage")
 
 ROWS = (
     Row(

@@ -136,11 +136,37 @@ def test_a_wrong_key_is_told(azurite: AzureServer) -> None:
     assert wrong not in str(refused.value)
 
 
-def test_a_key_that_would_be_another(store: AzureStore) -> None:
-    operations = store.get, store.head, store.delete, lambda key: store.put(key, b""), lambda key: store.get_many([key])
-    for operation in operations:
-        with pytest.raises(InvalidPathError, match="backslash"):
-            operation("a\\b")
+@pytest.mark.parametrize(
+    ("key", "said"), [("a\\b", "backslash"), *((key, "dots") for key in (".", "..", "../x", "a/./b", "a/../b", "a/.."))]
+)
+def test_a_key_that_would_be_another(store: AzureStore, key: str, said: str) -> None:
+    """Azurite writes and reads some of them, and copies another one, of another container too."""
+    store.put("b", b"")
+    for operation in (
+        store.get,
+        store.head,
+        store.delete,
+        lambda key: store.delete([key, "b"]),
+        lambda key: store.put(key, b""),
+        lambda key: store.put_many([(key, b"")]),
+        lambda key: store.put(key, b"12", use_multipart=True),
+        lambda key: store.get_many([key]),
+        lambda key: store.head_many([key]),
+        lambda key: store.copy(key, "b"),
+        lambda key: store.copy("b", key),
+        lambda key: store.begin_upload(key).put_part(1, b"1"),
+        lambda key: store.sign("GET", key, HOUR),
+    ):
+        with pytest.raises(InvalidPathError, match=said):
+            operation(key)
+    assert [meta["path"] for meta in store.list().collect()] == ["b"]
+
+
+@pytest.mark.parametrize("key", [".a", "a.", "a./b", ".../b", "a/...", "a/.b/c"])
+def test_dots_that_are_no_segment(store: AzureStore, key: str) -> None:
+    store.put(key, b"1")
+    store.copy(key, f"{key}.copy")
+    assert store.get_many([key, f"{key}.copy"]) == [b"1"] * 2
 
 
 # --- signed URLs, and what else says who we are
@@ -207,6 +233,23 @@ def test_a_token_signs_urls(secure_azurite: AzureServer, certificate: Path, key:
     refused.value.close()
     store.delete([key, "other"])
     assert store.list().collect() == []
+
+
+def test_a_delegation_key_serves_many_urls(secure_azurite: AzureServer, certificate: Path) -> None:
+    store = by_token(secure_azurite, certificate)
+    context = ssl.create_default_context(cafile=str(certificate))
+    store.put("a", b"body")
+    before = store.stats()["requests"]
+    urls = [*store.sign("GET", ["a"] * 3, HOUR), store.sign("GET", "a", timedelta(hours=2))]
+    assert store.stats()["requests"] == before + 1
+    urls += [store.sign("GET", "a", timedelta(days=6)), store.sign("GET", "a", "credential")]
+    assert store.stats()["requests"] == before + 3
+    for url in urls:
+        with urllib.request.urlopen(url, context=context) as answer:
+            assert answer.read() == b"body"
+    with pytest.raises(ValueError, match=r"good until \d{4}-.* ends at \d{4}-.* at the latest: give a shorter"):
+        store.sign("GET", "a", timedelta(days=7))
+    assert store.stats()["requests"] == before + 3
 
 
 def test_a_token_that_has_ended_is_told(secure_azurite: AzureServer, certificate: Path) -> None:
@@ -292,6 +335,18 @@ def test_a_copy_that_fails_later_is_an_error(id: str, state: str, said: str) -> 
         on(fake).copy("a", "b")
 
 
+def test_a_copy_that_is_deleted_before_it_is_whole_is_an_error_of_the_copy() -> None:
+    """Not of its source, which is there: whoever catches NotFoundError would take that for missing."""
+    replies = iter([Reply(200, TAG), Reply(202, {**TAG, "x-ms-copy-id": "1", "x-ms-copy-status": "pending"})])
+    with (
+        fake_azure(lambda _: next(replies, error(404, "BlobNotFound"))) as fake,
+        pytest.raises(GenericError, match="deleted before it was whole") as caught,
+    ):
+        on(fake).copy("a", "b")
+    assert not isinstance(caught.value, NotFoundError)
+    assert (caught.value.path, caught.value.maybe_applied) == ("b", True)
+
+
 def listed(name: str, size: int, properties: str = "", metadata: str = "") -> str:
     told = f"<Etag>0x1</Etag><Content-Length>{size}</Content-Length>{properties}"
     return f"<Blob>{name}<Properties>{told}</Properties>{metadata}</Blob>"
@@ -367,6 +422,10 @@ def test_an_account_without_batches_deletes_one_by_one() -> None:
     ("status", "code", "kind"),
     [
         (409, "BlobArchived", GenericError),
+        (409, "BlobUsesCustomerSpecifiedEncryption", GenericError),
+        (409, "BlobCustomerSpecifiedEncryptionMismatch", GenericError),
+        (409, "BlobDoesNotUseCustomerSpecifiedEncryption", GenericError),
+        (403, "OperationNotAllowedOnRootBlob", PermissionDeniedError),
         (409, "BlobImmutableDueToPolicy", PermissionDeniedError),
         (404, "ContainerNotFound", NotFoundError),
     ],
@@ -375,6 +434,8 @@ def test_errors_of_head_have_their_code(status: int, code: str, kind: type[Excep
     with fake_azure(lambda _: error(status, code)) as fake, pytest.raises(kind) as caught:
         on(fake).head("a")
     assert caught.value.code == code  # type: ignore[attr-defined]
+    assert "conflicts" not in str(caught.value)
+    assert not str(caught.value).endswith(")")  # what to do is said last
 
 
 def test_a_busy_service_is_asked_again() -> None:

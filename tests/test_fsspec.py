@@ -36,7 +36,7 @@ from objstore.exceptions import (
     UnknownConfigurationKeyError,
 )
 from objstore.fsspec import SUPPORTED_PROTOCOLS, BufferedFile, FsspecStore, register
-from tests.servers import S3Server, WebDavServer, free_port, running
+from tests.servers import AzureServer, S3Server, WebDavServer, free_port, running
 
 ROOT = Path(__file__).parents[1]
 SECRET = "wJalrXUtnFEMI/K7MDENG"
@@ -582,14 +582,28 @@ def test_options_of_gcsfs_and_adlfs() -> None:
     assert FsspecStore("gcs", token="google_default")._given.settings == {}
     assert FsspecStore("gcs", project="mine")._given.settings == {"project_id": "mine"}
     text = f"DefaultEndpointsProtocol=https;AccountName=me;AccountKey={KEY};EndpointSuffix=core.windows.net"
-    assert FsspecStore("az", connection_string=text)._given.settings == {
-        "account_name": "me",
-        "account_key": KEY,
-    }
+    az = FsspecStore("az", connection_string=text)
+    assert (az._given.settings, az._given.client_options) == ({"connection_string": text}, {})
+    store = az._construct_store("bucket")
+    assert store.provider.service.origin == "https://me.blob.core.windows.net"
+    with pytest.raises(ConfigurationError, match="part 3 has a name that is none") as refused:
+        FsspecStore("az", connection_string=text.replace("AccountKey", "AccountKye"))
+    assert KEY not in str(refused.value)
     assert FsspecStore("az", credential="sv=1&sig=x")._given.settings == {"sas_key": "sv=1&sig=x"}
     for protocol, given in [("gcs", {"token": object()}), ("az", {"credential": object()})]:
         with pytest.raises(ConfigurationError):
             FsspecStore(protocol, **given)
+
+
+@pytest.mark.parametrize("protocol", ["DefaultEndpointsProtocol=http;", ""])
+def test_the_connection_string_of_an_emulator(azurite: AzureServer, protocol: str) -> None:
+    """As Azurite's manual has it: it may be without TLS, and nothing else has to say so."""
+    key = f"AccountName={azurite.account_name};AccountKey={azurite.account_key}"
+    bucket = azurite.make_container("connected")
+    fs = FsspecStore("az", connection_string=f"{protocol}{key};BlobEndpoint={azurite.endpoint};")
+    fs.pipe(f"{bucket}/a", b"1")
+    assert fs.cat(f"{bucket}/a") == b"1"
+    assert azurite.account_key not in fs.to_json(include_password=False)
 
 
 # --- what is written down

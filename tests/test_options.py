@@ -94,6 +94,7 @@ SAMPLES = {
     **dict.fromkeys(("allow_http", "disable_tagging", "skip_signature", "use_azure_cli"), "yes"),
     **dict.fromkeys(("use_emulator", "use_fabric_endpoint"), "yes"),
     **dict.fromkeys(("account_key", "encryption_key"), "A" * 43 + "="),
+    **dict.fromkeys(("account_name", "bucket", "container_name"), "name"),
     "credential_type": "access_key",
 }
 

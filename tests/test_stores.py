@@ -454,3 +454,47 @@ def test_unknown_settings_have_their_own_error() -> None:
 def test_certificates_are_looked_at_before_anything_is_sent(pem: bytes) -> None:
     with pytest.raises(ConfigurationError, match="No certificates found"):
         S3Store("bucket", client_options={"root_certificate": pem})
+
+
+@pytest.mark.parametrize("name", ["a/b", "https://h/c", ".", "..", "a\\b", "/"])
+@pytest.mark.parametrize(
+    "made", [lambda name: GCSStore(name), lambda name: AzureStore(name, account_name="a")], ids=["gcs", "azure"]
+)
+def test_a_bucket_is_no_path_and_no_url(made: Callable[[str], object], name: str) -> None:
+    """Requests would go elsewhere: of `a/b`, to the container `a`."""
+    with pytest.raises(ConfigurationError, match="a name without slashes: from_url takes URLs, and prefix"):
+        made(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["evil.example/", "evil.example#", "x@evil.example", "a:80", "a/b", "a b", "é", "a.b", "https://a.example"]
+)
+def test_an_account_is_no_host(name: str) -> None:
+    """It becomes a part of one, to which requests would go with a signature or a token."""
+    with pytest.raises(ConfigurationError, match="the name of an account, not its host"):
+        AzureStore("c", account_name=name, account_key="cGxhbnRlZA==")
+    with pytest.raises(ConfigurationError, match="AccountName is not the name of an account"):
+        _ = AzureStore("c", connection_string=f"AccountName={name};AccountKey=cGxhbnRlZA==").provider
+
+
+def test_the_endpoint_of_an_account_has_no_container_in_it() -> None:
+    with pytest.raises(ConfigurationError, match="taken for the container"):
+        _ = AzureStore("c", account_name="a", endpoint="https://a.blob.core.windows.net/c", token="t").provider
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "https://a.blob.core.windows.net/c?sv=1&sig=x",
+        "c?sv=1&sig=x",
+        "sv=1&sig=x&sig=y",
+        "restype=container&comp=list&sv=1&sig=x",
+        "sv=1&sig=x&snapshot=2024-01-01T00:00:00Z",
+        "sv=1&sp=r",
+    ],
+)
+def test_a_signature_has_nothing_else_in_it(signature: str) -> None:
+    """All of it goes with every request."""
+    with pytest.raises(ConfigurationError, match="sas_key has") as refused:
+        _ = AzureStore("c", account_name="a", sas_key=signature).provider
+    assert "sig=x" not in str(refused.value)

@@ -59,6 +59,8 @@ class Peer:
     modes: Mapping[str, tuple[Mode, ...]]
     doors: frozenset[str] = frozenset()
     """Servers that it can be pointed at; empty: all."""
+    service: str = ""
+    """The only service that it speaks to; empty: all."""
     share: int = 1
     """It is given one in so many of a row's requests, because it is slow."""
     rounds: int = 5
@@ -67,6 +69,8 @@ class Peer:
 
     def modes_for(self, row: Row) -> tuple[Mode, ...]:
         if (self.doors and row.door not in self.doors) or (row.peers and self.name not in row.peers):
+            return ()
+        if self.service and row.service != self.service:
             return ()
         return tuple(mode for mode in self.modes.get(row.operation, ()) if mode.fits(row))
 
@@ -153,6 +157,21 @@ PEERS = (
         "floor", None,
         _modes(many="many", ranges="many", whole="whole", serial="many", put="put"),
         doors=_OPEN,
+    ),
+    *(
+        Peer(name, distribution, modes, service=service, rounds=1, share=10)
+        for service, name, distribution, modes in (
+            ("gcs", "gcsfs", "gcsfs", _modes(many="cat", ranges="cat_ranges", whole="cat_file")),
+            ("azure", "adlfs", "adlfs", _modes(many="cat", ranges="cat_ranges", whole="cat_file")),
+            (
+                "gcs", "google_storage", "google-cloud-storage",
+                _modes(many="8 threads", ranges="8 threads", whole="download_as_bytes"),
+            ),
+            (
+                "azure", "azure_storage", "azure-storage-blob",
+                _modes(many="8 threads", ranges="8 threads", whole="download_blob"),
+            ),
+        )
     ),
     Peer("s5cmd", None, _modes(folder="run"), doors=frozenset({"plain"})),
     Peer("wrk", None, _modes(many="many"), doors=frozenset({"tls"})),

@@ -6,6 +6,9 @@ tls      the same under TLS 1.3 with our own CA
 paced    the kernel gives each connection 50 MB/s (SO_MAX_PACING_RATE; nginx's limit_rate starts anew with each request
          and grants the first second at once, so ranges would pass it by)
 counted  the same files with an access log: requests and bytes on the wire, for passes outside the clock
+
+Beside the paths that S3, Google's XML API and Azure share, each door has those of Google's JSON API; and below `SDK` it
+takes the header in which Microsoft's own client names ranges, by way of itself.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from bench.servers.certificates import write_certificates
 
 PACED_BYTES_PER_SECOND = 50_000_000
 WORKERS = 1
+SDK = "/sdk"
 
 CONFIG = """
 daemon off;
@@ -47,6 +51,7 @@ http {{
 """
 
 SERVER = """
+    upstream itself_{door} {{ server {address}:{plain}; keepalive 64; }}
     server {{
         listen {address}:{port}{flags}; {extra}
         root {files};
@@ -54,6 +59,11 @@ SERVER = """
         location = /bench/ {{ default_type application/xml; try_files /pages/page-$token$warm =404; }}
         location /bench/ {{ }}
         location ~ ^/bench/(small|pieces)/ {{ sendfile off; }}
+        location ~ ^/download/storage/v1/b/bench/o/(.+)$ {{ alias {files}/bench/$1; }}
+        location {sdk}/ {{
+            proxy_pass http://itself_{door}/; proxy_set_header Range $http_x_ms_range; proxy_buffering off;
+            proxy_http_version 1.1; proxy_set_header Connection "";
+        }}
     }}
 """
 
@@ -114,6 +124,9 @@ class Nginx:
                 port=self.ports[door],
                 flags=flags,
                 files=files,
+                door=door,
+                plain=self.ports["plain"],
+                sdk=SDK,
                 extra=f"access_log {self.wire_log} wire;" if door == "counted" else "",
             )
             for door, flags in doors.items()

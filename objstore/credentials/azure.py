@@ -5,6 +5,7 @@ Its one invariant: a credential is complete, and its repr shows no secret.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _SHAPE = "Return a dict of expires_at and one of access_key, sas_token and token."
+_NAME = re.compile(r"(?!(?:comp|restype|snapshot|versionid)$)[a-z-]+")
 _FORMS = ("access_key", "sas_token", "token")
 
 
@@ -92,7 +94,7 @@ def read_signature(value: object) -> tuple[tuple[str, str], ...]:
 
     Raises:
         TypeError: It is neither a text nor pairs of texts.
-        ValueError: There is no signature (``sig``) in it.
+        ValueError: There is no signature (``sig``) in it, or something else that would go with every request.
 
     Source: https://learn.microsoft.com/rest/api/storageservices/create-service-sas
     """
@@ -105,6 +107,9 @@ def read_signature(value: object) -> tuple[tuple[str, str], ...]:
         raise TypeError
     if not all(isinstance(part, str) for pair in pairs for part in pair):
         raise TypeError
+    names = [name for name, _ in pairs]
     if not dict(pairs).get("sig"):
-        raise ValueError
+        raise ValueError("has no signature (sig) in it")
+    if len({*names}) < len(names) or not all(_NAME.fullmatch(name) for name in names):
+        raise ValueError("has more in it than a signature, or one twice")
     return pairs

@@ -230,6 +230,7 @@ class Provider(Protocol):
         has_locks: Whether objects can be locked against being deleted, by attributes.
         asks_for_checksums: Whether it is worth a request (`look`) to learn the checksum of an object that is going to
             be read in pieces.
+        most_compared: The largest range whose checksum the service tells, in bytes: pieces of objects are no larger.
     """
 
     most_parts: int
@@ -241,6 +242,7 @@ class Provider(Protocol):
     has_outer_slashes: bool
     has_locks: bool
     asks_for_checksums: bool
+    most_compared: int
 
     @property
     def address(self) -> str:

@@ -38,6 +38,9 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 """The time in the metadata of an object of which nobody says when it was modified."""
 
 
+ANY_SIZE = 1 << 62
+"""What is larger than every object."""
+
 PACED = 0
 """As many requests in flight as the pace of their origin allows."""
 
@@ -197,12 +200,14 @@ class Source(NamedTuple):
     """The bytes to send, of one object or part: a buffer, or a stretch of an open file (descriptor, offset, length).
 
     `check` raises SourceChangedError once they are not what they were. Whoever makes an object of them calls it when
-    they are sent, and before the object appears, where that is in his hands.
+    they are sent, and before the object appears, where that is in his hands. What `stays` is there for as long as the
+    whole upload takes, so that to send it once more takes no memory.
     """
 
     data: Buffer | tuple[int, int, int]
     size: int
     check: Callable[[], None] = unchanging
+    stays: bool = False
 
 
 class Target(NamedTuple):

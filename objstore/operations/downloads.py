@@ -85,7 +85,7 @@ def download(
     key = yield from readable_key_of(store, path)
     fetched = yield from store.provider.look(key, ANY)
     meta = store.named(fetched.meta)
-    part_size = chunk_size if has_validator(meta) else max(meta["size"], 1)
+    part_size = min(chunk_size, store.provider.most_compared) if has_validator(meta) else max(meta["size"], 1)
     whole = yield from whole_of(store.provider, key, meta, pinned(meta), fetched.sums)
     part_file = _PartFile(file, store, meta, part_size, whole, fsync=fsync)
     try:

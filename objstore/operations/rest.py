@@ -85,7 +85,7 @@ class Rests:
             raise changed(path)
         buffer, whole = _room(read, end - start, beginning)
         here = len(beginning) if has_validator(meta) else 0
-        part = part_size(end - start) if here else end - start
+        part = part_size(end - start, self._store.provider.most_compared) if here else end - start
         yield from read_into(
             self._store.provider,
             read.key,

@@ -48,9 +48,9 @@ READ_AHEAD = 64 << 20
 """How many bytes a stream fetches at the most before they are asked for, where nobody says how many."""
 
 
-def part_size(size: int) -> int:
-    """Return how much of so many bytes one request brings."""
-    return min(max(size // MOST_PIECES, PART), LARGEST_PART)
+def part_size(size: int, most: int) -> int:
+    """Return how much of so many bytes one request brings, which may bring no more than `most`."""
+    return min(max(size // MOST_PIECES, PART), LARGEST_PART, most)
 
 
 class GetResult:
@@ -87,7 +87,7 @@ class GetResult:
         self._conditions = pinned(meta, version)
         size = range[1] - range[0]
         in_parts = has_validator(meta)
-        self._part_size = part_size(size) if in_parts else max(size, 1)
+        self._part_size = part_size(size, provider.most_compared) if in_parts else max(size, 1)
         self._chunk = PART if in_parts else self._part_size
         self._read_ahead = READ_AHEAD if read_ahead is None else read_ahead
         self._sums = first.sums

@@ -129,7 +129,7 @@ class _Memory:
     def next(self, size: int) -> Plan[Source | None]:
         part = self._view[self._at : self._at + size]
         self._at += len(part)
-        return Source(Buffer(part), len(part)) if len(part) else None
+        return Source(Buffer(part), len(part), stays=True) if len(part) else None
         yield
 
     def check(self) -> None:
@@ -154,7 +154,7 @@ class _File:
 
     def next(self, size: int) -> Plan[Source | None]:
         length = min(size, self._before.st_size - self._at)
-        part = Source((self._descriptor, self._at, length), length, self.check)
+        part = Source((self._descriptor, self._at, length), length, self.check, stays=True)
         self._at += length
         return part if length > 0 else None
         yield

@@ -17,6 +17,7 @@ from objstore.disk.descriptors import cut_short, read_into
 from objstore.exceptions import BaseError, NotFoundError, NotSupportedError
 from objstore.interface.values import (
     ANY,
+    ANY_SIZE,
     AT_HAND,
     WHOLE,
     Conditions,
@@ -74,6 +75,7 @@ class Memory:
     has_locks = False
     versions = None
     asks_for_checksums = False
+    most_compared = ANY_SIZE
     pace = AT_HAND
 
     def __init__(self) -> None:

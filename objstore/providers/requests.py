@@ -22,6 +22,7 @@ from objstore.http.exchange import Exchange, sums_of
 from objstore.http.shape import Shape
 from objstore.interface.values import (
     ANY,
+    ANY_SIZE,
     EPOCH,
     LOCKS,
     RESERVED,
@@ -81,6 +82,7 @@ class Requests:
     lists_any_prefix = True
     has_outer_slashes = False
     asks_for_checksums = False
+    most_compared = ANY_SIZE
     one_version: Callable[..., OneVersion] = OneVersion
 
     def __init__(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from objstore.exceptions import ConfigurationError
+from objstore.settings import azure_hosts
 from objstore.settings.s3_hosts import AMAZON, read_host
 
 if TYPE_CHECKING:
@@ -54,16 +55,11 @@ _SCHEMES: dict[str, Scheme] = {
 
 _R2 = ".r2.cloudflarestorage.com"
 _GCS_HOST = "storage.googleapis.com"
-_AZURE_HOST = re.compile(
-    r"(?P<account>[^.]+)\.(?:blob|dfs)\.core\.(?P<cloud>windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)"
-    r"|(?P<zoned>[^.]+)\.z\d\d\.(?:blob|dfs)\.storage\.azure\.net"
-    r"|(?P<workspace>[^.]+(?P<zone>\.z\w\w)?)\.(?:onelake|blob|dfs)\.fabric\.microsoft\.com"
-)
 _HTTPS: tuple[tuple[re.Pattern[str], Scheme], ...] = (
     (AMAZON, "s3"),
     (re.compile(".+" + re.escape(_R2)), "s3"),
     (re.compile(r"(.+\.)?" + re.escape(_GCS_HOST)), "gcs"),
-    (_AZURE_HOST, "azure"),
+    (azure_hosts.MICROSOFT, "azure"),
 )
 """The hosts that are more than a web server, for https alone: with http it is somebody's proxy or test server."""
 
@@ -181,24 +177,17 @@ def _azure(parts: SplitResult) -> tuple[dict[str, str], str]:
 
 
 def _azure_account(parts: SplitResult) -> dict[str, str]:
-    """Read the address of a storage account, or of a workspace of Microsoft Fabric.
-
-    Sources: https://learn.microsoft.com/azure/storage/common/storage-account-overview,
-    https://learn.microsoft.com/fabric/onelake/onelake-access-api
-    """
+    """Read the address of a storage account, or of a workspace of Microsoft Fabric."""
     host = parts.hostname or ""
-    found = _AZURE_HOST.fullmatch(host)
-    if found is None:
+    settings = azure_hosts.read_host(host)
+    if settings is None:
         raise _refusal(
-            parts, "names no account", "Write container@account.blob.core.windows.net, or give account_name."
+            parts,
+            "names no account",
+            "Write container@account.blob.core.windows.net (for a private endpoint too), or give account_name and "
+            "endpoint.",
         )
-    if found["workspace"]:
-        endpoint = f"https://{host}" if found["zone"] else ""
-        return {"account_name": found["workspace"], "use_fabric_endpoint": "true", "endpoint": endpoint}
-    if found["zoned"]:
-        return {"account_name": found["zoned"], "endpoint": f"https://{host}"}
-    endpoint = "" if found["cloud"] == "windows.net" else f"https://{found['account']}.blob.core.{found['cloud']}"
-    return {"account_name": found["account"], "endpoint": endpoint}
+    return settings
 
 
 def _http(parts: SplitResult) -> tuple[dict[str, str], str]:

@@ -71,6 +71,10 @@ def matching(name: str, pattern: str) -> ValueType:
     return ValueType(name, read)
 
 
+BUCKET = matching("a name without slashes: from_url takes URLs, and prefix what is below it", r"(?!\.\.?$)[^/\\]*")
+"""The name of a bucket or container: services have rules of their own, but with a slash requests would go elsewhere."""
+
+
 def whole(minimum: int) -> ValueType:
     """Return the kind of a whole number that is at least ``minimum``."""
 

@@ -104,6 +104,7 @@ class StrictServer:
         self.faults: list[Fault] = []
         self.page = page
         self.step = step
+        self.around = ("", "")  # what markers of listings begin and end with
         self.endpoint = ""
         self.signatures: dict[str, str] = {}
 
@@ -111,6 +112,22 @@ class StrictServer:
         """Make a container."""
         self.containers[name] = Container(hierarchical=hierarchical, versioned=versioned)
         return self.containers[name]
+
+    def marker(self, name: str) -> str:
+        """Return what asks for the page behind a name."""
+        begin, end = self.around
+        return f"{begin}{base64.b64encode(name.encode()).decode()}{end}"
+
+    def unmarked(self, marker: str) -> str:
+        """Return the name in a marker, which has to come back as it was given."""
+        begin, end = self.around
+        try:
+            name = base64.b64decode(marker.removeprefix(begin).removesuffix(end), validate=True).decode()
+        except ValueError:
+            raise RefusedError(400, "InvalidQueryParameterValue") from None
+        if marker != self.marker(name):
+            raise RefusedError(400, "InvalidQueryParameterValue")
+        return name
 
     def lines(self, part: str = "") -> list[str]:
         """Return method and target of the requests that came, those with a text in them."""
@@ -360,7 +377,7 @@ def _list(server: StrictServer, container: Container, call: Call) -> Answer:
     after, start = query.get("marker", ""), query.get("startFrom", "")
     if after and start:
         raise RefusedError(400, "InvalidQueryParameterValue")
-    after = base64.b64decode(after).decode() if after else ""
+    after = server.unmarked(after) if after else ""
     entries: dict[str, str] = {}
     include = query.get("include", "").split(",")
     for key in sorted(container.blobs, key=lambda key: key.encode()):
@@ -379,7 +396,7 @@ def _list(server: StrictServer, container: Container, call: Call) -> Answer:
     names = [name for name in sorted(entries, key=lambda name: name.encode()) if name > after]
     size = min(int(query.get("maxresults", server.page)), server.page)
     page, rest = names[:size], names[size:]
-    marker = base64.b64encode(page[-1].encode()).decode() if rest else ""
+    marker = escape(server.marker(page[-1]), {"\n": "&#10;", "\t": "&#9;", "\r": "&#13;"}) if rest else ""
     rows = "".join(entries[name] for name in page)
     return Answer(
         200,

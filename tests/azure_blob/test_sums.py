@@ -9,6 +9,7 @@ import pytest
 
 from objstore._core import checksum
 from objstore.exceptions import ConfigurationError, CorruptResponseError
+from objstore.operations import results
 from objstore.store import AzureStore
 from tests.azure_blob.objects import Container, crc64
 from tests.azure_blob.opened import failure, opened
@@ -74,6 +75,27 @@ def test_ranges_are_compared_as_they_are_read(strict: StrictServer, container: C
     strict.calls.clear()
     assert store.get_range("a", start=0, end=5 << 20) == BODY[: 5 << 20]
     assert {call.headers.get("x-ms-range-get-content-crc64") for call in strict.calls} == {None}
+
+
+def test_what_is_read_in_pieces_is_compared_piece_by_piece(
+    strict: StrictServer, container: Container, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service sums up 4 MiB at the most: the pieces of what is large are usually larger."""
+    monkeypatch.setattr(results, "MOST_PIECES", 1)
+    store = summing(strict)
+    store.put("a", BODY, use_multipart=False)
+    for read in (
+        lambda: store.get("a").bytes(),
+        lambda: store.get("a", options={"range": (5, len(BODY))}).bytes(),
+        lambda: store.download("a", tmp_path / "file"),
+        lambda: store.open("a").read(),
+    ):
+        strict.calls.clear()
+        read()
+        asked = [call.headers.get("x-ms-range-get-content-crc64") for call in strict.calls if call.method == "GET"]
+        assert len(asked) >= 3
+        assert {*asked} == {"true"}
+    assert (tmp_path / "file").read_bytes() == BODY
 
 
 def test_a_damaged_range_is_fetched_again(strict: StrictServer, container: Container) -> None:

@@ -59,6 +59,7 @@ CANNOT = {
         "ETags that count parts": "the ETags of Azure do not tell of how many parts an object is",
         "dashes in the names of metadata": "Azure takes letters, digits and underscores alone",
         "listings of what no document can hold": "Azurite fails to list keys with control characters",
+        "segments of dots": "Azure has no URLs for keys with such: they are refused",
         "ranges that begin at the end": "Azurite answers a range that begins behind the last byte by 206",
         "versions": "Azurite keeps no versions",
     },

@@ -100,6 +100,16 @@ async def test_the_mode_is_decided_at_the_end(store: Face) -> None:
     assert bytes(await store.mode(await store.get("key")).bytes()) == b"another's"
 
 
+@pytest.mark.needs("conditions of uploads by many hands")
+async def test_a_part_of_another_upload_is_refused(store: Face) -> None:
+    upload, other = [store.mode(await store.begin_upload(key)) for key in ("key", "other")]
+    await upload.put_part(1, b"mine")
+    with pytest.raises(exceptions.BaseError):
+        await upload.complete([await other.put_part(1, b"another's")])
+    with pytest.raises(exceptions.NotFoundError):
+        await store.head("key")
+
+
 async def test_a_part_that_is_not_there_is_refused(store: Face) -> None:
     upload = store.mode(await store.begin_upload("key"))
     part = await upload.put_part(1, b"there")

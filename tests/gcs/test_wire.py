@@ -382,13 +382,15 @@ def test_a_session_goes_on_behind_what_arrived(store: GCSStore, server: StrictSe
 
 
 @pytest.mark.usefixtures("in_sessions")
-def test_a_session_that_has_ended_begins_anew_from_a_file(
-    store: GCSStore, server: StrictServer, tmp_path: Path
+@pytest.mark.parametrize("memory", [True, False])
+def test_a_session_that_has_ended_begins_anew_from_what_is_still_there(
+    store: GCSStore, server: StrictServer, tmp_path: Path, memory: bool
 ) -> None:
     body = bytes(range(251)) * 45_000
     (tmp_path / "file").write_bytes(body)
     server.faults = [Fault("PUT /upload"), Fault("PUT /upload", error(410, "gone"))]
-    store.put("a", tmp_path / "file", use_multipart=True, chunk_size=5 * MIB, mode="create")
+    source = body if memory else tmp_path / "file"
+    store.put("a", source, use_multipart=True, chunk_size=5 * MIB, mode="create")
     assert store.get("a").bytes() == body
     assert len(server.lines("POST /upload")) == 2
 

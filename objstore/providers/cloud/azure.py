@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -27,6 +26,7 @@ from objstore.providers.cloud.azure_container import Container
 from objstore.providers.cloud.azure_dialect import DIALECT
 from objstore.providers.cloud.azure_options import AZURE_OPTIONS
 from objstore.providers.cloud.kind import BucketKind
+from objstore.settings.azure_hosts import MICROSOFT, authority_of, blob_origin, files_origin, is_account
 from objstore.settings.options import RetryOptions, Settings, Table
 
 if TYPE_CHECKING:
@@ -36,21 +36,6 @@ TABLE = Table("AzureStore", ("azure_storage_", "azure_"), AZURE_OPTIONS)
 
 PATIENCE = 20
 """How many times as long as for other replies it is waited for those to requests that are much work."""
-
-_DOMAIN = (
-    r"(?:core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)|fabric\.microsoft\.com|storage\.azure\.net)"
-    r"(?::\d+)?$"
-)
-_DFS = re.compile(rf"^(https?://[^/]+)\.dfs\.(?={_DOMAIN})")
-"""Hosts of the interface for files: the one for blobs is beside it."""
-
-_BLOB = re.compile(rf"^(https?://[^/]+)\.blob\.(?={_DOMAIN})")
-"""Hosts of the interface for blobs: the one for files is beside it."""
-
-_ACCOUNT_HOST = re.compile(
-    r"[^.]+\.(blob\.core\.(windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)|z\d\d\.blob\.storage\.azure\.net)"
-)
-"""Hosts that are known to begin a listing where they are told to; OneLake has answered with nothing."""
 
 EMULATOR_ACCOUNT = "devstoreaccount1"
 EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -82,6 +67,8 @@ def open_azure(
     if not account:
         raise ConfigurationError("AzureStore needs an account", hint="Give account_name.")
     origin, above = _address(values, account)
+    host = urlsplit(origin).hostname or ""
+    values = values | {"authority_host": values["authority_host"] or authority_of(host)}
     identity = StorageAccount(_credentials(values, given, provider, user_agent), account, above)
     scheme = origin.partition(":")[0]
     blobs, files = (
@@ -93,12 +80,12 @@ def open_azure(
             identity,
             headers={"x-ms-version": values["api_version"], **text_headers(values["default_headers"])},
             most_connections=values["max_connections"],
-            takes_many=_ACCOUNT_HOST.fullmatch(urlsplit(origin).hostname or "") is not None,
+            takes_many=is_account(host),
             bucket=container,
             prefix=prefix,
             patient_settings=client_settings(values, scheme, user_agent, patience=PATIENCE),
         )
-        for place in (origin, _BLOB.sub(r"\1.dfs.", origin))
+        for place in (origin, files_origin(origin))
     )
     return Container(
         blobs,
@@ -110,7 +97,7 @@ def open_azure(
         tagging=not values["disable_tagging"],
         checksum=values["checksum_algorithm"],
         files=files if files.origin != origin else None,
-        lists_from=_ACCOUNT_HOST.fullmatch(urlsplit(origin).hostname or "") is not None,
+        lists_from=is_account(host),
     )
 
 
@@ -118,7 +105,12 @@ def _address(values: Any, account: str) -> tuple[str, str]:
     """Return the origin, and the path of the account below it."""
     if values["endpoint"]:
         origin, above = split_endpoint(values["endpoint"], values["allow_http"] or values["use_emulator"])
-        return _DFS.sub(r"\1.blob.", origin), above
+        if above and MICROSOFT.fullmatch(urlsplit(origin).hostname or ""):
+            raise ConfigurationError(
+                f"The endpoint {origin + above!r} has a path, which would be taken for the container",
+                hint="Give the host alone, and the container as container_name.",
+            )
+        return blob_origin(origin), above
     if values["use_emulator"]:
         origin, base = split_endpoint(values["emulator_url"], True)
         return origin, f"{base}/{account}"
@@ -167,10 +159,8 @@ def _customer_key(values: Any, origin: str) -> dict[str, str]:
 def _signature(text: str) -> tuple[tuple[str, str], ...]:
     try:
         return read_signature(text)
-    except ValueError:
-        raise ConfigurationError(
-            "sas_key has no signature (sig) in it", hint="Give the query of a signed URL, sv=...&sig=..."
-        ) from None
+    except ValueError as reason:
+        raise ConfigurationError(f"sas_key {reason}", hint="Give the query of a signed URL, sv=...&sig=...") from None
 
 
 AZURE = BucketKind(TABLE, "container_name", ("container_name", "account_name"), open_azure, "azure")

@@ -6,6 +6,7 @@ and directories, which some accounts have, are not objects.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, UrlTerms, WriteOptions
 from objstore.interface.versions import pinned
 from objstore.providers.cloud.azure_documents import is_directory
-from objstore.providers.cloud.azure_sums import asked, told
+from objstore.providers.cloud.azure_sums import asked, most_compared, told
 from objstore.providers.cloud.documents import Documents
 from objstore.providers.cloud.tags import Tags
 
@@ -86,6 +87,7 @@ class Blobs(Documents):
         )
         self.identity = identity
         self.checksum = checksum
+        self.most_compared = most_compared(checksum)
         self.takes_batches = True  # some accounts refuse them
 
     @property
@@ -254,7 +256,12 @@ def check_size(key: str, size: int, most: int, what: str) -> None:
         )
 
 
+_DOTS = re.compile(r"(^|/)\.\.?(/|$)")
+
+
 def _check(key: str) -> None:
-    """Raise if the service would take a key for another."""
+    """Raise if the service would take a key for another, as it may where it reads the URL of one."""
     if "\\" in key:
         raise InvalidPathError(f"{key!r} has a backslash, which Azure takes for a slash", hint="Use another character.")
+    if ("./" in key or key.endswith(".")) and _DOTS.search(key):
+        raise InvalidPathError(f"{key!r} has a segment of dots, which URLs of Azure cannot have", hint="Rename it.")

@@ -214,7 +214,7 @@ class Container(Blobs):
                 query.offset.startswith(prefix) and (yield from self._goes_on(prefix, query.offset))
             ):
                 prefixes.append(prefix)
-        return page._replace(common_prefixes=prefixes, token=page.token and f"{page.token}\n{query.offset}")
+        return page._replace(common_prefixes=prefixes, token=page.token and f"{page.token}\0{query.offset}")
 
     def _goes_on(self, prefix: str, offset: str) -> Plan[bool]:
         """Tell whether keys of a prefix come behind an offset that is one of them."""
@@ -246,6 +246,9 @@ class Container(Blobs):
 
 
 def _with_offset(query: ListQuery) -> ListQuery:
-    """Return a query whose offset goes with its token: not every service begins where it is told to."""
-    marker, _, offset = query.token.partition("\n")
+    """Return a query whose offset goes with its token: not every service begins where it is told to.
+
+    What stands between them is the one character that XML, and so a marker, cannot have.
+    """
+    marker, _, offset = query.token.partition("\0")
     return ListQuery(query.prefix, query.delimiter, query.offset or offset, marker)

@@ -163,7 +163,10 @@ def _wait(blobs: Blobs, source: str, target: str, reply: Reply) -> Plan[None]:
     while (state := _state(reply)) == "pending":
         yield Sleep(wait)
         wait = min(2 * wait, LONGEST_WAIT)
-        reply = yield from blobs.read_one("HEAD", target, WHOLE, ANY)
+        try:
+            reply = yield from blobs.read_one("HEAD", target, WHOLE, ANY)
+        except NotFoundError:
+            raise _failed(blobs, source, target, "it was deleted before it was whole") from None
         if reply.headers.get("x-ms-copy-id") != ours:
             raise _failed(blobs, source, target, "something else was written there meanwhile")
     if state != "success":

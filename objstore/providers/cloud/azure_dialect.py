@@ -24,6 +24,7 @@ _THERE = Row(AlreadyExistsError, "there is a blob already")
 _LEASED = Row(PreconditionError, "the blob or container is leased")
 _MISSING = Row(NotFoundError, "there is no such object")
 _KEPT = Row(PermissionDeniedError, "a policy or a legal hold keeps the blob from being changed")
+_KEYED = Row(GenericError, "the blob is encrypted by a key of its caller's, and not by the one that was given")
 _FULL_DIRECTORY = Row(GenericError, "it is a directory with something in it")
 
 COPIES = (201, 202)
@@ -55,9 +56,13 @@ DIALECT = Dialect(
         "BlobAlreadyExists": _THERE,
         "BlobArchived": Row(GenericError, "the blob is archived and must be rehydrated first"),
         "BlobBeingRehydrated": Row(GenericError, "the blob is being rehydrated"),
+        "BlobCustomerSpecifiedEncryptionMismatch": _KEYED,
+        "BlobDoesNotUseCustomerSpecifiedEncryption": Row(GenericError, "the blob is not encrypted by a caller's key"),
         "BlobImmutableDueToLegalHold": _KEPT,
         "BlobImmutableDueToPolicy": _KEPT,
         "BlobNotFound": _MISSING,
+        "BlobUsesCustomerSpecifiedEncryption": _KEYED,
+        "BlockCountExceedsLimit": Row(GenericError, "too many blocks are there that no blob is made of"),
         "CannotVerifyCopySource": Row(GenericError, "the service cannot read what is to be copied"),
         "ContainerAlreadyExists": Row(AlreadyExistsError, "the container exists already"),
         "ContainerBeingDeleted": Row(NotFoundError, "the container is being deleted"),
@@ -80,6 +85,7 @@ DIALECT = Dialect(
         "LeaseIdMismatchWithBlobOperation": _LEASED,
         "LeaseIdMissing": _LEASED,
         "Md5Mismatch": Row(GenericError, "the bytes arrived damaged", "always"),
+        "OperationNotAllowedOnRootBlob": Row(PermissionDeniedError, "it is the version that a read without one gets"),
         "OperationTimedOut": Row(RequestTimeoutError, "the server could not finish in time", "safe"),
         "PathAlreadyExists": _THERE,
         "PathNotFound": _MISSING,
@@ -104,6 +110,11 @@ DIALECT = Dialect(
         "DirectoryIsNotEmpty": "Delete what is in it by delete_prefix: the directory goes with it.",
         "DirectoryNotEmpty": "Delete what is in it by delete_prefix: the directory goes with it.",
         "BlobArchived": "Set its tier to Hot or Cool, and wait until that is done.",
+        "BlobCustomerSpecifiedEncryptionMismatch": "Give the encryption_key that it was written with.",
+        "BlobDoesNotUseCustomerSpecifiedEncryption": "Read it by a store without encryption_key.",
+        "BlobUsesCustomerSpecifiedEncryption": "Give the encryption_key that it was written with.",
+        "BlockCountExceedsLimit": "Write the object by one request, or wait: they go after a week.",
+        "OperationNotAllowedOnRootBlob": "Delete the object without a version first: that makes an earlier one of it.",
         "BlobImmutableDueToLegalHold": "Clear the legal hold of the blob or its container.",
         "BlobImmutableDueToPolicy": "Wait until the policy of the blob or its container has ended.",
         "CannotVerifyCopySource": "Check that the service can reach the source, and that the credential may read it.",

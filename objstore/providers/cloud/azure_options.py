@@ -8,8 +8,9 @@ https://learn.microsoft.com/python/api/azure-identity/azure.identity.environment
 
 from __future__ import annotations
 
+from objstore.settings.azure_hosts import ACCOUNT_NAME
 from objstore.settings.options import Option
-from objstore.settings.value_types import BASE64, BASE64_OF_32_BYTES, BOOL, URL, choice, matching
+from objstore.settings.value_types import BASE64, BASE64_OF_32_BYTES, BOOL, BUCKET, URL, choice, matching
 
 _CREDENTIALS = (
     "account_key",
@@ -22,8 +23,13 @@ _CREDENTIALS = (
 )
 
 AZURE_OPTIONS = (
-    Option("container_name", "The name of the container."),
-    Option("account_name", "The name of the storage account.", environment=("AZURE_STORAGE_ACCOUNT",)),
+    Option("container_name", "The name of the container.", BUCKET),
+    Option(
+        "account_name",
+        "The name of the storage account.",
+        matching("the name of an account, not its host: letters, digits and dashes", ACCOUNT_NAME),
+        environment=("AZURE_STORAGE_ACCOUNT",),
+    ),
     Option(
         "account_key",
         "A key of the storage account.",
@@ -65,7 +71,7 @@ AZURE_OPTIONS = (
         "client_send_certificate_chain", "Send all certificates of that file with requests for tokens.", BOOL, False
     ),
     Option("tenant_id", "The tenant of the application.", aliases=("authority_id",)),
-    Option("authority_host", "Where tokens are issued.", default="https://login.microsoftonline.com"),
+    Option("authority_host", "Where tokens are issued, if it is not where the cloud of the endpoint has it."),
     Option("federated_token_file", "File with the token of a workload identity.", yields_to=_CREDENTIALS),
     Option(
         "msi_endpoint",
@@ -113,7 +119,8 @@ AZURE_OPTIONS = (
     Option(
         "checksum_algorithm",
         "The checksum sent with what is written, for the service to compare: crc64nvme or md5. With crc64nvme, that of "
-        "ranges of up to 4 MiB is asked for when they are read.",
+        "ranges of up to 4 MiB is asked for when they are read: get, open and download read all in such. What "
+        "get_many, iter_many, get_range and get_ranges read by larger ones, and whole, is not compared.",
         choice("crc64nvme", "md5"),
     ),
     Option("encryption_key", "The caller's own encryption key.", BASE64_OF_32_BYTES, secret=True),

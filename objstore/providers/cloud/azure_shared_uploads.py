@@ -10,7 +10,7 @@ import base64
 import os
 from typing import TYPE_CHECKING
 
-from objstore.exceptions import BaseError, CorruptResponseError
+from objstore.exceptions import BaseError, CorruptResponseError, GenericError
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.http.xml import parse
@@ -75,8 +75,20 @@ class SharedUploads:
     def complete(self, key: str, upload_id: str, parts: Sequence[UploadPart], options: WriteOptions) -> Plan[PutResult]:
         """Make an object of parts (Put Block List); there are no empty blocks."""
         unique = bytes.fromhex(upload_id)
+        for part in parts:
+            if part.e_tag != block_id(unique, part.number):
+                raise self._of_another(key, part)
         upload = BlockUpload(self._blobs, key, options, 1, unique=unique)
-        return (yield from upload.complete_of([block_id(unique, part.number) for part in parts if part.size]))
+        return (yield from upload.complete_of([part.e_tag for part in parts if part.size]))
+
+    def _of_another(self, key: str, part: UploadPart) -> GenericError:
+        service = self._blobs.service
+        return GenericError(
+            f"Part {part.number} for {key!r} is no part of this upload",
+            hint="Give the parts that its put_part has returned.",
+            store=service.dialect.store,
+            path=service.path(key),
+        )
 
     def abort(self, key: str, upload_id: str) -> Plan[None]:
         """Leave the blocks to the service: there is no request that drops them."""

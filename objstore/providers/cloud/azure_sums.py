@@ -10,6 +10,7 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING
 
+from objstore.interface.values import ANY_SIZE
 from objstore.providers.cloud.checksums import ALGORITHMS, pieces
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 LARGEST_RANGE = 4 << 20
 """The largest range that the service sums up."""
 
+ASKED_FOR = "crc64nvme"
+
 ASKED = {"x-ms-range-get-content-crc64": "true"}
 
 
@@ -27,7 +30,7 @@ def told(algorithm: str | None, source: Source) -> dict[str, str]:
     """Return the header with the checksum of what is written; none without an algorithm."""
     if algorithm is None:
         return {}
-    if algorithm == "crc64nvme":
+    if algorithm == ASKED_FOR:
         return {"x-ms-content-crc64": _text(ALGORITHMS[algorithm].compute(pieces(source))[::-1])}
     digest = hashlib.md5(usedforsecurity=False)
     for piece in pieces(source):
@@ -35,9 +38,14 @@ def told(algorithm: str | None, source: Source) -> dict[str, str]:
     return {"Content-MD5": _text(digest.digest())}
 
 
+def most_compared(algorithm: str | None) -> int:
+    """Return the largest range whose checksum may be asked for."""
+    return LARGEST_RANGE if algorithm == ASKED_FOR else ANY_SIZE
+
+
 def asked(algorithm: str | None, ranges: Sequence[Range]) -> dict[str, str]:
     """Return the header that asks for the checksum of each range, where all are small enough."""
-    if algorithm != "crc64nvme":
+    if algorithm != ASKED_FOR:
         return {}
     small = all(0 <= range.start < range.end <= range.start + LARGEST_RANGE for range in ranges)
     return ASKED if small else {}

@@ -7,7 +7,7 @@ variable. Source: https://cloud.google.com/docs/authentication/application-defau
 from __future__ import annotations
 
 from objstore.settings.options import Option
-from objstore.settings.value_types import BASE64_OF_32_BYTES, BOOL, URL, matching
+from objstore.settings.value_types import BASE64_OF_32_BYTES, BOOL, BUCKET, URL, matching
 
 _HOST = matching("host:port or a URL such as http://host:port", r"(https?://)?[^\s/?#]+/?")
 
@@ -59,7 +59,7 @@ GCS_OPTIONS = (
         yields_to=_CREDENTIALS,
     ),
     Option("skip_signature", "Send requests without a credential, for public buckets.", BOOL, False),
-    Option("bucket", "The name of the bucket.", aliases=("bucket_name",)),
+    Option("bucket", "The name of the bucket.", BUCKET, aliases=("bucket_name",)),
     Option("base_url", "The URL of the service, if it is not Google's.", URL),
     Option(
         "emulator_host",

@@ -202,7 +202,7 @@ class Session:
         self._pieces.add(part)
         self._crc = crc_behind(part, self._crc)
         self._ends.append((self._ends[-1] if self._ends else 0) + part.size)
-        self._anew = self._anew and isinstance(part.data, tuple)
+        self._anew = self._anew and part.stays
         self._parts = [*self._parts, part] if self._anew else []
 
     def seal(self) -> None:

@@ -20,6 +20,7 @@ from objstore.disk.part_files import name_of, remove_left
 from objstore.exceptions import BaseError, NotFoundError, NotSupportedError
 from objstore.interface.values import (
     ANY,
+    ANY_SIZE,
     AT_HAND,
     WHOLE,
     Conditions,
@@ -90,6 +91,7 @@ class Local:
     has_locks = False
     versions = None
     asks_for_checksums = False
+    most_compared = ANY_SIZE
     pace = AT_HAND
 
     def __init__(self, path: str, *, automatic_cleanup: bool = False, fsync: bool = False) -> None:

@@ -23,6 +23,7 @@ from objstore.credentials.current import Credentials
 from objstore.credentials.shared import shared
 from objstore.credentials.web import Web
 from objstore.exceptions import ConfigurationError, NotSupportedError, UnauthenticatedError
+from objstore.settings.azure_hosts import AUTHORITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -208,7 +209,7 @@ def _application(name: str, values: Mapping[str, Any], web: Web, proxy: TokenPro
         ),
         "workload_identity": lambda: TokenFile(values["federated_token_file"]),
     }
-    url = token_url(values["authority_host"], values["tenant_id"])
+    url = token_url(values["authority_host"] or AUTHORITY, values["tenant_id"])
     return Application(name, web, url, values["client_id"], proofs[name](), proxy)
 
 

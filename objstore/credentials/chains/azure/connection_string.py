@@ -7,10 +7,12 @@ Its one invariant: no message quotes a value of one.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
 from objstore.exceptions import ConfigurationError
+from objstore.settings.azure_hosts import ACCOUNT_NAME
 from objstore.settings.masked import Hidden
 from objstore.settings.value_types import BASE64
 
@@ -71,6 +73,8 @@ def _check(parts: Mapping[str, str]) -> None:
         _refuse("it has both AccountKey and SharedAccessSignature")
     if parts.get("DefaultEndpointsProtocol", "https").lower() not in ("http", "https"):
         _refuse("DefaultEndpointsProtocol is neither https nor http")
+    if not re.fullmatch(ACCOUNT_NAME, parts.get("AccountName", ""), re.ASCII):
+        _refuse("AccountName is not the name of an account")
     if "UseDevelopmentStorage" not in parts and not {"AccountName", "BlobEndpoint"} & parts.keys():
         _refuse("it names neither AccountName nor BlobEndpoint")
     if "AccountKey" in parts:
