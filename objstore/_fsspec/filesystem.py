@@ -86,6 +86,8 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
         service = services.BY_PROTOCOL.get(cls.protocol)
         if service is not None and service[1].has_urls:
             return web_paths.strip(text)
+        if service is not None and service[1].has_folders:
+            text = os.path.abspath(os.path.expanduser(text))
         return cls.root_marker + text.strip("/")
 
     def _split_path(self, path: str) -> tuple[str, str]:

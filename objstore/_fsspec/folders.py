@@ -1,4 +1,4 @@
-"""Folders of local files, as fsspec's own LocalFileSystem makes, shows and removes them: in a thread, as plans.
+"""Folders of local files, as fsspec's own LocalFileSystem makes, shows, moves and removes them: in a thread, as plans.
 
 An object store has none: there a folder is what the keys below it say.
 """
@@ -39,6 +39,20 @@ def remove_empty(path: str) -> Plan[None]:
     yield Call(partial(os.rmdir, path), settle=True)
 
 
+def move(pairs: Iterable[tuple[str, str]]) -> Plan[None]:
+    """Move files, and folders with all that is in them; where a target is to be in a folder, it is made."""
+    yield Call(partial(_move, [*pairs]), settle=True)
+
+
+def _move(pairs: list[tuple[str, str]]) -> None:
+    for source, target in pairs:
+        if not os.path.lexists(source):
+            raise missing(source)
+        if source != target:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.move(source, target)
+
+
 def remove(paths: Iterable[str], recursive: bool) -> Plan[None]:
     """Remove files, and folders with all that is in them."""
     yield Call(partial(_remove, [*paths], recursive), settle=True)
@@ -48,7 +62,7 @@ def _remove(paths: list[str], recursive: bool) -> None:
     for path in paths:
         if not os.path.lexists(path):
             raise missing(path)
-        if os.path.isdir(path):
+        if os.path.isdir(path) and not os.path.islink(path):
             _remove_folder(path, recursive)
         else:
             os.unlink(path)
