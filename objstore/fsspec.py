@@ -135,6 +135,7 @@ class FsspecStore(FileSystem, metaclass=_ByProtocol):
     checksum, _checksum = both(details.checksum)
     sign, _sign = both(details.sign)
     url, _url = both(details.url)
+    touch, _touch = both(details.touch)
     mkdir, _mkdir = both(details.mkdir)
     makedirs, _makedirs = both(details.makedirs)
     rmdir, _rmdir = both(details.rmdir)

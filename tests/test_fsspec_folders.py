@@ -133,3 +133,40 @@ def test_a_folder_of_objects_is_moved_only_with_all_in_it() -> None:
         fs.mv("a", "b")
     fs.mv("a", "b", recursive=True)
     assert fs.find("") == ["b/x"]
+
+
+@pytest.mark.parametrize("protocol", ["memory", "file"])
+def test_touch(protocol: str, tmp_path: Path) -> None:
+    fs, top = FsspecStore(protocol, skip_instance_cache=True), str(tmp_path) if protocol == "file" else "top"
+    fs.pipe(f"{top}/file", b"1")
+    fs.touch(f"{top}/empty/")
+    fs.touch(f"{top}/new", truncate=False)
+    assert (fs.isdir(f"{top}/empty"), fs.isfile(f"{top}/empty"), fs.size(f"{top}/new")) == (True, False, 0)
+    if protocol == "file":
+        before = fs.modified(f"{top}/file")
+        fs.touch(f"{top}/file", truncate=False)
+        assert fs.modified(f"{top}/file") > before
+    else:
+        with pytest.raises(NotImplementedError, match=r"'top/file' exists\. An object's time"):
+            fs.touch(f"{top}/file", truncate=False)
+    assert fs.cat(f"{top}/file") == b"1"
+    fs.touch(f"{top}/file")
+    assert fs.cat(f"{top}/file") == b""
+    fs.rm(f"{top}/empty", recursive=True)
+    assert not fs.exists(f"{top}/empty")
+
+
+def test_a_folder_is_not_in_itself() -> None:
+    """As it would be where a segment of keys is empty, and whoever walks it would never end."""
+    fs = FsspecStore("memory", skip_instance_cache=True)
+    fs.pipe({"a//b": b"1", "a/c": b"2"})
+    assert fs.ls("a", detail=False) == ["a/c"]
+    assert fs.find("a") == ["a//b", "a/c"]
+
+
+def test_text_is_told_to_be_encoded() -> None:
+    fs = FsspecStore("memory", skip_instance_cache=True)
+    for call in (fs.pipe, fs.pipe_file, lambda path, value: fs.pipe({path: value})):
+        with pytest.raises(TypeError, match=r"\.encode\(\)"):
+            call("a", "text")
+    assert fs.find("") == []

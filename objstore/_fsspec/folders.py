@@ -34,6 +34,11 @@ def _make(path: str, parents: bool, exist_ok: bool) -> None:
         os.mkdir(path)
 
 
+def touch(path: str) -> Plan[None]:
+    """Say that a file was written now."""
+    yield Call(partial(os.utime, path), settle=True)
+
+
 def remove_empty(path: str) -> Plan[None]:
     """Remove a folder with nothing in it."""
     yield Call(partial(os.rmdir, path), settle=True)

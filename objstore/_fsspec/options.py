@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from objstore.exceptions import ConfigurationError
+from objstore.exceptions import ConfigurationError, UnknownConfigurationKeyError
 
 _SECRET = re.compile(r"secret|token|passw|key|credential|sas|connection_string|headers|cookie|proxy|auth", re.I)
 
@@ -55,7 +55,8 @@ class Given:
     def refuse(self, protocol: str, *taken: str) -> None:
         """Raise if anything was given that this kind of store does not take."""
         for name in sorted({*self.settings, *(self.config or {})} - {*taken}):
-            raise ConfigurationError(f"{protocol} has no setting {name!r}", hint="Leave it out.")
+            known = f"There are: {', '.join(sorted(taken))}." if taken else "Leave it out: it has none."
+            raise UnknownConfigurationKeyError(f"{protocol} has no setting {name!r}", hint=known)
 
     def set(self, name: str, value: Any) -> None:
         """Set one setting of the store, by the name of our own."""

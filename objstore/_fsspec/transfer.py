@@ -99,7 +99,7 @@ def get_file(
         yield from _stream(fs, rpath, lpath if outfile is None else outfile, callback)
         return
     local = os.fspath(lpath)
-    bucket, key = fs._split_path(rpath)
+    bucket, key = fs._split_file(rpath)
     yield Call(partial(_make_folder, os.path.dirname(local)))
     try:
         yield from downloads.download(fs._construct_store(bucket), key, local, progress=_bytes_to(callback))
@@ -111,7 +111,7 @@ def get_file(
 
 def _stream(fs: FileSystem, rpath: str, file: Any, callback: Callback) -> Plan[None]:
     """Write a file, part by part, into one that is open."""
-    bucket, key = fs._split_path(rpath)
+    bucket, key = fs._split_file(rpath)
     result = yield from objects.get(fs._construct_store(bucket), key)
     callback.set_size(result.meta["size"])
     stream = result.stream()
@@ -256,7 +256,7 @@ def put_file(
     if os.path.isdir(local):
         return
     callback.set_size(os.path.getsize(local))
-    bucket, key = fs._split_path(rpath)
+    bucket, key = fs._split_file(rpath)
     yield from upload(fs._construct_store(bucket), local, key, mode=mode, progress=_bytes_to(callback))
     fs.invalidate_cache(rpath)
 
@@ -331,7 +331,7 @@ def cp_file(fs: FileSystem, path1: str, path2: str) -> Plan[None]:
     Raises:
         FileNotFoundError: There is no such file.
     """
-    (bucket1, key1), (bucket2, key2) = fs._split_path(path1), fs._split_path(path2)
+    (bucket1, key1), (bucket2, key2) = fs._split_file(path1), fs._split_file(path2)
     source, target = fs._construct_store(bucket1), fs._construct_store(bucket2)
     yield from copying.copy(source, key1, key2, to_store=target)
     fs.invalidate_cache(path2)
