@@ -164,6 +164,12 @@ def test_a_folder_is_not_in_itself() -> None:
     assert fs.find("a") == ["a//b", "a/c"]
 
 
+def test_hints_for_caches_are_taken() -> None:
+    fs = FsspecStore("memory", skip_instance_cache=True)
+    fs.pipe("a", b"1")
+    assert fs.open("a", default_cache="none", fill_cache=False).read() == b"1"
+
+
 def test_text_is_told_to_be_encoded() -> None:
     fs = FsspecStore("memory", skip_instance_cache=True)
     for call in (fs.pipe, fs.pipe_file, lambda path, value: fs.pipe({path: value})):
