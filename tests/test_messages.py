@@ -82,12 +82,12 @@ def s3_at(origin: str, **options: Any) -> S3Store:
     )
 
 
-def gcs_at(origin: str) -> GCSStore:
-    return GCSStore("shelf", base_url=origin, skip_signature=True, **OPTIONS)
+def gcs_at(origin: str, **options: Any) -> GCSStore:
+    return GCSStore("shelf", base_url=origin, skip_signature=True, **options, **OPTIONS)
 
 
-def azure_at(origin: str) -> AzureStore:
-    return AzureStore("shelf", account_name="acc", endpoint=origin, skip_signature=True, **OPTIONS)
+def azure_at(origin: str, **options: Any) -> AzureStore:
+    return AzureStore("shelf", account_name="acc", endpoint=origin, skip_signature=True, **options, **OPTIONS)
 
 
 def web_at(origin: str) -> HTTPStore:
@@ -176,6 +176,37 @@ def test_an_error_names_bucket_endpoint_and_what_it_was_about(
     assert (error.url or "").startswith(f"{origin}/shelf")
     assert "?" not in (error.url or "?")
     assert "hidden" not in f"{error!r} {vars(error)}"
+
+
+TOGETHER = ("1 more", "begin_upload")
+"""What only S3 does by one request, or by one at all."""
+
+ELSEWHERE: list[tuple[Callable[[Any], Any], list[str]]] = [
+    (call, words) for call, words in PLACES if not {*words, *call.__code__.co_names} & {*TOGETHER}
+] + [
+    (lambda s: s.head_many(["dir/a"]), ["'below/dir/a'"]),
+    (lambda s: s.get_ranges("dir/a", starts=[0], ends=[5]), ["'below/dir/a'"]),
+    (lambda s: s.put_many([("dir/a", b"1")]), ["'below/dir/a'"]),
+    (lambda s: s.upload(__file__, "dir/a"), ["'below/dir/a'"]),
+    (lambda s: s.copy_many([("dir/a", "dir/b")]), ["dir/a'", "dir/b'"]),
+    (lambda s: s.exists("dir/a"), ["'below/dir/a'"]),
+    (lambda s: [*s.walk("dir/b")], ["'below/dir/b/'"]),
+    (lambda s: s.sync(MemoryStore(), prefix="dir/b"), ["'below/dir/b/'"]),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), ELSEWHERE)
+@pytest.mark.parametrize(("open_at", "store"), [(gcs_at, "GCSStore"), (azure_at, "AzureStore"), (s3_at, "S3Store")])
+def test_an_error_of_any_cloud_names_what_it_was_about(
+    open_at: Callable[..., Any], store: str, call: Callable[[Any], Any], words: list[str]
+) -> None:
+    with answering(403, "AccessDenied") as origin, pytest.raises(PermissionDeniedError) as caught:
+        call(open_at(origin, prefix="below"))
+    error = caught.value
+    assert (error.store, error.bucket) == (store, "shelf")
+    assert all(word in str(error) for word in ["'shelf'", origin, *words])
+    assert (error.url or "").startswith(origin)
+    assert "?" not in (error.url or "?")
 
 
 def ten_bytes() -> MemoryStore:
