@@ -162,6 +162,8 @@ def test_a_folder_is_not_in_itself() -> None:
     fs.pipe({"a//b": b"1", "a/c": b"2"})
     assert fs.ls("a", detail=False) == ["a/c"]
     assert fs.find("a") == ["a//b", "a/c"]
+    fs.rm("a/c")
+    assert fs.ls("a", detail=False) == []
 
 
 def test_hints_for_caches_are_taken() -> None:

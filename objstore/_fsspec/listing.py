@@ -224,7 +224,8 @@ def _level(fs: FileSystem, path: str) -> Plan[list[Info]]:
     if fs.service.has_folders:
         known = {entry["name"] for entry in entries}
         entries += [folder(name) for name in (yield Call(partial(_folders_in, path))) if name not in known]
-    if not (entries or files) and key and not (fs.service.has_folders and (yield Call(partial(os.path.isdir, path)))):
+    empty = not (entries or files or result["common_prefixes"])
+    if empty and key and not (fs.service.has_folders and (yield Call(partial(os.path.isdir, path)))):
         entries = [_file(fs, bucket, (yield from objects.head(store, key)))]
     return sorted(entries, key=lambda entry: str(entry["name"]))
 
