@@ -48,6 +48,10 @@ SUPPORTED_PROTOCOLS: set[str] = {protocol for service in services.SERVICES for p
 """The protocols there are; each is there with ``obj`` in front as well."""
 
 
+_CACHE_HINTS = frozenset(("default_cache", "fill_cache"))
+"""Options of files by which dask and s3fs say what to keep; what is read is the same without."""
+
+
 class _ByProtocol(type(AsyncFileSystem)):  # type: ignore[misc]
     """Make objects of the class of their protocol: the same options give the same object, however it is asked for."""
 
@@ -135,6 +139,7 @@ class FsspecStore(FileSystem, metaclass=_ByProtocol):
     checksum, _checksum = both(details.checksum)
     sign, _sign = both(details.sign)
     url, _url = both(details.url)
+    touch, _touch = both(details.touch)
     mkdir, _mkdir = both(details.mkdir)
     makedirs, _makedirs = both(details.makedirs)
     rmdir, _rmdir = both(details.rmdir)
@@ -149,7 +154,7 @@ class FsspecStore(FileSystem, metaclass=_ByProtocol):
         **kwargs: Any,
     ) -> BufferedFile:
         """Open a file in one of the binary modes; its other options are those of `BufferedFile`."""
-        options = {**self._given.files, **kwargs}
+        options = {**self._given.files, **{name: kwargs[name] for name in kwargs if name not in _CACHE_HINTS}}
         size = options.pop("block_size", None) if block_size is None else block_size
         return BufferedFile(self, path, mode, size, autocommit, cache_options=cache_options, **options)
 

@@ -14,8 +14,7 @@ import sys
 import threading
 import tomllib
 import zipfile
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -194,55 +193,6 @@ def test_a_tree_whose_folders_have_objects_of_their_names_is_removed(s3: FsspecS
     assert s3.exists(f"{BUCKET}/other")
     with pytest.raises(FileNotFoundError):
         s3.rm(f"{BUCKET}/tree", recursive=True)
-
-
-def outcome(call: Callable[[], Any]) -> Any:
-    """Return what a call returns, or the kind of its error."""
-    try:
-        return call()
-    except (OSError, ValueError) as error:
-        return next(
-            kind for kind in (FileExistsError, FileNotFoundError, OSError, ValueError) if isinstance(error, kind)
-        )
-
-
-STEPS: dict[str, Callable[[Any, str], Any]] = {
-    "mkdir": lambda fs, top: fs.mkdir(f"{top}/a"),
-    "mkdir again": lambda fs, top: fs.mkdir(f"{top}/a"),
-    "mkdir without parents": lambda fs, top: fs.mkdir(f"{top}/x/y", create_parents=False),
-    "mkdir with parents": lambda fs, top: fs.mkdir(f"{top}/b/c"),
-    "makedirs": lambda fs, top: fs.makedirs(f"{top}/d/e"),
-    "makedirs again": lambda fs, top: fs.makedirs(f"{top}/d/e"),
-    "makedirs where it may exist": lambda fs, top: fs.makedirs(f"{top}/d/e", exist_ok=True),
-    "isdir": lambda fs, top: [fs.isdir(f"{top}/{name}") for name in ("a", "b", "b/c", "d/e", "x", "")],
-    "exists": lambda fs, top: [fs.exists(f"{top}/{name}") for name in ("a", "b/c", "x")],
-    "ls": lambda fs, top: [sorted(fs.ls(f"{top}{name}", detail=False)) for name in ("", "/a", "/b")],
-    "ls of nothing": lambda fs, top: fs.ls(f"{top}/x"),
-    "find": lambda fs, top: fs.find(top, withdirs=True),
-    "walk": lambda fs, top: sorted([place, sorted(dirs), sorted(files)] for place, dirs, files in fs.walk(top)),
-    "write": lambda fs, top: fs.pipe(f"{top}/a/file", b"1"),
-    "rmdir of what is not empty": lambda fs, top: fs.rmdir(f"{top}/a"),
-    "rmdir": lambda fs, top: fs.rmdir(f"{top}/d/e"),
-    "rmdir of nothing": lambda fs, top: fs.rmdir(f"{top}/x"),
-    "mkdir on a file": lambda fs, top: fs.mkdir(f"{top}/a/file"),
-    "rm of a folder": lambda fs, top: fs.rm(f"{top}/a"),
-    "rm of nothing": lambda fs, top: fs.rm(f"{top}/x"),
-    "rm of a tree": lambda fs, top: fs.rm(f"{top}/a", recursive=True),
-    "rm of an empty tree": lambda fs, top: fs.rm(f"{top}/b", recursive=True),
-    "rm of no tree": lambda fs, top: fs.rm(f"{top}/x", recursive=True),
-    "what is left": lambda fs, top: fs.find(top, withdirs=True),
-}
-
-
-def test_local_folders_are_as_those_of_fsspec(tmp_path: Path) -> None:
-    ours, theirs = FsspecStore("file", skip_instance_cache=True), fsspec.filesystem("file")
-    seen = []
-    for fs, name in ((theirs, "theirs"), (ours, "ours")):
-        top = str(tmp_path / name)
-        os.mkdir(top)
-        steps = {step: outcome(partial(act, fs, top)) for step, act in STEPS.items()}
-        seen.append(repr(steps).replace(top, "TOP"))
-    assert seen[1] == seen[0]
 
 
 def test_one_of_two_creators_wins(fs: FsspecStore) -> None:

@@ -1057,3 +1057,17 @@ def test_one_file_is_enough_to_know_of_a_folder(root: Path, monkeypatch: pytest.
     )
     assert LocalStore(root).list_with_delimiter()["common_prefixes"] == ["a", "b", "d"]
     assert len(looked_at) <= 10
+
+
+def test_names_behind_the_first_file_are_not_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "a/b/c").mkdir(parents=True)
+    for index in range(300):
+        (root / "a/b/c" / str(index)).touch()
+    (root / "a/b/itself").symlink_to("..")
+    (root / "none/itself").mkdir(parents=True)
+    (root / "none/itself/again").symlink_to("..")
+    read: list[str] = []
+    name = local_listing.Walk._name
+    monkeypatch.setattr(local_listing.Walk, "_name", lambda *args: (read.append(args[1]), name(*args))[1])
+    assert LocalStore(root).list_with_delimiter()["common_prefixes"] == ["a"]
+    assert len(read) <= 30

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from objstore.arrow import ArrowFileSystemHandler
 from objstore.auth.planetary_computer import PlanetaryComputerCredentialProvider
 from objstore.exceptions import (
     BaseError,
@@ -27,6 +28,7 @@ from objstore.exceptions import (
     UnknownConfigurationKeyError,
 )
 from objstore.fsspec import FsspecStore
+from objstore.http.words import read_words
 from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store, from_url
 
 
@@ -80,12 +82,12 @@ def s3_at(origin: str, **options: Any) -> S3Store:
     )
 
 
-def gcs_at(origin: str) -> GCSStore:
-    return GCSStore("shelf", base_url=origin, skip_signature=True, **OPTIONS)
+def gcs_at(origin: str, **options: Any) -> GCSStore:
+    return GCSStore("shelf", base_url=origin, skip_signature=True, **options, **OPTIONS)
 
 
-def azure_at(origin: str) -> AzureStore:
-    return AzureStore("shelf", account_name="acc", endpoint=origin, skip_signature=True, **OPTIONS)
+def azure_at(origin: str, **options: Any) -> AzureStore:
+    return AzureStore("shelf", account_name="acc", endpoint=origin, skip_signature=True, **options, **OPTIONS)
 
 
 def web_at(origin: str) -> HTTPStore:
@@ -176,6 +178,37 @@ def test_an_error_names_bucket_endpoint_and_what_it_was_about(
     assert "hidden" not in f"{error!r} {vars(error)}"
 
 
+TOGETHER = ("1 more", "begin_upload")
+"""What only S3 does by one request, or by one at all."""
+
+ELSEWHERE: list[tuple[Callable[[Any], Any], list[str]]] = [
+    (call, words) for call, words in PLACES if not {*words, *call.__code__.co_names} & {*TOGETHER}
+] + [
+    (lambda s: s.head_many(["dir/a"]), ["'below/dir/a'"]),
+    (lambda s: s.get_ranges("dir/a", starts=[0], ends=[5]), ["'below/dir/a'"]),
+    (lambda s: s.put_many([("dir/a", b"1")]), ["'below/dir/a'"]),
+    (lambda s: s.upload(__file__, "dir/a"), ["'below/dir/a'"]),
+    (lambda s: s.copy_many([("dir/a", "dir/b")]), ["dir/a'", "dir/b'"]),
+    (lambda s: s.exists("dir/a"), ["'below/dir/a'"]),
+    (lambda s: [*s.walk("dir/b")], ["'below/dir/b/'"]),
+    (lambda s: s.sync(MemoryStore(), prefix="dir/b"), ["'below/dir/b/'"]),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), ELSEWHERE)
+@pytest.mark.parametrize(("open_at", "store"), [(gcs_at, "GCSStore"), (azure_at, "AzureStore"), (s3_at, "S3Store")])
+def test_an_error_of_any_cloud_names_what_it_was_about(
+    open_at: Callable[..., Any], store: str, call: Callable[[Any], Any], words: list[str]
+) -> None:
+    with answering(403, "AccessDenied") as origin, pytest.raises(PermissionDeniedError) as caught:
+        call(open_at(origin, prefix="below"))
+    error = caught.value
+    assert (error.store, error.bucket) == (store, "shelf")
+    assert all(word in str(error) for word in ["'shelf'", origin, *words])
+    assert (error.url or "").startswith(origin)
+    assert "?" not in (error.url or "?")
+
+
 def ten_bytes() -> MemoryStore:
     store = MemoryStore()
     store.put("a", bytes(10))
@@ -199,6 +232,31 @@ WORDS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: MemoryStore().get("none"), FileNotFoundError, "'none'"),
     (lambda: MemoryStore().put("", b"1"), ValueError, "it is empty"),
 ]
+WORDS += [
+    (lambda: S3Store("b", client_options="timeout=5"), TypeError, "client_options is of the type str: give a dict"),  # type: ignore[arg-type]
+    (lambda: S3Store("b", config=["a"]), TypeError, "config is of the type list: give a dict"),  # type: ignore[arg-type]
+    (lambda: MemoryStore().put("k", '{"a": 1}' * 2000), OSError, r"name too long; .*\.encode\(\)"),
+    (lambda: MemoryStore().put("k", "a\0b"), ValueError, r"\.encode\(\)"),
+    (lambda: MemoryStore().put_many([("k", "text")]), FileNotFoundError, r"\.encode\(\)"),
+    (lambda: MemoryStore().put("k", ["text"]), TypeError, r"\.encode\(\)"),  # type: ignore[list-item]
+    (lambda: MemoryStore().put("k", {"a": 1}), TypeError, "of the type dict"),  # type: ignore[dict-item]
+    (lambda: MemoryStore().put("k", b"1", attributes={"Contnt-Type": "a"}), ValueError, "mean 'Content-Type'"),
+    (lambda: MemoryStore().put("k", b"1", attributes={"content_type": "a"}), ValueError, "mean 'Content-Type'"),
+    (lambda: MemoryStore().open_writer("k", attributes={"Cache-Controll": "a"}), ValueError, "mean 'Cache-Control'"),
+    (lambda: MemoryStore().copy("k", "l", to_store="s3://b"), TypeError, "to_store = 's3://b': give a store"),  # type: ignore[arg-type]
+    (lambda: MemoryStore().copy_many([], to_store=5), TypeError, "to_store = 5: give a store"),  # type: ignore[call-overload]
+    (lambda: MemoryStore().list(offset=5), TypeError, "offset = 5"),  # type: ignore[call-overload]
+    (lambda: MemoryStore().download_many(5, "d"), TypeError, "paths = 5"),  # type: ignore[call-overload]
+    (lambda: FsspecStore("memory").cat("k", on_error="skip"), ValueError, "on_error = 'skip'"),
+    (lambda: FsspecStore("memory").open("k", "wb", atributes={}), TypeError, "'atributes'"),
+    (lambda: FsspecStore("s3").open("b/k", block_size=-1), ValueError, "block_size = -1"),
+    (lambda: FsspecStore("s3").open("b/k", cache_type="best"), ValueError, "cache_type = 'best': give one of"),
+    (lambda: FsspecStore("s3").cat("b"), ValueError, "'b' is not the path of a file. Give the key too"),
+    (lambda: FsspecStore("s3").pipe({"b": b"1"}), ValueError, "'b' is not the path of a file. Give the key too"),
+    (lambda: FsspecStore("s3").sign("b/k", expiration="1h"), TypeError, "expiration = '1h'"),
+    (lambda: FsspecStore("https", headrs={}), UnknownConfigurationKeyError, "There are: bearer_token, password"),
+    (lambda: ArrowFileSystemHandler(5), TypeError, "root is of the type int"),  # type: ignore[arg-type]
+]
 BAD_PEM = b"-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n"
 AT = "https://account.blob.core.windows.net/container/prefix"
 
@@ -207,6 +265,35 @@ AT = "https://account.blob.core.windows.net/container/prefix"
 def test_programs_match_on_these_words(call: Callable[[], Any], kind: type[Exception], words: str) -> None:
     with pytest.raises(kind, match=words):
         call()
+
+
+def test_a_value_that_is_long_is_cut() -> None:
+    with pytest.raises(ValueError, match="root_certificate = b'x") as caught:
+        S3Store("b", client_options={"root_certificate": b"x" * 100_000})
+    assert len(str(caught.value)) < 500
+    with pytest.raises(OSError, match="too long") as named:
+        MemoryStore().put("k", "x" * 100_000)
+    assert len(str(named.value)) < 500
+
+
+@pytest.mark.parametrize("answer", ["text", b"bytes", None])
+def test_an_answer_that_is_no_dict_is_named_by_its_type(answer: Any) -> None:
+    store = S3Store("b", region="r", credential_provider=lambda: answer)
+    with pytest.raises(BaseError, match=f"returned a {type(answer).__name__}, not a dict"):
+        store.get("a")
+
+
+def test_an_error_about_a_bucket_itself_names_no_key() -> None:
+    with answering(403) as origin:
+        for open_at, kind in ((s3_at, "bucket"), (azure_at, "container")):
+            with pytest.raises(BaseError, match=f"(HEAD|PUT) {kind} failed: .* {kind} 'shelf' at") as caught:
+                open_at(origin).create_bucket(exist_ok=True)
+            assert "''" not in str(caught.value)
+
+
+def test_the_lines_that_azure_adds_to_its_messages_are_left_out() -> None:
+    said = b"<Error><Code>Odd</Code><Message>So it is.\nRequestId:1\nTime:2</Message></Error>"
+    assert read_words(said).message == "So it is."
 
 
 def test_a_credential_that_has_ended_warns() -> None:

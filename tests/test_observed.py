@@ -342,6 +342,14 @@ def test_what_a_hook_reads_itself_is_not_told(fault_server: FaultServer, read: G
     assert [info.path for info in calls] == ["calm/a"]
 
 
+def test_a_hook_must_be_a_function_that_is_not_awaited() -> None:
+    async def hook(info: RequestInfo) -> None:
+        """Do nothing."""
+
+    with pytest.raises(TypeError, match="not awaited"):
+        objstore.configure(on_request=hook)
+
+
 def test_a_hook_must_be_a_function() -> None:
     with pytest.raises(TypeError, match="on_request must be a function"):
         objstore.configure(on_request="print")  # type: ignore[arg-type]

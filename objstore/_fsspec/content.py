@@ -56,7 +56,7 @@ def cat_file(fs: FileSystem, path: str, start: Bound = None, end: Bound = None) 
     Raises:
         FileNotFoundError: There is no such file.
     """
-    bucket, key = fs._split_path(path)
+    bucket, key = fs._split_file(path)
     store = fs._construct_store(bucket)
     size = -1
     if end is not None and ((start or 0) < 0 or end < 0):
@@ -244,6 +244,8 @@ def cat(
     Raises:
         FileNotFoundError: The paths stand for no file.
     """
+    if on_error not in ("raise", "omit", "return"):
+        raise ValueError(f"on_error = {on_error!r}: give 'raise', 'omit' or 'return'")
     found = yield from expand(fs, path, recursive)
     names = sorted(name for name, entry in found.items() if not is_folder(entry))
     if not names:
@@ -272,7 +274,7 @@ def pipe_file(fs: FileSystem, path: str, value: Buffer | None, mode: Mode = "ove
         FileExistsError: There is one already, and the mode is ``"create"``.
         TypeError: The value is not bytes.
     """
-    bucket, key = fs._split_path(path)
+    bucket, key = fs._split_file(path)
     result = yield from objects.put(fs._construct_store(bucket), key, _checked(value), mode=mode)
     fs.invalidate_cache(path)
     return result
@@ -280,6 +282,8 @@ def pipe_file(fs: FileSystem, path: str, value: Buffer | None, mode: Mode = "ove
 
 def _checked(value: Any) -> Buffer:
     """Return a value that is bytes: a str would be taken for the name of a local file."""
+    if isinstance(value, str):
+        raise TypeError("the value is text, not bytes: give value.encode()")
     memoryview(value)
     return value  # type: ignore[no-any-return]
 
@@ -301,7 +305,7 @@ def pipe(
         batch_size: How many requests are in flight at the most; as many as the network has use for if not given.
     """
     values = path if isinstance(path, Mapping) else {path: value}
-    large = {name for name, each in values.items() if memoryview(each).nbytes >= LARGE}  # type: ignore[arg-type]
+    large = {name for name, each in values.items() if memoryview(_checked(each)).nbytes >= LARGE}
     small = [name for name in values if name not in large]
     for bucket, items in by_bucket(fs, small).items():
         pairs = [(key, _checked(values[small[index]])) for index, key in items]

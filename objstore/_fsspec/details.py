@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from objstore._fsspec import folders
 from objstore._fsspec.listing import exists, info, isfile, missing
-from objstore.exceptions import AlreadyExistsError
+from objstore.exceptions import AlreadyExistsError, NotSupportedError
 from objstore.operations import buckets, listing, objects, signing
+from objstore.operations.arguments import check_at_least
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +49,7 @@ def created(fs: FileSystem, path: str) -> Plan[datetime]:
 
 
 def _head(fs: FileSystem, path: str) -> Plan[ObjectMeta]:
-    bucket, key = fs._split_path(path)
+    bucket, key = fs._split_file(path)
     return objects.head(fs._construct_store(bucket), key)
 
 
@@ -97,8 +98,8 @@ def sign(
     Raises:
         NotSupportedError: The service has no such URLs.
     """
-    bucket, key = fs._split_path(path)
-    lifetime = timedelta(seconds=expiration)
+    bucket, key = fs._split_file(path)
+    lifetime = timedelta(seconds=check_at_least("expiration", expiration, 1))
     store = fs._construct_store(bucket)
     more = {"response_headers": response_headers, "headers": headers, "query": query}
     url: str = yield from signing.sign(store, method, key, lifetime, **more)
@@ -126,6 +127,31 @@ def url(
         query: Further parameters, by the service's names.
     """
     return sign(fs, path, expires, method, response_headers, headers, query)
+
+
+def touch(fs: FileSystem, path: str, truncate: bool = True) -> Plan[None]:
+    """Write an empty file; or, where the path has a slash at its end, the mark of a folder, as s3fs keeps empty ones.
+
+    Args:
+        fs: Where to.
+        path: The path of the file, or of a folder.
+        truncate: Whether to empty a file that exists. If not, a local file gets the time that it is.
+
+    Raises:
+        NotSupportedError: The file exists and is to stay as it is: an object's time is that of its writing.
+    """
+    bucket, key = fs._split_file(path)
+    store = fs._construct_store(bucket)
+    is_folder = os.fspath(path).endswith("/")
+    if is_folder and fs.service.has_folders:
+        yield from folders.make(fs._strip_protocol(path), True, True)
+    elif truncate or not (yield from exists(fs, path, refresh=True)):
+        yield from objects.put(store, f"{key}/" if is_folder else key, b"", mode="overwrite" if truncate else "create")
+    elif fs.service.has_folders:
+        yield from folders.touch(fs._strip_protocol(path))
+    else:
+        raise NotSupportedError(f"{fs.shown(path)!r} exists", hint="An object's time is that of its writing: write it.")
+    fs.invalidate_cache(path)
 
 
 def mkdir(

@@ -14,6 +14,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from fsspec.asyn import AbstractAsyncStreamedFile
+from fsspec.caching import caches
 from fsspec.spec import AbstractBufferedFile
 
 from objstore._core import Buffer
@@ -22,6 +23,7 @@ from objstore._fsspec.read_ahead import ReadAhead
 from objstore.exceptions import AlreadyExistsError, NotFoundError
 from objstore.interface.values import ANY
 from objstore.interface.versions import pinned
+from objstore.operations.arguments import check_at_least
 from objstore.operations.reader import READ_BUFFER, Pinned
 from objstore.operations.writer import PARTS_IN_FLIGHT, WRITE_BUFFER, Writer, writer
 from objstore.plans.run import arun, run
@@ -84,9 +86,9 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         attributes: Attributes | None = None,
         tags: dict[str, str] | None = None,
         size: int | None = None,
-        **kwargs: Any,
     ) -> None:
         _check_mode(mode)
+        _check_reading(block_size, cache_type)
         if mode == "xb" and fs.exists(path):
             raise AlreadyExistsError(f"{fs.shown(path)!r} exists already", path=fs.shown(path))
         before = run(_before(fs, path)) if mode == "ab" else None
@@ -96,7 +98,7 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
             size = self._pinned.size
         usual = READ_BUFFER if cache_type == ReadAhead.name else READ_SIZE
         block = buffer_size or (block_size if isinstance(block_size, int) else None) or usual
-        super().__init__(fs, path, mode, block, autocommit, cache_type, cache_options, size=size, **kwargs)
+        super().__init__(fs, path, mode, block, autocommit, cache_type, cache_options, size=size)
         if self._writer is not None and before is not None:
             self.loc = run(_copy(before, self._writer))
 
@@ -221,9 +223,16 @@ def _check_mode(mode: str) -> None:
         )
 
 
+def _check_reading(block_size: object, cache_type: object) -> None:
+    if isinstance(block_size, int):
+        check_at_least("block_size", block_size, 0)
+    if cache_type not in caches:
+        raise ValueError(f"cache_type = {cache_type!r}: give one of {', '.join(filter(None, caches))}")
+
+
 def _pinned(fs: FileSystem, path: str, size: int | None) -> Plan[Pinned]:
     """Begin to read a file; a request asks for its size and version, unless the size is known."""
-    bucket, name = fs._split_path(path)
+    bucket, name = fs._split_file(path)
     store = fs._construct_store(bucket)
     provider, key = store.provider, store.key(name)
     if size is not None:
@@ -272,7 +281,7 @@ def _writer(
     before: Pinned | None = None,
 ) -> Writer:
     """Return the writer of a file; of one that is appended to, in the place of what is there now."""
-    bucket, key = fs._split_path(path)
+    bucket, key = fs._split_file(path)
     put_mode: PutMode = "create" if mode == "xb" or (mode == "ab" and before is None) else "overwrite"
     if before is not None and before.e_tag is not None:
         put_mode = {"e_tag": before.e_tag}

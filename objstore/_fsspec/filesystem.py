@@ -12,6 +12,7 @@ from fsspec.utils import stringify_path
 
 from objstore._fsspec import services, web_paths
 from objstore._fsspec.options import Given, read_options
+from objstore.exceptions import InvalidPathError
 from objstore.operations.arguments import check_at_least
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
         service = services.BY_PROTOCOL.get(cls.protocol)
         if service is not None and service[1].has_urls:
             return web_paths.strip(text)
+        if service is not None and service[1].has_folders:
+            text = os.path.abspath(os.path.expanduser(text))
         return cls.root_marker + text.strip("/")
 
     def _split_path(self, path: str) -> tuple[str, str]:
@@ -96,6 +99,18 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
         if self.service.has_urls:
             return web_paths.split(stripped)
         bucket, _, key = stripped.partition("/")
+        return bucket, key
+
+    def _split_file(self, path: str) -> tuple[str, str]:
+        """Return the bucket and the key of a file.
+
+        Raises:
+            InvalidPathError: The path has no key.
+        """
+        bucket, key = self._split_path(path)
+        if not key and not self.service.has_urls:
+            hint = "Give the key too: bucket/key." if self.service.has_buckets else None
+            raise InvalidPathError(f"{path!r} is not the path of a file", hint=hint, path=path)
         return bucket, key
 
     def _split_folder(self, path: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Folders of local files, as fsspec's own LocalFileSystem makes, shows and removes them: in a thread, as plans.
+"""Folders of local files, as fsspec's own LocalFileSystem makes, shows, moves and removes them: in a thread, as plans.
 
 An object store has none: there a folder is what the keys below it say.
 """
@@ -34,9 +34,28 @@ def _make(path: str, parents: bool, exist_ok: bool) -> None:
         os.mkdir(path)
 
 
+def touch(path: str) -> Plan[None]:
+    """Say that a file was written now."""
+    yield Call(partial(os.utime, path), settle=True)
+
+
 def remove_empty(path: str) -> Plan[None]:
     """Remove a folder with nothing in it."""
     yield Call(partial(os.rmdir, path), settle=True)
+
+
+def move(pairs: Iterable[tuple[str, str]]) -> Plan[None]:
+    """Move files, and folders with all that is in them; where a target is to be in a folder, it is made."""
+    yield Call(partial(_move, [*pairs]), settle=True)
+
+
+def _move(pairs: list[tuple[str, str]]) -> None:
+    for source, target in pairs:
+        if not os.path.lexists(source):
+            raise missing(source)
+        if source != target:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.move(source, target)
 
 
 def remove(paths: Iterable[str], recursive: bool) -> Plan[None]:
@@ -48,7 +67,7 @@ def _remove(paths: list[str], recursive: bool) -> None:
     for path in paths:
         if not os.path.lexists(path):
             raise missing(path)
-        if os.path.isdir(path):
+        if os.path.isdir(path) and not os.path.islink(path):
             _remove_folder(path, recursive)
         else:
             os.unlink(path)

@@ -220,11 +220,12 @@ def _level(fs: FileSystem, path: str) -> Plan[list[Info]]:
     result = yield from listing.list_with_delimiter(store, key + "/" if key else None)
     files = [_file(fs, bucket, meta) for meta in result["objects"]]
     entries = [folder(fs._join_path(bucket, prefix.rstrip("/"))) for prefix in result["common_prefixes"]]
-    entries += [entry for entry in files if entry["name"] != path]
+    entries = [entry for entry in entries + files if entry["name"] != path]  # a folder is not in itself
     if fs.service.has_folders:
         known = {entry["name"] for entry in entries}
         entries += [folder(name) for name in (yield Call(partial(_folders_in, path))) if name not in known]
-    if not (entries or files) and key and not (fs.service.has_folders and (yield Call(partial(os.path.isdir, path)))):
+    empty = not (entries or files or result["common_prefixes"])
+    if empty and key and not (fs.service.has_folders and (yield Call(partial(os.path.isdir, path)))):
         entries = [_file(fs, bucket, (yield from objects.head(store, key)))]
     return sorted(entries, key=lambda entry: str(entry["name"]))
 
@@ -418,7 +419,7 @@ def by_bucket(fs: FileSystem, paths: Iterable[str]) -> dict[str, list[tuple[int,
     """Return for each bucket the keys in it, with the places of their paths."""
     groups: dict[str, list[tuple[int, str]]] = {}
     for index, path in enumerate(paths):
-        bucket, key = fs._split_path(path)
+        bucket, key = fs._split_file(path)
         groups.setdefault(bucket, []).append((index, key))
     return groups
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from objstore.credentials.chains.azure.connection_string import read_connection_string
-from objstore.exceptions import ConfigurationError
+from objstore.exceptions import ConfigurationError, UnknownConfigurationKeyError
 
 _SECRET = re.compile(r"secret|token|passw|key|credential|sas|connection_string|headers|cookie|proxy|auth", re.I)
 
@@ -56,7 +56,8 @@ class Given:
     def refuse(self, protocol: str, *taken: str) -> None:
         """Raise if anything was given that this kind of store does not take."""
         for name in sorted({*self.settings, *(self.config or {})} - {*taken}):
-            raise ConfigurationError(f"{protocol} has no setting {name!r}", hint="Leave it out.")
+            known = f"There are: {', '.join(sorted(taken))}." if taken else "Leave it out: it has none."
+            raise UnknownConfigurationKeyError(f"{protocol} has no setting {name!r}", hint=known)
 
     def set(self, name: str, value: Any) -> None:
         """Set one setting of the store, by the name of our own."""

@@ -17,6 +17,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.implementations.local import LocalFileSystem, make_path_posix, trailing_sep
 from fsspec.utils import check_contained, isfilelike, other_paths
 
+from objstore._fsspec import folders
 from objstore._fsspec.content import LARGE, Mode, delete
 from objstore._fsspec.listing import (
     Info,
@@ -98,7 +99,7 @@ def get_file(
         yield from _stream(fs, rpath, lpath if outfile is None else outfile, callback)
         return
     local = os.fspath(lpath)
-    bucket, key = fs._split_path(rpath)
+    bucket, key = fs._split_file(rpath)
     yield Call(partial(_make_folder, os.path.dirname(local)))
     try:
         yield from downloads.download(fs._construct_store(bucket), key, local, progress=_bytes_to(callback))
@@ -110,7 +111,7 @@ def get_file(
 
 def _stream(fs: FileSystem, rpath: str, file: Any, callback: Callback) -> Plan[None]:
     """Write a file, part by part, into one that is open."""
-    bucket, key = fs._split_path(rpath)
+    bucket, key = fs._split_file(rpath)
     result = yield from objects.get(fs._construct_store(bucket), key)
     callback.set_size(result.meta["size"])
     stream = result.stream()
@@ -178,9 +179,9 @@ def _get_pairs(
     fs: FileSystem, pairs: list[Pair], sources: Mapping[str, Info | None], callback: Callback, batch_size: int | None
 ) -> Plan[None]:
     callback.set_size(len(pairs))
-    folders = {target for source, target in pairs if is_folder(sources[source])}
-    files = [pair for pair in pairs if not is_folder(sources[pair[0]])]
-    for folder in folders | {os.path.dirname(target) for _, target in files}:
+    files = _files(sources, pairs)
+    made = {target for source, target in pairs if is_folder(sources[source])}
+    for folder in made | {os.path.dirname(target) for _, target in files}:
         yield Call(partial(_make_folder, folder))
     callback.relative_update(len(pairs) - len(files))
     sizes = yield from _sizes(fs, [source for source, _ in files], sources)
@@ -255,7 +256,7 @@ def put_file(
     if os.path.isdir(local):
         return
     callback.set_size(os.path.getsize(local))
-    bucket, key = fs._split_path(rpath)
+    bucket, key = fs._split_file(rpath)
     yield from upload(fs._construct_store(bucket), local, key, mode=mode, progress=_bytes_to(callback))
     fs.invalidate_cache(rpath)
 
@@ -292,6 +293,7 @@ def put(
         pattern = isinstance(source, str) and has_magic(source)
         pairs = [*zip(found, _targets(source, found, fs._strip_protocol(rpath), into, pattern), strict=True)]
     files = [pair for pair in pairs if not os.path.isdir(pair[0])]
+    yield from _make_folders(fs, [target for local, target in pairs if os.path.isdir(local)])
     callback.set_size(len(files))
     small = {pair for pair in files if os.path.getsize(pair[0]) < LARGE}
     yield from _put_small(fs, [pair for pair in files if pair in small], callback, batch_size, mode)
@@ -329,7 +331,7 @@ def cp_file(fs: FileSystem, path1: str, path2: str) -> Plan[None]:
     Raises:
         FileNotFoundError: There is no such file.
     """
-    (bucket1, key1), (bucket2, key2) = fs._split_path(path1), fs._split_path(path2)
+    (bucket1, key1), (bucket2, key2) = fs._split_file(path1), fs._split_file(path2)
     source, target = fs._construct_store(bucket1), fs._construct_store(bucket2)
     yield from copying.copy(source, key1, key2, to_store=target)
     fs.invalidate_cache(path2)
@@ -358,27 +360,43 @@ def copy(
     Raises:
         FileNotFoundError: There is nothing to copy.
     """
-    _, pairs = yield from _copy_pairs(fs, path1, path2, recursive, maxdepth)
+    sources, pairs = yield from _copy_pairs(fs, path1, path2, recursive, maxdepth)
+    yield from _make_folders(fs, [target for source, target in pairs if is_folder(sources[source])])
     ignore = on_error == "ignore" or (on_error is None and recursive)
-    yield from at_once(partial(_copy_pair, fs, ignore), pairs)
+    yield from at_once(partial(_copy_pair, fs, ignore), _files(sources, pairs))
+
+
+def _make_folders(fs: FileSystem, paths: Iterable[str]) -> Plan[None]:
+    """Make folders where they are there by themselves, empty ones too."""
+    if fs.service.has_folders:
+        for path in paths:
+            yield from folders.make(path, True, True)
+
+
+def _files(sources: Mapping[str, Info | None], pairs: list[Pair]) -> list[Pair]:
+    return [pair for pair in pairs if not is_folder(sources[pair[0]])]
 
 
 def _copy_pairs(
     fs: FileSystem, path1: Path1, path2: Any, recursive: bool, maxdepth: int | None
 ) -> Plan[tuple[dict[str, Info | None], list[Pair]]]:
-    """Return what the sources are, and which files are to be copied where."""
+    """Return what the sources are, and what is to be copied where."""
     if isinstance(path1, list) and isinstance(path2, list):
-        sources: dict[str, Info | None] = {fs._strip_protocol(path): None for path in path1}
-        names = [fs._strip_protocol(path) for path in path1]
-        targets = path2
-    else:
-        sources = yield from _sources(fs, path1, recursive, maxdepth)
-        into = yield from _is_folder(fs, path2)
-        names = [*sources]
-        pattern = _was_pattern(fs, path1, names)
-        targets = _targets(path1, _names(fs, names), fs._strip_protocol(path2), into, pattern)
-    pairs = [*zip(names, map(fs._strip_protocol, targets), strict=True)]
-    return sources, [pair for pair in pairs if not is_folder(sources[pair[0]])]
+        return dict.fromkeys(map(fs._strip_protocol, path1)), _one_to_one(fs, path1, path2)
+    sources = yield from _sources(fs, path1, recursive, maxdepth)
+    return sources, (yield from _placed(fs, path1, [*sources], path2))
+
+
+def _one_to_one(fs: FileSystem, sources: list[Any], targets: list[Any]) -> list[Pair]:
+    return [*zip(map(fs._strip_protocol, sources), map(fs._strip_protocol, targets), strict=True)]
+
+
+def _placed(fs: FileSystem, source: Path1, names: list[str], target: Any) -> Plan[list[Pair]]:
+    """Return each name that a source stands for, with its target."""
+    into = yield from _is_folder(fs, target)
+    pattern = _was_pattern(fs, source, names)
+    targets = _targets(source, _names(fs, names), fs._strip_protocol(target), into, pattern)
+    return [*zip(names, map(fs._strip_protocol, targets), strict=True)]
 
 
 def _copy_pair(fs: FileSystem, ignore: bool, pair: Pair) -> Plan[None]:
@@ -390,7 +408,7 @@ def _copy_pair(fs: FileSystem, ignore: bool, pair: Pair) -> Plan[None]:
 
 
 def mv(fs: FileSystem, path1: Path1, path2: Any, recursive: bool = False, maxdepth: int | None = None) -> Plan[None]:
-    """Move files and folders: copy them, then delete those that are at another path now.
+    """Move files and folders: copy them, then delete those that are at another path now. Local ones are renamed.
 
     Args:
         fs: Where they are.
@@ -401,12 +419,28 @@ def mv(fs: FileSystem, path1: Path1, path2: Any, recursive: bool = False, maxdep
 
     Raises:
         FileNotFoundError: There is nothing to move; if a file went missing meanwhile, nothing is deleted.
+        ValueError: It is a folder of an object store, and `recursive` is not set.
     """
+    if fs.service.has_folders and maxdepth is None:
+        yield from _rename(fs, path1, path2)
+        return
     sources, pairs = yield from _copy_pairs(fs, path1, path2, recursive, maxdepth)
-    moved = [pair for pair in pairs if pair[0] != pair[1]]
+    if not (sources or recursive):
+        raise ValueError(f"{fs.shown(str(path1))!r} is a folder: give recursive=True to move all that is in it")
+    moved = [pair for pair in _files(sources, pairs) if pair[0] != pair[1]]
     yield from at_once(partial(_copy_pair, fs, False), moved)
     kept = {target for _, target in pairs}
     yield from delete(fs, {name: entry for name, entry in sources.items() if name not in kept})
+
+
+def _rename(fs: FileSystem, path1: Path1, path2: Any) -> Plan[None]:
+    """Move local files and folders as they are."""
+    if isinstance(path1, list) and isinstance(path2, list):
+        pairs = _one_to_one(fs, path1, path2)
+    else:
+        pairs = yield from _placed(fs, path1, sorted((yield from expand(fs, path1))), path2)
+    yield from folders.move(pairs)
+    fs.invalidate_cache()
 
 
 def mv_file(fs: FileSystem, path1: str, path2: str) -> Plan[None]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from objstore.exceptions import UnauthenticatedError
-from objstore.settings.masked import Hidden
+from objstore.settings.masked import Hidden, HiddenBytes
 
 
 class Answer:
@@ -26,7 +26,7 @@ class Answer:
     def __init__(self, value: object, shape: str) -> None:
         self._shape = shape
         if not isinstance(value, Mapping):
-            raise self.refusal(f"returned a {type(value).__name__}, not a dict")
+            raise self.refusal(f"returned a {_kind(value)}, not a dict")
         self._fields: Mapping[str, object] = value
 
     def get(self, name: str) -> object:
@@ -41,7 +41,7 @@ class Answer:
         """
         value = self._present(name)
         if not isinstance(value, str):
-            raise self.refusal(f"returned {name} as a {type(value).__name__}, not as a str")
+            raise self.refusal(f"returned {name} as a {_kind(value)}, not as a str")
         if not value.isascii() or not value.isprintable() or " " in value or not value:
             raise self.refusal(f"returned {name} empty, or with characters that no key has, such as a line break")
         return Hidden(value)
@@ -67,3 +67,8 @@ class Answer:
     def refusal(self, fault: str) -> UnauthenticatedError:
         """Return the error for an answer that cannot be used."""
         return UnauthenticatedError(f"The credential provider {fault}", hint=self._shape)
+
+
+def _kind(value: object) -> str:
+    """Return the name of a value's type, of what we have hidden that which it was."""
+    return next(kind.__name__ for kind in type(value).__mro__ if kind not in (Hidden, HiddenBytes))

@@ -47,8 +47,12 @@ _own = local()  # whether this thread is telling
 
 def set_hook(hook: Hook | None, role: str = "program") -> None:
     """Have a function told of every try from the next call on, or none; one in each role."""
-    if hook is not None and not callable(hook):
-        raise TypeError(f"on_request must be a function that takes a RequestInfo, or None, not {hook!r}")
+    from inspect import iscoroutinefunction
+
+    if hook is not None and (not callable(hook) or iscoroutinefunction(hook)):
+        raise TypeError(
+            f"on_request must be a function that takes a RequestInfo, or None, not {hook!r}; it is not awaited"
+        )
     _roles.pop(role, None)
     if hook is not None:
         _roles[role] = hook

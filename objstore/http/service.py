@@ -242,8 +242,9 @@ class Service:
         tries = f", after {attempts} tries" if attempts > 1 else ""
         target = reply.target.partition(b"?")[0].decode()
         name = key or (target if self.bucket is None else "")  # what is at a URL itself has no key
+        what = f"{name!r}{detail}" if name or not detail else detail.lstrip()  # of no key: the bucket itself
         return failure.row.error(
-            f"{method} {name!r}{detail} failed: {failure.row.words} ({reason} from {self._place}{said}{tries})",
+            f"{method} {what} failed: {failure.row.words} ({reason} from {self._place}{said}{tries})",
             hint=self._hint(reply, failure),
             store=self.dialect.store,
             path=self.path(key),

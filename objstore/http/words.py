@@ -37,9 +37,13 @@ def read_words(body: bytes) -> Words:
 
 
 def _message(document: Element) -> str:
-    """Return what an error says, and of an archived object, how it is stored (InvalidObjectState)."""
+    """Return what an error says, and of an archived object, how it is stored (InvalidObjectState).
+
+    Azure's ends with lines for the request's id and the time, which are in its headers too.
+    """
     told = [f"{name} {text}" for name in ("StorageClass", "AccessTier") if (text := document.find_text(name))]
-    return document.find_text("Message") + (f" ({', '.join(told)})" if told else "")
+    said = document.find_text("Message").partition("\nRequestId:")[0]
+    return said + (f" ({', '.join(told)})" if told else "")
 
 
 def _read_json(body: bytes) -> Words:

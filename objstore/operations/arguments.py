@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
+from functools import lru_cache
 from operator import add, index
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -198,9 +199,19 @@ def read_tags(tags: Mapping[str, str]) -> dict[str, str]:
 _SPELLINGS = {name.lower().replace("-", ""): name for name in (*RESERVED, *LOCKS)}
 
 
+@lru_cache(1024)
 def _usual(name: str) -> str:
-    """Return the usual spelling of a reserved attribute, which may be written in any case and without its dash."""
-    return _SPELLINGS.get(name.lower().replace("-", ""), name)
+    """Return the usual spelling of a reserved attribute, which may be written in any case and without its dash.
+
+    Raises:
+        ValueError: It is none, but nearly: it would be stored as metadata that nobody looks for.
+    """
+    plain = name.lower().replace("-", "")
+    near = [plain] if plain in _SPELLINGS else get_close_matches(plain, _SPELLINGS, 1, 0.9)
+    usual = _SPELLINGS[near[0]] if near else name
+    if near and near[0] != plain:
+        raise ValueError(f"the attribute {name!r} is none that services know: did you mean {usual!r}?")
+    return usual
 
 
 def texts(what: str, given: Mapping[str, str] | None) -> dict[str, str]:

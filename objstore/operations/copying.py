@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError
 from objstore.interface.provider import OutOfReachError
+from objstore.interface.store import BaseStore
 from objstore.interface.values import ANY, Source, WriteOptions, unlocked
 from objstore.operations.arguments import check_at_least
 from objstore.operations.bars import called, drawn
@@ -23,7 +24,6 @@ from objstore.operations.transfers import AT_A_TIME, PARTS, READ_AHEAD, Transfer
 
 if TYPE_CHECKING:
     from objstore.exceptions import BaseError
-    from objstore.interface.store import BaseStore
     from objstore.operations.results import BytesStream
     from objstore.plans.effects import Plan
     from objstore.types import Progress
@@ -62,9 +62,16 @@ def copy(
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
     """
     progress = called(progress)
-    other = store if to_store is None else to_store
+    other = _other(store, to_store)
     source, target = store.exact_key(from_), (yield from key_of(other, to))
     yield from copy_key(Way(store, other, overwrite), source, target, progress)
+
+
+def _other(store: BaseStore, to_store: object) -> BaseStore:
+    """Return the store that copies go to."""
+    if to_store is not None and not isinstance(to_store, BaseStore):
+        raise TypeError(f"to_store = {to_store!r}: give a store")
+    return store if to_store is None else to_store
 
 
 @overload
@@ -126,7 +133,7 @@ def copy_many(
     progress = called(progress)
     check_on_error(on_error)
     check_at_least("max_concurrency", max_concurrency, 1)
-    other = store if to_store is None else to_store
+    other = _other(store, to_store)
     way = Way(store, other, overwrite, read_ahead=READ_AHEAD, parts=PARTS)
     groups: Groups[Any] = Groups(pairs.items() if isinstance(pairs, Mapping) else pairs)
 

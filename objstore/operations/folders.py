@@ -124,7 +124,7 @@ def upload_many(
     def read(group: list[Any]) -> list[_File]:
         pairs = [two_of(pair, "a file and the path of its object") for pair in group]
         for file, _ in pairs:
-            check_file(file)
+            check_file(Path(file))
         keys = store.keys([front + path for _, path in pairs])
         return [_File(Path(file), key) for (file, _), key in zip(pairs, keys, strict=True)]
 
@@ -249,6 +249,8 @@ def _download(way: Way, key: str, name: str, root: Path, progress: Progress | No
 
 def _named(store: BaseStore, paths: str | Iterable[str]) -> Plan[tuple[list[str], list[str]]]:
     """Return the keys of what is meant, and the name of the file that each is to be."""
+    if not isinstance(paths, str | Iterable):
+        raise TypeError(f"paths = {paths!r}: give a prefix, a pattern, or a list of paths")
     if not isinstance(paths, str):
         given = [*paths]
         return [*store.keys(given)], given

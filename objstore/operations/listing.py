@@ -141,6 +141,8 @@ def _pages(provider: Provider, query: ListQuery, in_order: bool, end: str | None
 
 def _offset(store: BaseStore, offset: str | None) -> str:
     """Return the key that a listing goes on behind: the offset as it stands, for it may be the last path of another."""
+    if offset is not None and not isinstance(offset, str):
+        raise TypeError(f"offset = {offset!r}: give a path as a str")
     return "" if offset is None else store.full_prefix(offset, by="string")
 
 

@@ -12,7 +12,7 @@ import errno
 import io
 import os
 import stat
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +21,7 @@ from objstore.exceptions import SourceChangedError
 from objstore.interface.values import Source
 from objstore.operations.buffers import bytes_of, fault
 from objstore.plans.effects import Call, Plan
+from objstore.settings.masked import MOST_SHOWN, briefly
 
 if TYPE_CHECKING:
     from objstore.types import PutInput
@@ -72,19 +73,29 @@ def open_body(file: PutInput) -> Body:
             raise unfit(file) from None
     if isinstance(file, AsyncIterable):
         return _Pieces(_AsyncPieces(aiter(file)))
-    if isinstance(file, Iterable):
+    if isinstance(file, Iterable) and not isinstance(file, Mapping):
         return _Pieces(_SyncPieces(iter(file)))
     raise unfit(file)
 
 
 def unfit(file: object) -> TypeError:
-    reason = fault(file) or "cannot be: give bytes or another buffer, a path, a binary file, or an iterable of buffers"
+    """Return the error for what cannot be uploaded."""
+    reason = fault(file) or (
+        "cannot be: give its .encode()"
+        if isinstance(file, str)
+        else "cannot be: give bytes or another buffer, a path, a binary file, or an iterable of buffers"
+    )
     return TypeError(f"what is to be uploaded is of the type {type(file).__name__} and {reason}")
 
 
 def check_file(path: str | Path) -> None:
-    """Raise if a path names no regular file."""
-    mode = os.stat(path).st_mode
+    """Raise if a path names no regular file; a str may have been meant to be stored itself."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError) as error:
+        if isinstance(path, str) and getattr(error, "errno", None) in _NO_NAME:
+            raise _maybe_text(path, error) from None
+        raise
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(mode):
@@ -93,13 +104,21 @@ def check_file(path: str | Path) -> None:
         )
 
 
+_NO_NAME = (errno.ENOENT, errno.ENAMETOOLONG, errno.ENOTDIR, None)
+"""What says that there is no file of a name; None, that it has a NUL in it."""
+
+
+def _maybe_text(path: str, error: OSError | ValueError) -> OSError | ValueError:
+    """Return an error that says how a text is stored, without all of the text."""
+    hint = "a str is a path: to store the text itself, give its .encode()"
+    if not isinstance(error, OSError):
+        return ValueError(f"{briefly(path)} is no name of a file; {hint}")
+    shown = path if len(path) <= MOST_SHOWN else f"{path[:MOST_SHOWN]}..."
+    return OSError(error.errno, f"{error.strerror}; {hint}", shown)
+
+
 def _of_path(path: str | Path) -> Body:
-    try:
-        check_file(path)
-    except FileNotFoundError as error:
-        if isinstance(path, str):
-            error.strerror = f"{error.strerror}; a str is a path: to store the text itself, give its .encode()"
-        raise
+    check_file(path)
     return _File(os.open(path, os.O_RDONLY | os.O_CLOEXEC), 0, str(path), owned=True)
 
 

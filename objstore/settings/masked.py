@@ -11,6 +11,9 @@ from typing import Any, SupportsIndex
 
 MASK = "***"
 
+MOST_SHOWN = 200
+"""How many letters of a value a message shows."""
+
 
 class Hidden(str):
     """A secret text: a str like any other, but for its repr."""
@@ -87,6 +90,12 @@ class Masked(dict[str, Any]):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy what is hidden too."""
         return Masked, (dict(self), self._secrets)
+
+
+def briefly(value: object) -> str:
+    """Return a value as messages show it: cut where it is long, such as a file's content."""
+    shown = repr(value)
+    return shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}..."
 
 
 def has_user(value: object) -> bool:

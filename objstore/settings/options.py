@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from objstore.exceptions import ConfigurationError, NotSupportedError, UnknownConfigurationKeyError
-from objstore.settings.masked import MASK, Masked, has_user
+from objstore.settings.masked import MASK, Masked, briefly, has_user
 from objstore.settings.value_types import (
     BOOL,
     DICT,
@@ -163,7 +163,7 @@ class _Given:
             value = (
                 str(self.value) if isinstance(self.value, str) else self.value
             )  # those of the environment are hidden
-            shown = MASK if self.option.secret or has_user(value) else repr(value)
+            shown = MASK if self.option.secret or has_user(value) else briefly(value)
         raise ConfigurationError(
             f"{self.spelling} = {shown} ({self.source}) is not a value of this setting",
             hint=f"Give {self.option.kind.name}.",
@@ -244,6 +244,8 @@ def _strongest(layers: Iterable[Mapping[str, _Given]]) -> dict[str, _Given]:
 
 
 def _read(source: str, given: Mapping[str, object] | None, table: Table) -> Iterator[_Given]:
+    if given is not None and not isinstance(given, Mapping):
+        raise TypeError(f"{source} is of the type {type(given).__name__}: give a dict")
     for spelling, value in (given or {}).items():
         option = _look_up(spelling, _spellings(table), table.store)
         if value is not None:

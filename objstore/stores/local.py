@@ -99,9 +99,9 @@ def _directory(prefix: str | Path, mkdir: bool) -> Path:
         path = Path(prefix).resolve(strict=True)
         os.scandir(path).close()
     except OSError as error:
-        hint = "Make it, or give mkdir=True." if isinstance(error, FileNotFoundError) else None
+        hint = "Make it, or give LocalStore mkdir=True." if isinstance(error, FileNotFoundError) else None
         raise ConfigurationError(
-            f"{str(prefix)!r} cannot be the root of a store: {error.strerror}", hint=hint
+            f"{str(prefix)!r} cannot be the root of a store: {error.strerror}", hint=hint, errno=error.errno
         ) from error
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
 from objstore.exceptions import UnknownConfigurationKeyError
@@ -104,13 +105,16 @@ def open_root(
         client_options: Settings of the HTTP client.
 
     Raises:
-        TypeError: Settings are given beside a store.
+        TypeError: It is none of these, or settings are given beside a store.
         ConfigurationError: The URL or a setting cannot be used.
     """
     if isinstance(root, Store):
         if options or client_options:
             raise TypeError("a store has its settings already: give options with a URL")
         return root
+    if not isinstance(root, str | os.PathLike):
+        raise TypeError(f"root is of the type {type(root).__name__}: give a URL, a local path, or a store")
+    root = os.fspath(root)
     given: dict[str, Any] = {"config": options, "client_options": client_options}
     if isinstance(client_options, ClientOptions):
         given |= {"client_options": client_options.client(), "retry_config": client_options.retry()}

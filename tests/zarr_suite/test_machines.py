@@ -45,7 +45,7 @@ def pairs(key: str, other: str) -> list[tuple[str, str]]:
 @pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning", "ignore::zarr.errors.ZarrUserWarning")
 @pytest.mark.parametrize("machine", [ZarrStoreStateMachine, ZarrHierarchyStateMachine])
 def test_machine(machine: Callable[[Store], RuleBasedStateMachine], place: ObjectStore) -> None:
-    examples = int(os.environ.get("OBJSTORE_MACHINE", 15 if isinstance(place, MemoryStore) else 5))
+    examples = int(os.environ.get("OBJSTORE_MACHINE", 100 if isinstance(place, MemoryStore | LocalStore) else 5))
     if isinstance(place, LocalStore):
-        examples, machine = max(examples, 100), StoreMachine if machine is ZarrStoreStateMachine else machine
+        machine = StoreMachine if machine is ZarrStoreStateMachine else machine
     run_state_machine_as_test(lambda: machine(Store(place)), settings=settings(BRIEFLY, max_examples=examples))

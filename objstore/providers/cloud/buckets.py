@@ -102,7 +102,8 @@ class Buckets:
         bucket = to or self._bucket
         yield from bucket.service.refresh()
         shape = Shape(method, bucket.change_headers)
-        exchange = Exchange(bucket.service, shape, lambda _: "", detail=lambda _: " bucket", keep_head=True)
+        kind = f" {bucket.service.dialect.container}"
+        exchange = Exchange(bucket.service, shape, lambda _: "", detail=lambda _: kind, keep_head=True)
         own = shape._replace(payload_hash=sha256(body).hexdigest()) if body else None
         exchange.add(self.target(bucket), shape=own, body=Buffer(body) if method == "PUT" else None)
         yield from exchange.only()

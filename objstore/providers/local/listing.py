@@ -93,11 +93,9 @@ class Walk:
     Args:
         root: The directory.
         query: Which keys.
-        at_once: How many files are looked at before the first is told of.
     """
 
-    def __init__(self, root: Root, query: ListQuery, at_once: int = PAGE) -> None:
-        self._at_once = at_once
+    def __init__(self, root: Root, query: ListQuery) -> None:
         self._root = root
         self._prefix = query.prefix
         self._one_level = bool(query.delimiter)
@@ -115,7 +113,7 @@ class Walk:
             if level.at == len(level.names):
                 levels.pop()
                 continue
-            objects = level.take_objects(self._at_once)
+            objects = level.take_objects(PAGE)
             if objects:
                 yield from self._objects(level.above, objects)
                 continue
@@ -129,11 +127,19 @@ class Walk:
 
     def _has_objects(self, key: str) -> bool:
         """Tell whether a folder has an object of the listing: any will do, whichever its name comes first."""
-        if self._has_file(key):
-            return True
-        offset = self._after if self._after.startswith(key) else ""
-        below = Walk(self._root, ListQuery(prefix=key, offset=offset), at_once=1)
-        return next(iter(below), None) is not None
+        folders: list[tuple[str, tuple[tuple[int, int], ...]]] = [(key, ())]
+        while folders:
+            above, outer = folders.pop()
+            if self._has_file(above):
+                return True
+            level = self._level(above)
+            if level.identity in outer:
+                continue
+            if self._objects(above, [name for name in level.names if name[-1] != "/"]):
+                return True
+            within = (*outer, level.identity)
+            folders += [(above + name, within) for name in reversed(level.names) if name[-1] == "/"]
+        return False
 
     def _has_file(self, above: str) -> bool:
         """Tell whether there is a file right in a folder that is an object of the listing."""
