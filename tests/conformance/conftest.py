@@ -64,6 +64,7 @@ CANNOT = {
     },
     "fakegcs": {
         "conditions of reads": "fake-gcs-server ignores every condition of a read",
+        "conditions of deletes": "fake-gcs-server ignores every condition of a delete",
         "conditions of uploads by many hands": "fake-gcs-server ignores every condition of what it composes",
         "copies that replace nothing": "fake-gcs-server ignores every condition of a rewrite",
         "ETags that count parts": "ETags are generations",
@@ -101,6 +102,7 @@ CANNOT = {
     },
     "rclone": {
         "conditions": "rclone ignores If-Match, If-None-Match and the like",
+        "conditions of deletes": "rclone ignores If-Match, If-None-Match and the like",
         "conditions of reads": "rclone ignores If-Match, If-None-Match and the like",
         "copies that replace nothing": "rclone ignores every condition on a copy, and on the end of an upload in parts",
         "ETags of uploads in parts": "rclone answers CompleteMultipartUpload with an ETag that it then forgets",
@@ -286,6 +288,7 @@ class Bucket:
             "secret_access_key": self.server.secret_access_key,
             "client_options": {"allow_http": True},
             "retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
+            "conditional_delete": None if self.server.name == "rclone" else "etag",
             "copy_if_not_exists": None if self.server.name == "rclone" else "multipart",
         }
         given = {name: value for name, value in {**usual, **changes}.items() if value is not None}
@@ -345,6 +348,7 @@ def open_directory(server: Express, **options: Any) -> S3Store:
         "secret_access_key": SECRET,
         "client_options": {"allow_http": True},
         "retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
+        "conditional_delete": "etag",
         "copy_if_not_exists": "header:If-None-Match:*",
         "checksum_algorithm": "crc32",
     }
