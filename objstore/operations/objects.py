@@ -362,8 +362,8 @@ def delete(
             is read as its paths are sent, some thousands at a time.
         version: The one version of the object to delete for good, of `list_versions`; S3's mark of deletion is one:
             without it the object is there again. None: the object, of which a bucket may keep the versions.
-        if_match: The ETag that the one object must still have, else it stays. A request whose answer is lost is not sent
-            again: the error says ``maybe_applied``.
+        if_match: The ETag that the one object must still have, else it stays. A request whose answer is lost is not
+            sent again: the error says ``maybe_applied``.
         progress: True draws a bar; a function is called with how many are deleted, how many there are, and 0.
 
     Raises:

@@ -40,7 +40,7 @@ from objstore.providers.cloud.s3_express import directory_bucket
 from objstore.providers.cloud.s3_options import S3_OPTIONS
 from objstore.providers.cloud.writes import Guard
 from objstore.settings.options import RetryOptions, Settings, Table
-from objstore.settings.partitions import is_amazon
+from objstore.settings.s3_hosts import is_amazon
 
 if TYPE_CHECKING:
     from collections.abc import Callable
