@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError
-from objstore.interface.values import ANY, PACED, WHOLE, Conditions, Fetched, Range, Reads, Source, WriteOptions
+from objstore.interface.values import ANY, PACED, WHOLE, Conditions, Fetched, Range, Source, WriteOptions
 from objstore.operations.arguments import (
     check_at_least,
     read_get_options,
@@ -25,7 +25,7 @@ from objstore.operations.naming import key_of, readable_key_of
 from objstore.operations.outcomes import Counted, numbered
 from objstore.operations.parts import begin_parts
 from objstore.operations.progress import told_of
-from objstore.operations.ranges import bodies_of, ranges_of
+from objstore.operations.ranges import range_of, ranges_of
 from objstore.operations.requested import Groups
 from objstore.operations.results import FIRST, GetResult
 from objstore.operations.sources import Body, open_body
@@ -147,8 +147,7 @@ def get_range(
     """
     progress = called(progress)
     wanted = span(start, end=end, length=length)
-    reads = Reads.of((yield from readable_key_of(store, path)), [wanted])
-    return (yield from bodies_of(store, reads, 1, ANY, progress))[0] or Bytes()
+    return (yield from range_of(store, path, wanted, progress))
 
 
 @drawn
