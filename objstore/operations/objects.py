@@ -370,7 +370,8 @@ def delete(
         NotSupportedError: A version is named, and the store keeps none; or an ETag, and the service has no known way to
             see to that: say by S3's setting `conditional_delete` that it has.
         PreconditionError: The object has another ETag by now.
-        NotFoundError: It is gone, and an ETag is named; some services say then what they say of another ETag.
+        NotFoundError: It is gone, and an ETag is named; a few services say then what they say of another ETag, or that
+            it is deleted.
         BaseError: The first error, whose `index` says of which path it is; its notes count the others. What could be
             deleted has been.
 

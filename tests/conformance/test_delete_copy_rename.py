@@ -96,8 +96,14 @@ async def test_what_is_another_version_is_not_deleted(store: Face, mode: Mode) -
     second = (await store.head("a/b"))["e_tag"]
     assert await store.delete("a/b", if_match=second) is None
     assert await paths(store) == []
-    with pytest.raises((exceptions.NotFoundError, exceptions.PreconditionError), match="a/b"):
-        await store.delete("a/b", if_match=second)
+
+
+@pytest.mark.needs("conditions of deletes", "conditions of deletes of what is missing")
+async def test_a_version_of_what_is_missing_is_not_deleted(store: Face) -> None:
+    e_tag = (await store.put("a", b"1"))["e_tag"] or (await store.head("a"))["e_tag"]
+    await store.delete("a")
+    with pytest.raises((exceptions.NotFoundError, exceptions.PreconditionError), match="a"):
+        await store.delete("a", if_match=e_tag)
 
 
 async def test_what_names_the_version_to_delete_is_one_text(store: Face) -> None:

@@ -78,6 +78,7 @@ DIALECT = Dialect(
         "ExpiredTokenException": EXPIRED,
         "InternalError": FAILED,
         "InvalidAccessKeyId": Row(PermissionDeniedError, "the service does not know the access key"),
+        "XAdminUserNotFound": Row(PermissionDeniedError, "the service does not know the access key"),  # versitygw's
         "InvalidObjectState": Row(
             PermissionDeniedError, "the object is archived: it must be restored before it is read"
         ),
