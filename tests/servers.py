@@ -263,7 +263,21 @@ def minio() -> Iterator[S3Server]:
         tempfile.TemporaryDirectory(prefix="objstore-minio-") as folder,
         running([*command, folder], port, {**account, **settings}),
     ):
+        _wait_until_initialized(f"{server.endpoint}/minio/health/ready")
         yield server
+
+
+def _wait_until_initialized(url: str) -> None:
+    """Return when MinIO, which listens before it can do anything, says that it can."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        try:
+            urlopen(url, timeout=START_TIMEOUT).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise UnavailableError(f"MinIO was not ready within {START_TIMEOUT:.0f} s")
 
 
 @contextmanager
