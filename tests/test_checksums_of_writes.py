@@ -274,7 +274,7 @@ AMAZON = "https://s3.eu-west-1.amazonaws.com"
     ],
 )
 def test_who_is_sent_one(settings: dict[str, str], algorithm: str | None) -> None:
-    assert sent_by(S3Store("b", region="eu-west-1", skip_signature=True, config=settings)) == algorithm
+    assert sent_by(S3Store("bucket", region="eu-west-1", skip_signature=True, config=settings)) == algorithm
 
 
 def sent_by(store: S3Store) -> str | None:
@@ -284,7 +284,7 @@ def sent_by(store: S3Store) -> str | None:
 
 def test_the_environment_says_who_is_sent_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "WHEN_REQUIRED")
-    assert sent_by(S3Store("b", region="eu-west-1", skip_signature=True)) is None
+    assert sent_by(S3Store("bucket", region="eu-west-1", skip_signature=True)) is None
 
 
 def write_in_parts(store: S3Store, file: Path, form: str) -> None:

@@ -763,8 +763,9 @@ def test_rsync_with_another_filesystem(fs: FsspecStore, tmp_path: Path) -> None:
 
 
 def test_a_bucket_in_the_settings_is_that_of_the_paths() -> None:
-    fs = FsspecStore("s3", config={"bucket": "b", "region": "eu-west-1", "skip_signature": True})
-    assert str(fs._construct_store("b")) == 'S3Store(bucket="b")'
-    assert str(FsspecStore("s3", bucket_name="b", skip_signature=True)._construct_store("b")) == 'S3Store(bucket="b")'
-    with pytest.raises(ConfigurationError, match="The path is in 'c', but bucket = 'b' was given"):
-        fs._construct_store("c")
+    fs = FsspecStore("s3", config={"bucket": "bucket", "region": "eu-west-1", "skip_signature": True})
+    assert str(fs._construct_store("bucket")) == 'S3Store(bucket="bucket")'
+    fs = FsspecStore("s3", bucket_name="bucket", skip_signature=True)
+    assert str(fs._construct_store("bucket")) == 'S3Store(bucket="bucket")'
+    with pytest.raises(ConfigurationError, match="The path is in 'other', but bucket = 'bucket' was given"):
+        fs._construct_store("other")

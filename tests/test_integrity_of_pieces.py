@@ -165,6 +165,48 @@ def test_parts_of_an_earlier_call_are_compared_too(fault_server: FaultServer, tm
     assert asked.count(f"bytes=0-{PIECE - 1}") == 1, "what was here already is got anew, once"
 
 
+# --- one piece that is all
+
+ALONE = content(0, 1000)
+
+
+def in_one_range(store: S3Store, key: str, folder: Path) -> bytes:
+    return bytes(store.get_range(key, start=0, end=2000))
+
+
+def in_merged_ranges(store: S3Store, key: str, folder: Path) -> bytes:
+    return b"".join(map(bytes, store.get_ranges(key, starts=[0, 500], lengths=[500, 500])))
+
+
+def by_option(store: S3Store, key: str, folder: Path) -> bytes:
+    return bytes(store.get(key, options={"range": (0, 1000)}).bytes())
+
+
+ALL_AT_ONCE = (whole, whole_async, downloaded, opened, in_one_range, in_merged_ranges, by_option)
+
+
+@pytest.mark.parametrize("read", [*ALL_AT_ONCE, *IN_TURN])
+def test_one_piece_that_is_all_is_compared(fault_server: FaultServer, tmp_path: Path, read: Read) -> None:
+    assert read(asking(fault_server), "alone/a", tmp_path) == ALONE
+    asked = [entry["operation"] for entry in fault_server.requests("alone/a")]
+    assert (asked.count("head"), asked.count("get")) == (1, 1)
+    with pytest.raises(CorruptResponseError, match=r"alone-spoilt/a.*\(crc32\).*damaged"):
+        read(asking(fault_server), "alone-spoilt/a", tmp_path)
+
+
+@pytest.mark.parametrize("read", ALL_AT_ONCE)
+def test_one_piece_that_is_all_is_got_again(fault_server: FaultServer, tmp_path: Path, read: Read) -> None:
+    assert read(asking(fault_server), "alone-spoilt-once/a", tmp_path) == ALONE
+
+
+def test_one_piece_that_is_not_all_asks_nobody(fault_server: FaultServer) -> None:
+    store = asking(fault_server)
+    for start, end in ((0, 999), (1, 1000)):
+        assert store.get_range("alone/a", start=start, end=end) == ALONE[start:end]
+        assert store.get("alone/a", options={"range": (start, end)}).bytes() == ALONE[start:end]
+    assert {entry["operation"] for entry in fault_server.requests("alone/a")} == {"get"}
+
+
 # --- what is not compared
 
 

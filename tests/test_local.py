@@ -339,6 +339,8 @@ def test_fsync(store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch) -
     assert called(lambda: safe.rename("d", "e/f")) == ["sync e", "sync .", "sync ."]
     assert called(lambda: safe.rename("e/f", "a/b/c")) == ["rename", "sync a/b", "sync e"]
     assert called(lambda: safe.delete("a/b/c")) == ["unlink", "sync a/b"]
+    e_tag = safe.put("a/b/c", b"1")["e_tag"] or ""
+    assert called(lambda: safe.delete("a/b/c", if_match=e_tag)) == ["unlink", "sync a/b"]
     store.put_many({"x": b"1", "y": b"1"})
     assert called(lambda: safe.delete(["x", "y"])) == ["unlink", "unlink", "sync ."]
     assert "fsync" not in called(lambda: store.put("g/h", b"1"))
@@ -407,6 +409,31 @@ def test_an_update_never_undoes_an_overwrite(store: LocalStore) -> None:
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(increase, range(40)))
     assert store.get("counter").bytes() == b"40"
+
+
+def test_of_many_who_delete_one_version_one_is_told_so(store: LocalStore) -> None:
+    for _ in range(20):
+        e_tag = store.put("folder/a", b"1")["e_tag"] or ""
+        with ThreadPoolExecutor(4) as threads:
+            ended = [threads.submit(store.delete, "folder/a", if_match=e_tag) for _ in range(4)]
+        assert sorted(type(each.exception()).__name__ for each in ended) == ["NoneType", *["NotFoundError"] * 3]
+
+
+def test_nobody_comes_between_the_look_and_the_delete(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another puts there once the version was compared is put after the delete, and not deleted with it."""
+    e_tag = store.put("a", b"old")["e_tag"] or ""
+    other = threading.Thread(target=store.put, args=("a", b"new"))
+    compare = local_provider.check_conditions
+
+    def compared(*arguments: Any) -> None:
+        compare(*arguments)
+        other.start()
+        other.join(0.2)  # whoever does not wait for us has done it by then
+
+    monkeypatch.setattr(local_provider, "check_conditions", compared)
+    store.delete("a", if_match=e_tag)
+    other.join()
+    assert store.get_many(["a"]) == [b"new"]
 
 
 def test_folders_that_others_remove(root: Path) -> None:

@@ -151,6 +151,15 @@ def test_what_is_gone_when_a_lost_delete_is_sent_again_was_deleted(fault_server:
     assert sent(fault_server, "delete") == 2
 
 
+def test_a_lost_delete_of_one_version_is_sent_once(fault_server: FaultServer) -> None:
+    store = store_on(fault_server, conditional_delete="etag")
+    e_tag = store.put("lost-delete/a", b"1")["e_tag"]
+    with pytest.raises(ConnectionFailedError) as error:
+        store.delete("lost-delete/a", if_match=e_tag)
+    assert (error.value.maybe_applied, error.value.attempts, error.value.path) == (True, 1, "lost-delete/a")
+    assert sent(fault_server, "delete") == 1
+
+
 # --- copies
 
 

@@ -69,3 +69,12 @@ def test_of_many_who_complete_one_upload_one_is_told_so() -> None:
         with ThreadPoolExecutor(4) as pool:
             ended = [pool.submit(upload.complete, [part]) for _ in range(4)]
         assert sorted(type(each.exception()).__name__ for each in ended) == ["NoneType", *["NotFoundError"] * 3]
+
+
+def test_of_many_who_delete_one_version_one_is_told_so() -> None:
+    store = MemoryStore()
+    for _ in range(50):
+        e_tag = store.put("key", b"1")["e_tag"]
+        with ThreadPoolExecutor(4) as pool:
+            ended = [pool.submit(store.delete, "key", if_match=e_tag) for _ in range(4)]
+        assert sorted(type(each.exception()).__name__ for each in ended) == ["NoneType", *["NotFoundError"] * 3]

@@ -216,11 +216,11 @@ def ten_bytes() -> MemoryStore:
 
 
 WORDS: list[tuple[Callable[[], Any], type[Exception], str]] = [
-    (lambda: S3Store("b", config={"aws_region": "a", "region": "b"}), ValueError, "Duplicate key"),
+    (lambda: S3Store("bucket", config={"aws_region": "a", "region": "b"}), ValueError, "Duplicate key"),
     (lambda: MemoryStore().get_range("a", start=3, end=3), ValueError, "Invalid range"),
     (lambda: MemoryStore().get_ranges("a", starts=[3], ends=[3]), ValueError, "Invalid range"),
-    (lambda: S3Store("b", client_options={"root_certificate": b"x"}), ValueError, "No certificates found"),
-    (lambda: S3Store("b", client_options={"root_certificate": BAD_PEM}), ValueError, "No certificates found"),
+    (lambda: S3Store("bucket", client_options={"root_certificate": b"x"}), ValueError, "No certificates found"),
+    (lambda: S3Store("bucket", client_options={"root_certificate": BAD_PEM}), ValueError, "No certificates found"),
     (lambda: from_url("bucket/x"), ValueError, "relative URL without a base"),
     (lambda: PlanetaryComputerCredentialProvider(AT, container_name="c"), ValueError, "Cannot pass container_name"),
     (lambda: PlanetaryComputerCredentialProvider(AT, account_name="a"), ValueError, "Cannot pass account_name"),
@@ -228,7 +228,7 @@ WORDS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: MemoryStore().get_ranges("a", starts=[1, 4], lengths=[3, 0]), ValueError, "Invalid range"),
     (lambda: ten_bytes().open_reader("a", size=50).read(), OSError, "the object has no 50 bytes"),
     (lambda: ten_bytes().open("a", size=50).read(), OSError, "the object has no 50 bytes"),
-    (lambda: S3Store("b", client_options={"allow_htp": True}), UnknownConfigurationKeyError, "mean 'allow_http'"),  # type: ignore[arg-type]
+    (lambda: S3Store("bucket", client_options={"allow_htp": True}), UnknownConfigurationKeyError, "mean 'allow_http'"),  # type: ignore[arg-type]
     (lambda: MemoryStore().get("none"), FileNotFoundError, "'none'"),
     (lambda: MemoryStore().put("", b"1"), ValueError, "it is empty"),
 ]

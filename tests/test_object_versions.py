@@ -194,7 +194,7 @@ def test_stores_without_versions_say_so(make: Callable[[], Any]) -> None:
     ("paths", "version", "kind"), [("a", "", ValueError), (["a"], "1", TypeError), ("a", 1, TypeError)]
 )
 def test_a_version_is_of_one_object(paths: Any, version: Any, kind: type[Exception]) -> None:
-    store = S3Store("b", region="r", access_key_id="k", secret_access_key="s")
+    store = S3Store("bucket", region="r", access_key_id="k", secret_access_key="s")
     with pytest.raises(kind, match="version"):
         store.delete(paths, version=version)
 
@@ -213,7 +213,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_listing_that_is_none_is_refused(name: str) -> None:
     with serving() as site:
-        site.answers["/b"] = [Answer(body=f"<ListVersionsResult>{WRONG[name]}</ListVersionsResult>")]
-        store = S3Store("b", prefix="p", endpoint=site.url, region="r", skip_signature=True, allow_http=True)
+        site.answers["/bucket"] = [Answer(body=f"<ListVersionsResult>{WRONG[name]}</ListVersionsResult>")]
+        store = S3Store("bucket", prefix="p", endpoint=site.url, region="r", skip_signature=True, allow_http=True)
         with pytest.raises(CorruptResponseError, match="versions below 'p/'"):
             store.list_versions().collect()

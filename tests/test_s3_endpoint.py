@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from objstore.exceptions import BaseError, ConfigurationError, NotSupportedError
 from objstore.providers.cloud.s3_endpoint import Address, Wishes, control, locate
-from objstore.settings.partitions import AWS, PARTITIONS, is_amazon, partition_of
+from objstore.settings.partitions import AWS, PARTITIONS, partition_of
+from objstore.settings.s3_hosts import is_amazon
 from objstore.store import S3Store
 
 LOADER = Loader()
@@ -107,7 +108,7 @@ def test_the_partitions_are_those_of_the_sdks() -> None:
     for each in TABLE["partitions"]:
         for region in each["regions"]:
             assert partition_of(region).name == each["id"], region
-        assert is_amazon(f"s3.x.{each['outputs']['dnsSuffix']}")
+            assert is_amazon(f"s3.{region}.{each['outputs']['dnsSuffix']}") is not region.endswith("-global"), region
 
 
 @pytest.mark.parametrize("region", ["us-east-9", "cn-x-1", "us-isob-x-2", "eusc-fr-x-1", "snow", "auto", "us-gov-x-3"])
@@ -116,9 +117,44 @@ def test_regions_to_come(region: str) -> None:
     assert partition_of(region).name == (ids or [AWS.name])[0]
 
 
-@pytest.mark.parametrize("host", ["amazonaws.com.evil.example", "evil-amazonaws.com", "localhost", ""])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "amazonaws.com.evil.example",
+        "evil-amazonaws.com",
+        "s3.eu-west-1.amazonaws.com.evil.example",
+        "ec2-203-0-113-25.eu-west-1.compute.amazonaws.com",
+        "s3-1234567890.us-east-1.elb.amazonaws.com",
+        "s3-0123456789abcdef.elb.us-east-1.amazonaws.com",
+        "s3.us-east-1.elasticbeanstalk.com",
+        "vpce-1a2b-3c4d.vpce-svc-0123.us-east-1.vpce.amazonaws.com",
+        "s3x.example",
+        "localhost",
+        "",
+    ],
+)
 def test_hosts_that_are_not_amazons(host: str) -> None:
     assert not is_amazon(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "s3.amazonaws.com",
+        "S3.EU-WEST-1.AMAZONAWS.COM",
+        "s3-us-west-2.amazonaws.com",
+        "s3-external-1.amazonaws.com",
+        "s3-fips.dualstack.us-gov-west-1.amazonaws.com",
+        "bucket.s3-accelerate.dualstack.amazonaws.com",
+        f"point-{ACCOUNT}.s3-accesspoint.cn-north-1.amazonaws.com.cn",
+        f"point-{ACCOUNT}.op-01234567890123456.s3-outposts.us-west-2.amazonaws.com",
+        "bucket.vpce-1a2b3c4d-5e6f.s3.us-west-2.vpce.amazonaws.com",
+        f"{ZONAL}.s3express-usw2-az1.us-west-2.amazonaws.com",
+        "s3express-control.us-west-2.amazonaws.com",
+    ],
+)
+def test_hosts_that_are_amazons(host: str) -> None:
+    assert is_amazon(host)
 
 
 # --- the SDKs' own cases
@@ -149,7 +185,7 @@ def reason(parameters: dict[str, Any]) -> str:
         ("multi-Region access points need SigV4a", ".mrap" in bucket),
         ("Outposts' test hosts", "beta0--op-s3" in bucket),
         ("access points cannot be disabled", parameters.get("DisableAccessPoints")),
-        ("no bucket has such a name", endpoint is None and any(c in bucket for c in "!# ")),
+        ("no bucket has such a name", endpoint is None and (len(bucket) < 3 or any(c in bucket for c in "!# "))),
         (
             "Transfer Acceleration has no regional hosts",
             parameters.get("Accelerate") and parameters.get("UseDualStack") and parameters["Region"] == "aws-global",
@@ -170,7 +206,7 @@ def test_the_cases_of_the_sdks(cases: list[dict[str, Any]]) -> None:
         elif not reason(parameters):
             wrong.append((parameters, theirs, ours))
     assert wrong == []
-    assert right >= 329
+    assert right >= 328
 
 
 def split_or_none(parameters: dict[str, Any]) -> bool:
@@ -232,10 +268,10 @@ FLAGS = st.fixed_dictionaries(
 def has_no_such_name(bucket: str, region: str) -> bool:
     """Tell whether no bucket can have this name, in no region or in this one, which the SDKs let the service say."""
     old = region in ("us-east-1", "aws-global")
-    odd = len(bucket) > 63 or ".." in bucket or bucket.endswith(("-", "."))
+    odd = not 3 <= len(bucket) <= 63 or ".." in bucket or bucket.endswith(("-", "."))
     numbers = bucket.split(".")
     address = len(numbers) == 4 and all(each in map(str, range(256)) for each in numbers)
-    return not bucket.startswith("arn:") and (bucket.startswith("-") or address or (odd and not old))
+    return not bucket.startswith("arn:") and (bucket.startswith("-") or len(bucket) < 3 or address or (odd and not old))
 
 
 def differs_on_purpose(parameters: dict[str, Any]) -> bool:
@@ -248,7 +284,7 @@ def differs_on_purpose(parameters: dict[str, Any]) -> bool:
         or (directory and parameters["Region"] == "aws-global")  # it is in one region
         or (directory and "nozone" in bucket)  # they sign for it where there is an endpoint
         or (directory and by_address)  # they put the endpoint's path behind the bucket
-        or (endpoint is None and has_no_such_name(bucket, parameters["Region"]))
+        or ((endpoint is None or "vpce" in endpoint) and has_no_such_name(bucket, parameters["Region"]))
         or (bucket.startswith("arn:") and (by_address or "s3::" in bucket))
         or (":s3-outposts:" in bucket and endpoint is not None and endpoint[:5] == "http:")  # they drop scheme and path
         or (by_address and "." in bucket)  # no host is an address with a name in front
@@ -383,9 +419,15 @@ def test_the_service_in_signatures() -> None:
         ("b/sub", {"endpoint": "https://h.example"}, "as prefix"),
         ("..", {"endpoint": "https://h.example"}, "as prefix"),
         ("My Bucket", {}, "a-z"),
-        ("-a", {}, "a-z"),
+        ("-ab", {}, "a-z"),
+        ("ab", {}, "3 to 63 letters"),
+        ("ab", {"region": "eu-west-1"}, "3 to 63 letters"),
+        ("ab", {"endpoint": "https://s3.eu-west-1.amazonaws.com"}, "3 to 63 letters"),
+        ("x" * 256, {}, "255 letters"),
+        ("bücket", {}, "a-z"),
+        ("_abc", {"region": "eu-west-1"}, "begin and end"),
         ("192.168.0.1", {}, "it is an IP address"),
-        ("b..c", {"region": "eu-west-1"}, "two dots"),
+        ("b..c", {"region": "eu-west-1"}, "dots side by side"),
         ("a.b-", {"region": "eu-west-1"}, "end with a letter"),
         ("x" * 64, {"region": "eu-west-1"}, "63 letters"),
         ("", {}, "needs a bucket"),

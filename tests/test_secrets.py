@@ -43,12 +43,12 @@ def provide_wrongly() -> dict[str, Any]:
 
 STORES: dict[str, Callable[[], Any]] = {
     "s3": lambda: S3Store(
-        "b", region="r", access_key_id="k", secret_access_key=SECRET, session_token=SECRET, client_options=HTTPS
+        "bucket", region="r", access_key_id="k", secret_access_key=SECRET, session_token=SECRET, client_options=HTTPS
     ),
     "s3 with a key": lambda: S3Store(
-        "b", region="r", access_key_id="k", secret_access_key=SECRET, sse_customer_key_base64=KEY
+        "bucket", region="r", access_key_id="k", secret_access_key=SECRET, sse_customer_key_base64=KEY
     ),
-    "s3 with a provider": lambda: S3Store("b", region="r", credential_provider=provide),
+    "s3 with a provider": lambda: S3Store("bucket", region="r", credential_provider=provide),
     "gcs": lambda: GCSStore("b", bearer_token=SECRET, encryption_key=KEY, client_options=HTTPS),
     "gcs by hmac": lambda: GCSStore("b", access_key_id="k", secret_access_key=SECRET),
     "gcs by a key": lambda: GCSStore("b", service_account_key=json.dumps(SERVICE_ACCOUNT)),
@@ -88,7 +88,7 @@ def silent() -> Iterator[str]:
 
 STOPPED: dict[str, Callable[[str], Any]] = {
     "s3": lambda url: S3Store(
-        "b",
+        "bucket",
         region="r",
         endpoint=url,
         access_key_id="k",
@@ -137,7 +137,7 @@ def test_the_traceback_of_a_cancelled_task_shows_no_secret(name: str, silent: st
 
 def test_the_traceback_of_a_faulty_provider_shows_no_secret() -> None:
     with pytest.raises(BaseError, match="token empty, or with characters") as caught:
-        S3Store("b", region="r", credential_provider=provide_wrongly).get("a")
+        S3Store("bucket", region="r", credential_provider=provide_wrongly).get("a")
     assert SECRET[:20] not in shown_by(caught.value)
 
 

@@ -18,17 +18,17 @@ def test_keeps_an_object(s3_server: S3Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "code"),
+    ("wrong", "codes"),
     [
-        ({"secret_access_key": "another-secret-key"}, "SignatureDoesNotMatch"),
-        ({"access_key_id": "another-key-id"}, "InvalidAccessKeyId"),
+        ({"secret_access_key": "another-secret-key"}, ["SignatureDoesNotMatch"]),
+        ({"access_key_id": "another-key-id"}, ["InvalidAccessKeyId", "XAdminUserNotFound"]),
     ],
 )
-def test_refuses_wrong_keys(s3_server: S3Server, wrong: dict[str, str], code: str) -> None:
+def test_refuses_wrong_keys(s3_server: S3Server, wrong: dict[str, str], codes: list[str]) -> None:
     bucket = s3_server.make_bucket("kept-bucket")
     with pytest.raises(ClientError) as refused:
         replace(s3_server, **wrong).client().put_object(Bucket=bucket, Key="refused", Body=b"data")
-    assert refused.value.response["Error"]["Code"] == code
+    assert refused.value.response["Error"]["Code"] in codes
 
 
 @pytest.mark.parametrize("ending", ["time.sleep(60)", "sys.exit()"])

@@ -38,6 +38,7 @@ SAMPLES: dict[str, object] = {
     "authority_host": "https://login.example",
     "account_key": PLANTED,
     "checksum_algorithm": "crc64nvme",
+    "conditional_delete": "disabled",
     "conditional_put": "disabled",
     "copy_if_not_exists": "multipart",
     "connection_string": "AccountName=account;AccountKey=cGxhbnRlZA==",
@@ -274,3 +275,35 @@ def test_without_conditional_writes_none_is_sent(fault_server: FaultServer, mode
             write()
     assert fault_server.requests("a") == []
     assert store.put("a", b"1")["e_tag"]
+
+
+@pytest.mark.parametrize("said", [None, "disabled"])
+def test_without_conditional_deletes_none_is_sent(fault_server: FaultServer, said: str | None) -> None:
+    config = store_on(fault_server).config | ({} if said is None else {"conditional_delete": said})
+    store = S3Store(config=config, client_options={"allow_http": True})
+    e_tag = store.put("a", b"1")["e_tag"]
+    with pytest.raises(NotSupportedError, match="conditional_delete='etag'"):
+        store.delete("a", if_match=e_tag)
+    assert [request["operation"] for request in fault_server.requests("a")] == ["put"]
+
+
+@pytest.mark.parametrize(
+    ("given", "has"),
+    [
+        ({}, True),
+        ({"conditional_delete": "disabled"}, False),
+        ({"region": "cn-north-1"}, True),
+        ({"use_accelerate_endpoint": True}, True),
+        (DIRECTORY, True),
+        ({"bucket": "arn:aws:s3:us-east-1:123456789012:accesspoint/a"}, True),
+        ({"bucket": "arn:aws:s3-outposts:us-east-1:123456789012:outpost/op-1/accesspoint/a"}, False),
+        ({"bucket": "arn:aws:s3-object-lambda:us-east-1:123456789012:accesspoint/a"}, False),
+        ({"endpoint": "https://s3.example"}, False),
+        ({"endpoint": "https://s3.example", "conditional_delete": "etag"}, True),
+        ({"endpoint": "https://amazonaws.com.example"}, False),
+        ({"endpoint": "https://s3.eu-west-1.amazonaws.com"}, True),
+    ],
+)
+def test_deletes_are_conditional_where_that_is_known(given: dict[str, Any], has: bool) -> None:
+    store = S3Store(given.get("bucket", "bucket"), **{name: given[name] for name in given if name != "bucket"}, **KEYS)
+    assert store.provider._conditional_deletes is has

@@ -51,9 +51,9 @@ def source(store: Any) -> object:
 def test_two_stores_ask_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with services(("127.0.0.1", 0)) as (behaviour, (url,)):
         monkeypatch.setenv(CONTAINER, f"{url}/container/x")
-        first, second = S3Store("a", region="eu-west-1"), S3Store("b", prefix="p", region="eu-west-1")
+        first, second = S3Store("other", region="eu-west-1"), S3Store("bucket", prefix="p", region="eu-west-1")
         assert refreshed(first) == refreshed(second)
-        assert refreshed(pickle.loads(pickle.dumps(first))) == refreshed(S3Store("c", region="eu-west-1"))
+        assert refreshed(pickle.loads(pickle.dumps(first))) == refreshed(S3Store("bucket-c", region="eu-west-1"))
         assert behaviour.seen == ["/container/x"]
         assert first.credential_info() == second.credential_info()
 
@@ -64,17 +64,21 @@ PROFILE = "[profile p]\ncredential_process = p\n[profile q]\ncredential_process 
 @pytest.mark.parametrize(
     "other",
     [
-        lambda: S3Store("b", region="eu-west-1", profile="q"),
-        lambda: S3Store("b", region="eu-west-2", profile="p"),
-        lambda: S3Store("b", region="eu-west-1", profile="p", client_options={"timeout": 7}),
-        lambda: S3Store("b", region="eu-west-1", profile="p", client_options={"proxy_url": "http://u:a@p.example"}),
-        lambda: S3Store("b", region="eu-west-1", profile="p", client_options={"proxy_url": "http://u:b@p.example"}),
+        lambda: S3Store("bucket", region="eu-west-1", profile="q"),
+        lambda: S3Store("bucket", region="eu-west-2", profile="p"),
+        lambda: S3Store("bucket", region="eu-west-1", profile="p", client_options={"timeout": 7}),
+        lambda: S3Store(
+            "bucket", region="eu-west-1", profile="p", client_options={"proxy_url": "http://u:a@p.example"}
+        ),
+        lambda: S3Store(
+            "bucket", region="eu-west-1", profile="p", client_options={"proxy_url": "http://u:b@p.example"}
+        ),
     ],
 )
 def test_stores_with_other_settings_ask_for_themselves(home: Path, other: Callable[[], S3Store]) -> None:
     (home / ".aws" / "config").write_text(PROFILE)
-    ours = S3Store("b", region="eu-west-1", profile="p")
-    assert source(ours) is source(S3Store("c", region="eu-west-1", profile="p"))
+    ours = S3Store("bucket", region="eu-west-1", profile="p")
+    assert source(ours) is source(S3Store("bucket-c", region="eu-west-1", profile="p"))
     assert source(ours) is not source(other())
     assert source(other()) is source(other())
 
@@ -82,7 +86,7 @@ def test_stores_with_other_settings_ask_for_themselves(home: Path, other: Callab
 def test_proxies_that_differ_by_their_password_are_two(home: Path) -> None:
     (home / ".aws" / "config").write_text(PROFILE)
     stores = [
-        S3Store("b", region="r", profile="p", client_options={"proxy_url": f"http://u:{word}@p.example"})
+        S3Store("bucket", region="r", profile="p", client_options={"proxy_url": f"http://u:{word}@p.example"})
         for word in ("one", "two")
     ]
     assert source(stores[0]) is not source(stores[1])
@@ -91,18 +95,18 @@ def test_proxies_that_differ_by_their_password_are_two(home: Path) -> None:
 def test_another_environment_is_another_source(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that prints a credential may look at any variable."""
     (home / ".aws" / "config").write_text(PROFILE)
-    first = S3Store("b", region="r", profile="p")
+    first = S3Store("bucket", region="r", profile="p")
     monkeypatch.setenv("TEAM", "other")
-    assert source(first) is not source(S3Store("b", region="r", profile="p"))
+    assert source(first) is not source(S3Store("bucket", region="r", profile="p"))
     monkeypatch.delenv("TEAM")
-    assert source(first) is source(S3Store("b", region="r", profile="p"))
+    assert source(first) is source(S3Store("bucket", region="r", profile="p"))
 
 
 def test_another_file_is_another_source(home: Path) -> None:
     (home / ".aws" / "config").write_text(PROFILE)
-    first = S3Store("b", region="r", profile="p")
+    first = S3Store("bucket", region="r", profile="p")
     (home / ".aws" / "config").write_text(PROFILE.replace("= p", "= other"))
-    assert source(first) is not source(S3Store("b", region="r", profile="p"))
+    assert source(first) is not source(S3Store("bucket", region="r", profile="p"))
 
 
 def test_what_was_found_in_another_environment_is_not_passed_on(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,11 +116,11 @@ def test_what_was_found_in_another_environment_is_not_passed_on(home: Path, monk
     keys.write_text("[one]\naws_access_key_id = ONE\naws_secret_access_key = s\n")
     keys.write_text(keys.read_text() + "[two]\naws_access_key_id = TWO\naws_secret_access_key = s\n")
     monkeypatch.setenv("AWS_PROFILE", "one")
-    first = S3Store("b", region="r")
+    first = S3Store("bucket", region="r")
     monkeypatch.setenv("AWS_PROFILE", "two")
     assert refreshed(first).access_key_id == "TWO"
     monkeypatch.setenv("AWS_PROFILE", "one")
-    assert refreshed(S3Store("b", region="r")).access_key_id == "ONE"
+    assert refreshed(S3Store("bucket", region="r")).access_key_id == "ONE"
     assert refreshed(first).access_key_id == "TWO"
 
 
@@ -130,10 +134,13 @@ def test_a_providers_stores_share_what_it_returns() -> None:
     def other() -> dict[str, Any]:
         return provide()
 
-    for store in (S3Store("a", region="r", credential_provider=provide), S3Store("b", credential_provider=provide)):
+    for store in (
+        S3Store("other", region="r", credential_provider=provide),
+        S3Store("bucket", credential_provider=provide),
+    ):
         assert refreshed(store).access_key_id == "k"
     assert len(calls) == 1
-    assert refreshed(S3Store("a", region="r", credential_provider=other)).access_key_id == "k"
+    assert refreshed(S3Store("other", region="r", credential_provider=other)).access_key_id == "k"
     assert len(calls) == 2
 
 
@@ -190,7 +197,7 @@ def test_a_forked_child_makes_stores_while_a_thread_that_it_lacks_holds_the_lock
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: S3Store("b", region="r", container_credentials_full_uri="http://127.0.0.1:9/"),
+        lambda: S3Store("bucket", region="r", container_credentials_full_uri="http://127.0.0.1:9/"),
         lambda: GCSStore("b"),
         lambda: AzureStore("c", account_name="a"),
         lambda: AzureStore("c", account_name="a", client_id="i", tenant_id="t", client_secret="s"),

@@ -141,7 +141,10 @@ def test_stores_with_other_settings_differ() -> None:
     assert gcs() == GCSStore(config={"GOOGLE_BUCKET_NAME": "b"})
     assert azure() == AzureStore("c", azure_storage_account_name="a")  # type: ignore[call-arg]
     for store, others in (
-        (gcs(), [gcs(bucket="c"), gcs(prefix="p"), gcs(skip_signature=True), azure(), S3Store("b"), MemoryStore()]),
+        (
+            gcs(),
+            [gcs(bucket="c"), gcs(prefix="p"), gcs(skip_signature=True), azure(), S3Store("bucket"), MemoryStore()],
+        ),
         (azure(), [azure(container_name="d"), azure(account_name="b"), azure(client_options={"timeout": 5}), "c"]),
     ):
         for other in others:
@@ -195,9 +198,9 @@ def test_a_credential_given_by_hand_is_stronger_than_the_environment(monkeypatch
 @pytest.mark.parametrize(
     "make",
     [
-        lambda url: S3Store("b", endpoint=url, client_options={"allow_http": True}),
-        lambda url: S3Store("b", endpoint=url),
-        lambda url: S3Store("b", endpoint_url_s3=url),
+        lambda url: S3Store("bucket", endpoint=url, client_options={"allow_http": True}),
+        lambda url: S3Store("bucket", endpoint=url),
+        lambda url: S3Store("bucket", endpoint_url_s3=url),
         lambda url: gcs(base_url=url),
         lambda url: gcs(emulator_host=url),
         lambda url: azure(endpoint=url),

@@ -22,13 +22,13 @@ VIRTUAL = {"virtual_hosted_style_request": "true"}
 PRIVATE = "https://ws.z01.dfs.fabric.microsoft.com"
 
 URLS: list[tuple[str, str, dict[str, str], str]] = [
-    ("s3://b", "s3", {"bucket": "b"}, ""),
-    ("s3://b/p/q", "s3", {"bucket": "b"}, "p/q"),
-    ("S3://b/p/", "s3", {"bucket": "b"}, "p/"),
+    ("s3://bucket", "s3", {"bucket": "bucket"}, ""),
+    ("s3://bucket/p/q", "s3", {"bucket": "bucket"}, "p/q"),
+    ("S3://bucket/p/", "s3", {"bucket": "bucket"}, "p/"),
     ("s3a://B_x/p", "s3", {"bucket": "B_x"}, "p"),
-    ("s3://b//p", "s3", {"bucket": "b"}, "/p"),
-    ("s3://b/a%20b/%C3%A9/%252F", "s3", {"bucket": "b"}, "a b/é/%2F"),
-    ("s3://b/a b/é", "s3", {"bucket": "b"}, "a b/é"),
+    ("s3://bucket//p", "s3", {"bucket": "bucket"}, "/p"),
+    ("s3://bucket/a%20b/%C3%A9/%252F", "s3", {"bucket": "bucket"}, "a b/é/%2F"),
+    ("s3://bucket/a b/é", "s3", {"bucket": "bucket"}, "a b/é"),
     ("https://s3.eu-west-1.amazonaws.com/b/p", "s3", {"bucket": "b", "region": "eu-west-1"}, "p"),
     ("https://s3-eu-west-1.amazonaws.com/b/p", "s3", {"bucket": "b", "region": "eu-west-1"}, "p"),
     ("https://s3.us-gov-west-1.amazonaws.com/b", "s3", {"bucket": "b", "region": "us-gov-west-1"}, ""),
@@ -213,10 +213,10 @@ def test_a_host_that_only_looks_like_a_service_is_a_web_server(url: str) -> None
         ("s3://b:9000/p", "has a port. Name the server in the setting endpoint"),
         ("s3://b:x/p", "the port is not a number"),
         ("s3://[b/p", "the host is malformed"),
-        ("s3://b/p?region=x", "has a query"),
-        ("s3://b/p#q", "has a fragment"),
-        ("s3://b/p\nq", "control character"),
-        ("s3://b/%FF", "no UTF-8"),
+        ("s3://bucket/p?region=x", "has a query"),
+        ("s3://bucket/p#q", "has a fragment"),
+        ("s3://bucket/p\nq", "control character"),
+        ("s3://bucket/%FF", "no UTF-8"),
         ("https://foo.amazonaws.com/b", "is not an address of S3"),
         ("https://b.s3-website-us-east-1.amazonaws.com/b", "is not an address of S3"),
         ("https://b.s3-website.eu-central-1.amazonaws.com/b", "is not an address of S3"),
@@ -257,7 +257,7 @@ def test_what_a_url_is_refused_for(url: str, said: str) -> None:
         "gs://u:planted@b/p",
         "az://c:planted@a.blob.core.windows.net/p",
         "az://planted@a/p",
-        "s3://b/p?token=planted",
+        "s3://bucket/p?token=planted",
         "https://u:planted@b.s3.amazonaws.com/p",
         "ftp://u:planted@h/p",
     ],
@@ -294,10 +294,13 @@ def test_any_text_is_read_or_refused(text: str, beginning: str) -> None:
 @pytest.mark.parametrize(
     ("url", "store"),
     [
-        ("s3://b/p/q/", S3Store("b", prefix="p/q")),
+        ("s3://bucket/p/q/", S3Store("bucket", prefix="p/q")),
         ("gs://b", GCSStore("b")),
         ("az://c@a.blob.core.windows.net/p", AzureStore("c", account_name="a", prefix="p")),
-        ("https://b.s3.eu-west-1.amazonaws.com", S3Store("b", region="eu-west-1", virtual_hosted_style_request=True)),
+        (
+            "https://bucket.s3.eu-west-1.amazonaws.com",
+            S3Store("bucket", region="eu-west-1", virtual_hosted_style_request=True),
+        ),
     ],
 )
 def test_the_store_of_a_url(url: str, store: Any) -> None:
@@ -316,15 +319,15 @@ def test_the_memory_has_no_prefix_of_its_own() -> None:
 
 
 def test_raw_keys_keep_the_prefix_as_it_is() -> None:
-    assert S3Store.from_url("s3://b//p/", raw_keys=True).prefix == "/p/"
+    assert S3Store.from_url("s3://bucket//p/", raw_keys=True).prefix == "/p/"
     with pytest.raises(exceptions.InvalidPathError):
-        S3Store.from_url("s3://b//p/")
+        S3Store.from_url("s3://bucket//p/")
 
 
 def test_config_is_stronger_than_the_url_and_a_keyword_must_not_meet_it() -> None:
-    url = "https://s3.eu-west-1.amazonaws.com/b/p"
-    store = S3Store.from_url(url, config={"AWS_BUCKET": "c", "timeout": 5}, skip_signature=True)
-    assert store.config == {"bucket": "c", "region": "eu-west-1", "skip_signature": "true"}
+    url = "https://s3.eu-west-1.amazonaws.com/bucket/p"
+    store = S3Store.from_url(url, config={"AWS_BUCKET": "other", "timeout": 5}, skip_signature=True)
+    assert store.config == {"bucket": "other", "region": "eu-west-1", "skip_signature": "true"}
     assert store.client_options == {"timeout": "5s"}
     assert store.prefix == "p"
     for call in (S3Store.from_url, from_url):
@@ -337,8 +340,8 @@ def test_config_is_stronger_than_the_url_and_a_keyword_must_not_meet_it() -> Non
 def test_the_environment_is_weaker_than_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_BUCKET", "c")
     monkeypatch.setenv("AWS_REGION", "eu-west-2")
-    store = S3Store.from_url("s3://b")
-    assert store.config == {"bucket": "b"}
+    store = S3Store.from_url("s3://bucket")
+    assert store.config == {"bucket": "bucket"}
     assert store._settings["region"] == "eu-west-2"
 
 
@@ -350,7 +353,7 @@ def test_a_subclass_makes_itself() -> None:
             super().__init__(*args, **kwargs)
             self.mine = True
 
-    made = Own.from_url("s3://b/p")
+    made = Own.from_url("s3://bucket/p")
     assert type(made) is Own
     assert (made.mine, made.prefix) == (True, "p")
 
@@ -361,7 +364,7 @@ def test_the_class_and_the_url_must_agree() -> None:
     with pytest.raises(ConfigurationError, match="from_url makes the right store"):
         AzureStore.from_url("https://h/p")
     with pytest.raises(ConfigurationError, match="MemoryStore cannot be made of a URL of the kind s3"):
-        MemoryStore.from_url("s3://b")
+        MemoryStore.from_url("s3://bucket")
 
 
 def test_the_provider_may_know_the_rest_of_an_azure_store() -> None:

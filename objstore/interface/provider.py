@@ -325,6 +325,15 @@ class Provider(Protocol):
     def delete(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, BaseError]]:
         """Delete objects; return what failed, by key."""
 
+    def delete_if(self, key: str, e_tag: str) -> Plan[None]:
+        """Delete one object, if its ETag is still this one.
+
+        Raises:
+            PreconditionError: It is another.
+            NotFoundError: There is no such object, where the service says so.
+            NotSupportedError: The service has no known way to see to that.
+        """
+
     def remove_directories(self, prefix: str) -> Plan[None]:
         """Delete the directories that begin with a prefix, where there are such things beside objects."""
 

@@ -281,9 +281,10 @@ class Reads(Sequence[Read]):
         targets: Sequence[Target | None] | None = None,
         *,
         sums: str | None = None,
+        told: bool = False,
     ) -> Reads:
         """Return reads of one object."""
-        return cls([key] * len(ranges), ranges, targets, one_object=True, sums=sums)
+        return cls([key] * len(ranges), ranges, targets, one_object=True, sums=sums, told=told)
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError
-from objstore.interface.values import ANY, PACED, WHOLE, Conditions, Fetched, Range, Reads, Source, WriteOptions
+from objstore.interface.values import ANY, PACED, WHOLE, Conditions, Fetched, Range, Source, WriteOptions
 from objstore.operations.arguments import (
     check_at_least,
     read_get_options,
@@ -25,11 +25,11 @@ from objstore.operations.naming import key_of, readable_key_of
 from objstore.operations.outcomes import Counted, numbered
 from objstore.operations.parts import begin_parts
 from objstore.operations.progress import told_of
-from objstore.operations.ranges import bodies_of, ranges_of
+from objstore.operations.ranges import range_of, ranges_of
 from objstore.operations.requested import Groups
 from objstore.operations.results import FIRST, GetResult
 from objstore.operations.sources import Body, open_body
-from objstore.operations.versions import delete_version
+from objstore.operations.versions import delete_one
 
 if TYPE_CHECKING:
     from objstore.interface.provider import Provider
@@ -147,8 +147,7 @@ def get_range(
     """
     progress = called(progress)
     wanted = span(start, end=end, length=length)
-    reads = Reads.of((yield from readable_key_of(store, path)), [wanted])
-    return (yield from bodies_of(store, reads, 1, ANY, progress))[0] or Bytes()
+    return (yield from range_of(store, path, wanted, progress))
 
 
 @drawn
@@ -351,6 +350,7 @@ def delete(
     paths: str | Iterable[str],
     *,
     version: str | None = None,
+    if_match: str | None = None,
     progress: Progress | bool | None = None,
 ) -> Plan[None]:
     """Delete one object or many; S3 takes a thousand by one request.
@@ -361,19 +361,27 @@ def delete(
             is read as its paths are sent, some thousands at a time.
         version: The one version of the object to delete for good, of `list_versions`; S3's mark of deletion is one:
             without it the object is there again. None: the object, of which a bucket may keep the versions.
+        if_match: The ETag that the one object must still have, else it stays. A request whose answer is lost is not
+            sent again: the error says ``maybe_applied``.
         progress: True draws a bar; a function is called with how many are deleted, how many there are, and 0.
 
     Raises:
         InvalidPathError: A path is none, or has a slash at an end: without it, it would name another object.
-        NotSupportedError: A version is named, and the store keeps none.
+        NotSupportedError: A version is named, and the store keeps none; or an ETag, and the service has no known way to
+            see to that: say by S3's setting `conditional_delete` that it has.
+        PreconditionError: The object has another ETag by now.
+        NotFoundError: It is gone, and an ETag is named; a few services say then what they say of another ETag, or that
+            it is deleted.
         BaseError: The first error, whose `index` says of which path it is; its notes count the others. What could be
             deleted has been.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
     """
     progress = called(progress)
-    if version is not None:
-        yield from delete_version(store, paths, version)
+    if version is not None or if_match is not None:
+        yield from delete_one(store, paths, version, if_match)
+        if progress is not None:
+            progress(1, 1, 0)
         return
     if not isinstance(paths, Iterable):
         raise TypeError(f"paths is of the type {type(paths).__name__}: give one path, or several")

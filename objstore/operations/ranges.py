@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from objstore._core import Bytes
 from objstore.exceptions import InvalidRangeError
-from objstore.interface.values import PACED, Range, Reads
+from objstore.interface.values import ANY, PACED, Range, Reads
 from objstore.interface.versions import is_same, pinned
 from objstore.operations.coalesce import cheap_gap
 from objstore.operations.coalesce import coalesce as coalesce_ranges
@@ -41,7 +41,7 @@ def ranges_of(
     if _may_be_all(merged.requests):
         told, conditions = yield from _ask(store, key, path, conditions)
         sums = "" if told is None else told.algorithm
-    reads = Reads.of(key, merged.requests, sums=sums)
+    reads = Reads.of(key, merged.requests, sums=sums, told=_is_told(store, merged.requests))
     parts = merged.cut((yield from bodies_of(store, reads, PACED, conditions, progress, told)))
     if not all(parts):
         _check_begun(path, ranges, parts)
@@ -61,6 +61,17 @@ def _ask(store: BaseStore, key: str, path: str, conditions: Conditions) -> Plan[
 def _may_be_all(requests: Sequence[Range]) -> bool:
     """Tell whether several ranges go on from each other, from the beginning of the object: one tells by itself."""
     return len(requests) > 1 and requests[0].start == 0 and all(one.end == two.start for one, two in pairwise(requests))
+
+
+def _is_told(store: BaseStore, requests: Sequence[Range]) -> bool:
+    """Tell whether a reply is to tell the size of the object: a lone one may be all of it, and then is compared."""
+    return store.provider.asks_for_checksums and len(requests) == 1 and requests[0].start == 0
+
+
+def range_of(store: BaseStore, path: str, wanted: Range, progress: Progress | None) -> Plan[Bytes]:
+    """Get one range of an object."""
+    reads = Reads.of((yield from readable_key_of(store, path)), [wanted], told=_is_told(store, [wanted]))
+    return (yield from bodies_of(store, reads, 1, ANY, progress))[0] or Bytes()
 
 
 def _check_begun(path: str, ranges: Sequence[Range], parts: Sequence[Bytes]) -> None:
@@ -103,7 +114,9 @@ def bodies_of(
             bodies = fetch.bodies()
             if fetch.cuts:
                 yield from _read_rests(store, reads, fetch, bodies, conditions, progress)
-            whole = None if reads.sums is None else _whole(store, fetch, reads, bodies, told)
+            if reads.told:
+                told = yield from _asked_after(store, reads, fetch, conditions)
+            whole = None if reads.sums is None and told is None else _whole(store, fetch, reads, bodies, told)
         finally:
             fetch.close()
         if whole is None or not whole.is_damaged:
@@ -111,6 +124,16 @@ def bodies_of(
         if last:
             whole.check()
     return (yield from _bodies_of_one(store, reads, conditions))
+
+
+def _asked_after(store: BaseStore, reads: Reads, fetch: Fetch, conditions: Conditions) -> Plan[Sums | None]:
+    """Return what is known of the checksum of an object, all of which came as one range whose reply told none."""
+    meta, (start, end) = fetch.told(0), reads.ranges[0]
+    sums = fetch.sums(0)
+    if start or not 0 < meta["size"] <= end or (sums is not None and sums.whole is not None):
+        return None
+    pin = pinned(meta, conditions.version)
+    return (yield from _ask(store, reads.keys[0], store.path(reads.keys[0]), pin))[0]
 
 
 def _read_rests(

@@ -114,11 +114,14 @@ class GetResult:
         """Return the whole body, as one buffer that nobody copied."""
         first = self._consume()
         start, end = self.range
-        if len(first) >= end - start:
+        sum_of_all = yield from self._whole(first)
+        if sum_of_all is not None and sum_of_all.is_damaged:
+            sum_of_all.forget()
+            first = Bytes()
+        elif len(first) >= end - start:
             return first
         buffer, whole = Buffer.allocate(end - start)
         memoryview(buffer)[: len(first)] = first
-        sum_of_all = yield from self._whole(first)
         yield from read_into(
             self._provider,
             self._key,
@@ -138,7 +141,7 @@ class GetResult:
 
     def _whole(self, first: Bytes) -> Plan[Whole | None]:
         """Return what the pieces are to add up to, where they are all of the object and its checksum is known."""
-        if self.range != (0, self.meta["size"]):
+        if self.range != (0, self.meta["size"]) or not self.meta["size"]:
             return None
         whole = yield from whole_of(self._provider, self._key, self.meta, self._conditions, self._sums)
         if whole is not None and len(first):
@@ -235,6 +238,8 @@ class BytesStream(Stream[bytes]):
             part = yield from self._part()
             self._here.append(part)
             self._at += len(part)
+        if len(self._first) and self._at == self._result.range[1]:
+            yield from self._ask()
         if self._whole is not None:
             self._whole.check()
         pieces: list[Bytes] = []
@@ -267,11 +272,15 @@ class BytesStream(Stream[bytes]):
     def _begin(self) -> Plan[Fetch]:
         """Return what fetches what has not come with the first part."""
         if self._fetch is None:
-            self._whole, self._first = (yield from self._result._whole(self._first)), Bytes()
+            yield from self._ask()
             sums = None if self._whole is None else self._whole.algorithm
             self._ahead.begin()
             self._fetch = yield from self._result._rest(self._at, self._part_size, self._ahead.window, sums)
         return self._fetch
+
+    def _ask(self) -> Plan[None]:
+        """Find out what all of it is to add up to, once."""
+        self._whole, self._first = (yield from self._result._whole(self._first)), Bytes()
 
     def _look(self, fetch: Fetch) -> None:
         """Note what has arrived, and check all of it before any is given."""

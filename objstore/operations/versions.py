@@ -98,16 +98,22 @@ def versions_of(store: BaseStore) -> Versions:
     return versions
 
 
-def delete_version(store: BaseStore, path: object, version: object) -> Plan[None]:
-    """Delete one version of an object.
+def delete_one(store: BaseStore, path: object, version: object, e_tag: object) -> Plan[None]:
+    """Delete one version of an object, or the object if it is still the one that an ETag names.
 
     Raises:
-        TypeError: There is more than one path, or the version is no text.
-        ValueError: The version is empty: without one, the object itself would go.
+        TypeError: There is more than one path, or what names the version is no text.
+        ValueError: It is empty: without it, the object would go whatever it is. Or there is a version and an ETag.
     """
-    if not isinstance(path, str) or not isinstance(version, str):
-        raise TypeError(f"version = {version!r} is to be a str, and names a version of one object: give one path")
-    if not version:
-        raise ValueError("version is empty: give the one of a listing, or None for the object itself")
+    name, given = ("version", version) if e_tag is None else ("if_match", e_tag)
+    if not isinstance(path, str) or not isinstance(given, str):
+        raise TypeError(f"{name} = {given!r} is to be a str, and is of one object: give one path")
+    if not given:
+        raise ValueError(f"{name} is empty: give what the store has returned, or None for the object as it is")
+    if e_tag is not None and version is not None:
+        raise ValueError("version and if_match do not go together: a version is what it is, give it alone")
     (key,) = store.keys([path])
-    yield from versions_of(store).delete(key, version)
+    if e_tag is None:
+        yield from versions_of(store).delete(key, given)
+    else:
+        yield from store.provider.delete_if(key, given)

@@ -227,6 +227,15 @@ class Memory:
         return {}
         yield
 
+    def delete_if(self, key: str, e_tag: str) -> Plan[None]:
+        """Delete an object, if its ETag is still this one."""
+        with self._lock:
+            self._find(key, Conditions(if_match=e_tag))
+            del self._objects[key]
+            self._keys.remove(key)
+        return
+        yield
+
     def remove_directories(self, prefix: str) -> Plan[None]:
         """Do nothing: there are no directories beside objects."""
         return

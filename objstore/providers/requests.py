@@ -419,6 +419,18 @@ class Requests:
         yield from exchange.finish()
         return {keys[index]: error for index, error in exchange.errors.items() if not is_gone(error)}
 
+    def delete_if(self, key: str, e_tag: str) -> Plan[None]:
+        """Delete an object, if its ETag is still this one."""
+        yield from self.delete_on_condition(key, self.target(key), {IF_MATCH: e_tag})
+
+    def delete_on_condition(self, key: str, target: bytes, headers: Mapping[str, str]) -> Plan[None]:
+        """Delete what a target names, by one request: once its answer is lost, another may have written the same."""
+        yield from self.service.refresh()
+        shape = Shape("DELETE", {**self.change_headers, **headers})
+        exchange = Exchange(self.service, shape, lambda _: key, safe=False)
+        exchange.add(target)
+        yield from exchange.only()
+
     def remove_directories(self, prefix: str) -> Plan[None]:
         """Do nothing: there are no directories beside objects."""
         return

@@ -51,12 +51,3 @@ def partition_of(region: str) -> Partition:
         region: For instance ``cn-north-1``.
     """
     return next((each for each in PARTITIONS if each.regions.fullmatch(region)), AWS)
-
-
-def is_amazon(host: str) -> bool:
-    """Tell whether a host is one of Amazon's own.
-
-    Args:
-        host: Its name, without a port.
-    """
-    return any(f".{host.lower()}".endswith(f".{suffix}") for suffix in SUFFIXES)

@@ -22,6 +22,7 @@ _POINT = re.compile(
 _ZONAL = re.compile(
     rf"(?P<bucket>.+)\.s3express(?P<fips>-fips)?-(?P<zone>[a-z0-9-]+)(?P<dual>\.dualstack)?\.{_REGION}\.{_SUFFIX}"
 )
+_ANY = re.compile(rf"(?:.+\.)?s3[a-z0-9-]*(?:\.dualstack)?(?:\.{_REGION}(?:\.vpce)?)?\.{_SUFFIX}")
 AMAZON = re.compile(rf".+\.{_SUFFIX}")
 
 
@@ -37,6 +38,15 @@ def read_host(host: str) -> dict[str, str] | None:
     ways = {"use_fips_endpoint": found["fips"], "use_dualstack_endpoint": found["dual"]}
     settings = _READ[found.re](found)
     return settings | {name: "true" for name, on in ways.items() if on}
+
+
+def is_amazon(host: str) -> bool:
+    """Tell whether a host is one of Amazon's own S3: machines and load balancers in its domain may be anybody's.
+
+    Args:
+        host: Its name, without a port.
+    """
+    return _ANY.fullmatch(host.lower()) is not None
 
 
 def _is_there(found: re.Match[str]) -> bool:

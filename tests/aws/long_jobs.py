@@ -115,7 +115,7 @@ def bucket(life: float) -> Iterator[tuple[Counts, S3Store]]:
         url = f"http://127.0.0.1:{server.server_port}"
         os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{url}/container"
         try:
-            yield counts, S3Store("b", region="us-east-1", endpoint=url, allow_http=True, unsigned_payload=False)
+            yield counts, S3Store("bucket", region="us-east-1", endpoint=url, allow_http=True, unsigned_payload=False)
         finally:
             server.shutdown()
             thread.join()

@@ -91,24 +91,24 @@ def test_a_profile_says_where(home: Path) -> None:
         "[profile s]\nendpoint_url = https://e.example\nservices = local\n"
         "[services local]\ns3 =\n  endpoint_url = https://s3.example/below\n[profile n]\nservices = gone\n",
     )
-    assert origin(S3Store("b", profile="p")) == "https://s3.eu-west-3.amazonaws.com/b"
-    assert origin(S3Store("b", profile="p", region="us-west-1")) == "https://s3.us-west-1.amazonaws.com/b"
-    assert origin(S3Store("b", profile="e")) == "https://e.example/b"
-    assert origin(S3Store("b", profile="s")) == "https://s3.example/below/b"
-    assert origin(S3Store("b", profile="s", endpoint="https://given.example")) == "https://given.example/b"
+    assert origin(S3Store("bucket", profile="p")) == "https://s3.eu-west-3.amazonaws.com/bucket"
+    assert origin(S3Store("bucket", profile="p", region="us-west-1")) == "https://s3.us-west-1.amazonaws.com/bucket"
+    assert origin(S3Store("bucket", profile="e")) == "https://e.example/bucket"
+    assert origin(S3Store("bucket", profile="s")) == "https://s3.example/below/bucket"
+    assert origin(S3Store("bucket", profile="s", endpoint="https://given.example")) == "https://given.example/bucket"
     with pytest.raises(ConfigurationError, match="services section 'gone'"):
-        S3Store("b", profile="n")
+        S3Store("bucket", profile="n")
 
 
 def test_configured_endpoints_can_be_ignored(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config(home, "[default]\nendpoint_url = https://e.example\nregion = eu-west-3\n")
     monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
-    assert origin(S3Store("b")) == "https://s3.eu-west-3.amazonaws.com/b"
+    assert origin(S3Store("bucket")) == "https://s3.eu-west-3.amazonaws.com/bucket"
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://v.example")
-    assert origin(S3Store("b")) == "https://s3.eu-west-3.amazonaws.com/b"
-    assert origin(S3Store("b", endpoint="https://given.example")) == "https://given.example/b"
+    assert origin(S3Store("bucket")) == "https://s3.eu-west-3.amazonaws.com/bucket"
+    assert origin(S3Store("bucket", endpoint="https://given.example")) == "https://given.example/bucket"
     monkeypatch.delenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
-    assert origin(S3Store("b")) == "https://v.example/b"
+    assert origin(S3Store("bucket")) == "https://v.example/bucket"
 
 
 def test_a_profile_says_how_the_bucket_is_named(home: Path) -> None:
@@ -126,19 +126,19 @@ def test_a_profile_says_what_is_summed_up(home: Path, monkeypatch: pytest.Monkey
         "[default]\nregion = eu-west-3\nrequest_checksum_calculation = when_required\n"
         "response_checksum_validation = WHEN_REQUIRED\n",
     )
-    provider = S3Store("b").provider
+    provider = S3Store("bucket").provider
     assert (provider._checksum, provider.get_headers) == (None, {})
     monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_supported")
-    assert S3Store("b").provider._checksum.name == "CRC64NVME"
+    assert S3Store("bucket").provider._checksum.name == "CRC64NVME"
     config(home, "[default]\nregion = eu-west-3\nresponse_checksum_validation = always\n")
     with pytest.raises(ConfigurationError, match="response_checksum_validation = 'always'"):
-        S3Store("b")
+        S3Store("bucket")
 
 
 def test_a_profile_has_payloads_signed(home: Path) -> None:
     config(home, "[default]\nregion = eu-west-3\ns3 =\n  payload_signing_enabled = true\n")
-    assert S3Store("b").provider._sign_payload
-    assert not S3Store("b", unsigned_payload=True).provider._sign_payload
+    assert S3Store("bucket").provider._sign_payload
+    assert not S3Store("bucket", unsigned_payload=True).provider._sign_payload
 
 
 @pytest.mark.parametrize(
@@ -160,11 +160,13 @@ def test_a_profile_asks_for_hosts_of_another_kind(home: Path, text: str, host: s
 def test_what_is_given_whole_needs_no_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config(home, "nonsense")
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    assert refreshed(S3Store("b", access_key_id="k", secret_access_key="s", region="us-east-1")).access_key_id == "k"
-    S3Store("b", skip_signature=True, region="us-east-1")
+    assert (
+        refreshed(S3Store("bucket", access_key_id="k", secret_access_key="s", region="us-east-1")).access_key_id == "k"
+    )
+    S3Store("bucket", skip_signature=True, region="us-east-1")
     for less in ({}, {"region": "us-east-1"}, {"access_key_id": "k", "secret_access_key": "s"}):
         with pytest.raises(ConfigurationError, match=r"config' cannot be read: it is malformed at line 1"):
-            S3Store("b", **less)
+            S3Store("bucket", **less)
 
 
 # --- what is given in code
@@ -177,14 +179,14 @@ def test_what_is_given_counts_more_than_what_is_found(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     (home / "token").write_text("web-token")
     store = S3Store(
-        "b", region="eu-west-1", web_identity_token_file=str(home / "token"), role_arn=ROLE, role_session_name="me"
+        "bucket", region="eu-west-1", web_identity_token_file=str(home / "token"), role_arn=ROLE, role_session_name="me"
     )
     found = refreshed(store)
     assert found.access_key_id == named("AssumeRoleWithWebIdentity", ROLE, "", "", "web-token", "me", "nobody")
     assert store.credential_info() == {"source": "web-identity", "expires_at": datetime.fromisoformat(ENDS)}
-    full = S3Store("b", container_credentials_full_uri=f"{aws[1]}/container/x", region="eu-west-1")
+    full = S3Store("bucket", container_credentials_full_uri=f"{aws[1]}/container/x", region="eu-west-1")
     assert refreshed(full).access_key_id == named("container", "/container/x", "nobody")
-    assert refreshed(S3Store("b", region="eu-west-1")).access_key_id == "AKIAENV"
+    assert refreshed(S3Store("bucket", region="eu-west-1")).access_key_id == "AKIAENV"
 
 
 @pytest.mark.parametrize(
@@ -203,36 +205,36 @@ def test_what_is_given_counts_more_than_what_is_found(
 )
 def test_settings_that_say_nothing_or_two_things_are_refused(home: Path, given: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        S3Store("b", region="us-east-1", **given)
+        S3Store("bucket", region="us-east-1", **given)
 
 
 def test_the_token_service_can_be_given(home: Path, aws: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "token").write_text("web-token")
     monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
     given = {"web_identity_token_file": str(home / "token"), "role_arn": ROLE, "endpoint_url_sts": aws[1]}
-    assert refreshed(S3Store("b", region="eu-west-1", **given)).token.startswith("token-")
+    assert refreshed(S3Store("bucket", region="eu-west-1", **given)).token.startswith("token-")
     monkeypatch.delenv("AWS_ALLOW_HTTP")
     with pytest.raises(UnauthenticatedError, match="plain http"):
-        refreshed(S3Store("b", region="eu-west-1", **given))
+        refreshed(S3Store("bucket", region="eu-west-1", **given))
 
 
 def test_the_instance_service_can_be_given(home: Path, aws: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     behaviour, url = aws
-    store = S3Store("b", region="eu-west-1", metadata_endpoint=url)
+    store = S3Store("bucket", region="eu-west-1", metadata_endpoint=url)
     assert refreshed(store).access_key_id == named("instance", "instance-role")
     assert store.credential_info()["source"] == "instance"
     behaviour.token_status = 403
-    assert refreshed(S3Store("b", region="eu-west-1", metadata_endpoint=url, imdsv1_fallback=True))
+    assert refreshed(S3Store("bucket", region="eu-west-1", metadata_endpoint=url, imdsv1_fallback=True))
     with pytest.raises(UnauthenticatedError, match="first version must not be used"):
-        refreshed(S3Store("b", region="eu-west-1", metadata_endpoint=url, imdsv1_fallback=False))
+        refreshed(S3Store("bucket", region="eu-west-1", metadata_endpoint=url, imdsv1_fallback=False))
 
 
 @pytest.mark.parametrize("text", [f"mfa_serial = x\nrole_arn = {ROLE}\nsource_profile = p", "login_session = x"])
 def test_what_only_boto3_can_do_is_said(home: Path, text: str) -> None:
     config(home, f"[profile p]\n{text}\n")
     with pytest.raises(UnauthenticatedError, match=r"objstore\.auth\.boto3"):
-        refreshed(S3Store("b", profile="p", region="eu-west-1"))
+        refreshed(S3Store("bucket", profile="p", region="eu-west-1"))
 
 
 # --- nothing
@@ -242,7 +244,7 @@ def test_with_nothing_all_that_was_tried_is_named(home: Path, monkeypatch: pytes
     """The instance's service is a hole: nobody takes connections there."""
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
-    store = S3Store("b")
+    store = S3Store("bucket")
     with pytest.raises(UnauthenticatedError) as failed:
         store.get("a")
     for name in (
@@ -266,7 +268,7 @@ def test_an_instance_service_that_keeps_silent_is_soon_given_up(home: Path, monk
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
         began = time.monotonic()
         with pytest.raises(UnauthenticatedError, match=r"instance: .* could not be asked"):
-            S3Store("b").get("a")
+            S3Store("bucket").get("a")
     assert time.monotonic() - began < SOON
 
 
@@ -292,7 +294,7 @@ async def all_refreshed(store: S3Store, count: int) -> list[object]:
 def test_ten_thousand_wait_for_one_fetch(aws: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     behaviour, url = aws
     monkeypatch.setenv(CONTAINER, f"{url}/container/x")
-    store = S3Store("b", region="eu-west-1")
+    store = S3Store("bucket", region="eu-west-1")
     assert not [each for each in asyncio.run(all_refreshed(store, 10_000)) if isinstance(each, BaseException)]
     assert behaviour.seen == ["/container/x"]
 
@@ -302,7 +304,7 @@ def test_when_the_endpoint_is_down_it_is_not_hammered(aws: Services, monkeypatch
     behaviour, url = aws
     behaviour.status = 500
     monkeypatch.setenv(CONTAINER, f"{url}/container/x")
-    store = S3Store("b", region="eu-west-1")
+    store = S3Store("bucket", region="eu-west-1")
     began = time.monotonic()
     for _ in range(2):
         failed = asyncio.run(all_refreshed(store, 5_000))
@@ -314,7 +316,7 @@ def test_when_the_endpoint_is_down_it_is_not_hammered(aws: Services, monkeypatch
 def test_a_valid_credential_outlives_its_endpoint(aws: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     behaviour, url = aws
     monkeypatch.setenv(CONTAINER, f"{url}/container/x")
-    store = S3Store("b", region="eu-west-1")
+    store = S3Store("bucket", region="eu-west-1")
     credentials = store.provider.service.identity.credentials
     first = refreshed(store)
     behaviour.status = 500
@@ -330,7 +332,7 @@ def test_a_refused_key_of_a_file_is_read_again(home: Path) -> None:
     """The service says that the first key has ended; the file has another one by then."""
     keys = home / ".aws" / "credentials"
     keys.write_text("[default]\naws_access_key_id = OLD\naws_secret_access_key = s\n")
-    store = S3Store("b", region="us-east-1")
+    store = S3Store("bucket", region="us-east-1")
     assert refreshed(store).access_key_id == "OLD"
     keys.write_text("[default]\naws_access_key_id = NEW\naws_secret_access_key = s\n")
     credentials = store.provider.service.identity.credentials
@@ -341,7 +343,7 @@ def test_a_refused_key_of_a_file_is_read_again(home: Path) -> None:
 def test_a_refused_key_of_the_environment_is_read_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "OLD")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
-    store = S3Store("b", region="us-east-1")
+    store = S3Store("bucket", region="us-east-1")
     assert store.credential_info() == {"source": "environment", "expires_at": None}
     assert refreshed(store).access_key_id == "OLD"
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "NEW")
@@ -376,7 +378,7 @@ def test_all_that_are_under_way_when_a_key_ends_are_signed_anew(home: Path) -> N
         thread = Thread(target=server.serve_forever, args=[0.02])
         thread.start()
         endpoint = f"http://127.0.0.1:{server.server_port}"
-        store = S3Store("b", region="us-east-1", endpoint=endpoint, allow_http=True, max_connections=16)
+        store = S3Store("bucket", region="us-east-1", endpoint=endpoint, allow_http=True, max_connections=16)
         assert refreshed(store).access_key_id == "OLD"
         keys.write_text("[default]\naws_access_key_id = NEW\naws_secret_access_key = s\n")
         try:
@@ -390,7 +392,7 @@ def test_tokens_in_files_are_read_each_time(aws: Services, home: Path, monkeypat
     token = home / "token"
     monkeypatch.setenv(CONTAINER, f"{aws[1]}/container/x")
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(token))
-    source = S3Store("b", region="eu-west-1").provider.service.identity.credentials.asked
+    source = S3Store("bucket", region="eu-west-1").provider.service.identity.credentials.asked
     for text in ("first", "second"):
         token.write_text(text)
         assert run(source.fetch()).access_key_id == named("container", "/container/x", text)
@@ -410,7 +412,7 @@ def test_a_process_runs_once_at_a_time(home: Path, monkeypatch: pytest.MonkeyPat
     config(home, f'[default]\ncredential_process = "{program}" with arguments\nregion = eu-west-1\n')
     code = (
         "from objstore.plans.run import run; from objstore.store import S3Store\n"
-        "i = S3Store('b').provider.service.identity; run(i.refresh()); print(i.credentials.current.access_key_id)"
+        "i = S3Store('bucket').provider.service.identity; run(i.refresh()); print(i.credentials.current.access_key_id)"
     )
     root = str(Path(__file__).parents[2])
     children = [
@@ -428,7 +430,7 @@ def test_workers_that_begin_together_do_not_ask_together(
     monkeypatch.setattr(current, "_spread", set())
     waits = []
     for _ in range(2):
-        identity = S3Store("b", region="eu-west-1").provider.service.identity
+        identity = S3Store("bucket", region="eu-west-1").provider.service.identity
         plan = identity.credentials.asked.fetch()
         read = next(plan)
         effect = plan.send(read.function())
@@ -442,7 +444,7 @@ def test_workers_that_begin_together_do_not_ask_together(
 def test_an_endpoint_that_names_a_user_is_refused_unseen(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CONTAINER, "https://user:pass@localhost/container/x")
     with pytest.raises(UnauthenticatedError, match="names a user") as failed:
-        refreshed(S3Store("b", region="eu-west-1"))
+        refreshed(S3Store("bucket", region="eu-west-1"))
     assert "pass@" not in str(failed.value)
 
 
@@ -456,12 +458,12 @@ def test_a_role_is_assumed_by_a_real_service(moto: S3Server, home: Path, monkeyp
     (home / ".aws" / "credentials").write_text(f"[user]\n{keys}")
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", moto.endpoint)
     monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
-    found = refreshed(S3Store("b"))
+    found = refreshed(S3Store("bucket"))
     assert found.token
     assert found.expires_at > datetime.now(UTC)
     (home / ".aws" / "credentials").write_text(f"[user]\n{keys.rstrip()}wrong\n")
     with pytest.raises(UnauthenticatedError, match=r"gave no credential \(HTTP 403"):
-        refreshed(S3Store("b"))
+        refreshed(S3Store("bucket"))
 
 
 def test_a_bucket_is_used_by_a_role(ministack: S3Server, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -495,14 +497,16 @@ def test_an_instance_is_told_who_it_is_by_a_real_service(
     """MiniStack wants the token of the second version."""
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", request.getfixturevalue(server).endpoint)
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
-    store = S3Store("b", region="us-east-1")
+    store = S3Store("bucket", region="us-east-1")
     assert refreshed(store).token
     assert store.credential_info()["source"] == "instance"
     assert store.credential_info()["expires_at"] > datetime.now(UTC)
 
 
 def test_a_container_is_told_who_it_is_by_a_real_service(ministack: S3Server, home: Path) -> None:
-    store = S3Store("b", region="us-east-1", container_credentials_full_uri=f"{ministack.endpoint}/v2/credentials/x")
+    store = S3Store(
+        "bucket", region="us-east-1", container_credentials_full_uri=f"{ministack.endpoint}/v2/credentials/x"
+    )
     assert refreshed(store).token
     assert store.credential_info()["source"] == "container"
 
@@ -540,7 +544,7 @@ def test_no_secret_shows(
     token.write_text(f'{{"accessToken": "{PLANTED}", "expiresAt": "{ENDS}"}}')
     shown: list[str] = []
     for profile in ("default", "role", "web", "process", "printed", "control", "sso"):
-        store = S3Store("b", profile=profile, region="eu-west-1")
+        store = S3Store("bucket", profile=profile, region="eu-west-1")
         try:
             refreshed(store)
         except BaseError as error:
@@ -552,7 +556,7 @@ def test_no_secret_shows(
         shown += [repr(vars(identity.credentials)), repr(pickle.dumps(store)), repr(store.provider.service)]
     config(home, f"[default]\n{PLANTED}\n")
     with pytest.raises(ConfigurationError) as failed:
-        S3Store("b")
+        S3Store("bucket")
     shown += [repr(failed.value), repr(failed.value.__cause__), *capfd.readouterr(), caplog.text]
     assert not [text for text in shown if PLANTED in text]
 
@@ -562,7 +566,7 @@ def test_a_pickle_carries_what_was_given_and_nothing_that_was_found(
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", PLANTED)
-    store = S3Store("b", region="eu-west-1")
+    store = S3Store("bucket", region="eu-west-1")
     refreshed(store)
     assert PLANTED.encode() not in pickle.dumps(store)
     assert refreshed(pickle.loads(pickle.dumps(store))).secret_access_key == PLANTED

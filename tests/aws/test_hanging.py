@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HANGS = "#!/bin/sh\necho $$ >> {folder}/pids\nexec sleep 1000\n"
 ASKED = {
-    "credential_process": "S3Store('b', region='r', profile='p')",
+    "credential_process": "S3Store('bucket', region='r', profile='p')",
     "az": "AzureStore('c', account_name='a', credential_type='azure_cli')",
     "azd": "AzureStore('c', account_name='a', credential_type='azure_developer_cli')",
     "gcloud": "GCSStore('b')",

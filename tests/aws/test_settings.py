@@ -100,23 +100,23 @@ def test_the_certificates_of_a_profile_are_trusted_and_no_others(home: Path, mon
             config(home, f"{role}ca_bundle = {proxy.certificates}")
             given = {"client_options": {"proxy_url": proxy.url}, "retry_config": {"max_retries": 0}}
             with pytest.raises(BaseError) as failed:
-                S3Store("b", **given).get("a")
+                S3Store("bucket", **given).get("a")
             assert failed.value.status == 404  # the services know no buckets
             more = {**given, "client_options": {"proxy_url": proxy.url, "root_certificate": other(home)}}
             with pytest.raises(BaseError) as failed:
-                S3Store("b", **more).get("a")
+                S3Store("bucket", **more).get("a")
             assert failed.value.status == 404
             (home / "empty").write_bytes(other(home))
             monkeypatch.setenv("AWS_CA_BUNDLE", str(home / "empty"))
             with pytest.raises(BaseError, match="certificate"):
-                S3Store("b", **given).get("a")
+                S3Store("bucket", **given).get("a")
             monkeypatch.delenv("AWS_CA_BUNDLE")
             config(home, role)
             with pytest.raises(BaseError, match="certificate"):
-                S3Store("b", **given).get("a")
+                S3Store("bucket", **given).get("a")
     config(home, "region = eu-west-1\nca_bundle = ~/gone")
     with pytest.raises(ConfigurationError, match="ca_bundle = '~/gone', which cannot be read"):
-        S3Store("b")
+        S3Store("bucket")
 
 
 def other(home: Path) -> bytes:
@@ -146,7 +146,7 @@ def other(home: Path) -> bytes:
 )
 def test_a_profile_says_how_to_ask(home: Path, text: str, name: str, value: object) -> None:
     config(home, f"region = eu-west-1\n{text}")
-    assert values_of(S3Store("b"))[name] == value
+    assert values_of(S3Store("bucket"))[name] == value
 
 
 def values_of(store: S3Store) -> dict[str, Any]:
@@ -161,9 +161,9 @@ def test_the_environment_and_the_caller_count_more_than_the_profile(
     config(home, "region = eu-west-1\ns3_use_arn_region = false\nresponse_checksum_validation = when_supported")
     monkeypatch.setenv("AWS_S3_USE_ARN_REGION", "true")
     monkeypatch.setenv("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required")
-    values = values_of(S3Store("b"))
+    values = values_of(S3Store("bucket"))
     assert (values["s3_use_arn_region"], values["response_checksum_validation"]) == (True, "when_required")
-    assert values_of(S3Store("b", s3_use_arn_region=False))["s3_use_arn_region"] is False
+    assert values_of(S3Store("bucket", s3_use_arn_region=False))["s3_use_arn_region"] is False
 
 
 @pytest.mark.parametrize(
@@ -176,13 +176,13 @@ def test_the_environment_and_the_caller_count_more_than_the_profile(
 def test_a_word_that_there_is_not(home: Path, text: str, said: str) -> None:
     config(home, f"region = eu-west-1\n{text}")
     with pytest.raises(ConfigurationError, match=re.escape(said)):
-        S3Store("b")
+        S3Store("bucket")
 
 
 def test_a_token_service_of_no_kind(home: Path) -> None:
     config(home, f"region = eu-west-1\nsts_regional_endpoints = near\nrole_arn = {ROLE}\nsource_profile = default")
     with pytest.raises(ConfigurationError, match="sts_regional_endpoints = 'near'"):
-        S3Store("b").get("a")
+        S3Store("bucket").get("a")
 
 
 @pytest.mark.parametrize(
@@ -211,12 +211,12 @@ def test_nothing_is_so_odd_that_it_is_no_error_of_ours(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises((UnauthenticatedError, ConfigurationError)) as failed:
-        S3Store("b", region="eu-west-1").get("a")
+        S3Store("bucket", region="eu-west-1").get("a")
     assert "planted" not in str(failed.value)
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: S3Store("b", region="r"), lambda: GCSStore("b"), lambda: AzureStore("c", account_name="a")]
+    "make", [lambda: S3Store("bucket", region="r"), lambda: GCSStore("b"), lambda: AzureStore("c", account_name="a")]
 )
 def test_a_user_whom_nobody_knows_has_no_home_and_no_credential(
     home: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[], Any]
@@ -242,14 +242,14 @@ def test_an_instance_tells_its_region(home: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     with services(("127.0.0.1", 0)) as (behaviour, (url,)):
         behaviour.region = there
-        credentials = S3Store("b", metadata_endpoint=url).provider.service.identity.credentials
+        credentials = S3Store("bucket", metadata_endpoint=url).provider.service.identity.credentials
         assert run(region_nearby(credentials)) is None
         run(credentials.refresh())
         assert run(region_nearby(credentials)) == found
 
 
 def test_who_is_no_instance_asks_no_instance_for_its_region(home: Path) -> None:
-    credentials = S3Store("b").provider.service.identity.credentials
+    credentials = S3Store("bucket").provider.service.identity.credentials
     run(credentials.refresh())
     assert run(region_nearby(credentials)) is None
 

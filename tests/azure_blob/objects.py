@@ -152,6 +152,8 @@ class Container:
         blob = self.find(key, {})
         if blob.data is None and self.below(key):
             raise RefusedError(409, "DirectoryIsNotEmpty")
+        if headers.get("if-match", blob.e_tag) not in (blob.e_tag, "*"):
+            raise RefusedError(412, "ConditionNotMet")
         if blob.snapshots and headers.get("x-ms-delete-snapshots") != "include":
             raise RefusedError(409, "SnapshotsPresent")
         del self.blobs[key]

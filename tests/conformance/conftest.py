@@ -65,6 +65,7 @@ CANNOT = {
     },
     "fakegcs": {
         "conditions of reads": "fake-gcs-server ignores every condition of a read",
+        "conditions of deletes": "fake-gcs-server ignores every condition of a delete",
         "conditions of uploads by many hands": "fake-gcs-server ignores every condition of what it composes",
         "copies that replace nothing": "fake-gcs-server ignores every condition of a rewrite",
         "ETags that count parts": "ETags are generations",
@@ -90,6 +91,14 @@ CANNOT = {
         "tags": "the memory keeps no tags",
         "versions": "the memory keeps no versions",
     },
+    "minio": {
+        "conditions of deletes": "MinIO ignores If-Match of a delete",
+        "keys below keys": "MinIO keeps keys as folders, and lists no key below another",
+        "names of more than 255 bytes": "no Linux file system has longer names",
+        "raw keys": "MinIO refuses keys whose segments are empty, or . and ..",
+        "tags of any letters": "MinIO takes some letters of ASCII alone",
+        "the end of an empty object": "MinIO sends an impossible Content-Range for it",
+    },
     "ministack": {
         "tags of an upload in parts": "ministack forgets the tags of CreateMultipartUpload",
         "the end of an empty object": "ministack sends an impossible Content-Range for it",
@@ -102,6 +111,7 @@ CANNOT = {
     },
     "rclone": {
         "conditions": "rclone ignores If-Match, If-None-Match and the like",
+        "conditions of deletes": "rclone ignores If-Match, If-None-Match and the like",
         "conditions of reads": "rclone ignores If-Match, If-None-Match and the like",
         "copies that replace nothing": "rclone ignores every condition on a copy, and on the end of an upload in parts",
         "ETags of uploads in parts": "rclone answers CompleteMultipartUpload with an ETag that it then forgets",
@@ -131,6 +141,14 @@ CANNOT = {
         "signed URLs": "there is no key to sign with",
         "tags": "Google Cloud Storage has no tags",
     },
+    "versitygw": {
+        "Amazon's answer to an unknown key": "versitygw has no such user, and says so by 404 and a code of its own",
+        "conditions of deletes of what is missing": "versitygw says that a missing object was deleted, If-Match or not",
+        "keys below keys": "versitygw keeps keys as files in folders, and none can be both",
+        "listings of what no document can hold": "versitygw lists control characters as something else",
+        "names of more than 255 bytes": "no Linux file system has longer names",
+        "raw keys": "versitygw keeps keys as files in folders",
+    },
     "webdav": {
         **NO_BUCKET,
         "conditions of writes": "Go's WebDAV ignores If-Match and If-None-Match of a PUT",
@@ -143,7 +161,14 @@ CANNOT = {
 }
 """What a server cannot do, and why a test with the mark ``needs`` of that is skipped there."""
 
-SLOW = {"moto": "async", "strictazure": "async", "strictexpress": "async", "wsgidav": "sync"}
+SLOW = {
+    "minio": "async",
+    "moto": "async",
+    "strictazure": "async",
+    "strictexpress": "async",
+    "versitygw": "sync",
+    "wsgidav": "sync",
+}
 """In which mode a server is not asked."""
 
 SMALL = bytes(range(256)) * 4
@@ -287,6 +312,7 @@ class Bucket:
             "secret_access_key": self.server.secret_access_key,
             "client_options": {"allow_http": True},
             "retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
+            "conditional_delete": None if "conditions of deletes" in CANNOT[self.server.name] else "etag",
             "copy_if_not_exists": None if self.server.name == "rclone" else "multipart",
         }
         given = {name: value for name, value in {**usual, **changes}.items() if value is not None}
@@ -346,6 +372,7 @@ def open_directory(server: Express, **options: Any) -> S3Store:
         "secret_access_key": SECRET,
         "client_options": {"allow_http": True},
         "retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
+        "conditional_delete": "etag",
         "copy_if_not_exists": "header:If-None-Match:*",
         "checksum_algorithm": "crc32",
     }

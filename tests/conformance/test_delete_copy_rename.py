@@ -85,6 +85,42 @@ async def test_one_bad_path_among_many_deletes_nothing(store: Face) -> None:
     assert await paths(store) == ["a", "b"]
 
 
+@pytest.mark.needs("conditions of deletes", "ETags within a second")
+async def test_what_is_another_version_is_not_deleted(store: Face, mode: Mode) -> None:
+    first = (await store.put("a/b", b"1"))["e_tag"] or (await store.head("a/b"))["e_tag"]
+    await store.put("a/b", b"2")
+    with pytest.raises(exceptions.PreconditionError, match="a/b") as refused:
+        await store.delete("a/b", if_match=first)
+    assert (refused.value.path, refused.value.maybe_applied) == ("a/b", False)
+    assert await mode(await store.get("a/b")).bytes() == b"2"
+    second = (await store.head("a/b"))["e_tag"]
+    assert await store.delete("a/b", if_match=second) is None
+    assert await paths(store) == []
+
+
+@pytest.mark.needs("conditions of deletes", "conditions of deletes of what is missing")
+async def test_a_version_of_what_is_missing_is_not_deleted(store: Face) -> None:
+    e_tag = (await store.put("a", b"1"))["e_tag"] or (await store.head("a"))["e_tag"]
+    await store.delete("a")
+    with pytest.raises((exceptions.NotFoundError, exceptions.PreconditionError), match="a"):
+        await store.delete("a", if_match=e_tag)
+
+
+async def test_what_names_the_version_to_delete_is_one_text(store: Face) -> None:
+    await put(store, "a", "b")
+    for wrong in (5, b"x", ["x"]):
+        with pytest.raises(TypeError, match="if_match"):
+            await store.delete("a", if_match=wrong)
+    for several in (["a"], ["a", "b"]):
+        with pytest.raises(TypeError, match="one path"):
+            await store.delete(several, if_match='"x"')
+    with pytest.raises(ValueError, match="if_match is empty"):
+        await store.delete("a", if_match="")
+    with pytest.raises(ValueError, match="do not go together"):
+        await store.delete("a", version="1", if_match='"x"')
+    assert await paths(store) == ["a", "b"]
+
+
 async def test_delete_prefix_goes_on_where_another_call_was_first(store: Face, monkeypatch: pytest.MonkeyPatch) -> None:
     await put(store, "a/1", "a/2", "a/3", "b")
     provider, first = store.target.provider, []

@@ -95,7 +95,11 @@ async def test_a_missing_bucket(bucket: Bucket, mode: Mode) -> None:
     ("wrong", "code"),
     [
         ({"secret_access_key": "another-secret-key"}, "SignatureDoesNotMatch"),
-        ({"access_key_id": "another-key-id"}, "InvalidAccessKeyId"),
+        pytest.param(
+            {"access_key_id": "another-key-id"},
+            "InvalidAccessKeyId",
+            marks=pytest.mark.needs("Amazon's answer to an unknown key"),
+        ),
     ],
 )
 async def test_a_wrong_key(bucket: Bucket, mode: Mode, wrong: dict[str, str], code: str) -> None:
@@ -121,6 +125,13 @@ async def test_a_wrong_key(bucket: Bucket, mode: Mode, wrong: dict[str, str], co
         assert bucket.server.secret_access_key not in shown
     with pytest.raises(exceptions.PermissionDeniedError):
         await store.head("a")
+
+
+async def test_for_an_unknown_key_nothing_is_missing(bucket: Bucket, mode: Mode) -> None:
+    store = mode(bucket.open(access_key_id="another-key-id"))
+    for call in (lambda: store.get("a"), lambda: mode(store.list()).collect(), lambda: store.delete(["a", "b"])):
+        with pytest.raises(exceptions.PermissionDeniedError, match=r"access_key_id|access key"):
+            await call()
 
 
 async def test_no_key(bucket: Bucket, mode: Mode, monkeypatch: pytest.MonkeyPatch) -> None:

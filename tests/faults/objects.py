@@ -152,7 +152,7 @@ class Objects:
         return Response(206, headers, end - start - reply.shorten, read)
 
     def refused(self, request: Request) -> Response | None:
-        """Return what a write is answered whose condition does not hold."""
+        """Return what a write or a delete is answered whose condition does not hold."""
         there = self.objects.get(request.path)
         if there is not None and request.headers.get("if-none-match") == "*":
             return error(412, "PreconditionFailed")
@@ -196,6 +196,8 @@ class Objects:
         return text(200, f"<CopyPartResult><ETag>{escape(part.etag, QUOTE)}</ETag></CopyPartResult>")
 
     def delete(self, request: Request) -> Response:
+        if refused := self.refused(request):
+            return refused
         self.objects.pop(request.path, None)
         return Response(204)
 

@@ -71,6 +71,12 @@ def test_conditions(store: GCSStore) -> None:
     store.put("a", b"2", mode=first)
     with pytest.raises(PreconditionError):
         store.put("a", b"3", mode={"version": first["version"]})
+    with pytest.raises(PreconditionError):
+        store.delete("a", if_match=first["e_tag"])
+    with pytest.raises(NotSupportedError, match="one generation"):
+        store.delete("a", if_match="*")
+    store.delete("a", if_match=store.head("a")["e_tag"])
+    assert store.list().collect() == []
 
 
 def test_listings(store: GCSStore) -> None:

@@ -146,6 +146,7 @@ def _date(text: str | None) -> datetime | None:
 def _change(service: Service, call: Call, bucket: str, name: str) -> Answer:
     """Write, copy or delete an object."""
     if call.method == "DELETE":
+        service.bucket(bucket).check(name, call.headers["x-goog-if-generation-match"])
         service.bucket(bucket).delete(name)
         return Answer(204)
     match, described, data = call.headers["x-goog-if-generation-match"], _described(call.headers), call.body

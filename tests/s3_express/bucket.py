@@ -145,7 +145,7 @@ class Directory:
         return stored.tag
 
     def _meet(self, ask: Ask) -> None:
-        """Refuse a write whose condition does not hold."""
+        """Refuse a write or a delete whose condition does not hold."""
         there = self.objects.get(ask.key)
         if ask.headers.get("if-none-match") == "*" and there is not None:
             raise RefusedError(412, "PreconditionFailed")
@@ -153,6 +153,7 @@ class Directory:
             raise RefusedError(412 if there else 404, "PreconditionFailed" if there else "NoSuchKey")
 
     def _delete(self, ask: Ask) -> Reply:
+        self._meet(ask)
         self.objects.pop(ask.key, None)
         return Reply(204)
 

@@ -11,7 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from objstore._core import Buffer, Bytes, Listing, Reply
-from objstore.exceptions import CorruptResponseError, GenericError, NotFoundError, PermissionDeniedError
+from objstore.exceptions import (
+    CorruptResponseError,
+    GenericError,
+    NotFoundError,
+    NotSupportedError,
+    PermissionDeniedError,
+)
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.retry import Row
 from objstore.http.shape import Shape
@@ -61,6 +67,7 @@ class Bucket(Writes):
         bulk_delete: Whether the service deletes many objects by one request.
         checksum: Which checksum of every body to send, for the service to check.
         conditional_writes: Whether the service takes writes with a condition.
+        conditional_deletes: Whether it is known to take deletes with one.
         asks_for_checksums: Whether it is worth a request to learn the checksum of what is going to be read in pieces.
         buckets: Makes of this the buckets of the account; None: it is an access point.
         forms: Makes of this the forms of browsers; None: it is an access point.
@@ -86,6 +93,7 @@ class Bucket(Writes):
         bulk_delete: bool,
         checksum: Algorithm | None,
         conditional_writes: bool,
+        conditional_deletes: bool,
         asks_for_checksums: bool,
         buckets: Callable[[Documents], Buckets] | None = None,
         forms: Callable[[Documents], Forms] | None = None,
@@ -105,6 +113,7 @@ class Bucket(Writes):
         )
         self._sign_payload = sign_payload
         self._bulk_delete = bulk_delete
+        self._conditional_deletes = conditional_deletes
         self.asks_for_checksums = asks_for_checksums
         self._buckets = buckets
         self._forms = forms
@@ -163,6 +172,21 @@ class Bucket(Writes):
         if rest := [key for key in keys if not can_hold(key)]:
             failed |= yield from self.delete_singly(rest, most_in_flight)
         return failed
+
+    def delete_if(self, key: str, e_tag: str) -> Plan[None]:
+        """Delete an object, if its ETag is still this one (DeleteObject).
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+        """
+        if not self._conditional_deletes:
+            raise NotSupportedError(
+                f"{key!r} cannot be deleted only if its ETag is {e_tag}: the service is not known to see to that, and "
+                "many ignore the condition",
+                hint="Give conditional_delete='etag' if the service has conditional deletes.",
+                store=self.service.dialect.store,
+                path=self.service.path(key),
+            )
+        yield from super().delete_if(key, e_tag)
 
     def _delete_groups(self, keys: Sequence[str], most_in_flight: int) -> Plan[dict[str, Undeleted]]:
         yield from self.service.refresh()

@@ -26,6 +26,7 @@ from objstore.providers.cloud.gcs_parts import hidden
 from objstore.providers.cloud.gcs_resource import (
     FIELDS,
     generation_match,
+    generation_named,
     items_of,
     meta_of,
     read_document,
@@ -130,6 +131,11 @@ class GoogleBucket(Signed):
             exchange.add(self.object_target(key))
         yield from exchange.finish()
         return {keys[index]: error for index, error in exchange.errors.items() if not _is_missing(error)}
+
+    def delete_if(self, key: str, e_tag: str) -> Plan[None]:
+        """Delete an object, if its ETag is still this one: its generation."""
+        condition = [("ifGenerationMatch", generation_named(e_tag))]
+        yield from self.delete_on_condition(key, self.object_target(key, condition), {})
 
     def _delete_groups(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[dict[str, Undeleted]]:
         """Delete objects, many by each request.

@@ -97,6 +97,22 @@ def with_generation(options: WriteOptions) -> WriteOptions:
     return replace(options, mode={"e_tag": wanted})
 
 
+def generation_named(e_tag: str) -> str:
+    """Return the generation that an ETag is.
+
+    Raises:
+        NotSupportedError: It is none, and so the service cannot compare with it.
+    """
+    found = _GENERATION.fullmatch(e_tag)
+    if found is None:
+        raise NotSupportedError(
+            f"if_match = {e_tag!r} does not name one generation of the object",
+            hint="Give the e_tag that the store has returned.",
+            store="GCSStore",
+        )
+    return found[1]
+
+
 def generation_match(options: WriteOptions) -> list[tuple[str, str]]:
     """Return the query that makes a write conditional, for options that `with_generation` has seen."""
     mode = options.mode

@@ -21,7 +21,7 @@ from objstore.interface.values import ListQuery, Page, WriteOptions
 from objstore.providers.cloud.documents import Documents, Sent
 from objstore.providers.cloud.gcs_bucket import GoogleBucket
 from objstore.providers.cloud.gcs_parts import hidden
-from objstore.providers.cloud.gcs_resource import e_tag, generation_match, meta_of, with_generation
+from objstore.providers.cloud.gcs_resource import e_tag, generation_match, generation_named, meta_of, with_generation
 from objstore.providers.cloud.listed import checked
 from objstore.providers.conditional_headers import look_after, write_error
 from objstore.signing.sigv4 import GOOGLE
@@ -113,6 +113,10 @@ class XmlBucket(GoogleBucket):
     @property
     def versions(self) -> None:
         """Nobody lists them here: that is the JSON API's."""
+
+    def delete_if(self, key: str, e_tag: str) -> Plan[None]:
+        """Delete an object, if its ETag is still this one: its generation."""
+        yield from self.delete_on_condition(key, self.target(key), {_MATCH: generation_named(e_tag)})
 
     def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
         """Copy an object here by one request (PUT Object with x-goog-copy-source)."""

@@ -40,7 +40,7 @@ from objstore.providers.cloud.s3_express import directory_bucket
 from objstore.providers.cloud.s3_options import S3_OPTIONS
 from objstore.providers.cloud.writes import Guard
 from objstore.settings.options import RetryOptions, Settings, Table
-from objstore.settings.partitions import is_amazon
+from objstore.settings.s3_hosts import is_amazon
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +78,7 @@ DIALECT = Dialect(
         "ExpiredTokenException": EXPIRED,
         "InternalError": FAILED,
         "InvalidAccessKeyId": Row(PermissionDeniedError, "the service does not know the access key"),
+        "XAdminUserNotFound": Row(PermissionDeniedError, "the service does not know the access key"),  # versitygw's
         "InvalidObjectState": Row(
             PermissionDeniedError, "the object is archived: it must be restored before it is read"
         ),
@@ -140,7 +141,7 @@ def open_s3(
     s3_encryption.check_customer_key(values, service.origin)
     if address.service == DIRECTORY:
         asked = control(bucket, address.region, _given_endpoint(values), _wishes(values))
-        return directory_bucket(values, address, asked, service, options, _ways(values))
+        return directory_bucket(values, address, asked, service, options, _ways(values, address))
     if values["s3_express_session_mode"]:
         raise ConfigurationError("s3_express_session_mode says nothing of this bucket", hint="Leave it out.")
     return Bucket(
@@ -150,11 +151,11 @@ def open_s3(
         tagging=not values["disable_tagging"],
         buckets=None if is_arn(bucket) else _buckets(values, identity, options),
         forms=None if is_arn(bucket) else _forms(values, identity),
-        **_ways(values),
+        **_ways(values, address),
     )
 
 
-def _ways(values: Any) -> dict[str, Any]:
+def _ways(values: Any, address: Address) -> dict[str, Any]:
     """Return how the objects of a bucket are read and written."""
     payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}
     return {
@@ -167,6 +168,7 @@ def _ways(values: Any) -> dict[str, Any]:
         "bulk_delete": not values["disable_bulk_delete"],
         "checksum": ALGORITHMS.get(_checksum(values)),
         "conditional_writes": values["conditional_put"] != "disabled",
+        "conditional_deletes": _has_conditional_deletes(values, address),
         "asks_for_checksums": values["response_checksum_validation"] == "when_supported",
     }
 
@@ -271,6 +273,12 @@ def _guard(values: Any) -> Guard | None:
         header, _, status = rest.rpartition(":")
         return Guard(_header(header), int(status))
     return Guard({"If-None-Match": "*"}) if _is_amazon(values) else None
+
+
+def _has_conditional_deletes(values: Any, address: Address) -> bool:
+    """Tell whether deletes may have a condition: as the setting says, or where Amazon has them (not on Outposts)."""
+    said: str | None = values["conditional_delete"]
+    return said == "etag" or (said is None and _is_amazon(values) and address.service in ("s3", DIRECTORY))
 
 
 def _is_amazon(values: Any) -> bool:

@@ -18,14 +18,15 @@ from objstore.exceptions import ConfigurationError
 from objstore.providers.cloud.region import FIRST
 from objstore.providers.cloud.s3_arn import AccessPoint, is_arn, parse_arn
 from objstore.providers.cloud.s3_directory import DIRECTORY, check_region, ends_like_one, zone_of
-from objstore.settings.partitions import is_amazon, partition_of
+from objstore.settings.partitions import partition_of
+from objstore.settings.s3_hosts import is_amazon
 
 GLOBAL = "aws-global"
 """No region but the host without one: it speaks for `FIRST`."""
 
 _LABEL = re.compile("(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
-_AMAZON_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
-_NEW_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9._-]{0,62}[A-Za-z0-9]")
+_OLD_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
+_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 _HOST_NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _OF_OLD_NAMES = (None, FIRST, GLOBAL)
 _ANY_REGION = re.compile("[A-Za-z0-9._-]+")
@@ -187,6 +188,11 @@ def _is_address(host: str) -> bool:
     return True
 
 
+def _is_amazons(endpoint: tuple[str, str] | None) -> bool:
+    """Tell whether the service is Amazon's own."""
+    return endpoint is None or is_amazon(endpoint[0].partition("://")[2].partition(":")[0])
+
+
 # --- directory buckets
 
 
@@ -207,8 +213,7 @@ def control(bucket: str, region: str, endpoint: tuple[str, str] | None, wishes: 
 
 def _is_directory(bucket: str, endpoint: tuple[str, str] | None, wishes: Wishes) -> bool:
     """Tell whether a bucket is a directory bucket: as was said, or as its name says on Amazon's own hosts."""
-    amazon = endpoint is None or is_amazon(endpoint[0].partition("://")[2].partition(":")[0])
-    named = amazon and ends_like_one(bucket)
+    named = _is_amazons(endpoint) and ends_like_one(bucket)
     if wishes.directory is False and named:
         raise _clash(f"The bucket {bucket!r}, a directory bucket by its name,", "s3_express=False", "Leave it out.")
     return named if wishes.directory is None else wishes.directory
@@ -329,21 +334,27 @@ def _check_bucket(bucket: str, region: str | None, endpoint: tuple[str, str] | N
         raise ConfigurationError(
             f"The bucket {bucket!r} is a path", hint="Give the name alone, and what is behind it as prefix."
         )
-    if endpoint is None and not _AMAZON_NAME.fullmatch(bucket):
-        raise ConfigurationError(
-            f"Amazon has no bucket that is called {bucket!r}",
-            hint="Names have a-z, 0-9, dots and dashes (old ones also A-Z and _). Elsewhere: give endpoint.",
-        )
-    if endpoint is None and _is_address(bucket):
+    if _is_amazons(endpoint):
+        _check_amazons(bucket, region)
+
+
+def _check_amazons(bucket: str, region: str | None) -> None:
+    """Raise if Amazon has no bucket of this name: of those in its first region the oldest have another rule.
+
+    What only new buckets may not be called (``A_b``, ``xn--a``) may be an old one, or an access point (``a-s3alias``).
+    """
+    if _is_address(bucket):
         raise ConfigurationError(
             f"Amazon has no bucket that is called {bucket!r}: it is an IP address",
             hint="Give the bucket's name, and a server of another service as endpoint.",
         )
-    if endpoint is None and region not in _OF_OLD_NAMES and not _NEW_NAME.fullmatch(bucket):
+    old = region in _OF_OLD_NAMES
+    if not (_OLD_NAME if old else _NAME).fullmatch(bucket):
         raise ConfigurationError(
-            f"Amazon has no bucket that is called {bucket!r} in {region}",
-            hint="Names have 63 letters at the most, end with a letter or digit, and have no two dots side by side. "
-            f"Only in {FIRST} are there old ones that are not so.",
+            f"Amazon has no bucket that is called {bucket!r}" + ("" if old else f" in {region}"),
+            hint="Names have 3 to 63 letters of a-z, 0-9, dashes and single dots (old ones also A-Z and _), and begin "
+            f"and end with a letter or digit; only in {FIRST} are there old ones that end otherwise, have dots side by "
+            "side, or 255 letters. For a service other than Amazon's give endpoint.",
         )
 
 

@@ -111,6 +111,11 @@ S3_OPTIONS = (
         _COPY_IF_NOT_EXISTS,
     ),
     Option("conditional_put", "How a write is made conditional.", choice("etag", "disabled"), "etag"),
+    Option(
+        "conditional_delete",
+        "How a delete is made conditional; without, only Amazon's own hosts can: many services ignore the condition.",
+        choice("etag", "disabled"),
+    ),
     Option("request_payer", "Agree to pay for requests to a requester-pays bucket.", BOOL_OR_REQUESTER, False),
     Option(
         "server_side_encryption",

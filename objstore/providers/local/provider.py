@@ -212,17 +212,27 @@ class Local:
             except BaseError as error:
                 failed[key] = error
             yield
-        for above in {split(key)[0] for key in keys if key not in failed}:
-            with suppress(NotFoundError), reported(above.decode()):  # the folder has been removed
-                self.root.sync_folders(above)
+        self._sync_above([key for key in keys if key not in failed])
         return failed
 
-    def _delete(self, key: str) -> None:
+    def _sync_above(self, keys: Sequence[str]) -> None:
+        for above in {split(key)[0] for key in keys}:
+            with suppress(NotFoundError), reported(above.decode()):  # the folder has been removed
+                self.root.sync_folders(above)
+
+    def delete_if(self, key: str, e_tag: str) -> Plan[None]:
+        """Delete an object, if its ETag is still this one."""
+        yield Call(lambda: self._delete(key, Conditions(if_match=e_tag)), settle=True)
+        yield Call(lambda: self._sync_above([key]), settle=True)
+
+    def _delete(self, key: str, conditions: Conditions = ANY) -> None:
         check_key(key)
         above, name = split(key)
         with reported(key):
-            with self.root.folder(above) as folder, locked(folder):
+            with self.root.folder(above) as folder, locked(folder, alone=conditions is not ANY):
                 self._check_object(key, folder, name)
+                if conditions is not ANY:
+                    self._check_conditions(key, conditions)
                 os.unlink(name, dir_fd=folder)
                 remove_left(folder, name_of(name, 0))
             self._clean_up(above)
@@ -236,6 +246,10 @@ class Local:
         if not stat.S_ISREG(mode):
             raise as_error(key, errno.EISDIR)
         return False
+
+    def _check_conditions(self, key: str, conditions: Conditions) -> None:
+        with self.root.file(key) as (_, version):
+            check_conditions(STORE, key, version.e_tag, version.time, conditions)
 
     def _clean_up(self, folder: bytes) -> None:
         if self._automatic_cleanup:

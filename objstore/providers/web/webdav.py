@@ -109,7 +109,7 @@ class WebDav(Server):
         if found is not None and found["e_tag"] == wanted:
             return None
         there = "does not exist" if found is None else f"has the ETag {found['e_tag']}"
-        return self._error(PreconditionError, f"{key!r} {there}, and was to be replaced as {wanted}", key)
+        return self._error(PreconditionError, f"{key!r} {there}, not {wanted}", key)
 
     def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
         """Refuse: HTTP has no uploads in parts."""
@@ -196,6 +196,14 @@ class WebDav(Server):
         failed = {key: error for key in keys if (error := self._unfit(key, found[key])) is not None}
         rest = [key for key in keys if key not in failed]
         return {**failed, **((yield from self.delete_singly(rest, most_in_flight)) if rest else {})}
+
+    def delete_if(self, key: str, e_tag: str) -> Plan[None]:
+        """Delete an object, if its ETag is still this one: look first, as many servers ignore the condition."""
+        if (error := self._unfit(key, (yield from self.look_at([key]))[key])) is not None:
+            raise error
+        for error in (yield from self._refused([key], WriteOptions(mode={"e_tag": e_tag}), 1)).values():
+            raise error
+        yield from super().delete_if(key, e_tag)
 
     def can_copy_from(self, origin: Provider) -> bool:
         """Tell whether the other is on the same server, for the same account."""
