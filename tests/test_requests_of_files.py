@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import random
 import tarfile
@@ -154,9 +155,71 @@ def test_an_archive_is_read_in_growing_pieces(places: Places, by: str, mode: Any
     places.store.put("archive", body)
     with counted() as asked, opened(places, "archive", by=by) as file, tarfile.open(fileobj=file, mode=mode) as archive:
         assert sum(len(archive.extractfile(member).read()) for member in archive) == 10_000_000  # type: ignore[union-attr]
-    assert asked.sizes[:2] == [1 << 20, 2 << 20]
+    assert asked.sizes[:3] == [128 << 10, 1 << 20, 2 << 20]
     assert sum(asked.sizes) == len(body)
     assert len(asked.sizes) <= 5
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec"])
+def test_lines_are_fetched_once(places: Places, by: str) -> None:
+    body = b"a line that is as long as many are\n" * 100_000
+    places.store.put("lines", body)
+    with counted() as asked, opened(places, "lines", by=by) as file:
+        assert b"".join(file) == body
+    assert asked.sizes[:2] == [128 << 10, 1 << 20]
+    assert sum(asked.sizes) == len(body)
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec"])
+def test_who_goes_back_a_little_has_it_still(places: Places, by: str) -> None:
+    """So do those who look for the end of a record in blocks, and find it in the one before the last."""
+    body = random.Random(3).randbytes(20 << 20)
+    places.store.put("records", body)
+    with counted() as asked, opened(places, "records", by=by) as file:
+        at = 0
+        while at < len(body):
+            file.seek(at)
+            assert file.read(60_000) == body[at : at + 60_000]
+            at += 7 + at % 40_000
+    assert sum(asked.sizes) == len(body)
+
+
+@pytest.mark.parametrize("size", [1, 1000, 128 << 10])
+@pytest.mark.parametrize("by", ["open", "fsspec", "read-ahead of fsspec"])
+def test_a_small_file_is_one_request(places: Places, by: str, size: int) -> None:
+    body = random.Random(4).randbytes(size)
+    places.store.put("small", body)
+    with counted() as asked:
+        if by == "read-ahead of fsspec":
+            file = places.files.open(f"{places.bucket}/small", cache_type="readahead")
+        else:
+            file = opened(places, "small", by=by)
+        with file:
+            assert file.read(size // 2) + file.read() == body
+            file.seek(0)
+            assert file.read() == body
+    assert asked.methods == ["GET"]
+
+
+def test_a_small_file_in_coroutines_is_one_request(places: Places) -> None:
+    places.store.put("small", b"small")
+
+    async def read() -> bytes:
+        file = await places.files.open_async(f"{places.bucket}/small")
+        async with file:
+            content: bytes = await file.read()
+        return content
+
+    with counted() as asked:
+        assert asyncio.run(read()) == b"small"
+    assert asked.methods == ["GET"]
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec"])
+def test_an_empty_file_is_empty(places: Places, by: str) -> None:
+    places.store.put("empty", b"")
+    with opened(places, "empty", by=by) as file:
+        assert file.read() == b""
 
 
 @pytest.mark.parametrize("ask", [FsspecStore.info, FsspecStore.ukey, lambda files, path: files.open(path).close()])
