@@ -6,6 +6,7 @@ import asyncio
 import io
 import random
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 
 import objstore
+from objstore._fsspec import known as known_paths
+from objstore._fsspec.known import Known
 from objstore.fsspec import FsspecStore
 from objstore.store import S3Store
 from objstore.types import RequestInfo
@@ -39,7 +42,7 @@ def places(rclone: S3Server) -> Places:
     bucket = rclone.make_bucket("requests-of-files")
     how: dict[str, Any] = {name: getattr(rclone, name) for name in CONNECTION}
     how["client_options"] = {"allow_http": True}
-    return Places(bucket, S3Store(bucket, **how), FsspecStore("s3", **how))
+    return Places(bucket, S3Store(bucket, **how), FsspecStore("s3", skip_instance_cache=True, **how))
 
 
 @dataclass
@@ -231,3 +234,153 @@ def test_what_dask_asks_of_each_file_is_one_request(places: Places, ask: Callabl
         for path in paths:
             ask(places.files, path)
     assert len(asked.tries) == 20
+
+
+def put_csv_files(places: Places, count: int) -> list[str]:
+    paths = [f"{places.bucket}/{count} files/{number}.csv" for number in range(count)]
+    places.files.pipe(dict.fromkeys(paths, b"a,b\n1,2\n"))
+    return paths
+
+
+@pytest.mark.parametrize("pattern", [True, False])
+def test_what_dask_asks_comes_to_one_look_at_each_file(places: Places, *, pattern: bool) -> None:
+    """In its order: a pattern, and of each path whether it is a folder; all sizes; all keys; then the bytes."""
+    paths = put_csv_files(places, 20)
+    with counted() as asked:
+        if pattern:
+            assert sorted(paths) == places.files.glob(f"{places.bucket}/20 files/*.csv")
+            assert not any(places.files.isdir(path) for path in paths)
+        assert [places.files.info(path)["size"] for path in paths] == [8] * 20
+        keys = [places.files.ukey(path) for path in paths]
+        for path in paths:
+            with places.files.open(path) as file:
+                assert file.read() == b"a,b\n1,2\n"
+    assert asked.methods == ["GET"] * pattern + ["HEAD"] * 20 + ["GET"] * 20
+    assert keys == [places.files.ukey(path) for path in paths]
+
+
+def test_what_pyarrow_lists_it_asks_about_no_more(places: Places) -> None:
+    arrow_fs = pytest.importorskip("pyarrow.fs")
+    paths = put_csv_files(places, 20)
+    filesystem = arrow_fs.PyFileSystem(arrow_fs.FSSpecHandler(places.files))
+    found = filesystem.get_file_info(arrow_fs.FileSelector(f"{places.bucket}/20 files"))
+    assert sorted(each.path for each in found) == sorted(paths)
+    with counted() as asked:
+        for path in paths:
+            with filesystem.open_input_file(path) as file:
+                assert file.read() == b"a,b\n1,2\n"
+    assert asked.methods == ["GET"] * 20
+
+
+ASKED_TWICE: dict[str, Callable[[FsspecStore, str], Any]] = {
+    "info": lambda files, path: files.info(path)["size"],
+    "size": FsspecStore.size,
+    "ukey": FsspecStore.ukey,
+    "checksum": FsspecStore.checksum,
+    "content": FsspecStore.cat_file,
+    "file": lambda files, path: files.open(path).read(),
+    "size of file": lambda files, path: files.open(path).size,
+}
+
+
+@pytest.mark.parametrize("ask", ASKED_TWICE.values(), ids=ASKED_TWICE)
+def test_who_asks_again_is_told_what_others_wrote(places: Places, ask: Callable[[FsspecStore, str], Any]) -> None:
+    places.store.put("again", b"old")
+    path = f"{places.bucket}/again"
+    places.files.ls(places.bucket), places.files.glob(f"{places.bucket}/ag*")
+    before = ask(places.files, path)
+    places.store.put("again", b"newer")
+    assert ask(places.files, path) != before
+
+
+def test_who_asks_again_whether_it_is_there(places: Places) -> None:
+    places.store.put("gone", b"here")
+    path = f"{places.bucket}/gone"
+    places.files.glob(f"{places.bucket}/go*")
+    assert places.files.isfile(path)
+    places.store.delete("gone")
+    assert not places.files.isfile(path)
+    assert not places.files.exists(path)
+
+
+def test_whether_it_exists_is_always_asked(places: Places) -> None:
+    places.store.put("gone", b"here")
+    path = f"{places.bucket}/gone"
+    places.files.glob(f"{places.bucket}/go*")
+    places.files.info(path)
+    places.store.delete("gone")
+    assert not places.files.exists(path)
+
+
+def write_by_file(files: FsspecStore, path: str) -> None:
+    with files.open(path, "wb") as file:
+        file.write(b"other")
+
+
+OWN_WRITES: dict[str, Callable[[FsspecStore, str], Any]] = {
+    "pipe_file": lambda files, path: files.pipe_file(path, b"other"),
+    "pipe": lambda files, path: files.pipe({path: b"other"}),
+    "put_file": lambda files, path: files.put_file(__file__, path),
+    "cp_file": lambda files, path: files.cp_file(f"{path} of others", path),
+    "mv": lambda files, path: files.mv(f"{path} of others", path),
+    "open": write_by_file,
+}
+
+
+@pytest.mark.parametrize("write", OWN_WRITES.values(), ids=OWN_WRITES)
+def test_nothing_is_kept_over_a_write(places: Places, write: Callable[[FsspecStore, str], Any]) -> None:
+    path = f"{places.bucket}/own"
+    places.files.pipe({path: b"mine", f"{path} of others": b"others"})
+    before = places.files.ukey(path)
+    places.files.info(path)
+    write(places.files, path)
+    assert places.files.ukey(path) != before
+
+
+def test_nothing_is_kept_over_a_deletion(places: Places) -> None:
+    path = f"{places.bucket}/own"
+    places.files.pipe_file(path, b"mine")
+    places.files.find(places.bucket)
+    places.files.rm(path)
+    assert not places.files.isfile(path)
+    with pytest.raises(FileNotFoundError):
+        places.files.ukey(path)
+
+
+def test_what_was_asked_before_a_write_is_not_kept_after_it() -> None:
+    known, asked = Known(60), time.monotonic()
+    known.forget()
+    known.note([{"name": "a"}], asked)
+    assert known.take("a") is None
+
+
+def test_nothing_is_kept_for_long(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = f"{places.bucket}/later"
+    places.files.pipe_file(path, b"1")
+    places.files.info(path)
+    monkeypatch.setattr(known_paths, "monotonic", lambda: time.monotonic() + 61)
+    with counted() as asked:
+        places.files.ukey(path)
+    assert asked.methods == ["HEAD"]
+
+
+def test_of_very_many_paths_little_is_kept() -> None:
+    known = Known(60)
+    for group in range(3):
+        asked = time.monotonic()
+        known.note(({"name": f"{group}/{number}"} for number in range(known_paths.MOST + 5)), asked)
+        assert known.take(f"{group}/0") == {"name": f"{group}/0"}
+    assert known.take("1/7") is None
+
+
+def test_listings_that_are_kept_answer_dask(places: Places) -> None:
+    """Who asks for that is told what was listed until the time that was given, as with s3fs."""
+    paths = put_csv_files(places, 5)
+    how = places.files.storage_options
+    files = FsspecStore("s3", **how, use_listings_cache=True, listings_expiry_time=3600)
+    with counted() as asked:
+        assert files.glob(f"{places.bucket}/5 files/*.csv") == sorted(paths)
+        for _ in range(2):
+            assert [files.info(path)["size"] for path in paths] == [8] * 5
+            assert len({files.ukey(path) for path in paths}) == 5
+    assert asked.methods == ["GET"]
