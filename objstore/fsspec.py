@@ -73,7 +73,11 @@ class FsspecStore(FileSystem, metaclass=_ByProtocol):
     folder.
 
     Listings are kept only where that is asked for (``use_listings_cache=True``, or one of the other two options of
-    fsspec's `DirCache`).
+    fsspec's `DirCache`): then ``info``, ``isfile``, ``ukey`` and so on are answered from them, as with s3fs, until they
+    expire or ``invalidate_cache`` is called. Otherwise ``info`` and ``exists`` always ask the service, and what others
+    ask of each file in a row is shared: ``isfile`` and ``isdir`` take what was listed in the last five seconds,
+    ``ukey`` and ``checksum`` what ``info`` told in the last minute, once. Who asks the same again, or has written
+    meanwhile, is told what is there now. A file that is opened is asked for anew, and read in that version.
 
     Args:
         protocol: Which service it is: ``"s3"``, ``"gs"``, ``"memory"`` and so on. The object is of a subclass of the
@@ -98,10 +102,10 @@ class FsspecStore(FileSystem, metaclass=_ByProtocol):
 
     # --- what there is
 
-    info, _info = both(listing.info)
+    info, _info = both(details.info)
     exists, _exists = both(listing.exists)
-    isfile, _isfile = both(listing.isfile)
-    isdir, _isdir = both(listing.isdir)
+    isfile, _isfile = both(details.isfile)
+    isdir, _isdir = both(details.isdir)
     ls, _ls = both(listing.ls)
     find, _find = both(listing.find)
     glob, _glob = both(patterns.glob)

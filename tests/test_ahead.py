@@ -9,6 +9,7 @@ import pytest
 import objstore
 from objstore import engine_info
 from objstore._core import memory_limit
+from objstore.interface.values import AT_HAND, Pace
 from objstore.operations.ahead import Ahead, process
 from objstore.operations.results import PART
 from objstore.store import HTTPStore
@@ -38,7 +39,7 @@ def limit() -> Iterator[None]:
 
 
 def begun(part: int = 1, most: int = 64) -> Ahead:
-    ahead = Ahead(part, most)
+    ahead = Ahead(part, most, lambda: AT_HAND)
     ahead.begin()
     return ahead
 
@@ -86,6 +87,32 @@ def test_what_is_waited_for_is_granted_whatever_the_limit(limit: None) -> None:
     assert not streams[1].asked(here=False)
     streams[2].end()
     assert streams[1].asked(here=False)
+
+
+def waiting(count: int, pace: Pace) -> list[Ahead]:
+    """Return streams that found nothing, as often as it takes to get all that they can."""
+    streams = [Ahead(2 * MIB, 64 * MIB, lambda: pace) for _ in range(count)]
+    for ahead in streams:
+        ahead.begin()
+    for _ in range(10):
+        for ahead in streams:
+            ahead.asked(here=False)
+    return streams
+
+
+def test_where_many_wait_they_share_what_a_line_is_worth() -> None:
+    before, slow = process.held, Pace(0.001, 1e8, 64)
+    alone = waiting(1, slow)
+    assert alone[0].window == 64 * MIB
+    alone.clear()
+    many = waiting(50, slow)
+    assert process.held - before <= 50 * 4 * MIB + 64 * MIB
+    assert all(ahead.window >= 4 * MIB for ahead in many)
+    many[0].end()
+    far = waiting(10, Pace(0.1, 2e9, 64))
+    assert sum(ahead.window for ahead in far) > 256 * MIB
+    del many, far
+    assert (process.held, process.spare) == (before, 0)
 
 
 def test_a_limit_of_nothing_is_refused(limit: None) -> None:
@@ -137,6 +164,17 @@ def test_what_is_kept_for_reuse_gives_way_to_what_is_in_use(store: HTTPStore, li
     again = [store.get(f"{5 * MIB}/a").bytes() for _ in range(2)]
     del again
     assert 0 < engine_info()["idle_memory"] <= 32 * MIB
+
+
+def test_what_is_kept_for_reuse_gives_way_to_other_sizes(store: HTTPStore) -> None:
+    bodies = [store.get(f"{8 * MIB}/a").bytes() for _ in range(8)]
+    del bodies
+    info = engine_info()
+    most = info["memory"] + info["idle_memory"]
+    others = [store.get_range(f"{8 * MIB}/a", start=0, length=3 * MIB) for _ in range(12)]
+    info = engine_info()
+    assert info["memory"] + info["idle_memory"] <= most
+    del others
 
 
 @pytest.mark.parametrize("ranges", [False, True])

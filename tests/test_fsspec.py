@@ -207,12 +207,12 @@ def test_one_of_two_creators_wins(fs: FsspecStore) -> None:
 
 def test_a_file_replaced_while_it_is_read(s3: FsspecStore) -> None:
     path = f"{BUCKET}/changing"
-    s3.pipe_file(path, b"old" * 100)
+    s3.pipe_file(path, b"old" * 100_000)
     with s3.open(path, cache_type="none") as file:
         assert file.read(3) == b"old"
-        s3.pipe_file(path, b"new" * 100)
+        s3.pipe_file(path, b"new" * 100_000)
         with pytest.raises(ObjectChangedError):
-            file.read(3)
+            file.read(150_000)
 
 
 def test_attributes_are_stored(s3: FsspecStore) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import random
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +16,8 @@ from typing import Any
 import pytest
 
 import objstore
+from objstore._fsspec import known as known_paths
+from objstore._fsspec.known import Known
 from objstore.fsspec import FsspecStore
 from objstore.store import S3Store
 from objstore.types import RequestInfo
@@ -38,7 +42,7 @@ def places(rclone: S3Server) -> Places:
     bucket = rclone.make_bucket("requests-of-files")
     how: dict[str, Any] = {name: getattr(rclone, name) for name in CONNECTION}
     how["client_options"] = {"allow_http": True}
-    return Places(bucket, S3Store(bucket, **how), FsspecStore("s3", **how))
+    return Places(bucket, S3Store(bucket, **how), FsspecStore("s3", skip_instance_cache=True, **how))
 
 
 @dataclass
@@ -154,9 +158,71 @@ def test_an_archive_is_read_in_growing_pieces(places: Places, by: str, mode: Any
     places.store.put("archive", body)
     with counted() as asked, opened(places, "archive", by=by) as file, tarfile.open(fileobj=file, mode=mode) as archive:
         assert sum(len(archive.extractfile(member).read()) for member in archive) == 10_000_000  # type: ignore[union-attr]
-    assert asked.sizes[:2] == [1 << 20, 2 << 20]
+    assert asked.sizes[:3] == [128 << 10, 1 << 20, 2 << 20]
     assert sum(asked.sizes) == len(body)
     assert len(asked.sizes) <= 5
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec"])
+def test_lines_are_fetched_once(places: Places, by: str) -> None:
+    body = b"a line that is as long as many are\n" * 100_000
+    places.store.put("lines", body)
+    with counted() as asked, opened(places, "lines", by=by) as file:
+        assert b"".join(file) == body
+    assert asked.sizes[:2] == [128 << 10, 1 << 20]
+    assert sum(asked.sizes) == len(body)
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec"])
+def test_who_goes_back_a_little_has_it_still(places: Places, by: str) -> None:
+    """So do those who look for the end of a record in blocks, and find it in the one before the last."""
+    body = random.Random(3).randbytes(20 << 20)
+    places.store.put("records", body)
+    with counted() as asked, opened(places, "records", by=by) as file:
+        at = 0
+        while at < len(body):
+            file.seek(at)
+            assert file.read(60_000) == body[at : at + 60_000]
+            at += 7 + at % 40_000
+    assert sum(asked.sizes) == len(body)
+
+
+@pytest.mark.parametrize("size", [1, 1000, 128 << 10])
+@pytest.mark.parametrize("by", ["open", "fsspec", "read-ahead of fsspec"])
+def test_a_small_file_is_one_request(places: Places, by: str, size: int) -> None:
+    body = random.Random(4).randbytes(size)
+    places.store.put("small", body)
+    with counted() as asked:
+        if by == "read-ahead of fsspec":
+            file = places.files.open(f"{places.bucket}/small", cache_type="readahead")
+        else:
+            file = opened(places, "small", by=by)
+        with file:
+            assert file.read(size // 2) + file.read() == body
+            file.seek(0)
+            assert file.read() == body
+    assert asked.methods == ["GET"]
+
+
+def test_a_small_file_in_coroutines_is_one_request(places: Places) -> None:
+    places.store.put("small", b"small")
+
+    async def read() -> bytes:
+        file = await places.files.open_async(f"{places.bucket}/small")
+        async with file:
+            content: bytes = await file.read()
+        return content
+
+    with counted() as asked:
+        assert asyncio.run(read()) == b"small"
+    assert asked.methods == ["GET"]
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec"])
+def test_an_empty_file_is_empty(places: Places, by: str) -> None:
+    places.store.put("empty", b"")
+    with opened(places, "empty", by=by) as file:
+        assert file.read() == b""
 
 
 @pytest.mark.parametrize("ask", [FsspecStore.info, FsspecStore.ukey, lambda files, path: files.open(path).close()])
@@ -168,3 +234,153 @@ def test_what_dask_asks_of_each_file_is_one_request(places: Places, ask: Callabl
         for path in paths:
             ask(places.files, path)
     assert len(asked.tries) == 20
+
+
+def put_csv_files(places: Places, count: int) -> list[str]:
+    paths = [f"{places.bucket}/{count} files/{number}.csv" for number in range(count)]
+    places.files.pipe(dict.fromkeys(paths, b"a,b\n1,2\n"))
+    return paths
+
+
+@pytest.mark.parametrize("pattern", [True, False])
+def test_what_dask_asks_comes_to_one_look_at_each_file(places: Places, *, pattern: bool) -> None:
+    """In its order: a pattern, and of each path whether it is a folder; all sizes; all keys; then the bytes."""
+    paths = put_csv_files(places, 20)
+    with counted() as asked:
+        if pattern:
+            assert sorted(paths) == places.files.glob(f"{places.bucket}/20 files/*.csv")
+            assert not any(places.files.isdir(path) for path in paths)
+        assert [places.files.info(path)["size"] for path in paths] == [8] * 20
+        keys = [places.files.ukey(path) for path in paths]
+        for path in paths:
+            with places.files.open(path) as file:
+                assert file.read() == b"a,b\n1,2\n"
+    assert asked.methods == ["GET"] * pattern + ["HEAD"] * 20 + ["GET"] * 20
+    assert keys == [places.files.ukey(path) for path in paths]
+
+
+def test_what_pyarrow_lists_it_asks_about_no_more(places: Places) -> None:
+    arrow_fs = pytest.importorskip("pyarrow.fs")
+    paths = put_csv_files(places, 20)
+    filesystem = arrow_fs.PyFileSystem(arrow_fs.FSSpecHandler(places.files))
+    found = filesystem.get_file_info(arrow_fs.FileSelector(f"{places.bucket}/20 files"))
+    assert sorted(each.path for each in found) == sorted(paths)
+    with counted() as asked:
+        for path in paths:
+            with filesystem.open_input_file(path) as file:
+                assert file.read() == b"a,b\n1,2\n"
+    assert asked.methods == ["GET"] * 20
+
+
+ASKED_TWICE: dict[str, Callable[[FsspecStore, str], Any]] = {
+    "info": lambda files, path: files.info(path)["size"],
+    "size": FsspecStore.size,
+    "ukey": FsspecStore.ukey,
+    "checksum": FsspecStore.checksum,
+    "content": FsspecStore.cat_file,
+    "file": lambda files, path: files.open(path).read(),
+    "size of file": lambda files, path: files.open(path).size,
+}
+
+
+@pytest.mark.parametrize("ask", ASKED_TWICE.values(), ids=ASKED_TWICE)
+def test_who_asks_again_is_told_what_others_wrote(places: Places, ask: Callable[[FsspecStore, str], Any]) -> None:
+    places.store.put("again", b"old")
+    path = f"{places.bucket}/again"
+    places.files.ls(places.bucket), places.files.glob(f"{places.bucket}/ag*")
+    before = ask(places.files, path)
+    places.store.put("again", b"newer")
+    assert ask(places.files, path) != before
+
+
+def test_who_asks_again_whether_it_is_there(places: Places) -> None:
+    places.store.put("gone", b"here")
+    path = f"{places.bucket}/gone"
+    places.files.glob(f"{places.bucket}/go*")
+    assert places.files.isfile(path)
+    places.store.delete("gone")
+    assert not places.files.isfile(path)
+    assert not places.files.exists(path)
+
+
+def test_whether_it_exists_is_always_asked(places: Places) -> None:
+    places.store.put("gone", b"here")
+    path = f"{places.bucket}/gone"
+    places.files.glob(f"{places.bucket}/go*")
+    places.files.info(path)
+    places.store.delete("gone")
+    assert not places.files.exists(path)
+
+
+def write_by_file(files: FsspecStore, path: str) -> None:
+    with files.open(path, "wb") as file:
+        file.write(b"other")
+
+
+OWN_WRITES: dict[str, Callable[[FsspecStore, str], Any]] = {
+    "pipe_file": lambda files, path: files.pipe_file(path, b"other"),
+    "pipe": lambda files, path: files.pipe({path: b"other"}),
+    "put_file": lambda files, path: files.put_file(__file__, path),
+    "cp_file": lambda files, path: files.cp_file(f"{path} of others", path),
+    "mv": lambda files, path: files.mv(f"{path} of others", path),
+    "open": write_by_file,
+}
+
+
+@pytest.mark.parametrize("write", OWN_WRITES.values(), ids=OWN_WRITES)
+def test_nothing_is_kept_over_a_write(places: Places, write: Callable[[FsspecStore, str], Any]) -> None:
+    path = f"{places.bucket}/own"
+    places.files.pipe({path: b"mine", f"{path} of others": b"others"})
+    before = places.files.ukey(path)
+    places.files.info(path)
+    write(places.files, path)
+    assert places.files.ukey(path) != before
+
+
+def test_nothing_is_kept_over_a_deletion(places: Places) -> None:
+    path = f"{places.bucket}/own"
+    places.files.pipe_file(path, b"mine")
+    places.files.find(places.bucket)
+    places.files.rm(path)
+    assert not places.files.isfile(path)
+    with pytest.raises(FileNotFoundError):
+        places.files.ukey(path)
+
+
+def test_what_was_asked_before_a_write_is_not_kept_after_it() -> None:
+    known, asked = Known(60), time.monotonic()
+    known.forget()
+    known.note([{"name": "a"}], asked)
+    assert known.take("a") is None
+
+
+def test_nothing_is_kept_for_long(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = f"{places.bucket}/later"
+    places.files.pipe_file(path, b"1")
+    places.files.info(path)
+    monkeypatch.setattr(known_paths, "monotonic", lambda: time.monotonic() + 61)
+    with counted() as asked:
+        places.files.ukey(path)
+    assert asked.methods == ["HEAD"]
+
+
+def test_of_very_many_paths_little_is_kept() -> None:
+    known = Known(60)
+    for group in range(3):
+        asked = time.monotonic()
+        known.note(({"name": f"{group}/{number}"} for number in range(known_paths.MOST + 5)), asked)
+        assert known.take(f"{group}/0") == {"name": f"{group}/0"}
+    assert known.take("1/7") is None
+
+
+def test_listings_that_are_kept_answer_dask(places: Places) -> None:
+    """Who asks for that is told what was listed until the time that was given, as with s3fs."""
+    paths = put_csv_files(places, 5)
+    how = places.files.storage_options
+    files = FsspecStore("s3", **how, use_listings_cache=True, listings_expiry_time=3600)
+    with counted() as asked:
+        assert files.glob(f"{places.bucket}/5 files/*.csv") == sorted(paths)
+        for _ in range(2):
+            assert [files.info(path)["size"] for path in paths] == [8] * 5
+            assert len({files.ukey(path) for path in paths}) == 5
+    assert asked.methods == ["GET"]

@@ -2,7 +2,7 @@
 #
 # Fresh pages cost more than the copy into them, so blocks of 64 KiB and more are kept when freed, up to a limit, and
 # big ones ask for huge pages. Both those in use and those kept count towards the memory limit of the process: what is
-# in use is never refused, and what is kept gives way to it.
+# in use is never refused, and what is kept gives way to it, and to blocks of other sizes that have to be made.
 
 cdef struct Arena:
     int references
@@ -59,13 +59,14 @@ cdef Arena* pool_take(size_t size) noexcept nogil:
     return found
 
 
-cdef Arena* pool_trim() noexcept nogil:
-    """Take the blocks that were freed first, as many as are above the limit, under the pool's mutex: who asks for
-    memory now asks for blocks like the last."""
+cdef Arena* pool_trim(size_t made) noexcept nogil:
+    """Take the blocks that were freed first, as many as are above the limit, and as much as was made because none did
+    fit, under the pool's mutex: who asks for memory now asks for blocks like the last."""
     cdef Arena** link = &pool.idle
     cdef Arena* excess
     cdef size_t kept = 0
     cdef size_t most = min(<size_t>POOL_LIMIT, pool.limit - min(pool.used_bytes, pool.limit))
+    most = min(most, pool.idle_bytes - min(made, pool.idle_bytes))
     if pool.idle_bytes <= most:
         return NULL
     while link[0] != NULL and kept + link[0].size <= most:
@@ -85,7 +86,7 @@ cdef Arena* pool_give(Arena* arena) noexcept nogil:
     pool.idle = arena
     pool.idle_bytes += arena.size
     pool.used_bytes -= arena.size
-    excess = pool_trim()
+    excess = pool_trim(0)
     pthread_mutex_unlock(&pool.mutex)
     return excess
 
@@ -95,7 +96,7 @@ cdef Arena* pool_use(size_t size) noexcept nogil:
     cdef Arena* excess
     pthread_mutex_lock(&pool.mutex)
     pool.used_bytes += size
-    excess = pool_trim()
+    excess = pool_trim(size)
     pthread_mutex_unlock(&pool.mutex)
     return excess
 
@@ -182,7 +183,7 @@ def configure_memory(limit):
         raise ValueError(f"memory_limit must be at least 1, not {limit}")
     pthread_mutex_lock(&pool.mutex)
     pool.limit = limit
-    excess = pool_trim()
+    excess = pool_trim(0)
     pthread_mutex_unlock(&pool.mutex)
     arena_unmap(excess)
 

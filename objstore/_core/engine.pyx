@@ -256,6 +256,11 @@ def configure_threads(threads):
     io_threads = threads
 
 
+def may_have_threads():
+    """Tell whether the library may start threads at all."""
+    return io_threads > 0
+
+
 def engine_info():
     """Return what the engine runs on and what it does now, as a dict.
 

@@ -1,4 +1,4 @@
-"""What else fsspec asks of a path: times, versions, URLs, and folders that need not be made, as plans."""
+"""What fsspec asks of a path: what it is, times, versions, URLs, and folders that need not be made, as plans."""
 
 from __future__ import annotations
 
@@ -6,20 +6,57 @@ import errno
 import os
 from datetime import datetime, timedelta
 from hashlib import sha256
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from objstore._fsspec import folders
-from objstore._fsspec.listing import exists, info, isfile, missing
+from objstore._fsspec import folders, listing
+from objstore._fsspec.listing import exists, is_folder, missing
 from objstore.exceptions import AlreadyExistsError, NotSupportedError
-from objstore.operations import buckets, listing, objects, signing
+from objstore.operations import buckets, objects, signing
 from objstore.operations.arguments import check_at_least
+from objstore.operations.listing import list as list_objects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from objstore._fsspec.filesystem import FileSystem
+    from objstore._fsspec.listing import Info
     from objstore.plans.effects import Plan
     from objstore.types import HTTP_METHOD, ObjectMeta
+
+
+def info(fs: FileSystem, path: str, *, refresh: bool = False) -> Plan[Info]:
+    """Get what is known about a file or a folder.
+
+    Args:
+        fs: Where it is.
+        path: Its path, or URL.
+        refresh: Ask the service, even if there is a listing in the cache.
+
+    Returns:
+        Its ``name``, ``size`` in bytes and ``type``, "file" or "directory"; of a file also ``e_tag``, ``version``,
+        ``last_modified``, and ``mtime`` in seconds.
+
+    Raises:
+        FileNotFoundError: There is neither an object nor anything below it.
+    """
+    asked = monotonic()
+    found = yield from listing.info(fs, path, refresh=refresh)
+    for known in (fs.looked_at, fs.listed):
+        known.note([{**found}], asked)
+    return found
+
+
+def isfile(fs: FileSystem, path: str) -> Plan[bool]:
+    """Tell whether there is an object at a path; what was listed or asked about just now is not asked about again."""
+    told = fs.listed.take(fs._strip_protocol(path))
+    return told["type"] == "file" if told else (yield from listing.isfile(fs, path))
+
+
+def isdir(fs: FileSystem, path: str) -> Plan[bool]:
+    """Tell whether there is anything below a path, and no object at it; it is not asked twice, as with `isfile`."""
+    told = fs.listed.take(fs._strip_protocol(path))
+    return is_folder(told) if told else (yield from listing.isdir(fs, path))
 
 
 def modified(fs: FileSystem, path: str) -> Plan[datetime]:
@@ -54,19 +91,20 @@ def _head(fs: FileSystem, path: str) -> Plan[ObjectMeta]:
 
 
 def ukey(fs: FileSystem, path: str) -> Plan[str]:
-    """Get a text that is another one once the file has changed, as the service knows it now.
+    """Get a text that is another one once the file has changed: of what `info` has told of it in the last minute, if
+    nobody has asked for the key since, else as the service knows it now.
 
     Args:
         fs: Where it is.
         path: Its path.
     """
-    found = yield from info(fs, path, refresh=True)
+    found = fs.looked_at.take(fs._strip_protocol(path)) or (yield from listing.info(fs, path))
     known = [found["name"], found["size"], found.get("e_tag") or found.get("last_modified"), found.get("version")]
     return sha256(repr(known).encode()).hexdigest()
 
 
 def checksum(fs: FileSystem, path: str) -> Plan[int]:
-    """Get a number that is another one once the file has changed, as the service knows it now.
+    """Get a number that is another one once the file has changed, as `ukey` does.
 
     Args:
         fs: Where it is.
@@ -176,7 +214,7 @@ def mkdir(
     if fs.service.has_folders:
         yield from folders.make(fs._strip_protocol(path), create_parents, exist_ok)
         return
-    if key and (yield from isfile(fs, path)):
+    if key and (yield from listing.isfile(fs, path)):
         raise AlreadyExistsError(f"{fs.shown(path)!r} is a file", path=fs.shown(path))
     if not bucket:
         return
@@ -218,7 +256,7 @@ def rmdir(fs: FileSystem, path: str) -> Plan[None]:
     if bucket and not key:
         store = fs._construct_store(bucket)
         # Azure would delete with the bucket what is in it
-        if store.provider.buckets is not None and (yield from listing.list(store, chunk_size=1).next_item()):
+        if store.provider.buckets is not None and (yield from list_objects(store, chunk_size=1).next_item()):
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
         yield from buckets.delete_bucket(store)
         fs.invalidate_cache(bucket)

@@ -21,10 +21,10 @@ from objstore._core import Buffer
 from objstore._fsspec.listing import info, is_folder
 from objstore._fsspec.read_ahead import ReadAhead
 from objstore.exceptions import AlreadyExistsError, NotFoundError
-from objstore.interface.values import ANY
-from objstore.interface.versions import pinned
 from objstore.operations.arguments import check_at_least
-from objstore.operations.reader import READ_BUFFER, Pinned
+from objstore.operations.blocks import LEAST_AHEAD
+from objstore.operations.pinned import Pinned, pin
+from objstore.operations.reader import READ_BUFFER
 from objstore.operations.writer import PARTS_IN_FLIGHT, WRITE_BUFFER, Writer, writer
 from objstore.plans.run import arun, run
 
@@ -99,6 +99,8 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         usual = READ_BUFFER if cache_type == ReadAhead.name else READ_SIZE
         block = buffer_size or (block_size if isinstance(block_size, int) else None) or usual
         super().__init__(fs, path, mode, block, autocommit, cache_type, cache_options, size=size)
+        if isinstance(self.cache, ReadAhead):
+            self.cache.begin(self._pinned.take_beginning())
         if self._writer is not None and before is not None:
             self.loc = run(_copy(before, self._writer))
 
@@ -231,20 +233,19 @@ def _check_reading(block_size: object, cache_type: object) -> None:
 
 
 def _pinned(fs: FileSystem, path: str, size: int | None) -> Plan[Pinned]:
-    """Begin to read a file; a request asks for its size and version, unless the size is known."""
+    """Begin to read a file; a request asks for its size, its version and its beginning, unless the size is known."""
     bucket, name = fs._split_file(path)
     store = fs._construct_store(bucket)
     provider, key = store.provider, store.key(name)
     if size is not None:
         return Pinned(provider, key, fs.shown(path), size, None)
     try:
-        found = yield from provider.look(key, ANY)
+        return (yield from pin(provider, key, fs.shown(path), LEAST_AHEAD))
     except NotFoundError:
         details = yield from info(fs, path)
         if is_folder(details):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), fs.shown(path)) from None
         raise
-    return Pinned(provider, key, fs.shown(path), found.meta["size"], pinned(found.meta), found.sums)
 
 
 def _before(fs: FileSystem, path: str) -> Plan[Pinned | None]:

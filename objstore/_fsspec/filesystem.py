@@ -11,6 +11,7 @@ from fsspec.asyn import AsyncFileSystem, get_loop
 from fsspec.utils import stringify_path
 
 from objstore._fsspec import services, web_paths
+from objstore._fsspec.known import Known
 from objstore._fsspec.options import Given, read_options
 from objstore.exceptions import InvalidPathError
 from objstore.operations.arguments import check_at_least
@@ -31,6 +32,10 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
     mirror_sync_methods = False  # all are here
     asynchronous = False
     keeps_listings: bool
+    looked_at: Known
+    """What `info` has told of files: dask wants a key for each next."""
+    listed: Known
+    """What listings and `info` have told: dask and pyarrow ask next of what kind each is."""
     service: ClassVar[services.Service]
 
     def __init__(
@@ -56,6 +61,7 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
         self.asynchronous = asynchronous or type(self).asynchronous
         self._loop = loop
         self.keeps_listings = bool(listings) and self.dircache.use_listings_cache
+        self.looked_at, self.listed = Known(60), Known(5)
         self._construct_store = lru_cache(max_cache_size)(self._construct_store)  # type: ignore[method-assign]
 
     @property
@@ -131,8 +137,13 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
         return f"{self.protocol}://{self._strip_protocol(name)}"
 
     def invalidate_cache(self, path: str | None = None) -> None:
-        """Forget the listings that a path is in, and those below it; without a path, all."""
+        """Forget the listings that a path is in, and those below it; without a path, all.
+
+        What else was just told of any path is forgotten too.
+        """
         super().invalidate_cache(path)
+        self.looked_at.forget()
+        self.listed.forget()
         if path is None:
             self.dircache.clear()
             return

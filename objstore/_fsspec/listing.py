@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from objstore._fsspec.services import ANY_BUCKET
@@ -39,20 +40,7 @@ PAGE = 1000
 
 
 def info(fs: FileSystem, path: str, *, refresh: bool = False) -> Plan[Info]:
-    """Get what is known about a file or a folder.
-
-    Args:
-        fs: Where it is.
-        path: Its path, or URL.
-        refresh: Ask the service, even if there is a listing in the cache.
-
-    Returns:
-        Its ``name``, ``size`` in bytes and ``type``, "file" or "directory"; of a file also ``e_tag``, ``version``,
-        ``last_modified``, and ``mtime`` in seconds.
-
-    Raises:
-        FileNotFoundError: There is neither an object nor anything below it.
-    """
+    """Return what is known about a file or a folder; of the cache, unless it is to be fresh."""
     path = fs._strip_protocol(path)
     bucket, key = fs._split_path(path)
     if not key:
@@ -276,7 +264,9 @@ def find(
         prefix: List only what begins with this text, behind the path.
     """
     path = fs._strip_protocol(path)
+    asked = monotonic()
     found = yield from find_entries(fs, path, maxdepth, withdirs, prefix=prefix)
+    fs.listed.note(found.values(), asked)
     return dict(sorted(found.items())) if detail else sorted(found)
 
 
@@ -288,8 +278,9 @@ def find_entries(
     *,
     prefix: str = "",
     enter: Callable[[str], bool] = bool,
+    itself: bool = True,
 ) -> Plan[dict[str, Info]]:
-    """Return what is below a path, by name; of several levels, only the folders that are worth to `enter`."""
+    """Return what is below a path, and it `itself`, by name; of several levels, only the folders worth to `enter`."""
     check_depth(maxdepth)
     bucket, key = _place(fs, path)
     if is_whole(bucket):
@@ -302,7 +293,7 @@ def find_entries(
         return {}
     if not withdirs:
         found = {name: entry for name, entry in found.items() if not is_folder(entry)}
-    if path and (withdirs or not found):
+    if path and itself and (withdirs or not found):
         yield from add_itself(fs, path, withdirs, found)
     below = f"{path}/{prefix}" if path else prefix
     return {name: entry for name, entry in found.items() if name.startswith(below)} if prefix else found

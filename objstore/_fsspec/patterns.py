@@ -9,6 +9,7 @@ import os
 import re
 from functools import partial
 from glob import has_magic
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from fsspec.utils import glob_translate
@@ -38,7 +39,9 @@ def glob(
         detail: Give a dict of what is known about each, instead of the names alone.
         withdirs: Find folders too.
     """
+    asked = monotonic()
     found = yield from glob_entries(fs, path, maxdepth, withdirs)
+    fs.listed.note(found.values(), asked)
     return dict(sorted(found.items())) if detail else sorted(found)
 
 
@@ -53,7 +56,8 @@ def glob_entries(fs: FileSystem, path: str, maxdepth: int | None, withdirs: bool
         return found
     root = re.split(r"[*?[]", path, maxsplit=1)[0].rpartition("/")[0]
     depth = _depth(path[len(root) :].lstrip("/"), maxdepth)
-    found = yield from find_entries(fs, root, depth, withdirs, enter=partial(_may_match, path.split("/")))
+    enter, itself = partial(_may_match, path.split("/")), "**" in path  # else it has too few levels to match
+    found = yield from find_entries(fs, root, depth, withdirs, enter=enter, itself=itself)
     matches = re.compile(glob_translate(path + "/" if only_folders else path)).match
     slash = only_folders or path.endswith("/**")
     return {name: entry for name, entry in found.items() if matches(name + "/" if slash and is_folder(entry) else name)}

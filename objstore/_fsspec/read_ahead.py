@@ -12,6 +12,8 @@ from objstore.operations.blocks import Blocks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from objstore._core import Bytes
+
 
 class ReadAhead(BaseCache):  # type: ignore[misc]
     """A few blocks, the next larger where reads go on from each other, and smaller where they do not.
@@ -28,6 +30,10 @@ class ReadAhead(BaseCache):  # type: ignore[misc]
         super().__init__(blocksize, fetcher, size)
         self._blocks = Blocks(blocksize, size)
         self._lock = Lock()
+
+    def begin(self, beginning: Bytes) -> None:
+        """Take the first bytes of the file, as far as they are here already."""
+        self._blocks = Blocks(self.blocksize, self.size, beginning)
 
     def close(self) -> None:
         """Let go of what is held."""

@@ -281,8 +281,11 @@ class Provider(Protocol):
     def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
         """Read what is known about one object."""
 
-    def look(self, key: str, conditions: Conditions) -> Plan[Fetched]:
-        """Read what is known about one object that is going to be read: as the reads themselves will tell it."""
+    def look(self, key: str, conditions: Conditions, first: int = 1) -> Plan[Fetched]:
+        """Read what is known about one object that is going to be read: as the reads themselves will tell it.
+
+        The body is the object's beginning, so many bytes of it or all, where that tells as much as other requests do.
+        """
 
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
         """Begin to read what is known about many objects."""

@@ -1,7 +1,8 @@
 """How far streams read ahead of those who take from them, each for itself and all of a process together.
 
 A reader that finds nothing when it asks is faster than what comes: twice as much is fetched ahead. One that has found
-all it asked for, for as long as what is ahead lasts, is slower: half of it will do.
+all it asked for, for as long as what is ahead lasts, is slower: half of it will do. Where many wait because the line is
+full, more ahead brings none of them more: beyond two parts each, all streams together hold what the line is worth.
 
 Its one invariant: what somebody waits for is always granted; all beyond that only within `configure(memory_limit=...)`.
 """
@@ -9,8 +10,20 @@ Its one invariant: what somebody waits for is always granted; all beyond that on
 from __future__ import annotations
 
 from threading import RLock
+from typing import TYPE_CHECKING
 
 from objstore._core import memory_limit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from objstore.interface.values import Pace
+
+SHARED = 64 << 20
+"""How much all streams may hold beyond two parts each, on any line."""
+
+LINES = 2
+"""How much of what a line has under way at a time that may be, where it is more."""
 
 
 class _Process:
@@ -19,13 +32,20 @@ class _Process:
     def __init__(self) -> None:
         self._lock = RLock()  # the collector may end a stream while another one counts
         self.held = 0
+        self.spare = 0  # of it, what is beyond two parts of each
 
-    def count(self, more: int, most: int | None = None) -> bool:
+    def count(self, more: int, spare: int = 0) -> None:
+        """Count so many bytes, and how many of them are to spare."""
+        with self._lock:
+            self.held += more
+            self.spare += spare
+
+    def grants(self, more: int, spare: int, most_spare: int) -> bool:
         """Count so many bytes, unless that would be more than there may be."""
         with self._lock:
-            if most is not None and self.held + more > most:
+            if self.held + more > memory_limit() or (spare and self.spare + spare > most_spare):
                 return False
-            self.held += more
+            self.count(more, spare)
             return True
 
 
@@ -38,10 +58,12 @@ class Ahead:
     Args:
         part: How much one request brings.
         most: How much it may hold at the most; a part in any case.
+        pace: Tells what the line was lately seen to do.
     """
 
-    def __init__(self, part: int, most: int) -> None:
+    def __init__(self, part: int, most: int, pace: Callable[[], Pace]) -> None:
         self.window = 0
+        self._pace = pace
         self._part = part
         self._most = max(most, part)
         self._found = 0  # how many parts in a row were there when they were asked for
@@ -65,15 +87,26 @@ class Ahead:
 
     def end(self) -> None:
         """Give all back."""
-        process.count(-self.window)
+        process.count(-self.window, -self._spare(self.window))
         self.window = 0
 
     def _set(self, window: int) -> None:
         window = min(window, self._most)
-        if window < self.window or process.count(window - self.window, memory_limit()):
-            if window < self.window:
-                process.count(window - self.window)
-            self.window = window
+        more, spare = window - self.window, self._spare(window) - self._spare(self.window)
+        if more <= 0:
+            process.count(more, spare)
+        elif not process.grants(more, spare, self._shared() if spare else 0):
+            return
+        self.window = window
+
+    def _spare(self, window: int) -> int:
+        """Return what of a window is beyond two parts."""
+        return max(window - 2 * self._part, 0)
+
+    def _shared(self) -> int:
+        """Return how much all streams may hold beyond two parts each, on a line like this."""
+        pace = self._pace()
+        return max(SHARED, int(LINES * pace.wait * pace.bytes_per_second))
 
     def __del__(self) -> None:
         self.end()

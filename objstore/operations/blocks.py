@@ -6,11 +6,20 @@ blocks are held, and what is read near the end brings the end as a whole.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from objstore._core import Bytes
+
 MOST_AHEAD = 32 << 20
 """The most that sequential reads fetch ahead: they begin with the buffer's size and double it."""
 
 LEAST_AHEAD = 128 << 10
 """What reads here and there fetch at the least: it takes no longer than a request does."""
+
+TAIL = 128 << 10
+"""How much stays of a block that sequential reads have come to the end of: who looks for the end of a line or a record
+goes back a little."""
 
 HELD = 4
 """How many blocks are held, the last one and others that are no larger than the buffer."""
@@ -25,6 +34,20 @@ class Block:
         self.memory = bytearray()  # used again for the next one: fresh memory costs more than the copy out of it
         self.at = self.end = 0
 
+    def tail(self, at: int) -> bytes:
+        """Return what stays of it while reading goes on at this place: nothing, unless it ends there."""
+        size = min(TAIL, at - self.at) if self.end == at else 0
+        return bytes(memoryview(self.memory)[at - self.at - size : at - self.at]) if size else b""
+
+    def prepare(self, start: int, end: int, tail: bytes) -> memoryview:
+        """Return the memory to be filled with what is between two places, behind what was in front of it."""
+        size = len(tail) + end - start
+        if size > len(self.memory):
+            self.memory = bytearray(size)
+        self.memory[: len(tail)] = tail
+        self.at, self.end = start - len(tail), start
+        return memoryview(self.memory)[len(tail) : size]
+
     def has(self, at: int) -> bool:
         """Tell whether the byte at this place is here."""
         return self.at <= at < self.end
@@ -36,9 +59,10 @@ class Blocks:
     Args:
         buffer_size: What the first small read fetches, in bytes.
         size: The size of the object.
+        beginning: The first bytes of the object, as far as they are here already.
     """
 
-    def __init__(self, buffer_size: int, size: int) -> None:
+    def __init__(self, buffer_size: int, size: int, beginning: Bytes | None = None) -> None:
         self._buffer_size = buffer_size
         self._least = min(LEAST_AHEAD, buffer_size)
         self._size = size
@@ -46,6 +70,9 @@ class Blocks:
         self._end = 0  # of what was last fetched: who reads on from there reads sequentially
         self._last = Block()
         self._others: list[Block] = []
+        if beginning:
+            self._last.memory = bytearray(beginning)
+            self.filled(0, len(beginning), max(buffer_size // 2, len(beginning)))
 
     def clear(self) -> None:
         """Let go of all of them."""
@@ -87,15 +114,15 @@ class Blocks:
     def begin(self, at: int) -> tuple[int, memoryview]:
         """Return where a new last block begins, that has this place, and its memory, to be filled."""
         start, end = at, min(at + self.window(at), self._size)
-        if at != self._end:
+        tail = b""
+        if at == self._end:
+            tail = self._last.tail(at)
+        else:
             self._hold()
             self._last = self._others.pop(0) if len(self._others) >= HELD else Block()
             if end - at < self._least:
                 start = max(end - self._least, 0)
-        if end - start > len(self._last.memory):
-            self._last.memory = bytearray(end - start)
-        self._last.at = self._last.end = start
-        return start, memoryview(self._last.memory)[: end - start]
+        return start, self._last.prepare(start, end, tail)
 
     def filled(self, start: int, size: int, window: int) -> None:
         """Note that the last block is there."""
@@ -108,5 +135,5 @@ class Blocks:
 
     def _hold(self) -> None:
         """Put the last block to the others, if it is worth it."""
-        if 0 < self._last.end - self._last.at <= self._buffer_size:
+        if 0 < self._last.end - self._last.at <= self._buffer_size + TAIL:
             self._others.append(self._last)

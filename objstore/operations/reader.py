@@ -1,34 +1,24 @@
-"""An object read like a file: from any place, ahead of what is asked for, in parallel ranges where it is much.
-
-Its one invariant: all bytes are of one version of the object, that of the first reply; once it is replaced, reading
-raises ObjectChangedError.
-"""
+"""An object read like a file: from any place, ahead of what is asked for, in parallel ranges where it is much."""
 
 from __future__ import annotations
 
 import os
 import sys
-from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
-from objstore._core import Buffer, Bytes, FileBytes
-from objstore.exceptions import InvalidRangeError, WrongSizeError
-from objstore.interface.values import ANY, Conditions, Range
-from objstore.interface.versions import has_validator, is_same, pinned
+from objstore._core import Buffer, FileBytes
 from objstore.operations.arguments import check_at_least
-from objstore.operations.blocks import Blocks
+from objstore.operations.blocks import LEAST_AHEAD, Blocks
 from objstore.operations.buffers import writable
 from objstore.operations.naming import readable_key_of
-from objstore.operations.pieces import Whole, changed, read_into
+from objstore.operations.pinned import Pinned, pin
 from objstore.plans.effects import Plan, alone
 from objstore.plans.run import arun, both, run
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from objstore.interface.provider import Provider
     from objstore.interface.store import BaseStore
-    from objstore.interface.values import Fetched, Sums
     from objstore.types import Buffer as BufferLike
 
 READ_BUFFER = 1 << 20
@@ -36,154 +26,23 @@ READ_BUFFER = 1 << 20
 
 B = TypeVar("B", bytes, FileBytes)
 
-PART = 4 << 20
-"""What one request of a large read brings."""
-
-
-class Pinned:
-    """One version of an object, to be read in ranges, by several threads if need be.
-
-    Where the server names neither ETag nor time, nothing tells one version from another: then the first read that does
-    not bring all of it brings it again, as a whole, and the others are served from that.
-
-    Where the service tells the checksum of the object, reads from its beginning that go on from each other are compared
-    with it when they reach the end.
-
-    Args:
-        provider: Where the object is.
-        key: Its key.
-        path: Its path, for errors.
-        size: The size of the object: of a version that has another, nothing is read.
-        conditions: Which version is meant; None until the first read says.
-        sums: What is known of the checksum of the object.
-    """
-
-    def __init__(
-        self,
-        provider: Provider,
-        key: str,
-        path: str,
-        size: int,
-        conditions: Conditions | None,
-        sums: Sums | None = None,
-    ) -> None:
-        self.size = size
-        self.conditions = conditions
-        self._sum_of_all = Whole.of(path, sums)
-        self._provider = provider
-        self._key = key
-        self._path = path
-        self._lock = Lock()
-        self._whole: Bytes | None = None
-
-    @property
-    def e_tag(self) -> str | None:
-        """The ETag that pins the version, once it is known, if it is strong."""
-        return None if self.conditions is None else self.conditions.if_match
-
-    def close(self) -> None:
-        """Let go of what is in memory."""
-        self._whole = None
-
-    def fetch(self, at: int, buffer: Buffer) -> Plan[None]:
-        """Fetch what is at this place into the whole of a buffer.
-
-        Raises:
-            ObjectChangedError: The object has been replaced.
-            CorruptResponseError: All of the object has been read, and is damaged.
-        """
-        if self._sum_of_all is not None and at == 0:
-            self._sum_of_all.forget()
-        filled = (yield from self._pin(at, buffer)) if self.conditions is None else 0
-        assert self.conditions is not None
-        assert self.conditions.expected is not None
-        if not has_validator(self.conditions.expected) and filled < self.size:
-            memoryview(buffer)[:] = memoryview((yield from self._all()))[at : at + len(buffer)]
-        elif filled < len(buffer):
-            whole = self._sum_of_all
-            if whole is not None and whole.end != at + filled and not whole.is_damaged:
-                whole = None
-            yield from read_into(
-                self._provider, self._key, at, buffer, filled, PART, self.conditions, self._path, whole=whole
-            )
-
-    def _pin(self, at: int, buffer: Buffer) -> Plan[int]:
-        """Read the beginning of a buffer, and stay with the version of the object that it came from."""
-        size = min(len(buffer), PART)
-        try:
-            fetched = yield from self._provider.fetch_one(self._key, Range(at, at + size), ANY)
-        except InvalidRangeError as error:
-            raise self._wrong_size(at, error.status) from error
-        if len(fetched.body) < size or fetched.meta["size"] != self.size:
-            raise self._wrong_size(at)
-        memoryview(buffer)[:size] = fetched.body[:size]
-        with self._lock:
-            if self.conditions is None:
-                self.conditions = pinned(fetched.meta)
-                self._sum_of_all = self._begin_sum(at, fetched, size)
-                self._whole = fetched.body[:size] if size == self.size and not has_validator(fetched.meta) else None
-        assert self.conditions.expected is not None
-        if not is_same(fetched.meta, self.conditions.expected):
-            raise changed(self._path)
-        return size
-
-    def _begin_sum(self, at: int, fetched: Fetched, size: int) -> Whole | None:
-        """Return what the pieces are to add up to, of which this one is the first."""
-        whole = Whole.of(self._path, fetched.sums)
-        if whole is not None and at == 0 and len(fetched.body) == size:
-            whole.add(0, size, whole.digest(fetched.body, fetched.sums))
-        return whole
-
-    def _wrong_size(self, at: int, status: int | None = None) -> WrongSizeError:
-        return WrongSizeError(
-            f"the range of {self._path!r} from {at} on is not as it was opened: the object has no {self.size} bytes",
-            hint="Give no size, or the right one.",
-            path=self._path,
-            status=status,
-        )
-
-    def _all(self) -> Plan[Bytes]:
-        """Return the whole object, read by one request."""
-        if (here := self._whole) is not None:
-            return here
-        buffer, whole = Buffer.allocate(self.size)
-        assert self.conditions is not None
-        yield from read_into(self._provider, self._key, 0, buffer, 0, self.size, self.conditions, self._path)
-        with self._lock:
-            self._whole = self._whole or whole
-            return self._whole
-
 
 class Reader:
     """A place in an object, and the block of bytes around it that has been fetched.
 
     Args:
-        provider: Where the object is.
-        key: Its key.
-        path: Its path, for errors.
+        pinned: The version of the object that is read.
         buffer_size: What a small read fetches, in bytes.
-        size: The size of the object.
-        conditions: Which version is meant; None until the first read says.
-        sums: What is known of the checksum of the object.
     """
 
-    def __init__(
-        self,
-        provider: Provider,
-        key: str,
-        path: str,
-        buffer_size: int,
-        size: int,
-        conditions: Conditions | None,
-        sums: Sums | None = None,
-    ) -> None:
-        self.path = path
-        self.size = size
+    def __init__(self, pinned: Pinned, buffer_size: int) -> None:
+        self.path = pinned.path
+        self.size = pinned.size
         self.at = 0
         self.closed = False
-        self.pinned = Pinned(provider, key, path, size, conditions, sums)
+        self.pinned = pinned
         self.buffer_size = buffer_size
-        self._blocks = Blocks(buffer_size, size)
+        self._blocks = Blocks(buffer_size, pinned.size, pinned.take_beginning())
 
     @property
     def e_tag(self) -> str | None:
@@ -288,14 +147,12 @@ class Reader:
 
 
 def open_object(store: BaseStore, path: str, buffer_size: int = READ_BUFFER, size: int | None = None) -> Plan[Reader]:
-    """Begin to read an object; a request asks for its size, unless that is known."""
+    """Begin to read an object; a request asks for its size and its beginning, unless the size is known."""
     check_at_least("buffer_size", buffer_size, 1)
     key = yield from readable_key_of(store, path)
     if size is not None:
-        return Reader(store.provider, key, path, buffer_size, check_at_least("size", size, 0), None)
-    found = yield from store.provider.look(key, ANY)
-    meta = found.meta
-    return Reader(store.provider, key, path, buffer_size, meta["size"], pinned(meta), found.sums)
+        return Reader(Pinned(store.provider, key, path, check_at_least("size", size, 0), None), buffer_size)
+    return Reader((yield from pin(store.provider, key, path, min(LEAST_AHEAD, buffer_size))), buffer_size)
 
 
 # --- the two faces, in obstore's shape

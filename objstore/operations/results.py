@@ -217,7 +217,7 @@ class BytesStream(Stream[bytes]):
         self._told = result._told
         self._least = least
         self._part_size = max(result._chunk, least)
-        self._ahead = Ahead(self._part_size, result._read_ahead)
+        self._ahead = Ahead(self._part_size, result._read_ahead, lambda: result._provider.pace)
         self._here = deque(first[at : at + self._part_size] for at in range(0, len(first), self._part_size))
         self._at = result.range[0] + len(first)
         self._first = first

@@ -17,7 +17,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from weakref import WeakKeyDictionary, ref
 
-from objstore._core import Batch, Channel
+from objstore._core import Batch, Channel, may_have_threads
 from objstore.plans.effects import AnyOf, Background, Beside, Call, Effect, Plan, Sleep, Wait, is_over
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ async def _perform_async(effect: Effect) -> Any:
         case Sleep(seconds):
             return await asyncio.sleep(seconds)
         case Call(function, quick, settle):
-            result = function() if quick else await (_settled(function) if settle else asyncio.to_thread(function))
+            result = function() if quick else await _beside_the_loop(function, settle)
             return await result if isinstance(result, Awaitable) else result
         case Wait(future):
             return await asyncio.wrap_future(future)
@@ -99,6 +99,14 @@ async def _perform_any(several: AnyOf) -> None:
 
 
 _beside: set[asyncio.Task[None]] = set()
+
+
+async def _beside_the_loop(function: Callable[[], Any], settle: bool) -> Any:
+    """Call a function in a thread; in this one, after all others have had their turn, where there are to be none."""
+    if not may_have_threads():
+        await asyncio.sleep(0)
+        return function()
+    return await (_settled(function) if settle else asyncio.to_thread(function))
 
 
 async def _settled(function: Callable[[], T]) -> T:
@@ -202,6 +210,42 @@ def begin_beside(awaitable: Awaitable[T]) -> Future[T]:
 _side: dict[str, asyncio.AbstractEventLoop] = {}
 
 
+def await_alone(awaitable: Awaitable[T]) -> T:
+    """Run an awaitable of the user's to its end in this thread, where there are to be no others.
+
+    All run on one event loop, one after the other.
+
+    Raises:
+        RuntimeError: The thread is inside an event loop.
+    """
+
+    async def wait() -> T:
+        return await awaitable
+
+    if _is_inside_a_loop():
+        if asyncio.iscoroutine(awaitable):
+            awaitable.close()
+        raise RuntimeError(
+            "without helper threads (io_threads=0), a blocking call inside an event loop cannot await what it was "
+            "given: await the coroutine of the operation instead"
+        )
+    with _alone:
+        if "alone" not in _side:
+            _side["alone"] = asyncio.new_event_loop()
+        return _side["alone"].run_until_complete(wait())
+
+
+_alone = threading.Lock()
+
+
+def _is_inside_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def _side_loop() -> asyncio.AbstractEventLoop:
     """Return the event loop on which blocking operations await what users gave them."""
     known = _side.get("loop")
@@ -216,5 +260,12 @@ def _side_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+def _begin_anew() -> None:
+    """Forget the loops of the parent, and who was using them."""
+    global _alone
+    _side.clear()
+    _alone = threading.Lock()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_side.clear)
+    os.register_at_fork(after_in_child=_begin_anew)

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
-from objstore._core import Batch, engine_info
+from objstore._core import Batch, may_have_threads
 from objstore.plans.effects import AnyOf, Background, Beside, Call, Effect, Plan, Sleep, Wait, is_over
 
 if TYPE_CHECKING:
@@ -173,14 +173,17 @@ def _perform_any(several: AnyOf) -> None:
 
 def _run_beside(plan: Plan[None]) -> None:
     """Drive a plan in a thread of its own; at once, where there are to be no threads."""
-    if engine_info()["io_threads"] == 0:
-        run(plan)
-    else:
+    if may_have_threads():
         threading.Thread(target=run, args=[plan], name="objstore-beside", daemon=True).start()
+    else:
+        run(plan)
 
 
 def _await_here(awaitable: Awaitable[T]) -> T:
-    """Run an awaitable of the user's to its end, in another thread: this one may be inside an event loop."""
+    """Run an awaitable of the user's to its end; in another thread, where there may be one: this may have a loop."""
+    if not may_have_threads():
+        alone: T = _event_loop().await_alone(awaitable)
+        return alone
     future: Future[T] = _event_loop().begin_beside(awaitable)
     try:
         return _result(future)

@@ -1,4 +1,7 @@
-"""Blocking work as a plan: a tenth of a second at a time, so that it can be cancelled in between."""
+"""Blocking work as a plan: a twentieth of a second at a time, so that it can be cancelled in between.
+
+Without helper threads it is done on the event loop itself, and others have their turn in between.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from objstore.plans.effects import Call, Plan
 
 T = TypeVar("T")
 
-AT_A_TIME = 0.1
+AT_A_TIME = 0.05
 """For how many seconds work goes on before it looks whether it has been cancelled."""
 
 Work: TypeAlias = Generator[None, None, T]
@@ -18,7 +21,7 @@ Work: TypeAlias = Generator[None, None, T]
 
 
 def in_steps(work: Work[T]) -> Plan[T]:
-    """Return the plan that does blocking work a tenth of a second at a time."""
+    """Return the plan that does blocking work a twentieth of a second at a time."""
     try:
         while True:
             ended, value = yield Call(lambda: _advance(work), settle=True)

@@ -130,7 +130,9 @@ class Memory:
         return self.read(key, WHOLE, conditions)._replace(body=Bytes())
         yield
 
-    look = head
+    def look(self, key: str, conditions: Conditions, first: int = 1) -> Plan[Fetched]:
+        """Read what is known about one object that is going to be read; its bytes are near enough."""
+        return self.head(key, conditions)
 
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[Sequential]:
         """Read what is known about many objects."""

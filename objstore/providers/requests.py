@@ -172,17 +172,20 @@ class Requests:
         meta = self.meta(key, reply, reply.content_length)
         return Fetched(meta, self._attributes(reply), (0, meta["size"]), reply.body, sums_of(reply))
 
-    def look(self, key: str, conditions: Conditions) -> Plan[Fetched]:
+    def look(self, key: str, conditions: Conditions, first: int = 1) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read: HEAD may tell another size than GET."""
-        return (yield from self.look_by_get(key, conditions))
+        return (yield from self.look_by_get(key, conditions, first))
 
-    def look_by_get(self, key: str, conditions: Conditions) -> Plan[Fetched]:
-        """Read what is known about one object by a GET."""
+    def look_by_get(self, key: str, conditions: Conditions, first: int = 1) -> Plan[Fetched]:
+        """Read what is known about one object by a GET of its first bytes."""
         try:
-            fetched = yield from self.fetch_one(key, FIRST_BYTE, conditions)
+            fetched = yield from self.fetch_one(key, Range(0, first), conditions)
         except InvalidRangeError:
             fetched = yield from self.fetch_one(key, WHOLE, conditions)
-        return fetched._replace(range=(0, fetched.meta["size"]), body=Bytes())
+        body = fetched.body
+        if len(body) > first:  # of a server without ranges; a slice would hold all of it
+            body = Bytes(bytes(body[:first]))
+        return fetched._replace(range=(0, fetched.meta["size"]), body=body)
 
     def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
         """Send one request that reads; where the server refuses its condition, send it without, and look instead."""

@@ -150,9 +150,9 @@ class Blobs(Documents):
         moment = version.removeprefix(SNAPSHOT)
         return [("snapshot", moment)] if moment != version else super().version_query(version)
 
-    def look(self, key: str, conditions: Conditions) -> Plan[Fetched]:
+    def look(self, key: str, conditions: Conditions, first: int = 1) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read: a HEAD tells the same size."""
-        return (yield from self.head(key, conditions))
+        return (yield from (self.head(key, conditions) if first == 1 else self.look_by_get(key, conditions, first)))
 
     def meta(self, key: str, reply: Reply, size: int) -> ObjectMeta:
         """Return the metadata of an object of a size; a directory is none."""

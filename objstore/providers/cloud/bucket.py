@@ -142,10 +142,10 @@ class Bucket(Writes):
 
     # --- reading
 
-    def look(self, key: str, conditions: Conditions) -> Plan[Fetched]:
+    def look(self, key: str, conditions: Conditions, first: int = 1) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read."""
         told = (yield from self._told_by_head(key, conditions)) if self.get_headers else None
-        return told or (yield from super().look(key, conditions))
+        return told or (yield from super().look(key, conditions, first))
 
     def _told_by_head(self, key: str, conditions: Conditions) -> Plan[Fetched | None]:
         """Read what a HEAD tells that is asked for checksums, which S3 tells of a whole object alone.

@@ -118,7 +118,9 @@ class Local:
         """Read what is known about one object."""
         return (yield from in_steps(self._read(key, None, conditions)))
 
-    look = head
+    def look(self, key: str, conditions: Conditions, first: int = 1) -> Plan[Fetched]:
+        """Read what is known about one object that is going to be read; its bytes are near enough."""
+        return self.head(key, conditions)
 
     def _read(self, key: str, range: Range | None, conditions: Conditions) -> Work[Fetched]:
         """Read a range, or nothing."""

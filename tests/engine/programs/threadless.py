@@ -6,14 +6,19 @@ import asyncio
 import gc
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from objstore._core import ClientSettings, engine_info
-from objstore.plans.effects import Plan
+from objstore.plans.effects import Call, Plan
 from objstore.plans.run import arun, run
 from objstore.plans.several import Several, given
+from objstore.plans.work import in_steps
+from objstore.store import LocalStore
 from tests.engine.client import SOON, batch, settle
 from tests.engine.programs.asking import good, insist, stalled
 
@@ -161,6 +166,105 @@ def several_plans(origin: str) -> None:
         raise AssertionError("it was not interrupted")
 
 
+def only_this_thread() -> bool:
+    return len(os.listdir("/proc/self/task")) == 1
+
+
+async def files_in_coroutines(store: LocalStore, folder: Path) -> None:
+    names = [f"{index}" for index in range(50)]
+    await store.put_many_async([(name, bytes(100_000)) for name in names])
+    assert [len(body) for body in await store.get_many_async(names)] == [100_000] * 50
+    got = await asyncio.gather(*(store.get_async(name) for name in names))
+    assert [len(body) for body in await asyncio.gather(*(one.bytes_async() for one in got))] == [100_000] * 50
+    await store.put_async("large", bytes(30_000_000))
+    async for _, body in store.iter_many_async(names):
+        assert len(body) == 100_000
+    assert sum([len(chunk) async for chunk in (await store.get_async("large")).stream()]) == 30_000_000
+    async with await store.open_reader_async("large") as file:
+        assert len(await file.readall()) == 30_000_000
+    async with store.open_writer_async("written") as target:
+        await target.write(bytes(20_000_000))
+    assert len(await store.get_ranges_async("large", starts=[0, 5], lengths=[4, 4])) == 2
+    await store.copy_async("large", "copy")
+    await store.rename_async("copy", "other")
+    await store.download_async("large", folder / "downloaded")
+    await store.delete_async(["other", *names])
+    assert len(await store.list().collect_async()) == 2
+
+
+def local_files(_: str) -> None:
+    async def main() -> None:
+        await files_in_coroutines(store, Path(folder))
+        assert only_this_thread()
+
+    with TemporaryDirectory() as folder:
+        store = LocalStore(Path(folder) / "store", mkdir=True)
+        store.put_many([(f"{index}", bytes(100_000)) for index in range(50)])
+        store.get_many([f"{index}" for index in range(50)])
+        store.copy("1", "2")
+        assert only_this_thread()
+        asyncio.run(main())
+
+
+def long_work_lets_others_have_their_turn(_: str) -> None:
+    """What a file operation does on the event loop comes in steps, between which other tasks go on."""
+    turns: list[float] = []
+
+    async def others() -> None:
+        while True:
+            turns.append(time.monotonic())
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        beside = asyncio.create_task(others())
+        await asyncio.sleep(0)
+        await arun(in_steps(time.sleep(0.001) for _ in range(300)))
+        beside.cancel()
+
+    asyncio.run(main())
+    assert len(turns) > 4
+
+
+def names(origin: str) -> None:
+    """Look up this machine's own name: neither an address nor localhost."""
+
+    async def main() -> None:
+        assert await arun(settle(batch(named, ["/5/a"] * 20))) == {}
+        assert only_this_thread()
+
+    named = origin.replace("127.0.0.1", socket.gethostname())
+    assert run(settle(batch(named, ["/5/a"] * 20))) == {}
+    asyncio.run(main())
+
+
+def what_users_await(_: str) -> None:
+    """A blocking call awaits what it is given in its own thread, on a loop that stays; inside a loop, it cannot."""
+    seen: list[asyncio.AbstractEventLoop] = []
+
+    async def credential() -> str:
+        await asyncio.sleep(0.001)
+        seen.append(asyncio.get_running_loop())
+        assert only_this_thread()
+        return "token"
+
+    def asks() -> Plan[str]:
+        token: str = yield Call(credential)
+        return token
+
+    async def blocks_in_a_loop() -> None:
+        refused = ""
+        try:
+            run(asks())
+        except RuntimeError as error:
+            refused = str(error)
+        assert "io_threads=0" in refused
+        assert await arun(asks()) == "token"
+
+    assert [run(asks()) for _ in range(3)] == ["token"] * 3
+    assert len(set(seen)) == 1
+    asyncio.run(blocks_in_a_loop())
+
+
 ALL: dict[str, Callable[[str], None]] = {
     function.__name__: function
     for function in (
@@ -176,6 +280,10 @@ ALL: dict[str, Callable[[str], None]] = {
         a_loop_that_ends_early,
         a_loop_after_the_other,
         several_plans,
+        local_files,
+        long_work_lets_others_have_their_turn,
+        names,
+        what_users_await,
     )
 }
 

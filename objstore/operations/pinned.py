@@ -1,0 +1,196 @@
+"""One version of an object, read in ranges.
+
+Its one invariant: all bytes are of one version of the object, that of the first reply; once it is replaced, reading
+raises ObjectChangedError.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from objstore._core import Buffer, Bytes
+from objstore.exceptions import InvalidRangeError, WrongSizeError
+from objstore.interface.values import ANY, Conditions, Range
+from objstore.interface.versions import has_validator, is_same, pinned
+from objstore.operations.pieces import Whole, changed, read_into
+
+if TYPE_CHECKING:
+    from objstore.interface.provider import Provider
+    from objstore.interface.values import Fetched, Sums
+    from objstore.plans.effects import Plan
+
+PART = 4 << 20
+"""What one request of a large read brings."""
+
+
+class Pinned:
+    """One version of an object, to be read in ranges, by several threads if need be.
+
+    Where the server names neither ETag nor time, nothing tells one version from another: then the first read that does
+    not bring all of it brings it again, as a whole, and the others are served from that.
+
+    Where the service tells the checksum of the object, reads from its beginning that go on from each other are compared
+    with it when they reach the end.
+
+    Args:
+        provider: Where the object is.
+        key: Its key.
+        path: Its path, for errors.
+        size: The size of the object: of a version that has another, nothing is read.
+        conditions: Which version is meant; None until the first read says.
+        sums: What is known of the checksum of the object.
+        beginning: The first bytes of this version, where they are here already.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        key: str,
+        path: str,
+        size: int,
+        conditions: Conditions | None,
+        sums: Sums | None = None,
+        beginning: Bytes | None = None,
+    ) -> None:
+        self.path = path
+        self.size = size
+        self.conditions = conditions
+        self._sum_of_all = Whole.of(path, sums)
+        self._provider = provider
+        self._key = key
+        self._lock = Lock()
+        self._whole: Bytes | None = None
+        self._beginning = Bytes() if beginning is None else self._checked(beginning)
+
+    def _checked(self, beginning: Bytes) -> Bytes:
+        """Return the beginning, as far as it may be used; none of it where it is damaged, so that it is got again."""
+        assert self.conditions is not None
+        assert self.conditions.expected is not None
+        if len(beginning) == self.size and not has_validator(self.conditions.expected):
+            self._whole = beginning
+        if not has_validator(self.conditions.expected):
+            return Bytes()
+        whole = self._sum_of_all
+        if whole is not None and beginning:
+            self._begin_sum(whole, beginning)
+            if whole.is_damaged:
+                return Bytes()
+        return beginning
+
+    def _begin_sum(self, whole: Whole, beginning: Bytes, sums: Sums | None = None) -> None:
+        """Make a piece the first of those that the sum of all is made of."""
+        whole.forget()
+        whole.add(0, len(beginning), whole.digest(beginning, sums))
+
+    @property
+    def e_tag(self) -> str | None:
+        """The ETag that pins the version, once it is known, if it is strong."""
+        return None if self.conditions is None else self.conditions.if_match
+
+    def take_beginning(self) -> Bytes:
+        """Return the first bytes, as far as they came along when the object was opened, and let go of them."""
+        with self._lock:
+            beginning, self._beginning = self._beginning, Bytes()
+        return beginning
+
+    def close(self) -> None:
+        """Let go of what is in memory."""
+        self._whole = None
+        self._beginning = Bytes()
+
+    def fetch(self, at: int, buffer: Buffer) -> Plan[None]:
+        """Fetch what is at this place into the whole of a buffer.
+
+        Raises:
+            ObjectChangedError: The object has been replaced.
+            CorruptResponseError: All of the object has been read, and is damaged.
+        """
+        if self._sum_of_all is not None and at == 0:
+            self._sum_of_all.forget()
+        filled = self._from_beginning(at, buffer)
+        if self.conditions is None:
+            filled = yield from self._pin(at, buffer)
+        assert self.conditions is not None
+        assert self.conditions.expected is not None
+        if not has_validator(self.conditions.expected) and filled < self.size:
+            memoryview(buffer)[:] = memoryview((yield from self._all()))[at : at + len(buffer)]
+        elif filled < len(buffer):
+            whole = self._sum_of_all
+            if whole is not None and whole.end != at + filled and not whole.is_damaged:
+                whole = None
+            yield from read_into(
+                self._provider, self._key, at, buffer, filled, PART, self.conditions, self.path, whole=whole
+            )
+
+    def _from_beginning(self, at: int, buffer: Buffer) -> int:
+        """Fill a buffer as far as the bytes are here already; return how far that is."""
+        here = self._beginning[at : at + len(buffer)]
+        memoryview(buffer)[: len(here)] = here
+        if at == 0 and here and self._sum_of_all is not None:
+            self._begin_sum(self._sum_of_all, here)
+        return len(here)
+
+    def _pin(self, at: int, buffer: Buffer) -> Plan[int]:
+        """Read the beginning of a buffer, and stay with the version of the object that it came from."""
+        size = min(len(buffer), PART)
+        try:
+            fetched = yield from self._provider.fetch_one(self._key, Range(at, at + size), ANY)
+        except InvalidRangeError as error:
+            raise self._wrong_size(at, error.status) from error
+        if len(fetched.body) < size or fetched.meta["size"] != self.size:
+            raise self._wrong_size(at)
+        memoryview(buffer)[:size] = fetched.body[:size]
+        with self._lock:
+            if self.conditions is None:
+                self.conditions = pinned(fetched.meta)
+                self._sum_of_all = self._first_sum(at, fetched, size)
+                self._whole = fetched.body[:size] if size == self.size and not has_validator(fetched.meta) else None
+        assert self.conditions.expected is not None
+        if not is_same(fetched.meta, self.conditions.expected):
+            raise changed(self.path)
+        return size
+
+    def _first_sum(self, at: int, fetched: Fetched, size: int) -> Whole | None:
+        """Return what the pieces are to add up to, of which this one is the first."""
+        whole = Whole.of(self.path, fetched.sums)
+        if whole is not None and at == 0 and len(fetched.body) == size:
+            self._begin_sum(whole, fetched.body, fetched.sums)
+        return whole
+
+    def _wrong_size(self, at: int, status: int | None = None) -> WrongSizeError:
+        return WrongSizeError(
+            f"the range of {self.path!r} from {at} on is not as it was opened: the object has no {self.size} bytes",
+            hint="Give no size, or the right one.",
+            path=self.path,
+            status=status,
+        )
+
+    def _all(self) -> Plan[Bytes]:
+        """Return the whole object, read by one request."""
+        if (here := self._whole) is not None:
+            return here
+        buffer, whole = Buffer.allocate(self.size)
+        assert self.conditions is not None
+        yield from read_into(self._provider, self._key, 0, buffer, 0, self.size, self.conditions, self.path)
+        with self._lock:
+            self._whole = self._whole or whole
+            return self._whole
+
+
+def pin(provider: Provider, key: str, path: str, first: int) -> Plan[Pinned]:
+    """Ask for an object as it is now, and for its first bytes along with that, where that costs no other request.
+
+    Args:
+        provider: Where the object is.
+        key: Its key.
+        path: Its path, for errors.
+        first: How many bytes.
+
+    Raises:
+        NotFoundError: There is no such object.
+    """
+    found = yield from provider.look(key, ANY, first)
+    size = found.meta["size"]
+    beginning = found.body if len(found.body) == min(first, size) else None
+    return Pinned(provider, key, path, size, pinned(found.meta), found.sums, beginning)
