@@ -233,8 +233,8 @@ WORDS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: MemoryStore().put("", b"1"), ValueError, "it is empty"),
 ]
 WORDS += [
-    (lambda: S3Store("b", client_options="timeout=5"), TypeError, "client_options is of the type str: give a dict"),  # type: ignore[arg-type]
-    (lambda: S3Store("b", config=["a"]), TypeError, "config is of the type list: give a dict"),  # type: ignore[arg-type]
+    (lambda: S3Store("bucket", client_options="timeout=5"), TypeError, "client_options is of the type str: give a dict"),  # type: ignore[arg-type]
+    (lambda: S3Store("bucket", config=["a"]), TypeError, "config is of the type list: give a dict"),  # type: ignore[arg-type]
     (lambda: MemoryStore().put("k", '{"a": 1}' * 2000), OSError, r"name too long; .*\.encode\(\)"),
     (lambda: MemoryStore().put("k", "a\0b"), ValueError, r"\.encode\(\)"),
     (lambda: MemoryStore().put_many([("k", "text")]), FileNotFoundError, r"\.encode\(\)"),
@@ -269,7 +269,7 @@ def test_programs_match_on_these_words(call: Callable[[], Any], kind: type[Excep
 
 def test_a_value_that_is_long_is_cut() -> None:
     with pytest.raises(ValueError, match="root_certificate = b'x") as caught:
-        S3Store("b", client_options={"root_certificate": b"x" * 100_000})
+        S3Store("bucket", client_options={"root_certificate": b"x" * 100_000})
     assert len(str(caught.value)) < 500
     with pytest.raises(OSError, match="too long") as named:
         MemoryStore().put("k", "x" * 100_000)
@@ -278,7 +278,7 @@ def test_a_value_that_is_long_is_cut() -> None:
 
 @pytest.mark.parametrize("answer", ["text", b"bytes", None])
 def test_an_answer_that_is_no_dict_is_named_by_its_type(answer: Any) -> None:
-    store = S3Store("b", region="r", credential_provider=lambda: answer)
+    store = S3Store("bucket", region="r", credential_provider=lambda: answer)
     with pytest.raises(BaseError, match=f"returned a {type(answer).__name__}, not a dict"):
         store.get("a")
 
