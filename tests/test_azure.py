@@ -96,6 +96,14 @@ def test_blocks_are_the_vendors(azurite: AzureServer, store: AzureStore) -> None
     assert store.get("a", options={"range": {"suffix": 3}}).bytes() == body[2:5]
 
 
+def test_blocks_of_an_upload_that_somebody_left(azurite: AzureServer, store: AzureStore) -> None:
+    """All ids of a blob's blocks are of one length. Azurite keeps them when the blob is written."""
+    vendor(azurite, store).get_blob_client("a").stage_block("AAAA", b"theirs")
+    with pytest.raises(GenericError, match="another length") as refused:
+        store.put("a", bytes(1 << 20), use_multipart=True)
+    assert "use_multipart=False" in str(refused.value)
+
+
 def test_a_url_of_the_vendor_is_a_credential(azurite: AzureServer, store: AzureStore) -> None:
     from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
@@ -426,6 +434,7 @@ def test_an_account_without_batches_deletes_one_by_one() -> None:
         (409, "BlobCustomerSpecifiedEncryptionMismatch", GenericError),
         (409, "BlobDoesNotUseCustomerSpecifiedEncryption", GenericError),
         (403, "OperationNotAllowedOnRootBlob", PermissionDeniedError),
+        (400, "InvalidBlockList", GenericError),
         (409, "BlobImmutableDueToPolicy", PermissionDeniedError),
         (404, "ContainerNotFound", NotFoundError),
     ],

@@ -486,6 +486,14 @@ def test_the_endpoint_of_an_account_has_no_container_in_it() -> None:
 
 
 @pytest.mark.parametrize(
+    "settings", [{"emulator_url": "http://h:1"}, {"use_emulator": True, "use_fabric_endpoint": True}]
+)
+def test_the_emulator_is_used_or_not(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="use_emulator"):
+        _ = AzureStore("c", account_name="a", account_key="cGxhbnRlZA==", **settings).provider
+
+
+@pytest.mark.parametrize(
     "signature",
     [
         "https://a.blob.core.windows.net/c?sv=1&sig=x",

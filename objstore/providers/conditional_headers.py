@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from objstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, NotSupportedError, PreconditionError
+from objstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    NotFoundError,
+    NotSupportedError,
+    ObjectChangedError,
+    PreconditionError,
+)
 from objstore.http.client import http_date
 
 if TYPE_CHECKING:
@@ -53,6 +60,8 @@ def write_headers(options: WriteOptions) -> dict[str, str]:
 
 def write_error(error: BaseError, options: WriteOptions) -> BaseError:
     """Say what a failed condition means for the write that carried it."""
+    if isinstance(error, ObjectChangedError):  # what was to be copied, not what is there
+        return error
     if options.mode == "create" and isinstance(error, PreconditionError):
         return as_kind(AlreadyExistsError, error)
     if not isinstance(options.mode, str) and isinstance(error, NotFoundError):

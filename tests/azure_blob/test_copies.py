@@ -164,3 +164,20 @@ def test_what_is_too_large_for_a_request_is_not_sent(
     with pytest.raises(ValueError, match=r"too many for one (request|block) of Azure.*smaller chunk_size"):
         through(proxy).put("a", tmp_path / "hole", **options)
     assert strict.calls == []
+
+
+@pytest.mark.parametrize("tags", [{}, {"t": "1"}])
+def test_tags_are_those_of_what_is_copied(
+    strict: StrictServer, source: AzureStore, target: Container, proxy: Proxy, tags: dict[str, str]
+) -> None:
+    """They are read before, and go with the copy: of a version that has taken the place of that one, they are not."""
+    written = source.put("a b", BODY, tags=tags)
+    here = through(proxy, "to")
+    source.copy("a b", "b", to_store=here)
+    (put,) = [call for call in strict.calls if call.path == "/to/b"]
+    assert put.headers.get("x-ms-source-if-match") == (written["e_tag"] if tags else None)
+    changed = Answer(412, b"", {"x-ms-error-code": "SourceConditionNotMet"})
+    for overwrite in (True, False):
+        strict.faults.append(Fault("PUT /to/c", changed))
+        assert isinstance(failure(source.copy, "a b", "c", to_store=here, overwrite=overwrite), ObjectChangedError)
+    assert "c" not in target.blobs

@@ -90,3 +90,11 @@ def test_a_lease_is_told(strict: StrictServer, store: AzureStore) -> None:
     refused = failure(store.delete, "k001")
     assert "leased" in str(refused)
     assert "Wait until the lease ends" in str(refused)
+
+
+def test_a_write_drops_the_blocks_that_somebody_left(container: Container, store: AzureStore) -> None:
+    container.put_block("a", "AAAA", b"another's")
+    assert failure(store.put, "a", bytes(1 << 20), use_multipart=True).code == "InvalidBlobOrBlock"
+    store.put("a", b"", use_multipart=False)
+    store.put("a", bytes(1 << 20), use_multipart=True)
+    assert container.blobs["a"].data == bytes(1 << 20)

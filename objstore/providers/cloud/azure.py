@@ -66,6 +66,7 @@ def open_azure(
     account = values["account_name"] or (EMULATOR_ACCOUNT if values["use_emulator"] else None)
     if not account:
         raise ConfigurationError("AzureStore needs an account", hint="Give account_name.")
+    _check_emulator(values, given)
     origin, above = _address(values, account)
     host = urlsplit(origin).hostname or ""
     values = values | {"authority_host": values["authority_host"] or authority_of(host)}
@@ -99,6 +100,14 @@ def open_azure(
         files=files if files.origin != origin else None,
         lists_from=is_account(host),
     )
+
+
+def _check_emulator(values: Any, given: Collection[str]) -> None:
+    """Raise if settings of the emulator would not be read, or keep others from being read."""
+    if "emulator_url" in given and not values["use_emulator"]:
+        raise ConfigurationError("emulator_url is given without use_emulator", hint="Give use_emulator=True too.")
+    if values["use_emulator"] and values["use_fabric_endpoint"]:
+        raise ConfigurationError("use_emulator and use_fabric_endpoint contradict each other", hint="Give one of them.")
 
 
 def _address(values: Any, account: str) -> tuple[str, str]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from objstore.types import ObjectMeta
 
 NAME = "x-ms-copy-source"
+PIN = "x-ms-source-if-match"
 
 UNREADABLE = "CannotVerifyCopySource"
 
@@ -64,14 +65,17 @@ def copy(blobs: Blobs, source: str, target: str, *, overwrite: bool, origin: Blo
         tags = yield from _tags(origin, source, head)
         attributes = {name: value for name, value in found.attributes.items() if name != "Storage-Class"}
         options = WriteOptions(attributes, tags, "overwrite" if overwrite else "create")
+        pinned = {PIN: found.meta["e_tag"]} if tags and found.meta["e_tag"] else {}  # they are of that version
         if same and not (blobs.read_headers or origin.read_headers):
-            yield from _copy_at_once(blobs, source, target, options, {NAME: origin.authorized(source)})
+            headers = {NAME: origin.authorized(source), **pinned}
+            yield from _copy_at_once(blobs, source, target, options, headers)
         elif not _by_url(blobs, origin):
-            yield from _copy_at_once(blobs, source, target, options, {NAME: origin.readable(source)[NAME]})
+            headers = {NAME: origin.readable(source)[NAME], **pinned}
+            yield from _copy_at_once(blobs, source, target, options, headers)
         elif found.meta["size"] > MOST_AT_ONCE:
             yield from _copy_in_blocks(blobs, source, target, options, origin, found.meta)
         else:
-            headers = {**blobs.read_headers, **_readable(source, origin), "x-ms-blob-type": "BlockBlob"}
+            headers = {**blobs.read_headers, **_readable(source, origin), **pinned, "x-ms-blob-type": "BlockBlob"}
             yield from _copy_at_once(blobs, source, target, options, headers)
     except BaseError as error:
         if error.code == UNREADABLE and not same:
@@ -123,7 +127,7 @@ def _copy_in_blocks(
 ) -> Plan[None]:
     """Copy an object in blocks that the service reads, all of the same version of it."""
     step = max(COPIED_BLOCK, -(-found["size"] // blobs.most_parts))
-    pinned = {"x-ms-source-if-match": found["e_tag"]} if found["e_tag"] else {}
+    pinned = {PIN: found["e_tag"]} if found["e_tag"] else {}
     upload = BlockUpload(blobs, target, options, BLOCKS_IN_FLIGHT, patient=True)
     try:
         for start in range(0, found["size"], step):

@@ -118,6 +118,8 @@ DIALECT = Dialect(
         "BlobImmutableDueToLegalHold": "Clear the legal hold of the blob or its container.",
         "BlobImmutableDueToPolicy": "Wait until the policy of the blob or its container has ended.",
         "CannotVerifyCopySource": "Check that the service can reach the source, and that the credential may read it.",
+        "InvalidBlobOrBlock": "Write it by one request (use_multipart=False), which drops them, or wait a week.",
+        "InvalidBlockList": "Write the object again.",
         "InvalidMetadata": "Give names of letters, digits and underscores, as the service wants them.",
         "LeaseIdMissing": "Wait until the lease ends, or break it.",
         "PublicAccessNotPermitted": "Give a credential, and leave skip_signature out.",
