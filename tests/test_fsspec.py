@@ -35,7 +35,7 @@ from objstore.exceptions import (
     UnknownConfigurationKeyError,
 )
 from objstore.fsspec import SUPPORTED_PROTOCOLS, BufferedFile, FsspecStore, register
-from tests.servers import S3Server, WebDavServer, free_port, running
+from tests.servers import AzureServer, S3Server, WebDavServer, free_port, running
 
 ROOT = Path(__file__).parents[1]
 SECRET = "wJalrXUtnFEMI/K7MDENG"
@@ -532,14 +532,22 @@ def test_options_of_gcsfs_and_adlfs() -> None:
     assert FsspecStore("gcs", token="google_default")._given.settings == {}
     assert FsspecStore("gcs", project="mine")._given.settings == {"project_id": "mine"}
     text = f"DefaultEndpointsProtocol=https;AccountName=me;AccountKey={KEY};EndpointSuffix=core.windows.net"
-    assert FsspecStore("az", connection_string=text)._given.settings == {
-        "account_name": "me",
-        "account_key": KEY,
-    }
+    assert FsspecStore("az", connection_string=text)._given.settings == {"connection_string": text}
     assert FsspecStore("az", credential="sv=1&sig=x")._given.settings == {"sas_key": "sv=1&sig=x"}
     for protocol, given in [("gcs", {"token": object()}), ("az", {"credential": object()})]:
         with pytest.raises(ConfigurationError):
             FsspecStore(protocol, **given)
+
+
+def test_the_connection_string_of_an_emulator(azurite: AzureServer) -> None:
+    azurite.make_container("by-string")
+    key, place = azurite.account_key, azurite.endpoint
+    text = f"DefaultEndpointsProtocol=http;AccountName={azurite.account_name};AccountKey={key};BlobEndpoint={place};"
+    fs = FsspecStore("abfs", connection_string=text)
+    fs.pipe("by-string/a", b"1")
+    assert fs.cat("abfs://by-string/a") == b"1"
+    with pytest.raises(ConfigurationError, match="part 1 has a name that is none of"):
+        FsspecStore("abfs", connection_string="AcountName=a")
 
 
 # --- what is written down

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from objstore.credentials.chains.azure.connection_string import read_connection_string
 from objstore.exceptions import ConfigurationError, UnknownConfigurationKeyError
 
 _SECRET = re.compile(r"secret|token|passw|key|credential|sas|connection_string|headers|cookie|proxy|auth", re.I)
@@ -291,20 +292,13 @@ GCS_NAMES: Mapping[str, Rule] = {
 }
 """The options of gcsfs."""
 
-_CONNECTION: dict[str, Rule] = {
-    "AccountName": _to("account_name"),
-    "AccountKey": _to("account_key"),
-    "BlobEndpoint": _to("endpoint"),
-    "SharedAccessSignature": _to("sas_key"),
-    "UseDevelopmentStorage": _to("use_emulator"),
-    "DefaultEndpointsProtocol": _unless(("https",), "Give the BlobEndpoint."),
-    "EndpointSuffix": _unless(("core.windows.net",), "Give the BlobEndpoint."),
-}
-
 
 def _connection_string(name: str, value: Any, given: Given) -> None:
-    pairs = (part.partition("=") for part in str(value).split(";") if part)
-    _nested(_CONNECTION)(name, {key: text for key, _, text in pairs}, given)
+    """Take what the store takes; one without TLS says that it may be without, as it does for adlfs."""
+    given.set(name, value)
+    parts = read_connection_string(str(value))
+    if "http" in (parts.get("DefaultEndpointsProtocol"), parts.get("BlobEndpoint", "").partition(":")[0]):
+        given.client_options.setdefault("allow_http", True)
 
 
 def _azure_credential(name: str, value: Any, given: Given) -> None:
@@ -325,6 +319,14 @@ AZURE_NAMES: Mapping[str, Rule] = {
     "version_aware": _unless((False,), "Open a version with objstore.get(..., options={'version': ...})."),
 }
 """The options of adlfs."""
+
+HTTP_NAMES: Mapping[str, Rule] = {
+    **FILE_NAMES,
+    "block_size": _to_files("block_size"),
+    "headers": _to_client("default_headers"),
+    "client_kwargs": _nested({"headers": _to_client("default_headers")}),
+}
+"""The options of fsspec's own filesystem of the web."""
 
 LOCAL_NAMES: Mapping[str, Rule] = {
     **FILE_NAMES,
