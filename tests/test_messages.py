@@ -247,6 +247,7 @@ WORDS += [
     (lambda: MemoryStore().copy_many([], to_store=5), TypeError, "to_store = 5: give a store"),  # type: ignore[call-overload]
     (lambda: MemoryStore().get_many(None), TypeError, "None is of the type NoneType: give a list"),  # type: ignore[call-overload]
     (lambda: MemoryStore().put_many(5), TypeError, "5 is of the type int: give a list"),  # type: ignore[call-overload]
+    (lambda: MemoryStore().glob("../*"), ValueError, r"'\.\.' cannot be a path"),
     (lambda: MemoryStore().list(offset=5), TypeError, "offset = 5"),  # type: ignore[call-overload]
     (lambda: MemoryStore().download_many(5, "d"), TypeError, "paths = 5"),  # type: ignore[call-overload]
     (lambda: FsspecStore("memory").cat("k", on_error="skip"), ValueError, "on_error = 'skip'"),
