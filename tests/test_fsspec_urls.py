@@ -12,7 +12,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from objstore.exceptions import BaseError
+from objstore.exceptions import BaseError, ConfigurationError
 from objstore.fsspec import FsspecStore
 from tests.servers import WebDavServer
 
@@ -182,3 +182,11 @@ def test_names_in_listings_are_urls(webdav: WebDavServer) -> None:
     assert fs.glob(f"{base}/[f]+g") == [f"{base}/f+g"]
     fs.rm(base, recursive=True)
     assert fs.find(base) == []
+
+
+def test_headers_are_given_as_to_the_filesystem_of_fsspec() -> None:
+    for given in ({"headers": {"A": "b"}}, {"client_kwargs": {"headers": {"A": "b"}}}):
+        fs = FsspecStore("https", block_size=1 << 20, **given)
+        assert fs._construct_store("host").client_options["default_headers"] == {"A": b"b"}
+    with pytest.raises(ConfigurationError, match="has no meaning here"):
+        FsspecStore("https", client_kwargs={"timeout": 5})

@@ -245,6 +245,9 @@ WORDS += [
     (lambda: MemoryStore().open_writer("k", attributes={"Cache-Controll": "a"}), ValueError, "mean 'Cache-Control'"),
     (lambda: MemoryStore().copy("k", "l", to_store="s3://b"), TypeError, "to_store = 's3://b': give a store"),  # type: ignore[arg-type]
     (lambda: MemoryStore().copy_many([], to_store=5), TypeError, "to_store = 5: give a store"),  # type: ignore[call-overload]
+    (lambda: MemoryStore().get_many(None), TypeError, "None is of the type NoneType: give a list"),  # type: ignore[call-overload]
+    (lambda: MemoryStore().put_many(5), TypeError, "5 is of the type int: give a list"),  # type: ignore[call-overload]
+    (lambda: MemoryStore().glob("../*"), ValueError, r"'\.\.' cannot be a path"),
     (lambda: MemoryStore().list(offset=5), TypeError, "offset = 5"),  # type: ignore[call-overload]
     (lambda: MemoryStore().download_many(5, "d"), TypeError, "paths = 5"),  # type: ignore[call-overload]
     (lambda: FsspecStore("memory").cat("k", on_error="skip"), ValueError, "on_error = 'skip'"),
@@ -408,6 +411,23 @@ def test_a_missing_file_has_its_errno(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError) as caught:
         LocalStore(tmp_path).get("key")
     assert caught.value.errno == errno.ENOENT
+
+
+def test_what_exists_has_its_errno(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.put("key", b"1")
+    for call in (lambda: store.put("key", b"2", mode="create"), lambda: store.copy("key", "key", overwrite=False)):
+        with pytest.raises(FileExistsError) as caught:
+            call()
+        assert caught.value.errno == errno.EEXIST
+
+
+def test_what_cannot_be_downloaded_to_is_named() -> None:
+    store = ten_bytes()
+    target = Path("/proc/none")
+    with pytest.raises(OSError, match=f"'{target}'") as caught:
+        store.download("a", target)
+    assert caught.value.filename == str(target)
 
 
 def test_a_full_disk_is_an_os_error(tmp_path: Path) -> None:

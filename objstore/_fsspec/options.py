@@ -321,6 +321,14 @@ AZURE_NAMES: Mapping[str, Rule] = {
 }
 """The options of adlfs."""
 
+HTTP_NAMES: Mapping[str, Rule] = {
+    **FILE_NAMES,
+    "block_size": _to_files("block_size"),
+    "headers": _to_client("default_headers"),
+    "client_kwargs": _nested({"headers": _to_client("default_headers")}),
+}
+"""The options of fsspec's own filesystem of the web."""
+
 LOCAL_NAMES: Mapping[str, Rule] = {
     **FILE_NAMES,
     "auto_mkdir": _unless((True,), "Leave it out: folders are made by themselves."),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from objstore._fsspec import web_paths
-from objstore._fsspec.options import AZURE_NAMES, FILE_NAMES, GCS_NAMES, LOCAL_NAMES, S3_NAMES, Given, Rule
+from objstore._fsspec.options import AZURE_NAMES, FILE_NAMES, GCS_NAMES, HTTP_NAMES, LOCAL_NAMES, S3_NAMES, Given, Rule
 from objstore.exceptions import ConfigurationError
 from objstore.providers.cloud.azure import AZURE
 from objstore.providers.cloud.gcs import GCS
@@ -128,8 +128,8 @@ SERVICES = (
     Service(("s3", "s3a"), _bucket(S3Store, S3), _of(S3), names=S3_NAMES),
     Service(("gs", "gcs"), _bucket(GCSStore, GCS), _of(GCS), names=GCS_NAMES),
     Service(("abfs", "abfss", "adl", "az", "azure"), _azure, _of(AZURE), names=AZURE_NAMES),
-    Service(("http",), _http, _WEB, has_urls=True, names=FILE_NAMES),
-    Service(("https",), _http, _WEB, has_urls=True, names=FILE_NAMES),
+    Service(("http",), _http, _WEB, has_urls=True, names=HTTP_NAMES),
+    Service(("https",), _http, _WEB, has_urls=True, names=HTTP_NAMES),
     Service(
         ("file",),
         _local,

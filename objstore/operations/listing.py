@@ -474,9 +474,12 @@ def glob(
 
     Raises:
         ValueError: The pattern is empty, or has ``**`` within a segment.
+        InvalidPathError: No path begins as the pattern does.
     """
     progress = called(progress, "glob", counting=True)
-    return _stream(store, _Matching(store, Pattern.of(pattern)).next_page, chunk_size, return_arrow, progress)
+    wanted = Pattern.of(pattern)
+    store.full_prefix(wanted.folder)  # refuses what no path begins with
+    return _stream(store, _Matching(store, wanted).next_page, chunk_size, return_arrow, progress)
 
 
 # --- what is done to all that a listing finds

@@ -131,6 +131,10 @@ def two_of(pair: Any, what: str) -> tuple[Any, Any]:
 def check_several(paths: object) -> None:
     if isinstance(paths, str):
         raise TypeError(f"{paths!r} is one path: give a list, [{paths!r}]")
+    try:
+        iter(paths)  # type: ignore[call-overload]
+    except TypeError:
+        raise TypeError(f"{paths!r} is of the type {type(paths).__name__}: give a list, or another iterable") from None
 
 
 def _ranged(request: Any, index: int) -> tuple[str, Range, str | None]:

@@ -73,7 +73,11 @@ class Target:
         self._folder = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         old = _look(self._path)
         mode = 0o666 if old is None else 0o600
-        self._name, self.descriptor, self._is_kept = claim(self._folder, os.fsencode(name), mode)
+        try:
+            self._name, self.descriptor, self._is_kept = claim(self._folder, os.fsencode(name), mode)
+        except OSError as error:
+            error.filename = self._path  # nobody knows the part file
+            raise
 
     def reserve(self, size: int) -> None:
         """Empty the part file, and make sure that the disk has room for so many bytes."""

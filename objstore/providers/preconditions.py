@@ -5,6 +5,7 @@ Its one invariant: nothing here reads or writes an object; it is given what is k
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from objstore.exceptions import (
@@ -81,7 +82,7 @@ def check_mode(store: str, key: str, e_tag: str | None, mode: PutMode) -> None:
         mode: What may be replaced.
     """
     if mode == "create" and e_tag is not None:
-        raise AlreadyExistsError(f"{key!r} exists already", store=store, path=key)
+        raise AlreadyExistsError(f"{key!r} exists already", store=store, path=key, errno=errno.EEXIST)
     if isinstance(mode, str):
         return
     if not mode.get("e_tag"):

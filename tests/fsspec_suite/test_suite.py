@@ -73,7 +73,9 @@ def open_fs(request: pytest.FixtureRequest) -> FsspecStore:
 class Fixtures(abstract.AbstractFixtures):
     """Each store in turn, and a folder that no other test uses."""
 
-    @pytest.fixture(scope="class", params=["memory", "file", "strictgcs", "ministack", "moto", "azurite"])
+    @pytest.fixture(
+        scope="class", params=["memory", "file", "strictgcs", "ministack", "moto", "azurite", "strictazure"]
+    )
     @classmethod
     def fs(cls, request: pytest.FixtureRequest) -> FsspecStore:
         return open_fs(request)
@@ -96,7 +98,8 @@ class WebFixtures(Fixtures):
     """WebDAV servers too. They keep a folder that has been emptied, which the suites for writing take to be gone."""
 
     @pytest.fixture(
-        scope="class", params=["memory", "file", "webdav", "wsgidav", "strictgcs", "ministack", "moto", "azurite"]
+        scope="class",
+        params=["memory", "file", "webdav", "wsgidav", "strictgcs", "ministack", "moto", "azurite", "strictazure"],
     )
     @classmethod
     def fs(cls, request: pytest.FixtureRequest) -> FsspecStore:

@@ -98,7 +98,7 @@ _KINDS: Mapping[int, tuple[type[BaseError], str]] = {
 
 def as_error(key: str, code: int) -> BaseError:
     """Return the error for what the system said about a key."""
-    kind, words = _KINDS.get(code, (LocalFileError, f"failed: {os.strerror(code)}"))
+    kind, words = _KINDS.get(code, (LocalFileError, f"cannot be read or written: {os.strerror(code)}"))
     return kind(f"{key!r} {words}", store=STORE, path=key, code=errno.errorcode.get(code), errno=code)
 
 
