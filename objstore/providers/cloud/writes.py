@@ -18,6 +18,7 @@ from objstore.exceptions import (
 )
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions, unlocked
+from objstore.providers.cloud.checksums import told_hash
 from objstore.providers.cloud.copied_parts import CopiedParts
 from objstore.providers.cloud.documents import Documents
 from objstore.providers.cloud.s3_objects import check_locks, restore_state
@@ -101,8 +102,10 @@ class Writes(Documents):
         self._conditional_writes = conditional_writes
 
     def fetched_head(self, key: str, reply: Reply) -> Fetched:
-        """Return what the reply to a HEAD tells, and how far an archived object is restored."""
+        """Return what the reply to a HEAD tells: its hash too, and how far an archived object is restored."""
         fetched, state = super().fetched_head(key, reply), reply.headers.get("x-amz-restore")
+        if fetched.sums is None:
+            fetched = fetched._replace(sums=told_hash(reply.headers, fetched.meta["size"]))
         return fetched if state is None else fetched._replace(restore=restore_state(state))
 
     def object_headers(self, options: WriteOptions) -> dict[str, str]:
