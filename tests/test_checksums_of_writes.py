@@ -24,7 +24,7 @@ from objstore.exceptions import BaseError, SourceChangedError
 from objstore.interface.values import ANY, Source, WriteOptions, unchanging
 from objstore.plans.effects import Plan
 from objstore.plans.run import run
-from objstore.providers.cloud.checksums import ALGORITHMS, Algorithm
+from objstore.providers.cloud.checksums import ALGORITHMS, Algorithm, told_hash
 from objstore.store import S3Store
 from tests.conformance.conftest import Bucket
 from tests.faults.client import FaultServer
@@ -357,3 +357,29 @@ def test_what_was_written_is_compared_in_pieces(s3_server: S3Server, algorithm: 
         assert in_parts or s3_server.name != "ministack", "it tells the checksum of an object that came at once"
     assert store.get("a").bytes() == body
     assert b"".join(store.get("a").stream()) == body
+
+
+HASH = b64encode(sha256(b"body").digest()).decode()
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({"x-amz-checksum-sha256": HASH, "etag": '"0123"'}, True),
+        ({"x-amz-checksum-sha256": HASH, "x-amz-checksum-type": "FULL_OBJECT"}, True),
+        ({"x-amz-checksum-sha256": HASH, "x-amz-checksum-type": "COMPOSITE"}, False),
+        ({"x-amz-checksum-sha256": f"{HASH}-3"}, False),
+        ({"x-amz-checksum-sha256": HASH, "etag": '"0123-3"'}, False),
+        ({"x-amz-checksum-sha256": "AAAA"}, False),
+        ({"x-amz-checksum-sha256": "no base64!"}, False),
+        ({}, False),
+    ],
+)
+def test_the_hash_that_a_head_tells_is_of_the_object_or_none(headers: dict[str, str], told: bool) -> None:
+    found = told_hash(headers, 4)
+    assert (found is not None) is told
+    assert found is None or (found.algorithm, found.whole, found.size) == (
+        "sha256",
+        sha256(b"body").digest(),
+        4,
+    )

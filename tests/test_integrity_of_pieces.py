@@ -83,7 +83,7 @@ each_read = pytest.mark.parametrize("read", AT_ONCE + IN_TURN)
 
 
 @each_read
-@pytest.mark.parametrize("scenario", ["pieces", "pieces-cut"])
+@pytest.mark.parametrize("scenario", ["pieces", "pieces-cut", "hashed"])
 def test_right_pieces_are_asked_for_once(fault_server: FaultServer, tmp_path: Path, read: Read, scenario: str) -> None:
     key = f"{scenario}/a"
     assert read(asking(fault_server), key, tmp_path) == RIGHT
@@ -93,13 +93,13 @@ def test_right_pieces_are_asked_for_once(fault_server: FaultServer, tmp_path: Pa
     assert len(ranges) == len(set(ranges)), "a piece that is right is not got anew"
 
 
-DAMAGED = ("pieces-spoilt", "pieces-end-spoilt", "pieces-swapped")
+DAMAGED = ("pieces-spoilt", "pieces-end-spoilt", "pieces-swapped", "hashed-spoilt")
 
 
 @each_read
 @pytest.mark.parametrize("scenario", DAMAGED)
 def test_damage_is_an_error(fault_server: FaultServer, tmp_path: Path, read: Read, scenario: str) -> None:
-    with pytest.raises(CorruptResponseError, match=rf"{scenario}/a.*\(crc32\).*damaged"):
+    with pytest.raises(CorruptResponseError, match=rf"{scenario}/a.*\((crc32|sha256)\).*damaged"):
         read(asking(fault_server), f"{scenario}/a", tmp_path)
     assert not list(tmp_path.iterdir()), "a part file with damage in it is of no use"
 
@@ -163,6 +163,16 @@ def test_parts_of_an_earlier_call_are_compared_too(fault_server: FaultServer, tm
     assert (tmp_path / "file").read_bytes() == RIGHT
     asked = [entry["headers"].get("range") for entry in fault_server.requests("pieces/a")]
     assert asked.count(f"bytes=0-{PIECE - 1}") == 1, "what was here already is got anew, once"
+
+
+def test_what_is_behind_the_beginning_of_one_of_many_is_compared_too(fault_server: FaultServer) -> None:
+    """The reply to the beginning tells no checksum, so that is asked for, once."""
+    for key in ("pieces/a", "pieces-spoilt-once/a", "hashed/a", "hashed-spoilt-once/a"):
+        assert [body for _, body in asking(fault_server).iter_many([key])] == [RIGHT]
+        assert [entry["operation"] for entry in fault_server.requests(key)].count("head") == 1
+    for key in ("pieces-spoilt/a", "hashed-spoilt/a"):
+        with pytest.raises(CorruptResponseError, match="damaged"):
+            list(asking(fault_server).iter_many([key]))
 
 
 # --- one piece that is all

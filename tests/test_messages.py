@@ -233,8 +233,8 @@ WORDS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: MemoryStore().put("", b"1"), ValueError, "it is empty"),
 ]
 WORDS += [
-    (lambda: S3Store("bucket", client_options="timeout=5"), TypeError, "client_options is of the type str: give a dict"),  # type: ignore[arg-type]
-    (lambda: S3Store("bucket", config=["a"]), TypeError, "config is of the type list: give a dict"),  # type: ignore[arg-type]
+    (lambda: S3Store("buc", client_options="timeout=5"), TypeError, "client_options is of the type str: give a dict"),  # type: ignore[arg-type]
+    (lambda: S3Store("buc", config=["a"]), TypeError, "config is of the type list: give a dict"),  # type: ignore[arg-type]
     (lambda: MemoryStore().put("k", '{"a": 1}' * 2000), OSError, r"name too long; .*\.encode\(\)"),
     (lambda: MemoryStore().put("k", "a\0b"), ValueError, r"\.encode\(\)"),
     (lambda: MemoryStore().put_many([("k", "text")]), FileNotFoundError, r"\.encode\(\)"),

@@ -16,6 +16,7 @@ from objstore.exceptions import (
     NotFoundError,
     NotSupportedError,
     ObjectChangedError,
+    PreconditionError,
 )
 from objstore.providers.cloud import writes
 from objstore.store import S3Store
@@ -179,3 +180,28 @@ def test_errors_of_a_copy_name_source_and_target(s3_server: S3Server) -> None:
     with pytest.raises(NotFoundError, match="'out/b' from 'in/a'") as no_bucket:
         source.copy("a", "b", to_store=nowhere)
     assert no_bucket.value.path == "b"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_copy_of_another_version_shows_where_the_service_ignores_which_is_meant(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """The fault server ignores the condition of a copy by one request: what is there is looked at on either side."""
+    store = store_on(fault_server)
+    e_tag = store.put("a", b"1")["e_tag"]
+    provider: Any = store.provider
+    copy = provider._copy_at_once
+
+    def replaced(*arguments: Any) -> Any:
+        store.put("a", b"2")
+        return copy(*arguments)
+
+    if when == "before":
+        store.put("a", b"2")
+    else:
+        monkeypatch.setattr(provider, "_copy_at_once", replaced)
+    with pytest.raises(PreconditionError, match="not what was to be copied") as error:
+        store.copy("a", "b", if_match=e_tag)
+    assert error.value.maybe_applied is (when == "after")
+    sent = [request["headers"] for request in fault_server.requests() if request["operation"] == "copy"]
+    assert [headers["x-amz-copy-source-if-match"] for headers in sent] == ([e_tag] if when == "after" else [])

@@ -350,6 +350,14 @@ class Provider(Protocol):
             OutOfReachError: The service cannot read it there.
         """
 
+    def copy_if(self, source: str, target: str, e_tag: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+        """Copy an object as `copy` does, if its ETag is still this one.
+
+        Raises:
+            PreconditionError: It is another.
+            OutOfReachError: The service cannot see to that.
+        """
+
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
         """Rename an object to another key."""
 

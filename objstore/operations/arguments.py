@@ -28,7 +28,7 @@ def read_get_options(options: GetOptions | StreamOptions | None) -> tuple[Range,
     """Return the range, the conditions, and whether only the head is wanted.
 
     Raises:
-        ValueError: A key is unknown, or a range is none.
+        ValueError: A key is unknown, a range is none, or what names a version is empty.
         TypeError: A time has no time zone, or a value is of another type.
     """
     given = {name: value for name, value in _dict("options", options).items() if value is not None}
@@ -65,6 +65,8 @@ def _check_condition(name: str, value: object) -> None:
             raise TypeError(f"{name} = {value!r}: give a datetime with a time zone")
     elif not isinstance(value, str):
         raise TypeError(f"{name} = {value!r}: give a str")
+    elif not value:
+        raise ValueError(f"{name} is empty, which names no version: leave it out, or give what the store has returned")
     elif not {"\r", "\n", "\0"}.isdisjoint(value):
         raise ValueError(f"{name} = {value!r} has a line break in it")
 

@@ -14,7 +14,7 @@ from objstore.exceptions import BaseError
 from objstore.interface.provider import OutOfReachError
 from objstore.interface.store import BaseStore
 from objstore.interface.values import ANY, Source, WriteOptions, unlocked
-from objstore.operations.arguments import check_at_least
+from objstore.operations.arguments import check_at_least, read_get_options
 from objstore.operations.bars import called, drawn
 from objstore.operations.naming import key_of
 from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from objstore.exceptions import BaseError
     from objstore.operations.results import BytesStream
     from objstore.plans.effects import Plan
-    from objstore.types import Progress
+    from objstore.types import Progress, StreamOptions
 
 PARTS_IN_FLIGHT = 12
 
@@ -38,6 +38,7 @@ def copy(
     to: str,
     *,
     overwrite: bool = True,
+    if_match: str | None = None,
     to_store: BaseStore | None = None,
     progress: Progress | bool | None = None,
 ) -> Plan[None]:
@@ -48,6 +49,8 @@ def copy(
         from_: Its path.
         to: The path of the copy.
         overwrite: Whether the copy may replace an object.
+        if_match: The ETag of the version that is meant. Where the service cannot see to that, the bytes go through this
+            machine.
         to_store: Where the copy goes; the same store if not given.
         progress: True draws a bar; a function is called with how many parts are done, how many there are so far, and
             the bytes moved; a copy on the server calls it once.
@@ -55,6 +58,8 @@ def copy(
     Raises:
         InvalidPathError: A path is none, or `from_` has a slash at an end: without it, it would name another object.
         NotFoundError: There is no such object.
+        PreconditionError: It is not the version that is meant. If that shows once the copy is made, as some services
+            ignore which is meant, the error says ``maybe_applied``.
         AlreadyExistsError: There is an object at `to`, and it may not be replaced.
         NotSupportedError: It may not be replaced, and the service has no known way to see to that: say by the setting
             `copy_if_not_exists` what it has.
@@ -64,7 +69,8 @@ def copy(
     progress = called(progress)
     other = _other(store, to_store)
     source, target = store.exact_key(from_), (yield from key_of(other, to))
-    yield from copy_key(Way(store, other, overwrite), source, target, progress)
+    e_tag = read_get_options({"if_match": if_match})[1].if_match
+    yield from copy_key(Way(store, other, overwrite, if_match=e_tag), source, target, progress)
 
 
 def _other(store: BaseStore, to_store: object) -> BaseStore:
@@ -158,6 +164,7 @@ class Way(NamedTuple):
         plain: Whether the bytes alone are copied.
         read_ahead: How many bytes of an object that has to be carried are read before they can be sent.
         parts: How many parts of it are in flight.
+        if_match: The ETag of the version that is meant.
     """
 
     store: BaseStore
@@ -166,6 +173,7 @@ class Way(NamedTuple):
     plain: bool = False
     read_ahead: int | None = None
     parts: int = PARTS_IN_FLIGHT
+    if_match: str | None = None
 
 
 def copy_key(way: Way, source: str, target: str, progress: Progress | None) -> Plan[None]:
@@ -193,7 +201,10 @@ def _is_copied(way: Way, source: str, target: str) -> Plan[bool]:
     if way.plain or not provider.can_copy_from(origin):
         return False
     try:
-        yield from provider.copy(source, target, overwrite=way.overwrite, origin=origin)
+        if way.if_match is None:
+            yield from provider.copy(source, target, overwrite=way.overwrite, origin=origin)
+        else:
+            yield from provider.copy_if(source, target, way.if_match, overwrite=way.overwrite, origin=origin)
     except OutOfReachError:
         return False
     return True
@@ -202,12 +213,13 @@ def _is_copied(way: Way, source: str, target: str) -> Plan[bool]:
 def _carry(way: Way, source: str, target: str, progress: Progress | None) -> Plan[None]:
     """Read an object here and write it there, a few parts at a time."""
     store = way.store.with_raw_keys()
-    result = yield from get(store, store.path(source), options={"read_ahead": way.read_ahead})
+    options: StreamOptions = {"read_ahead": way.read_ahead, "if_match": way.if_match}
+    result = yield from get(store, store.path(source), options=options)
     attributes = {} if way.plain else unlocked(result.attributes)
-    options = WriteOptions(attributes, mode="overwrite" if way.overwrite else "create")
+    written = WriteOptions(attributes, mode="overwrite" if way.overwrite else "create")
     body = _Remote(result.stream(DEFAULT_CHUNK), result.meta["size"])
     try:
-        yield from put_body(way.other.provider, target, body, options, None, DEFAULT_CHUNK, way.parts, progress)
+        yield from put_body(way.other.provider, target, body, written, None, DEFAULT_CHUNK, way.parts, progress)
     finally:
         body.close()
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Fetch, Provider
     from objstore.interface.store import BaseStore
     from objstore.interface.values import Sums
-    from objstore.types import ObjectMeta, Progress
+    from objstore.types import Buffer, ObjectMeta, Progress
 
 PART = 16 << 20
 IN_FLIGHT = 16
@@ -130,7 +130,7 @@ def _is_damaged(part_file: _PartFile, whole: Whole) -> Plan[bool]:
     for index in range(part_file.count):
         span = part_file.span(index)
         digest = part_file.digests.get(index)
-        if digest is None:  # an earlier call has got it
+        if digest is None:  # an earlier call has got it, or it is the bytes themselves
             digest = yield Call(lambda index=index: part_file.sum_up(index, whole), settle=True)  # type: ignore[misc]
         whole.add(span.start, span.end - span.start, digest)
     return whole.is_damaged
@@ -166,7 +166,7 @@ class _PartFile:
     ) -> None:
         self.name = meta["path"]
         self.part_size = part
-        self.digests: dict[int, bytes] = {}
+        self.digests: dict[int, Buffer] = {}
         self._whole = whole
         self.size = meta["size"]
         self.count = -(-self.size // part)
@@ -196,14 +196,14 @@ class _PartFile:
     @property
     def algorithm(self) -> str | None:
         """By which checksum parts are summed up, if they are."""
-        return None if self._whole is None else self._whole.algorithm
+        return None if self._whole is None else self._whole.by_engine
 
     def note(self, index: int, body: Bytes, sums: Sums | None) -> None:
-        """Note the checksum of a part."""
-        if self._whole is not None:
+        """Note the checksum of a part; a hash is made of the file, once all parts are in it."""
+        if self._whole is not None and self.algorithm is not None:
             self.digests[index] = self._whole.digest(body, sums)
 
-    def sum_up(self, index: int, whole: Whole) -> bytes:
+    def sum_up(self, index: int, whole: Whole) -> Buffer:
         """Return the checksum of a part, as it is in the file."""
         return whole.digest(self._read(index * self.part_size, self._length(index)), None)
 

@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-
 
 from __future__ import annotations
 
+import hashlib
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from objstore.plans.effects import Plan
     from objstore.types import Buffer as BufferLike
     from objstore.types import ObjectMeta, Progress
+
+HASHES = ("sha1", "sha256")
+"""What sums bytes up one after the other alone."""
 
 MOST_PIECES = 64
 """How many pieces of one object are fetched at a time."""
@@ -55,30 +59,45 @@ class Whole:
         """Return what the pieces are to add up to, where the service tells it."""
         if sums is None or sums.whole is None or sums.size < 0:
             return None
-        return cls(path, sums.size, sums.algorithm, sums.whole)
+        kind = Hashed if sums.algorithm in HASHES else cls
+        return kind(path, sums.size, sums.algorithm, sums.whole)
 
     def forget(self) -> None:
         """Begin anew."""
         with self._lock:
-            self._sum = checksum(self.algorithm, b"")
+            self._begin()
             self.end = 0
 
-    def digest(self, body: BufferLike, sums: Sums | None) -> bytes:
+    def _begin(self) -> None:
+        self._sum = checksum(self.algorithm, b"")
+
+    @property
+    def by_engine(self) -> str | None:
+        """By which checksum the engine sums up what comes; None: that is done here, once it is here."""
+        return self.algorithm
+
+    def digest(self, body: BufferLike, sums: Sums | None) -> BufferLike:
         """Return the checksum of a piece, which has been summed up as it came unless its replies told of another."""
         return sums.body if sums is not None and sums.algorithm == self.algorithm else checksum(self.algorithm, body)
 
-    def add(self, start: int, length: int, digest: bytes) -> None:
+    def add(self, start: int, length: int, digest: BufferLike) -> None:
         """Add a piece of the object; what does not go on from the others says nothing."""
         with self._lock:
             if start == self.end:
-                self._sum = combined_checksum(self.algorithm, self._sum, digest, length)
+                self._take(digest, length)
                 self.end += length
+
+    def _take(self, digest: BufferLike, length: int) -> None:
+        self._sum = combined_checksum(self.algorithm, self._sum, bytes(digest), length)
 
     @property
     def is_damaged(self) -> bool:
         """Whether all of the object is there, and is not what was stored."""
         with self._lock:
-            return self.end == self._size and self._sum != self._told
+            return self.end == self._size and self._found() != self._told
+
+    def _found(self) -> bytes:
+        return self._sum
 
     def check(self) -> None:
         """Raise if all of the object is there, and is not what was stored."""
@@ -89,6 +108,25 @@ class Whole:
                 hint="Get it again.",
                 path=self._path,
             )
+
+
+class Hashed(Whole):
+    """The hash of an object, which nobody can make of those of its pieces: the digest of a piece is its bytes."""
+
+    by_engine = None
+
+    def _begin(self) -> None:
+        self._hash = hashlib.new(self.algorithm, usedforsecurity=False)
+
+    def digest(self, body: BufferLike, sums: Sums | None) -> BufferLike:
+        """Return the piece."""
+        return body
+
+    def _take(self, digest: BufferLike, length: int) -> None:
+        self._hash.update(digest)
+
+    def _found(self) -> bytes:
+        return self._hash.digest()
 
 
 def whole_of(
@@ -158,7 +196,7 @@ def read_into(
     for done, last in ((filled, start > 0), (0, True)):
         spans = parts_of(start + done, start + len(buffer), part)
         targets = [Target(buffer, span.start - start, span.end - span.start) for span in spans]
-        reads = Reads.of(key, spans, targets, sums=None if whole is None else whole.algorithm)
+        reads = Reads.of(key, spans, targets, sums=None if whole is None else whole.by_engine)
         yield from _read(provider, reads, most_in_flight, conditions, path, progress, whole)
         if whole is None or not whole.is_damaged:
             return

@@ -12,7 +12,7 @@ from objstore.interface.versions import is_same, pinned
 from objstore.operations.coalesce import cheap_gap
 from objstore.operations.coalesce import coalesce as coalesce_ranges
 from objstore.operations.naming import readable_key_of
-from objstore.operations.pieces import Whole, add_up, changed
+from objstore.operations.pieces import HASHES, Whole, add_up, changed
 from objstore.operations.progress import settle
 from objstore.operations.rest import Rests
 
@@ -40,7 +40,7 @@ def ranges_of(
     key, told, sums = (yield from readable_key_of(store, path)), None, None
     if _may_be_all(merged.requests):
         told, conditions = yield from _ask(store, key, path, conditions)
-        sums = "" if told is None else told.algorithm
+        sums = "" if told is None else None if told.algorithm in HASHES else told.algorithm
     reads = Reads.of(key, merged.requests, sums=sums, told=_is_told(store, merged.requests))
     parts = merged.cut((yield from bodies_of(store, reads, PACED, conditions, progress, told)))
     if not all(parts):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import GenericError
 from objstore.interface.versions import has_validator, pinned
-from objstore.operations.pieces import Whole, changed, parts_of, read_into
+from objstore.operations.pieces import changed, parts_of, read_into, whole_of
 from objstore.operations.progress import onward
 from objstore.operations.requested import check_e_tag
 from objstore.operations.results import part_size
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Fetch
     from objstore.interface.store import BaseStore
     from objstore.interface.values import Read, Reads, Sums
+    from objstore.operations.pieces import Whole
     from objstore.plans.effects import Plan
     from objstore.types import ObjectMeta, Progress
 
@@ -86,6 +87,9 @@ class Rests:
         buffer, whole = _room(read, end - start, beginning)
         here = len(beginning) if has_validator(meta) else 0
         part = part_size(end - start, self._store.provider.most_compared) if here else end - start
+        sum_of_all = None
+        if end - start == meta["size"] and here:
+            sum_of_all = yield from self._sum_of_all(read.key, {**meta, "path": path}, beginning, sums)
         yield from read_into(
             self._store.provider,
             read.key,
@@ -96,25 +100,24 @@ class Rests:
             pinned(meta, self._version),
             path,
             self._told(),
-            _sum_of_all(path, beginning, sums) if end - start == meta["size"] and here else None,
+            sum_of_all,
             most_in_flight=self._most_in_flight,
         )
         self._requests += len(parts_of(start + here, end, part))
         self._bytes += end - start - here
         return whole
 
+    def _sum_of_all(self, key: str, meta: ObjectMeta, beginning: Bytes, sums: Sums | None) -> Plan[Whole | None]:
+        """Return what the pieces of a whole object are to add up to, where the service tells it or is to be asked."""
+        whole = yield from whole_of(self._store.provider, key, meta, pinned(meta, self._version), sums)
+        if whole is not None:
+            whole.add(0, len(beginning), whole.digest(beginning, sums))
+        return whole
+
     def _told(self) -> Progress | None:
         fetch = self._fetch
         done, size = fetch.settled + self._requests, fetch.bytes_received + self._bytes
         return onward(self._progress, done, size, fetch.total - fetch.settled)
-
-
-def _sum_of_all(path: str, beginning: Bytes, sums: Sums | None) -> Whole | None:
-    """Return what the pieces of a whole object are to add up to, where the reply to its beginning told that."""
-    whole = Whole.of(path, sums)
-    if whole is not None:
-        whole.add(0, len(beginning), whole.digest(beginning, sums))
-    return whole
 
 
 def _room(read: Read, size: int, beginning: Bytes) -> tuple[Buffer, Bytes]:

@@ -273,7 +273,7 @@ class BytesStream(Stream[bytes]):
         """Return what fetches what has not come with the first part."""
         if self._fetch is None:
             yield from self._ask()
-            sums = None if self._whole is None else self._whole.algorithm
+            sums = None if self._whole is None else self._whole.by_engine
             self._ahead.begin()
             self._fetch = yield from self._result._rest(self._at, self._part_size, self._ahead.window, sums)
         return self._fetch

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from objstore.exceptions import CorruptResponseError, NotSupportedError
 from objstore.interface.succession import Marks
+from objstore.operations.arguments import read_get_options
 from objstore.operations.bars import called, shown
 from objstore.operations.progress import Found
 from objstore.operations.results import Stream
@@ -108,8 +109,7 @@ def delete_one(store: BaseStore, path: object, version: object, e_tag: object) -
     name, given = ("version", version) if e_tag is None else ("if_match", e_tag)
     if not isinstance(path, str) or not isinstance(given, str):
         raise TypeError(f"{name} = {given!r} is to be a str, and is of one object: give one path")
-    if not given:
-        raise ValueError(f"{name} is empty: give what the store has returned, or None for the object as it is")
+    read_get_options({"version": given} if e_tag is None else {"if_match": given})
     if e_tag is not None and version is not None:
         raise ValueError("version and if_match do not go together: a version is what it is, give it alone")
     (key,) = store.keys([path])

@@ -250,10 +250,19 @@ class Memory:
     def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
         """Copy an object."""
         assert isinstance(origin, Memory)
-        found = origin._find(source, ANY)
-        self.write(target, found.body, _like(found, overwrite))
+        self._copy(origin._find(source, ANY), target, overwrite)
         return
         yield
+
+    def copy_if(self, source: str, target: str, e_tag: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+        """Copy an object, if its ETag is still this one."""
+        assert isinstance(origin, Memory)
+        self._copy(origin._find(source, Conditions(if_match=e_tag)), target, overwrite)
+        return
+        yield
+
+    def _copy(self, found: _Object, target: str, overwrite: bool) -> None:
+        self.write(target, found.body, _like(found, overwrite))
 
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
         """Give an object another key, in one step."""

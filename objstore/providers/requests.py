@@ -20,6 +20,7 @@ from objstore.exceptions import (
 from objstore.http.client import parse_http_date
 from objstore.http.exchange import Exchange, sums_of
 from objstore.http.shape import Shape
+from objstore.interface.provider import OutOfReachError
 from objstore.interface.values import (
     ANY,
     ANY_SIZE,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from objstore.http.service import Service
-    from objstore.interface.provider import Buckets, Fetch, Forms, Tags, Versions
+    from objstore.interface.provider import Buckets, Fetch, Forms, Provider, Tags, Versions
     from objstore.interface.provider import PutMany as Puts
     from objstore.plans.effects import Plan
     from objstore.types import CredentialInfo, ObjectMeta, PutResult, StoreStats
@@ -433,6 +434,11 @@ class Requests:
         exchange = Exchange(self.service, shape, lambda _: key, safe=False)
         exchange.add(target)
         yield from exchange.only()
+
+    def copy_if(self, source: str, target: str, e_tag: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+        """Leave it to whoever asked to read the version that is meant, unless a service has its own way."""
+        raise OutOfReachError
+        yield
 
     def remove_directories(self, prefix: str) -> Plan[None]:
         """Do nothing: there are no directories beside objects."""

@@ -166,11 +166,24 @@ def test_the_environment_and_the_caller_count_more_than_the_profile(
     assert values_of(S3Store("bucket", s3_use_arn_region=False))["s3_use_arn_region"] is False
 
 
+@pytest.mark.parametrize("word", ["true", "True", "1", "yes"])
+def test_every_word_for_true_counts(home: Path, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    names = ("s3_disable_multiregion_access_points", "s3_disable_express_session_auth", "use_fips_endpoint")
+    for name in names:
+        monkeypatch.setenv(f"AWS_{name.upper()}", word)
+    values = values_of(S3Store("bucket", region="eu-west-1"))
+    assert [values[name] for name in names] == [True, True, True]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("s3 =\n  addressing_style = both", "addressing_style = 'both'. There are: auto, virtual, path."),
         ("response_checksum_validation = never", "There are: when_supported, when_required."),
+        ("use_fips_endpoint = maybe", "use_fips_endpoint = 'maybe'. There are: true | false."),
+        ("s3 =\n  use_accelerate_endpoint = maybe", "use_accelerate_endpoint = 'maybe'. There are: true | false."),
+        ("s3 =\n  payload_signing_enabled = maybe", "payload_signing_enabled = 'maybe'. There are: true | false."),
+        ("s3_use_arn_region = maybe", "s3_use_arn_region = 'maybe'. There are: true | false."),
     ],
 )
 def test_a_word_that_there_is_not(home: Path, text: str, said: str) -> None:

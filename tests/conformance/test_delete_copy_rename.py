@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from objstore import exceptions
+from objstore.store import MemoryStore
 from tests.conformance.conftest import SMALL, Face, Mode
 
 
@@ -195,6 +196,37 @@ async def test_a_copy_that_replaces_nothing_is_a_whole_copy(store: Face, mode: M
         result = await store.get(f"{name} copied")
         assert {each: result.attributes.get(each) for each in attributes} == attributes
         assert await mode(result).bytes() == data
+
+
+@pytest.mark.needs("conditions of reads", "ETags within a second")
+async def test_what_is_another_version_is_not_copied(store: Face, mode: Mode) -> None:
+    first = (await store.put("a", b"1"))["e_tag"] or (await store.head("a"))["e_tag"]
+    await store.put("a", b"2")
+    second = (await store.head("a"))["e_tag"]
+    for target in ("b", "a"):
+        with pytest.raises(exceptions.PreconditionError, match="a") as refused:
+            await store.copy("a", target, if_match=first)
+        assert not refused.value.maybe_applied
+    assert await paths(store) == ["a"]
+    await store.copy("a", "b", if_match=second)
+    assert await mode(await store.get("b")).bytes() == b"2"
+    other = MemoryStore()
+    with pytest.raises(exceptions.PreconditionError, match="a"):
+        await store.copy("a", "c", if_match=first, to_store=other)
+    await store.copy("a", "c", if_match=second, to_store=other)
+    assert [meta["path"] for meta in other.list().collect()] == ["c"]
+    with pytest.raises((exceptions.NotFoundError, exceptions.PreconditionError), match="missing"):
+        await store.copy("missing", "b", if_match=second)
+
+
+@pytest.mark.needs("copies that replace nothing", "conditions of reads", "ETags within a second")
+async def test_a_copy_of_one_version_replaces_nothing(store: Face, mode: Mode) -> None:
+    await put(store, "a", "b")
+    e_tag = (await store.head("a"))["e_tag"]
+    with pytest.raises(exceptions.AlreadyExistsError, match="b"):
+        await store.copy("a", "b", if_match=e_tag, overwrite=False)
+    await store.copy("a", "c", if_match=e_tag, overwrite=False)
+    assert await mode(await store.get("c")).bytes() == b"a"
 
 
 # --- rename

@@ -8,14 +8,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import checksum, combined_checksum
+from objstore.interface.values import Sums
 from objstore.signing.sigv4 import BodySum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from objstore.interface.values import Source
     from objstore.types import Buffer, UploadPart
@@ -25,6 +28,9 @@ WHOLE = "FULL_OBJECT"
 
 PIECE = 1 << 20
 """How much of a file is read at a time."""
+
+
+_OF_PARTS = re.compile(r'-\d+"?$')
 
 
 class Algorithm(NamedTuple):
@@ -75,6 +81,18 @@ class Algorithm(NamedTuple):
             whole = self.combine(whole, digest, part.size) if whole else digest
             size += part.size
         return {self.header: encoded(whole), "x-amz-checksum-type": WHOLE, "x-amz-mp-object-size": str(size)}
+
+
+def told_hash(headers: Mapping[str, str], size: int) -> Sums | None:
+    """Return the hash of a whole object that the reply to a HEAD tells; of an object in parts, it is one of hashes."""
+    if _OF_PARTS.search(headers.get("etag", "")) or headers.get("x-amz-checksum-type", WHOLE).upper() != WHOLE:
+        return None
+    for algorithm in ("sha256", "sha1"):
+        with suppress(ValueError):
+            digest = base64.b64decode(headers.get(f"x-amz-checksum-{algorithm}", ""), validate=True)
+            if len(digest) == hashlib.new(algorithm, usedforsecurity=False).digest_size:
+                return Sums(algorithm, b"", digest, size)
+    return None
 
 
 def _hash(name: str, pieces: Iterable[Buffer]) -> bytes:

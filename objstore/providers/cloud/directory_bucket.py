@@ -129,6 +129,10 @@ class DirectoryBucket(Bucket):
         """Copy an object here, by our own key."""
         return self._by_key.copy(source, target, overwrite=overwrite, origin=origin)
 
+    def copy_if(self, source: str, target: str, e_tag: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+        """Copy an object here, if its ETag is still this one."""
+        return self._by_key.copy_if(source, target, e_tag, overwrite=overwrite, origin=origin)
+
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
         """Rename an object in one step (RenameObject); a try that is repeated is known by its token.
 

@@ -94,7 +94,7 @@ S3_OPTIONS = (
     ),
     Option(
         "response_checksum_validation",
-        "Ask for the checksum of what is read, to compare it: when_supported (of what is read in pieces, by a request "
+        "Ask for the checksum of what is read, to compare it: when_supported (of what comes without one, by a request "
         "of its own) or when_required; without, only on Amazon's own hosts, where that costs no request. What comes "
         "unasked is always compared.",
         choice("when_supported", "when_required"),

@@ -15,9 +15,11 @@ from objstore.exceptions import (
     NotFoundError,
     NotSupportedError,
     ObjectChangedError,
+    PreconditionError,
 )
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions, unlocked
+from objstore.providers.cloud.checksums import told_hash
 from objstore.providers.cloud.copied_parts import CopiedParts
 from objstore.providers.cloud.documents import Documents
 from objstore.providers.cloud.s3_objects import check_locks, restore_state
@@ -25,6 +27,7 @@ from objstore.providers.cloud.shared_uploads import SharedUploads
 from objstore.providers.cloud.tags import Tags
 from objstore.providers.cloud.upload import NAMESPACE, Begun, Upload, begin
 from objstore.providers.conditional_headers import as_kind, look_after, write_error, write_headers
+from objstore.providers.preconditions import matches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,8 +104,10 @@ class Writes(Documents):
         self._conditional_writes = conditional_writes
 
     def fetched_head(self, key: str, reply: Reply) -> Fetched:
-        """Return what the reply to a HEAD tells, and how far an archived object is restored."""
+        """Return what the reply to a HEAD tells: its hash too, and how far an archived object is restored."""
         fetched, state = super().fetched_head(key, reply), reply.headers.get("x-amz-restore")
+        if fetched.sums is None:
+            fetched = fetched._replace(sums=told_hash(reply.headers, fetched.meta["size"]))
         return fetched if state is None else fetched._replace(restore=restore_state(state))
 
     def object_headers(self, options: WriteOptions) -> dict[str, str]:
@@ -165,16 +170,37 @@ class Writes(Documents):
 
     def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
         """Copy an object here: by one request, or in parts where that is too much for one, or has to be conditional."""
+        yield from self._copy(source, target, overwrite, origin, None)
+
+    def copy_if(self, source: str, target: str, e_tag: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+        """Copy an object here, if its ETag is still this one; some services ignore that, so we look before and after.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+        """
+        try:
+            yield from self._copy(source, target, overwrite, origin, e_tag)
+        except AlreadyExistsError:
+            yield from _check_is(origin, source, e_tag)  # which of the two conditions it was, no answer tells
+            raise
+        try:
+            yield from _check_is(origin, source, e_tag)
+        except BaseError as error:
+            error.maybe_applied = True
+            raise
+
+    def _copy(self, source: str, target: str, overwrite: bool, origin: Provider, e_tag: str | None) -> Plan[None]:
         assert isinstance(origin, Writes)
         guard = Guard({}) if overwrite else self._guard_of(source, target)
         conditional = not (overwrite or guard.headers)
-        head = yield from _head(origin, source, needed=conditional)
+        head = yield from _head(origin, source, needed=conditional or e_tag is not None)
+        if e_tag is not None and head is not None:
+            _compare(origin, source, origin.fetched_head(source, head), e_tag)
         options = WriteOptions(mode="overwrite" if overwrite else "create")
         try:
             if head is not None and (conditional or head.content_length > COPY_AT_ONCE):
                 yield from self._copy_in_parts(origin, source, target, head, options)
             else:
-                yield from self._copy_at_once(origin, source, target, guard, options)
+                yield from self._copy_at_once(origin, source, target, guard, options, e_tag)
         except NotFoundError as error:
             if error.code != "NoSuchBucket":
                 error.path = origin.service.path(source)
@@ -194,11 +220,12 @@ class Writes(Documents):
         )
 
     def _copy_at_once(
-        self, origin: Writes, source: str, target: str, guard: Guard, options: WriteOptions
+        self, origin: Writes, source: str, target: str, guard: Guard, options: WriteOptions, e_tag: str | None
     ) -> Plan[None]:
         """Copy an object by one request (CopyObject)."""
         safe = options.mode == "overwrite"
-        shape = Shape("PUT", {**self.write_headers, **self._copy_source(origin, source), **guard.headers})
+        named = self._copy_source(origin, source, e_tag)
+        shape = Shape("PUT", {**self.write_headers, **named, **guard.headers})
         try:
             yield from self.document(
                 shape,
@@ -222,9 +249,7 @@ class Writes(Documents):
         attributes = unlocked(found.attributes)
         attributes.pop("Storage-Class", None)
         upload_id = (yield from self._begin(target, WriteOptions(attributes, tags, options.mode), {})).id
-        headers = self._copy_source(origin, source)
-        if found.meta["e_tag"]:
-            headers[f"{self.service.dialect.copy_source}-if-match"] = found.meta["e_tag"]
+        headers = self._copy_source(origin, source, found.meta["e_tag"])
         parts = CopiedParts(self, target, upload_id, options, source, headers)
         try:
             for start, end in _cut(found.meta["size"], self.most_parts):
@@ -242,10 +267,11 @@ class Writes(Documents):
                 yield from parts.abort()
             raise
 
-    def _copy_source(self, origin: Writes, source: str) -> dict[str, str]:
-        """Return the headers that name the object to be copied, and the key that it is encrypted with."""
+    def _copy_source(self, origin: Writes, source: str, e_tag: str | None) -> dict[str, str]:
+        """Return the headers that name the object to be copied, its version, and the key that it is encrypted with."""
         dialect = self.service.dialect
         named = {dialect.copy_source: encode_path(f"{origin.copied_from}/{source}").decode()}
+        named |= {f"{dialect.copy_source}-if-match": e_tag} if e_tag else {}
         read = {dialect.source_headers.get(name): value for name, value in origin.read_headers.items()}
         return named | {name: value for name, value in read.items() if name is not None}
 
@@ -282,6 +308,21 @@ def _tags(origin: Writes, source: str, head: Reply) -> Plan[dict[str, str]]:
 
 def _tags_of(bucket: Writes) -> Tags:
     return Tags(bucket, ("tagging", ""), "Tagging", namespace=NAMESPACE, deletes=True)
+
+
+def _check_is(origin: Provider, source: str, e_tag: str) -> Plan[None]:
+    """Raise if an object is another version by now."""
+    assert isinstance(origin, Writes)
+    _compare(origin, source, (yield from origin.head(source, ANY)), e_tag)
+
+
+def _compare(origin: Writes, source: str, found: Fetched, e_tag: str) -> None:
+    if not matches(found.meta["e_tag"], e_tag):
+        raise PreconditionError(
+            f"{source!r} is not what was to be copied: it has the ETag {found.meta['e_tag']}, not {e_tag}",
+            store=origin.service.dialect.store,
+            path=origin.service.path(source),
+        )
 
 
 def _check_unchanged(origin: Writes, source: str, found: Fetched) -> Plan[None]:

@@ -271,14 +271,20 @@ class Local:
         assert isinstance(origin, Local)
         yield from in_steps(self._copy(source, target, "overwrite" if overwrite else "create", origin))
 
-    def _copy(self, source: str, target: str, mode: PutMode, origin: Local) -> Work[None]:
-        with (
-            origin.root.file(source) as (descriptor, version),
-            Staging(self.root, target, mode, stored_attributes(descriptor)) as staging,
-        ):
-            yield from staging.write(Source((descriptor, 0, version.size), version.size), 0)
-            _check_version(source, descriptor, version)
-            staging.publish()
+    def copy_if(self, source: str, target: str, e_tag: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+        """Copy an object here, if its ETag is still this one."""
+        assert isinstance(origin, Local)
+        mode: PutMode = "overwrite" if overwrite else "create"
+        yield from in_steps(self._copy(source, target, mode, origin, Conditions(if_match=e_tag)))
+
+    def _copy(self, source: str, target: str, mode: PutMode, origin: Local, conditions: Conditions = ANY) -> Work[None]:
+        with origin.root.file(source) as (descriptor, version):
+            if conditions is not ANY:
+                check_conditions(STORE, source, version.e_tag, version.time, conditions)
+            with Staging(self.root, target, mode, stored_attributes(descriptor)) as staging:
+                yield from staging.write(Source((descriptor, 0, version.size), version.size), 0)
+                _check_version(source, descriptor, version)
+                staging.publish()
 
     def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
         """Rename an object."""
