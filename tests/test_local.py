@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -1057,3 +1058,25 @@ def test_one_file_is_enough_to_know_of_a_folder(root: Path, monkeypatch: pytest.
     )
     assert LocalStore(root).list_with_delimiter()["common_prefixes"] == ["a", "b", "d"]
     assert len(looked_at) <= 10
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not tell which cores are ours")
+@pytest.mark.parametrize("cores", [1, 3])
+def test_files_are_read_by_one_thread_where_we_may_use_one_core(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    begun: list[Thread] = []
+
+    def start(thread: Thread) -> None:
+        begun.append(thread)
+        begin(thread)
+
+    begin = Thread.start
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
+    monkeypatch.setattr(Thread, "start", start)
+    store = LocalStore(tmp_path)
+    names = [str(number) for number in range(20)]
+    store.put_many([(name, bytes(1 << 20)) for name in names])
+    begun.clear()
+    assert [len(body) for body in store.get_many(names)] == [1 << 20] * 20
+    assert bool(begun) is (cores > 1)
