@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -236,18 +235,6 @@ def long_work_lets_others_have_their_turn(_: str) -> None:
     assert len(turns) > 4
 
 
-def names(origin: str) -> None:
-    """Look up this machine's own name: neither an address nor localhost."""
-
-    async def main() -> None:
-        assert await arun(settle(batch(named, ["/5/a"] * 20))) == {}
-        assert only_this_thread()
-
-    named = origin.replace("127.0.0.1", socket.gethostname())
-    assert run(settle(batch(named, ["/5/a"] * 20))) == {}
-    asyncio.run(main())
-
-
 def what_users_await(_: str) -> None:
     """A blocking call awaits what it is given in its own thread, on a loop that stays; inside a loop, it cannot."""
     seen: list[asyncio.AbstractEventLoop] = []
@@ -294,7 +281,6 @@ ALL: dict[str, Callable[[str], None]] = {
         several_plans,
         local_files,
         long_work_lets_others_have_their_turn,
-        names,
         what_users_await,
     )
 }
