@@ -167,7 +167,7 @@ def test_what_is_kept_for_reuse_gives_way_to_what_is_in_use(store: HTTPStore, li
 
 
 def test_what_is_kept_for_reuse_gives_way_to_other_sizes(store: HTTPStore) -> None:
-    bodies = [store.get(f"{8 * MIB}/a").bytes() for _ in range(8)]
+    bodies = [store.get(f"{8 * MIB}/a").bytes() for _ in range(16)]
     del bodies
     info = engine_info()
     most = info["memory"] + info["idle_memory"]

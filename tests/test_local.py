@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -1098,3 +1099,25 @@ def test_names_behind_the_first_file_are_not_read(root: Path, monkeypatch: pytes
     monkeypatch.setattr(local_listing.Walk, "_name", lambda *args: (read.append(args[1]), name(*args))[1])
     assert LocalStore(root).list_with_delimiter()["common_prefixes"] == ["a"]
     assert len(read) <= 30
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not tell which cores are ours")
+@pytest.mark.parametrize("cores", [1, 3])
+def test_files_are_read_by_one_thread_where_we_may_use_one_core(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    begun: list[Thread] = []
+
+    def start(thread: Thread) -> None:
+        begun.append(thread)
+        begin(thread)
+
+    begin = Thread.start
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
+    monkeypatch.setattr(Thread, "start", start)
+    store = LocalStore(tmp_path)
+    names = [str(number) for number in range(600)]
+    store.put_many([(name, b"body") for name in names])
+    begun.clear()
+    assert [bytes(body) for body in store.get_many(names)] == [b"body"] * 600
+    assert bool(begun) is (cores > 1)

@@ -384,3 +384,33 @@ def test_listings_that_are_kept_answer_dask(places: Places) -> None:
             assert [files.info(path)["size"] for path in paths] == [8] * 5
             assert len({files.ukey(path) for path in paths}) == 5
     assert asked.methods == ["GET"]
+
+
+@pytest.mark.parametrize("columns", [["c3"], ["c3", "c14"]])
+def test_pyarrow_by_our_handler_reads_the_end_as_it_opens(places: Places, columns: list[str]) -> None:
+    """A request for the footer, which comes as the file is opened, and one for what is wanted of each row group."""
+    _, parquet_files = parquet()
+    arrow_fs = pytest.importorskip("pyarrow.fs")
+    handler = pytest.importorskip("objstore.arrow").ArrowFileSystemHandler
+    put_table(places)
+    filesystem = arrow_fs.PyFileSystem(handler(places.store))
+    with counted() as asked, filesystem.open_input_file("table") as file:
+        found = parquet_files.ParquetFile(file).read(columns=columns)
+    assert found.num_rows == ROWS
+    assert asked.methods == ["GET"] * len(asked.methods)
+    assert 2 <= len(asked.methods) <= 1 + GROUPS * len(columns)
+    assert asked.sizes[0] == 64 << 10
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, 64 << 10, (64 << 10) + 1, 300_000])
+def test_what_pyarrow_opens_is_read_from_anywhere(places: Places, size: int) -> None:
+    arrow_fs = pytest.importorskip("pyarrow.fs")
+    handler = pytest.importorskip("objstore.arrow").ArrowFileSystemHandler
+    body = random.Random(5).randbytes(size)
+    places.store.put("any", body)
+    with arrow_fs.PyFileSystem(handler(places.store)).open_input_file("any") as file:
+        assert file.size() == size
+        for at in (0, size // 2, max(size - 100, 0), 7):
+            assert file.read_at(50_000, at) == body[at : at + 50_000]
+        file.seek(0)
+        assert file.read() == body

@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from objstore._core import may_have_threads
 from objstore.exceptions import BaseError, NotFoundError, PermissionDeniedError
 from objstore.interface.values import EPOCH, ListQuery
 from objstore.plans.run import run
@@ -58,7 +59,8 @@ class Directories:
         found.update(zip(keys, self._store.head_many(keys, on_error="return"), strict=True))
         missing = [key for key, meta in found.items() if isinstance(meta, NotFoundError)]
         with ThreadPoolExecutor(LISTINGS_AT_ONCE) as pool:
-            exist = (pool.map if len(missing) > 1 else map)(self.exists, [f"{key}/" for key in missing])
+            look = pool.map if len(missing) > 1 and may_have_threads() else map
+            exist = look(self.exists, [f"{key}/" for key in missing])
             found.update((key, None) for key, exists in zip(missing, exist, strict=True) if exists)
         return found
 

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from objstore._arrow.columns import MARK, Layout, ReadAhead, Span, metadata_start, read_layout
 from objstore.exceptions import PreconditionError
+from objstore.operations.files import ObjectReader
 from objstore.operations.pieces import changed
+from objstore.operations.reader import open_object
+from objstore.plans.run import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
     from objstore.types import Buffer
 
 SMALL_READ = 64 << 10
-"""What a small read somewhere in an object fetches, in bytes."""
+"""What a small read somewhere in an object fetches, in bytes; and what comes of its end when it is opened, which is
+what pyarrow reads of a Parquet file first."""
 
 LAYOUTS_KEPT = 64
 """Of how many Parquet files a handler remembers where their columns are."""
@@ -47,7 +51,7 @@ class ObjectInputFile(io.RawIOBase):
         self._store = store
         self._path = path
         self._layouts = layouts
-        self._file = store.open(path, "rb", buffer_size=SMALL_READ)
+        self._file = ObjectReader(run(open_object(store, path, SMALL_READ, at_end=True)), store)
         self._size = self._file.size
         self._metadata_start: int | None = None
         self._mark = b""

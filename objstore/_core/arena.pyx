@@ -23,6 +23,7 @@ cdef enum:
     HUGE_PAGE = 2 << 20
     SMALLEST_MAPPED = 64 << 10
     POOL_LIMIT = 256 << 20
+    POOL_SPARE = 64 << 20       # stays for other sizes than those asked for now
     MEMORY_LIMIT = 1 << 30
 
 cdef Pool pool
@@ -60,13 +61,13 @@ cdef Arena* pool_take(size_t size) noexcept nogil:
 
 
 cdef Arena* pool_trim(size_t made) noexcept nogil:
-    """Take the blocks that were freed first, as many as are above the limit, and as much as was made because none did
-    fit, under the pool's mutex: who asks for memory now asks for blocks like the last."""
+    """Take the blocks that were freed first, as many as are above the limit, and of what is more than little as much as
+    was made because none did fit, under the pool's mutex: who asks for memory now asks for blocks like the last."""
     cdef Arena** link = &pool.idle
     cdef Arena* excess
     cdef size_t kept = 0
     cdef size_t most = min(<size_t>POOL_LIMIT, pool.limit - min(pool.used_bytes, pool.limit))
-    most = min(most, pool.idle_bytes - min(made, pool.idle_bytes))
+    most = min(most, max(<size_t>POOL_SPARE, pool.idle_bytes - min(made, pool.idle_bytes)))
     if pool.idle_bytes <= most:
         return NULL
     while link[0] != NULL and kept + link[0].size <= most:

@@ -22,6 +22,7 @@ from objstore._fsspec.listing import info, is_folder
 from objstore._fsspec.read_ahead import ReadAhead
 from objstore.exceptions import AlreadyExistsError, NotFoundError
 from objstore.operations.arguments import check_at_least
+from objstore.interface.values import Range
 from objstore.operations.blocks import LEAST_AHEAD
 from objstore.operations.pinned import Pinned, pin
 from objstore.operations.reader import READ_BUFFER
@@ -100,7 +101,7 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         block = buffer_size or (block_size if isinstance(block_size, int) else None) or usual
         super().__init__(fs, path, mode, block, autocommit, cache_type, cache_options, size=size)
         if isinstance(self.cache, ReadAhead):
-            self.cache.begin(self._pinned.take_beginning())
+            self.cache.begin(self._pinned.take_piece())
         if self._writer is not None and before is not None:
             self.loc = run(_copy(before, self._writer))
 
@@ -240,7 +241,7 @@ def _pinned(fs: FileSystem, path: str, size: int | None) -> Plan[Pinned]:
     if size is not None:
         return Pinned(provider, key, fs.shown(path), size, None)
     try:
-        return (yield from pin(provider, key, fs.shown(path), LEAST_AHEAD))
+        return (yield from pin(provider, key, fs.shown(path), Range(0, LEAST_AHEAD)))
     except NotFoundError:
         details = yield from info(fs, path)
         if is_folder(details):

@@ -31,9 +31,9 @@ class ReadAhead(BaseCache):  # type: ignore[misc]
         self._blocks = Blocks(blocksize, size)
         self._lock = Lock()
 
-    def begin(self, beginning: Bytes) -> None:
-        """Take the first bytes of the file, as far as they are here already."""
-        self._blocks = Blocks(self.blocksize, self.size, beginning)
+    def begin(self, piece: tuple[int, Bytes]) -> None:
+        """Take a piece of the file that is here already, and where it begins."""
+        self._blocks = Blocks(self.blocksize, self.size, piece)
 
     def close(self) -> None:
         """Let go of what is held."""

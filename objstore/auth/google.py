@@ -10,6 +10,7 @@ import inspect
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from objstore._core import may_have_threads
 from objstore.auth._extras import extra
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ class GoogleAsyncCredentialProvider(_Provider):
         """Return a new access token."""
         if inspect.iscoroutinefunction(self.credentials.refresh):
             await self.credentials.refresh(self.request)
+        elif not may_have_threads():
+            self.credentials.refresh(self.request)
         else:
             await asyncio.to_thread(self.credentials.refresh, self.request)
         return self._credential()

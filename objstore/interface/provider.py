@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from objstore.interface.values import (
     ANY,
+    FIRST_BYTE,
     Conditions,
     Fetched,
     FormTerms,
@@ -281,10 +282,10 @@ class Provider(Protocol):
     def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
         """Read what is known about one object."""
 
-    def look(self, key: str, conditions: Conditions, first: int = 1) -> Plan[Fetched]:
+    def look(self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read: as the reads themselves will tell it.
 
-        The body is the object's beginning, so many bytes of it or all, where that tells as much as other requests do.
+        The body is a piece of the object, at its beginning or its end, where that tells as much as other requests do.
         """
 
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:

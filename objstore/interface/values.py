@@ -80,6 +80,7 @@ class Range(NamedTuple):
 
 
 WHOLE = Range()
+FIRST_BYTE = Range(0, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,10 +59,10 @@ class Blocks:
     Args:
         buffer_size: What the first small read fetches, in bytes.
         size: The size of the object.
-        beginning: The first bytes of the object, as far as they are here already.
+        piece: Where a piece of the object begins that is here already, and its bytes.
     """
 
-    def __init__(self, buffer_size: int, size: int, beginning: Bytes | None = None) -> None:
+    def __init__(self, buffer_size: int, size: int, piece: tuple[int, Bytes | bytes] = (0, b"")) -> None:
         self._buffer_size = buffer_size
         self._least = min(LEAST_AHEAD, buffer_size)
         self._size = size
@@ -70,9 +70,10 @@ class Blocks:
         self._end = 0  # of what was last fetched: who reads on from there reads sequentially
         self._last = Block()
         self._others: list[Block] = []
-        if beginning:
-            self._last.memory = bytearray(beginning)
-            self.filled(0, len(beginning), max(buffer_size // 2, len(beginning)))
+        at, here = piece
+        if here:
+            self._last.at, self._last.memory = at, bytearray(here)
+            self.filled(at, len(here), max(buffer_size // 2, len(here)))
 
     def clear(self) -> None:
         """Let go of all of them."""

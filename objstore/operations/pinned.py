@@ -40,7 +40,8 @@ class Pinned:
         size: The size of the object: of a version that has another, nothing is read.
         conditions: Which version is meant; None until the first read says.
         sums: What is known of the checksum of the object.
-        beginning: The first bytes of this version, where they are here already.
+        at: Where a piece begins that is here already.
+        piece: That piece of this version, at its beginning or its end.
     """
 
     def __init__(
@@ -51,7 +52,8 @@ class Pinned:
         size: int,
         conditions: Conditions | None,
         sums: Sums | None = None,
-        beginning: Bytes | None = None,
+        at: int = 0,
+        piece: Bytes | None = None,
     ) -> None:
         self.path = path
         self.size = size
@@ -61,43 +63,44 @@ class Pinned:
         self._key = key
         self._lock = Lock()
         self._whole: Bytes | None = None
-        self._beginning = Bytes() if beginning is None else self._checked(beginning)
+        self._at = at
+        self._piece = Bytes() if piece is None else self._checked(piece)
 
-    def _checked(self, beginning: Bytes) -> Bytes:
-        """Return the beginning, as far as it may be used; none of it where it is damaged, so that it is got again."""
+    def _checked(self, piece: Bytes) -> Bytes:
+        """Return the piece, as far as it may be used; none of it where it is damaged, so that it is got again."""
         assert self.conditions is not None
         assert self.conditions.expected is not None
-        if len(beginning) == self.size and not has_validator(self.conditions.expected):
-            self._whole = beginning
+        if len(piece) == self.size and not has_validator(self.conditions.expected):
+            self._whole = piece
         if not has_validator(self.conditions.expected):
             return Bytes()
         whole = self._sum_of_all
-        if whole is not None and beginning:
-            self._begin_sum(whole, beginning)
+        if whole is not None and piece and self._at == 0:
+            self._begin_sum(whole, piece)
             if whole.is_damaged:
                 return Bytes()
-        return beginning
+        return piece
 
-    def _begin_sum(self, whole: Whole, beginning: Bytes, sums: Sums | None = None) -> None:
+    def _begin_sum(self, whole: Whole, piece: Bytes, sums: Sums | None = None) -> None:
         """Make a piece the first of those that the sum of all is made of."""
         whole.forget()
-        whole.add(0, len(beginning), whole.digest(beginning, sums))
+        whole.add(0, len(piece), whole.digest(piece, sums))
 
     @property
     def e_tag(self) -> str | None:
         """The ETag that pins the version, once it is known, if it is strong."""
         return None if self.conditions is None else self.conditions.if_match
 
-    def take_beginning(self) -> Bytes:
-        """Return the first bytes, as far as they came along when the object was opened, and let go of them."""
+    def take_piece(self) -> tuple[int, Bytes]:
+        """Return the piece that came along when the object was opened, and where it begins, and let go of it."""
         with self._lock:
-            beginning, self._beginning = self._beginning, Bytes()
-        return beginning
+            piece, self._piece = self._piece, Bytes()
+        return self._at, piece
 
     def close(self) -> None:
         """Let go of what is in memory."""
         self._whole = None
-        self._beginning = Bytes()
+        self._piece = Bytes()
 
     def fetch(self, at: int, buffer: Buffer) -> Plan[None]:
         """Fetch what is at this place into the whole of a buffer.
@@ -108,7 +111,7 @@ class Pinned:
         """
         if self._sum_of_all is not None and at == 0:
             self._sum_of_all.forget()
-        filled = self._from_beginning(at, buffer)
+        filled = self._from_piece(at, buffer)
         if self.conditions is None:
             filled = yield from self._pin(at, buffer)
         assert self.conditions is not None
@@ -123,9 +126,11 @@ class Pinned:
                 self._provider, self._key, at, buffer, filled, PART, self.conditions, self.path, whole=whole
             )
 
-    def _from_beginning(self, at: int, buffer: Buffer) -> int:
+    def _from_piece(self, at: int, buffer: Buffer) -> int:
         """Fill a buffer as far as the bytes are here already; return how far that is."""
-        here = self._beginning[at : at + len(buffer)]
+        if at < self._at:
+            return 0
+        here = self._piece[at - self._at : at - self._at + len(buffer)]
         memoryview(buffer)[: len(here)] = here
         if at == 0 and here and self._sum_of_all is not None:
             self._begin_sum(self._sum_of_all, here)
@@ -178,19 +183,20 @@ class Pinned:
             return self._whole
 
 
-def pin(provider: Provider, key: str, path: str, first: int) -> Plan[Pinned]:
-    """Ask for an object as it is now, and for its first bytes along with that, where that costs no other request.
+def pin(provider: Provider, key: str, path: str, piece: Range) -> Plan[Pinned]:
+    """Ask for an object as it is now, and for a piece of it along with that, where that costs no other request.
 
     Args:
         provider: Where the object is.
         key: Its key.
         path: Its path, for errors.
-        first: How many bytes.
+        piece: Which piece, at its beginning or its end.
 
     Raises:
         NotFoundError: There is no such object.
     """
-    found = yield from provider.look(key, ANY, first)
+    found = yield from provider.look(key, ANY, piece)
     size = found.meta["size"]
-    beginning = found.body if len(found.body) == min(first, size) else None
-    return Pinned(provider, key, path, size, pinned(found.meta), found.sums, beginning)
+    start, end = piece.within(size)
+    body = found.body if len(found.body) == end - start else None
+    return Pinned(provider, key, path, size, pinned(found.meta), found.sums, start, body)

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, TypeVar
 
 from objstore._core import Buffer, FileBytes
+from objstore.interface.values import Range
 from objstore.operations.arguments import check_at_least
 from objstore.operations.blocks import LEAST_AHEAD, Blocks
 from objstore.operations.buffers import writable
@@ -42,7 +43,7 @@ class Reader:
         self.closed = False
         self.pinned = pinned
         self.buffer_size = buffer_size
-        self._blocks = Blocks(buffer_size, pinned.size, pinned.take_beginning())
+        self._blocks = Blocks(buffer_size, pinned.size, pinned.take_piece())
 
     @property
     def e_tag(self) -> str | None:
@@ -146,13 +147,17 @@ class Reader:
         self._blocks.fetched(at, len(buffer), window)
 
 
-def open_object(store: BaseStore, path: str, buffer_size: int = READ_BUFFER, size: int | None = None) -> Plan[Reader]:
-    """Begin to read an object; a request asks for its size and its beginning, unless the size is known."""
+def open_object(
+    store: BaseStore, path: str, buffer_size: int = READ_BUFFER, size: int | None = None, *, at_end: bool = False
+) -> Plan[Reader]:
+    """Begin to read an object; a request asks for its size and its beginning, or end, unless the size is known."""
     check_at_least("buffer_size", buffer_size, 1)
     key = yield from readable_key_of(store, path)
     if size is not None:
         return Reader(Pinned(store.provider, key, path, check_at_least("size", size, 0), None), buffer_size)
-    return Reader((yield from pin(store.provider, key, path, min(LEAST_AHEAD, buffer_size))), buffer_size)
+    some = min(LEAST_AHEAD, buffer_size)
+    piece = Range(end=some) if at_end else Range(0, some)
+    return Reader((yield from pin(store.provider, key, path, piece)), buffer_size)
 
 
 # --- the two faces, in obstore's shape

@@ -19,6 +19,7 @@ from objstore.interface.values import (
     ANY,
     ANY_SIZE,
     AT_HAND,
+    FIRST_BYTE,
     WHOLE,
     Conditions,
     Fetched,
@@ -130,7 +131,7 @@ class Memory:
         return self.read(key, WHOLE, conditions)._replace(body=Bytes())
         yield
 
-    def look(self, key: str, conditions: Conditions, first: int = 1) -> Plan[Fetched]:
+    def look(self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read; its bytes are near enough."""
         return self.head(key, conditions)
 

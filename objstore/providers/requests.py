@@ -25,6 +25,7 @@ from objstore.interface.values import (
     ANY,
     ANY_SIZE,
     EPOCH,
+    FIRST_BYTE,
     LOCKS,
     RESERVED,
     WHOLE,
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
 ADDED_AT_ONCE = 4096
 """How many reads are added before the first are sent: of more, the rest is added while those are under way."""
 
-FIRST_BYTE = Range(0, 1)
 
 LARGE = 32 << 20
 """What is larger is read by several requests; to stop after its beginning costs a connection."""
@@ -173,20 +173,21 @@ class Requests:
         meta = self.meta(key, reply, reply.content_length)
         return Fetched(meta, self._attributes(reply), (0, meta["size"]), reply.body, sums_of(reply))
 
-    def look(self, key: str, conditions: Conditions, first: int = 1) -> Plan[Fetched]:
+    def look(self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read: HEAD may tell another size than GET."""
-        return (yield from self.look_by_get(key, conditions, first))
+        return (yield from self.look_by_get(key, conditions, piece))
 
-    def look_by_get(self, key: str, conditions: Conditions, first: int = 1) -> Plan[Fetched]:
-        """Read what is known about one object by a GET of its first bytes."""
+    def look_by_get(self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE) -> Plan[Fetched]:
+        """Read what is known about one object by a GET of a piece of it."""
         try:
-            fetched = yield from self.fetch_one(key, Range(0, first), conditions)
+            fetched = yield from self.fetch_one(key, piece, conditions)
         except InvalidRangeError:
             fetched = yield from self.fetch_one(key, WHOLE, conditions)
-        body = fetched.body
-        if len(body) > first:  # of a server without ranges; a slice would hold all of it
-            body = Bytes(bytes(body[:first]))
-        return fetched._replace(range=(0, fetched.meta["size"]), body=body)
+        size, body = fetched.meta["size"], fetched.body
+        start, end = piece.within(size)
+        if len(body) > end - start:  # of a server without ranges; a slice would hold all of it
+            body = Bytes(bytes(body[: end - start]))
+        return fetched._replace(range=(0, size), body=body)
 
     def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
         """Send one request that reads; where the server refuses its condition, send it without, and look instead."""

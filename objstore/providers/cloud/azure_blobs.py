@@ -22,7 +22,7 @@ from objstore.exceptions import (
     PreconditionError,
 )
 from objstore.http.shape import Shape
-from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, UrlTerms, WriteOptions
+from objstore.interface.values import ANY, FIRST_BYTE, WHOLE, Conditions, Fetched, Range, Reads, UrlTerms, WriteOptions
 from objstore.interface.versions import pinned
 from objstore.providers.cloud.azure_documents import is_directory
 from objstore.providers.cloud.azure_sums import asked, most_compared, told
@@ -150,9 +150,12 @@ class Blobs(Documents):
         moment = version.removeprefix(SNAPSHOT)
         return [("snapshot", moment)] if moment != version else super().version_query(version)
 
-    def look(self, key: str, conditions: Conditions, first: int = 1) -> Plan[Fetched]:
-        """Read what is known about one object that is going to be read: a HEAD tells the same size."""
-        return (yield from (self.head(key, conditions) if first == 1 else self.look_by_get(key, conditions, first)))
+    def look(self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE) -> Plan[Fetched]:
+        """Read what is known about one object that is going to be read: a HEAD tells the same size, and it takes one to
+        know where the end of a blob begins."""
+        if piece == FIRST_BYTE or piece.start < 0:
+            return (yield from self.head(key, conditions))
+        return (yield from self.look_by_get(key, conditions, piece))
 
     def meta(self, key: str, reply: Reply, size: int) -> ObjectMeta:
         """Return the metadata of an object of a size; a directory is none."""

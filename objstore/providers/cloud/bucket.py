@@ -22,7 +22,7 @@ from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.retry import Row
 from objstore.http.shape import Shape
 from objstore.http.xml import build, can_hold, parse
-from objstore.interface.values import WHOLE, Conditions, Fetched, ListQuery, Page, Source
+from objstore.interface.values import FIRST_BYTE, WHOLE, Conditions, Fetched, ListQuery, Page, Range, Source
 from objstore.providers.cloud.checksums import Algorithm, sha256
 from objstore.providers.cloud.deletes import Undeleted, delete_again
 from objstore.providers.cloud.documents import Sent
@@ -142,10 +142,10 @@ class Bucket(Writes):
 
     # --- reading
 
-    def look(self, key: str, conditions: Conditions, first: int = 1) -> Plan[Fetched]:
+    def look(self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read."""
         told = (yield from self._told_by_head(key, conditions)) if self.get_headers else None
-        return told or (yield from super().look(key, conditions, first))
+        return told or (yield from super().look(key, conditions, piece))
 
     def _told_by_head(self, key: str, conditions: Conditions) -> Plan[Fetched | None]:
         """Read what a HEAD tells that is asked for checksums, which S3 tells of a whole object alone.

@@ -22,6 +22,7 @@ from objstore.interface.values import (
     ANY,
     ANY_SIZE,
     AT_HAND,
+    FIRST_BYTE,
     WHOLE,
     Conditions,
     Fetched,
@@ -118,7 +119,7 @@ class Local:
         """Read what is known about one object."""
         return (yield from in_steps(self._read(key, None, conditions)))
 
-    def look(self, key: str, conditions: Conditions, first: int = 1) -> Plan[Fetched]:
+    def look(self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read; its bytes are near enough."""
         return self.head(key, conditions)
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from objstore._core import Bytes, FileReads
+from objstore._core import Bytes, FileReads, may_have_threads
 from objstore.exceptions import BaseError
 from objstore.interface.values import ANY, Conditions, Range, Read, Reads
 from objstore.plans.effects import Call, Plan
@@ -53,7 +53,7 @@ class Reading:
         self._root = root
         self._all = reads
         self._conditions = conditions
-        self._most_threads = min(most_in_flight or MOST_THREADS, MOST_THREADS, os.cpu_count() or 1)
+        self._most_threads = min(most_in_flight or MOST_THREADS, MOST_THREADS, _cores())
         self._window = window
         self._told = 0
         self._closed = False
@@ -216,3 +216,10 @@ class Reading:
     def close(self) -> None:
         """Read no more."""
         self._closed = True
+
+
+def _cores() -> int:
+    """Return how many threads of this process can work at a time: one, where there are to be no others."""
+    if not may_have_threads():
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from objstore._core import Reply
 from objstore.exceptions import BaseError, CorruptResponseError, NotSupportedError
 from objstore.http.shape import Shape
-from objstore.interface.values import ANY, WHOLE, Conditions, Fetched, Range, Reads, WriteOptions
+from objstore.interface.values import ANY, FIRST_BYTE, WHOLE, Conditions, Fetched, Range, Reads, WriteOptions
 from objstore.providers.many import HeadMany
-from objstore.providers.requests import FIRST_BYTE, Requests
+from objstore.providers.requests import Requests
 from objstore.providers.web.shared_replies import SharedReplies
 
 if TYPE_CHECKING:
