@@ -21,8 +21,8 @@ from objstore._core import Buffer
 from objstore._fsspec.listing import info, is_folder
 from objstore._fsspec.read_ahead import ReadAhead
 from objstore.exceptions import AlreadyExistsError, NotFoundError
-from objstore.operations.arguments import check_at_least
 from objstore.interface.values import Range
+from objstore.operations.arguments import check_at_least
 from objstore.operations.blocks import LEAST_AHEAD
 from objstore.operations.pinned import Pinned, pin
 from objstore.operations.reader import READ_BUFFER
