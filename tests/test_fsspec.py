@@ -712,6 +712,32 @@ def test_universal_pathlib(ministack: S3Server, s3: FsspecStore, restored: None)
     assert not (folder / "a").exists()
 
 
+def test_universal_pathlib_makes_its_own_bucket(ministack: S3Server, restored: None) -> None:
+    from upath import UPath
+
+    register("s3")
+    path = UPath("s3://made-by-a-path/folder/file.txt", **options(ministack))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("héllo")
+    path.touch()
+    other = path.parent / "below" / "file.bin"
+    other.parent.mkdir(parents=True, exist_ok=True)
+    other.write_bytes(b"1")
+    assert (path.read_text(), path.stat().st_size, path.is_file(), path.parent.is_dir()) == ("héllo", 6, True, True)
+    assert sorted(each.name for each in path.parent.iterdir()) == ["below", "file.txt"]
+    assert [each.name for each in path.parent.rglob("*.bin")] == ["file.bin"]
+    moved = path.rename(path.with_name("moved.txt"))
+    assert (path.exists(), moved.exists()) == (False, True)
+    moved.unlink()
+    moved.unlink(missing_ok=True)
+    with pytest.raises(FileNotFoundError):
+        moved.read_text()
+    with path.open("w") as file:
+        file.write("a\nb\n")
+    with path.open() as file:
+        assert [*file] == ["a\n", "b\n"]
+
+
 def test_zipfile(fs: FsspecStore) -> None:
     with fs.open("x.zip", "wb") as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr("inside", b"zipped")
