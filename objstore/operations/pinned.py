@@ -102,16 +102,16 @@ class Pinned:
         self._whole = None
         self._piece = Bytes()
 
-    def fetch(self, at: int, buffer: Buffer, filled: int = 0) -> Plan[None]:
-        """Fetch what is at this place into the whole of a buffer, but for what is there already.
+    def fetch(self, at: int, buffer: Buffer) -> Plan[None]:
+        """Fetch what is at this place into the whole of a buffer.
 
         Raises:
             ObjectChangedError: The object has been replaced.
             CorruptResponseError: All of the object has been read, and is damaged.
         """
-        if self._sum_of_all is not None and at == filled == 0:
+        if self._sum_of_all is not None and at == 0:
             self._sum_of_all.forget()
-        filled = filled or self._from_piece(at, buffer)
+        filled = self._from_piece(at, buffer)
         if self.conditions is None:
             filled = yield from self._pin(at, buffer)
         assert self.conditions is not None

@@ -105,7 +105,7 @@ class Reader:
         view[:here] = self._blocks.view(self.at, here)
         start, rest = self.at + here, len(view) - here
         if rest >= self._blocks.window(start):
-            yield from self._fetch(self.at, Buffer(view, writable=True), here)
+            yield from self._fetch(start, Buffer(view[here:], writable=True))
         elif rest:
             yield from self._load(start)
             view[here:] = self._blocks.view(start, rest)
@@ -140,11 +140,11 @@ class Reader:
         yield from self.pinned.fetch(start, Buffer(memory, writable=True))
         self._blocks.filled(start, len(memory), window)
 
-    def _fetch(self, at: int, buffer: Buffer, here: int) -> Plan[None]:
-        """Fetch what is at this place into the whole of a buffer, but for so many bytes that are there already."""
-        window = self._blocks.window(at + here)
-        yield from self.pinned.fetch(at, buffer, here)
-        self._blocks.fetched(at + here, len(buffer) - here, window)
+    def _fetch(self, at: int, buffer: Buffer) -> Plan[None]:
+        """Fetch what is at this place into the whole of a buffer."""
+        window = self._blocks.window(at)
+        yield from self.pinned.fetch(at, buffer)
+        self._blocks.fetched(at, len(buffer), window)
 
 
 def open_object(
