@@ -101,7 +101,7 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         block = buffer_size or (block_size if isinstance(block_size, int) else None) or usual
         super().__init__(fs, path, mode, block, autocommit, cache_type, cache_options, size=size)
         if isinstance(self.cache, ReadAhead):
-            self.cache.begin(self._pinned.take_piece())
+            self.cache.begin(self._pinned.piece)
         if self._writer is not None and before is not None:
             self.loc = run(_copy(before, self._writer))
 

@@ -46,6 +46,8 @@ class ReadAhead(BaseCache):  # type: ignore[misc]
             return b""
         with self._lock:
             here = min(self._blocks.ready(start), stop - start)
+            if start == 0 and stop - here >= self._blocks.window(here):  # it may be all: what is damaged is got anew
+                return self._rest(0, stop)
             held = bytes(self._blocks.view(start, here))
             return held + self._rest(start + here, stop) if here < stop - start else held
 

@@ -91,11 +91,10 @@ class Pinned:
         """The ETag that pins the version, once it is known, if it is strong."""
         return None if self.conditions is None else self.conditions.if_match
 
-    def take_piece(self) -> tuple[int, Bytes]:
-        """Return the piece that came along when the object was opened, and where it begins, and let go of it."""
-        with self._lock:
-            piece, self._piece = self._piece, Bytes()
-        return self._at, piece
+    @property
+    def piece(self) -> tuple[int, Bytes]:
+        """The piece that came along when the object was opened, and where it begins; it serves reads here, too."""
+        return self._at, self._piece
 
     def close(self) -> None:
         """Let go of what is in memory."""

@@ -43,7 +43,7 @@ class Reader:
         self.closed = False
         self.pinned = pinned
         self.buffer_size = buffer_size
-        self._blocks = Blocks(buffer_size, pinned.size, pinned.take_piece())
+        self._blocks = Blocks(buffer_size, pinned.size, pinned.piece)
 
     @property
     def e_tag(self) -> str | None:
@@ -105,6 +105,8 @@ class Reader:
         view[:here] = self._blocks.view(self.at, here)
         start, rest = self.at + here, len(view) - here
         if rest >= self._blocks.window(start):
+            if self.at == 0:  # all of it again, where it may be all: what is damaged then is got anew
+                start = here = 0
             yield from self._fetch(start, Buffer(view[here:], writable=True))
         elif rest:
             yield from self._load(start)

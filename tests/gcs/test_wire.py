@@ -282,13 +282,32 @@ def test_pieces_are_compared_with_what_a_range_tells(
         assert read(store) == body
 
 
-def spoil_ends(server: StrictServer, times: int) -> None:
+def in_small_blocks(store: GCSStore) -> bytes:
+    with store.open("a") as file:
+        return b"".join(iter(lambda: file.read(100), b""))
+
+
+@pytest.mark.parametrize("read", [opened, in_small_blocks])
+@pytest.mark.parametrize("damaged", [0, 1, 99])
+def test_a_small_file_is_compared_as_it_is_opened(
+    store: GCSStore, server: StrictServer, read: Callable[[GCSStore], bytes], damaged: int
+) -> None:
+    store.put("a", bytes(1000))
+    spoil_ends(server, damaged, size=1000)
+    if damaged == 99:
+        with pytest.raises(CorruptResponseError):
+            read(store)
+    else:
+        assert read(store) == bytes(1000)
+
+
+def spoil_ends(server: StrictServer, times: int, size: int = PIECES) -> None:
     """Have the last byte of the object be wrong, so many times that it is sent."""
     answer, left = server.answer, iter(range(times))
 
     def spoilt(call: Any) -> Answer | None:
         found = answer(call)
-        ends = found is not None and f"-{PIECES - 1}/" in found.headers.get("Content-Range", "")
+        ends = found is not None and f"-{size - 1}/" in found.headers.get("Content-Range", "")
         if found is None or not ends or next(left, None) is None:
             return found
         return found._replace(body=found.body[:-1] + b"?")
