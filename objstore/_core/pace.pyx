@@ -330,7 +330,7 @@ cdef double pace_slowness(PaceC* pace) noexcept nogil:
 
 
 cdef double pace_cost(PaceC* pace) noexcept nogil:
-    """Return the nanoseconds that a read takes beside its bytes, where others wait for it; -1 where that is not known."""
+    """Return the nanoseconds that a read takes beside its bytes, where others wait for it; -1: not known."""
     if not pace.small.replies:
         return -1
     return max(pace.small.took - pace.large.took / pace.large.bytes * pace.small.bytes, 0) / pace.small.replies
