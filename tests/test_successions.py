@@ -7,10 +7,12 @@ import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import cycle, islice
+from itertools import cycle, islice, pairwise
 from urllib.parse import unquote_plus
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from objstore._core import Listing
 from objstore.exceptions import BaseError, CorruptResponseError, NotSupportedError
@@ -281,3 +283,13 @@ def test_what_is_outside_of_the_prefix_is_refused(service: str, other: tuple[lis
         pytest.raises(BaseError, match=r"has 'other.* in it"),
     ):
         store.list_with_delimiter("folder")
+
+
+@given(st.lists(st.text("a/.-\xe9", min_size=1, max_size=20)), st.text("a/", max_size=3))
+def test_the_orders_of_a_page_are_those_in_which_its_names_ascend(names: list[str], last: str) -> None:
+    for page in (names, sorted(names), sorted(names, key=lambda name: name.replace("/", "\0"))):
+        all_names = [last, *page] if last else page
+        by_bytes = [name.encode() for name in all_names]
+        by_paths = [name.replace(b"/", b"\0") for name in by_bytes]
+        expected = tuple(all(one < two for one, two in pairwise(keys)) for keys in (by_bytes, by_paths))
+        assert Listing.of({**META, "path": name} for name in page).orders(last) == expected

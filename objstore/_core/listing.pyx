@@ -244,13 +244,19 @@ cdef inline unsigned char in_paths(char letter) noexcept nogil:
     return 0 if letter == c"/" else <unsigned char>letter
 
 
-cdef bint follows_in_paths(Span text, Span other) noexcept nogil:
-    """Tell whether a text comes after another in the order of paths, segment by segment."""
-    cdef Py_ssize_t i, shared = min(text.length, other.length)
-    for i in range(shared):
-        if text.data[i] != other.data[i]:
-            return in_paths(text.data[i]) > in_paths(other.data[i])
-    return text.length > other.length
+cdef inline Py_ssize_t shared_length(Span text, Span other) noexcept nogil:
+    """Return how many bytes two texts begin with in common; looked at eight at a time."""
+    cdef Py_ssize_t i = 0, most = min(text.length, other.length)
+    cdef uint64_t here, there
+    while most - i >= 8:
+        memcpy(&here, text.data + i, 8)
+        memcpy(&there, other.data + i, 8)
+        if here != there:
+            break
+        i += 8
+    while i < most and text.data[i] == other.data[i]:
+        i += 1
+    return i
 
 
 cdef inline Span without_prefix(Span text, Span prefix) noexcept nogil:
@@ -361,20 +367,38 @@ cdef class Listing:
                 low = middle + 1
         return low
 
-    def disorder(self, str last not None="", bint by_segments=False):
+    def disorder(self, str last not None=""):
         """Return the index of the first row whose key does not come behind the one before it, -1 where all do.
 
         :param last: what comes before the first row.
-        :param by_segments: in the order of paths, where a slash comes before all other characters.
         """
         cdef Span before = span_of(last), key
         cdef Py_ssize_t i
         for i in range(self.page.count):
             key = self.page.rows[i].texts[KEY]
-            if not (follows_in_paths(key, before) if by_segments else follows(key, before)):
+            if not follows(key, before):
                 return i
             before = key
         return -1
+
+    def orders(self, str last not None=""):
+        """Return in which orders each key comes behind the one before it: of bytes, of paths (segment by segment).
+
+        :param last: what comes before the first row.
+        """
+        cdef Span before = span_of(last), key
+        cdef bint by_bytes = True, by_paths = True
+        cdef Py_ssize_t i, shared
+        for i in range(self.page.count):
+            key = self.page.rows[i].texts[KEY]
+            shared = shared_length(key, before)
+            if shared == key.length:
+                return False, False         # it comes again, or what begins with it has come
+            if shared < before.length:
+                by_bytes &= <unsigned char>key.data[shared] > <unsigned char>before.data[shared]
+                by_paths &= in_paths(key.data[shared]) > in_paths(before.data[shared])
+            before = key
+        return by_bytes, by_paths
 
     def pick(self, indexes):
         """Return a page of some rows of this one."""

@@ -300,18 +300,20 @@ cdef inline double each_second(Recent* recent) noexcept nogil:
 
 
 cdef dict origin_report(Origin* origin):
-    cdef double wait, rate, replies
+    cdef double wait, slowness, replies, cost
     cdef PaceC* pace = &origin.pace
     pthread_mutex_lock(&origin.mutex)
-    wait, rate, replies = in_seconds(&pace.wait), each_second(&pace.slowness), each_second(&pace.toll)
+    wait, replies = in_seconds(&pace.wait), each_second(&pace.toll)
+    slowness, cost = pace_slowness(pace), pace_cost(pace)
     report = {
         "in_flight": pace.reads.in_flight + pace.writes.in_flight,
         "reads": <int64_t>pace.reads.window,
         "writes": <int64_t>pace.writes.window,
         "most": pace.most,
         "least_wait": None if wait < 0 else wait,
-        "bytes_per_second": None if rate < 0 else rate,
+        "bytes_per_second": None if slowness < 0 else SECOND / slowness,
         "replies_per_second": None if replies < 0 else replies,
+        "request_cost": None if cost < 0 else cost / SECOND,
     }
     pthread_mutex_unlock(&origin.mutex)
     return report

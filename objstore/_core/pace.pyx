@@ -25,11 +25,18 @@ cdef double FIRST_BEARABLE = 2    # at first, while it is not known how much two
 cdef double BACK_OFF = 0.9
 cdef int64_t RARELY = 50            # rounds
 cdef int64_t LEAST_BODY = 32 << 10  # a mean body from which on bytes, and not requests, are what is paced
+cdef double LONG = 512              # replies by whose work what they cost is known
+cdef double GUESSED = 8 << 20        # bytes at a nanosecond each, or the first bad moment would be believed for long
 cdef double NEVER = 1e300
 
 cdef struct Recent:                 # a least value of the last minute
     double now
     double before
+
+cdef struct Work:                   # what replies took together, lately
+    double took
+    double replies
+    double bytes
 
 cdef struct Lane:
     double window
@@ -64,8 +71,10 @@ cdef struct PaceC:
     bint careful                    # more than FIRST_WINDOW is taken step by step
     int64_t recent_ns
     Recent wait                     # for the first byte of a GET
-    Recent slowness                 # nanoseconds for each byte, both ways, and for each reply
-    Recent toll
+    Recent toll                     # nanoseconds for each reply
+    Work large                      # reads whose bytes are what took time
+    Work small                      # and those that waited for each other
+    int64_t noted_ns                # when the last round of reads ended
 
 
 cdef inline double recent_least(Recent* recent) noexcept nogil:
@@ -101,8 +110,11 @@ cdef void pace_start(PaceC* pace, int64_t most, bint careful) noexcept nogil:
     pace.careful = careful
     pace.recent_ns = 0
     recent_start(&pace.wait)
-    recent_start(&pace.slowness)
     recent_start(&pace.toll)
+    memset(&pace.small, 0, sizeof(Work))
+    pace.large.replies = 0
+    pace.large.took = pace.large.bytes = GUESSED
+    pace.noted_ns = 0
 
 
 cdef int size_class(int64_t size) noexcept nogil:
@@ -197,7 +209,7 @@ cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
     cdef double lasted = max(now - lane.round_ns, <int64_t>1)
     cdef double rate = lane.least_took / lasted
     cdef double stretch = lane.took / lane.least_took
-    pace_note_rates(pace, lane, lasted)
+    pace_note_rates(pace, lane, lasted, stretch, now)
     if now // LATELY_NS != lane.recent_ns // LATELY_NS and now - lane.recent_ns > RARELY * (now - lane.round_ns):
         lane_age(lane, now)
     if lane.resting:
@@ -282,15 +294,46 @@ cdef void pace_note_wait(PaceC* pace, int64_t waited_ns, int64_t now) noexcept n
     if now - pace.recent_ns > LATELY_NS:
         pace.recent_ns = now
         recent_age(&pace.wait)
-        recent_age(&pace.slowness)
         recent_age(&pace.toll)
     pace.wait.now = min(pace.wait.now, <double>max(waited_ns, <int64_t>1))
 
 
-cdef void pace_note_rates(PaceC* pace, Lane* lane, double lasted) noexcept nogil:
+cdef void pace_note_rates(PaceC* pace, Lane* lane, double lasted, double stretch, int64_t now) noexcept nogil:
+    """Note what reads took, where a round has ended with others under way: else there were more at its beginning."""
+    cdef bint goes_on = lane.round_ns == pace.noted_ns
     pace.toll.now = min(pace.toll.now, lasted / lane.replies)
+    if lane != &pace.reads:
+        return
+    pace.noted_ns = now
+    if 2 * lane.in_flight < lane.round_replies:
+        return
     if lane.bytes >= LEAST_BODY * lane.replies:
-        pace.slowness.now = min(pace.slowness.now, lasted / lane.bytes)
+        work_add(&pace.large, lane, lasted)
+    elif goes_on and stretch >= DEEP:       # those that came first waited for connections
+        work_add(&pace.small, lane, lasted)
+
+
+cdef void work_add(Work* work, Lane* lane, double lasted) noexcept nogil:
+    """Add those of a round; of what is long ago, half is forgotten at a time."""
+    if work.replies > LONG:
+        work.took /= 2
+        work.replies /= 2
+        work.bytes /= 2
+    work.took += lasted
+    work.replies += lane.replies
+    work.bytes += lane.bytes
+
+
+cdef double pace_slowness(PaceC* pace) noexcept nogil:
+    """Return the nanoseconds for each byte, or -1 where they are not known."""
+    return pace.large.took / pace.large.bytes if pace.large.replies else -1
+
+
+cdef double pace_cost(PaceC* pace) noexcept nogil:
+    """Return the nanoseconds that a read takes beside its bytes, where others wait for it; -1: not known."""
+    if not pace.small.replies:
+        return -1
+    return max(pace.small.took - pace.large.took / pace.large.bytes * pace.small.bytes, 0) / pace.small.replies
 
 
 cdef class _Pace:
@@ -320,3 +363,7 @@ cdef class _Pace:
     def window(self, bint writes=False):
         """Return how many requests may be in flight."""
         return (self.c.writes if writes else self.c.reads).window
+
+    def costs(self):
+        """Return what a byte costs, and what a read does beside its bytes, in nanoseconds; -1: not known."""
+        return pace_slowness(&self.c), pace_cost(&self.c)

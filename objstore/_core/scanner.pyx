@@ -23,7 +23,6 @@ cdef enum:                      # what a byte may be
     NAME = 2
     NAME_START = 4
     COLON = 16
-    ESCAPED = 8                 # in a text: does not stand for itself
 
 cdef enum:
     MOST_ATTRIBUTES = 16        # of one element
@@ -61,8 +60,6 @@ cdef void fill_classes():
         elif chr(c) in " \t\r\n":
             classes[c] = SPACE
     classes[ord(":")] |= COLON
-    classes[ord("&")] |= ESCAPED
-    classes[ord("\r")] |= ESCAPED
 
 
 fill_classes()
@@ -184,26 +181,39 @@ cdef const char* decode_reference(Scanner* s, const char* at, const char* end) n
     return stop + 1
 
 
+cdef const char* take_plain(Scanner* s, const char* at, const char* end, bint references) noexcept nogil:
+    """Put what stands for itself as it is, and return the place after it: none is looked at twice."""
+    cdef const char* stop = at
+    if s.returns:
+        while stop < end and stop[0] != c"\r" and not (references and stop[0] == c"&"):
+            stop += 1
+    else:
+        stop = <const char*>memchr(at, c"&", end - at) if references else NULL
+        stop = stop if stop != NULL else end
+    memcpy(s.decoded_end, at, stop - at)
+    s.decoded_end += stop - at
+    return stop
+
+
 cdef bint unescape(Scanner* s, Span* text, bint references=True) noexcept nogil:
     """Put a text's line ends, and references where it has such, as what they mean."""
     cdef const char* at = text.data
     cdef const char* end = at + text.length
     text.data = s.decoded_end
-    while at < end:
-        if references and at[0] == c"&":
+    while True:
+        at = take_plain(s, at, end, references)
+        if at == end:
+            text.length = s.decoded_end - text.data
+            return True
+        if at[0] == c"\r":
+            s.decoded_end[0] = c"\n"
+            s.decoded_end += 1
+            at += 2 if end - at > 1 and at[1] == c"\n" else 1
+        else:
             at = decode_reference(s, at, end)
             if at == NULL:
                 fail(s, b"it has an entity or a character that XML itself does not have")
                 return False
-            continue
-        s.decoded_end[0] = at[0]
-        if at[0] == c"\r":
-            s.decoded_end[0] = c"\n"
-            at += end - at > 1 and at[1] == c"\n"
-        s.decoded_end += 1
-        at += 1
-    text.length = s.decoded_end - text.data
-    return True
 
 
 cdef bint url_decode(Scanner* s, Span* text, char plus) noexcept nogil:
@@ -368,7 +378,6 @@ cdef bint skip_attributes(Scanner* s) noexcept nogil:
     cdef Span names[MOST_ATTRIBUTES]
     cdef Span value
     cdef int i, count = 0
-    s.encoded = False
     while skip_space(s) and s.at < s.end and class_of(s.at) & NAME_START:
         if count == MOST_ATTRIBUTES or not read_attribute(s, &names[count], &value):
             return False
@@ -395,7 +404,8 @@ cdef int open_tag(Scanner* s) noexcept nogil:
         return fail(s, b"its elements are nested more than 16 deep")
     if s.depth == 0 and s.rooted:
         return fail(s, b"it has a second root element")
-    if not skip_attributes(s):
+    s.encoded = False
+    if s.at < s.end and class_of(s.at) & SPACE and not skip_attributes(s):
         return fail(s, b"it has a malformed attribute")
     s.empty = skip_char(s, c"/")
     if not skip_char(s, c">"):

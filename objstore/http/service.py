@@ -287,7 +287,8 @@ def paced(seen: Mapping[str, Any] | None) -> Pace:
     """Return the pace that the engine has seen, what it has not seen as of a near and fast server."""
     if seen is None or seen["least_wait"] is None:
         return FAST
-    return Pace(seen["least_wait"], seen["bytes_per_second"] or FAST.bytes_per_second, seen["reads"])
+    rate = seen["bytes_per_second"] or FAST.bytes_per_second
+    return Pace(seen["least_wait"], rate, seen["reads"], seen["most"], seen["request_cost"])
 
 
 def region_in(text: str | None) -> str | None:

@@ -49,7 +49,7 @@ class _Names:
     """The names in the pages, of objects or of prefixes."""
 
     def __init__(self, ordered: bool) -> None:
-        self._orders: Sequence[bool] = (False, True) if ordered else ()  # that all have had: by bytes, by segments
+        self._orders = (ordered, ordered)  # whether all have come in the order of bytes, and in that of paths
         self._first: list[str] = []
         self._marks = Marks()
         self._last = ""
@@ -59,7 +59,7 @@ class _Names:
         """Return a name that came before, or shows that its page did; None where there is none."""
         if not len(page):
             return None
-        found = self._out_of_order(page) or self._known(page.keys() if not self._orders else page.keys(0, FEW))
+        found = self._out_of_order(page) or self._known(page.keys(0, FEW) if any(self._orders) else page.keys())
         first, self._last = page.keys(0, 1)[0], page.keys(-1)[0]
         if self._marks.is_met(first):
             return first
@@ -78,11 +78,16 @@ class _Names:
 
     def _out_of_order(self, page: Listing) -> str | None:
         """Return the first name of a page that does not come behind the one before it; forget an order that fails."""
-        orders = [order for order in self._orders if page.disorder(self._last, order) < 0]
-        if not orders and self._count >= FEW and any(page.disorder("", order) < 0 for order in self._orders):
+        if not any(self._orders):
+            return None
+        orders = self._also(page.orders(self._last))
+        if not any(orders) and self._count >= FEW and any(self._also(page.orders())):
             return page.keys(0, 1)[0]
         self._orders = orders
         return None
+
+    def _also(self, orders: tuple[bool, bool]) -> tuple[bool, bool]:
+        return self._orders[0] and orders[0], self._orders[1] and orders[1]
 
 
 class Succession:

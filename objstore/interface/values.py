@@ -52,17 +52,21 @@ class Pace(NamedTuple):
         wait: The least wait for a reply to begin, in seconds.
         bytes_per_second: What it delivers at the best.
         reads: How many reads are in flight at a time.
+        most: How many may be, if that brings more.
+        cost: What one more read costs where all are in flight, in seconds; None where that is not known.
     """
 
     wait: float
     bytes_per_second: float
     reads: int
+    most: int
+    cost: float | None
 
 
-AT_HAND = Pace(0.0, 1e9, 64)
+AT_HAND = Pace(0.0, 1e9, 64, 64, 0.0)
 """Of what is on this machine."""
 
-FAST = Pace(0.001, 1e9, 64)
+FAST = Pace(0.001, 1e9, 64, 64, None)
 """What is assumed before anything was seen: little is lost by asking for each thing by itself."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import Bytes
-from objstore.interface.values import Range
+from objstore.interface.values import FAST, Range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,9 @@ LEAST_COST = 15e-6
 
 MOST_MERGED = 8 << 20
 """The most that one request reads for several ranges, so that there are others to run beside it."""
+
+SINGLE, OF_MANY = 256, 16
+"""How many requests are sent for one range each to find out what a request costs, where that is one in so many."""
 
 
 class Merged(NamedTuple):
@@ -37,25 +40,47 @@ class Merged(NamedTuple):
         ]
 
 
-def cheap_gap(pace: Pace, requests: int) -> int:
+def cheap_gap(pace: Pace, ranges: Sequence[Range]) -> int:
     """Return the gap that costs as much to read as one more request, in bytes.
 
     Where all are in flight at once, one more costs nothing but the work; else it shares a round with the others.
 
     Args:
         pace: What the network does.
+        ranges: What is wanted.
+    """
+    at_once = _at_once(pace, ranges)
+    turn = pace.wait / at_once if len(ranges) > at_once else 0
+    return int(max(turn, pace.cost or 0, LEAST_COST) * pace.bytes_per_second)
+
+
+def _at_once(pace: Pace, ranges: Sequence[Range]) -> float:
+    """Return how many reads come to be in flight: where bytes were the limit, more of those that are smaller."""
+    if len(ranges) <= pace.reads or pace.reads < FAST.reads:  # fewer than that: the server has asked for it
+        return pace.reads
+    size = sum(end - start for start, end in ranges) / len(ranges)
+    return max(pace.reads, min(pace.wait * pace.bytes_per_second / max(size, 1), pace.most))
+
+
+def single(pace: Pace, requests: int) -> int:
+    """Return how many requests are to be for one range each, so that their cost is known from then on.
+
+    Where the network makes them wait, their cost is not to be seen, and of no matter.
+
+    Args:
+        pace: What the network does.
         requests: How many there would be without gaps that are read along.
     """
-    wait = pace.wait / pace.reads if requests > pace.reads else 0
-    return int(max(wait, LEAST_COST) * pace.bytes_per_second)
+    return SINGLE if pace.cost is None and pace.wait <= FAST.wait and requests >= SINGLE * OF_MANY else 0
 
 
-def coalesce(ranges: Sequence[Range], gap: int) -> Merged:
+def coalesce(ranges: Sequence[Range], gap: int, single: int = 0) -> Merged:
     """Decide what to ask for.
 
     Args:
         ranges: What is wanted, in any order; empty ones ask for nothing.
         gap: The largest gap between two ranges that is read along, in bytes.
+        single: How many requests at the beginning are for one range each, unless these overlap.
     """
     requests: list[Range] = []
     places = [(-1, 0, 0)] * len(ranges)
@@ -64,7 +89,7 @@ def coalesce(ranges: Sequence[Range], gap: int) -> Merged:
         start, end = ranges[index]
         if end <= start:
             continue
-        if requests and start <= last + gap and max(end, last) - first <= MOST_MERGED:
+        if requests and start <= last + gap * (len(requests) > single) and max(end, last) - first <= MOST_MERGED:
             last = max(end, last)
             requests[-1] = Range(first, last)
         else:

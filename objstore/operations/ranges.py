@@ -9,7 +9,7 @@ from objstore._core import Bytes
 from objstore.exceptions import InvalidRangeError
 from objstore.interface.values import ANY, PACED, Range, Reads
 from objstore.interface.versions import is_same, pinned
-from objstore.operations.coalesce import cheap_gap
+from objstore.operations.coalesce import cheap_gap, single
 from objstore.operations.coalesce import coalesce as coalesce_ranges
 from objstore.operations.naming import readable_key_of
 from objstore.operations.pieces import HASHES, Whole, add_up, changed
@@ -35,8 +35,8 @@ def ranges_of(
     progress: Progress | None = None,
 ) -> Plan[list[Bytes]]:
     """Get ranges of the version of an object that the conditions mean."""
-    gap = min(coalesce, cheap_gap(store.provider.pace, len(ranges)))
-    merged = coalesce_ranges(ranges, gap)
+    pace = store.provider.pace
+    merged = coalesce_ranges(ranges, min(coalesce, cheap_gap(pace, ranges)), single(pace, len(ranges)))
     key, told, sums = (yield from readable_key_of(store, path)), None, None
     if _may_be_all(merged.requests):
         told, conditions = yield from _ask(store, key, path, conditions)
