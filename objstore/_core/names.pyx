@@ -343,6 +343,17 @@ cdef bint offer_addresses(Offer* offer, Name* name, curl.CURL* easy, const char*
     return True
 
 
+cdef bint name_turns_from(Name* name, const char* address) noexcept nogil:
+    """Have the next connection begin with another address than this, spelled as by libcurl; False where none is."""
+    cdef bint several
+    pthread_mutex_lock(&names.mutex)
+    several = name.count > 1
+    if several and is_address(name.addresses[name.turn % name.count].text, address):
+        name.turn += 1
+    pthread_mutex_unlock(&names.mutex)
+    return several
+
+
 cdef void offer_drop(Offer* offer) noexcept nogil:
     """Let go of an offer of which nothing is known."""
     name_release(offer.name)
