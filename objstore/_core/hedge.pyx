@@ -121,7 +121,7 @@ cdef bint hedge(LoopC* loop, Slot* slot) noexcept nogil:
     twin.twin = slot
     twin.hedges = slot.hedged = twin.hedged = True
     slot_link(loop, twin)
-    go_elsewhere(loop, slot, twin)
+    go_elsewhere(twin)
     start_slot(loop, twin)
     if slot.twin == twin and twin.unnamed:
         drop_hedge(loop, twin)
@@ -135,17 +135,24 @@ cdef inline const char* address_of(curl.CURL* easy) noexcept nogil:
     return address if address != NULL else <const char*>b""
 
 
-cdef void go_elsewhere(LoopC* loop, Slot* slot, Slot* twin) noexcept nogil:
-    """Have a hedge go to another address than the request that is late, where the name has several."""
-    cdef Route* route = slot.share.route
-    cdef const char* here = address_of(slot.wire.easy if slot.wire != NULL else slot.easy)
+cdef const char* late_address(Slot* slot) noexcept nogil:
+    """Return the address of the request that a slot is a hedge of, NULL where it is none."""
+    if not slot.hedges:
+        return NULL
+    return address_of(slot.twin.wire.easy if slot.twin.wire != NULL else slot.twin.easy)
+
+
+cdef void go_elsewhere(Slot* hedge) noexcept nogil:
+    """Have a hedge take a connection to another address than that of the late request, where the name has several."""
+    cdef Route* route = hedge.share.route
+    cdef const char* here = late_address(hedge)
     cdef Wire* wire = route.idle
-    if route.name == NULL or not here[0] or not name_turns_from(route.name, here):
+    if route.name == NULL or not has_several(route.name):
         return
     while wire != NULL and strcmp(address_of(wire.easy), here) == 0:
         wire = wire.next
     if wire == NULL:
-        twin.item.fresh = True
+        hedge.item.fresh = True
     else:
         wire_take(wire)
         wire_rest(wire)

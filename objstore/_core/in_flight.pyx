@@ -138,7 +138,7 @@ cdef void start_on_libcurl(LoopC* loop, Slot* slot, Route* route) noexcept nogil
     shard = loop_shard(loop, False)
     if shard == NULL or not slot_prepare(slot, loop, slot.item) or (
         direct and route.name != NULL
-        and not offer_addresses(&slot.offer, route.name, slot.easy, route.origin.data, settings)
+        and not offer_addresses(&slot.offer, route.name, slot.easy, route.origin.data, settings, late_address(slot))
     ):
         conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
         return

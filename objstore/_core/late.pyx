@@ -3,7 +3,7 @@
 
 cdef enum:
     IN_TIME = 95                # of 100
-    KNOWN_LIKES = 40            # replies, or chance decides
+    KNOWN_LIKES = 32            # replies, or chance decides
     MOST_LIKES = 1024           # then half of them are forgotten
     HEDGE_COSTS = 100
     HEDGE_EARNS = 3             # for each reply: so there are no more than 3 in 100

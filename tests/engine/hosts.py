@@ -8,7 +8,6 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -65,17 +64,13 @@ class Served:
     late: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """The addresses that were asked for what is late the first time."""
 
-    def delay(self, head: bytes, address: str) -> None:
-        """Wait, if this is the first request for what is late, for the second, and hang up."""
+    def is_late(self, head: bytes, address: str) -> bool:
+        """Tell whether this is the first request for what is late: it is never answered."""
         target = head.split(b" ", 2)[1].decode()
-        if target.startswith("/late"):
-            self.late[target].append(address)
-            if len(self.late[target]) > 1:
-                return
-            until = time.monotonic() + 20
-            while len(self.late[target]) < 2 and time.monotonic() < until:
-                time.sleep(0.001)
-            raise ConnectionError
+        if not target.startswith("/late"):
+            return False
+        self.late[target].append(address)
+        return len(self.late[target]) == 1
 
 
 @contextmanager
@@ -110,7 +105,8 @@ def _serve(connection: socket.socket, served: Served, all_there: threading.Barri
         connection = connection if tls is None else tls.wrap_socket(connection, server_side=True)
         with connection:
             while head := connection.recv(1 << 16):
-                served.delay(head, address.decode())
+                if served.is_late(head, address.decode()):
+                    continue
                 with suppress(threading.BrokenBarrierError):
                     all_there.wait(20)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(address), address))

@@ -28,10 +28,9 @@ def carrier(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def server(carrier: str) -> Iterator[Twice]:
-    """A server that answers in no time, as the engine knows by now."""
+    """A server that answers in no time, as the engine knows by now; two more replies, and there may be a hedge."""
     with twice() as running:
-        running.ask(64)
-        running.ask(64)
+        running.ask(32)
         yield running
 
 
@@ -298,8 +297,7 @@ def test_by_a_proxy() -> None:
     with twice() as server:
         proxy, server.origin = server.origin, "http://example.test:80"
         server.settings = ClientSettings(user_agent="tests", hedge=True, proxy=proxy)
-        server.ask(64)
-        server.ask(64)
+        server.ask(32)
         made = begun(server)
         first, second = server.tried("/late", 1), server.tried("/late", 2)
         second.answer(reply(OTHER))

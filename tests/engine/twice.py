@@ -92,7 +92,7 @@ class Twice:
         """Return the last of so many tries of a request; quick ones earn it meanwhile, where it is to be a hedge."""
 
         def came() -> bool:
-            if len(self.tries[target]) < count:
+            if 0 < len(self.tries[target]) < count:
                 self.ask(16)
             return len(self.tries[target]) >= count
 
