@@ -37,7 +37,7 @@ cdef bint enter_hedge(BatchC* batch, int64_t now) noexcept nogil:
     pthread_mutex_lock(&batch.at.mutex)
     admitted = hedging_admits(batch, now)
     if admitted:
-        batch.at.hedging.earned -= HEDGE_COSTS
+        atomic_store_64(&batch.at.hedging.earned, batch.at.hedging.earned - HEDGE_COSTS)
         lane_enter(lane_of(batch), now)
     pthread_mutex_unlock(&batch.at.mutex)
     if admitted:
