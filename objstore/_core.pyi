@@ -239,6 +239,7 @@ class ClientSettings:
         reuse: bool = True,
         redirects: str | None = None,
         until_close: str = "never",
+        hedge: bool = False,
     ) -> None: ...
 
 class Reply:
@@ -306,6 +307,7 @@ class Kind:
         successes: Iterable[int] = (),
         silent: bool = False,
         sums: str | None = None,
+        hedged: bool = False,
         watched: bool = False,
         tally: Tally | None = None,
     ) -> None: ...

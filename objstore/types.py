@@ -340,15 +340,17 @@ class StoreStats(TypedDict):
     """What the requests of a store have come to, by the calls that have ended.
 
     ``requests`` counts every try, ``retries`` those that were not the first, ``connections`` those made for them;
-    ``bytes_sent`` and ``bytes_received`` are of bodies. ``errors`` has how many requests failed for good, by the name
-    of the error. ``waits`` has the seconds after which replies to requests without a body began: ``p50``, ``p90`` and
-    ``p99``, a quarter too high at the most. ``origin`` is what ``engine_info`` knows of the place they are sent to,
-    None where it knows nothing.
+    ``hedges`` the late reads that were asked for twice at a time (``hedge`` in ``client_options``), where one of the
+    two was dropped and counts for nothing else; ``bytes_sent`` and ``bytes_received`` are of bodies. ``errors`` has how
+    many requests failed for good, by the name of the error. ``waits`` has the seconds after which replies to requests
+    without a body began: ``p50``, ``p90`` and ``p99``, a quarter too high at the most. ``origin`` is what
+    ``engine_info`` knows of the place they are sent to, None where it knows nothing.
     """
 
     requests: int
     retries: int
     connections: int
+    hedges: int
     bytes_sent: int
     bytes_received: int
     errors: dict[str, int]
@@ -366,6 +368,7 @@ class ClientConfig(TypedDict, total=False):
     default_headers: dict[str, str] | dict[str, bytes]
     disable_system_certificates: bool | str
     first_byte_timeout: float | timedelta | str
+    hedge: bool | str
     http1_only: bool | str
     http2_keep_alive_interval: float | timedelta | str
     http2_keep_alive_timeout: float | timedelta | str

@@ -12,6 +12,7 @@ cdef struct Counts:
     int64_t requests            # tries that ended, not those that were dropped
     int64_t retries             # of these
     int64_t connections         # made for them
+    int64_t hedges              # sent beside them: for each, one of the two was dropped
     int64_t bytes_sent          # of bodies, by requests that succeeded
     int64_t bytes_received
     int first_wait              # which of the following are in use: up to one behind the last
@@ -170,7 +171,7 @@ cdef inline void add_count(int64_t* total, int64_t count) noexcept nogil:
 
 cdef class Tally:
     """What batches have counted together, each from when it was closed on."""
-    cdef int64_t requests, retries, connections, bytes_sent, bytes_received
+    cdef int64_t requests, retries, connections, hedges, bytes_sent, bytes_received
     cdef int64_t told_waits[WAITS]
 
     cdef void add(self, Counts* counts) noexcept:
@@ -178,18 +179,20 @@ cdef class Tally:
         add_count(&self.requests, counts.requests)
         add_count(&self.retries, counts.retries)
         add_count(&self.connections, counts.connections)
+        add_count(&self.hedges, counts.hedges)
         add_count(&self.bytes_sent, counts.bytes_sent)
         add_count(&self.bytes_received, counts.bytes_received)
         for i in range(counts.first_wait, counts.end_wait):
             add_count(&self.told_waits[i], counts.waits[i])
 
     def counts(self):
-        """Return what was counted, by name: ``requests``, ``retries``, ``connections``, ``bytes_sent`` and
+        """Return what was counted, by name: ``requests``, ``retries``, ``connections``, ``hedges``, ``bytes_sent`` and
         ``bytes_received``."""
         return {
             "requests": atomic_load_64(&self.requests),
             "retries": atomic_load_64(&self.retries),
             "connections": atomic_load_64(&self.connections),
+            "hedges": atomic_load_64(&self.hedges),
             "bytes_sent": atomic_load_64(&self.bytes_sent),
             "bytes_received": atomic_load_64(&self.bytes_received),
         }

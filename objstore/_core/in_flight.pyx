@@ -138,7 +138,7 @@ cdef void start_on_libcurl(LoopC* loop, Slot* slot, Route* route) noexcept nogil
     shard = loop_shard(loop, False)
     if shard == NULL or not slot_prepare(slot, loop, slot.item) or (
         direct and route.name != NULL
-        and not offer_addresses(&slot.offer, route.name, slot.easy, route.origin.data, settings)
+        and not offer_addresses(&slot.offer, route.name, slot.easy, route.origin.data, settings, late_address(slot))
     ):
         conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
         return
@@ -171,7 +171,10 @@ cdef void try_again(LoopC* loop, Slot* slot) noexcept nogil:
 
 cdef void conclude(LoopC* loop, Slot* slot, int result, bint reused) noexcept nogil:
     """End a request that nobody works on any more: with its reply, with an error, at the beginning, or elsewhere."""
-    cdef bint again = result != curl.CURLE_OK and never_arrived(loop, slot, &result, reused)
+    cdef bint again
+    if loop.hedging and twins_end(loop, slot, result):
+        return
+    again = result != curl.CURLE_OK and never_arrived(loop, slot, &result, reused)
     if result == curl.CURLE_OK and slot.headed and leads_on(slot.item):
         result = follow(slot)
         again = result == curl.CURLE_OK
@@ -205,13 +208,23 @@ cdef void abort_share(LoopC* loop, BatchRef* share) noexcept nogil:
 cdef void put_back(LoopC* loop, Slot* slot) noexcept nogil:
     """Give an item back to its batch as if it had not been tried."""
     cdef Item* item = slot.item
+    if slot.hedges:
+        drop_hedge(loop, slot)      # its item is none of the batch's
+        return
+    if slot.twin != NULL:
+        drop_hedge(loop, slot.twin)
+    slot_leave(loop, slot)
+    batch_unclaim(item)
+
+
+cdef void slot_leave(LoopC* loop, Slot* slot) noexcept nogil:
+    """Let go of a slot that nobody works on any more, without a verdict on its item."""
     slot_unlink(loop, slot)
     origin_ended(slot, loop.now_ns, False)
     settings_keep(&slot.configured, NULL)
     signer_release(slot.signer)
     slot.signer = NULL
     slot.item = NULL
-    batch_unclaim(item)
 
 
 cdef bint never_arrived(LoopC* loop, Slot* slot, int* result, bint reused) noexcept nogil:

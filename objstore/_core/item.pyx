@@ -135,6 +135,7 @@ cdef struct BatchC:
     bint is_get
     bint is_head
     bint safe               # sent twice it does no harm
+    bint hedged             # what is late is asked for again elsewhere
     curl.slist* headers
     SettingsC* settings
     SignerC* signer

@@ -56,6 +56,8 @@ cdef struct LoopC:
     pthread_mutex_t driving         # held by whoever drives: a channel's loop may be wanted by several threads
     pthread_mutex_t mutex           # guards the inbox and asleep
     BatchRef* inbox
+    bint hedging                    # some of its batches may hedge
+    int64_t look_ns                 # when to look for what is late
     int held                        # shares that wait for room at their origins
     int mail                        # whether it holds something, to be looked at without the mutex
     int awaits_name                 # whether slots wait for the addresses of a server
@@ -313,9 +315,16 @@ cdef void sweep(LoopC* loop) noexcept nogil:
 
 cdef void end_late(LoopC* loop, Slot* slot, const char* reason) noexcept nogil:
     """End a transfer that took too long: with what it has, where the status says enough."""
+    cdef int result
+    if slot.hedges:
+        drop_hedge(loop, slot)
+        return
     slot.cut = slot.headed and slot.item.status >= 300
+    result = curl.CURLE_OK if slot.cut else curl.CURLE_OPERATION_TIMEDOUT
+    if slot.twin != NULL and twins_end(loop, slot, result):
+        return
     snprintf(slot.error, ERROR_TEXT, b"%s", reason)
-    end_slot(loop, slot, curl.CURLE_OK if slot.cut else curl.CURLE_OPERATION_TIMEDOUT)
+    end_slot(loop, slot, result)
 
 
 # --- driving
@@ -352,6 +361,8 @@ cdef void loop_work(LoopC* loop) noexcept nogil:
         run_timers(loop)
     if loop.active and loop.now_ns - loop.swept_ns > SWEEP_EVERY_MS * MILLISECOND:
         sweep(loop)
+    if loop.hedging and loop.active:
+        look_for_late(loop)
 
 
 cdef int next_wait_ms(LoopC* loop, int64_t until_ns) noexcept nogil:
@@ -367,6 +378,8 @@ cdef int next_wait_ms(LoopC* loop, int64_t until_ns) noexcept nogil:
         until = min(until, loop.now_ns + STUCK_NS)
     if loop.active:
         until = min(until, loop.swept_ns + SWEEP_EVERY_MS * MILLISECOND + MILLISECOND)
+        if loop.hedging:
+            until = min(until, loop.look_ns)
     while shard != NULL:
         if shard.deadline_ns >= 0:
             until = min(until, shard.deadline_ns)

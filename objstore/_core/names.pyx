@@ -313,9 +313,21 @@ cdef int choose_addresses(Name* name, int* chosen, int64_t now) noexcept nogil:
     return count
 
 
-cdef bint offer_addresses(Offer* offer, Name* name, curl.CURL* easy, const char* origin,
-                          SettingsC* settings) noexcept nogil:
-    """Give libcurl the next addresses of a name, for one connection; False when there is no memory."""
+cdef bint has_several(Name* name) noexcept nogil:
+    """Tell whether a name has more than one address."""
+    cdef bint several
+    pthread_mutex_lock(&names.mutex)
+    several = name.count > 1
+    pthread_mutex_unlock(&names.mutex)
+    return several
+
+
+cdef bint offer_addresses(Offer* offer, Name* name, curl.CURL* easy, const char* origin, SettingsC* settings,
+                          const char* elsewhere) noexcept nogil:
+    """Give libcurl the next addresses of a name, for one connection; False when there is no memory.
+
+    :param elsewhere: an address that is not to be the first of several, as libcurl spells it; NULL for none.
+    """
     cdef int chosen[OFFERED]
     cdef int i, count
     cdef size_t length = strlen(name.host)
@@ -328,6 +340,8 @@ cdef bint offer_addresses(Offer* offer, Name* name, curl.CURL* easy, const char*
     pthread_mutex_lock(&names.mutex)
     if not settings.shuffle_addresses:
         name.turn = 0
+    if elsewhere != NULL and name.count > 1 and is_address(name.addresses[name.turn % name.count].text, elsewhere):
+        name.turn += 1
     count = choose_addresses(name, chosen, now_ns())
     for i in range(count):
         length += snprintf(offer.line + length, offer.capacity - length, b"%s%s", <const char*>(b"," if i else b":"),

@@ -26,6 +26,7 @@ cdef struct Origin:
     int most_askers             # how many ask for that
     Held reads
     Held writes
+    Hedging* hedging            # NULL while no batch may hedge
 
 
 cdef Origin* origin_new(const char* name) noexcept nogil:
@@ -44,6 +45,7 @@ cdef Origin* origin_new(const char* name) noexcept nogil:
 
 cdef void origin_free(Origin* origin) noexcept nogil:
     pthread_mutex_destroy(&origin.mutex)
+    free(origin.hedging)
     free(origin.name)
     free(origin)
 
@@ -95,6 +97,8 @@ cdef bint origin_join(BatchC* batch) noexcept nogil:
     origin.most_askers += batch.most_connections == origin.most_asked
     origin.pace.most = min(origin.most_asked, origin.most_open)
     origin.pace.careful = batch.careful
+    if batch.hedged:
+        join_hedging(origin, batch)
     pthread_mutex_unlock(&origin.mutex)
     return True
 

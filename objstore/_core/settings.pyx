@@ -25,6 +25,7 @@ cdef struct SettingsC:
     bint reuse
     char* redirects         # the schemes that a redirect of a GET or HEAD may lead to, NULL to follow none
     int until_close         # which bodies are read that end with their connection
+    bint hedge              # ask again elsewhere for what is late
 
 
 cdef char* string_copy(object value) except? NULL:
@@ -70,13 +71,15 @@ cdef class ClientSettings:
     :param redirects: the schemes that a redirect of a GET or HEAD may lead to, ``"http,https"``; None to follow none.
     :param until_close: which bodies are read whose end only the end of the connection tells, cut or not: ``"never"``
         any, ``"old"``: those of HTTP/1.0, ``"always"``.
+    :param hedge: ask again, elsewhere, for what is late of the reads that may be hedged.
     """
     cdef SettingsC* c
 
     def __cinit__(self, *, str user_agent, ca_file=None, str proxy="", str no_proxy="", proxy_ca_file=None,
                   bint verify=True, str http_version="1.1", bint shuffle_addresses=True, double resolve_interval=30,
                   double connect_timeout=3, double first_byte_timeout=15, double stall_timeout=10, double timeout=0,
-                  double max_idle=20, bint reuse=True, redirects=None, str until_close="never"):
+                  double max_idle=20, bint reuse=True, redirects=None, str until_close="never",
+                  bint hedge=False):
         self.c = <SettingsC*>calloc(1, sizeof(SettingsC))
         if self.c == NULL:
             raise MemoryError
@@ -98,6 +101,7 @@ cdef class ClientSettings:
         self.c.reuse = reuse
         self.c.redirects = string_copy(redirects)
         self.c.until_close = UNTIL_CLOSE[until_close]
+        self.c.hedge = hedge
 
     def __dealloc__(self):
         settings_release(self.c)

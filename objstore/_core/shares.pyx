@@ -137,6 +137,7 @@ cdef void take_inbox(LoopC* loop) noexcept nogil:
         elif atomic_load(&share.batch.cancelled):
             share_detach(loop, share)
         else:
+            loop.hedging |= share.batch.hedged
             ready_push(loop, share)
 
 

@@ -60,6 +60,9 @@ cdef struct Slot:
     int64_t wanted          # where to cut a whole object, -1 for nowhere
     int ranges              # its server says that it takes ranges (1), or that it takes none (-1)
     bint cut                # there is enough of the body, and nobody wants the rest
+    Slot* twin              # its hedge, or what it is the hedge of; NULL for neither
+    bint hedges             # it is the hedge
+    bint hedged             # there is or was one, or it is one
     int refused             # why the engine does not take the reply, a CURLcode, and in words
     const char* refusal
     char error[ERROR_TEXT]
@@ -412,7 +415,7 @@ cdef bint chain_headers(Slot* slot, Item* item, curl.slist** chain) noexcept nog
     cdef bint strange = is_strange(item)
     cdef SignerC* signer = NULL if strange else slot.signer
     cdef bint ranged = item.start >= 0 or item.end >= 0 or item.kept.length
-    cdef bint matched = item.kept.length and not has_field(given, b"if-match:", 9)
+    cdef bint matched = item.kept.tag != NULL and not has_field(given, b"if-match:", 9)
     cdef int used = 0
     cdef int i, most = 5 + (signer.header_count if signer != NULL else 0) + (MOST_TRAVELLING if strange else 0)
     if not room_for(<void**>&slot.nodes, &slot.nodes_capacity, most * sizeof(curl.slist)):
@@ -469,7 +472,7 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     slot.item = item
     slot.loop = loop
     slot.in_head = slot.headed = slot.streamed = slot.chunked = slot.closes = slot.begun = slot.cut = False
-    slot.too_soon = slot.unnamed = False
+    slot.too_soon = slot.unnamed = slot.hedged = False
     slot.ranges = 0
     item.cut = False
     slot.local_port = 0

@@ -194,7 +194,8 @@ cdef void open_wire(LoopC* loop, Route* route, Slot* slot) noexcept nogil:
     set_pointer(wire.easy, curl.CURLOPT_URL, route.origin.data)
     set_long(wire.easy, curl.CURLOPT_CONNECT_ONLY, 1)
     # A setting that is lost, say whom to trust, must not be made up for by libcurl's own.
-    if ((route.name != NULL and not offer_addresses(&wire.offer, route.name, wire.easy, route.origin.data, settings))
+    if ((route.name != NULL and not offer_addresses(&wire.offer, route.name, wire.easy, route.origin.data, settings,
+                                                    late_address(slot)))
             or atomic_load(&setopt_failures) != failures
             or lib.curl_multi_add_handle(shard.multi, wire.easy) != curl.CURLE_OK):
         fail_wire(wire, curl.CURLE_OUT_OF_MEMORY, NULL)

@@ -111,6 +111,7 @@ def client_settings(
         reuse=values["pool_max_idle_per_host"] != 0,
         redirects=redirects,
         until_close=until_close,
+        hedge=values["hedge"],
     )
 
 

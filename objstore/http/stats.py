@@ -43,6 +43,7 @@ class Stats:
             requests=counts["requests"],
             retries=counts["retries"],
             connections=counts["connections"],
+            hedges=counts["hedges"],
             bytes_sent=counts["bytes_sent"],
             bytes_received=counts["bytes_received"],
             errors=errors,

@@ -319,5 +319,5 @@ class Reads(Sequence[Read]):
 def no_requests() -> StoreStats:
     """Return what the requests of a store have come to that sends none."""
     return StoreStats(
-        requests=0, retries=0, connections=0, bytes_sent=0, bytes_received=0, errors={}, waits={}, origin=None
+        requests=0, retries=0, connections=0, hedges=0, bytes_sent=0, bytes_received=0, errors={}, waits={}, origin=None
     )

@@ -84,6 +84,7 @@ class ReadMany(Exchange):
             most_in_flight=most_in_flight,
             window=window,
             cut_over=cut_over,
+            hedged=True,
         )
         self._keys = keys
         self._meta = meta
@@ -119,7 +120,9 @@ class HeadMany(Exchange):
         look: Callable[[str, Conditions], Plan[Fetched]],
         most_in_flight: int,
     ) -> None:
-        super().__init__(service, shape, lambda index: keys[index], keep_head=True, most_in_flight=most_in_flight)
+        super().__init__(
+            service, shape, lambda index: keys[index], keep_head=True, most_in_flight=most_in_flight, hedged=True
+        )
         self._keys = keys
         self._meta = meta
         self._look = look

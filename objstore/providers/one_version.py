@@ -89,6 +89,7 @@ class OneVersion(Conditional):
             window=window,
             sums=reads.sums,
             cut_over=cut_over,
+            hedged=True,
         )
 
     def _open_batch(self) -> None:

@@ -199,7 +199,7 @@ class Requests:
         """The same, by a request of this shape and with this query."""
         kind = Conditional if IF_MATCH in shape.headers else Exchange
         sums = "" if range.start == 0 else None  # it may be the first of the pieces that are going to be all
-        exchange = kind(self.service, shape, lambda _: key, keep_head=True, sums=sums)
+        exchange = kind(self.service, shape, lambda _: key, keep_head=True, sums=sums, hedged=True)
         exchange.add(self.path(key) + tail, range)
         reply = yield from exchange.only()
         if not self.service.takes_if_match:

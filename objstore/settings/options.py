@@ -108,6 +108,7 @@ CLIENT_OPTIONS = (
     Option("default_headers", "Headers sent with every request.", HEADERS, secret=True),
     Option("disable_system_certificates", "Trust no certificate but those of root_certificate.", BOOL, False),
     Option("first_byte_timeout", "Longest wait for a reply to begin; seconds, 0 for no limit.", DURATION, 15.0),
+    Option("hedge", "Ask again, elsewhere, for a read that is later than 95 of 100 like it.", BOOL, False),
     Option("http1_only", "Speak HTTP/1.1 only.", BOOL, True),
     Option("http2_keep_alive_interval", "Not supported.", DURATION, unsupported=_NO_PINGS),
     Option("http2_keep_alive_timeout", "Not supported.", DURATION, unsupported=_NO_PINGS),

@@ -8,7 +8,7 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -61,6 +61,16 @@ class Served:
     port: int
     connections: Counter[str] = field(default_factory=Counter)
     """How many each address has accepted."""
+    late: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """The addresses that were asked for what is late the first time."""
+
+    def is_late(self, head: bytes, address: str) -> bool:
+        """Tell whether this is the first request for what is late: it is never answered."""
+        target = head.split(b" ", 2)[1].decode()
+        if not target.startswith("/late"):
+            return False
+        self.late[target].append(address)
+        return len(self.late[target]) == 1
 
 
 @contextmanager
@@ -86,15 +96,17 @@ def _accept(listener: socket.socket, served: Served, all_there: threading.Barrie
         while True:
             connection, _ = listener.accept()
             served.connections[listener.getsockname()[0]] += 1
-            threading.Thread(target=_serve, args=(connection, all_there, tls), daemon=True).start()
+            threading.Thread(target=_serve, args=(connection, served, all_there, tls), daemon=True).start()
 
 
-def _serve(connection: socket.socket, all_there: threading.Barrier, tls: ssl.SSLContext | None) -> None:
+def _serve(connection: socket.socket, served: Served, all_there: threading.Barrier, tls: ssl.SSLContext | None) -> None:
     address = connection.getsockname()[0].encode()
     with suppress(OSError):
         connection = connection if tls is None else tls.wrap_socket(connection, server_side=True)
         with connection:
-            while connection.recv(1 << 16):
+            while head := connection.recv(1 << 16):
+                if served.is_late(head, address.decode()):
+                    continue
                 with suppress(threading.BrokenBarrierError):
                     all_there.wait(20)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(address), address))

@@ -160,6 +160,15 @@ def test_a_request_that_waits_for_addresses_can_be_cancelled(hosts: Hosts) -> No
         assert step("http://example.test:9", "cancelled", count=5) == [5, 0]
 
 
+@pytest.mark.parametrize("carrier", ["engine", "curl"])
+def test_what_is_late_is_asked_for_again_at_another_address(hosts: Hosts, carrier: str) -> None:
+    hosts.say("example.test 127.0.0.2 127.0.0.3")
+    with serving(["127.0.0.2", "127.0.0.3"]) as served, program(hosts, OBJSTORE_HTTP=carrier) as step:
+        answers = step(f"http://example.test:{served.port}", "late", count=6)
+    assert answers == [second for _, second in served.late.values()]
+    assert all(first != second for first, second in served.late.values())
+
+
 def test_many_wait_for_one_look_up(hosts: Hosts) -> None:
     hosts.say("example.test 200ms 127.0.0.2")
     with serving(["127.0.0.2"], together=50) as served, program(hosts) as step:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from objstore._core import Batch, ClientSettings, engine_info
+from objstore._core import Batch, ClientSettings, Kind, engine_info
 from objstore.plans.run import arun, run
 from tests.engine.client import batch, settle
 
@@ -64,6 +64,27 @@ def in_threads(step: dict[str, Any]) -> Any:
         return [sum(pool.map(one, range(step["count"]))), engine_info()["loops"]]
 
 
+def late(step: dict[str, Any]) -> Any:
+    """Read what is late, one after the other, and quick things meanwhile; return who answered."""
+    kind = Kind(step["origin"], "GET", ClientSettings(user_agent="tests", hedge=True), hedged=True)
+
+    def read(targets: list[str]) -> Batch:
+        one = Batch(kind)
+        for target in targets:
+            one.add(target.encode())
+        one.seal()
+        return one
+
+    answers = []
+    for index in range(step["count"]):
+        waits = read([f"/late/{index}"])
+        waits.start(background=True)
+        while not waits.over:
+            run(settle(read(["/quick"] * 40)))
+        answers += outcome(waits, run(settle(waits)))
+    return answers
+
+
 def in_a_child(step: dict[str, Any]) -> Any:
     child = os.fork()
     if child == 0:
@@ -83,7 +104,7 @@ def outcome(one: Batch, failed: dict[int, Any]) -> list[Any]:
 
 WAYS: dict[str, Callable[[dict[str, Any]], Any]] = {
     function.__name__: function
-    for function in (blocking, background, awaited, cancelled, passing, in_threads, in_a_child)
+    for function in (blocking, background, awaited, cancelled, passing, in_threads, late, in_a_child)
 }
 
 

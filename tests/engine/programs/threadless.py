@@ -21,6 +21,7 @@ from objstore.plans.work import in_steps
 from objstore.store import LocalStore
 from tests.engine.client import SOON, batch, settle
 from tests.engine.programs.asking import good, insist, stalled
+from tests.engine.twice import hammer, twice
 
 
 def every_way(origin: str) -> None:
@@ -291,3 +292,10 @@ def without_threads(origin: str, name: str) -> None:
     ALL[name](origin)
     gc.collect()
     print(f"threads: {len(os.listdir('/proc/self/task'))}, in flight: {engine_info()['in_flight']}")
+
+
+def hedges() -> None:
+    with asyncio.Runner() as runner, twice() as server:
+        hammer(server, run, 6)
+        hammer(server, lambda plan: runner.run(arun(plan)))
+        assert server.tally.counts()["hedges"] > 0
