@@ -128,7 +128,14 @@ def test_a_second_call_takes_little_longer_than_with_the_best_number_in_flight(p
     client.left = requests
     second = play(client, begin=first) - first
     assert second <= 1.3 * best(server, requests, size)
-    assert first <= 3 * best(server, requests, size)
+    assert first <= (2 if careful else 3) * best(server, requests, size)
+
+
+def test_step_by_step_no_more_connections_are_opened_than_the_line_may_be_worth() -> None:
+    server, requests, size = PLACES["80 ms, 1 Gbit/s"]
+    client = Client(Server(**server), requests, size, careful=True)  # type: ignore[arg-type]
+    play(client)
+    assert client.connections <= 600
 
 
 @pytest.mark.parametrize("careful", [False, True], ids=["known", "unknown"])

@@ -1,10 +1,11 @@
 # Pace: how many requests may be in flight to one origin. Pure arithmetic on what is told of replies: no clock, no lock.
 #
-# The window of a lane (reads, large reads and writes have one each: what throttles writes lets reads be) holds about what the least
-# wait and the rate delivered are worth (BBR, https://queue.acm.org/detail.cfm?id=3022184). It doubles with every round
-# while that brings more, is taken back where only the wait has grown, is halved by a server that wants less, and is
-# tried again now and then. Waits are compared only with those of the same method and about the same size, and what a
-# reply counts for is the least that its like took lately: so no mixture of requests is mistaken for a change.
+# The window of a lane (reads, large reads and writes have one each: what throttles writes lets reads be) holds about
+# what the least wait and the rate delivered are worth (BBR, https://queue.acm.org/detail.cfm?id=3022184). It doubles
+# with every round while that brings more, or at first, step by step, is four times what it was as long as nothing
+# waits; it is taken back where only the wait has grown, is halved by a server that wants less, and is tried again now
+# and then. Waits are compared only with those of the same method and about the same size, and what a reply counts for
+# is the least that its like took lately: so no mixture of requests is mistaken for a change.
 #
 # Of large reads a whole object may be no more than a few, so their rate is looked at while they arrive. Each brings its
 # connection's first burst and doubles it with every round trip: near by, where a few fill the line, they begin with few,
@@ -29,6 +30,7 @@ cdef double QUEUE = 0.4            # of a window may be one, and 16 requests in 
 cdef double SLOWLY = 1.25           # that grows no faster: others may not rest when we do
 cdef double FIRST_BEARABLE = 2    # at first, while it is not known how much two rounds differ by chance
 cdef double BACK_OFF = 0.9
+cdef double LEAP = 4                # times as many are tried where nothing waits
 cdef int64_t RARELY = 50            # rounds
 cdef int64_t LARGE = 1 << 20        # a mean range from which on reads are large
 cdef double LARGE_EACH_NS = 300_000 # one more of them at first for so much of the least wait
@@ -267,7 +269,7 @@ cdef void lane_judge(PaceC* pace, Lane* lane, double rate, double stretch, int64
         if lane.base == 0:
             lane.base = stretch
         if pace.careful:
-            lane.window = lane_goal(pace, lane)
+            lane.window = lane_leap(pace, lane, stretch) if lane.first else lane_goal(pace, lane)
     elif larger > 0:
         lane.stalls += 1
     cdef double bearable = FIRST_BEARABLE * lane.base if lane.first else lane_bearable(lane)
@@ -276,11 +278,22 @@ cdef void lane_judge(PaceC* pace, Lane* lane, double rate, double stretch, int64
 
 
 cdef double lane_goal(PaceC* pace, Lane* lane) noexcept nogil:
-    """Return how far the window may grow from the best so far: at first to twice that, later by FIRST_WINDOW."""
+    """Return how far the window may grow from the best so far: at first to twice what it is, later by FIRST_WINDOW."""
     cdef double further = lane.best_window + min(lane.best_window, <double>FIRST_WINDOW)
     if lane.first:
         further = 2 * lane.window
     return max(lane.window, min(further, <double>pace.most))
+
+
+cdef double lane_leap(PaceC* pace, Lane* lane, double stretch) noexcept nogil:
+    """Return how far the window may grow at once: to four times what it is while nothing waits, less where that grows.
+
+    Of the first round it is not known what of its waits is a queue: then to twice that in any case.
+    """
+    cdef bint known = stretch != lane.base
+    cdef double waits = max(stretch / lane.base if known else stretch, <double>1)
+    cdef double times = max(LEAP / (waits * waits * waits), <double>(1 if known else 2))
+    return max(lane.window, min(times * lane.round_window, <double>pace.most))
 
 
 cdef void large_begin(PaceC* pace, int64_t now) noexcept nogil:
