@@ -308,6 +308,7 @@ cdef class Batch:
         """
         self._check()
         self.started = True
+        self.c.large = reads_long_ranges(self.c)
         if channel is not None:
             self.report_to(channel)
         if io_threads and (channel is not None or background):
@@ -696,3 +697,18 @@ cdef uint64_t next_batch_id() noexcept nogil:
     id = engine.batches
     pthread_mutex_unlock(&engine.mutex)
     return id
+
+
+cdef bint reads_long_ranges(BatchC* batch) noexcept nogil:
+    """Tell whether what a batch reads are several ranges, and long ones: of one alone, it is not known that all is
+    there."""
+    cdef int64_t i, bytes = 0
+    cdef Item* item
+    if batch.count < 2:
+        return False
+    for i in range(batch.count):
+        item = batch_item(batch, i)
+        if item.start < 0 or item.end < 0:
+            return False
+        bytes += item.end - item.start
+    return bytes >= LARGE * batch.count

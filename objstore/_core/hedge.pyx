@@ -18,7 +18,7 @@ cdef inline bint hedging_admits(BatchC* batch, int64_t now) noexcept nogil:
         return False
     if lane.throttled_ns and now - lane.throttled_ns < CALM_NS:
         return False
-    return pace.reads.in_flight + pace.writes.in_flight < pace.most
+    return pace_in_flight(pace) < pace.most
 
 
 cdef bint may_hedge(LoopC* loop, BatchC* batch) noexcept nogil:
@@ -38,7 +38,7 @@ cdef bint enter_hedge(BatchC* batch, int64_t now) noexcept nogil:
     admitted = hedging_admits(batch, now)
     if admitted:
         atomic_store_64(&batch.at.hedging.earned, batch.at.hedging.earned - HEDGE_COSTS)
-        lane_enter(lane_of(batch), now)
+        lane_enter(&batch.at.pace, lane_of(batch), now)
     pthread_mutex_unlock(&batch.at.mutex)
     if admitted:
         pthread_mutex_lock(&batch.mutex)
@@ -64,7 +64,7 @@ cdef Slot* latest(LoopC* loop) noexcept nogil:
     cdef Slot* slot = loop.active_slots
     cdef Slot* found = NULL
     cdef int64_t after, late, most = -1
-    loop.look_ns = loop.now_ns + LOOK_NS
+    loop.look_ns = loop.now_ns + LATE_LOOK_NS
     while slot != NULL:
         after = late_after(slot)
         if after != NEVER_LATE:

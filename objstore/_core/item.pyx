@@ -131,6 +131,7 @@ cdef struct BatchC:
     int64_t most_connections
     bint careful            # more than a few connections are taken step by step
     bint reads
+    bint large              # it reads long ranges; said before the first is sent
     int method_class
     bint is_get
     bint is_head

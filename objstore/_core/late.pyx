@@ -13,7 +13,7 @@ cdef enum:
     ENOUGH_EARNED = MOST_EARNED // 2
 
 cdef int64_t LEAST_LATE_NS = 1_000_000      # a second request costs more than what it saves
-cdef int64_t LOOK_NS = 20_000_000           # between two looks, where it is not known what is late
+cdef int64_t LATE_LOOK_NS = 20_000_000           # between two looks, where it is not known what is late
 cdef int64_t NEVER_LATE = INT64_MAX
 
 cdef struct Likes:              # how long requests took that are alike

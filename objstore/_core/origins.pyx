@@ -25,6 +25,7 @@ cdef struct Origin:
     int64_t most_asked          # the least that one of them asks for
     int most_askers             # how many ask for that
     Held reads
+    Held large
     Held writes
     Hedging* hedging            # NULL while no batch may hedge
 
@@ -141,11 +142,15 @@ cdef void ask_again(Origin* origin) noexcept nogil:
 
 
 cdef inline Held* held_of(BatchC* batch) noexcept nogil:
-    return &batch.at.reads if batch.reads else &batch.at.writes
+    if not batch.reads:
+        return &batch.at.writes
+    return &batch.at.large if batch.large else &batch.at.reads
 
 
 cdef inline Lane* lane_of(BatchC* batch) noexcept nogil:
-    return &batch.at.pace.reads if batch.reads else &batch.at.pace.writes
+    if not batch.reads:
+        return &batch.at.pace.writes
+    return &batch.at.pace.large if batch.large else &batch.at.pace.reads
 
 
 cdef void hold(BatchRef* share) noexcept nogil:
@@ -192,6 +197,8 @@ cdef void invite(Held* held, int64_t room) noexcept nogil:
 cdef inline void origin_invite(Origin* origin) noexcept nogil:
     if origin.reads.first != NULL:
         invite(&origin.reads, lane_room(&origin.pace, &origin.pace.reads))
+    if origin.large.first != NULL:
+        invite(&origin.large, lane_room(&origin.pace, &origin.pace.large))
     if origin.writes.first != NULL:
         invite(&origin.writes, lane_room(&origin.pace, &origin.pace.writes))
 
@@ -202,7 +209,7 @@ cdef inline bint is_free(BatchC* batch, int64_t now) noexcept nogil:
     cdef PaceC* pace = &batch.at.pace
     if batch.most_in_flight == INT64_MAX or (lane.throttled_ns and now - lane.throttled_ns < CALM_NS):
         return False
-    return pace.reads.in_flight + pace.writes.in_flight < pace.most
+    return pace_in_flight(pace) < pace.most
 
 
 cdef bint origin_admits(BatchRef* share, int64_t now) noexcept nogil:
@@ -215,7 +222,7 @@ cdef bint origin_admits(BatchRef* share, int64_t now) noexcept nogil:
     if admitted:
         share.overdue = False
         unhold(share)
-        lane_enter(lane_of(batch), now)
+        lane_enter(&origin.pace, lane_of(batch), now)
     else:
         hold(share)
     pthread_mutex_unlock(&origin.mutex)
@@ -257,6 +264,18 @@ cdef void origin_ended(Slot* slot, int64_t now, bint answered) noexcept nogil:
     pthread_mutex_unlock(&origin.mutex)
 
 
+cdef void origin_arrived(Slot* slot, int64_t bytes) noexcept nogil:
+    """Count what has come of a reply, where it is large; there may be room for more then."""
+    cdef BatchC* batch = slot.item.batch
+    cdef Origin* origin = batch.at
+    if not batch.large:
+        return
+    pthread_mutex_lock(&origin.mutex)
+    if large_arrived(&origin.pace, bytes, origin.large.first != NULL, slot.loop.now_ns):
+        origin_invite(origin)
+    pthread_mutex_unlock(&origin.mutex)
+
+
 cdef void origin_left(BatchC* batch) noexcept nogil:
     """Take back the count of a request that was not begun."""
     pthread_mutex_lock(&batch.at.mutex)
@@ -277,6 +296,7 @@ cdef void free_stuck(LoopC* loop) noexcept nogil:
         pthread_mutex_lock(&origin.mutex)
         if loop.now_ns - origin.ended_ns > STUCK_NS:
             free_one(loop, origin.reads.first)
+            free_one(loop, origin.large.first)
             free_one(loop, origin.writes.first)
         pthread_mutex_unlock(&origin.mutex)
         origin = origin.next
@@ -310,8 +330,9 @@ cdef dict origin_report(Origin* origin):
     wait, replies = in_seconds(&pace.wait), each_second(&pace.toll)
     slowness, cost = pace_slowness(pace), pace_cost(pace)
     report = {
-        "in_flight": pace.reads.in_flight + pace.writes.in_flight,
+        "in_flight": pace_in_flight(pace),
         "reads": <int64_t>pace.reads.window,
+        "large_reads": <int64_t>pace.large.window,
         "writes": <int64_t>pace.writes.window,
         "most": pace.most,
         "least_wait": None if wait < 0 else wait,

@@ -1,10 +1,15 @@
 # Pace: how many requests may be in flight to one origin. Pure arithmetic on what is told of replies: no clock, no lock.
 #
-# The window of a lane (reads and writes have one each: what throttles writes lets reads be) holds about what the least
-# wait and the rate delivered are worth (BBR, https://queue.acm.org/detail.cfm?id=3022184). It doubles with every round
-# while that brings more, is taken back where only the wait has grown, is halved by a server that wants less, and is
-# tried again now and then. Waits are compared only with those of the same method and about the same size, and what a
-# reply counts for is the least that its like took lately: so no mixture of requests is mistaken for a change.
+# The window of a lane (reads, large reads and writes have one each: what throttles writes lets reads be) holds about
+# what the least wait and the rate delivered are worth (BBR, https://queue.acm.org/detail.cfm?id=3022184). It doubles
+# with every round while that brings more, or at first, step by step, is four times what it was as long as nothing
+# waits; it is taken back where only the wait has grown, is halved by a server that wants less, and is tried again now
+# and then. Waits are compared only with those of the same method and about the same size, and what a reply counts for
+# is the least that its like took lately: so no mixture of requests is mistaken for a change.
+#
+# Of large reads a whole object may be no more than a few, so their rate is looked at while they arrive. Each brings its
+# connection's first burst and doubles it with every round trip: near by, where a few fill the line, they begin with few,
+# or queues overflow and it is the timeouts of TCP that all wait for.
 
 cdef enum:
     FIRST_WINDOW = 64
@@ -12,6 +17,8 @@ cdef enum:
     SIZES = 12                      # by powers of four, from 1 KiB on
     CLASSES = METHODS * SIZES
     LEAST_ROUND = 16                # replies, or chance decides
+    FIRST_LARGE = 16                # large reads, where a reply comes at once
+    CALM_LOOKS = 3                  # at them, after which more are tried
 
 cdef int64_t LATELY_NS = 10_000_000_000     # how long what was seen is believed, to twice that
 cdef int64_t PAUSE_NS = 2_000_000_000       # before it is tried again whether more brings more
@@ -23,7 +30,14 @@ cdef double QUEUE = 0.4            # of a window may be one, and 16 requests in 
 cdef double SLOWLY = 1.25           # that grows no faster: others may not rest when we do
 cdef double FIRST_BEARABLE = 2    # at first, while it is not known how much two rounds differ by chance
 cdef double BACK_OFF = 0.9
+cdef double LEAP = 4                # times as many are tried where nothing waits
 cdef int64_t RARELY = 50            # rounds
+cdef int64_t LARGE = 1 << 20        # a mean range from which on reads are large
+cdef double LARGE_EACH_NS = 300_000 # one more of them at first for so much of the least wait
+cdef int64_t LOOK_NS = 2_000_000    # how long they are looked at, at the least,
+cdef double LOOK_WAITS = 3          # and so many of the least waits: a new connection delivers by then
+cdef int64_t LOOK_BYTES = 64 << 10  # of each
+cdef double RISING = 1.15           # a rate still grows by itself: connections begin slowly
 cdef int64_t LEAST_BODY = 32 << 10  # a mean body from which on bytes, and not requests, are what is paced
 cdef double LONG = 512              # replies by whose work what they cost is known
 cdef double GUESSED = 8 << 20        # bytes at a nanosecond each, or the first bad moment would be believed for long
@@ -64,16 +78,26 @@ cdef struct Lane:
     int64_t recent_ns
     Recent least[CLASSES]
 
+cdef struct Large:                  # what has come of large reads
+    int64_t since_ns
+    int64_t bytes
+    double highest                  # rate with this window
+    int calm                        # how many looks in a row have seen none that is clearly higher
+    double calm_bytes               # what came meanwhile
+    double calm_ns
+
 cdef struct PaceC:
     Lane reads
+    Lane large
+    Large come
     Lane writes
     int64_t most                    # in flight, both lanes together
     bint careful                    # more than FIRST_WINDOW is taken step by step
     int64_t recent_ns
     Recent wait                     # for the first byte of a GET
     Recent toll                     # nanoseconds for each reply
-    Work large                      # reads whose bytes are what took time
-    Work small                      # and those that waited for each other
+    Work bodies                     # of reads whose bytes are what took time
+    Work turns                      # and of those that waited for each other
     int64_t noted_ns                # when the last round of reads ended
 
 
@@ -105,15 +129,17 @@ cdef void lane_start(Lane* lane) noexcept nogil:
 
 cdef void pace_start(PaceC* pace, int64_t most, bint careful) noexcept nogil:
     lane_start(&pace.reads)
+    lane_start(&pace.large)
+    memset(&pace.come, 0, sizeof(Large))
     lane_start(&pace.writes)
     pace.most = most
     pace.careful = careful
     pace.recent_ns = 0
     recent_start(&pace.wait)
     recent_start(&pace.toll)
-    memset(&pace.small, 0, sizeof(Work))
-    pace.large.replies = 0
-    pace.large.took = pace.large.bytes = GUESSED
+    memset(&pace.turns, 0, sizeof(Work))
+    pace.bodies.replies = 0
+    pace.bodies.took = pace.bodies.bytes = GUESSED
     pace.noted_ns = 0
 
 
@@ -150,14 +176,20 @@ cdef bint lane_admits(PaceC* pace, Lane* lane) noexcept nogil:
 cdef inline int64_t lane_room(PaceC* pace, Lane* lane) noexcept nogil:
     """Return how many more requests may be in flight."""
     cdef int64_t window = <int64_t>lane_limit(lane) - lane.in_flight
-    return min(window, pace.most - pace.reads.in_flight - pace.writes.in_flight)
+    return min(window, pace.most - pace_in_flight(pace))
 
 
-cdef void lane_enter(Lane* lane, int64_t now) noexcept nogil:
+cdef inline int64_t pace_in_flight(PaceC* pace) noexcept nogil:
+    return pace.reads.in_flight + pace.large.in_flight + pace.writes.in_flight
+
+
+cdef void lane_enter(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
     """Count a request that is sent."""
     if lane.recent_ns < 0:
         lane.recent_ns = now
     if lane.in_flight == 0:
+        if lane == &pace.large:
+            large_begin(pace, now)
         lane.peak = 0
         lane_begin_round(lane, now)     # what came before, nobody waited for
     lane.in_flight += 1
@@ -176,9 +208,9 @@ cdef void lane_reply(PaceC* pace, Lane* lane, int kind, int64_t bytes, int64_t a
     lane.bytes += bytes
     lane.took += took
     lane.least_took += recent_least(least)
-    if lane.window < FIRST_WINDOW:
+    if lane.window < (FIRST_LARGE if lane == &pace.large else FIRST_WINDOW):
         lane_recover(lane)
-    elif lane.full and grows_by_reply(pace, lane) and took < DEEP / 2 * recent_least(least):
+    elif lane != &pace.large and lane.full and grows_by_reply(pace, lane) and took < DEEP / 2 * recent_least(least):
         lane.window = min(lane.window + 1, lane_goal(pace, lane))
     if lane.replies >= lane.round_replies and asked_ns >= lane.round_ns:
         lane_end_round(pace, lane, now)
@@ -210,6 +242,9 @@ cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
     cdef double rate = lane.least_took / lasted
     cdef double stretch = lane.took / lane.least_took
     pace_note_rates(pace, lane, lasted, stretch, now)
+    if lane == &pace.large:
+        lane_begin_round(lane, now)     # it is judged while they come
+        return
     if now // LATELY_NS != lane.recent_ns // LATELY_NS and now - lane.recent_ns > RARELY * (now - lane.round_ns):
         lane_age(lane, now)
     if lane.resting:
@@ -246,7 +281,7 @@ cdef void lane_judge(PaceC* pace, Lane* lane, double rate, double stretch, int64
         if lane.base == 0:
             lane.base = stretch
         if pace.careful:
-            lane.window = lane_goal(pace, lane)
+            lane.window = lane_leap(pace, lane, stretch) if lane.first else lane_goal(pace, lane)
     elif larger > 0:
         lane.stalls += 1
     cdef double bearable = FIRST_BEARABLE * lane.base if lane.first else lane_bearable(lane)
@@ -255,11 +290,88 @@ cdef void lane_judge(PaceC* pace, Lane* lane, double rate, double stretch, int64
 
 
 cdef double lane_goal(PaceC* pace, Lane* lane) noexcept nogil:
-    """Return how far the window may grow from the best so far: at first to twice that, later by FIRST_WINDOW."""
-    cdef double further = lane.best_window + FIRST_WINDOW
+    """Return how far the window may grow from the best so far: at first to twice what it is, later by FIRST_WINDOW."""
+    cdef double further = lane.best_window + min(lane.best_window, <double>FIRST_WINDOW)
     if lane.first:
         further = 2 * lane.window
     return max(lane.window, min(further, <double>pace.most))
+
+
+cdef double lane_leap(PaceC* pace, Lane* lane, double stretch) noexcept nogil:
+    """Return how far the window may grow at once: to four times what it is while nothing waits, less where that grows.
+
+    Of the first round it is not known what of its waits is a queue: then to twice that in any case.
+    """
+    cdef bint known = stretch != lane.base
+    cdef double waits = max(stretch / lane.base if known else stretch, <double>1)
+    cdef double times = max(LEAP / (waits * waits * waits), <double>(1 if known else 2))
+    return max(lane.window, min(times * lane.round_window, <double>pace.most))
+
+
+cdef void large_begin(PaceC* pace, int64_t now) noexcept nogil:
+    """Look at what comes of large reads from now on."""
+    cdef Lane* lane = &pace.large
+    cdef double wait = recent_least(&pace.wait)
+    memset(&pace.come, 0, sizeof(Large))
+    pace.come.since_ns = now
+    if lane.growing and lane.best > 0:
+        lane_settle(lane, lane.best_window, now)    # what comes of a larger one, nobody has seen to the end
+    elif lane.first and lane.best == 0 and wait < NEVER and not lane.throttled_ns:
+        lane.window = max(<double>FIRST_LARGE, min(wait / LARGE_EACH_NS, <double>FIRST_WINDOW))
+
+
+cdef bint large_arrived(PaceC* pace, int64_t bytes, bint wanted, int64_t now) noexcept nogil:
+    """Count what has come of a large read; with more `wanted`, tell whether there is room for more now."""
+    cdef Large* come = &pace.come
+    cdef double wait = recent_least(&pace.wait)
+    cdef double look = LOOK_NS if wait == NEVER else max(<double>LOOK_NS, LOOK_WAITS * wait)
+    cdef double before = pace.large.window
+    come.bytes += bytes
+    if now - come.since_ns < look or come.bytes < LOOK_BYTES * pace.large.in_flight:
+        return False
+    if wanted:
+        large_look(pace, come.bytes, now - come.since_ns, now)
+    come.since_ns = now
+    come.bytes = 0
+    return pace.large.window > before
+
+
+cdef void large_look(PaceC* pace, double bytes, double lasted, int64_t now) noexcept nogil:
+    """Look at what came lately; once it grows no further by itself, decide whether more large reads bring more."""
+    cdef Large* come = &pace.come
+    if not pace.large.growing:
+        if may_probe(pace, &pace.large, 1, now):
+            pace.large.growing = True
+            pace.large.best = 0
+    elif bytes > RISING * come.highest * lasted:
+        come.highest = bytes / lasted
+        large_forget(come)
+    else:
+        come.calm += 1
+        come.calm_bytes += bytes
+        come.calm_ns += lasted
+        if come.calm == CALM_LOOKS:
+            large_judge(pace, come.calm_bytes / come.calm_ns, now)
+            come.highest = 0
+            large_forget(come)
+
+
+cdef inline void large_forget(Large* come) noexcept nogil:
+    come.calm = 0
+    come.calm_bytes = come.calm_ns = 0
+
+
+cdef void large_judge(PaceC* pace, double rate, int64_t now) noexcept nogil:
+    """Have twice as many in flight, until that brings no more."""
+    cdef Lane* lane = &pace.large
+    cdef double larger = lane.window / lane.best_window - 1
+    if lane.best == 0 or rate > lane.best * (1 + WORTH * min(larger, <double>1)):
+        lane.best = rate
+        lane.best_window = lane.window
+        lane.pause_ns = PAUSE_NS
+        lane.window = lane_goal(pace, lane)
+    else:
+        lane_settle(lane, lane.best_window, now)
 
 
 cdef void lane_settle(Lane* lane, double window, int64_t now) noexcept nogil:
@@ -302,15 +414,16 @@ cdef void pace_note_rates(PaceC* pace, Lane* lane, double lasted, double stretch
     """Note what reads took, where a round has ended with others under way: else there were more at its beginning."""
     cdef bint goes_on = lane.round_ns == pace.noted_ns
     pace.toll.now = min(pace.toll.now, lasted / lane.replies)
-    if lane != &pace.reads:
+    if lane == &pace.writes:
         return
-    pace.noted_ns = now
+    if lane == &pace.reads:
+        pace.noted_ns = now
     if 2 * lane.in_flight < lane.round_replies:
         return
     if lane.bytes >= LEAST_BODY * lane.replies:
-        work_add(&pace.large, lane, lasted)
-    elif goes_on and stretch >= DEEP:       # those that came first waited for connections
-        work_add(&pace.small, lane, lasted)
+        work_add(&pace.bodies, lane, lasted)
+    elif lane == &pace.reads and goes_on and stretch >= DEEP:       # those that came first waited for connections
+        work_add(&pace.turns, lane, lasted)
 
 
 cdef void work_add(Work* work, Lane* lane, double lasted) noexcept nogil:
@@ -326,14 +439,14 @@ cdef void work_add(Work* work, Lane* lane, double lasted) noexcept nogil:
 
 cdef double pace_slowness(PaceC* pace) noexcept nogil:
     """Return the nanoseconds for each byte, or -1 where they are not known."""
-    return pace.large.took / pace.large.bytes if pace.large.replies else -1
+    return pace.bodies.took / pace.bodies.bytes if pace.bodies.replies else -1
 
 
 cdef double pace_cost(PaceC* pace) noexcept nogil:
     """Return the nanoseconds that a read takes beside its bytes, where others wait for it; -1: not known."""
-    if not pace.small.replies:
+    if not pace.turns.replies:
         return -1
-    return max(pace.small.took - pace.large.took / pace.large.bytes * pace.small.bytes, 0) / pace.small.replies
+    return max(pace.turns.took - pace.bodies.took / pace.bodies.bytes * pace.turns.bytes, 0) / pace.turns.replies
 
 
 cdef class _Pace:
@@ -343,26 +456,38 @@ cdef class _Pace:
     def __cinit__(self, int64_t most=1024, bint careful=False):
         pace_start(&self.c, most, careful)
 
-    def admits(self, bint writes=False):
+    cdef Lane* lane(self, bint writes, bint large) noexcept:
+        return &self.c.writes if writes else &self.c.large if large else &self.c.reads
+
+    def admits(self, bint writes=False, bint large=False):
         """Tell whether one more request may be in flight."""
-        return bool(lane_admits(&self.c, &self.c.writes if writes else &self.c.reads))
+        return bool(lane_admits(&self.c, self.lane(writes, large)))
 
-    def enter(self, int64_t now, bint writes=False):
+    def enter(self, int64_t now, bint writes=False, bint large=False):
         """Count a request that is sent."""
-        lane_enter(&self.c.writes if writes else &self.c.reads, now)
+        lane_enter(&self.c, self.lane(writes, large), now)
 
-    def leave(self, int64_t asked, int64_t now, int64_t size=1024, bint writes=False, bint throttled=False):
+    def wait(self, int64_t waited, int64_t now):
+        """Note how long the first byte of a reply took to come."""
+        pace_note_wait(&self.c, waited, now)
+
+    def arrive(self, int64_t now, int64_t bytes, bint wanted=True):
+        """Count what has come of large reads, while more of them are `wanted` or not."""
+        large_arrived(&self.c, bytes, wanted, now)
+
+    def leave(self, int64_t asked, int64_t now, int64_t size=1024, bint writes=False, bint throttled=False,
+              bint large=False):
         """Count a request that has ended: with a reply of so many bytes, or with the wish for fewer requests."""
-        cdef Lane* lane = &self.c.writes if writes else &self.c.reads
+        cdef Lane* lane = self.lane(writes, large)
         lane.in_flight -= 1
         if throttled:
             lane_throttle(lane, asked, now)
         else:
             lane_reply(&self.c, lane, size_class(size), size, asked, now)
 
-    def window(self, bint writes=False):
+    def window(self, bint writes=False, bint large=False):
         """Return how many requests may be in flight."""
-        return (self.c.writes if writes else self.c.reads).window
+        return self.lane(writes, large).window
 
     def costs(self):
         """Return what a byte costs, and what a read does beside its bytes, in nanoseconds; -1: not known."""

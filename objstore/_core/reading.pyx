@@ -189,6 +189,7 @@ cdef void read_reply(Wire* wire) noexcept nogil:
             wire.slot.progress_ns = loop.now_ns
             wire.slot.item.received += got
             tell_arrived(wire.slot.item)
+            origin_arrived(wire.slot, got)
             sum_arrived(wire.slot.item)
             framing_advance(&wire.framing, got)
             if framing_over(&wire.framing):

@@ -196,6 +196,7 @@ cdef size_t on_body(char* data, size_t unit, size_t size, void* userdata) noexce
     memcpy(item.data + item.received, data, length)
     item.received += length
     tell_arrived(item)
+    origin_arrived(slot, length)
     sum_arrived(item)
     slot.cut |= item.status >= 300 and item.received >= ERROR_BODY_LIMIT
     return 0 if slot.cut else size

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from objstore._core import checksum, combined_checksum
 from objstore.exceptions import CorruptResponseError, InvalidRangeError, ObjectChangedError, PreconditionError
-from objstore.interface.values import Range, Reads, Target
+from objstore.interface.values import PACED, Range, Reads, Target
 from objstore.interface.versions import is_same
 from objstore.operations.progress import settle
 
@@ -172,7 +172,7 @@ def read_into(
     progress: Progress | None = None,
     whole: Whole | None = None,
     *,
-    most_in_flight: int = MOST_PIECES,
+    most_in_flight: int = PACED,
 ) -> Plan[None]:
     """Read the rest of a buffer from the object, as parallel ranges of one version; twice, if it is damaged.
 

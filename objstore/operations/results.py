@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from objstore._core import Buffer, Bytes, Listing
-from objstore.interface.values import Fetched, Reads
+from objstore.interface.values import PACED, Fetched, Reads
 from objstore.interface.versions import has_validator, pinned
 from objstore.operations.ahead import Ahead
 from objstore.operations.arguments import check_at_least
@@ -151,9 +151,7 @@ class GetResult:
     def _rest(self, start: int, size: int, window: int, sums: str | None) -> Plan[Fetch]:
         """Begin to fetch what is not here, in parts of one version of the object."""
         reads = Reads.of(self._key, parts_of(start, self.range[1], size), sums=sums)
-        return self._provider.fetch(
-            reads, conditions=self._conditions, most_in_flight=MOST_PIECES, each=True, window=window
-        )
+        return self._provider.fetch(reads, conditions=self._conditions, most_in_flight=PACED, each=True, window=window)
 
     def stream(self, min_chunk_size: int = PART) -> BytesStream:
         """Return the body as a stream of chunks, in bounded memory: what its reader takes while more comes.
