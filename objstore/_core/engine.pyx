@@ -267,8 +267,8 @@ def engine_info():
     Keys: ``libcurl`` (version), ``libcurl_path``, ``tls`` (library), ``http`` (what speaks HTTP/1.1),
     ``io_threads`` (allowed), ``threads`` (running), ``loops``, ``in_flight`` (transfers), ``requests`` and
     ``connections`` (made since the start of this process),
-    ``origins`` (what was found out about each: requests ``in_flight``, how many ``reads`` and ``writes`` may be and
-    ``most`` may, the ``least_wait`` for a reply in seconds, ``bytes_per_second`` and ``replies_per_second`` at the
+    ``origins`` (what was found out about each: requests ``in_flight``, how many ``reads``, ``large_reads`` and
+    ``writes`` may be and ``most`` may, the ``least_wait`` for a reply in seconds, ``bytes_per_second`` and ``replies_per_second`` at the
     best, None where not seen),
     ``memory`` (bytes of blocks for bodies), ``idle_memory`` (bytes kept for reuse),
     ``setopt_failures`` (0, or a fault of this library).
