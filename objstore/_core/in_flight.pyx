@@ -124,6 +124,8 @@ cdef void start_on_wire(LoopC* loop, Slot* slot, Route* route) noexcept nogil:
         wire = idle_wire(loop, route)
     if wire != NULL:
         begin_exchange(wire, slot)
+    elif route.spare != NULL and not slot.item.fresh:
+        wait_for_spare(route, slot)
     elif is_named(loop, slot, route):
         open_wire(loop, route, slot)
 
@@ -283,6 +285,7 @@ cdef void fill(LoopC* loop) noexcept nogil:
     cdef Item* item
     cdef int64_t due
     cdef bint looked = False
+    serve_waiting(loop)
     while loop.ready != NULL and has_room(loop):
         share = ready_pop(loop)
         item = batch_claim(share, loop.now_ns, &due)

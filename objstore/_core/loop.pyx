@@ -359,7 +359,9 @@ cdef void loop_work(LoopC* loop) noexcept nogil:
     if loop.ready != NULL and has_room(loop):
         fill(loop)
         run_timers(loop)
-    if loop.active and loop.now_ns - loop.swept_ns > SWEEP_EVERY_MS * MILLISECOND:
+    if loop.active == 0:
+        close_spare(loop)
+    elif loop.now_ns - loop.swept_ns > SWEEP_EVERY_MS * MILLISECOND:
         sweep(loop)
     if loop.hedging and loop.active:
         look_for_late(loop)

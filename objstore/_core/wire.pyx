@@ -18,6 +18,9 @@ cdef struct Route:              # where a request goes, and how to connect there
     Text host_line              # "Host: ...", as it was signed
     Name* name                  # NULL where libcurl knows the address itself
     Wire* idle                  # last used first
+    Wire* waiting               # being made, each for a request, that has waited longest first
+    Wire** waiting_end
+    Wire* spare                 # being made, for whatever comes
     Route* next
 
 cdef struct Wire:
@@ -25,9 +28,9 @@ cdef struct Wire:
     LoopC* loop
     Route* route
     Shard* shard
-    Slot* slot                  # whose request is under way, NULL while idle
-    Wire* next                  # among the idle, or the unused
-    Wire** previous
+    Slot* slot                  # whose request is under way, NULL while idle or spare
+    Wire* next                  # among those of its kind, or the unused
+    Wire** previous             # NULL where it is among none
     Offer offer                 # of addresses to connect to
     int fd                      # -1 until it is connected
     int room                    # how much of a body the kernel has been told to hold
@@ -104,6 +107,7 @@ cdef Route* route_new(LoopC* loop, const char* origin, SettingsC* settings) noex
         free(route)
         return NULL
     route.name = name_of(origin)
+    route.waiting_end = &route.waiting
     settings_keep(&route.settings, settings)
     route.next = loop.routes
     loop.routes = route
@@ -188,6 +192,8 @@ cdef void open_wire(LoopC* loop, Route* route, Slot* slot) noexcept nogil:
     route.references += 1
     shard.active += 1
     slot.wire = wire
+    if not slot.item.fresh:
+        wire_wait(wire)
     configure_connection(wire.easy, loop, settings)
     set_pointer(wire.easy, curl.CURLOPT_PRIVATE, wire)
     set_pointer(wire.easy, curl.CURLOPT_ERRORBUFFER, wire.error)
@@ -210,18 +216,38 @@ cdef void wire_connected(LoopC* loop, Wire* wire, int result) noexcept nogil:
     lib.curl_easy_getinfo(wire.easy, curl.CURLINFO_ACTIVESOCKET, <void*>&fd)
     state = loop_fd(loop, fd) if result == curl.CURLE_OK and fd >= 0 else NULL
     if state == NULL:
-        fail_wire(wire, result if result != curl.CURLE_OK else curl.CURLE_COULDNT_CONNECT, NULL)
+        if slot == NULL:
+            close_wire(wire)
+        else:
+            fail_wire(wire, result if result != curl.CURLE_OK else curl.CURLE_COULDNT_CONNECT, NULL)
         return
     atomic_store_64(&loop.connections, loop.connections + 1)
-    slot.item.connects += 1
+    wire_take(wire)
     wire.fd = fd
     wire.made_ns = loop.now_ns
     state.wire = wire
+    if slot == NULL:
+        rest_unused(wire)
+        return
+    slot.item.connects += 1
     slot.asked_ns = slot.progress_ns = loop.now_ns
     if speaks_unasked(wire):
         fail_wire(wire, curl.CURLE_WEIRD_SERVER_REPLY, b"the server spoke before it was asked")
     else:
         begin_exchange(wire, slot)
+
+
+cdef void rest_unused(Wire* wire) noexcept nogil:
+    """Put a new wire among the idle: as one that was used, for if it ends before its first reply, that is no answer.
+
+    Asked by libcurl's function, so that it knows that the connection is in use, and leaves it alone.
+    """
+    cdef char byte
+    cdef size_t count = 0
+    wire.uses = 1
+    wire_rest(wire)
+    if lib.curl_easy_recv(wire.easy, &byte, 1, &count) != curl.CURLE_AGAIN or not watch_wire(wire, EPOLLIN):
+        close_wire(wire)
 
 
 cdef bint watch_wire(Wire* wire, uint32_t events) noexcept nogil:
@@ -250,9 +276,8 @@ cdef bint make_room(Wire* wire, int64_t expected) noexcept nogil:
 cdef void close_wire(Wire* wire) noexcept nogil:
     """Close a connection, whatever is under way on it, and keep what it was made of."""
     cdef LoopC* loop = wire.loop
-    if wire.slot == NULL:
-        wire_take(wire)
-    else:
+    wire_take(wire)
+    if wire.slot != NULL:
         wire.slot.wire = NULL
         wire.slot = NULL
     if wire.fd >= 0:
@@ -270,22 +295,31 @@ cdef void close_wire(Wire* wire) noexcept nogil:
 
 
 cdef void wire_take(Wire* wire) noexcept nogil:
-    """Take a wire from among the idle."""
+    """Take a wire from among the idle, the waiting or the spare, if it is there."""
+    if wire.previous == NULL:
+        return
     wire.previous[0] = wire.next
     if wire.next != NULL:
         wire.next.previous = wire.previous
+    elif wire.route.waiting_end == &wire.next:
+        wire.route.waiting_end = wire.previous
+    wire.previous = NULL
+
+
+cdef void wire_put(Wire* wire, Wire** first) noexcept nogil:
+    """Put a wire in front of others."""
+    wire.next = first[0]
+    wire.previous = first
+    if wire.next != NULL:
+        wire.next.previous = &wire.next
+    first[0] = wire
 
 
 cdef void wire_rest(Wire* wire) noexcept nogil:
     """Put a wire among the idle, in front: those at the back age out."""
-    cdef Route* route = wire.route
     wire.idle_ns = wire.loop.now_ns
     wire.idle_look = wire.loop.looks
-    wire.next = route.idle
-    wire.previous = &route.idle
-    if wire.next != NULL:
-        wire.next.previous = &wire.next
-    route.idle = wire
+    wire_put(wire, &wire.route.idle)
 
 
 cdef bint too_old(Wire* wire, int64_t now) noexcept nogil:
@@ -328,18 +362,79 @@ cdef Wire* idle_wire(LoopC* loop, Route* route) noexcept nogil:
     return NULL
 
 
-cdef void close_idle(LoopC* loop, bint all) noexcept nogil:
-    """Close the idle connections of a loop: those that are too old, or all."""
-    cdef Route* route = loop.routes
-    cdef Route* next_route
-    cdef Wire* wire
+cdef void close_wires(Wire* wire, bint all) noexcept nogil:
     cdef Wire* following
+    while wire != NULL:
+        following = wire.next
+        if all or too_old(wire, wire.loop.now_ns):
+            close_wire(wire)
+        wire = following
+
+
+cdef void close_idle(LoopC* loop, bint all) noexcept nogil:
+    """Close the idle connections of a loop that are too old; or all, and those that are being made for no request."""
+    cdef Route* route = loop.routes
+    cdef Route* following
+    cdef Wire* spare
     while route != NULL:
-        next_route = route.next         # closing its last wire frees a route
-        wire = route.idle
-        while wire != NULL:
-            following = wire.next
-            if all or too_old(wire, loop.now_ns):
-                close_wire(wire)
-            wire = following
-        route = next_route
+        following = route.next          # closing its last wire frees a route
+        spare = route.spare if all else NULL
+        close_wires(route.idle, all)
+        close_wires(spare, True)
+        route = following
+
+
+# --- those being made
+#
+# A request that waits for a connection takes one that is idle first: the first packet of a connection may be lost, which
+# TCP finds out after a second. What was being made for it is for the next.
+
+
+cdef void wire_wait(Wire* wire) noexcept nogil:
+    """Put a wire that is being made behind those whose requests have waited longer."""
+    cdef Route* route = wire.route
+    wire.next = NULL
+    wire.previous = route.waiting_end
+    route.waiting_end[0] = wire
+    route.waiting_end = &wire.next
+
+
+cdef void wait_for_spare(Route* route, Slot* slot) noexcept nogil:
+    cdef Wire* wire = route.spare
+    wire_take(wire)
+    wire.slot = slot
+    slot.wire = wire
+    wire_wait(wire)
+
+
+cdef void serve_first(Route* route, Wire* idle) noexcept nogil:
+    """Send what has waited longest on an idle connection."""
+    cdef Wire* wire = route.waiting
+    cdef Slot* slot = wire.slot
+    wire_take(wire)
+    wire.slot = NULL
+    wire_put(wire, &route.spare)
+    slot.asked_ns = slot.progress_ns = wire.loop.now_ns
+    begin_exchange(idle, slot)
+
+
+cdef void serve_waiting(LoopC* loop) noexcept nogil:
+    """Send on idle connections what waits for new ones."""
+    cdef Route* route = loop.routes
+    cdef Wire* idle
+    while route != NULL:
+        idle = idle_wire(loop, route) if route.waiting != NULL else NULL
+        if idle == NULL:
+            route = route.next
+        else:
+            serve_first(route, idle)
+
+
+cdef void close_spare(LoopC* loop) noexcept nogil:
+    """Make no more connections for which there is no request: nobody may drive the loop until they are there."""
+    cdef Route* route = loop.routes
+    cdef Route* following
+    while route != NULL:
+        following = route.next
+        close_wires(route.spare, True)
+        route = following

@@ -1,12 +1,15 @@
-"""A connection that has something to say before it is asked is used no more: nobody gets the bytes of another key."""
+"""A connection that has something to say before it is asked is used no more: nobody gets the bytes of another key. And
+what waits for a new connection takes an idle one.
+"""
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -156,3 +159,33 @@ def test_asking_costs_no_connection(server: Server) -> None:
         made = batch(origin, [f"/5/{index}" for index in range(200)], most_in_flight=1, settings=SETTINGS)
         assert run(settle(made)) == {}
         assert engine_info()["connections"] - before <= 1
+
+
+@pytest.mark.skipif(os.environ.get("OBJSTORE_HTTP") == "curl", reason="libcurl keeps to the connection that it makes")
+def test_what_waits_for_a_connection_takes_an_idle_one() -> None:
+    """The server has one connection and takes no more, as where the first packet of a new one is lost."""
+    settings = ClientSettings(user_agent="tests", connect_timeout=20)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
+        place = listener.getsockname()
+        origin = f"http://127.0.0.1:{place[1]}"
+        serving = threading.Thread(target=serve_one, args=(listener,), daemon=True)
+        serving.start()
+        assert not run(settle(batch(origin, ["/first"], settings=settings)))
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            with suppress(BlockingIOError):
+                waiting.connect(place)
+        begun = time.monotonic()
+        made = batch(origin, [f"/k{index}" for index in range(40)], settings=settings, most_in_flight=8)
+        assert not run(settle(made))
+        assert [bytes(body or b"") for body in made.bodies()] == [b"/k%d" % index for index in range(40)]
+        assert time.monotonic() - begun < 10  # the others would have waited for 20 s, and failed
+
+
+def serve_one(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        while asked := connection.recv(1 << 16):
+            target = asked.split(b" ", 2)[1]
+            connection.sendall(head(f"Content-Length: {len(target)}") + target)
