@@ -101,7 +101,7 @@ def waiting(count: int, pace: Pace) -> list[Ahead]:
 
 
 def test_where_many_wait_they_share_what_a_line_is_worth() -> None:
-    before, slow = process.held, Pace(0.001, 1e8, 64)
+    before, slow = process.held, Pace(0.001, 1e8, 64, 64, None)
     alone = waiting(1, slow)
     assert alone[0].window == 64 * MIB
     alone.clear()
@@ -109,7 +109,7 @@ def test_where_many_wait_they_share_what_a_line_is_worth() -> None:
     assert process.held - before <= 50 * 4 * MIB + 64 * MIB
     assert all(ahead.window >= 4 * MIB for ahead in many)
     many[0].end()
-    far = waiting(10, Pace(0.1, 2e9, 64))
+    far = waiting(10, Pace(0.1, 2e9, 64, 64, None))
     assert sum(ahead.window for ahead in far) > 256 * MIB
     del many, far
     assert (process.held, process.spare) == (before, 0)

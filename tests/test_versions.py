@@ -15,7 +15,7 @@ from objstore.exceptions import CorruptResponseError, InvalidRangeError, ObjectC
 from objstore.fsspec import FsspecStore
 from objstore.interface.values import EPOCH
 from objstore.interface.versions import has_validator, is_same, strong
-from objstore.operations import objects, reader, results
+from objstore.operations import objects, pinned, results
 from objstore.store import HTTPStore, MemoryStore, S3Store
 from objstore.types import ObjectMeta
 from tests.shelf import Shelf, serving
@@ -29,7 +29,7 @@ LARGE = 5 * PART + 1000
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have objects read in many parts that are not large."""
-    for module in (results, reader):
+    for module in (results, pinned):
         monkeypatch.setattr(module, "PART", PART)
     monkeypatch.setattr(objects, "FIRST", PART)
 

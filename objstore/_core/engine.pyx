@@ -14,6 +14,7 @@ cdef struct EngineC:
     int64_t connections
     LoopC* helpers[MAX_LOOPS]
     int helper_count                # started
+    int turning                     # loops that are at work, and PROCESS_ENDS when it does
     unsigned int turn
     int awake                       # threads that look for a reply without sleeping
     uint64_t batches
@@ -21,6 +22,7 @@ cdef struct EngineC:
 
 cdef enum:
     UNUSED_S = 20                   # how long a loop is kept that nobody borrows
+    PROCESS_ENDS = 1 << 30
 
 cdef EngineC engine
 cdef int generation = 0             # of this process: a fork begins a new one
@@ -268,8 +270,9 @@ def engine_info():
     ``io_threads`` (allowed), ``threads`` (running), ``loops``, ``in_flight`` (transfers), ``requests`` and
     ``connections`` (made since the start of this process),
     ``origins`` (what was found out about each: requests ``in_flight``, how many ``reads``, ``large_reads`` and
-    ``writes`` may be and ``most`` may, the ``least_wait`` for a reply in seconds, ``bytes_per_second`` and ``replies_per_second`` at the
-    best, None where not seen),
+    ``writes`` may be and ``most`` may, the ``least_wait`` for a reply in seconds, ``bytes_per_second`` of reads,
+    ``replies_per_second`` at the best, the ``request_cost`` of a read in seconds where others wait for it; None where
+    not seen),
     ``memory`` (bytes of blocks for bodies), ``idle_memory`` (bytes kept for reuse),
     ``setopt_failures`` (0, or a fault of this library).
     """
@@ -376,6 +379,33 @@ def _shutdown():
     pthread_mutex_unlock(&engine.mutex)
 
 
+# OpenSSL frees its tables in a C atexit handler, where others have used the same library before us (Python's ssl), and
+# daemon threads may still drive loops. What was registered last is called first: so all loops come to rest before.
+
+
+cdef inline void begin_turn(LoopC* loop) noexcept nogil:
+    """Begin to work on a loop, or within that; once the process ends, never."""
+    loop.turns += 1
+    if loop.turns == 1 and atomic_add(&engine.turning, 1) & PROCESS_ENDS:
+        atomic_add(&engine.turning, -1)
+        while True:
+            pause()
+
+
+cdef inline void end_turn(LoopC* loop) noexcept nogil:
+    loop.turns -= 1
+    if loop.turns == 0:
+        atomic_add(&engine.turning, -1)
+
+
+cdef void rest_all_loops() noexcept nogil:
+    cdef timespec a_moment = to_timespec(MILLISECOND // 10)
+    cdef int64_t until = now_ns() + SHUTDOWN_SECONDS * SECOND
+    atomic_add(&engine.turning, PROCESS_ENDS)
+    while atomic_load(&engine.turning) != PROCESS_ENDS and now_ns() < until:
+        nanosleep(&a_moment, NULL)
+
+
 def _fail_allocation(int64_t after):
     """Let the allocation fail that comes after so many more, of the engine's and libcurl's; none if negative.
 
@@ -398,7 +428,7 @@ cdef void engine_init() noexcept nogil:
 
 engine_init()
 atexit.register(_shutdown)
-if pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0:
+if pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0 or at_c_exit(rest_all_loops) != 0:
     raise MemoryError
 if os.environ.get("OBJSTORE_IO_THREADS"):
     configure_threads(int(os.environ["OBJSTORE_IO_THREADS"]))

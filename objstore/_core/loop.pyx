@@ -34,6 +34,7 @@ cdef struct LoopC:
     int64_t now_ns
     int64_t swept_ns
     int64_t looks                   # how often epoll has told of all that there was
+    int turns                       # that are under way: one within the other
     Shard* shards
     FdState* fds
     int fd_capacity
@@ -343,6 +344,7 @@ cdef void run_timers(LoopC* loop) noexcept nogil:
 
 cdef void loop_work(LoopC* loop) noexcept nogil:
     """Do all that can be done without waiting."""
+    begin_turn(loop)
     loop.now_ns = now_ns()
     if atomic_load(&loop.spare):
         atomic_store(&loop.spare, 0)
@@ -365,6 +367,7 @@ cdef void loop_work(LoopC* loop) noexcept nogil:
         sweep(loop)
     if loop.hedging and loop.active:
         look_for_late(loop)
+    end_turn(loop)
 
 
 cdef int next_wait_ms(LoopC* loop, int64_t until_ns) noexcept nogil:
@@ -428,6 +431,7 @@ cdef int take_events(LoopC* loop, int timeout) noexcept nogil:
     cdef int count = epoll_wait(loop.epoll_fd, events, MOST_EVENTS, timeout)
     cdef int i
     cdef Shard* shard = loop.shards
+    begin_turn(loop)
     if timeout != 0:
         pthread_mutex_lock(&loop.mutex)
         loop.asleep = False
@@ -439,6 +443,7 @@ cdef int take_events(LoopC* loop, int timeout) noexcept nogil:
     while count > 0 and shard != NULL:
         harvest(loop, shard)
         shard = shard.next
+    end_turn(loop)
     return count
 
 

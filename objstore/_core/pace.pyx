@@ -8,8 +8,8 @@
 # is the least that its like took lately: so no mixture of requests is mistaken for a change.
 #
 # Of large reads a whole object may be no more than a few, so their rate is looked at while they arrive. Each brings its
-# connection's first burst and doubles it with every round trip: near by, where a few fill the line, they begin with few,
-# or queues overflow and it is the timeouts of TCP that all wait for.
+# connection's first burst and doubles it with every round trip: near by, where a few fill the line, they begin with
+# few, or queues overflow and it is the timeouts of TCP that all wait for.
 
 cdef enum:
     FIRST_WINDOW = 64
@@ -33,7 +33,7 @@ cdef double BACK_OFF = 0.9
 cdef double LEAP = 4                # times as many are tried where nothing waits
 cdef int64_t RARELY = 50            # rounds
 cdef int64_t LARGE = 1 << 20        # a mean range from which on reads are large
-cdef double LARGE_EACH_NS = 300_000 # one more of them at first for so much of the least wait
+cdef double LARGE_EACH_NS = 300_000     # one more of them at first for so much of the least wait
 cdef int64_t LOOK_NS = 2_000_000    # how long they are looked at, at the least,
 cdef double LOOK_WAITS = 3          # and so many of the least waits: a new connection delivers by then
 cdef int64_t LOOK_BYTES = 64 << 10  # of each

@@ -117,6 +117,10 @@ cdef extern from "<unistd.h>" nogil:
     ssize_t read(int fd, void* buffer, size_t size)
     ssize_t write(int fd, const void* buffer, size_t size)
     ssize_t pread(int fd, void* buffer, size_t size, int64_t offset)
+    int pause()
+
+cdef extern from "<stdlib.h>" nogil:
+    int at_c_exit "atexit"(void (*function)() noexcept nogil)
 
 cdef extern from "<sys/socket.h>" nogil:
     enum: MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL

@@ -386,8 +386,8 @@ cdef void close_idle(LoopC* loop, bint all) noexcept nogil:
 
 # --- those being made
 #
-# A request that waits for a connection takes one that is idle first: the first packet of a connection may be lost, which
-# TCP finds out after a second. What was being made for it is for the next.
+# A request that waits for a connection takes one that becomes idle before: the first packet of a connection may be
+# lost, which TCP finds out after a second. What was being made for it is for the next.
 
 
 cdef void wire_wait(Wire* wire) noexcept nogil:
