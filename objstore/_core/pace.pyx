@@ -33,6 +33,7 @@ cdef double BACK_OFF = 0.9
 cdef double LEAP = 4                # times as many are tried where nothing waits
 cdef int64_t RARELY = 50            # rounds
 cdef int64_t LARGE = 1 << 20        # a mean range from which on reads are large
+cdef double AT_HAND_NS = 500_000        # what answers sooner is this machine, or one beside it: no queue is between
 cdef double LARGE_EACH_NS = 300_000     # one more of them at first for so much of the least wait
 cdef int64_t LOOK_NS = 2_000_000    # how long they are looked at, at the least,
 cdef double LOOK_WAITS = 3          # and so many of the least waits: a new connection delivers by then
@@ -317,7 +318,9 @@ cdef void large_begin(PaceC* pace, int64_t now) noexcept nogil:
     if lane.growing and lane.best > 0:
         lane_settle(lane, lane.best_window, now)    # what comes of a larger one, nobody has seen to the end
     elif lane.first and lane.best == 0 and wait < NEVER and not lane.throttled_ns:
-        lane.window = max(<double>FIRST_LARGE, min(wait / LARGE_EACH_NS, <double>FIRST_WINDOW))
+        lane.window = FIRST_WINDOW
+        if wait >= AT_HAND_NS:
+            lane.window = max(<double>FIRST_LARGE, min(wait / LARGE_EACH_NS, <double>FIRST_WINDOW))
 
 
 cdef bint large_arrived(PaceC* pace, int64_t bytes, bint wanted, int64_t now) noexcept nogil:

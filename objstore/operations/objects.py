@@ -25,7 +25,7 @@ from objstore.operations.naming import key_of, readable_key_of
 from objstore.operations.outcomes import Counted, numbered
 from objstore.operations.parts import begin_parts
 from objstore.operations.progress import told_of
-from objstore.operations.ranges import range_of, ranges_of
+from objstore.operations.ranges import bodies_of, lone, ranges_of
 from objstore.operations.requested import Groups
 from objstore.operations.results import FIRST, GetResult
 from objstore.operations.sources import Body, open_body
@@ -147,7 +147,8 @@ def get_range(
     """
     progress = called(progress)
     wanted = span(start, end=end, length=length)
-    return (yield from range_of(store, path, wanted, progress))
+    reads = lone(store, (yield from readable_key_of(store, path)), wanted)
+    return (yield from bodies_of(store, reads, 1, ANY, progress))[0] or Bytes()
 
 
 @drawn

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from objstore._core import Bytes
 from objstore.exceptions import InvalidRangeError
-from objstore.interface.values import ANY, PACED, Range, Reads
+from objstore.interface.values import PACED, Range, Reads
 from objstore.interface.versions import is_same, pinned
 from objstore.operations.coalesce import cheap_gap, single
 from objstore.operations.coalesce import coalesce as coalesce_ranges
@@ -68,10 +68,9 @@ def _is_told(store: BaseStore, requests: Sequence[Range]) -> bool:
     return store.provider.asks_for_checksums and len(requests) == 1 and requests[0].start == 0
 
 
-def range_of(store: BaseStore, path: str, wanted: Range, progress: Progress | None) -> Plan[Bytes]:
-    """Get one range of an object."""
-    reads = Reads.of((yield from readable_key_of(store, path)), [wanted], told=_is_told(store, [wanted]))
-    return (yield from bodies_of(store, reads, 1, ANY, progress))[0] or Bytes()
+def lone(store: BaseStore, key: str, wanted: Range) -> Reads:
+    """Return the read of one range."""
+    return Reads.of(key, [wanted], told=_is_told(store, [wanted]))
 
 
 def _check_begun(path: str, ranges: Sequence[Range], parts: Sequence[Bytes]) -> None:
