@@ -425,25 +425,30 @@ cdef void dispatch(LoopC* loop, epoll_event* event) noexcept nogil:
     lib.curl_multi_socket_action(state.shard.multi, fd, mask, &running)
 
 
+cdef void handle_events(LoopC* loop, epoll_event* events, int count) noexcept nogil:
+    cdef Shard* shard = loop.shards
+    cdef int i
+    begin_turn(loop)
+    for i in range(count):
+        dispatch(loop, &events[i])
+    while shard != NULL:
+        harvest(loop, shard)
+        shard = shard.next
+    end_turn(loop)
+
+
 cdef int take_events(LoopC* loop, int timeout) noexcept nogil:
     """Handle the events of the epoll, after so many milliseconds at the most; -1 when a signal came first."""
     cdef epoll_event events[MOST_EVENTS]
     cdef int count = epoll_wait(loop.epoll_fd, events, MOST_EVENTS, timeout)
-    cdef int i
-    cdef Shard* shard = loop.shards
-    begin_turn(loop)
     if timeout != 0:
         pthread_mutex_lock(&loop.mutex)
         loop.asleep = False
         pthread_mutex_unlock(&loop.mutex)
     loop.now_ns = now_ns()
     loop.looks += 0 <= count < MOST_EVENTS
-    for i in range(count):
-        dispatch(loop, &events[i])
-    while count > 0 and shard != NULL:
-        harvest(loop, shard)
-        shard = shard.next
-    end_turn(loop)
+    if count > 0:
+        handle_events(loop, events, count)
     return count
 
 

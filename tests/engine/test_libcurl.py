@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes.util
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -42,8 +44,9 @@ def test_hosts_are_looked_up_by_name(server: Server, env: dict[str, str]) -> Non
 def test_forks_and_exits_on_every_libcurl(server: Server, env: dict[str, str]) -> None:
     ended = run_program("forks.fork_in_flight", server.origin, env=env)
     assert (ended.returncode, ended.stderr, ended.stdout) == (0, "", "[] {} {}\n600\n")
-    ended = run_program("exits.exit_in_flight", server.origin, server.tls_origin, "code", env=env)
-    assert ended.returncode == 5
+    exits = partial(run_program, "exits.exit_in_flight", server.origin, server.tls_origin, "code", env=env)
+    with ThreadPoolExecutor(4) as pool:  # several, as it is by chance where threads are then
+        assert {ended.returncode for ended in pool.map(lambda _: exits(), range(8))} == {5}
 
 
 @pytest.mark.parametrize(

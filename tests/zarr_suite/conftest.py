@@ -21,6 +21,11 @@ SERVERS = ("ministack", "moto")
 numbers = count()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the state machines: they take minutes, and what begins last is waited for by all processes but one."""
+    items.sort(key=lambda item: item.path.name != "test_machines.py")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Literal[True] | None:
     """Run a test that is a coroutine, on an event loop of its own: not the one on which zarr does its work."""
