@@ -73,10 +73,10 @@ class Client:
             asked += self.server.away
         return (asked, *self.server.answer(asked, self.size))
 
-    def take(self, asked: float, now: float, refused: bool) -> None:
+    def take(self, begun: float, asked: float, now: float, refused: bool) -> None:
         self.idle += 1
         self.in_flight -= 1
-        self.pace.leave(int(asked), int(now), self.size, throttled=refused)
+        self.pace.leave(int(asked), int(now), self.size, throttled=refused, begun=int(begun))
         self.refused += refused
         if not refused:
             self.replies.append(now)
@@ -84,7 +84,7 @@ class Client:
 
 def play(*clients: Client, begin: float = 0, stagger: float = 0, until: float = float("inf")) -> float:
     """Run until all is answered, or the time has come, and return what time it is then."""
-    events: list[tuple[float, int, Client, tuple[float, bool] | None]] = []
+    events: list[tuple[float, int, Client, tuple[float, float, bool] | None]] = []
     order = iter(range(1 << 62))
     for number, client in enumerate(clients):
         heapq.heappush(events, (begin + number * stagger, next(order), client, None))
@@ -92,14 +92,14 @@ def play(*clients: Client, begin: float = 0, stagger: float = 0, until: float = 
     while events and now < until:
         now, _, client, ended = heapq.heappop(events)
         if ended is not None:
-            client.take(ended[0], now, ended[1])
-            if ended[1]:
+            client.take(ended[0], ended[1], now, ended[2])
+            if ended[2]:
                 client.left += 1
                 later = now + client.server.random.uniform(0, SECOND / 2)
                 heapq.heappush(events, (later, next(order), client, None))
         while client.may_send():
             asked, answered, refused = client.send(now)
-            heapq.heappush(events, (answered, next(order), client, (asked, refused)))
+            heapq.heappush(events, (answered, next(order), client, (now, asked, refused)))
     return now
 
 

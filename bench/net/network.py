@@ -29,6 +29,10 @@ CLIENT, SERVER = "198.18.0.1", "198.18.0.2"
 """Addresses for benchmarks (RFC 2544)."""
 
 DEVICE, PACKET_BYTES = "line", 9000
+QUEUED = 10_240
+"""Packets that a device holds until the line's process comes to them, as fq_codel does; the 500 of TUN are less than a
+window of requests that leave at once."""
+
 TUNSETIFF, TUNSETOFFLOAD = 0x400454CA, 0x400454D0
 IFF_TUN, IFF_NO_PI, IFF_VNET_HDR = 0x0001, 0x1000, 0x4000
 TUN_F_CSUM, TUN_F_TSO4 = 0x01, 0x02
@@ -106,5 +110,6 @@ def _open_end(address: str) -> int:
     fcntl.ioctl(end, TUNSETIFF, struct.pack("16sH22x", DEVICE.encode(), flags))
     fcntl.ioctl(end, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4)  # segments of 64 KiB: a tenth of the cost
     subprocess.run(["ip", "address", "add", f"{address}/24", "dev", DEVICE], check=True)
-    subprocess.run(["ip", "link", "set", DEVICE, "mtu", str(PACKET_BYTES), "up"], check=True)
+    size = "mtu", str(PACKET_BYTES), "txqueuelen", str(QUEUED)
+    subprocess.run(["ip", "link", "set", DEVICE, *size, "up"], check=True)
     return end

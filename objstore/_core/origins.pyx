@@ -253,13 +253,15 @@ cdef void origin_ended(Slot* slot, int64_t now, bint answered) noexcept nogil:
     cdef Origin* origin = batch.at
     cdef Lane* lane = lane_of(batch)
     cdef int64_t size = item.received - item.resumed + max(item.body_length, <int64_t>0)
+    cdef int kind
     pthread_mutex_lock(&origin.mutex)
     lane.in_flight -= 1
     origin.ended_ns = now
     if answered and item.status < 500 and item.status != 429 and item.hop == NULL:
         if batch.is_get:
             pace_note_wait(&origin.pace, item.waited_ns, now)
-        lane_reply(&origin.pace, lane, batch.method_class * SIZES + size_class(size), size, slot.asked_ns, now)
+        kind = batch.method_class * SIZES + size_class(size)
+        lane_reply(&origin.pace, lane, kind, size, slot.started_ns, slot.asked_ns, now)
     origin_invite(origin)
     pthread_mutex_unlock(&origin.mutex)
 

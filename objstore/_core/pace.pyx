@@ -29,6 +29,7 @@ cdef double DEEP = 8.0              # waits so many times the least are a queue:
 cdef double QUEUE = 0.4            # of a window may be one, and 16 requests in any case
 cdef double SLOWLY = 1.25           # that grows no faster: others may not rest when we do
 cdef double FIRST_BEARABLE = 2    # at first, while it is not known how much two rounds differ by chance
+cdef double SETTLED = 0.25         # of what they took, replies have waited for connections: with more, it is those one sees
 cdef double BACK_OFF = 0.9
 cdef double LEAP = 4                # times as many are tried where nothing waits
 cdef int64_t RARELY = 50            # rounds
@@ -58,12 +59,14 @@ cdef struct Lane:
     int64_t in_flight
     int64_t peak                    # the most of them lately
     bint full                       # something was held back in this round
+    bint skewed                     # its waits tell nothing of the window: all was sent at once, or under a larger one
     bint growing
     bint first                      # it has not been found out yet what brings no more
     int resting                     # for so many rounds no more than FIRST_WINDOW: to see what the least wait is now
     int stalls                      # rounds since the last that brought more
     double best                     # the rate of that one
     double best_window
+    double best_stretch             # how many times the least its replies took
     int64_t probed_ns               # when growing ended
     int64_t pause_ns                # until it is tried again: twice as long after each time in vain
     int64_t throttled_ns
@@ -75,6 +78,7 @@ cdef struct Lane:
     int64_t bytes
     double took                     # what they took
     double least_took               # what the least of their like took
+    double opening                  # what they waited for new connections before
     double base                     # how many times the least they took with FIRST_WINDOW in flight, when last seen
     int64_t recent_ns
     Recent least[CLASSES]
@@ -158,8 +162,9 @@ cdef void lane_begin_round(Lane* lane, int64_t now) noexcept nogil:
     lane.round_window = lane.window
     lane.peak = max(lane.in_flight, 3 * lane.peak // 4)
     lane.replies = lane.bytes = 0
-    lane.took = lane.least_took = 0
+    lane.took = lane.least_took = lane.opening = 0
     lane.full = False
+    lane.skewed = lane.in_flight > lane.window
 
 
 cdef inline double lane_limit(Lane* lane) noexcept nogil:
@@ -193,14 +198,22 @@ cdef void lane_enter(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
             large_begin(pace, now)
         lane.peak = 0
         lane_begin_round(lane, now)     # what came before, nobody waited for
+        lane.skewed = True
     lane.in_flight += 1
     if lane.replies == 0:
         lane.round_replies = max(lane.round_replies, lane.in_flight)
     lane.peak = max(lane.peak, lane.in_flight)
 
 
-cdef void lane_reply(PaceC* pace, Lane* lane, int kind, int64_t bytes, int64_t asked_ns, int64_t now) noexcept nogil:
-    """Learn from a reply: what it was to, by method and size, its bytes or those sent, and when it was asked for."""
+cdef void lane_reply(PaceC* pace, Lane* lane, int kind, int64_t bytes, int64_t begun_ns, int64_t asked_ns,
+                     int64_t now) noexcept nogil:
+    """Learn from a reply.
+
+    :param kind: what it was to, by method and size.
+    :param bytes: its own, or those sent.
+    :param begun_ns: when the request was begun, which may have waited for a connection.
+    :param asked_ns: when it was sent.
+    """
     cdef double took = max(now - asked_ns, <int64_t>1)
     cdef Recent* least = &lane.least[kind]
     if took < least.now:
@@ -208,10 +221,11 @@ cdef void lane_reply(PaceC* pace, Lane* lane, int kind, int64_t bytes, int64_t a
     lane.replies += 1
     lane.bytes += bytes
     lane.took += took
+    lane.opening += asked_ns - begun_ns
     lane.least_took += recent_least(least)
     if lane.window < (FIRST_LARGE if lane == &pace.large else FIRST_WINDOW):
         lane_recover(lane)
-    elif lane != &pace.large and lane.full and grows_by_reply(pace, lane) and took < DEEP / 2 * recent_least(least):
+    elif lane != &pace.large and grows_by_reply(pace, lane) and took < lane_calm(lane) * recent_least(least):
         lane.window = min(lane.window + 1, lane_goal(pace, lane))
     if lane.replies >= lane.round_replies and asked_ns >= lane.round_ns:
         lane_end_round(pace, lane, now)
@@ -227,7 +241,17 @@ cdef inline void lane_recover(Lane* lane) noexcept nogil:
 
 cdef inline bint grows_by_reply(PaceC* pace, Lane* lane) noexcept nogil:
     """Tell whether the window grows with each reply: it doubles in a round, and nothing waits for the round to end."""
-    return lane.growing and lane.stalls == 0 and not pace.careful
+    return lane.full and lane.growing and lane.stalls == 0 and not pace.careful
+
+
+cdef inline bint brings_bodies(Lane* lane) noexcept nogil:
+    """Tell whether it is bytes that take the time: those of many replies that leave at once overflow queues."""
+    return lane.bytes >= LEAST_BODY * lane.replies
+
+
+cdef inline double lane_calm(Lane* lane) noexcept nogil:
+    """Return how many times the least a reply may take for which one more is sent."""
+    return min(DEEP / 2, lane_bearable(lane)) if brings_bodies(lane) else DEEP / 2
 
 
 cdef inline double lane_bearable(Lane* lane) noexcept nogil:
@@ -254,8 +278,8 @@ cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
             lane.base = min(stretch, SLOWLY * lane.base) if lane.base > 0 else stretch
     elif lane.full and lane.growing:
         lane_judge(pace, lane, rate, stretch, now)
-    elif stretch > lane_bearable(lane) and lane.window > FIRST_WINDOW:
-        lane.window = max(lane.window * BACK_OFF, <double>FIRST_WINDOW)
+    elif stretch > lane_bearable(lane) and lane.window > FIRST_WINDOW and not lane.skewed:
+        lane.window = max(min(lane.window * BACK_OFF, lane_fitting(lane, lane.window, stretch)), <double>FIRST_WINDOW)
     elif lane.full and lane.window >= FIRST_WINDOW and may_probe(pace, lane, stretch, now):
         lane.growing = True
         lane.stalls = 0
@@ -274,20 +298,29 @@ cdef bint may_probe(PaceC* pace, Lane* lane, double stretch, int64_t now) noexce
 cdef void lane_judge(PaceC* pace, Lane* lane, double rate, double stretch, int64_t now) noexcept nogil:
     """Decide whether the last round's larger window has brought more, and growing goes on."""
     cdef double larger = lane.round_window / lane.best_window - 1
+    cdef double now_fits
+    cdef bint settled = lane.opening < SETTLED * lane.took
     if lane.best == 0 or (larger > 0 and rate > lane.best * (1 + WORTH * min(larger, <double>1))):
         lane.best = rate
         lane.best_window = lane.round_window
+        lane.best_stretch = stretch
         lane.stalls = 0
         lane.pause_ns = PAUSE_NS
         if lane.base == 0:
             lane.base = stretch
         if pace.careful:
             lane.window = lane_leap(pace, lane, stretch) if lane.first else lane_goal(pace, lane)
-    elif larger > 0:
+    elif settled:
         lane.stalls += 1
     cdef double bearable = FIRST_BEARABLE * lane.base if lane.first else lane_bearable(lane)
-    if stretch > min(DEEP, bearable) or lane.stalls > 1 or lane.best_window >= pace.most:
-        lane_settle(lane, lane.best_window, now)
+    if settled and (stretch > min(DEEP, bearable) or lane.stalls > 1 or lane.best_window >= pace.most):
+        now_fits = lane_fitting(lane, lane.round_window, stretch)
+        lane_settle(lane, max(now_fits, lane_fitting(lane, lane.best_window, lane.best_stretch)), now)
+
+
+cdef double lane_fitting(Lane* lane, double window, double stretch) noexcept nogil:
+    """Return what of a window is no queue, or one that is bearable, by how long its replies took."""
+    return max(window * min(lane_bearable(lane) / stretch, <double>1), <double>FIRST_WINDOW)
 
 
 cdef double lane_goal(PaceC* pace, Lane* lane) noexcept nogil:
@@ -305,7 +338,8 @@ cdef double lane_leap(PaceC* pace, Lane* lane, double stretch) noexcept nogil:
     """
     cdef bint known = stretch != lane.base
     cdef double waits = max(stretch / lane.base if known else stretch, <double>1)
-    cdef double times = max(LEAP / (waits * waits * waits), <double>(1 if known else 2))
+    cdef double most = 2 if brings_bodies(lane) else LEAP
+    cdef double times = max(most / (waits * waits * waits), <double>(1 if known else 2))
     return max(lane.window, min(times * lane.round_window, <double>pace.most))
 
 
@@ -479,14 +513,14 @@ cdef class _Pace:
         large_arrived(&self.c, bytes, wanted, now)
 
     def leave(self, int64_t asked, int64_t now, int64_t size=1024, bint writes=False, bint throttled=False,
-              bint large=False):
+              bint large=False, int64_t begun=-1):
         """Count a request that has ended: with a reply of so many bytes, or with the wish for fewer requests."""
         cdef Lane* lane = self.lane(writes, large)
         lane.in_flight -= 1
         if throttled:
             lane_throttle(lane, asked, now)
         else:
-            lane_reply(&self.c, lane, size_class(size), size, asked, now)
+            lane_reply(&self.c, lane, size_class(size), size, asked if begun < 0 else begun, asked, now)
 
     def window(self, bint writes=False, bint large=False):
         """Return how many requests may be in flight."""
