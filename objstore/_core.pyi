@@ -307,6 +307,7 @@ class Kind:
         successes: Iterable[int] = (),
         silent: bool = False,
         sums: str | None = None,
+        brief: bool = False,
         hedged: bool = False,
         watched: bool = False,
         tally: Tally | None = None,

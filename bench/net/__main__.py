@@ -1,7 +1,9 @@
 """`python -m bench.net`: over each network, the defaults beside obstore and the best of what is set by hand.
 
 Of each way there are two figures: its first call, which finds no connection and knows nothing, and the median of those
-that follow. The ratios are of the latter; where the first took all the time there was, of that.
+that follow. The ratios are of the latter; where the first took all the time there was, of that. A * is what is short of
+a bar: at most 1.3 times the best by hand, and half of obstore's time, or nine tenths of what the line or the best of
+several curls bring.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from pathlib import Path
 
 from bench import data
 from bench.net.network import SERVER, Network, Profile
-from bench.net.rows import DEFAULT, LARGE, LARGE_BYTES, OBSTORE, PROFILES, ROWS, WAYS
+from bench.net.rows import CURL, DEFAULT, LARGE, LARGE_BYTES, OBSTORE, PROFILES, ROWS, ways_of
 from bench.net.worker import Job, asks_of
 from bench.rows import Row
 from bench.runner import PROXIES
@@ -30,8 +32,12 @@ from bench.servers.process import MissingProgramError
 from bench.site import HERE
 
 WORKER_SECONDS = 60
-COLUMNS = "{:<12} {:>15} {:>15} {:>15} {:>6} {:>13} {:>16}"
-HEAD = COLUMNS.format("", "default", "obstore", "best by hand", "at", "default/best", "obstore/default")
+COLUMNS = "{:<12} {:>13} {:>13} {:>13} {:>7} {:>13} {:>4} {:>13} {:>16} {:>14} {:>13}"
+HEAD = COLUMNS.format(
+    "", "default", "obstore", "curls", "line", "by hand", "at",
+    "default/hand", "obstore/default", "curls/default", "line/default",
+)  # fmt: skip
+MOST_OF_BEST, LEAST_OF_OBSTORE, LEAST_OF_LINE = 1.3, 2, 0.9
 
 
 def main() -> int:
@@ -76,8 +82,9 @@ def _measure(profile: Profile, rows: Sequence[Row], nginx: Nginx) -> None:
     load = os.getloadavg()[0]
     print(f"{profile.name}: {profile.round_trip_ms} ms, {profile.mbit} Mbit/s{loss} (load {load:.1f})\n{HEAD}")
     for row in rows:
-        seconds = {way: _seconds(row, way, nginx) for way in WAYS}
-        print(_line(row, seconds), flush=True)
+        seconds = {way: _seconds(row, way, nginx) for way in ways_of(row)}
+        size = sum(end - start for _, start, end in asks_of(row))
+        print(_line(row, seconds, size * 8 / profile.mbit / 1e6), flush=True)
 
 
 def _seconds(row: Row, way: str, nginx: Nginx) -> list[float]:
@@ -101,11 +108,22 @@ def _seconds(row: Row, way: str, nginx: Nginx) -> list[float]:
     return seconds
 
 
-def _line(row: Row, seconds: dict[str, list[float]]) -> str:
+def _line(row: Row, seconds: dict[str, list[float]], line: float) -> str:
     ours, theirs = seconds.pop(DEFAULT), seconds.pop(OBSTORE)
-    way, best = min(seconds.items(), key=lambda item: _later(item[1]))
-    ratios = f"{_later(ours) / _later(best):.2f}", f"{_later(theirs) / _later(ours):.2f}"
-    return COLUMNS.format(row.name, _text(ours), _text(theirs), _text(best), way, *ratios)
+    curls = min((took for way, took in seconds.items() if way.startswith(CURL)), key=_later)
+    way, best = min(((way, took) for way, took in seconds.items() if way.isdigit()), key=lambda each: _later(each[1]))
+    of_best = _later(ours) / _later(best)
+    ratios = [took / _later(ours) for took in (_later(theirs), _later(curls), line)]
+    reached = ratios[0] >= LEAST_OF_OBSTORE or max(ratios[1:]) >= LEAST_OF_LINE
+    shown = _starred(of_best, reached=of_best <= MOST_OF_BEST), _starred(ratios[0], reached=reached)
+    return COLUMNS.format(
+        row.name, _text(ours), _text(theirs), _text(curls), f"{line:.2f} s", _text(best), way,
+        *shown, *(f"{ratio:.2f}" for ratio in ratios[1:]),
+    )  # fmt: skip
+
+
+def _starred(ratio: float, *, reached: bool) -> str:
+    return f"{ratio:.2f}{' ' if reached else '*'}"
 
 
 def _later(seconds: list[float]) -> float:
@@ -113,7 +131,7 @@ def _later(seconds: list[float]) -> float:
 
 
 def _text(seconds: list[float]) -> str:
-    return f"{seconds[0]:.2f}, {_later(seconds):.2f} s" if seconds else "failed"
+    return f"{seconds[0]:.2f} {_later(seconds):.2f} s" if seconds else "failed"
 
 
 def _arguments() -> argparse.Namespace:

@@ -28,5 +28,12 @@ BY_HAND = (16, 64, 256, 512)
 """Requests in flight: max_concurrency of get_many, to which ranges and the parts of a large object are given one by
 one."""
 
-DEFAULT, OBSTORE = "default", "obstore"
-WAYS = (DEFAULT, OBSTORE, *map(str, BY_HAND))
+CURLS = {"many": (16, 64), "ranges": (16, 64), "whole": (1, 4, 16)}
+"""How many curls side by side share the work: with others it took longer on each of the networks."""
+
+DEFAULT, OBSTORE, CURL = "default", "obstore", "curl"
+
+
+def ways_of(row: Row) -> tuple[str, ...]:
+    """Return in which ways a row is measured."""
+    return DEFAULT, OBSTORE, *map(str, BY_HAND), *(f"{CURL} {count}" for count in CURLS[row.operation])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import data
-from bench.net.rows import DEFAULT, LARGE_BYTES, OBSTORE, ROWS
+from bench.net.rows import CURL, DEFAULT, LARGE_BYTES, OBSTORE, ROWS
 from bench.peers import Target
 from bench.rows import Row
 
@@ -48,7 +49,7 @@ def measure(job: Job) -> list[float]:
         began = time.perf_counter()
         result = call()
         seconds.append(time.perf_counter() - began)
-        assert b"".join(result) == expected, f"{row.name}, {job.way}: not its bytes"
+        assert result is None or b"".join(result) == expected, f"{row.name}, {job.way}: not its bytes"
     return seconds
 
 
@@ -77,6 +78,8 @@ def _read(files: Path, ask: tuple[str, int, int]) -> bytes:
 def _call(target: Target, way: str, asks: Asks) -> Callable[[], Any]:
     if way == OBSTORE:
         return _by_obstore(target, asks)
+    if way.startswith(CURL):
+        return _by_curls(target, asks, int(way.removeprefix(CURL)))
     return _by_default(target, asks) if way == DEFAULT else _by_hand(target, asks, int(way))
 
 
@@ -107,6 +110,35 @@ def _parts(ask: tuple[str, int, int], count: int) -> Iterator[tuple[str, int, in
     path, start, end = ask
     size = (end - start) // count
     return ((path, at, at + size) for at in range(start, end, size))
+
+
+def _by_curls(target: Target, asks: Asks, count: int) -> Callable[[], None]:
+    """Have so many programs share the work, each on a connection of its own; the bytes are counted, and thrown away."""
+    pieces = [*_parts(asks[0], count)] if target.row.operation == "whole" else asks
+    scripts = ["next\n".join(_transfer(target, ask) for ask in pieces[number::count]) for number in range(count)]
+    size = sum(end - start for _, start, end in asks)
+
+    def work() -> None:
+        command = ["curl", "--config", "-"]
+        curls = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in scripts]
+        for curl, script in zip(curls, scripts, strict=True):
+            assert curl.stdin is not None
+            curl.stdin.write(script)
+            curl.stdin.close()
+        came = sum(int(line) for curl in curls for line in curl.stdout or ())
+        assert came == size, f"{target.row.name}, {count} curls: {came} bytes"
+        assert not any(curl.wait() for curl in curls)
+
+    return work
+
+
+def _transfer(target: Target, ask: tuple[str, int, int]) -> str:
+    """Return what curl is to do, in the words of its configuration file."""
+    path, start, end = ask
+    lines = [f'url = "{target.url}/{data.BUCKET}/{path}"', f'cacert = "{target.certificate}"', 'output = "/dev/null"']
+    if target.row.operation != "many":
+        lines.append(f'range = "{start}-{end - 1}"')
+    return "\n".join([*lines, "silent", "fail", 'write-out = "%{size_download}\\n"', ""])
 
 
 def _by_obstore(target: Target, asks: Asks) -> Callable[[], Any]:

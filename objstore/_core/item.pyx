@@ -136,6 +136,7 @@ cdef struct BatchC:
     bint is_get
     bint is_head
     bint safe               # sent twice it does no harm
+    bint brief              # a beginning will do, where the rest would come slowly
     bint hedged             # what is late is asked for again elsewhere
     curl.slist* headers
     SettingsC* settings

@@ -195,6 +195,10 @@ cdef void read_reply(Wire* wire) noexcept nogil:
             if framing_over(&wire.framing):
                 end_exchange(wire)
                 return
+            if wire.slot.item.batch.brief and has_enough(wire.slot, loop.now_ns):
+                end_here(wire.slot, wire.slot.item)
+                give_up(wire)
+                return
         if not wire.secure and <size_t>got < size:
             return
     # TLS may hold bytes that epoll does not know of: being writable brings us back here.

@@ -65,6 +65,7 @@ class Exchange:
         successes: The statuses that are successes; None for what the service's dialect says of the method.
         sums: By which checksum parts of an object are summed up, as for `Reads`.
         cut_over: Of ranges and objects that are larger than this only the beginning is read; 0: all of all is.
+        brief: Whether a beginning of a range will do, where more of the object follows and the rest would come slowly.
         hedged: Whether they read objects: one that is late may be asked again elsewhere, if the settings say so.
     """
 
@@ -90,6 +91,7 @@ class Exchange:
         successes: tuple[int, ...] | None = None,
         sums: str | None = None,
         cut_over: int = 0,
+        brief: bool = False,
         hedged: bool = False,
     ) -> None:
         self.errors: dict[int, BaseError] = {}
@@ -98,7 +100,7 @@ class Exchange:
         self._name = name
         self._detail = detail
         self._safe = safe
-        self._manner = (shape.method, safe, patient, keep_head, each, most_body, successes, sums, hedged)
+        self._manner = (shape.method, safe, patient, keep_head, each, most_body, successes, sums, brief, hedged)
         self._most_in_flight = most_in_flight
         self._background = background
         self._cut_over = cut_over
@@ -139,6 +141,7 @@ class Exchange:
         most_body: int | None,
         successes: tuple[int, ...] | None,
         sums: str | None,
+        brief: bool,
         hedged: bool,
     ) -> Kind:
         """Make, and remember, what batches to this service have in common that are made and judged in this manner."""
@@ -156,6 +159,7 @@ class Exchange:
             successes=service.dialect.successes.get(method, ()) if successes is None else successes,
             silent=method in SILENT,
             sums=sums,
+            brief=brief,
             hedged=hedged,
             watched=self._heard,
             tally=service.stats.tally,

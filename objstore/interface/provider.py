@@ -276,8 +276,11 @@ class Provider(Protocol):
     def versions(self) -> Versions | None:
         """The versions of its objects; None where the service has no such thing."""
 
-    def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
-        """Read one object, or a range of it; the body may go on behind the range, to the end of the object."""
+    def fetch_one(self, key: str, range: Range, conditions: Conditions, *, brief: bool = False) -> Plan[Fetched]:
+        """Read one object, or a range of it; the body may go on behind the range, to the end of the object.
+
+        With `brief`, it may be but the beginning of the range, where more of the object follows and it comes slowly.
+        """
 
     def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
         """Read what is known about one object."""

@@ -107,7 +107,7 @@ def _first(provider: Provider, key: str, range: Range, conditions: Conditions) -
     else:
         narrow = Range(start, start + FIRST if end < 0 else min(end, start + FIRST))
     try:
-        return (yield from provider.fetch_one(key, narrow, conditions))
+        return (yield from provider.fetch_one(key, narrow, conditions, brief=True))
     except InvalidRangeError:
         if range != WHOLE and start >= 0:
             raise

@@ -121,7 +121,7 @@ class Memory:
         start, end = resolve(STORE, key, range, len(found.body))
         return Fetched(self._meta(key, found), dict(found.attributes), (start, end), found.body[start:end])
 
-    def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
+    def fetch_one(self, key: str, range: Range, conditions: Conditions, *, brief: bool = False) -> Plan[Fetched]:
         """Read one object, or a range of it."""
         return self.read(key, range, conditions)
         yield

@@ -151,9 +151,9 @@ class Requests:
 
     # --- reading
 
-    def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
+    def fetch_one(self, key: str, range: Range, conditions: Conditions, *, brief: bool = False) -> Plan[Fetched]:
         """Read one object, or a range of it; all of it, where the server tells its size in no other way."""
-        reply = yield from self.read_one("GET", key, range, conditions)
+        reply = yield from self.read_one("GET", key, range, conditions, brief=brief)
         size, body = _size(reply, range), reply.body
         if size < 0:
             reply = yield from self.read_one("GET", key, WHOLE, conditions)
@@ -189,17 +189,21 @@ class Requests:
             body = Bytes(bytes(body[: end - start]))
         return fetched._replace(range=(0, size), body=body)
 
-    def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
+    def read_one(
+        self, method: str, key: str, range: Range, conditions: Conditions, *, brief: bool = False
+    ) -> Plan[Reply]:
         """Send one request that reads; where the server refuses its condition, send it without, and look instead."""
         yield from self.service.refresh()
         shape, tail = self._reading(method, conditions, [range])
-        return (yield from self.read_by(shape, tail, key, range, conditions))
+        return (yield from self.read_by(shape, tail, key, range, conditions, brief=brief))
 
-    def read_by(self, shape: Shape, tail: bytes, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
+    def read_by(
+        self, shape: Shape, tail: bytes, key: str, range: Range, conditions: Conditions, *, brief: bool = False
+    ) -> Plan[Reply]:
         """The same, by a request of this shape and with this query."""
         kind = Conditional if IF_MATCH in shape.headers else Exchange
         sums = "" if range.start == 0 else None  # it may be the first of the pieces that are going to be all
-        exchange = kind(self.service, shape, lambda _: key, keep_head=True, sums=sums, hedged=True)
+        exchange = kind(self.service, shape, lambda _: key, keep_head=True, sums=sums, brief=brief, hedged=True)
         exchange.add(self.path(key) + tail, range)
         reply = yield from exchange.only()
         if not self.service.takes_if_match:

@@ -97,10 +97,10 @@ class Blobs(Documents):
 
     # --- reading
 
-    def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
+    def fetch_one(self, key: str, range: Range, conditions: Conditions, *, brief: bool = False) -> Plan[Fetched]:
         """Read one object, or a range of it."""
         if range.start >= 0 or range == WHOLE:
-            fetched = yield from super().fetch_one(key, range, conditions)
+            fetched = yield from super().fetch_one(key, range, conditions, brief=brief)
             self._check_answered(key, fetched, conditions)
             return fetched
         for last in (False,) * (PINNED_TRIES - 1) + (True,):

@@ -168,10 +168,12 @@ class Objects(Documents):
         query = (name, conditions.version) if conditions.version else ("objstore", secrets.token_hex(8))
         return shape, self._tail([query])
 
-    def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
+    def read_one(
+        self, method: str, key: str, range: Range, conditions: Conditions, *, brief: bool = False
+    ) -> Plan[Reply]:
         """Send one request that reads; a generation that was there before may have been replaced."""
         try:
-            return (yield from super().read_one(method, key, range, conditions))
+            return (yield from super().read_one(method, key, range, conditions, brief=brief))
         except NotFoundError as error:
             if conditions.expected is None:
                 raise

@@ -111,7 +111,7 @@ class Local:
 
     # --- reading
 
-    def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
+    def fetch_one(self, key: str, range: Range, conditions: Conditions, *, brief: bool = False) -> Plan[Fetched]:
         """Read one object, or a range of it."""
         return (yield from in_steps(self._read(key, range, conditions)))
 

@@ -48,17 +48,19 @@ class Server(Requests):
         self._ranges_seen = False  # whether the server has ever answered with a range
         self._whole: set[str] = set()  # the keys that it answered whole when a range was asked for
 
-    def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
+    def read_one(
+        self, method: str, key: str, range: Range, conditions: Conditions, *, brief: bool = False
+    ) -> Plan[Reply]:
         """Send one request that reads, and remember whether the server took the range."""
-        reply = yield from super().read_one(method, key, range, conditions)
+        reply = yield from super().read_one(method, key, range, conditions, brief=brief)
         if range != WHOLE:
             self._note(key, whole=reply.start < 0)
         return reply
 
-    def fetch_one(self, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
+    def fetch_one(self, key: str, range: Range, conditions: Conditions, *, brief: bool = False) -> Plan[Fetched]:
         """Read one object, or a range of it."""
         try:
-            return (yield from super().fetch_one(key, range, conditions))
+            return (yield from super().fetch_one(key, range, conditions, brief=brief))
         except CorruptResponseError:
             if range.start >= 0 or range.end < 0:
                 raise

@@ -59,10 +59,12 @@ class WebDav(Server):
 
     # --- reading
 
-    def read_one(self, method: str, key: str, range: Range, conditions: Conditions) -> Plan[Reply]:
+    def read_one(
+        self, method: str, key: str, range: Range, conditions: Conditions, *, brief: bool = False
+    ) -> Plan[Reply]:
         """Send one request that reads; what some servers forbid is a folder, and so no object."""
         try:
-            return (yield from super().read_one(method, key, range, conditions))
+            return (yield from super().read_one(method, key, range, conditions, brief=brief))
         except PermissionDeniedError as error:
             raise (yield from self.folders_among([key])).get(key, error) from None
 
