@@ -72,9 +72,9 @@ class Reader(Client):
         self.under_way.append(self.size)
         return super().send(now)
 
-    def take(self, asked: float, now: float, refused: bool) -> None:
+    def take(self, begun: float, asked: float, now: float, refused: bool) -> None:
         self.size = self.under_way.popleft()
-        super().take(asked, now, refused)
+        super().take(begun, asked, now, refused)
 
     def seen(self) -> Pace:
         slowness, cost = self.pace.costs()

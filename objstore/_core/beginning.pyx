@@ -3,11 +3,6 @@
 #
 # A range that is known to be long is asked for as its beginning. The length of a whole object is known when its head
 # has come: then its body is read no further, which costs the connection. Small objects are asked for as ever.
-#
-# Where a beginning will do, a reply that comes slowly is ended as well: a connection that is new or was idle brings
-# little in its first round trips, and several others together bring the rest sooner.
-
-cdef int64_t SOON_NS = 10_000_000   # what comes in so long is not worth another connection
 
 
 cdef inline void narrow(Item* item) noexcept nogil:
@@ -63,22 +58,3 @@ cdef void look_for_cut(Slot* slot, Item* item) noexcept nogil:
         free(item.head.data)
         item.head.data = NULL
         item.head.length = item.head_capacity = 0
-
-
-cdef bint has_enough(Slot* slot, int64_t now) noexcept nogil:
-    """Tell whether what has come of a body will do: more of the object follows, and the rest of this comes slowly."""
-    cdef Item* item = slot.item
-    cdef int64_t since = now - slot.asked_ns - item.waited_ns
-    cdef int64_t soon = max(item.waited_ns, SOON_NS)
-    if since < soon or item.status != 206 or item.resumed or item.range_start != item.start:
-        return False
-    if item.range_end >= item.total or slot.framing != BY_LENGTH or (slot.any_tag == 0 and item.modified == 0):
-        return False
-    return since * <double>(item.range_end - item.range_start - item.received) > 2 * soon * <double>item.received
-
-
-cdef void end_here(Slot* slot, Item* item) noexcept nogil:
-    """Take what has come for what was asked for."""
-    item.whole_end = item.end
-    item.end = item.range_end = item.range_start + item.received
-    item.cut = slot.cut = True

@@ -23,6 +23,8 @@ cdef enum:
 cdef int64_t LATELY_NS = 10_000_000_000     # how long what was seen is believed, to twice that
 cdef int64_t PAUSE_NS = 2_000_000_000       # before it is tried again whether more brings more
 cdef int64_t LONGEST_PAUSE_NS = 8_000_000_000
+cdef int64_t SOONER = 16            # times as often where there is no queue at all,
+cdef double AT_ONCE = 1.25          # for what answers in so many times the least
 cdef int64_t CALM_NS = 10_000_000_000       # without a server that wants less, before such a try
 cdef double WORTH = 0.25            # of what a larger window could bring at the most: less is none
 cdef double DEEP = 8.0              # waits so many times the least are a queue: more in flight only makes it longer
@@ -290,7 +292,8 @@ cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
 
 
 cdef bint may_probe(PaceC* pace, Lane* lane, double stretch, int64_t now) noexcept nogil:
-    if now - lane.probed_ns < lane.pause_ns or (lane.throttled_ns and now - lane.throttled_ns < CALM_NS):
+    cdef int64_t pause = lane.pause_ns // SOONER if stretch < AT_ONCE else lane.pause_ns
+    if now - lane.probed_ns < pause or (lane.throttled_ns and now - lane.throttled_ns < CALM_NS):
         return False
     return stretch < min(DEEP, lane_bearable(lane)) and lane.window < pace.most
 

@@ -132,6 +132,15 @@ cdef extern from "<sys/socket.h>" nogil:
     ssize_t recv(int fd, void* buffer, size_t size, int flags)
     ssize_t send(int fd, const void* buffer, size_t size, int flags)
     int setsockopt(int fd, int level, int name, const void* value, unsigned int size)
+    int getsockopt(int fd, int level, int name, void* value, unsigned int* size)
+
+cdef extern from "<netinet/in.h>" nogil:
+    enum: IPPROTO_TCP
+
+cdef extern from "<netinet/tcp.h>" nogil:
+    enum: TCP_INFO
+    struct tcp_info:
+        uint32_t tcpi_rtt           # microseconds
 
 cdef extern from "<netdb.h>" nogil:
     enum: AF_INET, AF_INET6, SOCK_STREAM, NI_NUMERICHOST

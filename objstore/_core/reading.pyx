@@ -1,9 +1,16 @@
 # Reading: what came on a wire, as replies of HTTP/1.1 (RFC 9112). Bodies are received where they are wanted, without a
 # copy: only what comes together with the head is moved.
+#
+# Where a beginning will do, a reply that comes slowly is ended as well: a connection that is new or was idle brings
+# little in its first round trips, and several others together bring the rest sooner.
 
 cdef enum:
     HEAD_READ = 16 << 10        # read at a time until the head is there
     HEAD_LIMIT = 300 << 10      # of all heads of one reply, interim ones included
+
+cdef int64_t SOON_NS = 10_000_000       # what comes in so long is not worth another connection
+cdef int64_t LONG_NS = 1_000_000_000    # nor is it, near by, what comes in so long: it may be a busy machine
+cdef uint32_t FAR_US = 1_000            # round trips from which on it is the way that takes the time
 
 
 # --- the head
@@ -163,6 +170,35 @@ cdef bint take_bytes(Wire* wire, char* data, char* end) noexcept nogil:
     return take_body(wire, data, end)
 
 
+cdef bint is_far(int fd) noexcept nogil:
+    """Tell whether the other end of a connection is on another machine, and not beside this one."""
+    cdef tcp_info info
+    cdef unsigned int size = sizeof(info)
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 and info.tcpi_rtt >= FAR_US
+
+
+cdef bint has_enough(Wire* wire, int64_t now) noexcept nogil:
+    """Tell whether what has come of a body will do: more of the object follows, and the rest of this comes slowly."""
+    cdef Slot* slot = wire.slot
+    cdef Item* item = slot.item
+    cdef int64_t since = now - slot.asked_ns - item.waited_ns
+    cdef int64_t soon = max(item.waited_ns, SOON_NS)
+    if since < soon or item.status != 206 or item.resumed or item.range_start != item.start:
+        return False
+    if item.range_end >= item.total or slot.framing != BY_LENGTH or (slot.any_tag == 0 and item.modified == 0):
+        return False
+    if since * <double>(item.range_end - item.range_start - item.received) < 2 * soon * <double>item.received:
+        return False
+    return since >= LONG_NS or is_far(wire.fd)
+
+
+cdef void end_here(Slot* slot, Item* item) noexcept nogil:
+    """Take what has come for what was asked for."""
+    item.whole_end = item.end
+    item.end = item.range_end = item.range_start + item.received
+    item.cut = slot.cut = True
+
+
 cdef void read_reply(Wire* wire) noexcept nogil:
     """Read what has come of a reply, until there is no more, or it is another's turn."""
     cdef LoopC* loop = wire.loop
@@ -195,7 +231,7 @@ cdef void read_reply(Wire* wire) noexcept nogil:
             if framing_over(&wire.framing):
                 end_exchange(wire)
                 return
-            if wire.slot.item.batch.brief and has_enough(wire.slot, loop.now_ns):
+            if wire.slot.item.batch.brief and has_enough(wire, loop.now_ns):
                 end_here(wire.slot, wire.slot.item)
                 give_up(wire)
                 return
