@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from objstore.interface.values import Pace
 
+READ_AHEAD = 64 << 20
+"""How many bytes a stream fetches at the most before they are asked for, where nobody says how many."""
+
 SHARED = 64 << 20
 """How much all streams may hold beyond two parts each, on any line."""
 

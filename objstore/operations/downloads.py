@@ -24,6 +24,7 @@ from objstore.interface.versions import has_validator, pinned, strong
 from objstore.operations.arguments import check_at_least
 from objstore.operations.bars import called, drawn
 from objstore.operations.naming import readable_key_of
+from objstore.operations.outcomes import in_flight_of
 from objstore.operations.pieces import Whole, changed, check_version, whole_of
 from objstore.operations.progress import news
 from objstore.operations.targets import Target
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
     from objstore.interface.values import Sums
     from objstore.types import Buffer, ObjectMeta, Progress
 
-PART = 16 << 20
-IN_FLIGHT = 16
+PART = 8 << 20
+IN_MEMORY = 256 << 20
+"""How much may have come and not been written, where nobody says how many parts are in flight."""
 
 
 @drawn
@@ -48,14 +50,14 @@ def download(
     file: str | Path,
     *,
     chunk_size: int = PART,
-    max_concurrency: int = IN_FLIGHT,
+    max_concurrency: int | None = None,
     fsync: bool = False,
     progress: Progress | bool | None = None,
 ) -> Plan[ObjectMeta]:
     """Download an object to a local file, in parallel parts; broken off, it goes on where it ended.
 
-    It needs memory for `chunk_size` times `max_concurrency` bytes at the most, and as much disk as the object has
-    bytes.
+    It needs memory for `chunk_size` times `max_concurrency` bytes at the most, 256 MiB where that is not given, and as
+    much disk as the object has bytes.
 
     Args:
         store: Where it is.
@@ -63,7 +65,7 @@ def download(
         file: The local file. It is replaced when the object is there as a whole, and keeps its permissions; symlinks
             are followed, and a file with several names is written in place.
         chunk_size: The size of a part in bytes.
-        max_concurrency: How many parts are in flight.
+        max_concurrency: How many parts are in flight at the most; as many as pay off if not given.
         fsync: Whether the file is forced out to the disk; without it, a download that was broken off begins anew when
             the system has been started anew.
         progress: True draws a bar; a function is called with how many parts are written, how many there are, and the
@@ -81,7 +83,7 @@ def download(
     """
     progress = called(progress)
     check_at_least("chunk_size", chunk_size, 1)
-    check_at_least("max_concurrency", max_concurrency, 1)
+    in_flight = in_flight_of(max_concurrency)
     key = yield from readable_key_of(store, path)
     fetched = yield from store.provider.look(key, ANY)
     meta = store.named(fetched.meta)
@@ -90,10 +92,10 @@ def download(
     part_file = _PartFile(file, store, meta, part_size, whole, fsync=fsync)
     try:
         yield Call(part_file.open, settle=True)
-        yield from _get_parts(store.provider, key, meta, part_file, max_concurrency, progress)
+        yield from _get_parts(store.provider, key, meta, part_file, in_flight, progress)
         if whole is not None and (yield from _is_damaged(part_file, whole)):
             yield Call(part_file.begin, settle=True)
-            yield from _get_parts(store.provider, key, meta, part_file, max_concurrency, None)
+            yield from _get_parts(store.provider, key, meta, part_file, in_flight, None)
             if (yield from _is_damaged(part_file, whole)):
                 part_file.discard()
                 whole.check()
@@ -116,7 +118,7 @@ def _get_parts(
         conditions=pinned(meta),
         most_in_flight=in_flight,
         each=True,
-        window=part_file.part_size * in_flight,
+        window=part_file.part_size * in_flight or max(IN_MEMORY, part_file.part_size),
     )
     try:
         yield from _write_parts(fetch, part_file, progress)

@@ -13,6 +13,8 @@ from objstore._core import Buffer, Bytes
 from objstore.exceptions import InvalidRangeError, WrongSizeError
 from objstore.interface.values import ANY, Conditions, Range
 from objstore.interface.versions import has_validator, is_same, pinned
+from objstore.operations.ahead import READ_AHEAD
+from objstore.operations.following import Following
 from objstore.operations.pieces import Whole, changed, read_into
 
 if TYPE_CHECKING:
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 
 PART = 4 << 20
 """What one request of a large read brings."""
+
+FAR = 0.0005
+"""Where a reply takes so many seconds, it is worth it to fetch more than is asked for,"""
+
+FOLLOWED = 8 << 20
+"""once so many bytes have been read one after the other."""
 
 
 class Pinned:
@@ -63,6 +71,8 @@ class Pinned:
         self._key = key
         self._lock = Lock()
         self._whole: Bytes | None = None
+        self._following: Following | None = None
+        self._end = self._in_turn = 0  # where the last read ended, and how many bytes went on from each other
         self._at = at
         self._piece = Bytes() if piece is None else self._checked(piece)
 
@@ -100,6 +110,8 @@ class Pinned:
         """Let go of what is in memory."""
         self._whole = None
         self._piece = Bytes()
+        if self._following is not None:
+            self._following.close()
 
     def fetch(self, at: int, buffer: Buffer) -> Plan[None]:
         """Fetch what is at this place into the whole of a buffer.
@@ -110,6 +122,41 @@ class Pinned:
         """
         if self._sum_of_all is not None and at == 0:
             self._sum_of_all.forget()
+        following = self._take_following(at, len(buffer))
+        if following is None:
+            yield from self._fetch(at, buffer)
+            return
+        yield from following.fill(buffer, 0, self._sum_from(following.come))
+        self._following = following
+        if following.at == self.size and self._sum_of_all is not None:
+            self._sum_of_all.check()
+
+    def _take_following(self, at: int, size: int) -> Following | None:
+        """Return what fetches ahead of reads that go on from each other, where they do, and what they read is far."""
+        with self._lock:
+            following, self._following = self._following, None
+            self._in_turn = self._in_turn + size if at == self._end else size
+            self._end = at + size
+        if following is not None and following.at != at:
+            following.close()
+            following = None
+        if following is None and self._in_turn - size >= FOLLOWED and self._provider.pace.wait >= FAR:
+            following = self._follow(at)
+        return following
+
+    def _follow(self, at: int) -> Following | None:
+        """Return what fetches ahead from a place on; nothing where it takes the whole object to read any of it."""
+        if self.conditions is None or self.conditions.expected is None or not has_validator(self.conditions.expected):
+            return None
+        span = Range(at, self.size)
+        return Following(self._provider, self._key, self.path, self.conditions, span, PART, READ_AHEAD)
+
+    def _sum_from(self, at: int) -> Whole | None:
+        """Return what the pieces are to add up to, where the one at this place goes on from the others."""
+        whole = self._sum_of_all
+        return whole if whole is not None and whole.end == at and not whole.is_damaged else None
+
+    def _fetch(self, at: int, buffer: Buffer) -> Plan[None]:
         filled = self._from_piece(at, buffer)
         if self.conditions is None:
             filled = yield from self._pin(at, buffer)

@@ -10,13 +10,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from objstore._core import Buffer, Bytes, Listing
-from objstore.interface.values import PACED, Fetched, Reads
+from objstore.interface.values import Fetched, Range
 from objstore.interface.versions import has_validator, pinned
-from objstore.operations.ahead import Ahead
+from objstore.operations.ahead import READ_AHEAD
 from objstore.operations.arguments import check_at_least
 from objstore.operations.bars import end, shown
-from objstore.operations.pieces import MOST_PIECES, changed, check_version, parts_of, read_into, whole_of
-from objstore.operations.progress import Found, news, onward, tell
+from objstore.operations.following import Following
+from objstore.operations.pieces import MOST_PIECES, parts_of, read_into, whole_of
+from objstore.operations.progress import Found, onward
 from objstore.plans.run import arun, both, run
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from arro3.core import RecordBatch  # noqa: F401
 
-    from objstore.interface.provider import Fetch, Provider
+    from objstore.interface.provider import Provider
     from objstore.operations.formats import Form
     from objstore.operations.pieces import Whole
     from objstore.plans.effects import Plan
@@ -43,9 +44,6 @@ least that one of any other large read does."""
 
 LARGEST_PART = 10 << 20
 """How much one request brings of what is large."""
-
-READ_AHEAD = 64 << 20
-"""How many bytes a stream fetches at the most before they are asked for, where nobody says how many."""
 
 
 def part_size(size: int, most: int) -> int:
@@ -148,10 +146,12 @@ class GetResult:
             whole.add(0, len(first), whole.digest(first, self._sums))
         return whole
 
-    def _rest(self, start: int, size: int, window: int, sums: str | None) -> Plan[Fetch]:
-        """Begin to fetch what is not here, in parts of one version of the object."""
-        reads = Reads.of(self._key, parts_of(start, self.range[1], size), sums=sums)
-        return self._provider.fetch(reads, conditions=self._conditions, most_in_flight=PACED, each=True, window=window)
+    def _following(self, start: int, size: int) -> Following:
+        """Return what is not here, in parts of one version of the object."""
+        path, span = self.meta["path"], Range(start, self.range[1])
+        return Following(
+            self._provider, self._key, path, self._conditions, span, size, self._read_ahead, self._progress
+        )
 
     def stream(self, min_chunk_size: int = PART) -> BytesStream:
         """Return the body as a stream of chunks, in bounded memory: what its reader takes while more comes.
@@ -214,16 +214,12 @@ class BytesStream(Stream[bytes]):
         self._result = result
         self._told = result._told
         self._least = least
-        self._part_size = max(result._chunk, least)
-        self._ahead = Ahead(self._part_size, result._read_ahead, lambda: result._provider.pace)
-        self._here = deque(first[at : at + self._part_size] for at in range(0, len(first), self._part_size))
-        self._at = result.range[0] + len(first)
+        part_size = max(result._chunk, least)
+        self._here = deque(first[at : at + part_size] for at in range(0, len(first), part_size))
+        self._rest = result._following(result.range[0] + len(first), part_size)
         self._first = first
         self._whole: Whole | None = None
-        self._fetch: Fetch | None = None
-        self._arrived: set[int] = set()
-        self._given = 0
-        self._closed = False
+        self._asked = self._closed = False
 
     def next_item(self) -> Plan[bytes | None]:
         """Return the next chunk; None at the end."""
@@ -232,11 +228,9 @@ class BytesStream(Stream[bytes]):
     @shown
     def next_pieces(self) -> Plan[list[Bytes]]:
         """Return what makes up the next chunk, without a copy; nothing at the end."""
-        while sum(map(len, self._here)) < self._least and self._at < self._result.range[1]:
-            part = yield from self._part()
-            self._here.append(part)
-            self._at += len(part)
-        if len(self._first) and self._at == self._result.range[1]:
+        while sum(map(len, self._here)) < self._least and self._rest.at < self._rest.end:
+            self._here.append((yield from self._part()))
+        if len(self._first) and self._rest.at == self._rest.end:
             yield from self._ask()
         if self._whole is not None:
             self._whole.check()
@@ -249,50 +243,20 @@ class BytesStream(Stream[bytes]):
         """Return the next part, waiting for it."""
         if self._closed:
             raise ValueError("This stream has been closed: get the object again")
-        fetch = yield from self._begin()
-        self._look(fetch)
-        if self._given and self._ahead.asked(here=self._given in self._arrived):
-            fetch.widen(self._ahead.window)
-        while self._given not in self._arrived:
-            yield from news(fetch, self._result._progress)
-            self._look(fetch)
-        sums = fetch.sums(self._given)
-        part = fetch.take(self._given)
-        self._given += 1
-        if len(part) != min(self._part_size, self._result.range[1] - self._at):
-            raise changed(self._result.meta["path"])
-        if self._whole is not None:
-            self._whole.add(self._at, len(part), self._whole.digest(part, sums))
-        if self._at + len(part) == self._result.range[1]:
-            self._ahead.end()
-        return part
-
-    def _begin(self) -> Plan[Fetch]:
-        """Return what fetches what has not come with the first part."""
-        if self._fetch is None:
+        if not self._asked:
             yield from self._ask()
-            sums = None if self._whole is None else self._whole.by_engine
-            self._ahead.begin()
-            self._fetch = yield from self._result._rest(self._at, self._part_size, self._ahead.window, sums)
-        return self._fetch
+        return (yield from self._rest.part(self._whole))
 
     def _ask(self) -> Plan[None]:
         """Find out what all of it is to add up to, once."""
+        self._asked = True
         self._whole, self._first = (yield from self._result._whole(self._first)), Bytes()
-
-    def _look(self, fetch: Fetch) -> None:
-        """Note what has arrived, and check all of it before any is given."""
-        tell(fetch, self._result._progress)
-        self._arrived.update(fetch.finished())
-        check_version(fetch, self._result.meta["path"])
 
     def close(self) -> None:
         """Stop what is still under way."""
         self._closed = True
         self._here.clear()
-        if self._fetch is not None:
-            self._fetch.close()
-        self._ahead.end()
+        self._rest.close()
         end(self._told)
 
 
