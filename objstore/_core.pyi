@@ -307,7 +307,7 @@ class Kind:
         successes: Iterable[int] = (),
         silent: bool = False,
         sums: str | None = None,
-        brief: bool = False,
+        brief: float = 0,
         hedged: bool = False,
         watched: bool = False,
         tally: Tally | None = None,

@@ -8,12 +8,19 @@ import pytest
 
 from objstore import engine_info
 from objstore.exceptions import ObjectChangedError
+from objstore.http import exchange
 from objstore.operations.results import FIRST
 from tests.faults.client import FaultServer
 from tests.faults.content import content
 from tests.test_faults import store_on
 
 SIZE = 12 << 20
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "SLOW", 0.1)
+
 
 if engine_info()["http"] == "curl":
     pytest.skip("what libcurl carries is read to its end", allow_module_level=True)
@@ -32,9 +39,7 @@ def check_rest(server: FaultServer, start: int = 0, end: int = SIZE) -> None:
     assert first == (start, start + FIRST)
     assert start < others[0][0] < start + FIRST
     assert [end for _, end in others] == [*(begin for begin, _ in others[1:]), end]
-    assert {request["headers"].get("if-match") for request in server.requests("slow-first")[1:]} == {
-        '"generated-v1"'
-    }
+    assert {request["headers"].get("if-match") for request in server.requests("slow-first")[1:]} == {'"generated-v1"'}
 
 
 def test_a_whole_body(fault_server: FaultServer) -> None:

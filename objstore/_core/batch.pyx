@@ -19,7 +19,8 @@ cdef class Kind:
     :param most_body: how large the body of a success can be, if it is right; 0 for any size.
     :param successes: the statuses that are successes; none: all from 200 to 299.
     :param silent: a success says nothing: one with the status 200 whose body is a web page or an error is none.
-    :param brief: a beginning of a range will do, where more of the object follows it and the rest would come slowly.
+    :param brief: seconds after which a beginning of a range will do, where more of the object follows it; sooner, where
+        the server is far and the rest would come slowly. 0: it never will.
     :param hedged: what is late may be asked for again elsewhere, if the settings say so: of GET and HEAD alone.
     :param watched: keep a note of every try, for ``tries``.
     :param tally: what a batch has counted is added there when it is closed.
@@ -35,7 +36,7 @@ cdef class Kind:
     def __cinit__(self, str origin, str method, ClientSettings settings not None, *, bint keep_head=False,
                   bint each=False, bint safe=True, int64_t most_connections=INT64_MAX, bint careful=True,
                   int64_t most_body=0, successes=(), bint silent=False, str sums=None,
-                  bint brief=False, bint hedged=False, bint watched=False, Tally tally=None):
+                  double brief=0, bint hedged=False, bint watched=False, Tally tally=None):
         cdef BatchC* model = &self.model
         cdef int status
         self.origin = origin.lower().encode()   # as it is signed
@@ -51,7 +52,7 @@ cdef class Kind:
         model.each = each
         model.safe = safe
         model.hedged = hedged and settings.c.hedge and (model.is_get or model.is_head)
-        model.brief = brief and not model.hedged
+        model.brief_ns = 0 if model.hedged else <int64_t>(brief * SECOND)
         model.reads = model.is_get or model.is_head or method == "PROPFIND"
         model.method_class = METHOD_CLASSES.get(method, METHODS - 1)
         model.most_connections = most_connections

@@ -136,7 +136,7 @@ cdef struct BatchC:
     bint is_get
     bint is_head
     bint safe               # sent twice it does no harm
-    bint brief              # a beginning will do, where the rest would come slowly
+    int64_t brief_ns        # after so long a beginning will do; 0: never
     bint hedged             # what is late is asked for again elsewhere
     curl.slist* headers
     SettingsC* settings

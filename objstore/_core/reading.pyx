@@ -8,9 +8,8 @@ cdef enum:
     HEAD_READ = 16 << 10        # read at a time until the head is there
     HEAD_LIMIT = 300 << 10      # of all heads of one reply, interim ones included
 
-cdef int64_t SOON_NS = 10_000_000       # what comes in so long is not worth another connection
-cdef int64_t LONG_NS = 1_000_000_000    # nor is it, near by, what comes in so long: it may be a busy machine
-cdef uint32_t FAR_US = 1_000            # round trips from which on it is the way that takes the time
+cdef int64_t SOON_NS = 10_000_000   # what comes in so long is not worth another connection
+cdef uint32_t FAR_US = 1_000        # round trips from which on it is the way that takes the time
 
 
 # --- the head
@@ -189,7 +188,7 @@ cdef bint has_enough(Wire* wire, int64_t now) noexcept nogil:
         return False
     if since * <double>(item.range_end - item.range_start - item.received) < 2 * soon * <double>item.received:
         return False
-    return since >= LONG_NS or is_far(wire.fd)
+    return since >= item.batch.brief_ns or is_far(wire.fd)
 
 
 cdef void end_here(Slot* slot, Item* item) noexcept nogil:
@@ -231,7 +230,7 @@ cdef void read_reply(Wire* wire) noexcept nogil:
             if framing_over(&wire.framing):
                 end_exchange(wire)
                 return
-            if wire.slot.item.batch.brief and has_enough(wire, loop.now_ns):
+            if wire.slot.item.batch.brief_ns and has_enough(wire, loop.now_ns):
                 end_here(wire.slot, wire.slot.item)
                 give_up(wire)
                 return

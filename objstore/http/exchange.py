@@ -44,9 +44,11 @@ READS = ("GET", "HEAD", "PROPFIND")
 SHORTEST_LOOK = 0.05
 """How many seconds a wait lasts at the least, where it is to end in time for a new signature."""
 
-
 BEGINNING = 1 << 20
 """What is read first of what is too large for one request."""
+
+SLOW = 10.0
+"""After how many seconds a beginning is enough where one will do: near by it may be a busy machine that is slow."""
 
 
 class Exchange:
@@ -159,7 +161,7 @@ class Exchange:
             successes=service.dialect.successes.get(method, ()) if successes is None else successes,
             silent=method in SILENT,
             sums=sums,
-            brief=brief,
+            brief=SLOW if brief else 0,
             hedged=hedged,
             watched=self._heard,
             tally=service.stats.tally,
