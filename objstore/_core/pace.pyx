@@ -404,10 +404,12 @@ cdef void lane_throttle(Lane* lane, int64_t started_ns, int64_t now) noexcept no
 
 
 cdef inline int64_t next_rest(int64_t now) noexcept nogil:
+    """Return when all processes of a machine begin to rest."""
     return (now // LATELY_NS + 1) * LATELY_NS
 
 
 cdef void lane_age(Lane* lane, int64_t now) noexcept nogil:
+    """Forget what was least long ago, and rest where it is time to."""
     cdef int i
     if lane.full and lane.window >= FIRST_WINDOW and rests_now(lane, now):
         lane.resting = CALM_ROUNDS
