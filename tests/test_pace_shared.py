@@ -64,4 +64,5 @@ def test_eight_processes_come_to_equal_shares_and_keep_a_server_busy(place: str,
     assert jain([*map(len, replies)]) >= 0.9
     assert sum(map(len, replies)) >= most * seconds / 2 / 1.3
     assert min(each_second[second] for second in range(seconds // 2)) >= most / 2
+    assert sum(client.refused for client in clients) <= most * seconds / 4
     assert sum(client.most for client in clients) <= MOST_IN_FLIGHT
