@@ -44,7 +44,7 @@ def main() -> int:
     asked = _arguments()
     with tempfile.TemporaryDirectory(prefix="objstore-net-", dir=data.folder()) as folder:
         try:
-            with _site(Path(folder), asked.rows) as (network, nginx):
+            with served(Path(folder), asked.rows) as (network, nginx):
                 for profile in asked.profile:
                     network.become(profile)
                     _measure(profile, asked.rows, nginx)
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 @contextmanager
-def _site(folder: Path, rows: Sequence[Row]) -> Iterator[tuple[Network, Nginx]]:
+def served(folder: Path, rows: Sequence[Row]) -> Iterator[tuple[Network, Nginx]]:
     """Serve the rows' objects from the other side of a network."""
     etc = folder / "etc"
     etc.mkdir()

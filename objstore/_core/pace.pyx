@@ -19,6 +19,8 @@ cdef enum:
     LEAST_ROUND = 16                # replies, or chance decides
     FIRST_LARGE = 16                # large reads, where a reply comes at once
     CALM_LOOKS = 3                  # at them, after which more are tried
+    RESTING = 32                    # in flight while the least wait is looked for
+    CALM_ROUNDS = 2                 # of these, after which it is known
 
 cdef int64_t LATELY_NS = 10_000_000_000     # how long what was seen is believed, to twice that
 cdef int64_t PAUSE_NS = 2_000_000_000       # before it is tried again whether more brings more
@@ -28,13 +30,15 @@ cdef double AT_ONCE = 1.25          # for what answers in so many times the leas
 cdef int64_t CALM_NS = 10_000_000_000       # without a server that wants less, before such a try
 cdef double WORTH = 0.25            # of what a larger window could bring at the most: less is none
 cdef double DEEP = 8.0              # waits so many times the least are a queue: more in flight only makes it longer
-cdef double QUEUE = 0.4            # of a window may be one, and 16 requests in any case
+cdef double QUEUE = 0.3            # of a window may be one,
+cdef double QUEUED = 48             # and so many requests in any case
 cdef double SLOWLY = 1.25           # that grows no faster: others may not rest when we do
 cdef double FIRST_BEARABLE = 2    # at first, while it is not known how much two rounds differ by chance
 cdef double SETTLED = 0.25         # of what they took, replies have waited for connections: with more, it is those one sees
 cdef double BACK_OFF = 0.9
 cdef double LEAP = 4                # times as many are tried where nothing waits
-cdef int64_t RARELY = 50            # rounds
+cdef double RARELY = 10             # waits, at the least, from one rest to the next
+cdef double FALLS = 0.9             # times the wait before: a queue still goes away
 cdef int64_t LARGE = 1 << 20        # a mean range from which on reads are large
 cdef double AT_HAND_NS = 500_000        # what answers sooner is this machine, or one beside it: no queue is between
 cdef double LARGE_EACH_NS = 300_000     # one more of them at first for so much of the least wait
@@ -64,7 +68,10 @@ cdef struct Lane:
     bint skewed                     # its waits tell nothing of the window: all was sent at once, or under a larger one
     bint growing
     bint first                      # it has not been found out yet what brings no more
-    int resting                     # for so many rounds no more than FIRST_WINDOW: to see what the least wait is now
+    int resting                     # for so many calm rounds no more than RESTING: to see what the least wait is now
+    double rest_took                # what a reply took in the last rest
+    double rest_stretch             # how many times the least
+    int64_t rest_ns                 # when others rest next
     int stalls                      # rounds since the last that brought more
     double best                     # the rate of that one
     double best_window
@@ -81,8 +88,7 @@ cdef struct Lane:
     double took                     # what they took
     double least_took               # what the least of their like took
     double opening                  # what they waited for new connections before
-    double base                     # how many times the least they took with FIRST_WINDOW in flight, when last seen
-    int64_t recent_ns
+    double base                     # how many times the least they took with few in flight, when last seen
     Recent least[CLASSES]
 
 cdef struct Large:                  # what has come of large reads
@@ -129,7 +135,6 @@ cdef void lane_start(Lane* lane) noexcept nogil:
     lane.window = lane.round_window = lane.best_window = FIRST_WINDOW
     lane.growing = lane.first = True
     lane.pause_ns = PAUSE_NS
-    lane.recent_ns = -1
     for i in range(CLASSES):
         recent_start(&lane.least[i])
 
@@ -170,7 +175,7 @@ cdef void lane_begin_round(Lane* lane, int64_t now) noexcept nogil:
 
 
 cdef inline double lane_limit(Lane* lane) noexcept nogil:
-    return min(lane.window, <double>FIRST_WINDOW) if lane.resting else lane.window
+    return min(lane.window, <double>RESTING) if lane.resting else lane.window
 
 
 cdef bint lane_admits(PaceC* pace, Lane* lane) noexcept nogil:
@@ -193,8 +198,8 @@ cdef inline int64_t pace_in_flight(PaceC* pace) noexcept nogil:
 
 cdef void lane_enter(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
     """Count a request that is sent."""
-    if lane.recent_ns < 0:
-        lane.recent_ns = now
+    if lane.rest_ns == 0:
+        lane.rest_ns = next_rest(now)
     if lane.in_flight == 0:
         if lane == &pace.large:
             large_begin(pace, now)
@@ -231,6 +236,9 @@ cdef void lane_reply(PaceC* pace, Lane* lane, int kind, int64_t bytes, int64_t b
         lane.window = min(lane.window + 1, lane_goal(pace, lane))
     if lane.replies >= lane.round_replies and asked_ns >= lane.round_ns:
         lane_end_round(pace, lane, now)
+    elif lane.full and now >= lane.rest_ns and lane != &pace.large:
+        lane_age(lane, now)
+        lane_begin_round(lane, now)
 
 
 cdef inline void lane_recover(Lane* lane) noexcept nogil:
@@ -243,7 +251,7 @@ cdef inline void lane_recover(Lane* lane) noexcept nogil:
 
 cdef inline bint grows_by_reply(PaceC* pace, Lane* lane) noexcept nogil:
     """Tell whether the window grows with each reply: it doubles in a round, and nothing waits for the round to end."""
-    return lane.full and lane.growing and lane.stalls == 0 and not pace.careful
+    return lane.full and lane.growing and lane.stalls == 0 and not pace.careful and not lane.resting
 
 
 cdef inline bint brings_bodies(Lane* lane) noexcept nogil:
@@ -259,9 +267,10 @@ cdef inline double lane_calm(Lane* lane) noexcept nogil:
 cdef inline double lane_bearable(Lane* lane) noexcept nogil:
     """Return how many times the least a reply may take: with more, too much of what is in flight is a queue.
 
-    So the larger of two windows shrinks first, and those who share a server come to equal ones.
+    The larger of two windows bears less of it and shrinks first, so those who share a server come to equal ones (TCP
+    Vegas, https://doi.org/10.1109/49.464716).
     """
-    return lane.base * (1 + max(QUEUE, 16 / lane.window)) if lane.base > 0 else NEVER
+    return lane.base * (1 + QUEUE + QUEUED / lane.window) if lane.base > 0 else NEVER
 
 
 cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
@@ -272,12 +281,10 @@ cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
     if lane == &pace.large:
         lane_begin_round(lane, now)     # it is judged while they come
         return
-    if now // LATELY_NS != lane.recent_ns // LATELY_NS and now - lane.recent_ns > RARELY * (now - lane.round_ns):
+    if now >= lane.rest_ns:
         lane_age(lane, now)
     if lane.resting:
-        lane.resting -= 1
-        if lane.resting == 0:       # what was a queue before has gone
-            lane.base = min(stretch, SLOWLY * lane.base) if lane.base > 0 else stretch
+        lane_rest(lane, stretch)
     elif lane.full and lane.growing:
         lane_judge(pace, lane, rate, stretch, now)
     elif stretch > lane_bearable(lane) and lane.window > FIRST_WINDOW and not lane.skewed:
@@ -433,12 +440,46 @@ cdef void lane_throttle(Lane* lane, int64_t started_ns, int64_t now) noexcept no
     lane_begin_round(lane, now)
 
 
+cdef inline int64_t next_rest(int64_t now) noexcept nogil:
+    """Return when all processes of a machine begin to rest."""
+    return (now // LATELY_NS + 1) * LATELY_NS
+
+
 cdef void lane_age(Lane* lane, int64_t now) noexcept nogil:
+    """Forget what was least long ago, and rest where it is time to."""
     cdef int i
-    lane.recent_ns = now
-    lane.resting = 4 if lane.window > FIRST_WINDOW else 0
+    if lane.full and lane.window >= FIRST_WINDOW and rests_now(lane, now):
+        lane.resting = CALM_ROUNDS
+        lane.rest_took = NEVER
+    lane.rest_ns = next_rest(now)
     for i in range(CLASSES):
         recent_age(&lane.least[i])
+
+
+cdef bint rests_now(Lane* lane, int64_t now) noexcept nogil:
+    """Tell whether it is time to rest. All processes of a machine rest at once: then what waits is nobody's queue.
+
+    Where replies are slow, or nothing has waited since the last rest, it is every second time, every fourth ...
+    """
+    cdef int64_t period = LATELY_NS
+    if lane.took < lane.rest_took / FALLS * lane.replies:
+        period *= 4
+    while period * lane.replies < RARELY * lane.least_took:
+        period *= 2
+    return now % period < LATELY_NS // 8
+
+
+cdef void lane_rest(Lane* lane, double stretch) noexcept nogil:
+    """Rest until the queue has gone away, that of the others too, and see what replies take without."""
+    cdef double took = lane.took / lane.replies
+    if took < FALLS * lane.rest_took:
+        lane.rest_took = took
+        lane.rest_stretch = NEVER
+        return
+    lane.rest_stretch = min(lane.rest_stretch, stretch)
+    lane.resting -= 1
+    if lane.resting == 0:
+        lane.base = min(lane.rest_stretch, SLOWLY * lane.base) if lane.base > 0 else lane.rest_stretch
 
 
 cdef void pace_note_wait(PaceC* pace, int64_t waited_ns, int64_t now) noexcept nogil:
