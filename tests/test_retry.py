@@ -312,6 +312,11 @@ def test_what_else_fails_is_tried_as_long_where_nobody_has_answered() -> None:
     assert sum(tried(CURL_ROWS[56], answered=False)[1] > 3 for _ in range(100)) > 90
 
 
+def test_where_nobody_ever_answers_nor_refuses_ten_seconds_are_enough() -> None:
+    assert all(tried(UNCONNECTED, answered=False)[1] <= 10.001 for _ in range(100))
+    assert sum(tried(UNCONNECTED, answered=True)[1] > 10 for _ in range(100)) > 90
+
+
 def test_tls_to_a_plain_port_ends_at_once_and_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -395,6 +400,13 @@ def test_an_outage_is_met_with_at_most_twice_the_requests(row: Row) -> None:
     load.run(200, 0.001, row)
     assert load.lost == 200
     assert load.sent <= 400
+
+
+@pytest.mark.parametrize("code", [5, 6, 7])
+def test_many_wait_for_a_server_that_is_not_there_as_one_does(code: int) -> None:
+    load = Load(lambda now: now > 1005)
+    load.run(200, 0.001, CURL_ROWS[code])
+    assert load.lost == 0
 
 
 def test_a_good_time_long_ago_does_not_pay_for_an_outage() -> None:
