@@ -337,13 +337,18 @@ class Policy:
         return wait if row.unasked or self.budget.spend(row.throttled) else None
 
     def _backoff(self, row: Row, attempts: int) -> float:
-        """Return a random part of a bound that grows with every try (full jitter), and with the share that fails."""
+        """Return a random part of a bound that grows with every try (full jitter), and with the share that fails.
+
+        Where there is no server it is half of the bound at the least: chance is not to use up the tries of one request
+        before it comes back.
+        """
         badly = max(0.0, 2 * self.budget.failing - 1) ** 2  # 0 while half of them succeed, 1 when nothing does
         first = self.options.init_backoff
         if row.throttled:
             first += badly * max(0.0, self.THROTTLED_BACKOFF - first)
         bound = min(self.options.max_backoff, first * self.options.base ** (attempts - 1))
-        return random.uniform(0, min(bound, max(first, self._most_after(attempts, badly))))
+        bound = min(bound, max(first, self._most_after(attempts, badly)))
+        return random.uniform(bound / 2 if row.unasked else 0, bound)
 
     def _most_after(self, attempts: int, badly: float) -> float:
         """Return how far the bound grows: not far where others succeed, but for the last tries: a part may be down."""
