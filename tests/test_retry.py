@@ -298,7 +298,7 @@ def tried(row: Row, *, answered: bool, **options: float) -> tuple[int, float]:
     return attempts, clock.now - begun
 
 
-@pytest.mark.parametrize("code", [5, 6, 7, 35])
+@pytest.mark.parametrize("code", [5, 6, 7, 35, 52, 56])
 def test_a_server_that_never_answered_is_looked_for_no_longer_than_three_seconds(code: int) -> None:
     all_tried = [tried(CURL_ROWS[code], answered=False) for _ in range(100)]
     assert all(attempts > 3 and seconds <= 3.001 for attempts, seconds in all_tried)
@@ -309,7 +309,12 @@ def test_a_server_that_never_answered_is_looked_for_no_longer_than_three_seconds
 
 
 def test_what_else_fails_is_tried_as_long_where_nobody_has_answered() -> None:
-    assert sum(tried(CURL_ROWS[56], answered=False)[1] > 3 for _ in range(100)) > 90
+    assert sum(tried(CURL_ROWS[28], answered=False)[1] > 3 for _ in range(100)) > 90
+
+
+def test_where_nobody_ever_answers_nor_refuses_ten_seconds_are_enough() -> None:
+    assert all(tried(UNCONNECTED, answered=False)[1] <= 10.001 for _ in range(100))
+    assert sum(tried(UNCONNECTED, answered=True)[1] > 10 for _ in range(100)) > 90
 
 
 def test_tls_to_a_plain_port_ends_at_once_and_says_so() -> None:
@@ -329,6 +334,16 @@ def test_tls_to_a_plain_port_ends_at_once_and_says_so() -> None:
         refusing.join()
     assert caught.value.attempts == 1
     assert "http://" in str(caught.value)
+
+
+def test_plain_http_to_a_port_for_tls_ends_soon_and_says_so() -> None:
+    with answering(ends(b""), tls=certificate()) as raw, pytest.raises(errors.ConnectionFailedError) as caught:
+        HTTPStore(
+            raw.origin.replace("https", "http"),
+            client_options={"allow_http": True},
+            retry_config={"backoff": {"max_backoff": timedelta(seconds=0.01)}},
+        ).get("a")
+    assert "https://" in str(caught.value)
 
 
 def test_a_certificate_that_nobody_vouches_for_ends_at_once() -> None:
@@ -395,6 +410,13 @@ def test_an_outage_is_met_with_at_most_twice_the_requests(row: Row) -> None:
     load.run(200, 0.001, row)
     assert load.lost == 200
     assert load.sent <= 400
+
+
+@pytest.mark.parametrize("code", [5, 6, 7])
+def test_many_wait_for_a_server_that_is_not_there_as_one_does(code: int) -> None:
+    load = Load(lambda now: now > 1015)
+    load.run(1000, 0.001, CURL_ROWS[code])
+    assert load.lost == 0
 
 
 def test_a_good_time_long_ago_does_not_pay_for_an_outage() -> None:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from objstore import exceptions
+from objstore.http import exchange
 from objstore.operations.results import PART
+from objstore.providers import requests
 from objstore.store import HTTPStore
 from tests.engine.raw import Answer, answering, ends, sends
 from tests.faults.content import content
@@ -74,6 +76,40 @@ def test_a_body_that_is_shorter_than_it_says_is_cut_however_old() -> None:
         store = HTTPStore(raw.origin, read_until_close=True, **OPTIONS)
         with pytest.raises(exceptions.ConnectionFailedError, match="cut short"):
             store.get_many(["k"])
+
+
+# --- sizes that nobody tells
+
+LONG = 1 << 18
+PART_OF_LONG = content(5, LONG - 5)
+IN_CHUNKS = reply("1.1", "200 OK", "Transfer-Encoding: chunked") + b"%x\r\n%b\r\n0\r\n\r\n" % (LONG, content(0, LONG))
+
+
+def without_total(heads: list[bytes]) -> Answer:
+    """Answer each with the range that was asked for, of an object of unknown size (RFC 9110, section 14.4)."""
+
+    def answer(connection: Any) -> None:
+        first, last = map(int, heads[-1].partition(b"bytes=")[2].partition(b"\r\n")[0].split(b"-"))
+        body = content(first, last + 1)
+        lines = [f"Content-Range: bytes {first}-{last}/*", f"Content-Length: {len(body)}", 'ETag: "e"']
+        connection.sendall(reply("1.1", "206 Part", *lines) + body)
+
+    return answer
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_long_range_is_read_though_no_reply_tells_the_size(chunked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "LARGE", LONG // 2)
+    monkeypatch.setattr(exchange, "BEGINNING", LONG // 8)
+    with answering(lambda connection: answer(connection)) as raw:
+        answer = sends(IN_CHUNKS) if chunked else without_total(raw.heads)
+        store, out = HTTPStore(raw.origin, **OPTIONS), bytearray(LONG)
+        assert store.get_range("k", start=5, end=LONG - 5) == PART_OF_LONG
+        assert store.get_ranges("k", starts=[5], ends=[LONG - 5]) == [PART_OF_LONG]
+        assert store.get_many([("k", 5, LONG - 5)]) == [PART_OF_LONG]
+        assert store.get_many([("k", 5, LONG - 5)], out=[out]) == [PART_OF_LONG]
+        assert out[: LONG - 10] == PART_OF_LONG
+        assert list(store.iter_many([("k", 5, LONG - 5)])) == [(0, PART_OF_LONG)]
 
 
 # --- statuses

@@ -330,7 +330,7 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
         slot = <Slot*>owner
         lib.curl_easy_getinfo(easy, curl.CURLINFO_NUM_CONNECTS, <void*>&connects)
         if connects or result != curl.CURLE_OK:
-            offer_taken(&slot.offer, easy, result == curl.CURLE_OK)
+            offer_taken(&slot.offer, easy, slot.item.status != 0)   # what we end ourselves is no failure of the address
         look_behind(loop, slot)
         atomic_store_64(&loop.requests, loop.requests + 1)
         atomic_store_64(&loop.connections, loop.connections + connects)

@@ -56,6 +56,7 @@ class Row(NamedTuple):
         throttled: The server asked for less, or has to be asked for less.
         patience: For how many seconds to try again where the origin has never answered: it may not be there at all.
             None for as long as elsewhere.
+        unasked: There was no server to ask, so that trying again is no load for any.
     """
 
     error: type[BaseError]
@@ -63,6 +64,7 @@ class Row(NamedTuple):
     again: str = "never"
     throttled: bool = False
     patience: float | None = None
+    unasked: bool = False
 
     @property
     def leaves_open(self) -> bool:
@@ -73,11 +75,20 @@ class Row(NamedTuple):
 NOBODY_SECONDS = 3.0
 """How long to look for a server that has never answered."""
 
+SILENT_SECONDS = 10.0
+"""How long to knock where nobody has ever answered, and nobody refused: it may be behind a firewall."""
+
+
+def nobody(words: str) -> Row:
+    """Return the row of a request that found no server."""
+    return Row(ConnectionFailedError, words, "always", patience=NOBODY_SECONDS, unasked=True)
+
+
 CURL_ROWS: dict[int, Row] = {
     1: Row(CorruptResponseError, "the reply is not HTTP", "once"),
-    5: Row(ConnectionFailedError, "the proxy's name could not be resolved", "always", patience=NOBODY_SECONDS),
-    6: Row(ConnectionFailedError, "the server's name could not be resolved", "always", patience=NOBODY_SECONDS),
-    7: Row(ConnectionFailedError, "the server could not be reached", "always", patience=NOBODY_SECONDS),
+    5: nobody("the proxy's name could not be resolved"),
+    6: nobody("the server's name could not be resolved"),
+    7: nobody("the server could not be reached"),
     8: Row(CorruptResponseError, "the reply is not HTTP", "once"),
     16: Row(ConnectionFailedError, "the HTTP/2 connection failed", "safe"),
     18: Row(ConnectionFailedError, "the reply was cut short", "safe"),
@@ -87,9 +98,9 @@ CURL_ROWS: dict[int, Row] = {
     35: Row(ConnectionFailedError, "the TLS connection could not be made", "always", patience=NOBODY_SECONDS),
     42: Row(SourceChangedError, "the file to send is shorter than when the upload began"),
     47: Row(GenericError, "the server redirected more than ten times"),
-    52: Row(ConnectionFailedError, "the server closed the connection without a reply", "safe"),
+    52: Row(ConnectionFailedError, "the server closed the connection without a reply", "safe", patience=NOBODY_SECONDS),
     55: Row(ConnectionFailedError, "the connection broke while the request was sent", "safe"),
-    56: Row(ConnectionFailedError, "the connection broke while the reply was read", "safe"),
+    56: Row(ConnectionFailedError, "the connection broke while the reply was read", "safe", patience=NOBODY_SECONDS),
     60: Row(ConnectionFailedError, "the server's certificate is not trusted"),
     63: Row(CorruptResponseError, "the reply is larger than such a reply can be"),
     65: Row(ConnectionFailedError, "the connection broke while the request was sent", "safe"),
@@ -124,7 +135,9 @@ STATUS_ROWS: dict[int, Row] = {
 UNAVAILABLE = STATUS_ROWS[503]
 """It is down, or a part of it; not as with a server that asks for fewer requests."""
 
-UNCONNECTED = Row(RequestTimeoutError, "no connection could be made in time", "always", throttled=True)
+UNCONNECTED = Row(
+    RequestTimeoutError, "no connection could be made in time", "always", throttled=True, patience=SILENT_SECONDS
+)
 """A time limit ran out before the request was sent, as with a server that has more connections than it can take."""
 
 PLAIN = Row(ConnectionFailedError, "the server does not speak TLS", "always", patience=0)
@@ -214,7 +227,7 @@ class Budget:
 
     While at least a tenth of what it answered lately succeeded, retries cost nothing: a flaky service is worth the
     insistence. Below that it is down, and each retry is paid from a fixed sum that successes refill, so that an outage
-    is met with at most twice the requests that there were to begin with.
+    is met with at most twice the requests that there were to begin with. What finds no server costs nothing either.
     """
 
     FULL = 500.0
@@ -321,16 +334,21 @@ class Policy:
             wait = min(wait, left)  # the last try is at the very end
         if wait > left or left <= 0:
             return None
-        return wait if self.budget.spend(row.throttled) else None
+        return wait if row.unasked or self.budget.spend(row.throttled) else None
 
     def _backoff(self, row: Row, attempts: int) -> float:
-        """Return a random part of a bound that grows with every try (full jitter), and with the share that fails."""
+        """Return a random part of a bound that grows with every try (full jitter), and with the share that fails.
+
+        Where there is no server it is half of the bound at the least: chance is not to use up the tries of one request
+        before it comes back.
+        """
         badly = max(0.0, 2 * self.budget.failing - 1) ** 2  # 0 while half of them succeed, 1 when nothing does
         first = self.options.init_backoff
         if row.throttled:
             first += badly * max(0.0, self.THROTTLED_BACKOFF - first)
         bound = min(self.options.max_backoff, first * self.options.base ** (attempts - 1))
-        return random.uniform(0, min(bound, max(first, self._most_after(attempts, badly))))
+        bound = min(bound, max(first, self._most_after(attempts, badly)))
+        return random.uniform(bound / 2 if row.unasked else 0, bound)
 
     def _most_after(self, attempts: int, badly: float) -> float:
         """Return how far the bound grows: not far where others succeed, but for the last tries: a part may be down."""

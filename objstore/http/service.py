@@ -54,6 +54,8 @@ CURL_HINTS = {
     60: "Give the authority's certificate in client_options['root_certificate'].",
 }
 
+PLAIN_HINTS = CURL_HINTS | dict.fromkeys((52, 56), "If the server speaks TLS there, write https://.")
+
 
 class Prepared(NamedTuple):
     """What requests of a shape are sent with.
@@ -278,9 +280,10 @@ class Service:
 
     def _hint(self, reply: Reply, failure: Failure) -> str | None:
         if reply.error is not None:
-            return self.dialect.hints.get(str(reply.curl_code)) or CURL_HINTS.get(reply.curl_code)
-        hints = self.dialect.hints
-        return self.identity.hint(reply) or hints.get(failure.message) or hints.get(failure.code or str(reply.status))
+            hints = PLAIN_HINTS if self.origin.startswith("http:") else CURL_HINTS
+            return self.dialect.hints.get(str(reply.curl_code)) or hints.get(reply.curl_code)
+        said = self.dialect.hints
+        return self.identity.hint(reply) or said.get(failure.message) or said.get(failure.code or str(reply.status))
 
 
 def paced(seen: Mapping[str, Any] | None) -> Pace:

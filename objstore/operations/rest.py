@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import GenericError
 from objstore.interface.versions import has_validator, pinned
-from objstore.operations.pieces import changed, parts_of, read_into, whole_of
-from objstore.operations.progress import onward
+from objstore.operations.pieces import changed, check_version, parts_of, read_into, whole_of
+from objstore.operations.progress import onward, settle
 from objstore.operations.requested import check_e_tag
 from objstore.operations.results import part_size
 
@@ -79,6 +79,8 @@ class Rests:
             ObjectChangedError: The object has been replaced.
             CorruptResponseError: It is damaged.
         """
+        if meta["size"] < 0:  # of a range whose reply names no size, nobody knows where it ends
+            return (yield from self._by_one(index, meta))
         read, path = self._reads[index], self._store.path(self._reads.keys[index])
         start = max(read.range.start, 0)
         end = meta["size"] if read.range.end < 0 else min(read.range.end, meta["size"])
@@ -106,6 +108,21 @@ class Rests:
         self._requests += len(parts_of(start + here, end, part))
         self._bytes += end - start - here
         return whole
+
+    def _by_one(self, index: int, meta: ObjectMeta) -> Plan[Bytes]:
+        """Read all of a range by one request."""
+        conditions = pinned(meta, self._version)
+        fetch = yield from self._store.provider.fetch(
+            self._reads[index : index + 1], conditions=conditions, most_in_flight=1
+        )
+        try:
+            yield from settle(fetch, self._told())
+            check_version(fetch, self._store.path(self._reads.keys[index]))
+            return fetch.take(0)
+        finally:
+            self._requests += 1
+            self._bytes += fetch.bytes_received
+            fetch.close()
 
     def _sum_of_all(self, key: str, meta: ObjectMeta, beginning: Bytes, sums: Sums | None) -> Plan[Whole | None]:
         """Return what the pieces of a whole object are to add up to, where the service tells it or is to be asked."""

@@ -14,13 +14,17 @@ from typing import Any
 
 from objstore._core import Batch, ClientSettings, Kind, engine_info
 from objstore.plans.run import arun, run
-from tests.engine.client import batch, settle
+from tests.engine.client import new_batch, settle
 
 
 def made(step: dict[str, Any]) -> Batch:
     settings = ClientSettings(user_agent="tests", **step.get("settings", {}))
     count = step.get("count", 1)
-    return batch(step["origin"], [f"/{index}" for index in range(count)], settings=settings, most_in_flight=count)
+    one = new_batch(step["origin"], settings=settings, most_in_flight=count)
+    for index in range(count):
+        one.add(f"/{index}".encode(), *step.get("range", []))
+    one.seal()
+    return one
 
 
 def blocking(step: dict[str, Any]) -> Any:
