@@ -68,9 +68,8 @@ class Exchange:
         hedged: Whether they read objects: one that is late may be asked again elsewhere, if the settings say so.
     """
 
-    _sealed = _anew = False
+    _anew = False
     _warned = False  # that the service asks for less
-    _counted = 0
 
     def __init__(
         self,
@@ -104,6 +103,7 @@ class Exchange:
         self._cut_over = cut_over
         self._window = window
         self._added: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = []  # until something has succeeded
+        self._counted = 0
         self._refused: dict[int, BaseError] = {}  # to be sent anew
         self._own: dict[int, Shape] = {}
         self._open_batch()
@@ -117,7 +117,7 @@ class Exchange:
         signer = self._prepare()
         self._origin = service.origin
         self._heard = observed.is_heard()
-        kind = service.kinds.get((self._origin, self._heard, *self._manner)) or self._make_kind(*self._manner)
+        kind = service.kinds.get((self._origin, self._heard, self._manner)) or self._make_kind(*self._manner)
         self.batch = Batch(
             kind, self._prepared.lines, signer, self._most_in_flight, self._window, self._cut_over, BEGINNING
         )
@@ -160,7 +160,7 @@ class Exchange:
             watched=self._heard,
             tally=service.stats.tally,
         )
-        service.kinds[self._origin, self._heard, *self._manner] = kind
+        service.kinds[self._origin, self._heard, self._manner] = kind
         return kind
 
     @property
@@ -219,7 +219,8 @@ class Exchange:
         lines, signer = None, None
         if shape is not None:
             self._own[self.batch.total] = shape
-            lines, signer, *_ = self._service.prepare(shape)
+            prepared = self._service.prepare(shape)
+            lines, signer = prepared.lines, prepared.signer
         buffer, start, length = out or (None, 0, -1)
         self.batch.add(target, range.start, range.end, lines, signer, body, buffer, start, length)
 
@@ -230,7 +231,6 @@ class Exchange:
 
     def seal(self) -> None:
         """Say that no more requests will be added."""
-        self._sealed = True
         self.batch.seal()
 
     def begin_anew(self, shape: Shape) -> bool:
@@ -252,6 +252,7 @@ class Exchange:
         self._refused.clear()
 
     def _open_anew(self, added: Iterable[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
+        sealed = self.batch.is_sealed
         self.batch.close()
         if self._heard:
             self._tell()
@@ -264,7 +265,7 @@ class Exchange:
             add(*arguments)
         for reply in before:
             self.batch.remember(reply.index, reply.attempts, reply.lost)
-        if self._sealed:
+        if sealed:
             self.batch.seal()
 
     def left_open(self, index: int = 0) -> bool:
@@ -283,14 +284,13 @@ class Exchange:
         succeeded = batch.settled - len(self.errors) - len(self._refused)
         if succeeded > self._counted:
             policy.budget.note(succeeded - self._counted, 0)
+            self._counted = succeeded
             self._added = None
             self._service.note_answer()
-        self._counted = succeeded
-        failures = batch.failures()
-        if failures:
+        if failures := batch.failures():
             yield from self.renew()
-        for reply in failures:
-            yield from self._decide(reply)
+            for reply in failures:
+                yield from self._decide(reply)
         if self._anew and (self._safe or batch.settled == batch.total):  # the answers of others may still come
             self._send_anew()
 
@@ -337,7 +337,8 @@ class Exchange:
     def _time_to_wait(self) -> float | None:
         """Return when to come back without news: what is still to be sent by then is signed afresh."""
         within = observed.TOLD_WITHIN if self._heard else None
-        if self.batch.total <= max(self._most_in_flight, 1) and self._prepared.is_lasting:
+        total = self.batch.total
+        if (total == 1 or total <= self._most_in_flight) and self._prepared.is_lasting:
             return within
         renewal = max(self._renew_at - self._service.policy.clock(), SHORTEST_LOOK)
         return renewal if within is None else min(renewal, within)
