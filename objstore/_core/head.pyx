@@ -60,11 +60,8 @@ cdef inline bint is_blank(char letter) noexcept nogil:
 
 
 cdef size_t token_length(const char* text, size_t size) noexcept nogil:
-    cdef const uint8_t* at = <const uint8_t*>text
     cdef size_t i = 0
-    while i + 4 <= size and IN_TOKEN[at[i]] & IN_TOKEN[at[i + 1]] & IN_TOKEN[at[i + 2]] & IN_TOKEN[at[i + 3]]:
-        i += 4
-    while i < size and IN_TOKEN[at[i]]:
+    while i < size and IN_TOKEN[<uint8_t>text[i]]:
         i += 1
     return i
 

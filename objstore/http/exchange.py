@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from objstore._core import Batch, Buffer, Bytes, Kind, Reply, Signer
 from objstore.http import observed
 from objstore.http.retry import REPLACED
+from objstore.http.service import ANSWERED
 from objstore.http.troubles import Trouble, Troubles
 from objstore.interface.values import WHOLE, Range, Reads, Sums, Target
 from objstore.plans.effects import Background, Plan
@@ -126,7 +127,6 @@ class Exchange:
     def _prepare(self) -> Signer | None:
         """Return what signs requests from now on."""
         self._prepared = self._service.prepare(self._shape)
-        self._renew_at = self._prepared.renew_at
         return self._prepared.signer
 
     def _make_kind(
@@ -286,7 +286,8 @@ class Exchange:
             policy.budget.note(succeeded - self._counted, 0)
             self._counted = succeeded
             self._added = None
-            self._service.note_answer()
+            if self._origin not in ANSWERED:
+                self._service.note_answer()
         if failures := batch.failures():
             yield from self.renew()
             for reply in failures:
@@ -340,7 +341,7 @@ class Exchange:
         total = self.batch.total
         if (total == 1 or total <= self._most_in_flight) and self._prepared.is_lasting:
             return within
-        renewal = max(self._renew_at - self._service.policy.clock(), SHORTEST_LOOK)
+        renewal = max(self._prepared.renew_at - self._service.policy.clock(), SHORTEST_LOOK)
         return renewal if within is None else min(renewal, within)
 
     def _tell(self) -> None:
@@ -351,7 +352,7 @@ class Exchange:
 
     def renew(self) -> Plan[None]:
         """Sign with the present time and credential from now on, if it is time to."""
-        if self._service.policy.clock() < self._renew_at:
+        if self._service.policy.clock() < self._prepared.renew_at:
             return
         yield from self._service.refresh()
         signer = self._prepare()
@@ -430,7 +431,7 @@ class Exchange:
         signer = self._prepare()
         if signer is not None:
             self.batch.renew(signer)
-        self._renew_at = 0.0  # those that wait with signers of their own are next
+        self._prepared = replace(self._prepared, renew_at=0.0)  # those that wait with signers of their own are next
         return True
 
     def _signer_for(self, index: int) -> Signer | None:

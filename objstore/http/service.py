@@ -40,7 +40,7 @@ MOST_CONNECTIONS = 1024
 ELSEWHERE = (301, 400)
 """How a service says that the bucket is in another region."""
 
-_ANSWERED: set[str] = set()
+ANSWERED: set[str] = set()
 """The origins that have ever answered in this process."""
 
 _REGION = re.compile("[A-Za-z0-9-]{1,63}")
@@ -131,11 +131,11 @@ class Service:
     @property
     def has_answered(self) -> bool:
         """Whether there is a server: it has answered in this process."""
-        return self.origin in _ANSWERED
+        return self.origin in ANSWERED
 
     def note_answer(self) -> None:
         """Remember that it has answered."""
-        _ANSWERED.add(self.origin)
+        ANSWERED.add(self.origin)
 
     @property
     def pace(self) -> Pace:

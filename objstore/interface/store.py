@@ -49,7 +49,7 @@ class BaseStore:
 
     provider: Provider
     reads_itself = False
-    _keys: Keys
+    _keys = Keys()
 
     def key(self, path: str) -> str:
         """Return the key of a path: checked, without a slash at its ends, and behind the store's prefix."""
