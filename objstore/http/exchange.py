@@ -77,7 +77,6 @@ class Exchange:
         service: Service,
         shape: Shape,
         name: Callable[[int], str],
-        *,
         detail: Callable[[int], str] = lambda _: "",
         safe: bool = True,
         patient: bool = False,
