@@ -649,6 +649,11 @@ cdef class Batch:
         return self.started
 
     @property
+    def is_sealed(self):
+        """Whether no more requests will be added."""
+        return self.c.sealed
+
+    @property
     def total(self):
         """How many requests were added."""
         return self.c.count

@@ -3,7 +3,12 @@
 # Each function reads one construct and refuses what is not exactly that: it returns the words that say what is wrong,
 # NULL for nothing. On what is refused the connection is closed. Both carriers take their lines through `take_line`.
 
-cdef int64_t LARGEST = INT64_MAX // 2   # length or position that is believed: the sum of two still fits
+cdef extern from *:
+    """
+    #define OBJSTORE_LARGEST (INT64_MAX / 2)
+    """
+    const int64_t LARGEST "OBJSTORE_LARGEST"    # length or position that is believed: the sum of two still fits
+
 cdef const char* NO_MEMORY = b"there is no memory for the head of the reply"
 cdef enum:
     LINE_LIMIT = 64 << 10
@@ -70,7 +75,7 @@ cdef size_t text_length(const char* line, size_t size) noexcept nogil:
     return size
 
 
-cdef Text trimmed(const char* text, size_t size) noexcept nogil:
+cdef inline Text trimmed(const char* text, size_t size) noexcept nogil:
     """Return a field value without the blanks around it."""
     cdef Text value
     while size and is_blank(text[0]):
@@ -107,14 +112,16 @@ cdef bint has_word(const Text* list, const char* word, size_t length) noexcept n
 
 cdef int64_t parse_digits(const char** at, const char* end) noexcept nogil:
     """Read a decimal number and step over it; -1 when there is none, or it is larger than anything is."""
-    cdef int64_t value = -1
-    while at[0] < end and c"0" <= at[0][0] <= c"9":
-        value = 10 * max(value, 0) + (at[0][0] - c"0")
+    cdef const char* here = at[0]
+    cdef int64_t value = 0
+    while here < end and c"0" <= here[0] <= c"9":
+        value = 10 * value + (here[0] - c"0")
         if value > LARGEST // 10:
-            break
-        at[0] += 1
-    if at[0] < end and c"0" <= at[0][0] <= c"9":
+            return -1
+        here += 1
+    if here == at[0]:
         return -1
+    at[0] = here
     return value
 
 
@@ -126,12 +133,21 @@ cdef int64_t parse_number(const Text* text) noexcept nogil:
 
 
 cdef uint64_t hash_text(const char* text, size_t size) noexcept nogil:
-    """Return a hash of a text (FNV-1a), never 0."""
-    cdef uint64_t value = 14695981039346656037ULL
-    cdef size_t i
-    for i in range(size):
-        value = (value ^ <uint8_t>text[i]) * 1099511628211ULL
-    return value | 1
+    """Return a hash of a text, never 0: eight letters at a time, with the high half of each product over the low."""
+    cdef uint64_t value = 14695981039346656037ULL ^ size
+    cdef uint64_t letters = 0
+    while size >= 8:
+        memcpy(&letters, text, 8)
+        value = (value ^ letters) * 0x9E3779B97F4A7C15ULL
+        value ^= value >> 32
+        text += 8
+        size -= 8
+    letters = 0
+    while size:
+        size -= 1
+        letters = letters << 8 | <uint8_t>text[size]
+    value = (value ^ letters) * 0x9E3779B97F4A7C15ULL
+    return (value ^ value >> 32) | 1
 
 
 # --- the status line
@@ -270,24 +286,33 @@ cdef bint is_strong_tag(const Text* value) noexcept nogil:
 
 
 cdef const char* read_field(Slot* slot, const Text* name, const Text* value) noexcept nogil:
-    """Note what the engine itself wants to know of a field."""
+    """Note what the engine itself wants to know of a field; most it knows by their first letter to be none of those."""
     cdef Item* item = slot.item
-    if says(name, b"content-length", 14):
-        return read_length(slot, item, value)
-    if says(name, b"transfer-encoding", 17):
-        return read_coding(slot, item, value)
-    if says(name, b"connection", 10):
-        return read_connection(slot, item, value)
-    if says(name, b"content-range", 13):
-        return read_range(slot, item, value)
-    if says(name, b"accept-ranges", 13):
-        slot.ranges = 1 if says(value, b"bytes", 5) else -1
-        return NULL
-    if says(name, b"etag", 4):
-        return read_tag(slot, item, value)
-    if says(name, b"last-modified", 13):
-        item.modified = hash_text(value.data, value.length)
-    return read_integrity(slot, name, value)
+    cdef char first = name.data[0] | 32
+    if first == c"c":
+        if says(name, b"content-length", 14):
+            return read_length(slot, item, value)
+        if says(name, b"connection", 10):
+            return read_connection(slot, item, value)
+        if says(name, b"content-range", 13):
+            return read_range(slot, item, value)
+        if says(name, b"content-encoding", 16):
+            slot.told.coded = not says(value, b"identity", 8)
+    elif first == c"e":
+        if says(name, b"etag", 4):
+            return read_tag(slot, item, value)
+    elif first == c"l":
+        if says(name, b"last-modified", 13):
+            item.modified = hash_text(value.data, value.length)
+    elif first == c"a":
+        if says(name, b"accept-ranges", 13):
+            slot.ranges = 1 if says(value, b"bytes", 5) else -1
+    elif first == c"t":
+        if says(name, b"transfer-encoding", 17):
+            return read_coding(slot, item, value)
+    elif first == c"x":
+        return read_integrity(slot, name, value)
+    return NULL
 
 
 cdef inline bint may_keep(Item* item) noexcept nogil:

@@ -131,7 +131,7 @@ cdef const char* read_azure(Slot* slot, const Text* name, const Text* value) noe
 
 
 cdef const char* read_integrity(Slot* slot, const Text* name, const Text* value) noexcept nogil:
-    """Note what a field tells about the checksum of the object."""
+    """Note what a field of the service's own tells about the checksum of the object."""
     cdef Told* told = &slot.told
     cdef int length
     if says(name, b"x-amz-checksum-type", 19):
@@ -146,8 +146,6 @@ cdef const char* read_integrity(Slot* slot, const Text* name, const Text* value)
         return read_goog_hash(slot, value)
     elif says(name, b"x-goog-stored-content-encoding", 30):
         told.stored_coded = not says(value, b"identity", 8)
-    elif says(name, b"content-encoding", 16):
-        told.coded = not says(value, b"identity", 8)
     elif name.length > 5 and strncasecmp(name.data, b"x-ms-", 5) == 0:
         return read_azure(slot, name, value)
     return NULL

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from objstore._core import Batch, Buffer, Bytes, Kind, Reply, Signer
 from objstore.http import observed
 from objstore.http.retry import REPLACED
+from objstore.http.service import ANSWERED
 from objstore.http.troubles import Trouble, Troubles
 from objstore.interface.values import WHOLE, Range, Reads, Sums, Target
 from objstore.plans.effects import Background, Plan
@@ -71,16 +72,14 @@ class Exchange:
         hedged: Whether they read objects: one that is late may be asked again elsewhere, if the settings say so.
     """
 
-    _sealed = _anew = False
+    _anew = False
     _warned = False  # that the service asks for less
-    _counted = 0
 
     def __init__(
         self,
         service: Service,
         shape: Shape,
         name: Callable[[int], str],
-        *,
         detail: Callable[[int], str] = lambda _: "",
         safe: bool = True,
         patient: bool = False,
@@ -108,6 +107,7 @@ class Exchange:
         self._cut_over = cut_over
         self._window = window
         self._added: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = []  # until something has succeeded
+        self._counted = 0
         self._refused: dict[int, BaseError] = {}  # to be sent anew
         self._own: dict[int, Shape] = {}
         self._open_batch()
@@ -121,7 +121,7 @@ class Exchange:
         signer = self._prepare()
         self._origin = service.origin
         self._heard = observed.is_heard()
-        kind = service.kinds.get((self._origin, self._heard, *self._manner)) or self._make_kind(*self._manner)
+        kind = service.kinds.get((self._origin, self._heard, self._manner)) or self._make_kind(*self._manner)
         self.batch = Batch(
             kind, self._prepared.lines, signer, self._most_in_flight, self._window, self._cut_over, BEGINNING
         )
@@ -130,7 +130,6 @@ class Exchange:
     def _prepare(self) -> Signer | None:
         """Return what signs requests from now on."""
         self._prepared = self._service.prepare(self._shape)
-        self._renew_at = self._prepared.renew_at
         return self._prepared.signer
 
     def _make_kind(
@@ -166,7 +165,7 @@ class Exchange:
             watched=self._heard,
             tally=service.stats.tally,
         )
-        service.kinds[self._origin, self._heard, *self._manner] = kind
+        service.kinds[self._origin, self._heard, self._manner] = kind
         return kind
 
     @property
@@ -225,7 +224,8 @@ class Exchange:
         lines, signer = None, None
         if shape is not None:
             self._own[self.batch.total] = shape
-            lines, signer, *_ = self._service.prepare(shape)
+            prepared = self._service.prepare(shape)
+            lines, signer = prepared.lines, prepared.signer
         buffer, start, length = out or (None, 0, -1)
         self.batch.add(target, range.start, range.end, lines, signer, body, buffer, start, length)
 
@@ -236,7 +236,6 @@ class Exchange:
 
     def seal(self) -> None:
         """Say that no more requests will be added."""
-        self._sealed = True
         self.batch.seal()
 
     def begin_anew(self, shape: Shape) -> bool:
@@ -258,6 +257,7 @@ class Exchange:
         self._refused.clear()
 
     def _open_anew(self, added: Iterable[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
+        sealed = self.batch.is_sealed
         self.batch.close()
         if self._heard:
             self._tell()
@@ -270,7 +270,7 @@ class Exchange:
             add(*arguments)
         for reply in before:
             self.batch.remember(reply.index, reply.attempts, reply.lost)
-        if self._sealed:
+        if sealed:
             self.batch.seal()
 
     def left_open(self, index: int = 0) -> bool:
@@ -289,14 +289,14 @@ class Exchange:
         succeeded = batch.settled - len(self.errors) - len(self._refused)
         if succeeded > self._counted:
             policy.budget.note(succeeded - self._counted, 0)
+            self._counted = succeeded
             self._added = None
-            self._service.note_answer()
-        self._counted = succeeded
-        failures = batch.failures()
-        if failures:
+            if self._origin not in ANSWERED:
+                self._service.note_answer()
+        if failures := batch.failures():
             yield from self.renew()
-        for reply in failures:
-            yield from self._decide(reply)
+            for reply in failures:
+                yield from self._decide(reply)
         if self._anew and (self._safe or batch.settled == batch.total):  # the answers of others may still come
             self._send_anew()
 
@@ -343,9 +343,10 @@ class Exchange:
     def _time_to_wait(self) -> float | None:
         """Return when to come back without news: what is still to be sent by then is signed afresh."""
         within = observed.TOLD_WITHIN if self._heard else None
-        if self.batch.total <= max(self._most_in_flight, 1) and self._prepared.is_lasting:
+        total = self.batch.total
+        if (total == 1 or total <= self._most_in_flight) and self._prepared.is_lasting:
             return within
-        renewal = max(self._renew_at - self._service.policy.clock(), SHORTEST_LOOK)
+        renewal = max(self._prepared.renew_at - self._service.policy.clock(), SHORTEST_LOOK)
         return renewal if within is None else min(renewal, within)
 
     def _tell(self) -> None:
@@ -356,7 +357,7 @@ class Exchange:
 
     def renew(self) -> Plan[None]:
         """Sign with the present time and credential from now on, if it is time to."""
-        if self._service.policy.clock() < self._renew_at:
+        if self._service.policy.clock() < self._prepared.renew_at:
             return
         yield from self._service.refresh()
         signer = self._prepare()
@@ -435,7 +436,7 @@ class Exchange:
         signer = self._prepare()
         if signer is not None:
             self.batch.renew(signer)
-        self._renew_at = 0.0  # those that wait with signers of their own are next
+        self._prepared = replace(self._prepared, renew_at=0.0)  # those that wait with signers of their own are next
         return True
 
     def _signer_for(self, index: int) -> Signer | None:

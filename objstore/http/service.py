@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from objstore._core import origin_info
@@ -40,7 +40,7 @@ MOST_CONNECTIONS = 1024
 ELSEWHERE = (301, 400)
 """How a service says that the bucket is in another region."""
 
-_ANSWERED: set[str] = set()
+ANSWERED: set[str] = set()
 """The origins that have ever answered in this process."""
 
 _REGION = re.compile("[A-Za-z0-9-]{1,63}")
@@ -57,7 +57,8 @@ CURL_HINTS = {
 PLAIN_HINTS = CURL_HINTS | dict.fromkeys((52, 56), "If the server speaks TLS there, write https://.")
 
 
-class Prepared(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Prepared:
     """What requests of a shape are sent with.
 
     Args:
@@ -132,11 +133,11 @@ class Service:
     @property
     def has_answered(self) -> bool:
         """Whether there is a server: it has answered in this process."""
-        return self.origin in _ANSWERED
+        return self.origin in ANSWERED
 
     def note_answer(self) -> None:
         """Remember that it has answered."""
-        _ANSWERED.add(self.origin)
+        ANSWERED.add(self.origin)
 
     @property
     def pace(self) -> Pace:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from objstore.signing.sigv4 import EMPTY_PAYLOAD
 
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from objstore.signing.sigv4 import BodySum
 
 
-class Shape(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Shape:
     """What requests have in common as far as the signature is concerned.
 
     Args:

@@ -264,7 +264,6 @@ class Reads(Sequence[Read]):
         keys: Sequence[str],
         ranges: Sequence[Range],
         targets: Sequence[Target | None] | None = None,
-        *,
         one_object: bool = False,
         sums: str | None = None,
         told: bool = False,

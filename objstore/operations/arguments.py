@@ -79,7 +79,7 @@ def read_range(value: Any) -> Range:
         return _named_range(value)
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
         raise ValueError(f"range = {value!r}: give (start, end), {{'offset': n}} or {{'suffix': n}}")
-    return span(value[0], end=value[1])
+    return span(value[0], value[1])
 
 
 def _named_range(value: Mapping[str, Any]) -> Range:
@@ -90,7 +90,7 @@ def _named_range(value: Mapping[str, Any]) -> Range:
     raise ValueError(f"range = {dict(value)!r}: give {{'offset': n}} or {{'suffix': n}}")
 
 
-def span(start: int, *, end: int | None = None, length: int | None = None) -> Range:
+def span(start: int, end: int | None = None, length: int | None = None) -> Range:
     """Return a range given by its start and its end or length.
 
     Raises:

@@ -49,9 +49,11 @@ def cheap_gap(pace: Pace, ranges: Sequence[Range]) -> int:
         pace: What the network does.
         ranges: What is wanted.
     """
-    at_once = _at_once(pace, ranges)
-    turn = pace.wait / at_once if len(ranges) > at_once else 0
-    return int(max(turn, pace.cost or 0, LEAST_COST) * pace.bytes_per_second)
+    cost = max(pace.cost or 0, LEAST_COST)
+    if pace.wait > cost * pace.reads:  # else a share of a round is less
+        at_once = _at_once(pace, ranges)
+        cost = max(cost, pace.wait / at_once if len(ranges) > at_once else 0)
+    return int(cost * pace.bytes_per_second)
 
 
 def _at_once(pace: Pace, ranges: Sequence[Range]) -> float:
@@ -86,14 +88,15 @@ def coalesce(ranges: Sequence[Range], gap: int, single: int = 0) -> Merged:
     places = [(-1, 0, 0)] * len(ranges)
     first, last = -1, -1
     for index in sorted(range(len(ranges)), key=ranges.__getitem__):
-        start, end = ranges[index]
+        start, end = wanted = ranges[index]
         if end <= start:
             continue
-        if requests and start <= last + gap * (len(requests) > single) and max(end, last) - first <= MOST_MERGED:
+        near = start - last <= gap and (start <= last or len(requests) > single)
+        if near and requests and max(end, last) - first <= MOST_MERGED:
             last = max(end, last)
             requests[-1] = Range(first, last)
         else:
             first, last = start, end
-            requests.append(Range(first, last))
+            requests.append(wanted)
         places[index] = (len(requests) - 1, start - first, end - start)
     return Merged(requests, places)

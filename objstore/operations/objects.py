@@ -145,8 +145,9 @@ def get_range(
         NotFoundError: There is no such object.
         InvalidRangeError: The range is empty, or begins after the end of the object.
     """
-    progress = called(progress)
-    wanted = span(start, end=end, length=length)
+    if progress is not None:
+        progress = called(progress)
+    wanted = span(start, end, length)
     reads = lone(store, (yield from readable_key_of(store, path)), wanted)
     return (yield from bodies_of(store, reads, 1, ANY, progress))[0] or Bytes()
 

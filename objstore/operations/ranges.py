@@ -41,7 +41,8 @@ def ranges_of(
     if _may_be_all(merged.requests):
         told, conditions = yield from _ask(store, key, path, conditions)
         sums = "" if told is None else None if told.algorithm in HASHES else told.algorithm
-    reads = Reads.of(key, merged.requests, sums=sums, told=_is_told(store, merged.requests))
+    requests = merged.requests
+    reads = lone(store, key, requests[0]) if len(requests) == 1 else Reads.of(key, requests, sums=sums)
     parts = merged.cut((yield from bodies_of(store, reads, PACED, conditions, progress, told)))
     if not all(parts):
         _check_begun(path, ranges, parts)
@@ -63,14 +64,11 @@ def _may_be_all(requests: Sequence[Range]) -> bool:
     return len(requests) > 1 and requests[0].start == 0 and all(one.end == two.start for one, two in pairwise(requests))
 
 
-def _is_told(store: BaseStore, requests: Sequence[Range]) -> bool:
-    """Tell whether a reply is to tell the size of the object: a lone one may be all of it, and then is compared."""
-    return store.provider.asks_for_checksums and len(requests) == 1 and requests[0].start == 0
-
-
 def lone(store: BaseStore, key: str, wanted: Range) -> Reads:
-    """Return the read of one range."""
-    return Reads.of(key, [wanted], told=_is_told(store, [wanted]))
+    """Return the read of one range; its reply is to tell the size of the object, all of which it may be: then it is
+    compared."""
+    told = store.provider.asks_for_checksums and wanted.start == 0
+    return Reads([key], [wanted], one_object=True, told=told)
 
 
 def _check_begun(path: str, ranges: Sequence[Range], parts: Sequence[Bytes]) -> None:
@@ -104,8 +102,8 @@ def bodies_of(
         )
         try:
             yield from settle(fetch, progress)
-            for error in fetch.errors.values():
-                raise error
+            if fetch.errors:
+                raise next(iter(fetch.errors.values()))
             if fetch.mixed:
                 raise changed(store.path(reads.keys[0]))
             if fetch.unversioned and len(reads) > 1:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -39,7 +39,8 @@ async def drive(plan: Plan[T]) -> T:
                     thrown = None
                     result: T = end.value
                     return result
-                value, thrown = await _perform_async(effect), None
+                performed = _news(effect) if isinstance(effect, Batch) else _perform_async(effect)
+                value, thrown = await performed, None
         except BaseException as error:
             if is_over(plan):
                 thrown = None
@@ -54,12 +55,17 @@ def _running_loop() -> asyncio.AbstractEventLoop:
         raise RuntimeError("the coroutines of objstore need asyncio: in trio, await them by trio-asyncio") from None
 
 
+def _news(batch: Batch) -> Coroutine[Any, Any, None]:
+    loop = _running_loop()
+    return _Mailbox.of(loop).news(batch, loop)
+
+
 async def _perform_async(effect: Effect) -> Any:
     match effect:
         case Batch():
-            return await _Mailbox.of(_running_loop()).news(effect)
+            return await _news(effect)
         case Background(batch):
-            return await _Mailbox.of(_running_loop()).news(batch)
+            return await _news(batch)
         case Sleep(seconds):
             return await asyncio.sleep(seconds)
         case Call(function, quick, settle):
@@ -167,9 +173,8 @@ class _Mailbox:
             if future is not None:
                 _wake(future)
 
-    async def news(self, batch: Batch) -> None:
+    async def news(self, batch: Batch, loop: asyncio.AbstractEventLoop) -> None:
         """Wait until a batch has news, or its `wake_after` is over."""
-        loop = _running_loop()
         future = self.waiting[batch.id] = loop.create_future()
         timer = None if batch.wake_after is None else loop.call_later(batch.wake_after, _wake, future)
         try:

@@ -5,6 +5,7 @@ https://www.rfc-editor.org/rfc/rfc9110#section-13
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from objstore.exceptions import (
@@ -32,7 +33,7 @@ IF_MATCH = "If-Match"
 
 def unconditional(shape: Shape) -> Shape:
     """Return the shape of the same requests without the header that keeps them to one version."""
-    return shape._replace(headers={name: value for name, value in shape.headers.items() if name != IF_MATCH})
+    return replace(shape, headers={name: value for name, value in shape.headers.items() if name != IF_MATCH})
 
 
 def read_headers(conditions: Conditions) -> dict[str, str]:

@@ -82,7 +82,6 @@ class Requests:
     lists_by_bytes = False
     lists_any_prefix = True
     has_outer_slashes = False
-    asks_for_checksums = False
     most_compared = ANY_SIZE
     one_version: Callable[..., OneVersion] = OneVersion
 
@@ -99,6 +98,7 @@ class Requests:
         tagging: bool = False,
     ) -> None:
         self.service = service
+        self.asks_for_checksums = False
         self.has_locks = LOCKS[0] in service.dialect.attributes
         self.most_parts = service.dialect.most_parts
         self.smallest_part = service.dialect.smallest_part
@@ -231,7 +231,7 @@ class Requests:
         yield from self.service.refresh()
         shape, tail = self._reading("GET", conditions, reads.ranges)
         count = len(reads.keys)
-        cut_over = min(LARGE * max(count // 8, 1), MOST_LARGE) if beginnings else 0
+        cut_over = 0 if not beginnings else LARGE if count < 16 else min(LARGE * (count // 8), MOST_LARGE)
         exchange: OneVersion | ReadMany
         if reads.one_object and (count > 1 or conditions.expected is not None):
             exchange = self.one_version(

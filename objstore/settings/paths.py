@@ -96,7 +96,9 @@ def _all_plain(paths: Sequence[str]) -> bool:
 
 def _is_plain(text: str) -> bool:
     """Tell whether all paths of a text are plain, each of which stands between slashes."""
-    return text.isascii() and text.isprintable() and not ("//" in text or "/./" in text or "/../" in text)
+    if not (text.isascii() and text.isprintable()) or "//" in text:
+        return False
+    return "/." not in text or not ("/./" in text or "/../" in text)
 
 
 def check_raw(path: str) -> str:

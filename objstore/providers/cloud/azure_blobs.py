@@ -7,6 +7,7 @@ and directories, which some accounts have, are not objects.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -143,7 +144,7 @@ class Blobs(Documents):
         """Return the shape of requests that read ranges, and the query of their targets."""
         shape, tail = super()._reading(method, conditions, ranges)
         sums = asked(self.checksum, ranges) if method == "GET" else {}
-        return (shape._replace(headers={**shape.headers, **sums}) if sums else shape), tail
+        return (replace(shape, headers={**shape.headers, **sums}) if sums else shape), tail
 
     def version_query(self, version: str) -> list[tuple[str, str]]:
         """Return what a request has in its query that is for a version of an object, or for a snapshot of it."""
@@ -214,7 +215,7 @@ class Blobs(Documents):
     def own_shape(self, shared: Shape, source: Source) -> Shape | None:
         """Return the shape of a PUT that tells the checksum of its body, where that is wanted."""
         headers = told(self.checksum, source)
-        return shared._replace(headers={**shared.headers, **headers}) if headers else None
+        return replace(shared, headers={**shared.headers, **headers}) if headers else None
 
     def put_headers(self, options: WriteOptions) -> dict[str, str]:
         """Return the headers of a write (Put Blob)."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -138,7 +139,7 @@ class Bucket(Writes):
         if not (told or self._sign_payload):
             return None
         payload_hash = sha256(source) if self._sign_payload else UNSIGNED_PAYLOAD
-        return shared._replace(headers={**shared.headers, **told}, payload_hash=payload_hash)
+        return replace(shared, headers={**shared.headers, **told}, payload_hash=payload_hash)
 
     # --- reading
 
@@ -154,7 +155,7 @@ class Bucket(Writes):
         """
         yield from self.service.refresh()
         shape, tail = self._reading("HEAD", conditions, [WHOLE])
-        shape = shape._replace(headers={**shape.headers, **self.get_headers})
+        shape = replace(shape, headers={**shape.headers, **self.get_headers})
         try:
             reply = yield from self.read_by(shape, tail, key, WHOLE, conditions)
         except (NotFoundError, PermissionDeniedError):

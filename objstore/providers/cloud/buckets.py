@@ -6,6 +6,7 @@ before, or to be missing.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,6 @@ class Buckets:
         shape = Shape(method, bucket.change_headers)
         kind = f" {bucket.service.dialect.container}"
         exchange = Exchange(bucket.service, shape, lambda _: "", detail=lambda _: kind, keep_head=True)
-        own = shape._replace(payload_hash=sha256(body).hexdigest()) if body else None
+        own = replace(shape, payload_hash=sha256(body).hexdigest()) if body else None
         exchange.add(self.target(bucket), shape=own, body=Buffer(body) if method == "PUT" else None)
         yield from exchange.only()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from objstore._core import Buffer, Reply
@@ -92,7 +93,7 @@ class Documents(Requests):
         tells of: nobody else would ever know. So does one that cannot read it.
         """
         if body:
-            shape = shape._replace(payload_hash=hashlib.sha256(body).hexdigest())
+            shape = replace(shape, payload_hash=hashlib.sha256(body).hexdigest())
 
         def send() -> Plan[Sent]:
             yield from self.service.refresh()

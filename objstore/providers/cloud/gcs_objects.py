@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -274,7 +275,7 @@ class Objects(Documents):
 
     def own_shape(self, shared: Shape, source: Source) -> Shape | None:
         """Return the shape of a PUT with a body, whose checksum is told."""
-        return shared._replace(headers={**shared.headers, **hash_header(crc_behind(source))})
+        return replace(shared, headers={**shared.headers, **hash_header(crc_behind(source))})
 
     def put_result(self, reply: Reply) -> PutResult:
         """Return the result of a write."""
