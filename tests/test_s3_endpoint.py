@@ -35,6 +35,7 @@ DIRECTORIES = ("--x-s3", "--xa-s3")
 ZONAL = "bucket--usw2-az1--x-s3"
 SSE_KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 ACCOUNT = "123456789012"
+VPCE = "https://bucket.vpce-1a2b3c4d-5e6f.s3.us-west-2.vpce.amazonaws.com"
 CASES = "botocore-{0}/tests/functional/endpoint-rules/s3/endpoint-tests-1.json"
 
 
@@ -355,6 +356,13 @@ KEYS = {"access_key_id": "k", "secret_access_key": "s"}
             "/key",
         ),
         ({"endpoint": "https://10.0.0.1:9", "virtual_hosted_style_request": True}, "https://10.0.0.1:9", "/bucket/key"),
+        ({"endpoint": VPCE, "virtual_hosted_style_request": True}, VPCE.replace("bucket", "bucket.bucket"), "/key"),
+        ({"endpoint": VPCE}, VPCE, "/bucket/key"),
+        (
+            {"endpoint": "https://bucket.h.example", "virtual_hosted_style_request": False},
+            "https://bucket.h.example",
+            "/bucket/key",
+        ),
     ],
 )
 def test_the_address_of_a_store(given: dict[str, Any], origin: str, path: str) -> None:
@@ -454,6 +462,19 @@ def test_the_service_in_signatures() -> None:
         ("bucket", {"region": "a/b", "endpoint": "https://h.example"}, "us-east-1"),
         ("bucket", {"endpoint": "https://h.example?x=y"}, "query"),
         ("a.b", {"use_accelerate_endpoint": True}, "cannot be part of a host"),
+        ("bucket", {"endpoint": "https://bucket.h.example"}, "the bucket's .True. or the service's .False."),
+        ("bucket", {"endpoint": "https://bucket.s3.eu-west-1.amazonaws.com"}, "the bucket's .True."),
+        ("bucket", {"endpoint": "https://Other.S3.eu-west-1.amazonaws.com"}, "the host of 'other'"),
+        (
+            "bucket",
+            {"endpoint": f"https://point-{ACCOUNT}.s3-accesspoint.us-west-2.amazonaws.com"},
+            "accesspoint/point'",
+        ),
+        ("bucket", {"endpoint": "https://h.example:99999"}, "'https://h.example:99999' is not a URL"),
+        ("bucket", {"endpoint": "https://user:secret@[::1/"}, r"'\[::1/' is not a URL"),
+        (f"arn:aws:s3:us-west-2:{ACCOUNT}:accesspoint/-point", {}, "names no access point by"),
+        (f"arn:aws:s3:us-west-2:{ACCOUNT}:accesspoint/point-", {}, "names no access point by"),
+        (f"arn:aws:s3-outposts:us-west-2:{ACCOUNT}:outpost/op-1-/accesspoint/p", {}, "names no access point by"),
     ],
 )
 def test_what_is_refused(bucket: str, given: dict[str, Any], words: str) -> None:
@@ -494,3 +515,25 @@ def test_an_address_as_a_url_names_the_same_store(case: tuple[str, str, dict[str
         return
     store = S3Store.from_url(f"{address.origin}{address.base}/prefix", **KEYS)
     assert address_of(store) == (address.origin, f"{address.base}/key")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "region"),
+    [
+        ("https://s3.us-west-2.amazonaws.com", "us-west-2"),
+        ("https://S3-eu-west-1.amazonaws.com:443/", "eu-west-1"),
+        ("https://s3-fips.dualstack.us-gov-east-1.amazonaws.com", "us-gov-east-1"),
+        ("https://s3.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+        (VPCE, "us-west-2"),
+        ("https://s3.amazonaws.com", "us-east-1"),
+        ("https://s3-accelerate.amazonaws.com", "us-east-1"),
+        ("https://s3.us-west-2.example.com", "us-east-1"),
+        ("https://s3.us-west-2.amazonaws.com.cn", "us-east-1"),
+    ],
+)
+def test_a_host_of_amazons_tells_the_region_that_nobody_said(endpoint: str, region: str) -> None:
+    """Signed URLs, which no reply mends, are good there too."""
+    url = S3Store("a-bucket", endpoint=endpoint, **KEYS).sign("GET", "key", timedelta(hours=1))
+    assert f"%2F{region}%2Fs3%2Faws4_request" in url
+    url = S3Store("a-bucket", endpoint=endpoint, region="ap-east-1", **KEYS).sign("GET", "key", timedelta(hours=1))
+    assert "%2Fap-east-1%2Fs3%2Faws4_request" in url

@@ -40,7 +40,7 @@ from objstore.providers.cloud.s3_express import directory_bucket
 from objstore.providers.cloud.s3_options import S3_OPTIONS
 from objstore.providers.cloud.writes import Guard
 from objstore.settings.options import RetryOptions, Settings, Table
-from objstore.settings.s3_hosts import is_amazon
+from objstore.settings.s3_hosts import is_amazon, region_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -307,9 +307,10 @@ def _header(text: str) -> dict[str, str]:
 
 
 def _region(values: Any) -> str | None:
-    """Return the region that was given."""
+    """Return the region that was given, or that the host names."""
     region: str | None = values["region"] or values["default_region"]
-    return region
+    origin, _ = _given_endpoint(values) or ("", "")
+    return region or region_of(urlsplit(origin).hostname or "")
 
 
 def _default_type(values: Any) -> dict[str, str]:
