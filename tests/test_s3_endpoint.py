@@ -359,6 +359,11 @@ KEYS = {"access_key_id": "k", "secret_access_key": "s"}
         ({"endpoint": VPCE, "virtual_hosted_style_request": True}, VPCE.replace("bucket", "bucket.bucket"), "/key"),
         ({"endpoint": VPCE}, VPCE, "/bucket/key"),
         (
+            {"endpoint": "https://bucket.s3.eu-west-1.amazonaws.com"},
+            "https://bucket.s3.eu-west-1.amazonaws.com",
+            "/key",
+        ),
+        (
             {"endpoint": "https://bucket.h.example", "virtual_hosted_style_request": False},
             "https://bucket.h.example",
             "/bucket/key",
@@ -463,7 +468,6 @@ def test_the_service_in_signatures() -> None:
         ("bucket", {"endpoint": "https://h.example?x=y"}, "query"),
         ("a.b", {"use_accelerate_endpoint": True}, "cannot be part of a host"),
         ("bucket", {"endpoint": "https://bucket.h.example"}, "the bucket's .True. or the service's .False."),
-        ("bucket", {"endpoint": "https://bucket.s3.eu-west-1.amazonaws.com"}, "the bucket's .True."),
         ("bucket", {"endpoint": "https://Other.S3.eu-west-1.amazonaws.com"}, "the host of 'other'"),
         (
             "bucket",

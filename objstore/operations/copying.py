@@ -13,7 +13,7 @@ from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError
 from objstore.interface.provider import OutOfReachError
 from objstore.interface.store import BaseStore
-from objstore.interface.values import ANY, Source, WriteOptions, unlocked
+from objstore.interface.values import ANY, Source, WriteOptions, carried
 from objstore.operations.arguments import check_at_least, read_get_options
 from objstore.operations.bars import called, drawn
 from objstore.operations.naming import key_of
@@ -215,7 +215,7 @@ def _carry(way: Way, source: str, target: str, progress: Progress | None) -> Pla
     store = way.store.with_raw_keys()
     options: StreamOptions = {"read_ahead": way.read_ahead, "if_match": way.if_match}
     result = yield from get(store, store.path(source), options=options)
-    attributes = {} if way.plain else unlocked(result.attributes)
+    attributes = {} if way.plain else carried(result.attributes)
     written = WriteOptions(attributes, mode="overwrite" if way.overwrite else "create")
     body = _Remote(result.stream(DEFAULT_CHUNK), result.meta["size"])
     try:

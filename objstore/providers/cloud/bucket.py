@@ -124,7 +124,7 @@ class Bucket(Writes):
         return None if self._buckets is None else self._buckets(self)
 
     @property
-    def versions(self) -> Versions:
+    def versions(self) -> Versions | None:
         """The versions of its objects."""
         return s3_versions(self)
 

@@ -154,7 +154,9 @@ def _placed(bucket: str, origin: str, above: str, wishes: Wishes) -> tuple[str, 
             f"The bucket {bucket!r} cannot be reached by Transfer Acceleration: its name cannot be part of a host",
             hint="Leave use_accelerate_endpoint out.",
         )
-    if wishes.virtual is None and virtual and _begins_with(bucket, host) and not wishes.accelerate:
+    if wishes.virtual is None and virtual and _begins_with(bucket, host):
+        if is_amazon(_name(host)):
+            return origin, above
         raise _clash(
             f"The bucket {bucket!r} in the path",
             f"the endpoint {origin!r}, whose host begins with it",
@@ -203,12 +205,12 @@ def _is_address(host: str) -> bool:
 
 def _is_amazons(endpoint: tuple[str, str] | None) -> bool:
     """Tell whether the service is Amazon's own."""
-    return endpoint is None or is_amazon(_name_of(endpoint))
+    return endpoint is None or is_amazon(_name(endpoint[0]))
 
 
-def _name_of(endpoint: tuple[str, str]) -> str:
-    """Return the name of an endpoint's host."""
-    return endpoint[0].partition("://")[2].partition(":")[0].lower()
+def _name(origin: str) -> str:
+    """Return the name of the host of an origin, or of a host that may have a port."""
+    return origin.rpartition("://")[2].partition(":")[0].lower()
 
 
 # --- directory buckets
@@ -379,7 +381,7 @@ def _check_amazons(bucket: str, region: str | None) -> None:
 
 def _check_host(bucket: str, endpoint: tuple[str, str] | None) -> None:
     """Raise if an endpoint is Amazon's host of another bucket."""
-    named = (read_host(_name_of(endpoint)) or {}).get("bucket") if endpoint is not None else None
+    named = (read_host(_name(endpoint[0])) or {}).get("bucket") if endpoint is not None else None
     if named and named != bucket:
         raise _clash(f"The bucket {bucket!r}", f"an endpoint that is the host of {named!r}", "Give one of them.")
 
