@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from objstore._core import Buffer, Bytes
-from objstore.exceptions import BaseError
+from objstore.exceptions import BaseError, CorruptResponseError
 from objstore.interface.provider import OutOfReachError
 from objstore.interface.store import BaseStore
 from objstore.interface.values import ANY, Source, WriteOptions, carried
@@ -181,7 +181,7 @@ def copy_key(way: Way, source: str, target: str, progress: Progress | None) -> P
     try:
         copied = yield from _is_copied(way, source, target)
         if not copied:
-            yield from _carry(way, source, target, progress)
+            yield from _carry_sound(way, source, target, progress)
     except BaseError as error:
         _say(error, way.store.path(source), way.other.path(target))
         raise
@@ -208,6 +208,16 @@ def _is_copied(way: Way, source: str, target: str) -> Plan[bool]:
     except OutOfReachError:
         return False
     return True
+
+
+def _carry_sound(way: Way, source: str, target: str, progress: Progress | None) -> Plan[None]:
+    """Carry an object; one whose body is damaged, of which nothing was written then, once more."""
+    try:
+        yield from _carry(way, source, target, progress)
+    except CorruptResponseError as error:
+        if error.maybe_applied:
+            raise
+        yield from _carry(way, source, target, None)
 
 
 def _carry(way: Way, source: str, target: str, progress: Progress | None) -> Plan[None]:
