@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from objstore.exceptions import BaseError, ConfigurationError, NotSupportedError
-from objstore.providers.cloud.s3_endpoint import Address, Wishes, control, locate
+from objstore.providers.cloud.s3_endpoint import Address, Wishes, control, home, locate
 from objstore.settings.partitions import AWS, PARTITIONS, partition_of
 from objstore.settings.s3_hosts import is_amazon
 from objstore.store import S3Store
@@ -58,7 +58,9 @@ def located(parameters: dict[str, Any]) -> Address | None:
         endpoint = split(parameters.get("Endpoint"))
         if parameters.get("UseS3ExpressControlEndpoint"):
             return made_at(parameters.get("Bucket"), region or "", endpoint, wishes)
-        return locate(parameters["Bucket"], region, endpoint, wishes)
+        bucket = parameters.get("Bucket", "none-such")
+        found = locate(bucket, region, endpoint, wishes)
+        return found if "Bucket" in parameters else home(bucket, region or "", endpoint, wishes)
     except (ConfigurationError, NotSupportedError):
         return None
 
@@ -181,7 +183,7 @@ def reason(parameters: dict[str, Any]) -> str:
     bucket = parameters.get("Bucket", "")
     endpoint = parameters.get("Endpoint")
     rows = [
-        ("a store has a bucket", "Bucket" not in parameters and not parameters.get("UseS3ExpressControlEndpoint")),
+        ("nobody answers for Object Lambda here", parameters.get("UseObjectLambdaEndpoint")),
         ("the region of a bucket is found where none is given", "Region" not in parameters),
         ("multi-Region access points need SigV4a", ".mrap" in bucket),
         ("Outposts' test hosts", "beta0--op-s3" in bucket),
@@ -199,15 +201,14 @@ def test_the_cases_of_the_sdks(cases: list[dict[str, Any]]) -> None:
     right, wrong = 0, []
     for case in cases:
         parameters, expected = case["params"], case["expect"].get("endpoint")
-        named = "Bucket" in parameters or parameters.get("UseS3ExpressControlEndpoint")
-        ours = located(parameters) if named and split_or_none(parameters) else None
+        ours = located(parameters) if split_or_none(parameters) else None
         theirs = said(expected["url"], expected.get("properties", {})) if expected else None
-        if ours == theirs and named:
+        if ours == theirs:
             right += 1
         elif not reason(parameters):
             wrong.append((parameters, theirs, ours))
     assert wrong == []
-    assert right >= 328
+    assert right >= 362
 
 
 def split_or_none(parameters: dict[str, Any]) -> bool:
@@ -239,6 +240,7 @@ ZONES = st.sampled_from(["usw2-az1", "use1-az12", "usw2-lax1-az1", "test1-long1-
 KINDS = st.sampled_from(["x-s3", "xa-s3"])
 BUCKETS = st.one_of(
     st.sampled_from(["bucket", "a.dotted.bucket", "Old_Name", "1.2.3.4", "a..b", "-a-", "a-.b", "xn", "x" * 64]),
+    st.sampled_from(["point-0123456789abcdef-s3alias", "lambda-0123456789abcdef--ol-s3", "s3-eu.amazonaws.com"]),
     st.builds("{0}--{1}--{2}".format, st.sampled_from(["a", "a--b", "a.b", "0-1"]), ZONES, KINDS),
     st.from_regex(r"[a-z0-9][a-z0-9.-]{1,20}[a-z0-9]", fullmatch=True),
 )
@@ -252,6 +254,8 @@ ARNS = st.builds(
             "s3-object-lambda:{0}:{1}:accesspoint/point",
             "s3-outposts:{0}:{1}:outpost/op-01234567890123456/accesspoint/point",
             "s3:{0}:{1}:accesspoint/po_int",
+            "s3:{0}:{1}:accesspoint/-point",
+            "s3-object-lambda:{0}:{1}:accesspoint/point-",
             "s3:{0}:{1}:bucket",
             "s3::{1}:accesspoint/point",
             "sqs:{0}:{1}:point",
