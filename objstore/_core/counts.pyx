@@ -102,8 +102,7 @@ cdef void leave_note(Item* item, bint success) noexcept nogil:
 
 
 cdef void note_head(Note* note, Item* item) noexcept nogil:
-    """Have a note tell the head of a reply; one that nobody else needs, as for the rest of what was cut, is no longer the
-    item's."""
+    """Have a note tell the head of a reply, alone if it was kept for that; of what was cut, more is wanted."""
     if item.head.data == NULL:
         return
     if item.batch.head_for_note and item.status < 300 and not item.cut:
