@@ -230,6 +230,11 @@ def test_a_form_of_googles_is_posted(fakegcs: GoogleServer) -> None:
         ({"conditions": [["starts-with", "key", "a"]]}, "is none"),
         ({"conditions": [["ends-with", "$key", "a"]]}, "is none"),
         ({"conditions": [["content-length-range", 5, 1]]}, "is none"),
+        ({"conditions": [["content-length-range", False, True]]}, "is none"),
+        ({"conditions": [{"bucket": "other"}]}, "rules out the form itself, whose bucket is 'bucket'"),
+        ({"conditions": [["starts-with", "$key", "b/"]]}, "rules out the form itself, whose key is 'a'"),
+        ({"conditions": [{"Key": "b"}]}, "whose Key is 'a'"),
+        ({"conditions": [["eq", "$x-amz-algorithm", "AWS4-ECDSA-P256-SHA256"]]}, "whose x-amz-algorithm is"),
         ({"conditions": "a"}, "give a list"),
         ({"fields": {"key": "a"}}, "key is set by what is signed"),
         ({"fields": {"X-Amz-Date": "a"}}, "x-amz-date is set by what is signed"),
@@ -243,6 +248,22 @@ def test_what_is_no_form(options: dict[str, Any], error: str) -> None:
     store = S3Store("bucket", region="eu-west-3", **PAIR)
     with pytest.raises((ValueError, TypeError), match=error):
         store.sign_post("a", options.pop("expires_in", HOUR), **options)
+
+
+@pytest.mark.parametrize(
+    ("key", "condition"),
+    [
+        ("a/b", {"bucket": "bucket"}),
+        ("a/b", ["starts-with", "$bucket", "buck"]),
+        ("a/b", ["eq", "$key", "a/b"]),
+        ("a/${filename}", ["starts-with", "$key", "a/"]),
+        ("a/${filename}", ["starts-with", "$key", "a/2030-"]),
+        ("a/b", ["starts-with", "$Content-Type", ""]),
+    ],
+)
+def test_conditions_may_say_what_is_signed_anyway(key: str, condition: Any) -> None:
+    form = S3Store("bucket", region="eu-west-3", **PAIR).sign_post(key, HOUR, conditions=[condition])
+    assert condition in policy(form)["conditions"]
 
 
 def test_stores_without_forms() -> None:

@@ -76,8 +76,8 @@ def copied(store: S3Store, key: str, folder: Path) -> bytes:
     return bytes(other.get("copy").bytes())
 
 
-AT_ONCE = (whole, whole_async, downloaded, opened, in_ranges)
-IN_TURN = (streamed, in_blocks, copied)
+AT_ONCE = (whole, whole_async, downloaded, opened, in_ranges, copied)
+IN_TURN = (streamed, in_blocks)
 Read = Callable[[S3Store, str, Path], bytes]
 each_read = pytest.mark.parametrize("read", AT_ONCE + IN_TURN)
 

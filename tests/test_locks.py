@@ -155,6 +155,19 @@ def test_an_archived_object_is_told_of(ministack: S3Server) -> None:
     assert restored["expiry"] - datetime.now(UTC) > timedelta(days=2)
 
 
+def test_a_copy_has_the_class_of_its_own_store(ministack: S3Server) -> None:
+    """Through this machine as on the server (where MiniStack differs): other services know other classes."""
+    store, other, kept = on(ministack), on(ministack, bucket="classes"), MemoryStore()
+    store.put("cool", b"1", attributes={"Storage-Class": "STANDARD_IA", "Content-Type": "text/x-a"})
+    store.copy("cool", "cool", to_store=kept)
+    kept.copy("cool", "cool", to_store=other)
+    for each in (kept, other):
+        found = each.get("cool").attributes
+        assert found["Content-Type"] == "text/x-a"
+        assert found.get("Storage-Class", "STANDARD") == "STANDARD"
+    assert store.get("cool").attributes["Storage-Class"] == "STANDARD_IA"
+
+
 @pytest.mark.parametrize(
     ("text", "state"),
     [

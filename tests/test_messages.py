@@ -33,8 +33,8 @@ from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemorySt
 
 
 @contextmanager
-def answering(status: int, code: str = "") -> Iterator[str]:
-    """Run a service that answers everything with one status, and with one of S3's error codes."""
+def answering(status: int, code: str = "", message: str = "so it is") -> Iterator[str]:
+    """Run a service that answers everything with one status, and with one of S3's error codes and its message."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -45,7 +45,7 @@ def answering(status: int, code: str = "") -> Iterator[str]:
 
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            body = f"<Error><Code>{code}</Code><Message>so it is</Message></Error>".encode() if code else b""
+            body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode() if code else b""
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -143,6 +143,45 @@ def test_an_error_of_s3_says_what_to_do(
 ) -> None:
     with answering(status, code) as origin, pytest.raises(kind, match=re.escape(words)):
         call(s3_at(origin))
+
+
+@pytest.mark.parametrize(
+    ("settings", "call", "words"),
+    [
+        ({"checksum_algorithm": "crc32"}, lambda s: s.put("a", b"1"), "leave out checksum_algorithm"),
+        ({"checksum_algorithm": "sha256"}, lambda s: s.put_many({"a": b"1"}), "leave out checksum_algorithm"),
+        ({"checksum_algorithm": "crc32"}, lambda s: s.begin_upload("a"), "leave out checksum_algorithm"),
+        ({}, lambda s: s.put("a", b"1", tags={"b": "c"}), "disable_tagging=True"),
+        ({}, lambda s: s.put("a", b"1", mode="create"), "conditional_put='disabled'"),
+        ({}, lambda s: s.put("a", b"1", mode={"e_tag": '"e"'}), "conditional_put='disabled'"),
+        ({"conditional_delete": "etag"}, lambda s: s.delete("a", if_match='"e"'), "conditional_delete"),
+        ({"response_checksum_validation": "when_supported"}, lambda s: s.get("a"), "response_checksum_validation"),
+    ],
+)
+def test_an_error_of_a_service_that_lacks_something_names_the_setting(
+    settings: dict[str, Any], call: Callable[[S3Store], Any], words: str
+) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, NotImplemented."""
+    with answering(501, "NotImplemented") as origin, pytest.raises(NotSupportedError, match=re.escape(words)):
+        call(s3_at(origin, **settings))
+    with answering(400, "InvalidArgument") as origin, pytest.raises(BaseError) as caught:
+        call(s3_at(origin, **settings))
+    assert words not in str(caught.value), "that may be refused for many reasons"
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [("x-amz-tagging is not known", "disable_tagging"), ("no x-amz-checksum-crc32 here", "checksum_algorithm")],
+)
+def test_the_setting_is_that_of_the_header_that_is_named(message: str, words: str) -> None:
+    with answering(400, "InvalidRequest", message) as origin, pytest.raises(BaseError, match=f"out.* {words}"):
+        s3_at(origin, checksum_algorithm="crc32").put("a", b"1", tags={"b": "c"})
+
+
+def test_a_hint_is_given_once() -> None:
+    with answering(501, "NotImplemented") as origin, pytest.raises(NotSupportedError) as caught:
+        s3_at(origin).delete(["a", "b", "c"])
+    assert str(caught.value).count("disable_bulk_delete") == 1
 
 
 PLACES: list[tuple[Callable[[S3Store], Any], list[str]]] = [

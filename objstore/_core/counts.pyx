@@ -102,10 +102,10 @@ cdef void leave_note(Item* item, bint success) noexcept nogil:
 
 
 cdef void note_head(Note* note, Item* item) noexcept nogil:
-    """Have a note tell the head of a reply; a head that was kept for the note alone is no longer the item's."""
+    """Have a note tell the head of a reply, alone if it was kept for that; of what was cut, more is wanted."""
     if item.head.data == NULL:
         return
-    if item.batch.head_for_note and item.status < 300:
+    if item.batch.head_for_note and item.status < 300 and not item.cut:
         note.head = item.head
         memset(&item.head, 0, sizeof(Text))
         item.head_capacity = 0

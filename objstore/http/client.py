@@ -23,9 +23,11 @@ from urllib.parse import urlsplit
 from objstore._core import ClientSettings
 from objstore.exceptions import ConfigurationError
 from objstore.settings.masked import Hidden
+from objstore.settings.value_types import URL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from urllib.parse import SplitResult
 
 _CA_BUNDLES = ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 _CA_DIRECTORIES = "SSL_CERT_DIR"
@@ -44,10 +46,10 @@ def split_endpoint(endpoint: str, allow_http: bool) -> tuple[str, str]:
     """Return scheme and host of an endpoint, and the path behind them without a slash at its end.
 
     Raises:
-        ConfigurationError: It is plain http, and that was not asked for; it names a user; or it has a query or a
-            fragment, which no request would carry.
+        ConfigurationError: It is no URL; it is plain http, and that was not asked for; it names a user; or it has a
+            query or a fragment, which no request would carry.
     """
-    parts = urlsplit(endpoint)
+    parts = _parts(endpoint)
     if "?" in endpoint or "#" in endpoint:
         raise ConfigurationError(
             f"The endpoint at {parts.netloc.rpartition('@')[2]!r} has a query or a fragment",
@@ -64,6 +66,19 @@ def split_endpoint(endpoint: str, allow_http: bool) -> tuple[str, str]:
             f"The endpoint {endpoint!r} is plain http", hint="Give client_options={'allow_http': True} if you mean it."
         )
     return f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+
+
+def _parts(endpoint: str) -> SplitResult:
+    """Split an endpoint, which a file may name that nobody has read before."""
+    try:
+        parts = urlsplit(str(URL.read(endpoint)))
+        parts.port  # noqa: B018  # raises for what is none
+    except ValueError:
+        shown = endpoint.rpartition("@")[2]
+        raise ConfigurationError(
+            f"The endpoint {shown!r} is not a URL", hint="Give one such as https://host:port."
+        ) from None
+    return parts
 
 
 def client_settings(

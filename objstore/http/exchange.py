@@ -413,12 +413,14 @@ class Exchange:
     def _error(self, reply: Reply, failure: Failure) -> BaseError:
         """Make the error of a request that failed for good."""
         index, method = reply.index, self._shape.method
+        shape = self._own.get(index, self._shape)
         return self._service.error(
             reply,
             failure,
             method,
             self._name(index),
             self._detail(index),
+            sent=(*shape.headers, *([] if shape.body_sum is None else [shape.body_sum.header])),
             maybe_applied=self.left_open(index) and method not in READS,
         )
 

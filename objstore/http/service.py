@@ -16,7 +16,7 @@ from objstore.http.words import Words, read_words
 from objstore.interface.values import FAST, Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from objstore._core import ClientSettings, Kind, Reply, Signer, Try
     from objstore.exceptions import BaseError
@@ -236,9 +236,10 @@ class Service:
         key: str,
         detail: str = "",
         *,
+        sent: Iterable[str] = (),
         maybe_applied: bool = False,
     ) -> BaseError:
-        """Make the error of a request that failed for good."""
+        """Make the error of a request that failed for good, and was sent with headers of these names."""
         attempts = reply.attempts
         reason = _reason(reply, failure)
         said = f": {failure.message}" if failure.message else ""
@@ -248,7 +249,7 @@ class Service:
         what = f"{name!r}{detail}" if name or not detail else detail.lstrip()  # of no key: the bucket itself
         return failure.row.error(
             f"{method} {what} failed: {failure.row.words} ({reason} from {self._place}{said}{tries})",
-            hint=self._hint(reply, failure),
+            hint=self._hint(reply, failure) or self._hint_of_lack(reply, failure, method, sent),
             store=self.dialect.store,
             path=self.path(key),
             bucket=self.bucket,
@@ -259,6 +260,19 @@ class Service:
             attempts=attempts,
             maybe_applied=maybe_applied,
         )
+
+    def _hint_of_lack(self, reply: Reply, failure: Failure, method: str, sent: Iterable[str]) -> str | None:
+        """Return what to do where the service does not know a header: it says so by 501, or by 400 and its name."""
+        if reply.status not in (400, 501):
+            return None
+        names, said = [name.lower() for name in sent], failure.message.lower()
+        fits = {
+            start.rstrip("-"): hint
+            for (of, start), hint in self.dialect.lacks.items()
+            if of == method and any(name.startswith(start) for name in names)
+        }
+        named = [hint for start, hint in fits.items() if start in said]
+        return next(iter(named or (fits.values() if reply.status == 501 else [])), None)
 
     # --- what is told
 

@@ -151,9 +151,9 @@ class FormTerms(NamedTuple):
     fields: Mapping[str, str]
 
 
-def unlocked(attributes: Mapping[str, str]) -> dict[str, str]:
-    """Return attributes as a copy takes them over: a lock is of the object that was locked."""
-    return {name: value for name, value in attributes.items() if name not in LOCKS}
+def carried(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Return attributes as a copy takes them over: a lock is of the object that was locked, a class of its store."""
+    return {name: value for name, value in attributes.items() if name not in (*LOCKS, "Storage-Class")}
 
 
 class Sums(NamedTuple):

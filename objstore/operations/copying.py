@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from objstore._core import Buffer, Bytes
-from objstore.exceptions import BaseError
+from objstore.exceptions import BaseError, CorruptResponseError
 from objstore.interface.provider import OutOfReachError
 from objstore.interface.store import BaseStore
-from objstore.interface.values import ANY, Source, WriteOptions, unlocked
+from objstore.interface.values import ANY, Source, WriteOptions, carried
 from objstore.operations.arguments import check_at_least, read_get_options
 from objstore.operations.bars import called, drawn
 from objstore.operations.naming import key_of
@@ -181,7 +181,7 @@ def copy_key(way: Way, source: str, target: str, progress: Progress | None) -> P
     try:
         copied = yield from _is_copied(way, source, target)
         if not copied:
-            yield from _carry(way, source, target, progress)
+            yield from _carry_sound(way, source, target, progress)
     except BaseError as error:
         _say(error, way.store.path(source), way.other.path(target))
         raise
@@ -210,12 +210,22 @@ def _is_copied(way: Way, source: str, target: str) -> Plan[bool]:
     return True
 
 
+def _carry_sound(way: Way, source: str, target: str, progress: Progress | None) -> Plan[None]:
+    """Carry an object; one whose body is damaged, of which nothing was written then, once more."""
+    try:
+        yield from _carry(way, source, target, progress)
+    except CorruptResponseError as error:
+        if error.maybe_applied:
+            raise
+        yield from _carry(way, source, target, None)
+
+
 def _carry(way: Way, source: str, target: str, progress: Progress | None) -> Plan[None]:
     """Read an object here and write it there, a few parts at a time."""
     store = way.store.with_raw_keys()
     options: StreamOptions = {"read_ahead": way.read_ahead, "if_match": way.if_match}
     result = yield from get(store, store.path(source), options=options)
-    attributes = {} if way.plain else unlocked(result.attributes)
+    attributes = {} if way.plain else carried(result.attributes)
     written = WriteOptions(attributes, mode="overwrite" if way.overwrite else "create")
     body = _Remote(result.stream(DEFAULT_CHUNK), result.meta["size"])
     try:

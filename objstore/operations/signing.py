@@ -191,7 +191,7 @@ def _condition(given: Any) -> Mapping[str, str] | Sequence[str | int]:
             return {str(name): str(value) for name, value in pairs.items()}
         case [str(operator), str(name), str(text)] if operator in _OPERATORS and name.startswith("$"):
             return [operator, name, text]
-        case ["content-length-range", int(least), int(most)] if 0 <= least <= most:
+        case ["content-length-range", int(least), int(most)] if 0 <= least <= most and bool not in (*map(type, given),):
             return ["content-length-range", least, most]
     raise ValueError(
         f"the condition {given!r} is none: give {{name: value}}, ['eq', '$name', value], "

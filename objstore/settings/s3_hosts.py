@@ -49,6 +49,16 @@ def is_amazon(host: str) -> bool:
     return _ANY.fullmatch(host.lower()) is not None
 
 
+def region_of(host: str) -> str | None:
+    """Return the region that one of Amazon's hosts names; None where it names none, or is another's.
+
+    Args:
+        host: Its name, without a port.
+    """
+    found = _SERVICE.fullmatch(host.lower()) or _ANY.fullmatch(host.lower())
+    return found["region"] if found is not None and _is_there(found) else None
+
+
 def _is_there(found: re.Match[str]) -> bool:
     """Tell whether a host is in the domain of its region."""
     partition = partition_of(found["region"]) if found["region"] else AWS

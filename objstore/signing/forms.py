@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,7 +87,8 @@ def unsigned_form(form: Form, proof: Proof, *, now: datetime, life: timedelta) -
         life: For how long.
 
     Raises:
-        ValueError: It would be good for too long, or a field is one of those that are made here.
+        ValueError: It would be good for too long, a field is one of those that are made here, or a condition rules out
+            what is signed.
     """
     if life > MOST_TIME:
         raise ValueError(f"expires_in is {life}. Give {MOST_TIME} at the most.")
@@ -95,7 +96,9 @@ def unsigned_form(form: Form, proof: Proof, *, now: datetime, life: timedelta) -
     made = {"bucket", "key", "policy", "file", f"{proof.prefix}signature", *proven}
     if ours := made.intersection(name.lower() for name in form.fields):
         raise ValueError(f"The field {min(ours)} is set by what is signed. Leave it out.")
-    named = {name.lower() for condition in form.conditions for name in _named(condition)}
+    for condition in form.conditions:
+        _check(condition, {"bucket": form.bucket, "key": form.key, **proven})
+    named = {name.lower() for condition in form.conditions for _, name, _ in _rules(condition)}
     rules = [
         *form.conditions,
         *({name: value} for name, value in form.fields.items() if name.lower() not in named),
@@ -110,12 +113,26 @@ def unsigned_form(form: Form, proof: Proof, *, now: datetime, life: timedelta) -
     return Unsigned(fields, text, f"{proof.prefix}signature")
 
 
+def _check(condition: Mapping[str, str] | Sequence[str | int], said: Mapping[str, str]) -> None:
+    """Raise if a condition rules out what is signed, so that nobody could ever use the form."""
+    for operator, name, text in _rules(condition):
+        value = said.get(name.lower(), text)
+        begins = operator == "starts-with" and value.startswith(text)
+        if value.endswith(FILE_NAME):  # what comes in its place may be anything
+            begins |= text.startswith(value.removesuffix(FILE_NAME))
+        if not (value == text or begins):
+            raise ValueError(f"the condition {condition!r} rules out the form itself, whose {name} is {value!r}")
+
+
+def _rules(condition: Mapping[str, str] | Sequence[str | int]) -> list[tuple[str, str, str]]:
+    """Return what a condition says of fields: by which operator, of which field, and the text."""
+    if isinstance(condition, list):
+        operator, name, text = map(str, condition)
+        return [] if operator == "content-length-range" else [(operator, name.removeprefix("$"), text)]
+    return [("eq", name, text) for name, text in cast("Mapping[str, str]", condition).items()]
+
+
 def _of_key(key: str) -> Mapping[str, str] | Sequence[str]:
     if key.endswith(FILE_NAME):
         return ["starts-with", "$key", key.removesuffix(FILE_NAME)]
     return {"key": key}
-
-
-def _named(condition: Mapping[str, str] | Sequence[str | int]) -> list[str]:
-    """Return the names of the fields that a condition is about."""
-    return [*condition] if not isinstance(condition, list) else [str(condition[1]).removeprefix("$")]

@@ -184,12 +184,33 @@ def test_every_word_for_true_counts(home: Path, monkeypatch: pytest.MonkeyPatch,
         ("s3 =\n  use_accelerate_endpoint = maybe", "use_accelerate_endpoint = 'maybe'. There are: true | false."),
         ("s3 =\n  payload_signing_enabled = maybe", "payload_signing_enabled = 'maybe'. There are: true | false."),
         ("s3_use_arn_region = maybe", "s3_use_arn_region = 'maybe'. There are: true | false."),
+        ("ignore_configured_endpoint_urls = maybe", "ignore_configured_endpoint_urls = 'maybe'. There are: true"),
+        ("endpoint_url = h.example", "The endpoint 'h.example' is not a URL"),
+        ("endpoint_url = ftp://h.example", "The endpoint 'ftp://h.example' is not a URL"),
+        ("endpoint_url = https://h.example:99999", "The endpoint 'https://h.example:99999' is not a URL"),
+        ("s3 =\n  addressing_style = virtual", "give False where the profile has addressing_style"),
     ],
 )
 def test_a_word_that_there_is_not(home: Path, text: str, said: str) -> None:
     config(home, f"region = eu-west-1\n{text}")
     with pytest.raises(ConfigurationError, match=re.escape(said)):
-        S3Store("bucket")
+        S3Store("a.bucket")
+
+
+@pytest.mark.parametrize("said", [None, "true", "false"])
+@pytest.mark.parametrize("variable", [None, "true", "false"])
+@pytest.mark.parametrize("given", [None, True, False])
+def test_whether_endpoints_count_is_said_by_the_strongest(
+    home: Path, monkeypatch: pytest.MonkeyPatch, given: bool | None, variable: str | None, said: str | None
+) -> None:
+    told = "" if said is None else f"ignore_configured_endpoint_urls = {said}"
+    config(home, f"region = eu-west-1\nendpoint_url = https://e.example\n{told}")
+    if variable is not None:
+        monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", variable)
+    ours = S3Store("bucket", ignore_configured_endpoint_urls=given).provider.service.origin
+    theirs = botocore.session.Session().create_client("s3").meta.endpoint_url
+    expected = theirs if given is None else ("https://s3.eu-west-1.amazonaws.com" if given else "https://e.example")
+    assert ours == expected
 
 
 def test_a_token_service_of_no_kind(home: Path) -> None:

@@ -103,6 +103,11 @@ def test_pages_that_begin_in_order_are_no_promise(directory: Directory, store: S
         (lambda store: store.put("x", b"", tags={"a": "b"}), "no tags"),
         (lambda store: store.get_tags("k05"), "no tags"),
         (lambda store: store.get("k05", options={"version": "v"}), "no versions"),
+        (lambda store: store.list_versions().collect(), "no versions"),
+        (lambda store: store.delete("k05", version="v"), "no versions"),
+        (lambda store: store.put("x", b"", attributes={"Object-Lock-Legal-Hold": "ON"}), "no object locks"),
+        (lambda store: store.put_many({"x": b""}, attributes={"Storage-Class": "STANDARD"}), "no class 'STANDARD'"),
+        (lambda store: store.begin_upload("x", attributes={"Storage-Class": "GLACIER"}), "no class 'GLACIER'"),
     ],
 )
 def test_what_a_directory_bucket_has_not(

@@ -15,7 +15,7 @@ from objstore.exceptions import BaseError, GenericError, NotFoundError
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.interface.provider import OutOfReachError
-from objstore.interface.values import ANY, WHOLE, WriteOptions
+from objstore.interface.values import ANY, WHOLE, WriteOptions, carried
 from objstore.plans.effects import Sleep
 from objstore.providers.cloud.azure_blobs import MOST_AT_ONCE, Blobs, tags_of
 from objstore.providers.cloud.azure_dialect import COPIES
@@ -63,8 +63,7 @@ def copy(blobs: Blobs, source: str, target: str, *, overwrite: bool, origin: Blo
         head = yield from origin.read_one("HEAD", source, WHOLE, ANY)
         found = origin.fetched_head(source, head)  # a directory is nothing to be copied
         tags = yield from _tags(origin, source, head)
-        attributes = {name: value for name, value in found.attributes.items() if name != "Storage-Class"}
-        options = WriteOptions(attributes, tags, "overwrite" if overwrite else "create")
+        options = WriteOptions(carried(found.attributes), tags, "overwrite" if overwrite else "create")
         pinned = {PIN: found.meta["e_tag"]} if tags and found.meta["e_tag"] else {}  # they are of that version
         if same and not (blobs.read_headers or origin.read_headers):
             headers = {NAME: origin.authorized(source), **pinned}

@@ -125,7 +125,7 @@ class Bucket(Writes):
         return None if self._buckets is None else self._buckets(self)
 
     @property
-    def versions(self) -> Versions:
+    def versions(self) -> Versions | None:
         """The versions of its objects."""
         return s3_versions(self)
 
@@ -288,8 +288,9 @@ class Bucket(Writes):
 
 def _hinted(error: BaseError) -> BaseError:
     """Add to the error of a service that lacks DeleteObjects which setting does without."""
-    if error.status in (405, 501):
-        error.args = (f"{error}. Give disable_bulk_delete=True: then objects are deleted one by one.",)
+    hint = "Give disable_bulk_delete=True: then objects are deleted one by one."
+    if error.status in (405, 501) and hint not in str(error):  # it is the error of every key of a request
+        error.args = (f"{error}. {hint}",)
     return error
 
 

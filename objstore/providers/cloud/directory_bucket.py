@@ -20,7 +20,7 @@ from objstore.exceptions import (
 )
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
-from objstore.interface.values import WriteOptions
+from objstore.interface.values import LOCKS, WriteOptions
 from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.checksums import ALGORITHMS, encoded
 from objstore.providers.cloud.shared_uploads import SharedUploads, UploadOfMany
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 CHECKSUM = "crc32"
 """What sums up what is written, if no setting says otherwise, as in the SDKs."""
+
+CLASS = "EXPRESS_ONEZONE"
+"""The storage class of all that is there."""
 
 
 class DirectoryBucket(Bucket):
@@ -68,6 +71,16 @@ class DirectoryBucket(Bucket):
         if options.tags and not self._drops_tags:
             raise self._lacks("tags", "Store what they say as attributes, or give disable_tagging=True to drop them.")
         return {}
+
+    def object_headers(self, options: WriteOptions) -> dict[str, str]:
+        """Refuse locks, and classes of other buckets."""
+        if lock := next((name for name in LOCKS if name in options.attributes), None):
+            raise self._lacks(f"object locks, and so no {lock}", "Leave it out.")
+        if (kind := options.attributes.get("Storage-Class", CLASS)) != CLASS:
+            raise self._lacks(f"class {kind!r}", f"Leave Storage-Class out: it is {CLASS}.")
+        return super().object_headers(options)
+
+    versions = None
 
     def version_query(self, version: str) -> list[tuple[str, str]]:
         """Refuse versions."""

@@ -40,7 +40,7 @@ from objstore.providers.cloud.s3_express import directory_bucket
 from objstore.providers.cloud.s3_options import S3_OPTIONS
 from objstore.providers.cloud.writes import Guard
 from objstore.settings.options import RetryOptions, Settings, Table
-from objstore.settings.s3_hosts import is_amazon
+from objstore.settings.s3_hosts import is_amazon, region_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,10 @@ PATIENCE = 20
 """How many times as long as for other replies it is waited for those to requests that are much work."""
 
 TABLE = Table("S3Store", ("aws_",), S3_OPTIONS)
+
+_NO_SUMS = "If the service takes no checksums, leave out checksum_algorithm and request_checksum_calculation."
+_NO_TAGS = "If the service keeps no tags, leave them out, or give disable_tagging=True."
+_NO_CONDITIONS = "If the service has no conditional writes, say so by conditional_put='disabled'."
 
 DIALECT = Dialect(
     store="S3Store",
@@ -99,11 +103,24 @@ DIALECT = Dialect(
     # The answer to a HEAD has no document that could say SlowDown, so an answer without words may be that.
     # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
     statuses={("HEAD", 503): THROTTLED},
+    lacks={
+        ("GET", "x-amz-checksum-mode"): "Leave response_checksum_validation out.",
+        ("DELETE", "if-match"): "Leave if_match and conditional_delete out, if the service has no conditional deletes.",
+        (
+            "PUT",
+            "x-amz-copy-source",
+        ): "If the service has no copies of this kind, say what it has by copy_if_not_exists.",
+        **dict.fromkeys((("PUT", "x-amz-checksum-"), ("POST", "x-amz-checksum-")), _NO_SUMS),
+        **dict.fromkeys((("PUT", "x-amz-tagging"), ("POST", "x-amz-tagging")), _NO_TAGS),
+        **{(of, f"if-{kind}"): _NO_CONDITIONS for of in ("PUT", "POST") for kind in ("match", "none-match")},
+    },
     hints={
         "InvalidAccessKeyId": "Check access_key_id.",
         "InvalidObjectState": "Restore it (RestoreObject) and wait until it is there.",
         "BucketAlreadyExists": "Names are shared by all accounts: choose another.",
         "BucketNotEmpty": "Delete its objects first, old versions and unfinished uploads too.",
+        "AuthorizationHeaderMalformed": "Give the region that the service wants.",
+        "XAmzContentSHA256Mismatch": "If the service takes no body without its hash, give unsigned_payload=False.",
         "NoSuchBucket": "Check the bucket's name and the endpoint.",
         "SignatureDoesNotMatch": "Check secret_access_key and region.",
         "RequestTimeTooSkewed": "Set the clock of this machine.",
@@ -307,9 +324,10 @@ def _header(text: str) -> dict[str, str]:
 
 
 def _region(values: Any) -> str | None:
-    """Return the region that was given."""
+    """Return the region that was given, or that the host names."""
     region: str | None = values["region"] or values["default_region"]
-    return region
+    origin, _ = _given_endpoint(values) or ("", "")
+    return region or region_of(urlsplit(origin).hostname or "")
 
 
 def _default_type(values: Any) -> dict[str, str]:

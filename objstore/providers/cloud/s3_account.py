@@ -14,7 +14,6 @@ from objstore.credentials.shared import provided
 from objstore.exceptions import ConfigurationError
 from objstore.http.client import client_settings
 from objstore.settings.options import of_client
-from objstore.settings.value_types import BOOL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -188,7 +187,7 @@ def _endpoint(config: AwsConfig, settings: Settings) -> str | None:
 def _of_s3(config: AwsConfig, settings: Settings) -> dict[str, Any]:
     """Return what the profile says of S3, of what there is a setting for that nobody else has set."""
     section, style = inner(config.profile, "s3"), _one_of(config, "s3", "addressing_style", _STYLES)
-    signed = _is_true(config, "payload_signing_enabled", section.get("payload_signing_enabled"))
+    signed = config.truth("payload_signing_enabled", section.get("payload_signing_enabled"))
     found = {
         "virtual_hosted_style_request": _STYLES[style] if style else None,
         "unsigned_payload": False if signed else None,
@@ -197,21 +196,8 @@ def _of_s3(config: AwsConfig, settings: Settings) -> dict[str, Any]:
     flags = {name: config.said(f"AWS_{name.upper()}", name) or section.get(inside) for name, inside in _FLAGS.items()}
     return {
         **{name: value for name, value in found.items() if value is not None and settings[name] is None},
-        **{name: _is_true(config, name, said) for name, said in flags.items() if said and name not in settings.config},
+        **{name: config.truth(name, said) for name, said in flags.items() if said and name not in settings.config},
     }
-
-
-def _is_true(config: AwsConfig, name: str, said: str | None) -> bool:
-    """Return whether what the profile says, or a variable, is true; nothing is false.
-
-    Raises:
-        ConfigurationError: It is neither true nor false.
-    """
-    try:
-        return bool(said and BOOL.read(said))
-    except ValueError:
-        hint = f"There are: {BOOL.name}."
-        raise ConfigurationError(f"The profile {config.name!r} has {name} = {said!r}", hint=hint) from None
 
 
 def _one_of(config: AwsConfig, section: str | None, name: str, words: Collection[str]) -> str | None:
@@ -233,8 +219,8 @@ def _ways(config: AwsConfig, settings: Settings) -> dict[str, bool]:
     section = inner(config.profile, "s3")
     return {
         name: bool(settings[name])
-        or _is_true(config, name, config.said(f"AWS_{name.upper()}", name))
-        or _is_true(config, name, section.get(name))
+        or config.truth(name, config.said(f"AWS_{name.upper()}", name))
+        or config.truth(name, section.get(name))
         for name in _WAYS
         if name not in settings.config
     }

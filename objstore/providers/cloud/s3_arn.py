@@ -11,7 +11,7 @@ from typing import NamedTuple
 from objstore.exceptions import ConfigurationError, NotSupportedError
 from objstore.settings.partitions import partition_of
 
-_LABEL = "[A-Za-z0-9-]+"
+_LABEL = "(?!-)[A-Za-z0-9-]+(?<!-)"
 _FORM = re.compile("arn:([^:]+):([^:]+):([^:]*):([^:]*):(.+)", re.DOTALL)
 _POINT = re.compile(rf"accesspoint[:/](?P<name>{_LABEL})")
 _RESOURCES = {

@@ -19,10 +19,12 @@ from objstore.providers.cloud.region import FIRST
 from objstore.providers.cloud.s3_arn import AccessPoint, is_arn, parse_arn
 from objstore.providers.cloud.s3_directory import DIRECTORY, check_region, ends_like_one, zone_of
 from objstore.settings.partitions import partition_of
-from objstore.settings.s3_hosts import is_amazon
+from objstore.settings.s3_hosts import is_amazon, read_host
 
 GLOBAL = "aws-global"
 """No region but the host without one: it speaks for `FIRST`."""
+
+_STYLE = "leave that out, or give True where the profile has addressing_style."
 
 _LABEL = re.compile("(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _OLD_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
@@ -152,11 +154,24 @@ def _placed(bucket: str, origin: str, above: str, wishes: Wishes) -> tuple[str, 
             f"The bucket {bucket!r} cannot be reached by Transfer Acceleration: its name cannot be part of a host",
             hint="Leave use_accelerate_endpoint out.",
         )
+    if wishes.virtual is None and virtual and _begins_with(bucket, host):
+        if is_amazon(_name(host)):
+            return origin, above
+        raise _clash(
+            f"The bucket {bucket!r} in the path",
+            f"the endpoint {origin!r}, whose host begins with it",
+            "Say by virtual_hosted_style_request whether that host is the bucket's (True) or the service's (False).",
+        )
     if not virtual or not (wishes.virtual or wishes.accelerate):
         return origin, f"{above}/{encode_path(bucket).decode()}"
-    if host.startswith(f"{bucket}."):  # an endpoint that names the bucket already
+    if _begins_with(bucket, host):  # an endpoint that names the bucket already
         return origin, above
     return f"{scheme}://{bucket}.{host}", above
+
+
+def _begins_with(bucket: str, host: str) -> bool:
+    """Tell whether a host is that of a bucket; those of PrivateLink begin with ``bucket``, whatever it is called."""
+    return host.startswith(f"{bucket}.") and not host.startswith(f"{bucket}.vpce-")
 
 
 def check_dots(bucket: str, origin: str) -> None:
@@ -168,7 +183,7 @@ def check_dots(bucket: str, origin: str) -> None:
         raise _clash(
             f"The bucket {bucket!r}, whose name has dots,",
             "virtual_hosted_style_request over TLS",
-            "Leave that setting out: the bucket then stands in the path.",
+            "Leave that setting out, or give False where the profile has addressing_style: it is then in the path.",
         )
 
 
@@ -190,7 +205,12 @@ def _is_address(host: str) -> bool:
 
 def _is_amazons(endpoint: tuple[str, str] | None) -> bool:
     """Tell whether the service is Amazon's own."""
-    return endpoint is None or is_amazon(endpoint[0].partition("://")[2].partition(":")[0])
+    return endpoint is None or is_amazon(_name(endpoint[0]))
+
+
+def _name(origin: str) -> str:
+    """Return the name of the host of an origin, or of a host that may have a port."""
+    return origin.rpartition("://")[2].partition(":")[0].lower()
 
 
 # --- directory buckets
@@ -227,7 +247,7 @@ def _directory(bucket: str, region: str | None, endpoint: tuple[str, str] | None
         raise _clash(what, "use_accelerate_endpoint", "Leave it out: directory buckets have no acceleration.")
     by_address = endpoint is not None and _is_address(endpoint[0].partition("://")[2])
     if wishes.virtual is False and not by_address:
-        raise _clash(what, "virtual_hosted_style_request=False", "Give True: a directory bucket is a host.")
+        raise _clash(what, "virtual_hosted_style_request=False", f"A directory bucket is a host: {_STYLE}")
     host = f"s3express{_fips(wishes)}-{zone}{_stack(wishes)}.{place}.{partition_of(place).suffix}"
     origin, above = endpoint or (f"https://{host}", "")
     placed = _placed(bucket, origin, above, replace(wishes, virtual=True))
@@ -256,7 +276,7 @@ def _check_point(arn: str, point: AccessPoint, region: str | None, wishes: Wishe
     """Raise if an access point cannot be reached as is wished."""
     what = f"The bucket {arn!r}"
     if wishes.virtual is False:
-        raise _clash(what, "virtual_hosted_style_request=False", "Leave it out: an access point is a host.")
+        raise _clash(what, "virtual_hosted_style_request=False", f"An access point is a host: {_STYLE}")
     if wishes.accelerate:
         raise _clash(what, "use_accelerate_endpoint", "Leave it out: access points have no acceleration.")
     if wishes.dual_stack and point.service != "s3":
@@ -318,7 +338,7 @@ def _check_wishes(wishes: Wishes, region: str, endpoint: tuple[str, str] | None)
     if wishes.accelerate and wishes.fips:
         raise _clash("use_accelerate_endpoint", "use_fips_endpoint", "Leave one of them out.")
     if wishes.accelerate and wishes.virtual is False:
-        raise _clash("use_accelerate_endpoint", "virtual_hosted_style_request=False", "Leave one of them out.")
+        raise _clash("use_accelerate_endpoint", "virtual_hosted_style_request=False", f"It needs hosts: {_STYLE}")
 
 
 def _check_bucket(bucket: str, region: str | None, endpoint: tuple[str, str] | None) -> None:
@@ -336,6 +356,7 @@ def _check_bucket(bucket: str, region: str | None, endpoint: tuple[str, str] | N
         )
     if _is_amazons(endpoint):
         _check_amazons(bucket, region)
+        _check_host(bucket, endpoint)
 
 
 def _check_amazons(bucket: str, region: str | None) -> None:
@@ -356,6 +377,13 @@ def _check_amazons(bucket: str, region: str | None) -> None:
             f"and end with a letter or digit; only in {FIRST} are there old ones that end otherwise, have dots side by "
             "side, or 255 letters. For a service other than Amazon's give endpoint.",
         )
+
+
+def _check_host(bucket: str, endpoint: tuple[str, str] | None) -> None:
+    """Raise if an endpoint is Amazon's host of another bucket."""
+    named = (read_host(_name(endpoint[0])) or {}).get("bucket") if endpoint is not None else None
+    if named and named != bucket:
+        raise _clash(f"The bucket {bucket!r}", f"an endpoint that is the host of {named!r}", "Give one of them.")
 
 
 def _clash(one: str, other: str, hint: str) -> ConfigurationError:

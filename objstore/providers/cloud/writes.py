@@ -18,7 +18,7 @@ from objstore.exceptions import (
     PreconditionError,
 )
 from objstore.http.shape import Shape
-from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions, unlocked
+from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions, carried
 from objstore.providers.cloud.checksums import told_hash
 from objstore.providers.cloud.copied_parts import CopiedParts
 from objstore.providers.cloud.documents import Documents
@@ -246,9 +246,8 @@ class Writes(Documents):
     ) -> Plan[None]:
         """Copy an object in the parts of an upload, with what is stored beside it."""
         found, tags = origin.fetched_head(source, head), (yield from _tags(origin, source, head))
-        attributes = unlocked(found.attributes)
-        attributes.pop("Storage-Class", None)
-        upload_id = (yield from self._begin(target, WriteOptions(attributes, tags, options.mode), {})).id
+        written = WriteOptions(carried(found.attributes), tags, options.mode)
+        upload_id = (yield from self._begin(target, written, {})).id
         headers = self._copy_source(origin, source, found.meta["e_tag"])
         parts = CopiedParts(self, target, upload_id, options, source, headers)
         try:

@@ -12,6 +12,7 @@ from objstore.credentials.chains.aws.profiles import Files, Section, config_path
 from objstore.exceptions import ConfigurationError
 from objstore.settings.masked import Hidden
 from objstore.settings.partitions import partition_of
+from objstore.settings.value_types import BOOL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,6 +96,18 @@ class AwsConfig:
         """Return whether a variable, or else the profile, says ``true``."""
         return (self.said(variable, name) or "").lower() == "true"
 
+    def truth(self, name: str, said: str | None) -> bool:
+        """Return whether what the profile says, or a variable, is true; nothing is false.
+
+        Raises:
+            ConfigurationError: It is neither true nor false.
+        """
+        try:
+            return bool(said and BOOL.read(said))
+        except ValueError:
+            hint = f"There are: {BOOL.name}."
+            raise ConfigurationError(f"The profile {self.name!r} has {name} = {said!r}", hint=hint) from None
+
     @property
     def ca_bundle(self) -> bytes | None:
         """The certificates to trust in the place of the system's, where the profile names a file of them.
@@ -125,8 +138,11 @@ class AwsConfig:
     @property
     def ignores_endpoints(self) -> bool:
         """Whether the URLs that the environment and the profile give do not count."""
-        said = text(self.profile, "ignore_configured_endpoint_urls") or ""
-        return self.values["ignore_configured_endpoint_urls"] or said.lower() == "true"
+        name = "ignore_configured_endpoint_urls"
+        ignores: bool = self.values[name]
+        if ignores or name in self.given or self.variables.get(f"AWS_{name.upper()}"):
+            return ignores
+        return self.truth(name, text(self.profile, name))
 
     def endpoint(self, service: str) -> str | None:
         """Return the URL that the environment or the profile gives for a service.
