@@ -2,7 +2,8 @@
 # the same version, for one connection may be slower than the line.
 #
 # A range that is known to be long is asked for as its beginning. The length of a whole object is known when its head
-# has come: then its body is read no further, which costs the connection. Small objects are asked for as ever.
+# has come: then its body is read no further, which costs the connection. Small objects are asked for as ever. Where no
+# head tells the length, and memory is bounded, the body is read as far as there is room, and later anew.
 
 
 cdef inline void narrow(Item* item) noexcept nogil:
@@ -54,7 +55,33 @@ cdef void look_for_cut(Slot* slot, Item* item) noexcept nogil:
         item.cut = item.content_length > most_uncut(item)
         if item.cut and item.range_start >= 0:
             item.range_end = item.range_start + item.batch.cut_to
-    if not (item.cut or item.batch.keep_head):
+    if not (item.cut or item.batch.keep_head or may_outgrow(item)):
         free(item.head.data)
         item.head.data = NULL
         item.head.length = item.head_capacity = 0
+
+
+cdef inline bint may_outgrow(Item* item) noexcept nogil:
+    """Tell whether a body could outgrow the window: that of a whole object whose length nobody tells."""
+    cdef BatchC* batch = item.batch
+    return (
+        batch.window > 0 and batch.cut_over > 0 and item.content_length < 0 and item.start < 0 and item.end < 0
+        and item.out == NULL
+    )
+
+
+cdef bint window_takes(Slot* slot, Item* item, int64_t length) noexcept nogil:
+    """Reserve room for more of a body whose length nobody tells; False where the window has none, and holds others."""
+    cdef BatchC* batch = item.batch
+    cdef int64_t needed = item.received + length
+    cdef int64_t more = (needed if needed <= item.capacity else 2 * needed) - item.reserved     # as grow_body grows it
+    cdef bint takes
+    if more <= 0 or slot.hedges or item.resumed or not may_outgrow(item):
+        return True
+    pthread_mutex_lock(&batch.mutex)
+    takes = batch.held + more <= batch.window or batch.held == item.reserved
+    if takes:
+        batch.held += more
+        item.reserved += more
+    pthread_mutex_unlock(&batch.mutex)
+    return takes

@@ -191,6 +191,9 @@ cdef size_t on_body(char* data, size_t unit, size_t size, void* userdata) noexce
     if 0 <= slot.wanted <= item.received + length:
         length = slot.wanted - item.received
         slot.cut = True
+    if item.status < 300 and not window_takes(slot, item, length):
+        item.cut = slot.cut = True
+        return 0
     if not body_fits(slot, item, length):
         return 0
     memcpy(item.data + item.received, data, length)

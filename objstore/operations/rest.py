@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import GenericError
+from objstore.interface.values import ANY
 from objstore.interface.versions import has_validator, pinned
 from objstore.operations.pieces import changed, check_version, parts_of, read_into, whole_of
 from objstore.operations.progress import onward, settle
@@ -79,7 +80,7 @@ class Rests:
             ObjectChangedError: The object has been replaced.
             CorruptResponseError: It is damaged.
         """
-        if meta["size"] < 0:  # of a range whose reply names no size, nobody knows where it ends
+        if meta["size"] < 0:  # nobody knows where it ends
             return (yield from self._by_one(index, meta))
         read, path = self._reads[index], self._store.path(self._reads.keys[index])
         start = max(read.range.start, 0)
@@ -110,8 +111,9 @@ class Rests:
         return whole
 
     def _by_one(self, index: int, meta: ObjectMeta) -> Plan[Bytes]:
-        """Read all of a range by one request."""
-        conditions = pinned(meta, self._version)
+        """Read all of a range or an object by one request: of the same version only where others go with it."""
+        together = self._reads.one_object or self._reads.e_tags is not None
+        conditions = pinned(meta, self._version) if together else ANY
         fetch = yield from self._store.provider.fetch(
             self._reads[index : index + 1], conditions=conditions, most_in_flight=1
         )
