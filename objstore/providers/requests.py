@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Buckets, Fetch, Forms, Provider, Tags, Versions
     from objstore.interface.provider import PutMany as Puts
     from objstore.plans.effects import Plan
-    from objstore.types import CredentialInfo, ObjectMeta, PutResult, StoreStats
+    from objstore.types import CredentialInfo, ObjectMeta, PutMode, PutResult, StoreStats
 
 ADDED_AT_ONCE = 4096
 """How many reads are added before the first are sent: of more, the rest is added while those are under way."""
@@ -436,7 +436,7 @@ class Requests:
         exchange.add(target)
         yield from exchange.only()
 
-    def copy_if(self, source: str, target: str, e_tag: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+    def copy_if(self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
         """Leave it to whoever asked to read the version that is meant, unless a service has its own way."""
         raise OutOfReachError
         yield

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from objstore.interface.values import UrlTerms
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.documents import Documents
+    from objstore.types import PutMode
 
 
 NOT_DELETED = Row(GenericError, "the server did not delete it")
@@ -238,9 +239,9 @@ class Bucket(Writes):
         left = failure.row.leaves_open
         return Undeleted(self.service.error(reply, failure, "DELETE", key, maybe_applied=left), failure)
 
-    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+    def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[None]:
         """Copy an object and delete the old one: the service cannot rename."""
-        yield from self.copy(source, target, overwrite=overwrite, origin=self)
+        yield from self.copy(source, target, mode=mode, origin=self)
         for error in (yield from self.delete([source], most_in_flight=1)).values():
             raise error
 

@@ -272,7 +272,7 @@ def _guard(values: Any) -> Guard | None:
     if kind == "header-with-status":
         header, _, status = rest.rpartition(":")
         return Guard(_header(header), int(status))
-    return Guard({"If-None-Match": "*"}) if _is_amazon(values) else None
+    return Guard({"If-None-Match": "*"}, compares=True) if _is_amazon(values) else None
 
 
 def _has_conditional_deletes(values: Any, address: Address) -> bool:

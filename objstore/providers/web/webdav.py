@@ -21,6 +21,7 @@ from objstore.exceptions import (
 )
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
+from objstore.interface.provider import OutOfReachError
 from objstore.interface.values import EPOCH, PACED, Conditions, ListQuery, Page, Range, Source, WriteOptions
 from objstore.providers.conditional_headers import IF_MATCH, as_kind, look_after, write_headers
 from objstore.providers.many import PutMany
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from objstore.interface.provider import PutMany as Puts
     from objstore.interface.values import UrlTerms
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta
+    from objstore.types import ObjectMeta, PutMode
 
 NO_WEBDAV = (405, 501)
 """How servers say that they do not know a method."""
@@ -209,16 +210,25 @@ class WebDav(Server):
         """Tell whether the other is on the same server, for the same account."""
         return isinstance(origin, WebDav) and self.service.is_same_as(origin.service)
 
-    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
-        """Copy an object here (COPY)."""
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+        """Copy an object here (COPY); few servers compare the version that is there (If, RFC 4918, section 10.4)."""
         assert isinstance(origin, WebDav)
-        yield from self._transfer("COPY", origin, source, target, overwrite)
+        if not isinstance(mode, str):
+            raise OutOfReachError
+        yield from self._transfer("COPY", origin, source, target, overwrite=mode == "overwrite")
 
-    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+    def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[None]:
         """Rename an object (MOVE)."""
-        yield from self._transfer("MOVE", self, source, target, overwrite)
+        if not isinstance(mode, str):
+            raise NotSupportedError(
+                f"{source!r} cannot be renamed to {target!r} only if that is one version: few servers see to that",
+                hint="Copy it with the same overwrite, and delete the old one.",
+                store=self.service.dialect.store,
+                path=self.service.path(target),
+            )
+        yield from self._transfer("MOVE", self, source, target, overwrite=mode == "overwrite")
 
-    def _transfer(self, method: str, origin: WebDav, source: str, target: str, overwrite: bool) -> Plan[None]:
+    def _transfer(self, method: str, origin: WebDav, source: str, target: str, *, overwrite: bool) -> Plan[None]:
         yield from self._check_transfer(origin, source, target, overwrite)
         url, destination = origin.target(source), self.target(target)
         if url == destination:
