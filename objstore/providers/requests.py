@@ -338,19 +338,7 @@ class Requests:
 
     def put(self, key: str, source: Source, options: WriteOptions) -> Plan[PutResult]:
         """Write one object in one request."""
-        exchange = yield from self.put_many([(key, source)], options, most_in_flight=1)
-        try:
-            while not exchange.over:
-                yield from exchange.news()
-        finally:
-            exchange.close()
-        for error in exchange.errors.values():
-            raise error
-        source.check()
-        (result,) = exchange.results()
-        if result is None:
-            raise exchange.errors[0]
-        return result
+        return (yield from only_put((yield from self.put_many([(key, source)], options, most_in_flight=1)), source))
 
     def put_many(
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
@@ -464,6 +452,22 @@ class Requests:
             return b""
         text = "&".join(part for part in (self._query, canonical_query(query)) if part)
         return b"?" + text.encode()
+
+
+def only_put(exchange: Puts, source: Source) -> Plan[PutResult]:
+    """Wait for the one write that is under way, and return its result."""
+    try:
+        while not exchange.over:
+            yield from exchange.news()
+    finally:
+        exchange.close()
+    for error in exchange.errors.values():
+        raise error
+    source.check()
+    (result,) = exchange.results()
+    if result is None:
+        raise exchange.errors[0]
+    return result
 
 
 def untold(store: str) -> CorruptResponseError:

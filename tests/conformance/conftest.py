@@ -377,6 +377,7 @@ def open_directory(server: Express, **options: Any) -> S3Store:
         "client_options": {"allow_http": True},
         "retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
         "conditional_delete": "etag",
+        "conditional_put": "etag",
         "copy_if_not_exists": "header:If-None-Match:*",
         "checksum_algorithm": "crc32",
     }

@@ -67,7 +67,7 @@ class Bucket(Writes):
         tagging: Whether the service takes tags.
         bulk_delete: Whether the service deletes many objects by one request.
         checksum: Which checksum of every body to send, for the service to check.
-        conditional_writes: Whether the service takes writes with a condition.
+        conditional_writes: Whether the service takes writes with a condition; None: it has to prove it.
         conditional_deletes: Whether it is known to take deletes with one.
         asks_for_checksums: Whether it is worth a request to learn the checksum of what is going to be read in pieces.
         buckets: Makes of this the buckets of the account; None: it is an access point.
@@ -93,7 +93,7 @@ class Bucket(Writes):
         tagging: bool,
         bulk_delete: bool,
         checksum: Algorithm | None,
-        conditional_writes: bool,
+        conditional_writes: bool | None,
         conditional_deletes: bool,
         asks_for_checksums: bool,
         buckets: Callable[[Documents], Buckets] | None = None,

@@ -132,6 +132,10 @@ class DirectoryBucket(Bucket):
         """Copy an object here, if its ETag is still this one."""
         return self._by_key.copy_if(source, target, e_tag, mode=mode, origin=origin)
 
+    def copy_onto_itself(self, key: str, options: WriteOptions) -> Plan[None]:
+        """Copy an object onto itself, by our own key."""
+        return self._by_key.copy_onto_itself(key, options)
+
     def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[None]:
         """Rename an object in one step (RenameObject); a try that is repeated is known by its token.
 

@@ -30,6 +30,7 @@ from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.checksums import ALGORITHMS
 from objstore.providers.cloud.forms import Forms
 from objstore.providers.cloud.kind import BucketKind
+from objstore.providers.cloud.proofs import is_known
 from objstore.providers.cloud.region import FIRST, RegionalService, ServiceToFind
 from objstore.providers.cloud.s3_account import Account, region_nearby
 from objstore.providers.cloud.s3_arn import is_arn
@@ -167,7 +168,7 @@ def _ways(values: Any, address: Address) -> dict[str, Any]:
         "sign_payload": values["unsigned_payload"] is False,
         "bulk_delete": not values["disable_bulk_delete"],
         "checksum": ALGORITHMS.get(_checksum(values)),
-        "conditional_writes": values["conditional_put"] != "disabled",
+        "conditional_writes": _has_conditional_writes(values, address),
         "conditional_deletes": _has_conditional_deletes(values, address),
         "asks_for_checksums": values["response_checksum_validation"] == "when_supported",
     }
@@ -273,6 +274,15 @@ def _guard(values: Any) -> Guard | None:
         header, _, status = rest.rpartition(":")
         return Guard(_header(header), int(status))
     return Guard({"If-None-Match": "*"}, compares=True) if _is_amazon(values) else None
+
+
+def _has_conditional_writes(values: Any, address: Address) -> bool | None:
+    """Tell whether writes may have a condition: as the setting says, or as is known; None: that is to be proved."""
+    said: str | None = values["conditional_put"]
+    if said is not None:
+        return said == "etag"
+    amazon = _is_amazon(values) and address.service in ("s3", DIRECTORY)
+    return True if amazon or is_known(urlsplit(address.origin).hostname or "") else None
 
 
 def _has_conditional_deletes(values: Any, address: Address) -> bool:

@@ -21,7 +21,7 @@ from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions, unlocked
 from objstore.providers.cloud.checksums import told_hash
 from objstore.providers.cloud.copied_parts import CopiedParts
-from objstore.providers.cloud.documents import Documents
+from objstore.providers.cloud.proved_writes import ProvedWrites
 from objstore.providers.cloud.s3_objects import check_locks, restore_state
 from objstore.providers.cloud.shared_uploads import SharedUploads
 from objstore.providers.cloud.tags import Tags
@@ -69,7 +69,7 @@ class Guard(NamedTuple):
     compares: bool = False
 
 
-class Writes(Documents):
+class Writes(ProvedWrites):
     """The objects of a bucket, and what makes them.
 
     Args:
@@ -83,7 +83,7 @@ class Writes(Documents):
         change_headers: Headers of every request that does neither.
         tagging: Whether the service takes tags.
         checksum: Which checksum of what is written to send with it.
-        conditional_writes: Whether the service has conditional writes.
+        conditional_writes: Whether the service has conditional writes; None: it has to prove it.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Writes(Documents):
         change_headers: Mapping[str, str],
         tagging: bool,
         checksum: Algorithm | None,
-        conditional_writes: bool,
+        conditional_writes: bool | None,
     ) -> None:
         super().__init__(
             service,
@@ -109,11 +109,11 @@ class Writes(Documents):
             write_headers=write_headers,
             change_headers=change_headers,
             tagging=tagging,
+            conditional_writes=conditional_writes,
         )
         self.copied_from = copied_from
         self._guard = guard
         self._checksum = checksum
-        self._conditional_writes = conditional_writes
 
     def fetched_head(self, key: str, reply: Reply) -> Fetched:
         """Return what the reply to a HEAD tells: its hash too, and how far an archived object is restored."""
@@ -126,21 +126,6 @@ class Writes(Documents):
         """Return the headers with what is stored beside the bytes."""
         check_locks(options.attributes, summed=self._checksum is not None)
         return super().object_headers(options)
-
-    def put_headers(self, options: WriteOptions) -> dict[str, str]:
-        """Return the headers of a write."""
-        return {**self.object_headers(options), **self._condition(options)}
-
-    def _condition(self, options: WriteOptions) -> dict[str, str]:
-        """Return the header that makes a write conditional, unless the service is known to ignore it."""
-        headers = write_headers(options)
-        if headers and not self._conditional_writes:
-            raise NotSupportedError(
-                f"mode = {options.mode!r} needs a conditional write, and conditional_put is 'disabled'",
-                hint="Leave conditional_put out if the service has them, or the mode if it has not.",
-                store=self.service.dialect.store,
-            )
-        return headers
 
     # --- uploads
 
@@ -171,7 +156,7 @@ class Writes(Documents):
 
     def _begin(self, key: str, options: WriteOptions, headers: Mapping[str, str]) -> Plan[Begun]:
         """Begin a multipart upload."""
-        self._condition(options)
+        self.check_condition(options, in_parts=True)
         return begin(self, key, {**self.object_headers(options), **headers})
 
     # --- copies
@@ -211,7 +196,9 @@ class Writes(Documents):
             _compare(origin, source, origin.fetched_head(source, head), e_tag)
         try:
             if head is not None and (conditional or head.content_length > COPY_AT_ONCE):
-                yield from self._copy_in_parts(origin, source, target, head, options)
+                copied = self._copy_in_parts(origin, source, target, head, options)
+                # that the end of an upload may replace nothing, the setting has said; of one version it says nothing
+                yield from copied if isinstance(mode, str) else self.ended(target, options, copied)
             else:
                 yield from self._copy_at_once(origin, source, target, guard, options, e_tag)
         except NotFoundError as error:
@@ -285,6 +272,11 @@ class Writes(Documents):
             with suppress(BaseError):
                 yield from parts.abort()
             raise
+
+    def copy_onto_itself(self, key: str, options: WriteOptions) -> Plan[None]:
+        """Copy an object onto itself in the parts of an upload."""
+        head = yield from self.read_one("HEAD", key, WHOLE, ANY)
+        yield from self._copy_in_parts(self, key, key, head, options)
 
     def _copy_source(self, origin: Writes, source: str, e_tag: str | None) -> dict[str, str]:
         """Return the headers that name the object to be copied, its version, and the key that it is encrypted with."""

@@ -23,13 +23,13 @@ from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.interface.provider import OutOfReachError
 from objstore.interface.values import EPOCH, PACED, Conditions, ListQuery, Page, Range, Source, WriteOptions
-from objstore.providers.conditional_headers import IF_MATCH, as_kind, look_after, write_headers
+from objstore.providers.conditional_headers import as_kind, look_after
 from objstore.providers.many import PutMany
 from objstore.providers.pages import OneByOne
+from objstore.providers.spared_puts import SparedPuts, misfits
 from objstore.providers.web.multistatus import Entry, read_multistatus
 from objstore.providers.web.questions import ask
 from objstore.providers.web.server import Server
-from objstore.providers.web.spared_puts import SparedPuts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,38 +79,13 @@ class WebDav(Server):
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
     ) -> Plan[Puts]:
         """Begin to write many objects, each in one request; with a condition, look first: many servers ignore it."""
-        refused = yield from self._refused([key for key, _ in items], options, most_in_flight)
+        refused = yield from misfits(self, [key for key, _ in items], options, most_in_flight)
         sent = [item for index, item in enumerate(items) if index not in refused]
         exchange = _PutMany(self, sent, options, most_in_flight)
         for key, source in sent:
             exchange.add(self.target(key), body=source.data)
         exchange.seal()
         return SparedPuts(exchange, refused) if refused else exchange
-
-    def _refused(self, keys: Sequence[str], options: WriteOptions, most_in_flight: int) -> Plan[dict[int, BaseError]]:
-        """Return why writes are not to be sent, by what is there now."""
-        if options.mode == "overwrite":
-            return {}
-        heads = yield from self.head_many(keys, most_in_flight=most_in_flight)
-        try:
-            while not heads.over:
-                yield from heads.news()
-        finally:
-            heads.close()
-        found = zip(keys, heads.metas(), strict=True)
-        why = {index: self._misfit(key, meta, options) for index, (key, meta) in enumerate(found)}
-        unknown = {index: error for index, error in heads.errors.items() if not isinstance(error, NotFoundError)}
-        return {index: error for index, error in why.items() if error is not None} | unknown
-
-    def _misfit(self, key: str, found: ObjectMeta | None, options: WriteOptions) -> BaseError | None:
-        """Return why a write would not keep its condition; None where it would."""
-        wanted = write_headers(options).get(IF_MATCH)
-        if wanted is None:
-            return None if found is None else self._error(AlreadyExistsError, f"{key!r} exists already", key)
-        if found is not None and found["e_tag"] == wanted:
-            return None
-        there = "does not exist" if found is None else f"has the ETag {found['e_tag']}"
-        return self._error(PreconditionError, f"{key!r} {there}, not {wanted}", key)
 
     def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
         """Refuse: HTTP has no uploads in parts."""
@@ -202,7 +177,7 @@ class WebDav(Server):
         """Delete an object, if its ETag is still this one: look first, as many servers ignore the condition."""
         if (error := self._unfit(key, (yield from self.look_at([key]))[key])) is not None:
             raise error
-        for error in (yield from self._refused([key], WriteOptions(mode={"e_tag": e_tag}), 1)).values():
+        for error in (yield from misfits(self, [key], WriteOptions(mode={"e_tag": e_tag}), 1)).values():
             raise error
         yield from super().delete_if(key, e_tag)
 
