@@ -49,6 +49,8 @@ NOBODYS = '"00000000000000000000000000000000"'
 REFUSED = (404, 412)
 """How a condition is refused; the first where one version may be replaced, and nothing is there."""
 
+NOT_IMPLEMENTED = 501
+
 _SHOWN: dict[Condition, bool] = {}
 
 
@@ -105,6 +107,8 @@ def noted(condition: Condition, write: Plan[T]) -> Plan[T]:
     except BaseError as error:
         if _is_refusal(error):
             _SHOWN[condition] = True
+        elif error.status == NOT_IMPLEMENTED:
+            error.args = (f"{error}. If it is {condition} that the service lacks: {HINT}",)
         raise
 
 

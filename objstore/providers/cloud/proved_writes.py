@@ -127,9 +127,10 @@ class ProvedWrites(Documents):
         for error in (yield from self._look_first(condition, [key], options, 1)).values():
             raise error
         result = yield from noted(condition, end)
-        if condition.shown is None and not (
-            yield from is_refused(condition, self.copy_onto_itself(key, cannot_hold(options)))
-        ):
+        looks = condition.shown  # another call may have found out meanwhile
+        if looks is None:
+            looks = yield from is_refused(condition, self.copy_onto_itself(key, cannot_hold(options)))
+        if not looks:
             raise self._located(overruled(condition), key)
         return result
 
