@@ -33,8 +33,8 @@ from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemorySt
 
 
 @contextmanager
-def answering(status: int, code: str = "") -> Iterator[str]:
-    """Run a service that answers everything with one status, and with one of S3's error codes."""
+def answering(status: int, code: str = "", message: str = "so it is") -> Iterator[str]:
+    """Run a service that answers everything with one status, and with one of S3's error codes and its message."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -45,7 +45,7 @@ def answering(status: int, code: str = "") -> Iterator[str]:
 
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            body = f"<Error><Code>{code}</Code><Message>so it is</Message></Error>".encode() if code else b""
+            body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode() if code else b""
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -92,6 +92,29 @@ def azure_at(origin: str, **options: Any) -> AzureStore:
 
 def web_at(origin: str) -> HTTPStore:
     return HTTPStore(origin + "/shelf", **OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "setting"),
+    [
+        (400, "InvalidArgument", "Unsupported header 'x-amz-tagging' received for this API call.", "disable_tagging"),
+        (501, "NotImplemented", "Header 'x-amz-tagging' with value 'a=b' not implemented", "disable_tagging"),
+        (400, "InvalidArgument", "Unsupported header 'x-amz-checksum-crc32' received", "checksum_algorithm"),
+        (501, "NotImplemented", "Header 'x-amz-sdk-checksum-algorithm' not implemented", "checksum_algorithm"),
+        (501, "NotImplemented", "Header 'If-None-Match' not implemented", "conditional_put='disabled'"),
+        (400, "InvalidArgument", "Unsupported header 'if-match' received", "conditional_put='disabled'"),
+        (501, "NotImplemented", "Header 'x-amz-copy-source-if-match' not implemented", "Leave if_match out"),
+    ],
+)
+def test_a_header_that_a_service_does_not_know_is_answered_by_a_setting(
+    status: int, code: str, message: str, setting: str
+) -> None:
+    """The first two are Backblaze's and Cloudflare's words."""
+    with answering(status, code, message) as origin, pytest.raises(BaseError, match=setting):
+        s3_at(origin).put("key", b"1", tags={"a": "b"}, use_multipart=False)
+    with answering(403, "AccessDenied", message) as origin, pytest.raises(BaseError) as denied:
+        s3_at(origin).put("key", b"1", use_multipart=False)
+    assert setting not in str(denied.value)
 
 
 @pytest.mark.parametrize(

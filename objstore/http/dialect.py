@@ -48,6 +48,7 @@ class Dialect:
         successes: The statuses that are successes, by method; of a method that is not there, all from 200 on.
         statuses: What a status means in reply to a method, where that is not what it usually means.
         hints: What to do about the message of an error or its code, or a status without, or a CURLcode without reply.
+        lacks: What to do without a header that the message of a refusal names, by what is in it in lower case.
         most_parts: How many parts an upload may have.
         smallest_part: The least size of every part but the last, in bytes.
         delete_batch: How many keys one request may delete.
@@ -72,6 +73,7 @@ class Dialect:
     successes: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: SUCCESSES)
     statuses: Mapping[tuple[str, int], Row] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
+    lacks: Mapping[str, str] = field(default_factory=dict)
     most_parts: int = 10_000
     smallest_part: int = 5 << 20
     delete_batch: int = 1000

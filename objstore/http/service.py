@@ -40,6 +40,9 @@ MOST_CONNECTIONS = 1024
 ELSEWHERE = (301, 400)
 """How a service says that the bucket is in another region."""
 
+REFUSES_HEADERS = (400, 501)
+"""How a service says that it does not know a header."""
+
 _ANSWERED: set[str] = set()
 """The origins that have ever answered in this process."""
 
@@ -280,7 +283,12 @@ class Service:
         if reply.error is not None:
             return self.dialect.hints.get(str(reply.curl_code)) or CURL_HINTS.get(reply.curl_code)
         hints = self.dialect.hints
-        return self.identity.hint(reply) or hints.get(failure.message) or hints.get(failure.code or str(reply.status))
+        hint = self.identity.hint(reply) or hints.get(failure.message) or hints.get(failure.code or str(reply.status))
+        return hint or (self._lack(failure.message.lower()) if reply.status in REFUSES_HEADERS else None)
+
+    def _lack(self, message: str) -> str | None:
+        """Return what to do without a header that a message says is not known."""
+        return next((hint for name, hint in self.dialect.lacks.items() if name in message), None)
 
 
 def paced(seen: Mapping[str, Any] | None) -> Pace:

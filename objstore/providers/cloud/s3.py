@@ -54,6 +54,9 @@ PATIENCE = 20
 
 TABLE = Table("S3Store", ("aws_",), S3_OPTIONS)
 
+NO_CHECKSUMS = "Leave checksum_algorithm out, and give request_checksum_calculation='when_required'."
+NO_CONDITIONS = "Give conditional_put='disabled': writes with a condition are then refused before they are sent."
+
 DIALECT = Dialect(
     store="S3Store",
     metadata="x-amz-meta-",
@@ -111,6 +114,14 @@ DIALECT = Dialect(
         "Access Denied because object protected by object lock.": "Wait until its retention ends and no legal hold is "
         "on it.",
         "AccessDenied": "Check that the key's policy allows the operation on this bucket.",
+    },
+    lacks={
+        "x-amz-tagging": "Give disable_tagging=True: tags are then left out.",
+        "x-amz-checksum": NO_CHECKSUMS,
+        "x-amz-sdk-checksum": NO_CHECKSUMS,
+        "x-amz-copy-source-if": "Leave if_match out, or read the object and put it.",
+        "if-none-match": NO_CONDITIONS,
+        "if-match": NO_CONDITIONS,
     },
 )
 
