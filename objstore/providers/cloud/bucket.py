@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from objstore.types import PutMode
 
 
+ONE_PAGE = "A service without ListObjectsV2 lists one page: no more than it returns can be listed there."
+
 NOT_DELETED = Row(GenericError, "the server did not delete it")
 
 
@@ -206,7 +208,8 @@ class Bucket(Writes):
             shape = Shape("POST", headers, hashlib.sha256(body).hexdigest())
             exchange.add(self.target("", [("delete", "")]), shape=shape, body=Buffer(body))
         yield from exchange.finish()
-        failed = {key: Undeleted(_hinted(error)) for index, error in exchange.errors.items() for key in groups[index]}
+        errors = {index: _hinted(error) for index, error in exchange.errors.items()}
+        failed = {key: Undeleted(error) for index, error in errors.items() for key in groups[index]}
         for index, group in enumerate(groups):
             if index not in exchange.errors:
                 failed |= self._undeleted(exchange.reply(index), group)
@@ -302,7 +305,8 @@ def _page(body: Bytes, query: ListQuery) -> Page:
     try:
         listing = Listing(body)
     except ValueError as reason:
+        hint = ONE_PAGE if "NextContinuationToken" in str(reason) else None
         raise CorruptResponseError(
-            f"Expected a listing of {query.prefix!r}, got {bytes(body[:80])!r}: {reason}", path=query.prefix
+            f"Expected a listing of {query.prefix!r}, got {bytes(body[:80])!r}: {reason}", hint=hint, path=query.prefix
         ) from None
     return checked(Page(listing, listing.common_prefixes, listing.token), query)

@@ -108,7 +108,7 @@ def noted(condition: Condition, write: Plan[T]) -> Plan[T]:
         if _is_refusal(error):
             _SHOWN[condition] = True
         elif error.status == NOT_IMPLEMENTED:
-            error.args = (f"{error}. If it is {condition} that the service lacks: {HINT}",)
+            _add(error, f"If it is {condition} that the service lacks: {HINT}")
         raise
 
 
@@ -130,16 +130,21 @@ def _is_refusal(error: BaseError) -> bool:
     return isinstance(error, (AlreadyExistsError, PreconditionError)) and refused and not error.maybe_applied
 
 
+def _add(error: BaseError, words: str) -> None:
+    """Add sentences to those of an error."""
+    error.args = (f"{str(error).removesuffix('.')}. {words}",)
+
+
 def unasked(condition: Condition, error: BaseError) -> BaseError:
     """Say of an error that it kept a write from being sent that the service is to prove itself by."""
     if not isinstance(error, (AlreadyExistsError, PreconditionError)):
-        error.args = (f"{error}. It is asked before the service proves that it looks at {condition}. {HINT}",)
+        _add(error, f"It is asked before the service proves that it looks at {condition}. {HINT}")
     return error
 
 
 def unproved(condition: Condition, error: BaseError) -> BaseError:
     """Say of an error that it is that of a proof."""
-    error.args = (f"{error}. The request was to prove that the service looks at {condition}. {HINT}",)
+    _add(error, f"The request was to prove that the service looks at {condition}. {HINT}")
     error.maybe_applied = True
     return error
 

@@ -54,6 +54,9 @@ PATIENCE = 20
 
 TABLE = Table("S3Store", ("aws_",), S3_OPTIONS)
 
+UNRESOLVED = "6"
+"""The CURLcode of a host that is not found."""
+
 NO_CHECKSUMS = "Leave checksum_algorithm out, and give request_checksum_calculation='when_required'."
 NO_CONDITIONS = "Give conditional_put='disabled': writes with a condition are then refused before they are sent."
 
@@ -110,10 +113,12 @@ DIALECT = Dialect(
         "BucketNotEmpty": "Delete its objects first, old versions and unfinished uploads too.",
         "NoSuchBucket": "Check the bucket's name and the endpoint.",
         "SignatureDoesNotMatch": "Check secret_access_key and region.",
+        "AuthorizationHeaderMalformed": "Give the region that the service wants.",
         "RequestTimeTooSkewed": "Set the clock of this machine.",
         "Access Denied because object protected by object lock.": "Wait until its retention ends and no legal hold is "
         "on it.",
         "AccessDenied": "Check that the key's policy allows the operation on this bucket.",
+        UNRESOLVED: "Check `endpoint` and region; virtual_hosted_style_request puts the bucket into the name.",
     },
     lacks={
         "x-amz-tagging": "Give disable_tagging=True: tags are then left out.",
@@ -122,6 +127,8 @@ DIALECT = Dialect(
         "x-amz-copy-source-if": "Leave if_match out, or read the object and put it.",
         "if-none-match": NO_CONDITIONS,
         "if-match": NO_CONDITIONS,
+        "implies functionality that is not implemented": "Tags are left out by disable_tagging=True, checksums without "
+        "checksum_algorithm, and writes with a condition are refused by conditional_put='disabled'.",
     },
 )
 
