@@ -159,6 +159,15 @@ def test_those_that_are_proved_by_count_as_sent(service: Service) -> None:
     assert told[-1] == (2, 2, 4)
 
 
+def test_of_many_none_is_sent_before_one_has_proved_it(service: Service) -> None:
+    service.plan.before = lambda operation, count: 403 if operation == "PUT" else None
+    items = [(str(number), b"1") for number in range(4)]
+    results = service.open().put_many(items, mode="create", on_error="return")
+    assert [type(result) for result in results] == [PermissionDeniedError, *[NotSupportedError] * 3]
+    assert [result.path for result in results] == [*"0123"]  # type: ignore[union-attr]
+    assert service.asked() == [*["HEAD"] * 4, "PUT"]
+
+
 @pytest.mark.parametrize("update", [False, True])
 def test_the_first_upload_in_parts_proves_it_by_a_copy_onto_itself(service: Service, update: bool) -> None:
     store = service.open()

@@ -84,6 +84,13 @@ class Condition(NamedTuple):
         """Return the error of a write that is not sent: the service was seen to ignore the condition."""
         return NotSupportedError(f"The write needs {self}, which the service has shown to ignore", hint=HINT)
 
+    def unsent(self) -> NotSupportedError:
+        """Return the error of a write that is not sent, as one before it failed that was to prove the condition."""
+        return NotSupportedError(
+            f"It was not sent: another write failed by which the service was to prove that it looks at {self}",
+            hint=HINT,
+        )
+
     def __str__(self) -> str:
         """Return what it is."""
         return f"{self.header} {'at the end of an upload in parts' if self.in_parts else 'of a PUT'}"

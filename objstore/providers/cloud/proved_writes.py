@@ -98,14 +98,19 @@ class ProvedWrites(Documents):
         options: WriteOptions,
         refused: dict[int, BaseError],
     ) -> Plan[dict[int, tuple[PutResult, int]]]:
-        """Write objects one by one until the service has proved that it looks at their condition.
+        """Write the first of objects that may be sent, for the service to prove that it looks at their condition.
 
-        Return what came of those that are written, and how many bytes they are; those that fail are added to others.
+        Return what came of it, and how many bytes it is. If it fails and proves nothing, none of the others is sent.
         """
         done: dict[int, tuple[PutResult, int]] = {}
+        tried = False
         for index, (key, source) in enumerate(items):
             if condition.shown is not None or index in refused:
                 continue
+            if tried:
+                refused[index] = self._located(condition.unsent(), key)
+                continue
+            tried = True
             try:
                 result = yield from put_first(condition, partial(self._put_one, key, source), options)
                 done[index] = result, source.size
