@@ -57,7 +57,7 @@ class Forgetting(Handler):
         if status is None:
             super().pass_on(body, fault)
         else:
-            self.say(status, "NotImplemented" if status == 501 else "AccessDenied")
+            self.say(status, {409: "FileAlreadyExists", 501: "NotImplemented"}.get(status, "AccessDenied"))
 
     def operation(self) -> str:
         query = urlsplit(self.path).query
@@ -242,6 +242,17 @@ def test_of_many_who_write_first_at_the_same_time_those_win_that_may(service: Se
     service.asked()
     store.put("last", b"1", mode="create")
     assert service.asked() == ["PUT"]
+
+
+def test_a_conflict_with_what_was_just_written_is_a_refusal(service: Service) -> None:
+    """Some services say so by 409; of the first write it proves nothing, as there it may be something else."""
+    store = service.open()
+    service.plan.before = lambda operation, count: 409 if operation == "PUT" and count in (1, 3) else None
+    with pytest.raises(AlreadyExistsError):
+        store.put("a", b"1", mode="create")
+    store.put("a", b"1", mode="create")
+    store.put("b", b"1", mode="create")
+    assert service.asked() == ["HEAD", "PUT", *PROVED, "PUT"]
 
 
 def test_what_is_deleted_before_the_proof_proves_nothing(service: Service) -> None:

@@ -46,10 +46,12 @@ CompleteMultipartUpload, and where they say so."""
 NOBODYS = '"00000000000000000000000000000000"'
 """An ETag that no object has: that of an MD5 sum nobody has ever seen."""
 
-REFUSED = (404, 412)
-"""How a condition is refused; the first where one version may be replaced, and nothing is there."""
-
+REFUSED = 412
 NOT_IMPLEMENTED = 501
+
+SAID_OTHERWISE = (404, 409)
+"""How some services refuse a condition: where nothing is there that could be replaced, or something is that may not be. Of a
+write that was just taken, or whose object was just seen, that can mean nothing else."""
 
 _SHOWN: dict[Condition, bool] = {}
 
@@ -112,7 +114,7 @@ def noted(condition: Condition, write: Plan[T]) -> Plan[T]:
     try:
         return (yield from write)
     except BaseError as error:
-        if _is_refusal(error):
+        if _is_refusal(error, REFUSED):
             _SHOWN[condition] = True
         elif error.status == NOT_IMPLEMENTED:
             _add(error, f"If it is {condition} that the service lacks: {HINT}")
@@ -124,16 +126,16 @@ def is_refused(condition: Condition, write: Plan[object]) -> Plan[bool]:
     try:
         yield from write
     except BaseError as error:
-        if not _is_refusal(error):
+        if not _is_refusal(error, REFUSED, *SAID_OTHERWISE):
             raise unproved(condition, error) from None
         _SHOWN[condition] = True
         return True
     return False
 
 
-def _is_refusal(error: BaseError) -> bool:
+def _is_refusal(error: BaseError, *statuses: int) -> bool:
     """Tell whether a service has refused a condition; a lost answer is no refusal, whatever there is now."""
-    refused = error.status in REFUSED or error.code == "PreconditionFailed"
+    refused = error.status in statuses or error.code == "PreconditionFailed"
     return isinstance(error, (AlreadyExistsError, PreconditionError)) and refused and not error.maybe_applied
 
 
