@@ -50,8 +50,8 @@ REFUSED = 412
 NOT_IMPLEMENTED = 501
 
 SAID_OTHERWISE = (404, 409)
-"""How some services refuse a condition: where nothing is there that could be replaced, or something is that may not be. Of a
-write that was just taken, or whose object was just seen, that can mean nothing else."""
+"""How some services refuse a condition: where nothing is there that could be replaced, or something that may not be. Of
+a write that was just taken, or whose object was just seen, that can mean nothing else."""
 
 _SHOWN: dict[Condition, bool] = {}
 
