@@ -146,10 +146,10 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def faulty_proxy(endpoint: str, plan: Plan | None = None) -> Iterator[tuple[str, Plan]]:
+def faulty_proxy(endpoint: str, plan: Plan | None = None, kind: type[Handler] = Handler) -> Iterator[tuple[str, Plan]]:
     """Run a proxy before a server; yield its own endpoint, and what breaks its replies."""
     url, plan = urlsplit(endpoint), plan or Plan()
-    handler = type("ProxyHandler", (Handler,), {"plan": plan, "server_address": (url.hostname, url.port)})
+    handler = type("ProxyHandler", (kind,), {"plan": plan, "server_address": (url.hostname, url.port)})
     with Server(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()

@@ -36,7 +36,7 @@ def store_on(server: FaultServer, *, retries: int = 4, **settings: Any) -> S3Sto
         access_key_id=server.access_key_id,
         secret_access_key=server.secret_access_key,
         retry_config={"max_retries": retries},
-        **{"client_options": {"allow_http": True}, **settings},
+        **{"client_options": {"allow_http": True}, "conditional_put": "etag", **settings},
     )
 
 

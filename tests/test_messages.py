@@ -33,7 +33,7 @@ from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemorySt
 
 
 @contextmanager
-def answering(status: int, code: str = "", message: str = "so it is") -> Iterator[str]:
+def answering(status: int, code: str = "", message: str = "so it is", document: str = "") -> Iterator[str]:
     """Run a service that answers everything with one status, and with one of S3's error codes and its message."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -45,7 +45,11 @@ def answering(status: int, code: str = "", message: str = "so it is") -> Iterato
 
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode() if code else b""
+            body = (
+                f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
+                if code
+                else document.encode()
+            )
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -95,6 +99,31 @@ def web_at(origin: str) -> HTTPStore:
 
 
 @pytest.mark.parametrize(
+    ("status", "code", "message", "setting"),
+    [
+        (400, "InvalidArgument", "Unsupported header 'x-amz-tagging' received for this API call.", "disable_tagging"),
+        (501, "NotImplemented", "Header 'x-amz-tagging' with value 'a=b' not implemented", "disable_tagging"),
+        (400, "InvalidArgument", "Unsupported header 'x-amz-checksum-crc32' received", "checksum_algorithm"),
+        (501, "NotImplemented", "Header 'x-amz-sdk-checksum-algorithm' not implemented", "checksum_algorithm"),
+        (501, "NotImplemented", "Header 'If-None-Match' not implemented", "conditional_put='disabled'"),
+        (400, "InvalidArgument", "Unsupported header 'if-match' received", "conditional_put='disabled'"),
+        (501, "NotImplemented", "Header 'x-amz-copy-source-if-match' not implemented", "Leave if_match out"),
+        (501, "NotImplemented", "A header implies functionality that is not implemented", "disable_tagging"),
+        (400, "AuthorizationHeaderMalformed", "the region is wrong", "Give the region"),
+    ],
+)
+def test_a_header_that_a_service_does_not_know_is_answered_by_a_setting(
+    status: int, code: str, message: str, setting: str
+) -> None:
+    """The first two are Backblaze's and Cloudflare's words."""
+    with answering(status, code, message) as origin, pytest.raises(BaseError, match=setting):
+        s3_at(origin).put("key", b"1", tags={"a": "b"}, use_multipart=False)
+    with answering(403, "AccessDenied", message) as origin, pytest.raises(BaseError) as denied:
+        s3_at(origin).put("key", b"1", use_multipart=False)
+    assert setting not in str(denied.value)
+
+
+@pytest.mark.parametrize(
     ("open_at", "bucket", "container"),
     [(s3_at, "shelf", "bucket"), (gcs_at, "shelf", "bucket"), (azure_at, "shelf", "container"), (web_at, None, "")],
 )
@@ -141,8 +170,17 @@ def test_the_url_of_an_error_has_no_query() -> None:
 def test_an_error_of_s3_says_what_to_do(
     status: int, code: str, call: Callable[[S3Store], Any], kind: type[BaseError], words: str
 ) -> None:
-    with answering(status, code) as origin, pytest.raises(kind, match=re.escape(words)):
+    with answering(status, code) as origin, pytest.raises(kind, match=re.escape(words)) as caught:
         call(s3_at(origin))
+    assert str(caught.value).count(words) == 1
+
+
+def test_a_service_that_cannot_go_on_with_a_listing_is_told_of() -> None:
+    """It knows the first version of ListObjects alone, whose pages go on by a marker."""
+    entry = "<Contents><Key>a</Key><LastModified>2020-01-01T00:00:00.000Z</LastModified><Size>1</Size></Contents>"
+    listing = f"<ListBucketResult><IsTruncated>true</IsTruncated>{entry}</ListBucketResult>"
+    with answering(200, document=listing) as origin, pytest.raises(BaseError, match="without ListObjectsV2"):
+        s3_at(origin).list().collect()
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ def test_sources_have_an_order() -> None:
 def test_what_was_not_given_has_its_default() -> None:
     settings = parse(S3)
     assert settings["region"] is None
-    assert settings["conditional_put"] == "etag"
+    assert settings["conditional_put"] is None
     assert settings["connect_timeout"] == 3.0
     assert settings["first_byte_timeout"] == 15.0
     assert settings["stall_timeout"] == 10.0

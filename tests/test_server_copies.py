@@ -5,9 +5,12 @@ The scenarios are those of tests/faults: a key SCENARIO/NAME gets the replies of
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from objstore.exceptions import (
@@ -25,6 +28,7 @@ from tests.faults.client import FaultServer
 from tests.faults.content import content
 from tests.servers import S3Server
 from tests.test_lost_answers import sent, store_on
+from tests.tls_proxy import standing_in
 
 GIB = 1 << 30
 HEADER = "header:If-None-Match:*"
@@ -100,6 +104,88 @@ def test_another_status_may_say_so(fault_server: FaultServer) -> None:
 def test_on_amazons_own_hosts_the_header_is_the_way(endpoint: str | None, way: dict[str, str] | None) -> None:
     provider: Any = S3Store("bucket", endpoint=endpoint, region="eu-west-1").provider
     assert (provider._guard and provider._guard.headers) == way
+
+
+# --- what may replace one version
+
+
+@pytest.fixture
+def amazon(fault_server: FaultServer, tmp_path: Path) -> Iterator[S3Store]:
+    """A store on the fault server, by the name of one of Amazon's hosts."""
+    with standing_in({"s3.eu-west-1.amazonaws.com": fault_server.endpoint}, tmp_path) as proxy:
+        yield S3Store(
+            fault_server.bucket,
+            endpoint="https://s3.eu-west-1.amazonaws.com",
+            region="eu-west-1",
+            access_key_id=fault_server.access_key_id,
+            secret_access_key=fault_server.secret_access_key,
+            client_options={"proxy_url": proxy.url, "root_certificate": proxy.certificates.read_bytes()},
+        )
+
+
+def test_amazon_is_told_of_the_version_as_boto3_tells_it(fault_server: FaultServer, amazon: S3Store) -> None:
+    for name in "ab":
+        amazon.put(name, name.encode())
+    e_tag = str(amazon.head("b")["e_tag"])
+    amazon.copy("a", "b", overwrite={"e_tag": e_tag})
+    theirs = boto3.client(
+        "s3",
+        endpoint_url=fault_server.endpoint,
+        region_name="eu-west-1",
+        aws_access_key_id=fault_server.access_key_id,
+        aws_secret_access_key=fault_server.secret_access_key,
+    )
+    with pytest.raises(theirs.exceptions.ClientError, match="PreconditionFailed"):
+        theirs.copy_object(Bucket="bucket", Key="b", CopySource={"Bucket": "bucket", "Key": "a"}, IfMatch=e_tag)
+    copies = [request["headers"] for request in fault_server.requests("b") if request["operation"] == "copy"]
+    assert [headers["if-match"] for headers in copies] == [e_tag, e_tag]
+
+
+@pytest.mark.parametrize("operation", ["copy", "rename"])
+def test_on_amazons_hosts_one_version_is_replaced(amazon: S3Store, operation: str) -> None:
+    act = getattr(amazon, operation)
+    for name in "abc":
+        amazon.put(name, name.encode())
+    for target in ("b", "missing-a"):
+        with pytest.raises(PreconditionError) as error:
+            act("a", target, overwrite={"e_tag": str(amazon.head("c")["e_tag"])})
+        assert (error.value.path, error.value.maybe_applied) == (target, False)
+    assert [amazon.get(name).bytes() for name in "ab"] == [b"a", b"b"]
+    act("a", "b", overwrite={"e_tag": str(amazon.head("b")["e_tag"])})
+    assert amazon.get("b").bytes() == b"a"
+    with pytest.raises(NotSupportedError, match="ETag"):
+        act("a", "b", overwrite={"version": "1"})
+
+
+def test_what_is_too_large_for_one_request_replaces_one_version(fault_server: FaultServer, amazon: S3Store) -> None:
+    e_tag = amazon.put("huge-object/b", b"1")["e_tag"]
+    with pytest.raises(PreconditionError):
+        amazon.copy("huge-object/a", "huge-object/b", overwrite={"e_tag": '"another"'})
+    amazon.copy("huge-object/a", "huge-object/b", overwrite={"e_tag": e_tag})
+    assert amazon.head("huge-object/b")["size"] == 6 * GIB
+    ends = [request["headers"] for request in fault_server.requests() if request["operation"] == "complete"]
+    assert [headers["if-match"] for headers in ends] == ['"another"', e_tag]
+
+
+@pytest.mark.parametrize("way", [None, HEADER, "header-with-status:If-None-Match:*:412"])
+@pytest.mark.parametrize("operation", ["copy", "rename"])
+def test_where_no_version_is_known_to_be_compared_it_is_refused(
+    fault_server: FaultServer, operation: str, way: str | None
+) -> None:
+    store = store_on(fault_server, **({} if way is None else {"copy_if_not_exists": way}))
+    with pytest.raises(NotSupportedError, match="copy_if_not_exists='multipart'") as error:
+        getattr(store, operation)("a", "b", overwrite={"e_tag": '"x"'})
+    assert error.value.path == "b"
+    assert fault_server.requests() == []
+
+
+def test_a_lost_copy_over_one_version_is_sent_once(fault_server: FaultServer, amazon: S3Store) -> None:
+    amazon.put("a", b"1")
+    e_tag = amazon.put("lost-copy/b", b"2")["e_tag"]
+    with pytest.raises(PreconditionError) as error:
+        amazon.copy("a", "lost-copy/b", overwrite={"e_tag": e_tag})
+    assert (error.value.maybe_applied, error.value.path) == (True, "lost-copy/b")
+    assert sent(fault_server, "copy") == 1
 
 
 # --- what is too large for one request

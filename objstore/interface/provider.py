@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         BucketMeta,
         ObjectMeta,
         ObjectVersion,
+        PutMode,
         PutResult,
         SignedPost,
         StoreStats,
@@ -347,14 +348,15 @@ class Provider(Protocol):
     def can_copy_from(self, origin: Provider) -> bool:
         """Return whether `copy` can take objects of another provider."""
 
-    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
         """Copy an object here, from this provider or another one that `can_copy_from` it.
 
         Raises:
-            OutOfReachError: The service cannot read it there.
+            OutOfReachError: The service cannot read it there, or see to what it may replace.
+            NotSupportedError: It has no known way to see to what the copy may replace.
         """
 
-    def copy_if(self, source: str, target: str, e_tag: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+    def copy_if(self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
         """Copy an object as `copy` does, if its ETag is still this one.
 
         Raises:
@@ -362,7 +364,7 @@ class Provider(Protocol):
             OutOfReachError: The service cannot see to that.
         """
 
-    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+    def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[None]:
         """Rename an object to another key."""
 
     def sign(self, keys: Sequence[str], terms: UrlTerms) -> Plan[list[str]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from objstore.exceptions import InvalidRangeError, NotSupportedError
 from objstore.interface.values import ANY, LOCKS, RESERVED, WHOLE, Conditions, Range, WriteOptions
-from objstore.types import Attributes, GetOptions, PutMode, StreamOptions
+from objstore.types import Attributes, GetOptions, PutMode, StreamOptions, UpdateVersion
 
 if TYPE_CHECKING:
     from objstore.interface.provider import Provider
@@ -238,15 +238,40 @@ def _mode(mode: PutMode | None) -> PutMode:
     if not isinstance(mode, str):
         if not isinstance(mode, Mapping):
             raise TypeError(f"mode = {mode!r}: give 'create', 'overwrite' or {{'e_tag': ..., 'version': ...}}")
-        if set(mode) - {"e_tag", "version"}:
-            raise ValueError(f"mode = {dict(mode)!r}: it can have e_tag and version only")
-        return mode
+        return _version("mode", mode)
     lower = mode.lower()
     if lower == "create":
         return "create"
     if lower == "overwrite":
         return "overwrite"
     raise ValueError(f"mode = {mode!r}: give 'create', 'overwrite' or {{'e_tag': ..., 'version': ...}}")
+
+
+def _version(name: str, given: UpdateVersion) -> UpdateVersion:
+    """Return which version may be replaced."""
+    if set(given) - {"e_tag", "version"}:
+        raise ValueError(f"{name} = {dict(given)!r}: it can have e_tag and version only")
+    return given
+
+
+def read_overwrite(overwrite: bool | UpdateVersion) -> PutMode:
+    """Return what a copy may replace.
+
+    Raises:
+        TypeError: It is neither said whether it may replace an object, nor which version of it.
+        ValueError: No version is named, or by something else.
+    """
+    if isinstance(overwrite, bool):
+        return "overwrite" if overwrite else "create"
+    if not isinstance(overwrite, Mapping):
+        raise TypeError(f"overwrite = {overwrite!r}: give True, False or {{'e_tag': ...}}")
+    version = _version("overwrite", overwrite)
+    if not any(version.values()):
+        raise ValueError(f"overwrite = {dict(overwrite)!r} names no version: give the e_tag that may be replaced")
+    for value in version.values():
+        if value is not None:
+            _check_condition("overwrite", value)
+    return version
 
 
 def check_at_least(name: str, value: int, least: int) -> int:

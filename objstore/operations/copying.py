@@ -14,7 +14,7 @@ from objstore.exceptions import BaseError, CorruptResponseError
 from objstore.interface.provider import OutOfReachError
 from objstore.interface.store import BaseStore
 from objstore.interface.values import ANY, Source, WriteOptions, carried
-from objstore.operations.arguments import check_at_least, read_get_options
+from objstore.operations.arguments import check_at_least, read_get_options, read_overwrite
 from objstore.operations.bars import called, drawn
 from objstore.operations.naming import key_of
 from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from objstore.exceptions import BaseError
     from objstore.operations.results import BytesStream
     from objstore.plans.effects import Plan
-    from objstore.types import Progress, StreamOptions
+    from objstore.types import Progress, PutMode, StreamOptions, UpdateVersion
 
 PARTS_IN_FLIGHT = 12
 
@@ -37,7 +37,7 @@ def copy(
     from_: str,
     to: str,
     *,
-    overwrite: bool = True,
+    overwrite: bool | UpdateVersion = True,
     if_match: str | None = None,
     to_store: BaseStore | None = None,
     progress: Progress | bool | None = None,
@@ -48,9 +48,9 @@ def copy(
         store: Where it is.
         from_: Its path.
         to: The path of the copy.
-        overwrite: Whether the copy may replace an object.
-        if_match: The ETag of the version that is meant. Where the service cannot see to that, the bytes go through this
-            machine.
+        overwrite: Whether the copy may replace an object; ``{"e_tag": ...}``: the one version at `to` that it may.
+        if_match: The ETag of the version of `from_` that is meant. Where the service cannot see to that, the bytes go
+            through this machine.
         to_store: Where the copy goes; the same store if not given.
         progress: True draws a bar; a function is called with how many parts are done, how many there are so far, and
             the bytes moved; a copy on the server calls it once.
@@ -58,19 +58,20 @@ def copy(
     Raises:
         InvalidPathError: A path is none, or `from_` has a slash at an end: without it, it would name another object.
         NotFoundError: There is no such object.
-        PreconditionError: It is not the version that is meant. If that shows once the copy is made, as some services
-            ignore which is meant, the error says ``maybe_applied``.
+        PreconditionError: It is not the version that is meant, or at `to` is not the one that may be replaced. If the
+            first shows once the copy is made, as some services ignore which is meant, the error says ``maybe_applied``.
         AlreadyExistsError: There is an object at `to`, and it may not be replaced.
-        NotSupportedError: It may not be replaced, and the service has no known way to see to that: say by the setting
-            `copy_if_not_exists` what it has.
+        NotSupportedError: It may not be replaced, or one version of it only, and the service has no known way to see to
+            that: say by the setting `copy_if_not_exists` what it has.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
     """
     progress = called(progress)
     other = _other(store, to_store)
+    mode = read_overwrite(overwrite)
     source, target = store.exact_key(from_), (yield from key_of(other, to))
     e_tag = read_get_options({"if_match": if_match})[1].if_match
-    yield from copy_key(Way(store, other, overwrite, if_match=e_tag), source, target, progress)
+    yield from copy_key(Way(store, other, mode, if_match=e_tag), source, target, progress)
 
 
 def _other(store: BaseStore, to_store: object) -> BaseStore:
@@ -140,7 +141,10 @@ def copy_many(
     check_on_error(on_error)
     check_at_least("max_concurrency", max_concurrency, 1)
     other = _other(store, to_store)
-    way = Way(store, other, overwrite, read_ahead=READ_AHEAD, parts=PARTS)
+    mode = read_overwrite(overwrite)
+    if not isinstance(mode, str):
+        raise TypeError(f"overwrite = {overwrite!r}: no version is that of many objects, give True or False")
+    way = Way(store, other, mode, read_ahead=READ_AHEAD, parts=PARTS)
     groups: Groups[Any] = Groups(pairs.items() if isinstance(pairs, Mapping) else pairs)
 
     def read(group: list[Any]) -> list[tuple[str, str]]:
@@ -160,7 +164,7 @@ class Way(NamedTuple):
     Args:
         store: Where the objects are.
         other: Where the copies go.
-        overwrite: Whether a copy may replace an object.
+        mode: What a copy may replace.
         plain: Whether the bytes alone are copied.
         read_ahead: How many bytes of an object that has to be carried are read before they can be sent.
         parts: How many parts of it are in flight.
@@ -169,7 +173,7 @@ class Way(NamedTuple):
 
     store: BaseStore
     other: BaseStore
-    overwrite: bool = True
+    mode: PutMode = "overwrite"
     plain: bool = False
     read_ahead: int | None = None
     parts: int = PARTS_IN_FLIGHT
@@ -202,9 +206,9 @@ def _is_copied(way: Way, source: str, target: str) -> Plan[bool]:
         return False
     try:
         if way.if_match is None:
-            yield from provider.copy(source, target, overwrite=way.overwrite, origin=origin)
+            yield from provider.copy(source, target, mode=way.mode, origin=origin)
         else:
-            yield from provider.copy_if(source, target, way.if_match, overwrite=way.overwrite, origin=origin)
+            yield from provider.copy_if(source, target, way.if_match, mode=way.mode, origin=origin)
     except OutOfReachError:
         return False
     return True
@@ -226,7 +230,7 @@ def _carry(way: Way, source: str, target: str, progress: Progress | None) -> Pla
     options: StreamOptions = {"read_ahead": way.read_ahead, "if_match": way.if_match}
     result = yield from get(store, store.path(source), options=options)
     attributes = {} if way.plain else carried(result.attributes)
-    written = WriteOptions(attributes, mode="overwrite" if way.overwrite else "create")
+    written = WriteOptions(attributes, mode=way.mode)
     body = _Remote(result.stream(DEFAULT_CHUNK), result.meta["size"])
     try:
         yield from put_body(way.other.provider, target, body, written, None, DEFAULT_CHUNK, way.parts, progress)
@@ -268,7 +272,12 @@ class _Remote:
 
 @drawn
 def rename(
-    store: BaseStore, from_: str, to: str, *, overwrite: bool = True, progress: Progress | bool | None = None
+    store: BaseStore,
+    from_: str,
+    to: str,
+    *,
+    overwrite: bool | UpdateVersion = True,
+    progress: Progress | bool | None = None,
 ) -> Plan[None]:
     """Rename an object; where the service cannot, copy it and delete the old one. Renamed to itself, it stays.
 
@@ -276,20 +285,23 @@ def rename(
         store: Where it is.
         from_: Its path.
         to: Its new path.
-        overwrite: Whether it may replace an object.
+        overwrite: Whether it may replace an object; ``{"e_tag": ...}``: the one version at `to` that it may.
         progress: True draws a bar; a function is called once, with 1, 1 and 0, when it is done.
 
     Raises:
         InvalidPathError: A path is none, or has a slash at an end: without it, it would name another object.
         NotFoundError: There is no such object.
         AlreadyExistsError: There is an object at `to`, and it may not be replaced.
-        NotSupportedError: It may not be replaced, and the service has no known way to see to that, as for `copy`.
+        PreconditionError: At `to` is another version than the one to be replaced.
+        NotSupportedError: It may not be replaced, or one version of it only, and the service has no known way to see to
+            that, as for `copy`.
     """
     progress = called(progress)
+    mode = read_overwrite(overwrite)
     source, target = store.exact_key(from_), store.exact_key(to)
     try:
         if source != target:
-            yield from store.provider.rename(source, target, overwrite=overwrite)
+            yield from store.provider.rename(source, target, mode=mode)
         else:
             yield from store.provider.head(source, ANY)
     except BaseError as error:

@@ -127,7 +127,7 @@ def sync(
     plain = not isinstance(target, BaseStore)
     way = Way(here.store, there.store, plain=plain, read_ahead=READ_AHEAD, parts=PARTS)
     folds = not isinstance(target, BaseStore) and (yield Call(lambda: folds_case(Path(target))))
-    fresh = way._replace(overwrite=not folds)
+    fresh = way._replace(mode="create" if folds else "overwrite")
     return (yield from _Sync(comparison, way, fresh, here.prefix, there, progress).run(max_concurrency))
 
 

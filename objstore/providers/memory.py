@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from objstore.interface.values import UrlTerms
     from objstore.plans.effects import Plan
     from objstore.plans.work import Work
-    from objstore.types import ObjectMeta, PutResult, StoreStats
+    from objstore.types import ObjectMeta, PutMode, PutResult, StoreStats
 
 PAGE = 1000
 STORE = "MemoryStore"
@@ -248,28 +248,28 @@ class Memory:
         """Tell whether the other is a memory too."""
         return isinstance(origin, Memory)
 
-    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
         """Copy an object."""
         assert isinstance(origin, Memory)
-        self._copy(origin._find(source, ANY), target, overwrite)
+        self._copy(origin._find(source, ANY), target, mode)
         return
         yield
 
-    def copy_if(self, source: str, target: str, e_tag: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+    def copy_if(self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
         """Copy an object, if its ETag is still this one."""
         assert isinstance(origin, Memory)
-        self._copy(origin._find(source, Conditions(if_match=e_tag)), target, overwrite)
+        self._copy(origin._find(source, Conditions(if_match=e_tag)), target, mode)
         return
         yield
 
-    def _copy(self, found: _Object, target: str, overwrite: bool) -> None:
-        self.write(target, found.body, _like(found, overwrite))
+    def _copy(self, found: _Object, target: str, mode: PutMode) -> None:
+        self.write(target, found.body, WriteOptions(found.attributes, mode=mode))
 
-    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+    def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[None]:
         """Give an object another key, in one step."""
         with self._lock:
             found = self._find(source, ANY)
-            self._store(target, found.body, _like(found, overwrite))
+            self._store(target, found.body, WriteOptions(found.attributes, mode=mode))
             del self._objects[source]
             self._keys.remove(source)
         return
@@ -327,11 +327,6 @@ def memory_of(name: str) -> Memory:
             hint="Give other processes a store that they can reach.",
         )
     return memory
-
-
-def _like(found: _Object, overwrite: bool) -> WriteOptions:
-    """Return how to write an object that is to be like another."""
-    return WriteOptions(found.attributes, mode="overwrite" if overwrite else "create")
 
 
 def _content(source: Source) -> Plan[Bytes]:

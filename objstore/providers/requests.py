@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Buckets, Fetch, Forms, Provider, Tags, Versions
     from objstore.interface.provider import PutMany as Puts
     from objstore.plans.effects import Plan
-    from objstore.types import CredentialInfo, ObjectMeta, PutResult, StoreStats
+    from objstore.types import CredentialInfo, ObjectMeta, PutMode, PutResult, StoreStats
 
 ADDED_AT_ONCE = 4096
 """How many reads are added before the first are sent: of more, the rest is added while those are under way."""
@@ -342,19 +342,7 @@ class Requests:
 
     def put(self, key: str, source: Source, options: WriteOptions) -> Plan[PutResult]:
         """Write one object in one request."""
-        exchange = yield from self.put_many([(key, source)], options, most_in_flight=1)
-        try:
-            while not exchange.over:
-                yield from exchange.news()
-        finally:
-            exchange.close()
-        for error in exchange.errors.values():
-            raise error
-        source.check()
-        (result,) = exchange.results()
-        if result is None:
-            raise exchange.errors[0]
-        return result
+        return (yield from only_put((yield from self.put_many([(key, source)], options, most_in_flight=1)), source))
 
     def put_many(
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
@@ -440,7 +428,7 @@ class Requests:
         exchange.add(target)
         yield from exchange.only()
 
-    def copy_if(self, source: str, target: str, e_tag: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+    def copy_if(self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
         """Leave it to whoever asked to read the version that is meant, unless a service has its own way."""
         raise OutOfReachError
         yield
@@ -468,6 +456,22 @@ class Requests:
             return b""
         text = "&".join(part for part in (self._query, canonical_query(query)) if part)
         return b"?" + text.encode()
+
+
+def only_put(exchange: Puts, source: Source) -> Plan[PutResult]:
+    """Wait for the one write that is under way, and return its result."""
+    try:
+        while not exchange.over:
+            yield from exchange.news()
+    finally:
+        exchange.close()
+    for error in exchange.errors.values():
+        raise error
+    source.check()
+    (result,) = exchange.results()
+    if result is None:
+        raise exchange.errors[0]
+    return result
 
 
 def untold(store: str) -> CorruptResponseError:

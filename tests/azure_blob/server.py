@@ -499,6 +499,10 @@ def _rename(server: StrictServer, container: Container, call: Call) -> Answer:
     if "continuation" not in call.query:
         if call.headers.get("if-none-match") == "*" and target in container.blobs:
             raise RefusedError(409, "PathAlreadyExists")
+        if (wanted := call.headers.get("if-match")) and (
+            target not in container.blobs or container.blobs[target].e_tag != wanted
+        ):
+            raise RefusedError(412, "ConditionNotMet")
         if target in container.blobs and container.blobs[target].data is None:
             raise RefusedError(409, "InvalidDestinationPath")
     below = container.below(source)

@@ -13,6 +13,7 @@ from objstore.exceptions import (
     InvalidRangeError,
     NotFoundError,
     PermissionDeniedError,
+    PreconditionError,
 )
 from objstore.plans.run import run
 from objstore.store import AzureStore
@@ -202,6 +203,18 @@ def test_a_rename_that_is_to_replace_nothing(store: AzureStore) -> None:
     store.rename("a", "b")
     assert keys(store) == ["b"]
     assert store.get_many(["b"]) == [b"1"]
+
+
+def test_a_rename_that_is_to_replace_one_version(store: AzureStore) -> None:
+    first = store.put("b", b"1")["e_tag"]
+    second = store.put("b", b"2")["e_tag"]
+    store.put("a", BODY)
+    for target in ("b", "missing"):
+        refused = failure(store.rename, "a", target, overwrite={"e_tag": first})
+        assert (type(refused), refused.path) == (PreconditionError, target)
+    assert store.get("b").bytes() == b"2"
+    store.rename("a", "b", overwrite={"e_tag": second})
+    assert (keys(store), store.get("b").bytes()) == (["b"], BODY)
 
 
 def test_what_is_missing_is_not_renamed(store: AzureStore, container: Container) -> None:

@@ -59,6 +59,9 @@ def test_every_operation(store: GCSStore, key: str) -> None:
     assert store.get("copy").attributes["own"] == "v"
     with pytest.raises(AlreadyExistsError):
         store.copy(key, "copy", overwrite=False)
+    with pytest.raises(PreconditionError):
+        store.copy(key, "copy", overwrite=put)
+    store.copy(key, "copy", overwrite={"e_tag": store.head("copy")["e_tag"]})
     store.rename("copy", "c")
     store.delete([key, "c", "missing"])
     assert store.list().collect() == []

@@ -519,6 +519,12 @@ def test_a_copy_goes_on_until_it_is_done(store: GCSStore, server: StrictServer) 
         store.copy("a", "b", overwrite=False)
     store.rename("b", "c")
     assert [meta["path"] for meta in store.list().collect()] == ["a", "c"]
+    with pytest.raises(PreconditionError):
+        store.copy("a", "c", overwrite={"version": store.head("a")["version"]})
+    store.copy("a", "c", overwrite={"version": (version := store.head("c")["version"])})
+    assert f"ifGenerationMatch={version}" in server.lines("rewriteTo/")[-1]
+    with pytest.raises(NotSupportedError, match="generation"):
+        store.copy("a", "c", overwrite={"e_tag": "no generation"})
 
 
 # --- errors, and who we are

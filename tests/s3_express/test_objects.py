@@ -194,6 +194,23 @@ def test_copies_between_buckets_of_a_zone(
     assert (not asked) is carried
 
 
+@pytest.mark.parametrize("operation", ["copy", "rename"])
+def test_one_version_is_replaced(service: Express, directory: Directory, full: S3Store, operation: str) -> None:
+    act = getattr(full, operation)
+    for target in ("k01", "missing"):
+        with pytest.raises(PreconditionError) as caught:
+            act("k00", target, overwrite={"e_tag": directory.objects["k02"].tag})
+        assert caught.value.path == target
+    with pytest.raises(NotFoundError) as missing:
+        act("missing", "k01", overwrite={"e_tag": directory.objects["k01"].tag})
+    assert missing.value.path == "missing"
+    assert directory.objects["k01"].body == b"k01"
+    act("k00", "k01", overwrite={"e_tag": (wanted := directory.objects["k01"].tag)})
+    assert directory.objects["k01"].body == b"k00"
+    assert [asked.headers["if-match"] for _, asked in service.calls if asked.method == "PUT"][-1] == wanted
+    assert ("k00" in directory.objects) is (operation == "copy")
+
+
 def test_an_object_is_renamed_in_one_step(service: Express, directory: Directory, full: S3Store) -> None:
     tag = directory.objects["c d/é/k00"].tag
     full.rename("c d/é/k00", "ü/new name")

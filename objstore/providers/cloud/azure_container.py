@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Provider
     from objstore.interface.values import UrlTerms
     from objstore.plans.effects import Plan
+    from objstore.types import PutMode
 
 
 class Container(Blobs):
@@ -139,19 +140,19 @@ class Container(Blobs):
         public = all(each.service.origin.startswith("https:") for each in (self, origin))
         return public or self.service.is_same_as(origin.service)
 
-    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
         """Copy an object here (Copy Blob)."""
         assert isinstance(origin, Container)
-        yield from copy(self, source, target, overwrite=overwrite, origin=origin)
+        yield from copy(self, source, target, mode=mode, origin=origin)
 
-    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+    def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[None]:
         """Rename a file or a directory in one step where the account has directories; else copy the object.
 
         The blob service cannot rename: then the old object is deleted.
         """
-        if (yield from self._directories.rename(source, target, overwrite=overwrite)):
+        if (yield from self._directories.rename(source, target, mode=mode)):
             return
-        yield from self.copy(source, target, overwrite=overwrite, origin=self)
+        yield from self.copy(source, target, mode=mode, origin=self)
         for error in (yield from self.delete([source], most_in_flight=1)).values():
             raise error
 

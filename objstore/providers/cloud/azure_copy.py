@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from objstore._core import Reply
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta
+    from objstore.types import ObjectMeta, PutMode
 
 NAME = "x-ms-copy-source"
 PIN = "x-ms-source-if-match"
@@ -50,7 +50,7 @@ LONGEST_WAIT = 5.0
 """How long to wait before the next question how far a copy is, in seconds."""
 
 
-def copy(blobs: Blobs, source: str, target: str, *, overwrite: bool, origin: Blobs) -> Plan[None]:
+def copy(blobs: Blobs, source: str, target: str, *, mode: PutMode, origin: Blobs) -> Plan[None]:
     """Copy an object, with what is stored beside it, and wait until the copy is whole.
 
     Raises:
@@ -63,7 +63,7 @@ def copy(blobs: Blobs, source: str, target: str, *, overwrite: bool, origin: Blo
         head = yield from origin.read_one("HEAD", source, WHOLE, ANY)
         found = origin.fetched_head(source, head)  # a directory is nothing to be copied
         tags = yield from _tags(origin, source, head)
-        options = WriteOptions(carried(found.attributes), tags, "overwrite" if overwrite else "create")
+        options = WriteOptions(carried(found.attributes), tags, mode)
         pinned = {PIN: found.meta["e_tag"]} if tags and found.meta["e_tag"] else {}  # they are of that version
         if same and not (blobs.read_headers or origin.read_headers):
             headers = {NAME: origin.authorized(source), **pinned}

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from objstore.http.service import Service
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.azure_blobs import Blobs
+    from objstore.types import PutMode
 
 CONTINUATION = "x-ms-continuation"
 """The header with what a request is to be repeated with, that has done only a part."""
@@ -69,11 +70,11 @@ class Directories:
 
     # --- renamed
 
-    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[bool]:
+    def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[bool]:
         """Rename a file or a directory in one step; tell whether the account can, and it is done."""
         if self._files is None or not (yield from self._is_hierarchical(source)):
             return False
-        options = WriteOptions(mode="overwrite" if overwrite else "create")
+        options = WriteOptions(mode=mode)
         try:
             yield from self._rename_below(source, target, options)
         except BaseError as error:

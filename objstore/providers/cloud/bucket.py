@@ -46,7 +46,10 @@ if TYPE_CHECKING:
     from objstore.interface.values import UrlTerms
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.documents import Documents
+    from objstore.types import PutMode
 
+
+ONE_PAGE = "A service without ListObjectsV2 lists one page: no more than it returns can be listed there."
 
 NOT_DELETED = Row(GenericError, "the server did not delete it")
 
@@ -67,7 +70,7 @@ class Bucket(Writes):
         tagging: Whether the service takes tags.
         bulk_delete: Whether the service deletes many objects by one request.
         checksum: Which checksum of every body to send, for the service to check.
-        conditional_writes: Whether the service takes writes with a condition.
+        conditional_writes: Whether the service takes writes with a condition; None: it has to prove it.
         conditional_deletes: Whether it is known to take deletes with one.
         asks_for_checksums: Whether it is worth a request to learn the checksum of what is going to be read in pieces.
         buckets: Makes of this the buckets of the account; None: it is an access point.
@@ -93,7 +96,7 @@ class Bucket(Writes):
         tagging: bool,
         bulk_delete: bool,
         checksum: Algorithm | None,
-        conditional_writes: bool,
+        conditional_writes: bool | None,
         conditional_deletes: bool,
         asks_for_checksums: bool,
         buckets: Callable[[Documents], Buckets] | None = None,
@@ -206,7 +209,8 @@ class Bucket(Writes):
             shape = Shape("POST", headers, hashlib.sha256(body).hexdigest())
             exchange.add(self.target("", [("delete", "")]), shape=shape, body=Buffer(body))
         yield from exchange.finish()
-        failed = {key: Undeleted(_hinted(error)) for index, error in exchange.errors.items() for key in groups[index]}
+        errors = {index: _hinted(error) for index, error in exchange.errors.items()}
+        failed = {key: Undeleted(error) for index, error in errors.items() for key in groups[index]}
         for index, group in enumerate(groups):
             if index not in exchange.errors:
                 failed |= self._undeleted(exchange.reply(index), group)
@@ -239,9 +243,9 @@ class Bucket(Writes):
         left = failure.row.leaves_open
         return Undeleted(self.service.error(reply, failure, "DELETE", key, maybe_applied=left), failure)
 
-    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+    def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[None]:
         """Copy an object and delete the old one: the service cannot rename."""
-        yield from self.copy(source, target, overwrite=overwrite, origin=self)
+        yield from self.copy(source, target, mode=mode, origin=self)
         for error in (yield from self.delete([source], most_in_flight=1)).values():
             raise error
 
@@ -303,7 +307,8 @@ def _page(body: Bytes, query: ListQuery) -> Page:
     try:
         listing = Listing(body)
     except ValueError as reason:
+        hint = ONE_PAGE if "NextContinuationToken" in str(reason) else None
         raise CorruptResponseError(
-            f"Expected a listing of {query.prefix!r}, got {bytes(body[:80])!r}: {reason}", path=query.prefix
+            f"Expected a listing of {query.prefix!r}, got {bytes(body[:80])!r}: {reason}", hint=hint, path=query.prefix
         ) from None
     return checked(Page(listing, listing.common_prefixes, listing.token), query)

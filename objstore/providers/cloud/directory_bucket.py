@@ -12,7 +12,6 @@ from uuid import uuid4
 
 from objstore._core import Buffer, encode_path
 from objstore.exceptions import (
-    AlreadyExistsError,
     InvalidPathError,
     NotFoundError,
     NotSupportedError,
@@ -20,11 +19,11 @@ from objstore.exceptions import (
 )
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
-from objstore.interface.values import LOCKS, WriteOptions
+from objstore.interface.values import ANY, LOCKS, WriteOptions
 from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.checksums import ALGORITHMS, encoded
 from objstore.providers.cloud.shared_uploads import SharedUploads, UploadOfMany
-from objstore.providers.conditional_headers import as_kind
+from objstore.providers.conditional_headers import write_error, write_headers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from objstore.interface.values import ListQuery, Page
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.upload import Begun
-    from objstore.types import PutResult, UploadPart
+    from objstore.types import PutMode, PutResult, UploadPart
 
 CHECKSUM = "crc32"
 """What sums up what is written, if no setting says otherwise, as in the SDKs."""
@@ -138,24 +137,30 @@ class DirectoryBucket(Bucket):
         mine, theirs = self._by_key.service, origin._by_key.service
         return mine is theirs or mine.identity.is_same_as(theirs.identity)
 
-    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
         """Copy an object here, by our own key."""
-        return self._by_key.copy(source, target, overwrite=overwrite, origin=origin)
+        return self._by_key.copy(source, target, mode=mode, origin=origin)
 
-    def copy_if(self, source: str, target: str, e_tag: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+    def copy_if(self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
         """Copy an object here, if its ETag is still this one."""
-        return self._by_key.copy_if(source, target, e_tag, overwrite=overwrite, origin=origin)
+        return self._by_key.copy_if(source, target, e_tag, mode=mode, origin=origin)
 
-    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+    def copy_onto_itself(self, key: str, options: WriteOptions) -> Plan[None]:
+        """Copy an object onto itself, by our own key."""
+        return self._by_key.copy_onto_itself(key, options)
+
+    def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[None]:
         """Rename an object in one step (RenameObject); a try that is repeated is known by its token.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_RenameObject.html
         """
         if slash := next((key for key in (source, target) if key.endswith("/")), None):
             raise InvalidPathError(f"A directory bucket renames no object that ends with a slash: {slash!r}")
+        options = WriteOptions(mode=mode)
+        condition = write_headers(options)
         yield from self.service.refresh()
         named = {"x-amz-rename-source": encode_path(source).decode(), "x-amz-client-token": str(uuid4())}
-        shape = Shape("PUT", {**self.change_headers, **named, **({} if overwrite else {"If-None-Match": "*"})})
+        shape = Shape("PUT", {**self.change_headers, **named, **condition})
         exchange = Exchange(
             self.service, shape, lambda _: target, detail=lambda _: f" from {source!r}", safe=True, keep_head=True
         )
@@ -163,11 +168,15 @@ class DirectoryBucket(Bucket):
         try:
             yield from exchange.only()
         except NotFoundError as error:
-            if error.code != "NoSuchBucket":
-                error.path = self.service.path(source)
+            if error.code == "NoSuchBucket":
+                raise
+            if not isinstance(mode, str):  # which of the two is missing, no answer tells
+                yield from self.head(source, ANY)
+                raise write_error(error, options) from None
+            error.path = self.service.path(source)
             raise
         except PreconditionError as error:
-            raise (error if overwrite else as_kind(AlreadyExistsError, error)) from None
+            raise write_error(error, options) from None
 
 
 class _InSequence(UploadOfMany):

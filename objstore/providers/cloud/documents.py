@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from objstore.http.shape import Shape
+    from objstore.interface.values import WriteOptions
 
 T = TypeVar("T")
 
@@ -174,6 +175,10 @@ class Documents(Requests):
                 attempts=reply.attempts,
                 maybe_applied=True,
             ) from None
+
+    def ended(self, key: str, options: WriteOptions, end: Plan[T]) -> Plan[T]:
+        """End an upload in parts."""
+        return (yield from end)
 
     def failure_in(self, reply: Reply, *roots: str) -> Failure | None:
         """Return what is wrong with a 200 that holds an error, or a document that is cut; None where it is neither."""

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from objstore.interface.provider import Buckets, Provider, Upload, Versions
     from objstore.plans.effects import Plan
+    from objstore.types import PutMode
 
 NEEDED = [("permissions", f"storage.objects.{name}") for name in ("create", "delete", "get", "list")]
 """What an upload takes whose parts are objects."""
@@ -211,10 +212,10 @@ class GoogleBucket(Signed):
         """Tell whether the other is a bucket of the same service, for the same account."""
         return isinstance(origin, GoogleBucket) and self.service.is_same_as(origin.service)
 
-    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
         """Copy an object here (objects.rewrite): the service may do a part of it at a time."""
         assert isinstance(origin, GoogleBucket)
-        options = WriteOptions(mode="overwrite" if overwrite else "create")
+        options = with_generation(WriteOptions(mode=mode))
         headers = {**self.key_headers, **origin.source_headers()}
         to = f"/rewriteTo/b/{quote(self.bucket, safe='')}/o/{quote(target, safe='')}"
         query = [("fields", "done,rewriteToken,totalBytesRewritten"), *generation_match(options)]
@@ -228,7 +229,7 @@ class GoogleBucket(Signed):
                     origin.object_target(source, said, to),
                     target,
                     headers=headers,
-                    safe=overwrite,
+                    safe=mode == "overwrite",
                     detail=f" from {source!r}",
                 )
             except NotFoundError as error:
@@ -247,9 +248,9 @@ class GoogleBucket(Signed):
         own, copied = "x-goog-encryption-", "x-goog-copy-source-encryption-"
         return {name.replace(own, copied): value for name, value in self.key_headers.items()}
 
-    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+    def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[None]:
         """Copy an object and delete the old one."""
-        yield from self.copy(source, target, overwrite=overwrite, origin=self)
+        yield from self.copy(source, target, mode=mode, origin=self)
         for error in (yield from self.delete([source], most_in_flight=1)).values():
             raise error
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from objstore.interface.values import Source
     from objstore.plans.effects import Plan
     from objstore.signing.forms import Form
-    from objstore.types import ObjectMeta, PutResult
+    from objstore.types import ObjectMeta, PutMode, PutResult
 
 _MATCH = "x-goog-if-generation-match"
 
@@ -118,16 +118,16 @@ class XmlBucket(GoogleBucket):
         """Delete an object, if its ETag is still this one: its generation."""
         yield from self.delete_on_condition(key, self.target(key), {_MATCH: generation_named(e_tag)})
 
-    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
         """Copy an object here by one request (PUT Object with x-goog-copy-source)."""
         assert isinstance(origin, GoogleBucket)
-        options = WriteOptions(mode="overwrite" if overwrite else "create")
+        options = with_generation(WriteOptions(mode=mode))
         headers = {**self.put_headers(options), **origin.source_headers()}
         headers[self.service.dialect.copy_source] = encode_path(f"{origin.bucket}/{source}").decode()
-        shape, detail = Shape("PUT", headers), f" from {source!r}"
+        shape, detail, safe = Shape("PUT", headers), f" from {source!r}", mode == "overwrite"
         try:
             yield from self.document(
-                shape, self.target(target), target, ("CopyObjectResult",), safe=overwrite, patient=True, detail=detail
+                shape, self.target(target), target, ("CopyObjectResult",), safe=safe, patient=True, detail=detail
             )
         except NotFoundError as error:
             error.path = origin.service.path(source)

@@ -30,6 +30,7 @@ from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.checksums import ALGORITHMS
 from objstore.providers.cloud.forms import Forms
 from objstore.providers.cloud.kind import BucketKind
+from objstore.providers.cloud.proofs import is_known
 from objstore.providers.cloud.region import FIRST, RegionalService, ServiceToFind
 from objstore.providers.cloud.s3_account import Account, region_nearby
 from objstore.providers.cloud.s3_arn import is_arn
@@ -56,6 +57,9 @@ TABLE = Table("S3Store", ("aws_",), S3_OPTIONS)
 _NO_SUMS = "If the service takes no checksums, leave out checksum_algorithm and request_checksum_calculation."
 _NO_TAGS = "If the service keeps no tags, leave them out, or give disable_tagging=True."
 _NO_CONDITIONS = "If the service has no conditional writes, say so by conditional_put='disabled'."
+
+UNRESOLVED = "6"
+"""The CURLcode of a host that is not found."""
 
 DIALECT = Dialect(
     store="S3Store",
@@ -127,6 +131,7 @@ DIALECT = Dialect(
         "Access Denied because object protected by object lock.": "Wait until its retention ends and no legal hold is "
         "on it.",
         "AccessDenied": "Check that the key's policy allows the operation on this bucket.",
+        UNRESOLVED: "Check `endpoint` and region; virtual_hosted_style_request puts the bucket into the name.",
     },
 )
 
@@ -184,7 +189,7 @@ def _ways(values: Any, address: Address) -> dict[str, Any]:
         "sign_payload": values["unsigned_payload"] is False,
         "bulk_delete": not values["disable_bulk_delete"],
         "checksum": ALGORITHMS.get(_checksum(values)),
-        "conditional_writes": values["conditional_put"] != "disabled",
+        "conditional_writes": _has_conditional_writes(values, address),
         "conditional_deletes": _has_conditional_deletes(values, address),
         "asks_for_checksums": values["response_checksum_validation"] == "when_supported",
     }
@@ -289,7 +294,16 @@ def _guard(values: Any) -> Guard | None:
     if kind == "header-with-status":
         header, _, status = rest.rpartition(":")
         return Guard(_header(header), int(status))
-    return Guard({"If-None-Match": "*"}) if _is_amazon(values) else None
+    return Guard({"If-None-Match": "*"}, compares=True) if _is_amazon(values) else None
+
+
+def _has_conditional_writes(values: Any, address: Address) -> bool | None:
+    """Tell whether writes may have a condition: as the setting says, or as is known; None: that is to be proved."""
+    said: str | None = values["conditional_put"]
+    if said is not None:
+        return said == "etag"
+    amazon = _is_amazon(values) and address.service in ("s3", DIRECTORY)
+    return True if amazon or is_known(urlsplit(address.origin).hostname or "") else None
 
 
 def _has_conditional_deletes(values: Any, address: Address) -> bool:

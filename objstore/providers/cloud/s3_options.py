@@ -110,7 +110,12 @@ S3_OPTIONS = (
         "How a copy is kept from replacing an object; without, only Amazon's own hosts can.",
         _COPY_IF_NOT_EXISTS,
     ),
-    Option("conditional_put", "How a write is made conditional.", choice("etag", "disabled"), "etag"),
+    Option(
+        "conditional_put",
+        "How a write is made conditional; without, a service of which that is not known has to prove it by the first "
+        "such write.",
+        choice("etag", "disabled"),
+    ),
     Option(
         "conditional_delete",
         "How a delete is made conditional; without, only Amazon's own hosts can: many services ignore the condition.",

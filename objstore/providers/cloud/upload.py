@@ -180,6 +180,10 @@ class Upload(Exchange):
 
     def complete_of(self, parts: Sequence[UploadPart]) -> Plan[PutResult]:
         """Make an object of parts, whoever sent them (CompleteMultipartUpload)."""
+        return (yield from self._bucket.ended(self._key, self._options, self.end(parts)))
+
+    def end(self, parts: Sequence[UploadPart]) -> Plan[PutResult]:
+        """Send the request that makes an object of parts."""
         told = [("Part", self._described(part)) for part in parts]
         headers = {**self._bucket.read_headers, **write_headers(self._options), "Content-Type": "application/xml"}
         if self._algorithm is not None and self._sums_whole:

@@ -21,7 +21,7 @@ from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions, carried
 from objstore.providers.cloud.checksums import told_hash
 from objstore.providers.cloud.copied_parts import CopiedParts
-from objstore.providers.cloud.documents import Documents
+from objstore.providers.cloud.proved_writes import ProvedWrites
 from objstore.providers.cloud.s3_objects import check_locks, restore_state
 from objstore.providers.cloud.shared_uploads import SharedUploads
 from objstore.providers.cloud.tags import Tags
@@ -37,9 +37,19 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Provider
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.checksums import Algorithm
+    from objstore.types import PutMode
 
 COPY_AT_ONCE = 5 << 30
 """The most that one request copies, in bytes (CopyObject, and each UploadPartCopy)."""
+
+NO_GUARD = (
+    "Say by the setting copy_if_not_exists what it has: multipart, header:NAME:VALUE or "
+    "header-with-status:NAME:VALUE:STATUS."
+)
+NO_MATCH = (
+    "Give copy_if_not_exists='multipart' if the end of an upload is conditional there; or read it, and put it with "
+    "mode={'e_tag': ...}."
+)
 
 COPIED_PART = 512 << 20
 """The size of the parts in which more is copied."""
@@ -51,13 +61,15 @@ class Guard(NamedTuple):
     Args:
         headers: What it is told with the copy; nothing: the copy is made in parts, whose end may be conditional.
         status: How it answers that there is an object, where not by 412.
+        compares: Whether the copy may say by If-Match which version it replaces.
     """
 
     headers: Mapping[str, str]
     status: int = 412
+    compares: bool = False
 
 
-class Writes(Documents):
+class Writes(ProvedWrites):
     """The objects of a bucket, and what makes them.
 
     Args:
@@ -71,7 +83,7 @@ class Writes(Documents):
         change_headers: Headers of every request that does neither.
         tagging: Whether the service takes tags.
         checksum: Which checksum of what is written to send with it.
-        conditional_writes: Whether the service has conditional writes.
+        conditional_writes: Whether the service has conditional writes; None: it has to prove it.
     """
 
     def __init__(
@@ -87,7 +99,7 @@ class Writes(Documents):
         change_headers: Mapping[str, str],
         tagging: bool,
         checksum: Algorithm | None,
-        conditional_writes: bool,
+        conditional_writes: bool | None,
     ) -> None:
         super().__init__(
             service,
@@ -97,11 +109,11 @@ class Writes(Documents):
             write_headers=write_headers,
             change_headers=change_headers,
             tagging=tagging,
+            conditional_writes=conditional_writes,
         )
         self.copied_from = copied_from
         self._guard = guard
         self._checksum = checksum
-        self._conditional_writes = conditional_writes
 
     def fetched_head(self, key: str, reply: Reply) -> Fetched:
         """Return what the reply to a HEAD tells: its hash too, and how far an archived object is restored."""
@@ -114,21 +126,6 @@ class Writes(Documents):
         """Return the headers with what is stored beside the bytes."""
         check_locks(options.attributes, summed=self._checksum is not None)
         return super().object_headers(options)
-
-    def put_headers(self, options: WriteOptions) -> dict[str, str]:
-        """Return the headers of a write."""
-        return {**self.object_headers(options), **self._condition(options)}
-
-    def _condition(self, options: WriteOptions) -> dict[str, str]:
-        """Return the header that makes a write conditional, unless the service is known to ignore it."""
-        headers = write_headers(options)
-        if headers and not self._conditional_writes:
-            raise NotSupportedError(
-                f"mode = {options.mode!r} needs a conditional write, and conditional_put is 'disabled'",
-                hint="Leave conditional_put out if the service has them, or the mode if it has not.",
-                store=self.service.dialect.store,
-            )
-        return headers
 
     # --- uploads
 
@@ -159,7 +156,7 @@ class Writes(Documents):
 
     def _begin(self, key: str, options: WriteOptions, headers: Mapping[str, str]) -> Plan[Begun]:
         """Begin a multipart upload."""
-        self._condition(options)
+        self.check_condition(options, in_parts=True)
         return begin(self, key, {**self.object_headers(options), **headers})
 
     # --- copies
@@ -168,18 +165,18 @@ class Writes(Documents):
         """Tell whether the other is a bucket of the same service, for the same account."""
         return isinstance(origin, Writes) and self.service.is_same_as(origin.service)
 
-    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
         """Copy an object here: by one request, or in parts where that is too much for one, or has to be conditional."""
-        yield from self._copy(source, target, overwrite, origin, None)
+        yield from self._copy(source, target, mode, origin, None)
 
-    def copy_if(self, source: str, target: str, e_tag: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+    def copy_if(self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
         """Copy an object here, if its ETag is still this one; some services ignore that, so we look before and after.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
         try:
-            yield from self._copy(source, target, overwrite, origin, e_tag)
-        except AlreadyExistsError:
+            yield from self._copy(source, target, mode, origin, e_tag)
+        except (AlreadyExistsError, PreconditionError):
             yield from _check_is(origin, source, e_tag)  # which of the two conditions it was, no answer tells
             raise
         try:
@@ -188,17 +185,20 @@ class Writes(Documents):
             error.maybe_applied = True
             raise
 
-    def _copy(self, source: str, target: str, overwrite: bool, origin: Provider, e_tag: str | None) -> Plan[None]:
+    def _copy(self, source: str, target: str, mode: PutMode, origin: Provider, e_tag: str | None) -> Plan[None]:
         assert isinstance(origin, Writes)
-        guard = Guard({}) if overwrite else self._guard_of(source, target)
-        conditional = not (overwrite or guard.headers)
-        head = yield from _head(origin, source, needed=conditional or e_tag is not None)
+        options = WriteOptions(mode=mode)
+        guard = self._guard_of(source, target, options)
+        conditional = mode != "overwrite" and not guard.headers
+        needed = conditional or e_tag is not None or not isinstance(mode, str)
+        head = yield from _head(origin, source, needed=needed)
         if e_tag is not None and head is not None:
             _compare(origin, source, origin.fetched_head(source, head), e_tag)
-        options = WriteOptions(mode="overwrite" if overwrite else "create")
         try:
             if head is not None and (conditional or head.content_length > COPY_AT_ONCE):
-                yield from self._copy_in_parts(origin, source, target, head, options)
+                copied = self._copy_in_parts(origin, source, target, head, options)
+                # that the end of an upload may replace nothing, the setting has said; of one version it says nothing
+                yield from copied if isinstance(mode, str) else self.ended(target, options, copied)
             else:
                 yield from self._copy_at_once(origin, source, target, guard, options, e_tag)
         except NotFoundError as error:
@@ -206,15 +206,19 @@ class Writes(Documents):
                 error.path = origin.service.path(source)
             raise
 
-    def _guard_of(self, source: str, target: str) -> Guard:
-        """Return how a copy is kept from replacing an object."""
-        if self._guard is not None:
-            return self._guard
+    def _guard_of(self, source: str, target: str, options: WriteOptions) -> Guard:
+        """Return how a copy is kept from replacing an object, or another version of it than the one that is named."""
+        condition, guard = write_headers(options), self._guard
+        if not condition:
+            return Guard({})
+        if guard is not None and (options.mode == "create" or not guard.headers):
+            return guard
+        if guard is not None and guard.compares:
+            return Guard(condition)
+        what, hint = ("nothing is there", NO_GUARD) if options.mode == "create" else ("that is one version", NO_MATCH)
         raise NotSupportedError(
-            f"{source!r} cannot be copied to {target!r} only if nothing is there: the service has no known way to see "
-            "to that",
-            hint="Say by the setting copy_if_not_exists what it has: multipart, header:NAME:VALUE or "
-            "header-with-status:NAME:VALUE:STATUS.",
+            f"{source!r} cannot be copied to {target!r} only if {what}: the service has no known way to see to that",
+            hint=hint,
             store=self.service.dialect.store,
             path=self.service.path(target),
         )
@@ -237,7 +241,9 @@ class Writes(Documents):
                 detail=f" from {source!r}",
             )
         except BaseError as error:
-            if not safe and error.status == guard.status:
+            if error.code == "NoSuchBucket":
+                raise
+            if options.mode == "create" and error.status == guard.status:
                 raise as_kind(AlreadyExistsError, error) from None
             raise (yield from look_after(write_error(error, options), options, self.now_at(target))) from None
 
@@ -265,6 +271,11 @@ class Writes(Documents):
             with suppress(BaseError):
                 yield from parts.abort()
             raise
+
+    def copy_onto_itself(self, key: str, options: WriteOptions) -> Plan[None]:
+        """Copy an object onto itself in the parts of an upload."""
+        head = yield from self.read_one("HEAD", key, WHOLE, ANY)
+        yield from self._copy_in_parts(self, key, key, head, options)
 
     def _copy_source(self, origin: Writes, source: str, e_tag: str | None) -> dict[str, str]:
         """Return the headers that name the object to be copied, its version, and the key that it is encrypted with."""

@@ -267,15 +267,14 @@ class Local:
         """Tell whether the other is a directory too."""
         return isinstance(origin, Local)
 
-    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
         """Copy an object here; the file system shares its blocks, where it can."""
         assert isinstance(origin, Local)
-        yield from in_steps(self._copy(source, target, "overwrite" if overwrite else "create", origin))
+        yield from in_steps(self._copy(source, target, mode, origin))
 
-    def copy_if(self, source: str, target: str, e_tag: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
+    def copy_if(self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
         """Copy an object here, if its ETag is still this one."""
         assert isinstance(origin, Local)
-        mode: PutMode = "overwrite" if overwrite else "create"
         yield from in_steps(self._copy(source, target, mode, origin, Conditions(if_match=e_tag)))
 
     def _copy(self, source: str, target: str, mode: PutMode, origin: Local, conditions: Conditions = ANY) -> Work[None]:
@@ -287,26 +286,27 @@ class Local:
                 _check_version(source, descriptor, version)
                 staging.publish()
 
-    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+    def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[None]:
         """Rename an object."""
-        yield from in_steps(self._rename(source, target, overwrite))
+        yield from in_steps(self._rename(source, target, mode))
 
-    def _rename(self, source: str, target: str, overwrite: bool) -> Work[None]:
+    def _rename(self, source: str, target: str, mode: PutMode) -> Work[None]:
         check_key(source)
         check_key(target)
         above, name = split(source)
         with reported(source):
             with self.root.folder(above) as folder:
-                is_link = self._check_object(source, folder, name)
-                if not is_link:
-                    self._move(folder, name, target, overwrite)
+                # elsewhere a link may lead to something else; and what compares has to be alone in the target's folder
+                copied = self._check_object(source, folder, name) or not isinstance(mode, str)
+                if not copied:
+                    self._move(folder, name, target, overwrite=mode == "overwrite")
                     self.root.sync_folders(above)
-            if is_link:  # elsewhere it may lead to something else
-                yield from self._copy(source, target, "overwrite" if overwrite else "create", self)
+            if copied:
+                yield from self._copy(source, target, mode, self)
                 self._delete(source)
             self._clean_up(above)
 
-    def _move(self, folder: int, name: bytes, target: str, overwrite: bool) -> None:
+    def _move(self, folder: int, name: bytes, target: str, *, overwrite: bool) -> None:
         above, new_name = split(target)
         with reported(target):
             to_folder, made = self.root.make_folder(target)

@@ -21,14 +21,15 @@ from objstore.exceptions import (
 )
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
+from objstore.interface.provider import OutOfReachError
 from objstore.interface.values import EPOCH, PACED, Conditions, ListQuery, Page, Range, Source, WriteOptions
-from objstore.providers.conditional_headers import IF_MATCH, as_kind, look_after, write_headers
+from objstore.providers.conditional_headers import as_kind, look_after
 from objstore.providers.many import PutMany
 from objstore.providers.pages import OneByOne
+from objstore.providers.spared_puts import SparedPuts, misfits
 from objstore.providers.web.multistatus import Entry, read_multistatus
 from objstore.providers.web.questions import ask
 from objstore.providers.web.server import Server
-from objstore.providers.web.spared_puts import SparedPuts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from objstore.interface.provider import PutMany as Puts
     from objstore.interface.values import UrlTerms
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta
+    from objstore.types import ObjectMeta, PutMode
 
 NO_WEBDAV = (405, 501)
 """How servers say that they do not know a method."""
@@ -80,38 +81,13 @@ class WebDav(Server):
         self, items: Sequence[tuple[str, Source]], options: WriteOptions, *, most_in_flight: int
     ) -> Plan[Puts]:
         """Begin to write many objects, each in one request; with a condition, look first: many servers ignore it."""
-        refused = yield from self._refused([key for key, _ in items], options, most_in_flight)
+        refused = yield from misfits(self, [key for key, _ in items], options, most_in_flight)
         sent = [item for index, item in enumerate(items) if index not in refused]
         exchange = _PutMany(self, sent, options, most_in_flight)
         for key, source in sent:
             exchange.add(self.target(key), body=source.data)
         exchange.seal()
         return SparedPuts(exchange, refused) if refused else exchange
-
-    def _refused(self, keys: Sequence[str], options: WriteOptions, most_in_flight: int) -> Plan[dict[int, BaseError]]:
-        """Return why writes are not to be sent, by what is there now."""
-        if options.mode == "overwrite":
-            return {}
-        heads = yield from self.head_many(keys, most_in_flight=most_in_flight)
-        try:
-            while not heads.over:
-                yield from heads.news()
-        finally:
-            heads.close()
-        found = zip(keys, heads.metas(), strict=True)
-        why = {index: self._misfit(key, meta, options) for index, (key, meta) in enumerate(found)}
-        unknown = {index: error for index, error in heads.errors.items() if not isinstance(error, NotFoundError)}
-        return {index: error for index, error in why.items() if error is not None} | unknown
-
-    def _misfit(self, key: str, found: ObjectMeta | None, options: WriteOptions) -> BaseError | None:
-        """Return why a write would not keep its condition; None where it would."""
-        wanted = write_headers(options).get(IF_MATCH)
-        if wanted is None:
-            return None if found is None else self._error(AlreadyExistsError, f"{key!r} exists already", key)
-        if found is not None and found["e_tag"] == wanted:
-            return None
-        there = "does not exist" if found is None else f"has the ETag {found['e_tag']}"
-        return self._error(PreconditionError, f"{key!r} {there}, not {wanted}", key)
 
     def begin_upload(self, key: str, options: WriteOptions, *, most_in_flight: int) -> Plan[Upload]:
         """Refuse: HTTP has no uploads in parts."""
@@ -203,7 +179,7 @@ class WebDav(Server):
         """Delete an object, if its ETag is still this one: look first, as many servers ignore the condition."""
         if (error := self._unfit(key, (yield from self.look_at([key]))[key])) is not None:
             raise error
-        for error in (yield from self._refused([key], WriteOptions(mode={"e_tag": e_tag}), 1)).values():
+        for error in (yield from misfits(self, [key], WriteOptions(mode={"e_tag": e_tag}), 1)).values():
             raise error
         yield from super().delete_if(key, e_tag)
 
@@ -211,16 +187,25 @@ class WebDav(Server):
         """Tell whether the other is on the same server, for the same account."""
         return isinstance(origin, WebDav) and self.service.is_same_as(origin.service)
 
-    def copy(self, source: str, target: str, *, overwrite: bool, origin: Provider) -> Plan[None]:
-        """Copy an object here (COPY)."""
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+        """Copy an object here (COPY); few servers compare the version that is there (If, RFC 4918, section 10.4)."""
         assert isinstance(origin, WebDav)
-        yield from self._transfer("COPY", origin, source, target, overwrite)
+        if not isinstance(mode, str):
+            raise OutOfReachError
+        yield from self._transfer("COPY", origin, source, target, overwrite=mode == "overwrite")
 
-    def rename(self, source: str, target: str, *, overwrite: bool) -> Plan[None]:
+    def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[None]:
         """Rename an object (MOVE)."""
-        yield from self._transfer("MOVE", self, source, target, overwrite)
+        if not isinstance(mode, str):
+            raise NotSupportedError(
+                f"{source!r} cannot be renamed to {target!r} only if that is one version: few servers see to that",
+                hint="Copy it with the same overwrite, and delete the old one.",
+                store=self.service.dialect.store,
+                path=self.service.path(target),
+            )
+        yield from self._transfer("MOVE", self, source, target, overwrite=mode == "overwrite")
 
-    def _transfer(self, method: str, origin: WebDav, source: str, target: str, overwrite: bool) -> Plan[None]:
+    def _transfer(self, method: str, origin: WebDav, source: str, target: str, *, overwrite: bool) -> Plan[None]:
         yield from self._check_transfer(origin, source, target, overwrite)
         url, destination = origin.target(source), self.target(target)
         if url == destination:
