@@ -15,7 +15,15 @@ from objstore.interface.versions import has_validator, pinned
 from objstore.operations.ahead import Ahead
 from objstore.operations.arguments import check_at_least
 from objstore.operations.bars import end, shown
-from objstore.operations.pieces import MOST_PIECES, changed, check_version, parts_of, read_into, whole_of
+from objstore.operations.pieces import (
+    MOST_PIECES,
+    changed,
+    check_version,
+    is_cut_anew,
+    parts_of,
+    read_into,
+    whole_of,
+)
 from objstore.operations.progress import Found, news, onward, tell
 from objstore.plans.run import arun, both, run
 
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
 
     from objstore.interface.provider import Fetch, Provider
     from objstore.operations.formats import Form
-    from objstore.operations.pieces import Whole
+    from objstore.operations.sums import Whole
     from objstore.plans.effects import Plan
     from objstore.types import Attributes, ObjectMeta, Progress
 
@@ -115,6 +123,8 @@ class GetResult:
         first = self._consume()
         start, end = self.range
         sum_of_all = yield from self._whole(first)
+        if sum_of_all is not None and (yield from self.is_cut_anew(sum_of_all)):
+            sum_of_all.add(0, sum_of_all.digest(0, first, None))
         if sum_of_all is not None and sum_of_all.is_damaged:
             sum_of_all.forget()
             first = Bytes()
@@ -145,8 +155,12 @@ class GetResult:
             return None
         whole = yield from whole_of(self._provider, self._key, self.meta, self._conditions, self._sums)
         if whole is not None and len(first):
-            whole.add(0, len(first), whole.digest(first, self._sums))
+            whole.add(0, whole.digest(0, first, self._sums))
         return whole
+
+    def is_cut_anew(self, whole: Whole) -> Plan[bool]:
+        """Tell whether the object is made of other parts than it was added up by."""
+        return is_cut_anew(self._provider, self._key, self._conditions, whole)
 
     def _rest(self, start: int, size: int, window: int, sums: str | None) -> Plan[Fetch]:
         """Begin to fetch what is not here, in parts of one version of the object."""
@@ -239,6 +253,7 @@ class BytesStream(Stream[bytes]):
         if len(self._first) and self._at == self._result.range[1]:
             yield from self._ask()
         if self._whole is not None:
+            yield from self._result.is_cut_anew(self._whole)  # if so, what has been given cannot be added up again
             self._whole.check()
         pieces: list[Bytes] = []
         while self._here and sum(map(len, pieces)) < self._least:
@@ -262,7 +277,7 @@ class BytesStream(Stream[bytes]):
         if len(part) != min(self._part_size, self._result.range[1] - self._at):
             raise changed(self._result.meta["path"])
         if self._whole is not None:
-            self._whole.add(self._at, len(part), self._whole.digest(part, sums))
+            self._whole.add(self._at, self._whole.digest(self._at, part, sums))
         if self._at + len(part) == self._result.range[1]:
             self._ahead.end()
         return part
