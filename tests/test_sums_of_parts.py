@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from objstore.exceptions import CorruptResponseError, ObjectChangedError
+from objstore.exceptions import BaseError, CorruptResponseError, ObjectChangedError
 from objstore.providers.cloud.checksums import ALGORITHMS as CHECKSUMS
 from objstore.providers.cloud.checksums import encoded
 from objstore.store import S3Store
@@ -156,6 +156,20 @@ def test_parts_that_no_table_tells_are_asked_for_one_by_one(
     assert questions(fault_server, "parts-no-table/a")["head-part"] == 1 + 3
     with pytest.raises(CorruptResponseError, match="damaged"):
         read(asking(fault_server), "parts-no-table-spoilt/a", tmp_path)
+
+
+@pytest.mark.parametrize("scenario", ["parts-no-question", "parts-page-without-end"])
+def test_what_is_no_table_is_none(fault_server: FaultServer, tmp_path: Path, scenario: str) -> None:
+    """A server that does not know the question may answer by the object; or page after page of nothing comes."""
+    assert many(asking(fault_server), f"{scenario}/a", tmp_path) == RIGHT
+    assert questions(fault_server, f"{scenario}/a") == {"head-part": 1 + 3, "attributes": 1}
+
+
+def test_a_question_that_is_not_answered_is_an_error(fault_server: FaultServer, tmp_path: Path) -> None:
+    """Whoever wants to know must not be told that all is well."""
+    with pytest.raises(BaseError) as failure:
+        many(asking(fault_server), "parts-down/a", tmp_path)
+    assert failure.value.status == 500
 
 
 @each_read

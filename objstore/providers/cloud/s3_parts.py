@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 ROOT = "GetObjectAttributesResponse"
 
+LATER = (408, 429)
+"""The statuses of the client's errors that say nothing of the question."""
+
 
 class Parts:
     """The parts of the objects of a bucket.
@@ -134,5 +137,7 @@ def _numbered(document: Element, after: int) -> list[int]:
 
 def _check_refused(error: BaseError) -> None:
     """Raise an error that is no refusal, which is an answer."""
-    if isinstance(error, PreconditionError) or error.status is None or not 400 <= error.status <= 501:
+    status = error.status or 0
+    is_refusal = status == 501 or (400 <= status < 500 and status not in LATER)
+    if isinstance(error, PreconditionError) or not is_refusal:
         raise error
