@@ -18,6 +18,8 @@ from objstore.operations.rest import Rests
 from objstore.plans.several import Several, given
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from objstore.interface.provider import Fetch
     from objstore.interface.store import BaseStore
     from objstore.interface.values import Reads
@@ -128,9 +130,9 @@ def _get_group(
 
 def _complete(fetch: Fetch, rests: Rests, bodies: list[Any], on_error: OnError) -> Plan[None]:
     """Put what is behind the beginnings of large objects and ranges in their places, and compare what is to be."""
-    yield from _compare(fetch, rests, bodies, on_error)
+    compared: Collection[int] = (yield from _compare(fetch, rests, bodies, on_error)) if fetch.of_parts else ()
     for index, body in enumerate(bodies):
-        if body is not None and fetch.whole(index) is None:
+        if body is not None and index not in compared:
             try:
                 bodies[index] = yield from all_of(fetch, rests, index, body)
             except BaseError as error:
@@ -139,8 +141,8 @@ def _complete(fetch: Fetch, rests: Rests, bodies: list[Any], on_error: OnError) 
                 fetch.errors[index] = error
 
 
-def _compare(fetch: Fetch, rests: Rests, bodies: list[Any], on_error: OnError) -> Plan[None]:
-    """Compare objects with the checksums of their parts, some at a time: each may take a question, or be got anew."""
+def _compare(fetch: Fetch, rests: Rests, bodies: list[Any], on_error: OnError) -> Plan[set[int]]:
+    """Compare objects with the checksums of their parts, and return which: each may take a question, or be got anew."""
     indexes = [index for index, body in enumerate(bodies) if body is not None and fetch.whole(index) is not None]
 
     def take(number: int, outcome: Bytes | Exception) -> None:
@@ -156,6 +158,7 @@ def _compare(fetch: Fetch, rests: Rests, bodies: list[Any], on_error: OnError) -
 
     plans = (all_of(fetch, rests, index, bodies[index]) for index in indexes)
     yield from Several(given(plans), COMPARED_AT_ONCE).each(take)
+    return set(indexes)
 
 
 def all_of(fetch: Fetch, rests: Rests, index: int, body: Bytes | None = None) -> Plan[Bytes]:
