@@ -50,6 +50,10 @@ class Plan:
             self._times -= 1
             return self._fault if self._times >= 0 else None
 
+    def carried(self, content: bytes, start: int) -> bytes:
+        """Return what comes of the bytes of a reply to a GET, which begin there in the object."""
+        return content
+
     _fault: Fault | None
     lost = 0
     """How many writes the server has done since the plan was armed, of which the client was not told."""
@@ -95,6 +99,9 @@ class Handler(BaseHTTPRequestHandler):
         self.upstream.endheaders(body)
         reply = self.upstream.getresponse()
         content = reply.read()
+        if self.command == "GET" and reply.status in (200, 206):
+            start = reply.headers.get("Content-Range", "bytes 0-").removeprefix("bytes ").partition("-")[0]
+            content = self.plan.carried(content, int(start))
         self.plan.lost += fault is not None and self.command in WRITES and reply.status < 300
         if fault in ("lost", "hung up"):
             self.drop(reset=fault == "lost")

@@ -17,6 +17,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench.servers import process
@@ -46,6 +47,7 @@ http {{
     ssl_certificate {folder}/leaf.pem; ssl_certificate_key {folder}/leaf.key; ssl_protocols TLSv1.2 TLSv1.3;
     map $args $token {{ ~continuation-token=([0-9]+) $1; default ""; }}
     map $args $warm {{ ~prefix=warm warm; default ""; }}
+    {sums}
     {servers}
 }}
 """
@@ -58,6 +60,7 @@ SERVER = """
         location = /bench {{ default_type application/xml; try_files /pages/page-$token$warm =404; }}
         location = /bench/ {{ default_type application/xml; try_files /pages/page-$token$warm =404; }}
         location /bench/ {{ }}
+        {sink}
         location ~ ^/bench/(small|pieces)/ {{ sendfile off; }}
         location ~ ^/download/storage/v1/b/bench/o/(.+)$ {{ alias {files}/bench/$1; }}
         location {sdk}/ {{
@@ -65,6 +68,19 @@ SERVER = """
             proxy_http_version 1.1; proxy_set_header Connection "";
         }}
     }}
+"""
+
+
+SUMS = """
+    map $uri $sum {{ {rows} default ""; }}
+    map $http_x_amz_checksum_mode $told {{ ENABLED $sum; default ""; }}
+    add_header x-amz-checksum-crc64nvme $told;
+"""
+SINK = """
+        location /bench/upload {{
+            proxy_pass http://{sink}; proxy_request_buffering off; client_max_body_size 0;
+            proxy_http_version 1.1; proxy_set_header Connection "";
+        }}
 """
 
 
@@ -76,10 +92,19 @@ class Nginx:
         folder: Where its own files go.
         address: Where it listens.
         called: What clients call it by: its certificate is for that.
+        sums: Checksums by path, told to who asks for them.
+        sink: Where uploads go, if any do.
     """
 
     def __init__(
-        self, files: Path, folder: Path, address: str = process.LOOPBACK, called: str = process.LOOPBACK
+        self,
+        files: Path,
+        folder: Path,
+        address: str = process.LOOPBACK,
+        called: str = process.LOOPBACK,
+        *,
+        sums: Mapping[str, str] | None = None,
+        sink: str | None = None,
     ) -> None:
         program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
         if program is None:
@@ -93,6 +118,8 @@ class Nginx:
             "counted": process.listening_socket(address=address),
         }
         self.ports = {door: process.port_of(listener) for door, listener in listeners.items()}
+        self._sums = SUMS.format(rows=" ".join(f'{path} "{told}";' for path, told in sums.items())) if sums else ""
+        self._sink = SINK.format(sink=sink) if sink else ""
         (folder / "nginx.conf").write_text(self._config(files, folder, address))
         inherited = "".join(f"{listener.fileno()};" for listener in listeners.values())
         self._process = process.start(
@@ -127,9 +154,10 @@ class Nginx:
                 door=door,
                 plain=self.ports["plain"],
                 sdk=SDK,
+                sink=self._sink,
                 extra=f"access_log {self.wire_log} wire;" if door == "counted" else "",
             )
             for door, flags in doors.items()
         )
         user = "user root;" if os.geteuid() == 0 else ""
-        return CONFIG.format(user=user, workers=WORKERS, folder=folder, servers=servers)
+        return CONFIG.format(user=user, workers=WORKERS, folder=folder, servers=servers, sums=self._sums)

@@ -553,6 +553,15 @@ cdef class Batch:
         """How many have."""
         return self._read(&self.c.cuts)
 
+    def of_parts_at(self, Py_ssize_t index):
+        """Tell whether a request has brought a whole object with a checksum of those of its parts."""
+        return self._item(index).of_parts
+
+    @property
+    def of_parts(self):
+        """How many have."""
+        return self._read(&self.c.of_parts)
+
     def bodies(self):
         """Return the bodies of all requests in order, None for those that did not succeed."""
         cdef Py_ssize_t i

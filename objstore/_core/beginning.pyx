@@ -45,7 +45,8 @@ cdef int64_t most_uncut(Item* item) noexcept nogil:
 
 
 cdef void look_for_cut(Slot* slot, Item* item) noexcept nogil:
-    """Decide, at the end of a head, whether the body is but the beginning; keep the head only if it is."""
+    """Decide, at the end of a head, whether the body is but the beginning; keep the head only if it is, or tells more
+    than is compared here."""
     cdef int64_t total = item.total if item.range_start >= 0 else item.content_length
     if item.status >= 300:
         return
@@ -55,7 +56,8 @@ cdef void look_for_cut(Slot* slot, Item* item) noexcept nogil:
         item.cut = item.content_length > most_uncut(item)
         if item.cut and item.range_start >= 0:
             item.range_end = item.range_start + item.batch.cut_to
-    if not (item.cut or item.batch.keep_head or may_outgrow(item)):
+    item.of_parts = slot.told.of_parts and item.status == 200 and item.start < 0 and item.end < 0 and not item.cut
+    if not (item.cut or item.of_parts or item.kept.of_parts or item.batch.keep_head or may_outgrow(item)):
         free(item.head.data)
         item.head.data = NULL
         item.head.length = item.head_capacity = 0

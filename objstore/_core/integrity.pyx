@@ -21,6 +21,7 @@ cdef struct Told:               # what a head tells about the checksum of an obj
     Digest digest
     bint full                   # it is of the object, not of the checksums of its parts
     bint composite
+    bint of_parts               # one that says of how many parts it is has come
     bint is_stored              # it is of what is stored, which may be compressed
     bint of_body                # it is of the bytes that come with the reply, be they the object or a range of it
     bint directory              # what is told of is a directory
@@ -138,6 +139,7 @@ cdef const char* read_integrity(Slot* slot, const Text* name, const Text* value)
         told.full = says(value, b"full_object", 11)
         told.composite = not told.full
     elif name.length > 15 and strncasecmp(name.data, b"x-amz-checksum-", 15) == 0:
+        told.of_parts |= memchr(value.data, c"-", value.length) != NULL
         length = digest_length(name.data + 15, name.length - 15)
         if length:
             return take_digest(&told.digest, length, value)

@@ -35,6 +35,7 @@ cdef struct Kept:           # the beginning of a body, from a try that broke off
     uint64_t modified       # a hash of its Last-Modified, 0 where that is not known
     int64_t total           # its size, -1 where that is not known
     Check check             # its checksum
+    bint of_parts           # that is one of those of its parts
 
 cdef struct Hop:            # where redirects have led a request
     char* origin
@@ -97,6 +98,7 @@ cdef struct Item:
     uint64_t sum            # what as much of it has as is summed up
     int64_t summed
     bint cut                # it is the beginning of what was asked for: the rest is left to the caller
+    bint of_parts           # it is a whole object, whose checksum is one of those of its parts: its head is kept
     bint replaced           # it is of another object than what an earlier try brought, which is forgotten
     char* error             # libcurl's words for a transport error, or NULL
 
@@ -173,6 +175,7 @@ cdef struct BatchC:
     int64_t window          # most bytes held by items in flight or finished and not taken, 0 for no limit
     int64_t held
     int64_t cuts            # how many were cut
+    int64_t of_parts        # how many have a checksum of those of parts
     int64_t largest         # largest body seen: what an item of unknown size is expected to hold
     int64_t bytes_received  # by tries that have ended
     int64_t bytes_sent
@@ -233,6 +236,7 @@ cdef void item_keep(Item* item, const char* tag) noexcept nogil:
     item.kept.modified = item.modified
     item.kept.total = item.total if item.status == 206 else item.content_length
     item.kept.check = item.check
+    item.kept.of_parts = item.of_parts
     item.kept.arena = item.arena
     item.kept.data = item.data
     item.kept.length = item.received
@@ -246,6 +250,7 @@ cdef void item_resume(Item* item) noexcept nogil:
     """Take up again what was put aside, now that the rest comes: of that alone, no checksum is one of the body."""
     if item.kept.check.crc != NULL or item.check.of_body:
         item.check = item.kept.check
+    item.of_parts = item.kept.of_parts
     item.arena = item.kept.arena
     item.data = item.kept.data
     item.received = item.resumed = item.kept.length
@@ -445,6 +450,7 @@ cdef void batch_settle(Item* item, bint success) noexcept nogil:
         item.state = DONE
         batch.settled += 1
         batch.cuts += item.cut
+        batch.of_parts += item.of_parts
         if batch.each:
             item.next = batch.finished
             batch.finished = item

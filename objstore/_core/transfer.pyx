@@ -478,7 +478,7 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     slot.in_head = slot.headed = slot.streamed = slot.chunked = slot.closes = slot.begun = slot.cut = False
     slot.too_soon = slot.unnamed = slot.hedged = False
     slot.ranges = 0
-    item.cut = False
+    item.cut = item.of_parts = False
     slot.local_port = 0
     slot.framing = NO_BODY
     slot.refused = curl.CURLE_OK

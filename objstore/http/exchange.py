@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from objstore.http.retry import Failure
     from objstore.http.service import Service
     from objstore.http.shape import Shape
+    from objstore.types import ObjectMeta
 
 LARGEST_DOCUMENT = 64 << 20
 """How large a document may be: what reads it takes no more."""
@@ -459,6 +460,15 @@ class Exchange:
     def cuts(self) -> int:
         """How many requests have brought only the beginning of what was asked for."""
         return self.batch.cuts
+
+    @property
+    def of_parts(self) -> int:
+        """How many requests have brought a whole object with a checksum of those of its parts."""
+        return self.batch.of_parts
+
+    def whole(self, index: int) -> tuple[ObjectMeta, Sums | None] | None:
+        """Return what the reply to such a request tells of the object: None, it is none of those that are read for."""
+        return None
 
     def finished(self) -> list[int]:
         """Return the indexes of the requests that ended well since the last call (needs `each`)."""

@@ -100,6 +100,14 @@ class Fetch(Exchange, Protocol):
     def rest(self, index: int) -> ObjectMeta | None:
         """Return what is known of the object of which a read that ended well brought only the beginning, else None."""
 
+    @property
+    def of_parts(self) -> int:
+        """How many reads have brought a whole object with a checksum of those of its parts, which nobody has compared
+        (where `beginnings` was asked for)."""
+
+    def whole(self, index: int) -> tuple[ObjectMeta, Sums | None] | None:
+        """Return what the reply to such a read tells of the object, None for all others."""
+
     def widen(self, window: int) -> None:
         """Set how many bytes may have come and not been taken from now on."""
 
@@ -205,6 +213,24 @@ class Versions(Protocol):
         """Delete one version for good; of a mark of deletion: the object is there again."""
 
 
+class Parts(Protocol):
+    """The parts that objects were made of, for checksums that are of those of parts."""
+
+    def first(self, key: str, conditions: Conditions, sums: Sums) -> Plan[int | None]:
+        """Return the size of the first part of an object, by one request; None where the service does not tell it.
+
+        Raises:
+            PreconditionError: It is not the object that the checksum was told of.
+        """
+
+    def all(self, key: str, conditions: Conditions, sums: Sums) -> Plan[list[int] | None]:
+        """Return the size of each part, by as many requests as it takes; None where the service does not tell them.
+
+        Raises:
+            PreconditionError: It is not the object that the checksum was told of.
+        """
+
+
 class ListMany(Exchange, Protocol):
     """Pages of listings under way."""
 
@@ -276,6 +302,10 @@ class Provider(Protocol):
     @property
     def versions(self) -> Versions | None:
         """The versions of its objects; None where the service has no such thing."""
+
+    @property
+    def parts(self) -> Parts | None:
+        """The parts that its objects were made of; None where the service tells nothing of them."""
 
     def fetch_one(self, key: str, range: Range, conditions: Conditions, *, brief: bool = False) -> Plan[Fetched]:
         """Read one object, or a range of it; the body may go on behind the range, to the end of the object.

@@ -157,12 +157,16 @@ def carried(attributes: Mapping[str, str]) -> dict[str, str]:
 
 
 class Sums(NamedTuple):
-    """The checksum of the body of a reply; that of the whole object, and its size, where the reply tells them."""
+    """The checksum of the body of a reply; that of the whole object, and its size, where the reply tells them.
+
+    With `parts`, that of the object is one of the checksums of so many parts, one behind the other.
+    """
 
     algorithm: str
     body: bytes
     whole: bytes | None
     size: int
+    parts: int = 0
 
 
 class Fetched(NamedTuple):

@@ -25,7 +25,7 @@ from objstore.operations.arguments import check_at_least
 from objstore.operations.bars import called, drawn
 from objstore.operations.naming import readable_key_of
 from objstore.operations.outcomes import in_flight_of
-from objstore.operations.pieces import Whole, changed, check_version, whole_of
+from objstore.operations.pieces import changed, check_version, is_cut_anew, whole_of
 from objstore.operations.progress import news
 from objstore.operations.targets import Target
 from objstore.plans.effects import Call, Plan
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Fetch, Provider
     from objstore.interface.store import BaseStore
     from objstore.interface.values import Sums
-    from objstore.types import Buffer, ObjectMeta, Progress
+    from objstore.operations.sums import Digest, Whole
+    from objstore.types import ObjectMeta, Progress
 
 PART = 8 << 20
 IN_MEMORY = 256 << 20
@@ -93,10 +94,10 @@ def download(
     try:
         yield Call(part_file.open, settle=True)
         yield from _get_parts(store.provider, key, meta, part_file, in_flight, progress)
-        if whole is not None and (yield from _is_damaged(part_file, whole)):
+        if whole is not None and (yield from _is_damaged(store.provider, key, meta, part_file, whole)):
             yield Call(part_file.begin, settle=True)
             yield from _get_parts(store.provider, key, meta, part_file, in_flight, None)
-            if (yield from _is_damaged(part_file, whole)):
+            if (yield from _is_damaged(store.provider, key, meta, part_file, whole)):
                 part_file.discard()
                 whole.check()
         yield Call(part_file.finish, settle=True)
@@ -126,16 +127,24 @@ def _get_parts(
         fetch.close()
 
 
-def _is_damaged(part_file: _PartFile, whole: Whole) -> Plan[bool]:
-    """Add the parts up, and tell whether they are not what was stored."""
+def _is_damaged(provider: Provider, key: str, meta: ObjectMeta, part_file: _PartFile, whole: Whole) -> Plan[bool]:
+    """Tell whether the parts are not what was stored."""
+    yield from _add_up(part_file, whole)
+    if (yield from is_cut_anew(provider, key, pinned(meta), whole)):
+        part_file.digests.clear()
+        yield from _add_up(part_file, whole)
+    return whole.is_damaged
+
+
+def _add_up(part_file: _PartFile, whole: Whole) -> Plan[None]:
+    """Add the parts up."""
     whole.forget()
     for index in range(part_file.count):
-        span = part_file.span(index)
         digest = part_file.digests.get(index)
         if digest is None:  # an earlier call has got it, or it is the bytes themselves
-            digest = yield Call(lambda index=index: part_file.sum_up(index, whole), settle=True)  # type: ignore[misc]
-        whole.add(span.start, span.end - span.start, digest)
-    return whole.is_damaged
+            yield Call(lambda index=index: part_file.sum_up(index, whole), settle=True)  # type: ignore[misc]
+        else:
+            whole.add(part_file.span(index).start, digest)
 
 
 def _write_parts(fetch: Fetch, part_file: _PartFile, progress: Progress | None) -> Plan[None]:
@@ -168,7 +177,7 @@ class _PartFile:
     ) -> None:
         self.name = meta["path"]
         self.part_size = part
-        self.digests: dict[int, Buffer] = {}
+        self.digests: dict[int, Digest] = {}
         self._whole = whole
         self.size = meta["size"]
         self.count = -(-self.size // part)
@@ -202,12 +211,13 @@ class _PartFile:
 
     def note(self, index: int, body: Bytes, sums: Sums | None) -> None:
         """Note the checksum of a part; a hash is made of the file, once all parts are in it."""
-        if self._whole is not None and self.algorithm is not None:
-            self.digests[index] = self._whole.digest(body, sums)
+        if self._whole is not None and self._whole.combines:
+            self.digests[index] = self._whole.digest(index * self.part_size, body, sums)
 
-    def sum_up(self, index: int, whole: Whole) -> Buffer:
-        """Return the checksum of a part, as it is in the file."""
-        return whole.digest(self._read(index * self.part_size, self._length(index)), None)
+    def sum_up(self, index: int, whole: Whole) -> None:
+        """Add a part, as it is in the file."""
+        start = index * self.part_size
+        whole.add(start, whole.digest(start, self._read(start, self._length(index)), None))
 
     def _read(self, at: int, length: int) -> bytes:
         buffer = bytearray(length)

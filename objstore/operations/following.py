@@ -13,7 +13,7 @@ from objstore.operations.progress import news, tell
 if TYPE_CHECKING:
     from objstore.interface.provider import Fetch, Provider
     from objstore.interface.values import Conditions
-    from objstore.operations.pieces import Whole
+    from objstore.operations.sums import Whole
     from objstore.plans.effects import Plan
     from objstore.types import Progress
 
@@ -113,7 +113,7 @@ class Following:
         if len(part) != min(self._part, self.end - self.at):
             raise changed(self._path)
         if whole is not None:
-            whole.add(self.at, len(part), whole.digest(part, sums))
+            whole.add(self.at, whole.digest(self.at, part, sums))
         self.at += len(part)
         if self.at == self.end:
             self._ahead.end()

@@ -15,13 +15,20 @@ from objstore.operations.outcomes import Counted, OnError, check_on_error, finis
 from objstore.operations.progress import onward
 from objstore.operations.requested import Asked
 from objstore.operations.rest import Rests
+from objstore.plans.several import Several, given
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from objstore.interface.provider import Fetch
     from objstore.interface.store import BaseStore
     from objstore.interface.values import Reads
     from objstore.plans.effects import Plan
     from objstore.types import Progress, Request
+
+
+COMPARED_AT_ONCE = 64
+"""How many objects are compared at a time with the checksums of their parts."""
 
 
 @overload
@@ -113,7 +120,7 @@ def _get_group(
     try:
         yield from finish(fetch, on_error, progress)
         bodies: list[Any] = fetch.bodies()
-        if fetch.cuts or reads.e_tags:
+        if fetch.cuts or fetch.of_parts or reads.e_tags:
             yield from _complete(fetch, Rests(store, reads, fetch, in_flight, progress), bodies, on_error)
         results += in_order(bodies, fetch.errors, len(results))
         return fetch.bytes_received
@@ -122,9 +129,10 @@ def _get_group(
 
 
 def _complete(fetch: Fetch, rests: Rests, bodies: list[Any], on_error: OnError) -> Plan[None]:
-    """Put what is behind the beginnings of large objects and ranges in their places."""
+    """Put what is behind the beginnings of large objects and ranges in their places, and compare what is to be."""
+    compared: Collection[int] = (yield from _compare(fetch, rests, bodies, on_error)) if fetch.of_parts else ()
     for index, body in enumerate(bodies):
-        if body is not None:
+        if body is not None and index not in compared:
             try:
                 bodies[index] = yield from all_of(fetch, rests, index, body)
             except BaseError as error:
@@ -133,10 +141,33 @@ def _complete(fetch: Fetch, rests: Rests, bodies: list[Any], on_error: OnError) 
                 fetch.errors[index] = error
 
 
+def _compare(fetch: Fetch, rests: Rests, bodies: list[Any], on_error: OnError) -> Plan[set[int]]:
+    """Compare objects with the checksums of their parts, and return which: each may take a question, or be got anew."""
+    indexes = [index for index, body in enumerate(bodies) if body is not None and fetch.whole(index) is not None]
+
+    def take(number: int, outcome: Bytes | Exception) -> None:
+        index = indexes[number]
+        if isinstance(outcome, BaseError) and on_error == "return":
+            fetch.errors[index] = outcome
+        elif isinstance(outcome, BaseError):
+            raise numbered(outcome, index)
+        elif isinstance(outcome, Exception):
+            raise outcome
+        else:
+            bodies[index] = outcome
+
+    plans = (all_of(fetch, rests, index, bodies[index]) for index in indexes)
+    yield from Several(given(plans), COMPARED_AT_ONCE).each(take)
+    return set(indexes)
+
+
 def all_of(fetch: Fetch, rests: Rests, index: int, body: Bytes | None = None) -> Plan[Bytes]:
     """Return all of an object or range of which more may be to come, if it is of the version that was asked for."""
     meta = fetch.rest(index) if fetch.cuts else None
     sums = None if meta is None else fetch.sums(index)
+    whole = fetch.whole(index) if fetch.of_parts else None
     body = fetch.take(index) if body is None else body
     rests.check(index)
+    if whole is not None:
+        return (yield from rests.compare(index, body, *whole))
     return body if meta is None else (yield from rests.read(index, body, meta, sums))

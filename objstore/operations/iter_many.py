@@ -69,12 +69,13 @@ class _Arriving:
         return (yield from self._all_of(index)) if self._is_checked else (index, fetch.take(index))
 
     def _look(self) -> None:
-        """Note what has come since the last time: what is small, in the order to pop it, and what has but begun."""
+        """Note what has come since the last time: what is done, in the order to pop it, and what is not."""
         fetch = self.fetch
         finished = fetch.finished()
-        if fetch.cuts:
-            self._begun += [index for index in finished if fetch.rest(index) is not None]
-            finished = [index for index in finished if fetch.rest(index) is None]
+        if fetch.cuts or fetch.of_parts:
+            begun = {index for index in finished if fetch.rest(index) is not None or fetch.whole(index) is not None}
+            self._begun += [index for index in finished if index in begun]
+            finished = [index for index in finished if index not in begun]
         self._ready = finished[::-1]
         self._failed = [index for index in fetch.errors if index not in self._told]
         self._told.update(self._failed)

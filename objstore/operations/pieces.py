@@ -1,132 +1,34 @@
 """An object read in pieces: all of one version, and together what its checksum says.
 
 Amazon tells the checksum of a whole object only of all of it, or by a HEAD; Google tells it with every range. Where a
-service knows but a checksum of the checksums of parts, or none, there is nothing to compare, and nothing is summed up:
-no reply tells where the parts begin, and to ask (GetObjectAttributes, or a HEAD for each part) is a request and a
-permission that a read does not need.
+service knows but a checksum of the checksums of parts, that is compared where the sizes of the parts are known: no
+reply tells them, so they are asked for where questions of their own are wanted.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 """
 
 from __future__ import annotations
 
-import hashlib
-from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from objstore._core import checksum, combined_checksum
-from objstore.exceptions import CorruptResponseError, InvalidRangeError, ObjectChangedError, PreconditionError
+from objstore.exceptions import InvalidRangeError, ObjectChangedError, PreconditionError
 from objstore.interface.values import PACED, Range, Reads, Target
 from objstore.interface.versions import is_same
 from objstore.operations.progress import settle
+from objstore.operations.sums import OfParts, Whole, equal_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from objstore._core import Buffer, Bytes
-    from objstore.interface.provider import Fetch, Provider
+    from objstore.interface.provider import Fetch, Parts, Provider
     from objstore.interface.values import Conditions, Sums
     from objstore.plans.effects import Plan
-    from objstore.types import Buffer as BufferLike
     from objstore.types import ObjectMeta, Progress
 
-HASHES = ("sha1", "sha256")
-"""What sums bytes up one after the other alone."""
+T = TypeVar("T")
 
 MOST_PIECES = 64
 """How many pieces of one object are fetched at a time."""
-
-
-class Whole:
-    """The checksum of an object as far as its pieces go on from each other, and that of all of it.
-
-    Args:
-        path: Its path, for errors.
-        size: Its size.
-        algorithm: Which checksum.
-        told: What the service tells of the whole object.
-    """
-
-    def __init__(self, path: str, size: int, algorithm: str, told: bytes) -> None:
-        self.algorithm = algorithm
-        self._path = path
-        self._size = size
-        self._told = told
-        self._lock = Lock()
-        self.forget()
-
-    @classmethod
-    def of(cls, path: str, sums: Sums | None) -> Whole | None:
-        """Return what the pieces are to add up to, where the service tells it."""
-        if sums is None or sums.whole is None or sums.size < 0:
-            return None
-        kind = Hashed if sums.algorithm in HASHES else cls
-        return kind(path, sums.size, sums.algorithm, sums.whole)
-
-    def forget(self) -> None:
-        """Begin anew."""
-        with self._lock:
-            self._begin()
-            self.end = 0
-
-    def _begin(self) -> None:
-        self._sum = checksum(self.algorithm, b"")
-
-    @property
-    def by_engine(self) -> str | None:
-        """By which checksum the engine sums up what comes; None: that is done here, once it is here."""
-        return self.algorithm
-
-    def digest(self, body: BufferLike, sums: Sums | None) -> BufferLike:
-        """Return the checksum of a piece, which has been summed up as it came unless its replies told of another."""
-        return sums.body if sums is not None and sums.algorithm == self.algorithm else checksum(self.algorithm, body)
-
-    def add(self, start: int, length: int, digest: BufferLike) -> None:
-        """Add a piece of the object; what does not go on from the others says nothing."""
-        with self._lock:
-            if start == self.end:
-                self._take(digest, length)
-                self.end += length
-
-    def _take(self, digest: BufferLike, length: int) -> None:
-        self._sum = combined_checksum(self.algorithm, self._sum, bytes(digest), length)
-
-    @property
-    def is_damaged(self) -> bool:
-        """Whether all of the object is there, and is not what was stored."""
-        with self._lock:
-            return self.end == self._size and self._found() != self._told
-
-    def _found(self) -> bytes:
-        return self._sum
-
-    def check(self) -> None:
-        """Raise if all of the object is there, and is not what was stored."""
-        if self.is_damaged:
-            raise CorruptResponseError(
-                f"GET {self._path!r} failed: the pieces do not add up to the checksum of the whole object "
-                f"({self.algorithm}): one of them is damaged",
-                hint="Get it again.",
-                path=self._path,
-            )
-
-
-class Hashed(Whole):
-    """The hash of an object, which nobody can make of those of its pieces: the digest of a piece is its bytes."""
-
-    by_engine = None
-
-    def _begin(self) -> None:
-        self._hash = hashlib.new(self.algorithm, usedforsecurity=False)
-
-    def digest(self, body: BufferLike, sums: Sums | None) -> BufferLike:
-        """Return the piece."""
-        return body
-
-    def _take(self, digest: BufferLike, length: int) -> None:
-        self._hash.update(digest)
-
-    def _found(self) -> bytes:
-        return self._hash.digest()
 
 
 def whole_of(
@@ -152,7 +54,55 @@ def whole_of(
         if not is_same(found.meta, meta):
             raise changed(meta["path"])
         sums = found.sums
-    return Whole.of(meta["path"], sums)
+    return (yield from told_of(provider, key, meta["path"], conditions, sums))
+
+
+def told_of(provider: Provider, key: str, path: str, conditions: Conditions, sums: Sums | None) -> Plan[Whole | None]:
+    """Return what the pieces of an object are to add up to, where a service has told that.
+
+    Where that is of the checksums of parts, a request asks where these end, if that is wanted: how large the first one
+    is, and most likely all others are. What is one part alone needs no question.
+
+    Raises:
+        ObjectChangedError: It has been replaced.
+    """
+    if sums is None or not sums.parts or sums.whole is None:
+        return Whole.of(path, sums)
+    if sums.parts == 1:
+        return OfParts(path, sums, [sums.size], is_sure=True)
+    first = yield from _asked(provider, path, lambda parts: parts.first(key, conditions, sums))
+    if first is None:
+        return None
+    sizes = equal_parts(sums.size, first, sums.parts)
+    if sizes is not None:
+        return OfParts(path, sums, sizes, is_sure=sums.parts == 2)
+    sizes = yield from _asked(provider, path, lambda parts: parts.all(key, conditions, sums))
+    return None if sizes is None else OfParts(path, sums, sizes, is_sure=True)
+
+
+def is_cut_anew(provider: Provider, key: str, conditions: Conditions, whole: Whole) -> Plan[bool]:
+    """Tell whether all of an object has to be added up again, by other parts than were likely.
+
+    Where it does not add up, the service is asked for the parts. Without an answer, nothing is compared.
+
+    Raises:
+        ObjectChangedError: It has been replaced.
+    """
+    if not isinstance(whole, OfParts) or whole.is_sure or not whole.is_damaged:
+        return False
+    sums = whole.told
+    return whole.settle((yield from _asked(provider, whole.path, lambda parts: parts.all(key, conditions, sums))))
+
+
+def _asked(provider: Provider, path: str, ask: Callable[[Parts], Plan[T | None]]) -> Plan[T | None]:
+    """Ask a service for the parts of an object, where that is wanted."""
+    parts = provider.parts if provider.asks_for_checksums else None
+    if parts is None:
+        return None
+    try:
+        return (yield from ask(parts))
+    except PreconditionError as error:
+        raise changed(path, error.status) from error
 
 
 def parts_of(start: int, end: int, size: int) -> list[Range]:
@@ -198,6 +148,8 @@ def read_into(
         targets = [Target(buffer, span.start - start, span.end - span.start) for span in spans]
         reads = Reads.of(key, spans, targets, sums=None if whole is None else whole.by_engine)
         yield from _read(provider, reads, most_in_flight, conditions, path, progress, whole)
+        if whole is not None and (yield from is_cut_anew(provider, key, conditions, whole)) and start == 0:
+            whole.add(0, whole.digest(0, buffer, None))
         if whole is None or not whole.is_damaged:
             return
         if last:
@@ -234,7 +186,7 @@ def add_up(whole: Whole, fetch: Fetch, spans: Sequence[Range], bodies: Sequence[
     for index, (span, body) in enumerate(zip(spans, bodies, strict=True)):
         assert body is not None
         sums = None if fetch.rest(index) else fetch.sums(index)  # of a beginning alone, it is not that of the body
-        whole.add(span.start, len(body), whole.digest(body, sums))
+        whole.add(span.start, whole.digest(span.start, body, sums))
 
 
 def check_version(fetch: Fetch, path: str) -> None:

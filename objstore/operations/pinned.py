@@ -15,7 +15,8 @@ from objstore.interface.values import ANY, Conditions, Range
 from objstore.interface.versions import has_validator, is_same, pinned
 from objstore.operations.ahead import READ_AHEAD
 from objstore.operations.following import Following
-from objstore.operations.pieces import Whole, changed, read_into
+from objstore.operations.pieces import changed, is_cut_anew, read_into, told_of
+from objstore.operations.sums import Whole
 
 if TYPE_CHECKING:
     from objstore.interface.provider import Provider
@@ -47,7 +48,7 @@ class Pinned:
         path: Its path, for errors.
         size: The size of the object: of a version that has another, nothing is read.
         conditions: Which version is meant; None until the first read says.
-        sums: What is known of the checksum of the object.
+        whole: What all of it is to add up to, where that is known.
         at: Where a piece begins that is here already.
         piece: That piece of this version, at its beginning or its end.
     """
@@ -59,14 +60,14 @@ class Pinned:
         path: str,
         size: int,
         conditions: Conditions | None,
-        sums: Sums | None = None,
+        whole: Whole | None = None,
         at: int = 0,
         piece: Bytes | None = None,
     ) -> None:
         self.path = path
         self.size = size
         self.conditions = conditions
-        self._sum_of_all = Whole.of(path, sums)
+        self._sum_of_all = whole
         self._provider = provider
         self._key = key
         self._lock = Lock()
@@ -94,7 +95,7 @@ class Pinned:
     def _begin_sum(self, whole: Whole, piece: Bytes, sums: Sums | None = None) -> None:
         """Make a piece the first of those that the sum of all is made of."""
         whole.forget()
-        whole.add(0, len(piece), whole.digest(piece, sums))
+        whole.add(0, whole.digest(0, piece, sums))
 
     @property
     def e_tag(self) -> str | None:
@@ -128,7 +129,8 @@ class Pinned:
             return
         yield from following.fill(buffer, 0, self._sum_from(following.come))
         self._following = following
-        if following.at == self.size and self._sum_of_all is not None:
+        if following.at == self.size and self._sum_of_all is not None and self.conditions is not None:
+            yield from is_cut_anew(self._provider, self._key, self.conditions, self._sum_of_all)
             self._sum_of_all.check()
 
     def _take_following(self, at: int, size: int) -> Following | None:
@@ -245,4 +247,6 @@ def pin(provider: Provider, key: str, path: str, piece: Range) -> Plan[Pinned]:
     size = found.meta["size"]
     start, end = piece.within(size)
     body = found.body if len(found.body) == end - start else None
-    return Pinned(provider, key, path, size, pinned(found.meta), found.sums, start, body)
+    conditions = pinned(found.meta)
+    whole = yield from told_of(provider, key, path, conditions, found.sums)
+    return Pinned(provider, key, path, size, conditions, whole, start, body)

@@ -12,9 +12,10 @@ from objstore.interface.versions import is_same, pinned
 from objstore.operations.coalesce import cheap_gap, single
 from objstore.operations.coalesce import coalesce as coalesce_ranges
 from objstore.operations.naming import readable_key_of
-from objstore.operations.pieces import HASHES, Whole, add_up, changed
+from objstore.operations.pieces import add_up, changed, is_cut_anew, told_of
 from objstore.operations.progress import settle
 from objstore.operations.rest import Rests
+from objstore.operations.sums import HASHES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Fetch
     from objstore.interface.store import BaseStore
     from objstore.interface.values import Conditions, Sums
+    from objstore.operations.sums import Whole
     from objstore.plans.effects import Plan
     from objstore.types import Progress
 
@@ -40,7 +42,7 @@ def ranges_of(
     key, told, sums = (yield from readable_key_of(store, path)), None, None
     if _may_be_all(merged.requests):
         told, conditions = yield from _ask(store, key, path, conditions)
-        sums = "" if told is None else None if told.algorithm in HASHES else told.algorithm
+        sums = "" if told is None else _by_engine(told)
     requests = merged.requests
     reads = lone(store, key, requests[0]) if len(requests) == 1 else Reads.of(key, requests, sums=sums)
     parts = merged.cut((yield from bodies_of(store, reads, PACED, conditions, progress, told)))
@@ -57,6 +59,11 @@ def _ask(store: BaseStore, key: str, path: str, conditions: Conditions) -> Plan[
     if conditions.expected is not None and not is_same(found.meta, conditions.expected):
         raise changed(path)
     return found.sums, pinned(found.meta, conditions.version)
+
+
+def _by_engine(told: Sums) -> str | None:
+    """Return by which checksum the engine is to sum up ranges."""
+    return None if told.parts or told.algorithm in HASHES else told.algorithm
 
 
 def _may_be_all(requests: Sequence[Range]) -> bool:
@@ -111,9 +118,12 @@ def bodies_of(
             bodies = fetch.bodies()
             if fetch.cuts:
                 yield from _read_rests(store, reads, fetch, bodies, conditions, progress)
+            version = conditions
             if reads.told:
-                told = yield from _asked_after(store, reads, fetch, conditions)
-            whole = None if reads.sums is None and told is None else _whole(store, fetch, reads, bodies, told)
+                told, version = yield from _asked_after(store, reads, fetch, conditions)
+            whole = None
+            if reads.sums is not None or told is not None:
+                whole = yield from _whole(store, fetch, reads, bodies, version, told)
         finally:
             fetch.close()
         if whole is None or not whole.is_damaged:
@@ -123,14 +133,17 @@ def bodies_of(
     return (yield from _bodies_of_one(store, reads, conditions))
 
 
-def _asked_after(store: BaseStore, reads: Reads, fetch: Fetch, conditions: Conditions) -> Plan[Sums | None]:
-    """Return what is known of the checksum of an object, all of which came as one range whose reply told none."""
+def _asked_after(
+    store: BaseStore, reads: Reads, fetch: Fetch, conditions: Conditions
+) -> Plan[tuple[Sums | None, Conditions]]:
+    """Return what is known of the checksum of an object, all of which came as one range whose reply told none, and the
+    version that it is of."""
     meta, (start, end) = fetch.told(0), reads.ranges[0]
     sums = fetch.sums(0)
     if start or not 0 < meta["size"] <= end or (sums is not None and sums.whole is not None):
-        return None
+        return None, conditions
     pin = pinned(meta, conditions.version)
-    return (yield from _ask(store, reads.keys[0], store.path(reads.keys[0]), pin))[0]
+    return (yield from _ask(store, reads.keys[0], store.path(reads.keys[0]), pin))
 
 
 def _read_rests(
@@ -149,12 +162,20 @@ def _read_rests(
 
 
 def _whole(
-    store: BaseStore, fetch: Fetch, reads: Reads, bodies: Sequence[Bytes | None], told: Sums | None
-) -> Whole | None:
+    store: BaseStore,
+    fetch: Fetch,
+    reads: Reads,
+    bodies: Sequence[Bytes | None],
+    conditions: Conditions,
+    told: Sums | None,
+) -> Plan[Whole | None]:
     """Return what ranges add up to, where they may be all of an object whose checksum is known."""
-    whole = Whole.of(store.path(reads.keys[0]), told or fetch.sums(0))
+    key, provider = reads.keys[0], store.provider
+    whole = yield from told_of(provider, key, store.path(key), conditions, told or fetch.sums(0))
     if whole is not None:
         add_up(whole, fetch, reads.ranges, bodies)
+        if (yield from is_cut_anew(provider, key, conditions, whole)):
+            add_up(whole, fetch, reads.ranges, bodies)
     return whole
 
 

@@ -15,7 +15,7 @@ from objstore._core import Buffer, Bytes
 from objstore.exceptions import GenericError
 from objstore.interface.values import ANY
 from objstore.interface.versions import has_validator, pinned
-from objstore.operations.pieces import changed, check_version, parts_of, read_into, whole_of
+from objstore.operations.pieces import changed, check_version, is_cut_anew, parts_of, read_into, whole_of
 from objstore.operations.progress import onward, settle
 from objstore.operations.requested import check_e_tag
 from objstore.operations.results import part_size
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Fetch
     from objstore.interface.store import BaseStore
     from objstore.interface.values import Read, Reads, Sums
-    from objstore.operations.pieces import Whole
+    from objstore.operations.sums import Whole
     from objstore.plans.effects import Plan
     from objstore.types import ObjectMeta, Progress
 
@@ -126,11 +126,40 @@ class Rests:
             self._bytes += fetch.bytes_received
             fetch.close()
 
+    def compare(self, index: int, body: Bytes, meta: ObjectMeta, sums: Sums | None) -> Plan[Bytes]:
+        """Return an object that came whole, with a checksum of those of its parts: got anew, if it is damaged.
+
+        Args:
+            index: Which of the reads it is.
+            body: What has come; where the read has a target, it is there.
+            meta: What the reply told of the object.
+            sums: What it told of its checksum; None where that was told to an earlier try, that broke off.
+
+        Raises:
+            ObjectChangedError: The object has been replaced.
+            CorruptResponseError: It is damaged, got anew either.
+        """
+        read, provider, path = self._reads[index], self._store.provider, self._store.path(self._reads.keys[index])
+        conditions = pinned(meta, self._version)
+        whole = yield from whole_of(provider, read.key, {**meta, "path": path}, conditions, sums)
+        if whole is None:
+            return body
+        whole.add(0, whole.digest(0, body, None))
+        if (yield from is_cut_anew(provider, read.key, conditions, whole)):
+            whole.add(0, whole.digest(0, body, None))
+        if not whole.is_damaged:
+            return body
+        buffer, anew = _room(read, meta["size"], Bytes())
+        part = part_size(len(buffer), provider.most_compared) if has_validator(meta) else len(buffer)
+        whole.forget()
+        yield from read_into(provider, read.key, 0, buffer, 0, part, conditions, path, None, whole)
+        return anew
+
     def _sum_of_all(self, key: str, meta: ObjectMeta, beginning: Bytes, sums: Sums | None) -> Plan[Whole | None]:
         """Return what the pieces of a whole object are to add up to, where the service tells it or is to be asked."""
         whole = yield from whole_of(self._store.provider, key, meta, pinned(meta, self._version), sums)
         if whole is not None:
-            whole.add(0, len(beginning), whole.digest(beginning, sums))
+            whole.add(0, whole.digest(0, beginning, sums))
         return whole
 
     def _told(self) -> Progress | None:

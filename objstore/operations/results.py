@@ -16,7 +16,7 @@ from objstore.operations.ahead import READ_AHEAD
 from objstore.operations.arguments import check_at_least
 from objstore.operations.bars import end, shown
 from objstore.operations.following import Following
-from objstore.operations.pieces import MOST_PIECES, parts_of, read_into, whole_of
+from objstore.operations.pieces import MOST_PIECES, is_cut_anew, parts_of, read_into, whole_of
 from objstore.operations.progress import Found, onward
 from objstore.plans.run import arun, both, run
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from objstore.interface.provider import Provider
     from objstore.operations.formats import Form
-    from objstore.operations.pieces import Whole
+    from objstore.operations.sums import Whole
     from objstore.plans.effects import Plan
     from objstore.types import Attributes, ObjectMeta, Progress
 
@@ -113,6 +113,8 @@ class GetResult:
         first = self._consume()
         start, end = self.range
         sum_of_all = yield from self._whole(first)
+        if sum_of_all is not None and (yield from self.is_cut_anew(sum_of_all)):
+            sum_of_all.add(0, sum_of_all.digest(0, first, None))
         if sum_of_all is not None and sum_of_all.is_damaged:
             sum_of_all.forget()
             first = Bytes()
@@ -143,7 +145,7 @@ class GetResult:
             return None
         whole = yield from whole_of(self._provider, self._key, self.meta, self._conditions, self._sums)
         if whole is not None and len(first):
-            whole.add(0, len(first), whole.digest(first, self._sums))
+            whole.add(0, whole.digest(0, first, self._sums))
         return whole
 
     def _following(self, start: int, size: int) -> Following:
@@ -152,6 +154,10 @@ class GetResult:
         return Following(
             self._provider, self._key, path, self._conditions, span, size, self._read_ahead, self._progress
         )
+
+    def is_cut_anew(self, whole: Whole) -> Plan[bool]:
+        """Tell whether the object is made of other parts than it was added up by."""
+        return is_cut_anew(self._provider, self._key, self._conditions, whole)
 
     def stream(self, min_chunk_size: int = PART) -> BytesStream:
         """Return the body as a stream of chunks, in bounded memory: what its reader takes while more comes.
@@ -233,6 +239,7 @@ class BytesStream(Stream[bytes]):
         if len(self._first) and self._rest.at == self._rest.end:
             yield from self._ask()
         if self._whole is not None:
+            yield from self._result.is_cut_anew(self._whole)  # if so, what has been given cannot be added up again
             self._whole.check()
         pieces: list[Bytes] = []
         while self._here and sum(map(len, pieces)) < self._least:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from objstore.http.retry import Failure
     from objstore.http.service import Service
     from objstore.http.shape import Shape
-    from objstore.interface.values import Conditions, Fetched, Source, WriteOptions
+    from objstore.interface.values import Conditions, Fetched, Source, Sums, WriteOptions
     from objstore.plans.effects import Plan
     from objstore.types import ObjectMeta, PutResult
 
@@ -54,6 +54,7 @@ class ReadMany(Exchange):
         shape: What they share.
         keys: The keys that are read.
         meta: Reads the metadata of a key out of a reply, given the size of the object.
+        sums: Reads what it tells of checksums.
         told: Whether the replies are asked what they tell of their objects.
         each: Whether each that has ended is told of, and the engine goes on meanwhile.
         most_in_flight: How many are in flight.
@@ -67,6 +68,7 @@ class ReadMany(Exchange):
         shape: Shape,
         keys: Sequence[str],
         meta: MetaOf,
+        sums: Callable[[Reply], Sums | None],
         *,
         told: bool,
         each: bool,
@@ -88,6 +90,18 @@ class ReadMany(Exchange):
         )
         self._keys = keys
         self._meta = meta
+        self._sums = sums
+
+    def sums(self, index: int) -> Sums | None:
+        """Return what the reply to a read that ended well tells of checksums, and that of its body."""
+        return self._sums(self.batch.reply(index))
+
+    def whole(self, index: int) -> tuple[ObjectMeta, Sums | None] | None:
+        """Return what is known of an object, all of which came with a checksum of those of its parts."""
+        if not self.of_parts or not self.batch.of_parts_at(index):
+            return None
+        reply = self.batch.reply(index)
+        return self._meta(self._keys[index], reply, len(reply.body)), self._sums(reply)
 
     def rest(self, index: int) -> ObjectMeta | None:
         """Return what is known of the object of which a read brought only the beginning, None where it brought all."""

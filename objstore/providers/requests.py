@@ -35,6 +35,7 @@ from objstore.interface.values import (
     Range,
     Reads,
     Source,
+    Sums,
     WriteOptions,
 )
 from objstore.providers.conditional_headers import IF_MATCH, read_headers, unconditional, write_headers
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from objstore.http.service import Service
-    from objstore.interface.provider import Buckets, Fetch, Forms, Provider, Tags, Versions
+    from objstore.interface.provider import Buckets, Fetch, Forms, Parts, Provider, Tags, Versions
     from objstore.interface.provider import PutMany as Puts
     from objstore.plans.effects import Plan
     from objstore.types import CredentialInfo, ObjectMeta, PutMode, PutResult, StoreStats
@@ -145,6 +146,11 @@ class Requests:
         """The versions of objects: none, unless a service keeps some."""
         return None
 
+    @property
+    def parts(self) -> Parts | None:
+        """The parts that objects were made of: nothing is known of them, unless a service tells."""
+        return None
+
     def credential_info(self) -> CredentialInfo:
         """Return where the credential came from, and when it ends."""
         return self.service.identity.credential_info()
@@ -159,7 +165,7 @@ class Requests:
             reply = yield from self.read_one("GET", key, WHOLE, conditions)
             size = len(reply.body)
             body = reply.body[range.within(size)[0] :]
-        return Fetched(self.meta(key, reply, size), self._attributes(reply), range.within(size), body, sums_of(reply))
+        return Fetched(self.meta(key, reply, size), self._attributes(reply), range.within(size), body, self.sums(reply))
 
     def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
         """Read what is known about one object; by a GET, where HEAD does not tell the size."""
@@ -171,7 +177,11 @@ class Requests:
     def fetched_head(self, key: str, reply: Reply) -> Fetched:
         """Return what the reply to a HEAD tells, which names the size."""
         meta = self.meta(key, reply, reply.content_length)
-        return Fetched(meta, self._attributes(reply), (0, meta["size"]), reply.body, sums_of(reply))
+        return Fetched(meta, self._attributes(reply), (0, meta["size"]), reply.body, self.sums(reply))
+
+    def sums(self, reply: Reply) -> Sums | None:
+        """Return what a reply tells of checksums: those that the engine knows, unless a service has others."""
+        return sums_of(reply)
 
     def look(self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read: HEAD may tell another size than GET."""
@@ -251,6 +261,7 @@ class Requests:
                 shape,
                 reads.keys,
                 self.meta,
+                self.sums,
                 told=reads.told,
                 each=each,
                 most_in_flight=most_in_flight,

@@ -30,7 +30,7 @@ class Sequential:
     """
 
     mixed = unversioned = False
-    cuts = 0
+    cuts = of_parts = 0
 
     def __init__(
         self, work: Callable[[int], object], total: int, sizes: Sequence[int] = (), *, quick: bool = False
@@ -89,6 +89,9 @@ class Sequential:
 
     def rest(self, index: int) -> None:
         """Return None: every read brings all."""
+
+    def whole(self, index: int) -> None:
+        """Return None: no read comes with a checksum of those of parts."""
 
     def widen(self, window: int) -> None:
         """Do nothing: nothing is read ahead."""

@@ -317,6 +317,43 @@ def settle_twice(batch: Batch) -> Plan[None]:
         batch.close()
 
 
+OF_PARTS = "x-amz-checksum-crc32: AAAAAA==-3"
+
+
+def read_of_parts(*answers: bytes, start: int = -1, end: int = -1, **options: int) -> Batch:
+    """Return a batch that has read an object by these answers, one after the other."""
+    left = iter(answers)
+    with answering(lambda connection: ends(next(left))(connection)) as raw:
+        batch = new_batch(raw.origin, "GET", SETTINGS, cut_over=1 << 24, cut_to=1000, **options)
+        batch.add(b"/a", start, end)
+        batch.seal()
+        run(settle_twice(batch))
+    return batch
+
+
+def test_whole_objects_in_parts_are_told_of(carrier: str) -> None:
+    """With their heads, which tell what nobody can compare here."""
+    found = read_of_parts(whole(SMALL, OF_PARTS, TAG))
+    assert (found.of_parts, found.of_parts_at(0)) == (1, True)
+    assert found.reply(0).headers["x-amz-checksum-crc32"] == "AAAAAA==-3"
+    for other in (whole(SMALL, TAG), whole(SMALL, told("crc32", SMALL), TAG)):
+        found = read_of_parts(other)
+        assert (found.of_parts, found.of_parts_at(0), found.reply(0).head) == (0, False, b"")
+    found = read_of_parts(ranged(SMALL, 10, 20, OF_PARTS, TAG), start=10, end=20)
+    assert (found.of_parts, found.of_parts_at(0)) == (0, False)
+
+
+def test_so_are_those_that_broke_off(carrier: str) -> None:
+    """The rest tells no checksum, and nobody has compared what came before."""
+    rest = ranged(LARGE, 500_003, len(LARGE), TAG)
+    found = read_of_parts(whole(LARGE, OF_PARTS, TAG)[:-500_000], rest)
+    assert bytes(found.bodies()[0] or b"") == LARGE
+    assert (found.of_parts, found.of_parts_at(0)) == (1, True)
+    found = read_of_parts(whole(LARGE, OF_PARTS, TAG)[:-500_000], whole(SMALL, 'ETag: "b"'))
+    assert bytes(found.bodies()[0] or b"") == SMALL
+    assert (found.of_parts, found.of_parts_at(0)) == (0, False)
+
+
 def test_no_such_checksum() -> None:
     with pytest.raises(ValueError, match="md5"):
         new_batch("http://127.0.0.1:1", "GET", SETTINGS, sums="md5")

@@ -5,12 +5,13 @@ Nothing is signed or authorised here; the real servers check that. A key that no
 
 from __future__ import annotations
 
+import hashlib
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import md5
-from itertools import accumulate, count
+from itertools import accumulate, count, pairwise
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
 from zlib import crc32
@@ -78,6 +79,20 @@ def generated(reply: Reply) -> Object:
     return Object(size, f'"generated-v{version}"', lambda start, end: content(start, end, version))
 
 
+def digest(algorithm: str, data: bytes) -> bytes:
+    """Return a checksum."""
+    return crc32(data).to_bytes(4, "big") if algorithm == "crc32" else hashlib.new(algorithm, data).digest()
+
+
+def checksum_of_parts(found: Object, reply: Reply) -> dict[str, str]:
+    """Return the headers with the checksum of those of the parts."""
+    ends = [*accumulate(reply.parts)]
+    assert ends[-1] == found.size
+    sums = [digest(reply.algorithm, found.read(start, end)) for start, end in pairwise([0, *ends])]
+    told = b64encode(digest(reply.algorithm, b"".join(sums))).decode()
+    return {f"x-amz-checksum-{reply.algorithm}": f"{told}-{len(ends)}", "x-amz-checksum-type": "COMPOSITE"}
+
+
 def checksum(found: Object) -> dict[str, str]:
     """Return the headers with the checksum of the whole object."""
     told = b64encode(crc32(found.read(0, found.size)).to_bytes(4, "big")).decode()
@@ -86,7 +101,21 @@ def checksum(found: Object) -> dict[str, str]:
 
 def told(found: Object, span: tuple[int, int], reply: Reply) -> dict[str, str]:
     """Return what a reply tells of the checksum: of a part of the object, nothing."""
+    if reply.parts and span == (0, found.size):
+        return checksum_of_parts(found, reply)
     return checksum(found) if reply.checksum and span == (0, found.size) else {}
+
+
+def spoilt(found: Object, start: int, reply: Reply) -> Callable[[int, int], bytes]:
+    """Return what reads the bytes of an object from there on, with what `reply` does to them."""
+
+    def read(a: int, b: int) -> bytes:
+        piece = bytearray(found.read(start + reply.shift + a, start + reply.shift + b))
+        if reply.spoil and reply.holds is not None and a <= reply.holds - start < b:
+            piece[reply.holds - start - a] ^= 1
+        return bytes(piece)
+
+    return read
 
 
 def joined(parts: list[Object]) -> Object:
@@ -115,8 +144,10 @@ class Objects:
 
     def answer(self, request: Request, reply: Reply) -> Response:
         """Carry the operation out and return its true response, but for the sizes and ranges that `reply` bends."""
-        if request.operation in ("get", "head"):
+        if request.operation in ("get", "head", "head-part"):
             return self.get(request, reply)
+        if request.operation == "attributes":
+            return self.attributes(request, reply)
         name = request.operation.replace("-", "_")
         if name in ("copy", "part_copy"):
             copying: Callable[[Request, Reply], Response] = getattr(self, name)
@@ -131,25 +162,33 @@ class Objects:
             return error(412, "PreconditionFailed")
         if request.headers.get("if-none-match") in (found.etag, "*"):
             return Response(304, headers)
+        if "partNumber" in request.query and reply.parts:
+            asked = [*pairwise([0, *accumulate(reply.parts)])][int(request.query["partNumber"]) - 1]
+            return self.part_of(found, asked, headers | {"x-amz-mp-parts-count": str(len(reply.parts))}, reply)
         asked = None if reply.ignore_range else asked_range(request.headers.get("range"), found.size)
         if asked is None:
-            return Response(200, headers | told(found, (0, found.size), reply), found.size, found.read)
+            told_of_all = told(found, (0, found.size), reply)
+            return Response(200, headers | told_of_all, found.size, spoilt(found, 0, reply))
         return self.part_of(found, asked, headers, reply)
+
+    def attributes(self, request: Request, reply: Reply) -> Response:
+        """Tell of the parts, two on a page; of an object without any, the sizes are missing."""
+        found = self.objects.get(request.path) or generated(reply)
+        after = int(request.headers.get("x-amz-part-number-marker", 0))
+        page = [*enumerate(reply.parts, 1)][after : after + 2]
+        parts = "".join(f"<Part><PartNumber>{n}</PartNumber><Size>{size}</Size></Part>" for n, size in page)
+        more = str(after + 2 < len(reply.parts)).lower()
+        body = f"<ObjectParts><IsTruncated>{more}</IsTruncated>{parts}</ObjectParts>"
+        tag = "<ETag>{}</ETag>".format(found.etag.strip('"'))
+        document = f"<GetObjectAttributesResponse>{tag}{body}</GetObjectAttributesResponse>"
+        return text(200, document, {"Last-Modified": LAST_MODIFIED})
 
     def part_of(self, found: Object, asked: tuple[int, int], headers: dict[str, str], reply: Reply) -> Response:
         start, end = max(0, asked[0] - reply.widen), min(found.size, asked[1] + reply.widen)
         if start >= end:
             return error(416, "InvalidRange")
         headers |= {"Content-Range": f"bytes {start}-{end - 1}/{found.size}"} | told(found, (start, end), reply)
-        first = start + reply.shift
-
-        def read(a: int, b: int) -> bytes:
-            piece = bytearray(found.read(first + a, first + b))
-            if reply.spoil and reply.holds is not None and a <= reply.holds - start < b:
-                piece[reply.holds - start - a] ^= 1
-            return bytes(piece)
-
-        return Response(206, headers, end - start - reply.shorten, read)
+        return Response(206, headers, end - start - reply.shorten, spoilt(found, start, reply))
 
     def refused(self, request: Request) -> Response | None:
         """Return what a write or a delete is answered whose condition does not hold."""

@@ -7,14 +7,27 @@ import math
 import re
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
 OPERATIONS = (
-    *("get", "head", "put", "list", "create", "part", "part-copy", "list-parts", "complete", "abort"),
+    *(
+        "get",
+        "head",
+        "head-part",
+        "attributes",
+        "put",
+        "list",
+        "create",
+        "part",
+        "part-copy",
+        "list-parts",
+        "complete",
+        "abort",
+    ),
     *("delete", "delete-many", "copy"),
 )
 FAULTS = ("reset", "fin", "stall")
@@ -55,6 +68,8 @@ class Reply:
     flip: int | None = None
     spoil: bool = False
     checksum: bool = False
+    parts: Sequence[int] = ()
+    algorithm: str = "crc32"
     delay: float = 0.0
     rate: float = 0.0
     fault: str | None = None

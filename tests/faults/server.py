@@ -50,6 +50,10 @@ def operation(method: str, key: str, query: dict[str, str], headers: dict[str, s
         return "abort" if "uploadId" in query else "delete"
     if method == "GET" and "uploadId" in query:
         return "list-parts"
+    if method == "GET" and "attributes" in query:
+        return "attributes"
+    if method == "HEAD" and "partNumber" in query:
+        return "head-part"
     return "list" if method == "GET" and not key else method.lower()
 
 

@@ -29,6 +29,7 @@ from objstore.providers.cloud.deletes import Undeleted, delete_again
 from objstore.providers.cloud.documents import Sent
 from objstore.providers.cloud.list_many import ListMany
 from objstore.providers.cloud.listed import checked
+from objstore.providers.cloud.s3_parts import Parts
 from objstore.providers.cloud.signed import check_url
 from objstore.providers.cloud.upload import NAMESPACE
 from objstore.providers.cloud.versions import Versions, s3_versions
@@ -145,6 +146,11 @@ class Bucket(Writes):
         return replace(shared, headers={**shared.headers, **told}, payload_hash=payload_hash)
 
     # --- reading
+
+    @property
+    def parts(self) -> Parts:
+        """The parts that its objects were made of."""
+        return Parts(self)
 
     def look(self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read."""

@@ -9,7 +9,6 @@ import base64
 import hashlib
 import os
 import re
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,6 +30,7 @@ PIECE = 1 << 20
 
 
 _OF_PARTS = re.compile(r'-\d+"?$')
+_SUM = re.compile(r"([A-Za-z0-9+/]+=*)(?:-([1-9]\d{0,4}))?")
 
 
 class Algorithm(NamedTuple):
@@ -62,6 +62,14 @@ class Algorithm(NamedTuple):
         """How the engine makes it of what it sends; None: it cannot."""
         return None if self.combine is None else BodySum(self.header, self.name.lower())
 
+    def read(self, text: str) -> bytes | None:
+        """Return the checksum that a header tells; None where it is none."""
+        try:
+            digest = base64.b64decode(text, validate=True)
+        except ValueError:
+            return None
+        return digest if len(digest) == len(self.compute(())) else None
+
     def announcement(self) -> dict[str, str]:
         """Return the header of an upload in parts that are going to have it."""
         kind = {} if self.combine is None else {"x-amz-checksum-type": WHOLE}
@@ -83,15 +91,21 @@ class Algorithm(NamedTuple):
         return {self.header: encoded(whole), "x-amz-checksum-type": WHOLE, "x-amz-mp-object-size": str(size)}
 
 
-def told_hash(headers: Mapping[str, str], size: int) -> Sums | None:
-    """Return the hash of a whole object that the reply to a HEAD tells; of an object in parts, it is one of hashes."""
-    if _OF_PARTS.search(headers.get("etag", "")) or headers.get("x-amz-checksum-type", WHOLE).upper() != WHOLE:
-        return None
-    for algorithm in ("sha256", "sha1"):
-        with suppress(ValueError):
-            digest = base64.b64decode(headers.get(f"x-amz-checksum-{algorithm}", ""), validate=True)
-            if len(digest) == hashlib.new(algorithm, usedforsecurity=False).digest_size:
-                return Sums(algorithm, b"", digest, size)
+def told_sums(headers: Mapping[str, str], size: int) -> Sums | None:
+    """Return what the reply to a question for a whole object tells that the engine does not know.
+
+    That is its hash, or the checksum of those of its parts, with a dash and their number behind it.
+    """
+    kind = headers.get("x-amz-checksum-type", "").upper()
+    for algorithm in ALGORITHMS.values():
+        found = _SUM.fullmatch(headers.get(algorithm.header, ""))
+        parts = int(found[2] or 0) if found else 0
+        if found is None or kind not in ("", "COMPOSITE" if parts else WHOLE):
+            continue
+        digest = algorithm.read(found[1])
+        in_parts = _OF_PARTS.search(headers.get("etag", "")) is not None  # then it is no hash of the bytes
+        if digest is not None and (parts or (algorithm.combine is None and not in_parts)):
+            return Sums(algorithm.name.lower(), b"", digest, size, parts)
     return None
 
 

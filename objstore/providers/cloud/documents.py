@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from objstore._core import Buffer, Reply
 from objstore.exceptions import BaseError, CorruptResponseError, GenericError
-from objstore.http.exchange import Exchange
+from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.retry import Failure, Policy, Row
 from objstore.http.xml import Element, can_hold, is_cut_short, parse
 from objstore.plans.effects import Plan, Sleep
@@ -99,7 +99,14 @@ class Documents(Requests):
         def send() -> Plan[Sent]:
             yield from self.service.refresh()
             exchange = Exchange(
-                self.service, shape, lambda _: key, detail=lambda _: detail, safe=safe, patient=patient, keep_head=True
+                self.service,
+                shape,
+                lambda _: key,
+                detail=lambda _: detail,
+                safe=safe,
+                patient=patient,
+                keep_head=True,
+                most_body=LARGEST_DOCUMENT if shape.method == "GET" else None,
             )
             exchange.add(target, body=None if shape.method == "GET" else Buffer(body))
             try:

@@ -95,8 +95,9 @@ S3_OPTIONS = (
     Option(
         "response_checksum_validation",
         "Ask for the checksum of what is read, to compare it: when_supported (of what comes without one, by a request "
-        "of its own) or when_required; without, only on Amazon's own hosts, where that costs no request. What comes "
-        "unasked is always compared.",
+        "of its own, and where it is one of the checksums of parts, by another that asks how large these are; by more "
+        "where they are not equal) or when_required; without, only on Amazon's own hosts, where that costs no request. "
+        "What comes unasked is always compared, but for parts of unknown sizes.",
         choice("when_supported", "when_required"),
     ),
     Option("container_credentials_relative_uri", "Where a container's credentials are, below http://169.254.170.2."),

@@ -19,7 +19,7 @@ from objstore.exceptions import (
 )
 from objstore.http.shape import Shape
 from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions, carried
-from objstore.providers.cloud.checksums import told_hash
+from objstore.providers.cloud.checksums import told_sums
 from objstore.providers.cloud.copied_parts import CopiedParts
 from objstore.providers.cloud.proved_writes import ProvedWrites
 from objstore.providers.cloud.s3_objects import check_locks, restore_state
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from objstore._core import Reply
     from objstore.http.service import Service
     from objstore.interface.provider import Provider
+    from objstore.interface.values import Sums
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.checksums import Algorithm
     from objstore.types import PutMode
@@ -116,11 +117,16 @@ class Writes(ProvedWrites):
         self._checksum = checksum
 
     def fetched_head(self, key: str, reply: Reply) -> Fetched:
-        """Return what the reply to a HEAD tells: its hash too, and how far an archived object is restored."""
+        """Return what the reply to a HEAD tells: how far an archived object is restored, too."""
         fetched, state = super().fetched_head(key, reply), reply.headers.get("x-amz-restore")
-        if fetched.sums is None:
-            fetched = fetched._replace(sums=told_hash(reply.headers, fetched.meta["size"]))
         return fetched if state is None else fetched._replace(restore=restore_state(state))
+
+    def sums(self, reply: Reply) -> Sums | None:
+        """Return what a reply tells of checksums; those of parts and hashes, where it is of the whole object."""
+        sums = super().sums(reply)
+        if sums is None and reply.status == 200 and reply.start < 0:
+            return told_sums(reply.headers, reply.content_length)
+        return sums
 
     def object_headers(self, options: WriteOptions) -> dict[str, str]:
         """Return the headers with what is stored beside the bytes."""

@@ -91,6 +91,7 @@ class Local:
     forms = None
     has_locks = False
     versions = None
+    parts = None
     asks_for_checksums = False
     most_compared = ANY_SIZE
     pace = AT_HAND

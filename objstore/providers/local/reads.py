@@ -43,7 +43,7 @@ class Reading:
     """
 
     unversioned = False
-    cuts = 0
+    cuts = of_parts = 0
 
     def __init__(self, root: Root, reads: Reads, conditions: Conditions, most_in_flight: int, window: int) -> None:
         self.errors: dict[int, BaseError] = {}
@@ -191,6 +191,9 @@ class Reading:
 
     def rest(self, index: int) -> None:
         """Return None: every read brings all."""
+
+    def whole(self, index: int) -> None:
+        """Return None: no read comes with a checksum of those of parts."""
 
     def widen(self, window: int) -> None:
         """Set how many bytes a step may read from now on."""

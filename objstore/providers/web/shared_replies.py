@@ -104,10 +104,13 @@ class SharedReplies:
     def sums(self, index: int) -> None:
         """Return no checksum: a whole reply has been compared with what it told."""
 
-    cuts = 0
+    cuts = of_parts = 0
 
     def rest(self, index: int) -> None:
         """Return None: every read brings all."""
+
+    def whole(self, index: int) -> None:
+        """Return None: no read comes with a checksum of those of parts."""
 
     def widen(self, window: int) -> None:
         """Set how many bytes may have come and not been taken from now on."""
