@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,10 +18,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench import data
+from bench.net.figures import Figures
 from bench.net.network import SERVER, Network, Profile
-from bench.net.rows import CURL, DEFAULT, LARGE, LARGE_BYTES, OBSTORE, PROFILES, ROWS, ways_of
+from bench.net.rows import LARGE, LARGE_BYTES, PROFILES, ROWS, ways_of
 from bench.net.worker import Job, asks_of
 from bench.rows import Row
 from bench.runner import PROXIES
@@ -31,13 +32,15 @@ from bench.servers.nginx import Nginx
 from bench.servers.process import MissingProgramError
 from bench.site import HERE
 
+if TYPE_CHECKING:
+    from bench.net.picture import Measured
+
 WORKER_SECONDS = 60
 COLUMNS = "{:<12} {:>13} {:>13} {:>13} {:>7} {:>13} {:>4} {:>13} {:>16} {:>14} {:>13}"
 HEAD = COLUMNS.format(
     "", "default", "obstore", "curls", "line", "by hand", "at",
     "default/hand", "obstore/default", "curls/default", "line/default",
 )  # fmt: skip
-MOST_OF_BEST, LEAST_OF_OBSTORE, LEAST_OF_LINE = 1.3, 2, 0.9
 
 
 def main() -> int:
@@ -45,12 +48,21 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="objstore-net-", dir=data.folder()) as folder:
         try:
             with served(Path(folder), asked.rows) as (network, nginx):
+                measured = {}
                 for profile in asked.profile:
                     network.become(profile)
-                    _measure(profile, asked.rows, nginx)
+                    measured[profile.name] = _measure(profile, asked.rows, nginx)
+                if asked.picture is not None:
+                    _draw(asked, measured)
         except MissingProgramError as missing:
             print(missing, file=sys.stderr)
     return 0
+
+
+def _draw(asked: argparse.Namespace, measured: Measured) -> None:
+    from bench.net import picture  # matplotlib is heavy, and not everybody wants a picture
+
+    picture.draw(asked.profile, asked.rows, measured, asked.picture)
 
 
 @contextmanager
@@ -77,14 +89,17 @@ def _write(files: Path, rows: Sequence[Row]) -> None:
             path.write_bytes(data.content(index << 32, size))
 
 
-def _measure(profile: Profile, rows: Sequence[Row], nginx: Nginx) -> None:
+def _measure(profile: Profile, rows: Sequence[Row], nginx: Nginx) -> dict[str, Figures]:
     loss = f", {profile.loss_ppm / 10_000} % lost" if profile.loss_ppm else ""
     load = os.getloadavg()[0]
+    measured: dict[str, Figures] = {}
     print(f"{profile.name}: {profile.round_trip_ms} ms, {profile.mbit} Mbit/s{loss} (load {load:.1f})\n{HEAD}")
     for row in rows:
         seconds = {way: _seconds(row, way, nginx) for way in ways_of(row)}
         size = sum(end - start for _, start, end in asks_of(row))
-        print(_line(row, seconds, size * 8 / profile.mbit / 1e6), flush=True)
+        measured[row.name] = Figures.of(seconds, size * 8 / profile.mbit / 1e6)
+        print(_line(row, measured[row.name]), flush=True)
+    return measured
 
 
 def _seconds(row: Row, way: str, nginx: Nginx) -> list[float]:
@@ -108,30 +123,17 @@ def _seconds(row: Row, way: str, nginx: Nginx) -> list[float]:
     return seconds
 
 
-def _line(row: Row, seconds: dict[str, list[float]], line: float) -> str:
-    ours, theirs = seconds.pop(DEFAULT), seconds.pop(OBSTORE)
-    curls = min((took for way, took in seconds.items() if way.startswith(CURL)), key=_later)
-    way, best = min(((way, took) for way, took in seconds.items() if way.isdigit()), key=lambda each: _later(each[1]))
-    of_best = _later(ours) / _later(best)
-    ratios = [took / _later(ours) for took in (_later(theirs), _later(curls), line)]
-    reached = ratios[0] >= LEAST_OF_OBSTORE or max(ratios[1:]) >= LEAST_OF_LINE
-    shown = _starred(of_best, reached=of_best <= MOST_OF_BEST), _starred(ratios[0], reached=reached)
+def _line(row: Row, figures: Figures) -> str:
+    obstore, curls, line = figures.speed
+    ways = figures.default, figures.obstore, figures.curls, f"{figures.line:.2f} s", figures.by_hand
     return COLUMNS.format(
-        row.name, _text(ours), _text(theirs), _text(curls), f"{line:.2f} s", _text(best), way,
-        *shown, *(f"{ratio:.2f}" for ratio in ratios[1:]),
+        row.name, *map(str, ways), figures.by_hand.way, _starred(figures.of_best, reached=figures.reaches_best),
+        _starred(obstore, reached=figures.reaches_others), f"{curls:.2f}", f"{line:.2f}",
     )  # fmt: skip
 
 
 def _starred(ratio: float, *, reached: bool) -> str:
     return f"{ratio:.2f}{' ' if reached else '*'}"
-
-
-def _later(seconds: list[float]) -> float:
-    return statistics.median(seconds[1:] or seconds) if seconds else float("inf")
-
-
-def _text(seconds: list[float]) -> str:
-    return f"{seconds[0]:.2f} {_later(seconds):.2f} s" if seconds else "failed"
 
 
 def _arguments() -> argparse.Namespace:
@@ -142,6 +144,7 @@ def _arguments() -> argparse.Namespace:
             option, type=lambda text, names=names: [names[name] for name in text.split(",")], default=list(known),
             help=f"comma-separated, of: {', '.join(names)}",
         )  # fmt: skip
+    parser.add_argument("--picture", type=Path, help="where to draw what was measured")
     return parser.parse_args()
 
 

@@ -72,7 +72,7 @@ def get(
             and their bytes: now, and as the rest is read.
 
     Returns:
-        The metadata, and the body to be read once; the first 4 MiB of it have come already.
+        The metadata, and the body to be read once; the first 4 MiB of it have come already, or what of them came soon.
 
     Raises:
         NotFoundError: There is no such object.

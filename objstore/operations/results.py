@@ -54,11 +54,11 @@ def part_size(size: int, most: int) -> int:
 class GetResult:
     """The answer to a `get`: metadata, and a body that can be read once.
 
-    A body of up to 4 MiB is here already. The rest of a larger one is fetched when it is read, as parallel ranges of
-    the same version of the object: if it has been replaced meanwhile, reading raises ObjectChangedError. Where a server
-    names neither ETag nor time, nothing would show that: then all of it is read again, by one request. Where the
-    service tells the checksum of the object, all of it is compared with that before it is here as a whole, or in front
-    of the last chunk.
+    A body of up to 4 MiB is here already. Of a larger one the beginning is, less of it where it comes slowly; the rest
+    is fetched when it is read, as parallel ranges of the same version of the object: if it has been replaced meanwhile,
+    reading raises ObjectChangedError. Where a server names neither ETag nor time, nothing would show that: then all of
+    it is read again, by one request. Where the service tells the checksum of the object, all of it is compared with
+    that before it is here as a whole, or in front of the last chunk.
 
     Attributes:
         meta: Path, size, time and ETag of the whole object.
