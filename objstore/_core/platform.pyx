@@ -139,8 +139,6 @@ cdef extern from "<netinet/in.h>" nogil:
 
 cdef extern from "<netinet/tcp.h>" nogil:
     enum: TCP_INFO
-    struct tcp_info:
-        uint32_t tcpi_rtt           # microseconds
 
 cdef extern from "<netdb.h>" nogil:
     enum: AF_INET, AF_INET6, SOCK_STREAM, NI_NUMERICHOST

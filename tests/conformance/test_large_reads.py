@@ -12,7 +12,7 @@ from objstore._core import checksum
 from objstore.http import exchange
 from objstore.interface.values import Sums
 from objstore.operations import rest, results
-from objstore.providers import requests
+from objstore.providers import many, requests
 from objstore.store import LocalStore, MemoryStore
 from tests.conformance.conftest import SMALL, Face, Mode, Told
 
@@ -164,8 +164,8 @@ async def test_all_of_an_object_is_compared_with_the_checksum_that_its_beginning
         found.append(told_in_truth(self, index))
         return Sums("crc32c", bytes(4), b"wrong"[:4], len(large))
 
-    told_in_truth = exchange.Exchange.sums
-    monkeypatch.setattr(exchange.Exchange, "sums", told)
+    told_in_truth = many.ReadMany.sums
+    monkeypatch.setattr(many.ReadMany, "sums", told)
     with pytest.raises(exceptions.CorruptResponseError, match="do not add up to the checksum"):
         await library.get_many(["large"])
     for sums in found:
@@ -176,5 +176,5 @@ async def test_all_of_an_object_is_compared_with_the_checksum_that_its_beginning
 async def test_a_long_range_is_not_taken_for_all_of_the_object(
     library: Face, large: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange.Exchange, "sums", lambda *_: Sums("crc32c", bytes(4), b"wrong"[:4], len(large)))
+    monkeypatch.setattr(many.ReadMany, "sums", lambda *_: Sums("crc32c", bytes(4), b"wrong"[:4], len(large)))
     assert await library.get_many([("large", 0, len(large) - 1)]) == [large[:-1]]
