@@ -14,11 +14,16 @@ from bench.peers.spread import in_tasks
 from objstore import distributed
 from objstore.store import AzureStore, GCSStore, S3Store
 
+MOST_UNASKED = 1024
+"""How many connections a store may have that says nothing of them."""
+
 
 def store_for(target: Target) -> S3Store | GCSStore | AzureStore:
     options: dict[str, Any] = {"allow_http": True}
     if target.url.startswith("https"):
         options = {"root_certificate": target.certificate.read_bytes()}
+    if target.row.concurrency > MOST_UNASKED:
+        options["max_connections"] = target.row.concurrency
     if target.row.service == "gcs":
         return GCSStore(BUCKET, base_url=target.url, bearer_token=SECRET_ACCESS_KEY, client_options=options)
     if target.row.service == "azure":
