@@ -25,9 +25,10 @@ def settle(exchange: Exchange, progress: Progress | None, *, past_errors: bool =
     """Wait until every request is done, or until one has failed for good, unless the others are to go on."""
     within = None if progress is None else TOLD_EVERY
     while True:
+        over = exchange.over  # asked first: what ends after this is told of in the next round
         if progress is not None:
             tell(exchange, progress)
-        if exchange.over or (exchange.errors and not past_errors):
+        if over or (exchange.errors and not past_errors):
             return
         yield from exchange.news(within)
 
