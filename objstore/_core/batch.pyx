@@ -603,6 +603,13 @@ cdef class Batch:
         batch_poke(self.c)
         pthread_mutex_unlock(&self.c.mutex)
 
+    def limit(self, int64_t most):
+        """Have no more requests than `most` in flight from now on; those that are come to their end."""
+        pthread_mutex_lock(&self.c.mutex)
+        self.c.most_in_flight = most
+        batch_poke(self.c)
+        pthread_mutex_unlock(&self.c.mutex)
+
     cdef int64_t _read(self, int64_t* counter):
         cdef int64_t value
         pthread_mutex_lock(&self.c.mutex)

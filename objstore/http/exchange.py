@@ -483,6 +483,12 @@ class Exchange:
         self._window = window
         self.batch.widen(window)
 
+    def limit(self, most: int) -> Plan[None]:
+        """Have no more requests than `most` in flight from now on, and come back when it is so."""
+        self.batch.limit(most)
+        while self.batch.in_flight > most:
+            yield from self.news()
+
     def body_sum(self, index: int) -> bytes | None:
         """Return the checksum that went with the body of a request, where the engine made one."""
         return self.batch.body_sum(index)

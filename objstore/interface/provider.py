@@ -111,6 +111,9 @@ class Fetch(Exchange, Protocol):
     def widen(self, window: int) -> None:
         """Set how many bytes may have come and not been taken from now on."""
 
+    def limit(self, most: int) -> Plan[None]:
+        """Have no more requests than `most` in flight from now on, and come back when it is so."""
+
     def told(self, index: int) -> ObjectMeta:
         """Return what the reply to a read that ended well tells of the object (where `told` was asked for); a size of
         -1 is one that it does not tell."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import GenericError
-from objstore.interface.values import ANY
+from objstore.interface.values import ANY, PACED
 from objstore.interface.versions import has_validator, pinned
 from objstore.operations.pieces import changed, check_version, is_cut_anew, parts_of, read_into, whole_of
 from objstore.operations.progress import onward, settle
@@ -93,22 +93,39 @@ class Rests:
         sum_of_all = None
         if end - start == meta["size"] and here:
             sum_of_all = yield from self._sum_of_all(read.key, {**meta, "path": path}, beginning, sums)
-        yield from read_into(
-            self._store.provider,
-            read.key,
-            start,
-            buffer,
-            here,
-            part,
-            pinned(meta, self._version),
-            path,
-            self._told(),
-            sum_of_all,
-            most_in_flight=self._most_in_flight,
-        )
+        share = yield from self._take_share()
+        try:
+            yield from read_into(
+                self._store.provider,
+                read.key,
+                start,
+                buffer,
+                here,
+                part,
+                pinned(meta, self._version),
+                path,
+                self._told(),
+                sum_of_all,
+                most_in_flight=share,
+            )
+        finally:
+            yield from self._give_back()
         self._requests += len(parts_of(start + here, end, part))
         self._bytes += end - start - here
         return whole
+
+    def _take_share(self) -> Plan[int]:
+        """Return how many requests may be in flight for what is behind a beginning: half of all, while others go on."""
+        if self._most_in_flight == PACED or self._fetch.over:
+            return self._most_in_flight
+        share = max(self._most_in_flight // 2, 1)
+        yield from self._fetch.limit(self._most_in_flight - share)
+        return share
+
+    def _give_back(self) -> Plan[None]:
+        """Let the others have all again."""
+        if self._most_in_flight != PACED:
+            yield from self._fetch.limit(self._most_in_flight)
 
     def _by_one(self, index: int, meta: ObjectMeta) -> Plan[Bytes]:
         """Read all of a range or an object by one request: of the same version only where others go with it."""

@@ -96,6 +96,11 @@ class Sequential:
     def widen(self, window: int) -> None:
         """Do nothing: nothing is read ahead."""
 
+    def limit(self, most: int) -> Plan[None]:
+        """Do nothing: there are no requests."""
+        return
+        yield
+
     def take(self, index: int) -> Bytes:
         """Return a body, and let go of it."""
         body, self._results[index] = self._results[index], None

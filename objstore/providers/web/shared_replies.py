@@ -116,6 +116,10 @@ class SharedReplies:
         """Set how many bytes may have come and not been taken from now on."""
         self._replies.widen(window)
 
+    def limit(self, most: int) -> Plan[None]:
+        """Have no more requests than `most` in flight from now on, and come back when it is so."""
+        return self._replies.limit(most)
+
     def told(self, index: int) -> ObjectMeta:
         """Return what the reply that a read is cut out of tells of the object."""
         return self._replies.told(self._sources[index][0])
