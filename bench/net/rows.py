@@ -20,8 +20,8 @@ ROWS = (
     Row("ranges", "1,000 ranges of 64 KiB of 256 MiB", "ranges", "plain", each=1 << 16, per_call=1_000, key=LARGE),
     Row("whole", "one object of 256 MiB", "whole", "plain", key=LARGE),
     Row("whole_paced", "the same, 50 MB/s a connection", "whole", "paced", key=LARGE),
-    Row("many_1k_tls", "2,000 objects of 1 KiB by TLS", "many", "tls", count=2_000, concurrency=OBSTORE_TASKS, each=1 << 10),
-    Row("whole_tls", "one object of 256 MiB by TLS", "whole", "tls", key=LARGE),
+    Row("many_1k_tls", "2,000 x 1 KiB by TLS", "many", "tls", count=2_000, concurrency=OBSTORE_TASKS, each=1 << 10),
+    Row("whole_tls", "256 MiB by TLS", "whole", "tls", key=LARGE),
 )
 
 BY_HAND = (16, 64, 256, 512)
