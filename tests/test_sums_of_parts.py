@@ -23,6 +23,7 @@ from tests.conformance.conftest import Bucket
 from tests.faults.client import FaultServer
 from tests.faulty_proxy import Plan, faulty_proxy
 from tests.servers import S3Server
+from tests.test_integrity import many, one_by_one
 from tests.test_integrity_of_pieces import (
     AT_ONCE,
     IN_TURN,
@@ -38,10 +39,6 @@ from tests.test_integrity_of_pieces import (
 )
 
 
-def many(store: S3Store, key: str, folder: Path) -> bytes:
-    return bytes(store.get_many([key])[0])
-
-
 def many_async(store: S3Store, key: str, folder: Path) -> bytes:
     return bytes(asyncio.run(store.get_many_async([key]))[0])
 
@@ -50,10 +47,6 @@ def into_memory(store: S3Store, key: str, folder: Path) -> bytes:
     out = bytearray(SIZE)
     store.get_many([key], out=[out])
     return bytes(out)
-
-
-def one_by_one(store: S3Store, key: str, folder: Path) -> bytes:
-    return b"".join(bytes(body) for _, body in store.iter_many([key]))
 
 
 def in_one_range(store: S3Store, key: str, folder: Path) -> bytes:

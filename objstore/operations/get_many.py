@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from objstore._core import Bytes
 from objstore.exceptions import BaseError
+from objstore.interface.values import PACED
 from objstore.operations.bars import called, drawn
 from objstore.operations.outcomes import Counted, OnError, check_on_error, finish, in_flight_of, in_order, numbered
 from objstore.operations.progress import onward
@@ -157,7 +158,9 @@ def _compare(fetch: Fetch, rests: Rests, bodies: list[Any], on_error: OnError) -
             bodies[index] = outcome
 
     plans = (all_of(fetch, rests, index, bodies[index]) for index in indexes)
-    yield from Several(given(plans), COMPARED_AT_ONCE).each(take)
+    most = rests.most_in_flight
+    at_once = COMPARED_AT_ONCE if most == PACED else min(COMPARED_AT_ONCE, most)
+    yield from Several(given(plans), at_once).each(take)
     return set(indexes)
 
 

@@ -53,7 +53,7 @@ class Rests:
         self._store = store
         self._reads = reads
         self._fetch = fetch
-        self._most_in_flight = most_in_flight
+        self.most_in_flight = most_in_flight
         self._progress = progress
         self._version = version
         self._requests = self._bytes = 0
@@ -116,16 +116,16 @@ class Rests:
 
     def _take_share(self) -> Plan[int]:
         """Return how many requests may be in flight for what is behind a beginning: half of all, while others go on."""
-        if self._most_in_flight == PACED or self._fetch.over:
-            return self._most_in_flight
-        share = max(self._most_in_flight // 2, 1)
-        yield from self._fetch.limit(self._most_in_flight - share)
+        if self.most_in_flight == PACED or self._fetch.over:
+            return self.most_in_flight
+        share = max(self.most_in_flight // 2, 1)
+        yield from self._fetch.limit(self.most_in_flight - share)
         return share
 
     def _give_back(self) -> Plan[None]:
         """Let the others have all again."""
-        if self._most_in_flight != PACED:
-            yield from self._fetch.limit(self._most_in_flight)
+        if self.most_in_flight != PACED:
+            yield from self._fetch.limit(self.most_in_flight)
 
     def _by_one(self, index: int, meta: ObjectMeta) -> Plan[Bytes]:
         """Read all of a range or an object by one request: of the same version only where others go with it."""
@@ -169,7 +169,8 @@ class Rests:
         buffer, anew = _room(read, meta["size"], Bytes())
         part = part_size(len(buffer), provider.most_compared) if has_validator(meta) else len(buffer)
         whole.forget()
-        yield from read_into(provider, read.key, 0, buffer, 0, part, conditions, path, None, whole)
+        most = min(self.most_in_flight, 1)  # where there is a bound: others are compared beside this one
+        yield from read_into(provider, read.key, 0, buffer, 0, part, conditions, path, None, whole, most_in_flight=most)
         return anew
 
     def _sum_of_all(self, key: str, meta: ObjectMeta, beginning: Bytes, sums: Sums | None) -> Plan[Whole | None]:
