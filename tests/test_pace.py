@@ -306,3 +306,48 @@ def test_throttled_large_reads_are_halved_and_recover() -> None:
     for number in range(15):
         pace.leave(0, SECOND + number, 4 << 20, large=True)
     assert 8 < pace.window(large=True) < 16
+
+
+def test_as_many_connections_are_made_as_are_repaid_by_what_waits() -> None:
+    worst, of_fewest, of_all = 0.0, 0.0, 0.0
+    for waiting in (100, 500, 2_000, 10_000):
+        for wait in (2 * MS, 20 * MS, 80 * MS):
+            for secure, cost in ((False, 50_000), (True, 430_000)):
+                until = wait * 2 if secure else wait
+                mine = _served(
+                    min(max(64, int(_known(wait, until).repaid(waiting, secure))), 1024), waiting, wait, until, cost
+                )
+                others = {count: _served(count, waiting, wait, until, cost) for count in (64, 96, 160, 256, 512, 1024)}
+                best = min(others.values())
+                worst, of_fewest, of_all = (
+                    max(worst, mine / best),
+                    max(of_fewest, others[64] / best),
+                    max(of_all, others[1024] / best),
+                )
+    assert worst < 1.35
+    assert min(of_fewest, of_all) > 8
+
+
+def _known(wait: int, until: int) -> _Pace:
+    """Return what knows how long a reply takes."""
+    pace = _Pace()
+    pace.connect(until)
+    pace.enter(0)
+    pace.wait(wait, wait)
+    pace.leave(0, wait)
+    return pace
+
+
+def _served(connections: int, waiting: int, wait: int, until: int, cost: int) -> int:
+    """Return how long it takes to serve what waits by 64 connections, and by others that are made one by one."""
+    made = connections - 64
+    free = [0] * 64 + [until + cost * number for number in range(1, made + 1)]
+    ended = cost * made
+    for _ in range(waiting):
+        ended = max(ended, free[0] + wait)
+        heapq.heapreplace(free, free[0] + wait)
+    return ended
+
+
+def test_what_a_connection_takes_is_not_guessed() -> None:
+    assert _Pace().repaid(1, secure=True) > 1024

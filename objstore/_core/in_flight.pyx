@@ -62,7 +62,7 @@ cdef void start_slot(LoopC* loop, Slot* slot) noexcept nogil:
     cdef Route* route = borrow_route(loop, slot)
     if route == NULL:
         conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
-    elif goes_by_wire(slot.item):
+    elif goes_by_wire(slot.item.batch.settings):
         start_on_wire(loop, slot, route)
     else:
         start_on_libcurl(loop, slot, route)
@@ -96,9 +96,8 @@ cdef void start_named(LoopC* loop) noexcept nogil:
         slot = following
 
 
-cdef inline bint goes_by_wire(Item* item) noexcept nogil:
+cdef inline bint goes_by_wire(SettingsC* settings) noexcept nogil:
     """Tell whether we speak to the server ourselves: HTTP/1.1, without a proxy, and not all by libcurl."""
-    cdef SettingsC* settings = item.batch.settings
     if atomic_load(&by_curl) or settings.http_version != curl.CURL_HTTP_VERSION_1_1:
         return False
     return settings.proxy == NULL or not settings.proxy[0]

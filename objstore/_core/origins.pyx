@@ -6,12 +6,14 @@
 
 cdef enum:
     MOST_ORIGINS = 256          # that are remembered while nobody uses them
+    LASTING = 3                 # more for each that came before a batch
 
 cdef int64_t STUCK_NS = 1_000_000_000
 
 cdef struct Held:               # shares that wait for room
     BatchRef* first
     BatchRef* last
+    int64_t count
 
 cdef struct Origin:
     pthread_mutex_t mutex
@@ -98,6 +100,7 @@ cdef bint origin_join(BatchC* batch) noexcept nogil:
     origin.most_askers += batch.most_connections == origin.most_asked
     origin.pace.most = min(origin.most_asked, origin.most_open)
     origin.pace.careful = batch.careful
+    batch.before = pace_served(&origin.pace)
     if batch.hedged:
         join_hedging(origin, batch)
     pthread_mutex_unlock(&origin.mutex)
@@ -165,6 +168,7 @@ cdef void hold(BatchRef* share) noexcept nogil:
     else:
         held.first = share
     held.last = share
+    held.count += 1
     atomic_add(&share.loop.held, 1)
 
 
@@ -181,6 +185,7 @@ cdef void unhold(BatchRef* share) noexcept nogil:
         share.next_held.previous_held = share.previous_held
     else:
         held.last = share.previous_held
+    held.count -= 1
     atomic_add(&share.loop.held, -1)
 
 
@@ -212,13 +217,55 @@ cdef inline bint is_free(BatchC* batch, int64_t now) noexcept nogil:
     return pace_in_flight(pace) < pace.most
 
 
+cdef inline bint affords(BatchRef* share) noexcept nogil:
+    """Tell whether a share has a connection for one more request, or what waits repays a new one."""
+    cdef Route* route = share.route
+    cdef PaceC* pace = &share.batch.at.pace
+    if pace_in_flight(pace) < FIRST_WINDOW or share.batch.large or route == NULL:
+        return True
+    if route.idle != NULL or route.spare != NULL or not goes_by_wire(share.batch.settings):
+        return True
+    return pace_in_flight(pace) < pace_repaid(pace, expected(share.batch), route.secure)
+
+
+cdef inline double expected(BatchC* batch) noexcept nogil:
+    """Return how many requests are to be expected: those that wait, and as many as there were lately.
+
+    Of those that came before this batch, more: whoever comes again does so again.
+    """
+    cdef int64_t waiting = batch.count - batch.next_fresh + held_of(batch).count
+    return waiting + pace_served(&batch.at.pace) + LASTING * batch.before
+
+
+cdef int64_t origin_ahead(BatchRef* share, int64_t have) noexcept nogil:
+    """Return how many connections to make ahead of the requests for them, beside those that a loop has."""
+    cdef BatchC* batch = share.batch
+    cdef PaceC* pace = &batch.at.pace
+    cdef double most = 0
+    pthread_mutex_lock(&batch.mutex)
+    pthread_mutex_lock(&batch.at.mutex)
+    if share.held and batch.most_in_flight == INT64_MAX and lane_looks_ahead(pace, lane_of(batch)):
+        most = min(pace_repaid(pace, expected(batch), share.route.secure), <double>pace.most) - pace_in_flight(pace)
+    pthread_mutex_unlock(&batch.at.mutex)
+    pthread_mutex_unlock(&batch.mutex)
+    return min(have, <int64_t>most)
+
+
+cdef void origin_connected(BatchC* batch, int64_t took) noexcept nogil:
+    """Note how long it took until a connection was there."""
+    cdef Recent* connecting = &batch.at.pace.connecting
+    pthread_mutex_lock(&batch.at.mutex)
+    connecting.now = min(connecting.now, <double>max(took, <int64_t>1))
+    pthread_mutex_unlock(&batch.at.mutex)
+
+
 cdef bint origin_admits(BatchRef* share, int64_t now) noexcept nogil:
     """Count one more request of a share; or hold the share, and return False. Under the mutex of its batch."""
     cdef BatchC* batch = share.batch
     cdef Origin* origin = batch.at
     cdef bint admitted
     pthread_mutex_lock(&origin.mutex)
-    admitted = lane_admits(&origin.pace, lane_of(batch)) or share.overdue or is_free(batch, now)
+    admitted = (lane_admits(&origin.pace, lane_of(batch)) and affords(share)) or share.overdue or is_free(batch, now)
     if admitted:
         share.overdue = False
         unhold(share)

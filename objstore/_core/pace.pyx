@@ -49,6 +49,8 @@ cdef double RISING = 1.15           # a rate still grows by itself: connections 
 cdef int64_t LEAST_BODY = 32 << 10  # a mean body from which on bytes, and not requests, are what is paced
 cdef double LONG = 512              # replies by whose work what they cost is known
 cdef double GUESSED = 8 << 20        # bytes at a nanosecond each, or the first bad moment would be believed for long
+cdef double CONNECTING_NS = 50_000      # of work for a connection,
+cdef double SECURING_NS = 430_000       # and for one with TLS
 cdef double NEVER = 1e300
 
 cdef struct Recent:                 # a least value of the last minute
@@ -109,6 +111,9 @@ cdef struct PaceC:
     int64_t recent_ns
     Recent wait                     # for the first byte of a GET
     Recent toll                     # nanoseconds for each reply
+    Recent connecting               # until a connection is there
+    double served                   # replies lately,
+    double served_before            # and before that
     Work bodies                     # of reads whose bytes are what took time
     Work turns                      # and of those that waited for each other
     int64_t noted_ns                # when the last round of reads ended
@@ -149,6 +154,8 @@ cdef void pace_start(PaceC* pace, int64_t most, bint careful) noexcept nogil:
     pace.recent_ns = 0
     recent_start(&pace.wait)
     recent_start(&pace.toll)
+    recent_start(&pace.connecting)
+    pace.served = pace.served_before = 0
     memset(&pace.turns, 0, sizeof(Work))
     pace.bodies.replies = 0
     pace.bodies.took = pace.bodies.bytes = GUESSED
@@ -225,6 +232,7 @@ cdef void lane_reply(PaceC* pace, Lane* lane, int kind, int64_t bytes, int64_t b
     cdef Recent* least = &lane.least[kind]
     if took < least.now:
         least.now = took
+    pace.served += 1
     lane.replies += 1
     lane.bytes += bytes
     lane.took += took
@@ -488,7 +496,32 @@ cdef void pace_note_wait(PaceC* pace, int64_t waited_ns, int64_t now) noexcept n
         pace.recent_ns = now
         recent_age(&pace.wait)
         recent_age(&pace.toll)
+        recent_age(&pace.connecting)
+        pace.served_before = pace.served
+        pace.served = 0
     pace.wait.now = min(pace.wait.now, <double>max(waited_ns, <int64_t>1))
+
+
+cdef inline double pace_served(PaceC* pace) noexcept nogil:
+    return pace.served + pace.served_before
+
+
+cdef double pace_repaid(PaceC* pace, double waiting, bint secure) noexcept nogil:
+    """Return how many connections are repaid by requests that wait.
+
+    While one more is made, those that are there serve some of them; of what is left it spares the others its share.
+    """
+    cdef double until = recent_least(&pace.connecting)
+    cdef double wait = recent_least(&pace.wait) if pace_served(pace) else until
+    cdef double cost = SECURING_NS if secure else CONNECTING_NS
+    if until == NEVER or wait == NEVER:
+        return NEVER
+    return (sqrt(until * until + 4 * cost * wait * waiting) - until) / (2 * cost)
+
+
+cdef bint lane_looks_ahead(PaceC* pace, Lane* lane) noexcept nogil:
+    """Tell whether more requests are to be expected in flight soon."""
+    return lane != &pace.large and lane.first and lane.growing and lane.stalls == 0 and not lane.resting
 
 
 cdef void pace_note_rates(PaceC* pace, Lane* lane, double lasted, double stretch, int64_t now) noexcept nogil:
@@ -565,6 +598,14 @@ cdef class _Pace:
             lane_throttle(lane, asked, now)
         else:
             lane_reply(&self.c, lane, size_class(size), size, asked if begun < 0 else begun, asked, now)
+
+    def connect(self, int64_t took):
+        """Note how long it took until a connection was there."""
+        self.c.connecting.now = min(self.c.connecting.now, <double>took)
+
+    def repaid(self, int64_t waiting, bint secure):
+        """Return how many connections are repaid by requests that wait."""
+        return pace_repaid(&self.c, waiting, secure)
 
     def window(self, bint writes=False, bint large=False):
         """Return how many requests may be in flight."""

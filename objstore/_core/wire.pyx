@@ -10,12 +10,15 @@ cdef enum:
     WIRE_LIFETIME_S = 600       # then the name is looked up again: services spread their load by DNS
     LEAST_ROOM = 128 << 10      # what the kernel holds of a body without being told
     MOST_ROOM = 2 << 20
+    FEW = 8                     # connections of which one is being made: its first packet may be lost
 
 cdef struct Route:              # where a request goes, and how to connect there
     int references              # shares and wires
     SettingsC* settings
     Text origin
     Text host_line              # "Host: ...", as it was signed
+    bint secure
+    int making                  # connections that are not there yet
     Name* name                  # NULL where libcurl knows the address itself
     Wire* idle                  # last used first
     Wire* waiting               # being made, each for a request, that has waited longest first
@@ -36,7 +39,7 @@ cdef struct Wire:
     int room                    # how much of a body the kernel has been told to hold
     bint secure
     int uses
-    int64_t made_ns
+    int64_t made_ns             # since when it is made, or is there
     int64_t idle_ns             # since when
     int64_t idle_look           # the last look of the loop before that
     char* request               # head of the request, and its body where that is small
@@ -107,6 +110,7 @@ cdef Route* route_new(LoopC* loop, const char* origin, SettingsC* settings) noex
         free(route)
         return NULL
     route.name = name_of(origin)
+    route.secure = strncasecmp(origin, b"https:", 6) == 0
     route.waiting_end = &route.waiting
     settings_keep(&route.settings, settings)
     route.next = loop.routes
@@ -171,40 +175,72 @@ cdef void wire_free(Wire* wire) noexcept nogil:
 
 cdef void open_wire(LoopC* loop, Route* route, Slot* slot) noexcept nogil:
     """Connect for an item: its request is sent when the connection is there."""
-    cdef SettingsC* settings = slot.item.batch.settings
-    cdef Wire* wire = loop_wire(loop)
-    cdef Shard* shard = loop_shard(loop, True)
-    cdef int failures = atomic_load(&setopt_failures)
-    if wire == NULL or shard == NULL:
-        if wire != NULL:
-            wire.next = loop.unused_wires
-            loop.unused_wires = wire
+    cdef Wire* wire = new_wire(loop, route)
+    if wire == NULL:
         conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
         return
-    wire.route = route
-    wire.shard = shard
     wire.slot = slot
-    wire.fd = -1
-    wire.uses = 0
-    wire.room = LEAST_ROOM
-    wire.secure = strncasecmp(route.origin.data, b"https:", 6) == 0
-    wire.error[0] = 0
-    route.references += 1
-    shard.active += 1
     slot.wire = wire
     if not slot.item.fresh:
         wire_wait(wire)
-    configure_connection(wire.easy, loop, settings)
+    if not begin_connecting(wire, slot.item.batch.settings, late_address(slot)):
+        fail_wire(wire, curl.CURLE_OUT_OF_MEMORY, NULL)
+
+
+cdef void open_ahead(LoopC* loop, Route* route, BatchRef* share) noexcept nogil:
+    """Make connections for requests that are soon to come, where all that there are have one."""
+    cdef int64_t count = 0
+    cdef Wire* wire
+    if route == share.route and route.idle == NULL and FEW * route.making <= loop.active:
+        count = origin_ahead(share, loop.active)
+    while count > 0:
+        count -= 1
+        wire = new_wire(loop, route)
+        if wire == NULL:
+            return
+        wire_put(wire, &route.spare)
+        if not begin_connecting(wire, share.batch.settings, NULL):
+            close_wire(wire)
+            return
+
+
+cdef Wire* new_wire(LoopC* loop, Route* route) noexcept nogil:
+    """Return a wire on a route, for a connection to be made; NULL when there is no memory."""
+    cdef Shard* shard = loop_shard(loop, True)
+    cdef Wire* wire = loop_wire(loop) if shard != NULL else NULL
+    if wire == NULL:
+        return NULL
+    wire.route = route
+    wire.shard = shard
+    wire.slot = NULL
+    wire.fd = -1
+    wire.secure = route.secure
+    wire.uses = 0
+    wire.made_ns = loop.now_ns
+    wire.room = LEAST_ROOM
+    wire.error[0] = 0
+    route.references += 1
+    route.making += 1
+    shard.active += 1
+    return wire
+
+
+cdef bint begin_connecting(Wire* wire, SettingsC* settings, const char* late) noexcept nogil:
+    """Have libcurl make a connection, if possible not to the address that is late; False when there is no memory."""
+    cdef Route* route = wire.route
+    cdef int failures = atomic_load(&setopt_failures)
+    configure_connection(wire.easy, wire.loop, settings)
     set_pointer(wire.easy, curl.CURLOPT_PRIVATE, wire)
     set_pointer(wire.easy, curl.CURLOPT_ERRORBUFFER, wire.error)
     set_pointer(wire.easy, curl.CURLOPT_URL, route.origin.data)
     set_long(wire.easy, curl.CURLOPT_CONNECT_ONLY, 1)
     # A setting that is lost, say whom to trust, must not be made up for by libcurl's own.
-    if ((route.name != NULL and not offer_addresses(&wire.offer, route.name, wire.easy, route.origin.data, settings,
-                                                    late_address(slot)))
-            or atomic_load(&setopt_failures) != failures
-            or lib.curl_multi_add_handle(shard.multi, wire.easy) != curl.CURLE_OK):
-        fail_wire(wire, curl.CURLE_OUT_OF_MEMORY, NULL)
+    return (
+        (route.name == NULL
+         or offer_addresses(&wire.offer, route.name, wire.easy, route.origin.data, settings, late))
+        and atomic_load(&setopt_failures) == failures
+        and lib.curl_multi_add_handle(wire.shard.multi, wire.easy) == curl.CURLE_OK
+    )
 
 
 cdef void wire_connected(LoopC* loop, Wire* wire, int result) noexcept nogil:
@@ -224,16 +260,20 @@ cdef void wire_connected(LoopC* loop, Wire* wire, int result) noexcept nogil:
     atomic_store_64(&loop.connections, loop.connections + 1)
     wire_take(wire)
     wire.fd = fd
-    wire.made_ns = loop.now_ns
+    wire.route.making -= 1
     state.wire = wire
     if slot == NULL:
+        wire.made_ns = loop.now_ns
         rest_unused(wire)
         return
+    origin_connected(slot.item.batch, loop.now_ns - wire.made_ns)
+    wire.made_ns = loop.now_ns
     slot.item.connects += 1
     slot.asked_ns = slot.progress_ns = loop.now_ns
     if speaks_unasked(wire):
         fail_wire(wire, curl.CURLE_WEIRD_SERVER_REPLY, b"the server spoke before it was asked")
     else:
+        open_ahead(loop, wire.route, slot.share)
         begin_exchange(wire, slot)
 
 
@@ -282,6 +322,8 @@ cdef void close_wire(Wire* wire) noexcept nogil:
         wire.slot = NULL
     if wire.fd >= 0:
         loop.fds[wire.fd].wire = NULL
+    else:
+        wire.route.making -= 1
     lib.curl_multi_remove_handle(wire.shard.multi, wire.easy)
     offer_drop(&wire.offer)
     lib.curl_easy_reset(wire.easy)
