@@ -1,9 +1,8 @@
 """`python -m bench.net`: over each network, the defaults beside obstore and the best of what is set by hand.
 
 Of each way there are two figures: its first call, which finds no connection and knows nothing, and the median of those
-that follow. The ratios are of the latter; where the first took all the time there was, of that. A * is what is short of
-a bar: at most 1.3 times the best by hand, and half of obstore's time, or nine tenths of what the line or the best of
-several curls bring.
+that follow. The ratios are of the latter. A * is what is short of a bar: at most 1.3 times the best by hand, and half
+of obstore's time, or nine tenths of what the line or the best of several curls bring.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ class Took:
 
     @property
     def later(self) -> float:
-        """The median of those that follow the first; the first, where it took all the time there was."""
-        return statistics.median(self.calls[1:] or self.calls) if self.calls else float("inf")
+        """The median of those that follow the first."""
+        return statistics.median(self.calls[1:]) if self.calls else float("inf")
 
     def __str__(self) -> str:
         """Return the first, and what the later ones took."""
