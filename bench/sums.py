@@ -1,9 +1,10 @@
-"""What checksums cost: python -m bench.sums [--rounds 7] [--rows tls,upload]
+"""What checksums cost: python -m bench.sums [--rounds 7] [--rows tls,upload] [--over near]
 
 The same reads and writes by two stores, one after the other, in one process: one asks for checksums and compares them,
 or makes and sends them, the other does not. Printed is the CPU of this process, of all its threads, in nanoseconds a
 byte and microseconds a request, and the ratio of each pair: the median, and in brackets the least and the most. The
-servers are processes of their own, and do the same for both, but for the header.
+servers are processes of their own, and do the same for both, but for the header. They are on loopback, where the kernel
+has less to do for a byte than anywhere else, or at the other end of one of the networks of `bench.net`.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from bench import data
+from bench.net.network import SERVER, Network, Profile
+from bench.net.rows import PROFILES
 from bench.servers import process
 from bench.servers.nginx import Nginx
 from bench.site import HERE
@@ -61,8 +64,17 @@ def key_of(size: int) -> str:
     return f"summed/{size}"
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Where the servers are, and what their certificate is known by."""
+
+    nginx: Nginx
+    host: str
+    certificate: Path
+
+
 @contextmanager
-def served() -> Iterator[tuple[Nginx, Path]]:
+def served(profile: Profile | None) -> Iterator[Served]:
     """Run nginx with an object of each size, whose checksum it tells to who asks, and a sink behind it."""
     folder = Path(tempfile.mkdtemp(prefix="objstore-bench-", dir=data.folder()))
     files, sums = folder / "files", {}
@@ -73,28 +85,38 @@ def served() -> Iterator[tuple[Nginx, Path]]:
         (files / data.BUCKET / key_of(size)).write_bytes(body)
         sums[f"/{data.BUCKET}/{key_of(size)}"] = base64.b64encode(checksum("crc64nvme", body)).decode()
     program = process.compile_c(HERE / "servers" / "origin.c", folder)
-    with process.listening_socket() as listener:
-        origin = process.start(
-            [str(program), str(listener.fileno()), "0", "0", "swallow"], [listener], dict(os.environ)
-        )
-        nginx = Nginx(files, folder / "etc", sums=sums, sink=f"{process.LOOPBACK}:{process.port_of(listener)}")
-    try:
-        yield nginx, folder / "etc" / "ca.pem"
-    finally:
-        nginx.close()
-        process.stop(origin)
-        shutil.rmtree(folder)
+    with ExitStack() as ending:
+        ending.callback(shutil.rmtree, folder)
+        there: Callable[..., Any] = _here
+        listens, host = process.LOOPBACK, process.LOOPBACK
+        if profile is not None:
+            network = ending.enter_context(Network(process.compile_c(HERE / "servers" / "line.c", folder)))
+            network.become(profile)
+            there, listens, host = network.there, "0.0.0.0", SERVER
+        listener = there(process.listening_socket)
+        argv = [str(program), str(listener.fileno()), "0", "0", "swallow"]
+        ending.callback(process.stop, there(process.start, argv, [listener], dict(os.environ)))
+        sink = f"{process.LOOPBACK}:{process.port_of(listener)}"
+        listener.close()
+        nginx = there(Nginx, files, folder / "etc", listens, host, sums=sums, sink=sink)
+        ending.callback(nginx.close)
+        yield Served(nginx, host, folder / "etc" / "ca.pem")
 
 
-def store_for(nginx: Nginx, certificate: Path, door: str, *, sums: bool) -> S3Store:
+def _here(work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Do something on this machine."""
+    return work(*args, **kwargs)
+
+
+def store_for(site: Served, door: str, *, sums: bool) -> S3Store:
     """Return a store that compares and sends checksums, or does neither."""
     options: dict[str, Any] = {"allow_http": True}
     if door == "tls":
-        options = {"root_certificate": certificate.read_bytes()}
+        options = {"root_certificate": site.certificate.read_bytes()}
     when: dict[str, Any] = dict.fromkeys(_SETTINGS, "when_supported" if sums else "when_required")
     return S3Store(
         data.BUCKET,
-        endpoint=f"{'https' if door == 'tls' else 'http'}://{process.LOOPBACK}:{nginx.ports[door]}",
+        endpoint=f"{'https' if door == 'tls' else 'http'}://{site.host}:{site.nginx.ports[door]}",
         region=data.REGION,
         access_key_id=data.ACCESS_KEY_ID,
         secret_access_key=data.SECRET_ACCESS_KEY,
@@ -156,13 +178,15 @@ def main() -> int:
     parser.add_argument(
         "--rows", default="", help="only rows with one of these words, divided by commas, in their names"
     )
+    networks = {profile.name: profile for profile in PROFILES}
+    parser.add_argument("--over", choices=networks, help="the network that the servers are behind")
     asked = parser.parse_args()
     rows = [row for row in ROWS if any(word in row.title for word in asked.rows.split(","))]
     print(f"{'':32} {'without: ns/B, us':18} {'with: ns/B, us':16} with : without")
     try:
-        with served() as (nginx, certificate):
+        with served(networks.get(asked.over)) as site:
             for row in rows:
-                stores = [store_for(nginx, certificate, row.door, sums=sums) for sums in (False, True)]
+                stores = [store_for(site, row.door, sums=sums) for sums in (False, True)]
                 print(line(row, pairs((work_of(row, stores[0]), work_of(row, stores[1])), asked.rounds)), flush=True)
     except process.MissingProgramError as missing:
         print(missing, file=sys.stderr)
