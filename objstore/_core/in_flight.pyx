@@ -302,6 +302,8 @@ cdef void fill(LoopC* loop) noexcept nogil:
             delay(loop, share, due)
         elif due < 0:
             share_detach(loop, share)
+        elif goes_by_wire(share.batch.settings):
+            open_ahead(loop, share)
 
 
 cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:

@@ -512,16 +512,18 @@ cdef double pace_repaid(PaceC* pace, double waiting, bint secure) noexcept nogil
     While one more is made, those that are there serve some of them; of what is left it spares the others its share.
     """
     cdef double until = recent_least(&pace.connecting)
-    cdef double wait = recent_least(&pace.wait) if pace_served(pace) else until
+    cdef double wait = recent_least(&pace.wait)
     cdef double cost = SECURING_NS if secure else CONNECTING_NS
     if until == NEVER or wait == NEVER:
-        return NEVER
+        return NEVER        # nothing is known
     return (sqrt(until * until + 4 * cost * wait * waiting) - until) / (2 * cost)
 
 
 cdef bint lane_looks_ahead(PaceC* pace, Lane* lane) noexcept nogil:
     """Tell whether more requests are to be expected in flight soon."""
-    return lane != &pace.large and lane.first and lane.growing and lane.stalls == 0 and not lane.resting
+    if lane == &pace.large or lane.resting or not pace_served(pace):
+        return False
+    return lane.first and lane.growing and lane.stalls == 0
 
 
 cdef void pace_note_rates(PaceC* pace, Lane* lane, double lasted, double stretch, int64_t now) noexcept nogil:

@@ -187,11 +187,12 @@ cdef void open_wire(LoopC* loop, Route* route, Slot* slot) noexcept nogil:
         fail_wire(wire, curl.CURLE_OUT_OF_MEMORY, NULL)
 
 
-cdef void open_ahead(LoopC* loop, Route* route, BatchRef* share) noexcept nogil:
-    """Make connections for requests that are soon to come, where all that there are have one."""
+cdef void open_ahead(LoopC* loop, BatchRef* share) noexcept nogil:
+    """Make connections for requests of a share that are soon to come, where all that there are have one."""
+    cdef Route* route = share.route
     cdef int64_t count = 0
     cdef Wire* wire
-    if route == share.route and route.idle == NULL and FEW * route.making <= loop.active:
+    if route != NULL and route.idle == NULL and FEW * route.making <= loop.active:
         count = origin_ahead(share, loop.active)
     while count > 0:
         count -= 1
@@ -273,7 +274,6 @@ cdef void wire_connected(LoopC* loop, Wire* wire, int result) noexcept nogil:
     if speaks_unasked(wire):
         fail_wire(wire, curl.CURLE_WEIRD_SERVER_REPLY, b"the server spoke before it was asked")
     else:
-        open_ahead(loop, wire.route, slot.share)
         begin_exchange(wire, slot)
 
 

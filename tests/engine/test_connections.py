@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from itertools import count
 
 import pytest
 
@@ -14,16 +15,16 @@ from tests.engine.raw import answering
 from tests.engine.server import certificate
 from tests.engine.test_replies import head
 
-FIRST = 64
-HANDSHAKE_SECONDS = 0.05
+FIRST, ANSWERED_AT_ONCE = 64, 8
+AWAY_SECONDS = 0.05
 
 
 def test_connections_are_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    context, made, enough = certificate(), [], threading.Event()
+    context, made, asked_for, enough = certificate(), [], count(), threading.Event()
     shake_hands = context.wrap_socket
 
     def wrap_socket(connection: socket.socket, *, server_side: bool) -> socket.socket:
-        time.sleep(HANDSHAKE_SECONDS)  # so far away is the server
+        time.sleep(AWAY_SECONDS)
         secure = shake_hands(connection, server_side=server_side)
         made.append(secure)
         if len(made) > FIRST:
@@ -31,7 +32,9 @@ def test_connections_are_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
         return secure
 
     def answer(connection: socket.socket) -> None:
-        enough.wait(30)
+        time.sleep(AWAY_SECONDS)
+        if next(asked_for) >= ANSWERED_AT_ONCE:
+            enough.wait(30)
         connection.sendall(head("Content-Length: 2") + b"ok")
 
     monkeypatch.setattr(context, "wrap_socket", wrap_socket)
