@@ -485,7 +485,7 @@ def test_retry_options_have_defaults() -> None:
 def test_retry_options_are_read_in_part_and_shown_in_full() -> None:
     config: RetryConfig = {"max_retries": 2, "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": 5}}
     options = RetryOptions.from_config(config)
-    assert options == RetryOptions(2, 180.0, 0.1, 5.0, 2.0)
+    assert options == RetryOptions(2, 180.0, 0.1, 5.0, 2.0, insists=False)
     assert options.to_config() == {
         "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2.0},
         "max_retries": 2,

@@ -466,3 +466,42 @@ def test_the_budget_is_paid_by_kind_and_refilled_by_success() -> None:
     clock.now += 100
     budget.note(1, 0)
     assert budget.spend(throttled=False)
+
+
+# --- how often
+
+
+def stormy(share: float, **options: float) -> Policy:
+    """Return the policy of a store where so many requests of a hundred fail."""
+    chosen = Policy(RetryOptions.from_config(options), clock=Clock())  # type: ignore[arg-type]
+    for _ in range(20):
+        chosen.budget.note(100 - round(100 * share), round(100 * share))
+    return chosen
+
+
+def tries(chosen: Policy, row: Row = SAFE) -> int:
+    """Return how many there are for a request that always fails."""
+    return next(n for n in range(1, 10_000) if chosen.delay(failure(row), n, chosen.clock(), safe=True) is None)
+
+
+@pytest.mark.parametrize("share", [0.4, 0.6, 0.75])
+def test_what_fails_by_chance_is_tried_until_that_is_no_more_to_be_believed(share: float) -> None:
+    assert 1e-6 < share ** tries(stormy(share)) < 1e-4
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.95, 1.0])
+def test_where_others_succeed_or_all_fail_there_are_eleven_tries(share: float) -> None:
+    chosen = stormy(share)
+    chosen.budget.spend = lambda throttled: True  # type: ignore[method-assign]
+    assert tries(chosen) == 11
+
+
+def test_as_many_retries_as_are_given_are_not_exceeded_by_chance() -> None:
+    assert tries(stormy(0.6, max_retries=3)) == 4
+    assert tries(stormy(0.6, max_retries=0)) == 1
+
+
+def test_what_is_tried_once_more_is_not_where_nothing_is_to_be() -> None:
+    once = Row(errors.GenericError, "planted", "once")
+    assert tries(stormy(0.6), once) == 2
+    assert tries(stormy(0.6, max_retries=0), once) == 1

@@ -300,6 +300,7 @@ class Policy:
     WELL_BACKOFF = 0.8  # the last bound where most requests succeed
     PATIENT_TRIES = 2
     BAD_LUCK = 0.001  # a request that fails so often has more against it than chance
+    WORST_LUCK = 1e-5  # so few requests have more, where all fail alike
 
     def __init__(
         self, options: RetryOptions, budget: Budget | None = None, clock: Callable[[], float] = time.monotonic
@@ -321,8 +322,7 @@ class Policy:
             answered: Whether the origin has ever answered.
         """
         row = failure.row
-        most = {"always": self.options.max_retries, "safe": self.options.max_retries, "once": 1}.get(row.again, 0)
-        if attempts > most or not (safe or row.again == "always"):
+        if not self._has_tries(row, attempts) or not (safe or row.again == "always"):
             return None
         wait = self._backoff(row, attempts)
         if failure.wait is not None:
@@ -335,6 +335,17 @@ class Policy:
         if wait > left or left <= 0:
             return None
         return wait if row.unasked or self.budget.spend(row.throttled) else None
+
+    def _has_tries(self, row: Row, attempts: int) -> bool:
+        """Tell whether there are tries left."""
+        most = self.options.max_retries
+        if row.again not in ("always", "safe"):
+            return row.again == "once" and attempts <= min(most, 1)
+        return attempts <= most or self._insists(attempts)
+
+    def _insists(self, attempts: int) -> bool:
+        """Tell whether it is but chance that a request has failed so often, and nobody said how often it may."""
+        return self.options.insists and self.budget.well and self.budget.failing**attempts > self.WORST_LUCK
 
     def _backoff(self, row: Row, attempts: int) -> float:
         """Return a random part of a bound that grows with every try (full jitter), and with the share that fails.
@@ -353,6 +364,6 @@ class Policy:
     def _most_after(self, attempts: int, badly: float) -> float:
         """Return how far the bound grows: not far where others succeed, but for the last tries: a part may be down."""
         last = attempts > self.options.max_retries - self.PATIENT_TRIES
-        if last and self.budget.failing**attempts < self.BAD_LUCK:
+        if last and self.budget.failing**attempts < self.BAD_LUCK and not self._insists(attempts):
             return self.options.max_backoff
         return self.WELL_BACKOFF + badly * max(0.0, self.options.max_backoff - self.WELL_BACKOFF)

@@ -326,7 +326,7 @@ def refuse_unsupported(table: Table, settings: Settings) -> None:
 
 _RETRY_OPTIONS = {
     "backoff": Option("backoff", "How long to wait between tries.", kind=DICT),
-    "max_retries": Option("max_retries", "Most tries after the first.", kind=whole(0)),
+    "max_retries": Option("max_retries", "Most tries after the first; else 10, and more by chance.", kind=whole(0)),
     "retry_timeout": Option("retry_timeout", "No new try this long after the first one started; seconds.", DURATION),
 }
 _BACKOFF_OPTIONS = {
@@ -342,6 +342,7 @@ class RetryOptions:
 
     Args:
         max_retries: Most tries after the first.
+        insists: Whether there are more, as long as it is chance that they fail: nobody has said how many there may be.
         retry_timeout: No new try this long after the first one started; seconds.
         init_backoff: Upper bound of the first wait; seconds.
         max_backoff: Upper bound of any wait; seconds.
@@ -353,6 +354,7 @@ class RetryOptions:
     init_backoff: float = 0.05
     max_backoff: float = 20.0
     base: float = 2.0
+    insists: bool = True
 
     @classmethod
     def from_config(cls, config: RetryConfig) -> RetryOptions:
@@ -364,7 +366,7 @@ class RetryOptions:
         """
         outer = _read_exactly("retry_config", config, _RETRY_OPTIONS)
         inner = _read_exactly("retry_config['backoff']", outer.pop("backoff", {}), _BACKOFF_OPTIONS)
-        return cls(**outer, **inner)
+        return cls(**outer, **inner, insists="max_retries" not in outer)
 
     def to_config(self) -> RetryConfig:
         """Return these options as the dict that stores show as ``retry_config``, fully populated."""
