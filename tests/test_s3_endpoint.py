@@ -412,7 +412,7 @@ def test_the_address_by_the_environment(
 def test_arns_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_S3_USE_ARN_REGION", "false")
     arn = f"arn:aws:s3:us-west-2:{ACCOUNT}:accesspoint/point"
-    with pytest.raises(ConfigurationError, match="s3_use_arn_region is false"):
+    with pytest.raises(ConfigurationError, match=r"s3_use_arn_region \(of the environment\) is false"):
         S3Store(arn, region="us-east-1", **KEYS)
     assert address_of(S3Store(arn, **KEYS))[0] == f"https://point-{ACCOUNT}.s3-accesspoint.us-west-2.amazonaws.com"
     monkeypatch.setenv("AWS_S3_DISABLE_MULTIREGION_ACCESS_POINTS", "true")

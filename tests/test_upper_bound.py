@@ -1,4 +1,4 @@
-"""`max_concurrency` bounds all requests of a call: what is behind the beginnings of large objects, and questions, too."""
+"""`max_concurrency` bounds all requests of a call: those for the rests of large objects too, and questions."""
 
 from __future__ import annotations
 

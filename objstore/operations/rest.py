@@ -115,7 +115,7 @@ class Rests:
         return whole
 
     def _take_share(self, share: int) -> Plan[int]:
-        """Return how many requests may be in flight for one of the reads: one or a share, while others go on, or all."""
+        """Return how many requests may be in flight for one of the reads: a share while others go on, or all."""
         if self.most_in_flight == PACED or self._fetch.over:
             return self.most_in_flight
         share = max(share, 1)
