@@ -475,6 +475,13 @@ def test_the_service_in_signatures() -> None:
         ("bucket", {"endpoint": "https://Other.S3.eu-west-1.amazonaws.com"}, "the host of 'other'"),
         (
             "bucket",
+            {"endpoint": "https://bucket.s3.eu-west-1.amazonaws.com", "virtual_hosted_style_request": False},
+            "=False does not go with an endpoint that is the host of 'bucket'",
+        ),
+        ("arn:aws:s3:us-west-2:1234:accesspoint/point", {}, "no region or account"),
+        ("arn:aws:s3:us-west-2:12345678901a:accesspoint/point", {}, "no region or account"),
+        (
+            "bucket",
             {"endpoint": f"https://point-{ACCOUNT}.s3-accesspoint.us-west-2.amazonaws.com"},
             "accesspoint/point'",
         ),

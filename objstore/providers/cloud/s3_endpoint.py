@@ -111,7 +111,7 @@ def locate(bucket: str, region: str | None, endpoint: tuple[str, str] | None, wi
                 f"The bucket {bucket!r}", "s3_express=True", "Give the access point's name: NAME--ZONE--xa-s3."
             )
         return _access_point(bucket, region, endpoint, wishes)
-    _check_bucket(bucket, region, endpoint)
+    _check_bucket(bucket, region, endpoint, wishes)
     if _is_directory(bucket, endpoint, wishes):
         return _directory(bucket, region, endpoint, wishes)
     known = region or FIRST
@@ -366,7 +366,7 @@ def _path_style(wishes: Wishes) -> str:
     return wishes.named("virtual_hosted_style_request", "virtual_hosted_style_request=False")
 
 
-def _check_bucket(bucket: str, region: str | None, endpoint: tuple[str, str] | None) -> None:
+def _check_bucket(bucket: str, region: str | None, endpoint: tuple[str, str] | None, wishes: Wishes) -> None:
     """Raise if there can be no bucket of this name: of Amazon's, by its rules; else, if it would break the URL.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -381,7 +381,7 @@ def _check_bucket(bucket: str, region: str | None, endpoint: tuple[str, str] | N
         )
     if _is_amazons(endpoint):
         _check_amazons(bucket, region)
-        _check_host(bucket, endpoint)
+        _check_host(bucket, endpoint, wishes)
 
 
 def _check_amazons(bucket: str, region: str | None) -> None:
@@ -404,11 +404,13 @@ def _check_amazons(bucket: str, region: str | None) -> None:
         )
 
 
-def _check_host(bucket: str, endpoint: tuple[str, str] | None) -> None:
-    """Raise if an endpoint is Amazon's host of another bucket."""
+def _check_host(bucket: str, endpoint: tuple[str, str] | None, wishes: Wishes) -> None:
+    """Raise if an endpoint is Amazon's host of another bucket, or of this one, which is to stand in the path."""
     named = (read_host(_name(endpoint[0])) or {}).get("bucket") if endpoint is not None else None
     if named and named != bucket:
         raise _clash(f"The bucket {bucket!r}", f"an endpoint that is the host of {named!r}", "Give one of them.")
+    if named and wishes.virtual is False:
+        raise _clash(_path_style(wishes), f"an endpoint that is the host of {named!r}", _STYLE.capitalize())
 
 
 def _clash(one: str, other: str, hint: str) -> ConfigurationError:
