@@ -87,8 +87,8 @@ def unsigned_form(form: Form, proof: Proof, *, now: datetime, life: timedelta) -
         life: For how long.
 
     Raises:
-        ValueError: It would be good for too long, a field is one of those that are made here, or a condition rules out
-            what is signed.
+        ValueError: It would be good for too long, a field is one of those that are made here, a condition rules out
+            what is signed, or the name of the file is to come elsewhere than at the end of the key.
     """
     if life > MOST_TIME:
         raise ValueError(f"expires_in is {life}. Give {MOST_TIME} at the most.")
@@ -133,6 +133,11 @@ def _rules(condition: Mapping[str, str] | Sequence[str | int]) -> list[tuple[str
 
 
 def _of_key(key: str) -> Mapping[str, str] | Sequence[str]:
-    if key.endswith(FILE_NAME):
-        return ["starts-with", "$key", key.removesuffix(FILE_NAME)]
-    return {"key": key}
+    """Return the condition of the key: the service compares it once the file's name is in it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTForms.html
+    """
+    begin = key.removesuffix(FILE_NAME)
+    if FILE_NAME in begin:
+        raise ValueError(f"the key {key!r} has {FILE_NAME} elsewhere than at its end: write it there, and once")
+    return {"key": key} if begin == key else ["starts-with", "$key", begin]
