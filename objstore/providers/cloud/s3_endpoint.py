@@ -136,7 +136,9 @@ def home(bucket: str, region: str, endpoint: tuple[str, str] | None, wishes: Wis
     if endpoint is None:
         return Address(f"https://{_host(region, replace(wishes, accelerate=False))}", "", signed)
     scheme, _, host = endpoint[0].partition("://")
-    return Address(f"{scheme}://{host.removeprefix(f'{bucket}.') if wishes.virtual else host}", endpoint[1], signed)
+    if _begins_with(bucket, host) and (wishes.virtual or is_amazon(_name(host))):
+        host = host.removeprefix(f"{bucket}.")
+    return Address(f"{scheme}://{host}", endpoint[1], signed)
 
 
 def _host(region: str, wishes: Wishes) -> str:
