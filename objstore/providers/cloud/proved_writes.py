@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from objstore.exceptions import BaseError, NotFoundError, NotSupportedError, PreconditionError
+from objstore.exceptions import BaseError, NotFoundError, NotSupportedError
 from objstore.interface.values import ANY
 from objstore.providers.cloud.documents import Documents
 from objstore.providers.cloud.proofs import Condition, cannot_hold, is_refused, noted, overruled, put_first, unasked
@@ -90,7 +90,7 @@ class ProvedWrites(Documents):
     ) -> Plan[dict[int, BaseError]]:
         """Return why writes are not to be sent, by their index."""
         found = yield from misfits(self, keys, options, most_in_flight)
-        missing = [index for index, error in found.items() if isinstance(error, PreconditionError)]
+        missing = [index for index, error in found.items() if error.status == 404]
         if missing and (error := (yield from self._no_bucket(keys[missing[0]]))) is not None:
             found |= {index: self._located(as_kind(NotFoundError, error), keys[index]) for index in missing}
         return {index: unasked(condition, error) for index, error in found.items()}
