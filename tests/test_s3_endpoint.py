@@ -478,6 +478,11 @@ def test_the_service_in_signatures() -> None:
             {"endpoint": "https://bucket.s3.eu-west-1.amazonaws.com", "virtual_hosted_style_request": False},
             "=False does not go with an endpoint that is the host of 'bucket'",
         ),
+        (
+            "bucket",
+            {"endpoint": "https://s3.eu-west-1.amazonaws.com/bucket"},
+            "'/bucket' .* not go with a host of Amazon",
+        ),
         ("arn:aws:s3:us-west-2:1234:accesspoint/point", {}, "no region or account"),
         ("arn:aws:s3:us-west-2:12345678901a:accesspoint/point", {}, "no region or account"),
         (

@@ -407,8 +407,14 @@ def _check_amazons(bucket: str, region: str | None) -> None:
 
 
 def _check_host(bucket: str, endpoint: tuple[str, str] | None, wishes: Wishes) -> None:
-    """Raise if an endpoint is Amazon's host of another bucket, or of this one, which is to stand in the path."""
-    named = (read_host(_name(endpoint[0])) or {}).get("bucket") if endpoint is not None else None
+    """Raise if an endpoint of Amazon's has a path, or is the host of another bucket, or of one that is in the path."""
+    told = None if endpoint is None else read_host(_name(endpoint[0]))
+    if endpoint is None or told is None:
+        return
+    if endpoint[1]:
+        hint = "Leave it out, or give it as prefix, if it is one of keys."
+        raise _clash(f"The path {endpoint[1]!r} of the endpoint", "a host of Amazon's", hint)
+    named = told["bucket"]
     if named and named != bucket:
         raise _clash(f"The bucket {bucket!r}", f"an endpoint that is the host of {named!r}", "Give one of them.")
     if named and wishes.virtual is False:
