@@ -61,6 +61,12 @@ def test_the_name_of_the_file_comes_last(store: S3Store | GCSStore, path: str) -
         store.sign_post(path, HOUR)
 
 
+def test_a_field_has_one_spelling() -> None:
+    store = S3Store("bucket", region="eu-west-3", **PAIR)
+    with pytest.raises(ValueError, match="content-type is given in two spellings"):
+        store.sign_post("a", HOUR, fields={"Content-Type": "text/plain", "content-type": "text/html"})
+
+
 # --- by the vendors' own clients
 
 

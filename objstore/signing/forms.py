@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -94,8 +95,11 @@ def unsigned_form(form: Form, proof: Proof, *, now: datetime, life: timedelta) -
         raise ValueError(f"expires_in is {life}. Give {MOST_TIME} at the most.")
     proven = proof.fields()
     made = {"bucket", "key", "policy", "file", f"{proof.prefix}signature", *proven}
-    if ours := made.intersection(name.lower() for name in form.fields):
+    names = Counter(name.lower() for name in form.fields)
+    if ours := made.intersection(names):
         raise ValueError(f"The field {min(ours)} is set by what is signed. Leave it out.")
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise ValueError(f"The field {twice[0]} is given in two spellings: services take either. Give it once.")
     for condition in form.conditions:
         _check(condition, {"bucket": form.bucket, "key": form.key, **proven})
     named = {name.lower() for condition in form.conditions for _, name, _ in _rules(condition)}
