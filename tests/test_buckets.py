@@ -38,6 +38,10 @@ def test_the_first_region_and_other_services_are_told_of_none(settings: dict[str
     assert buckets_of(**settings).description() == b""
 
 
+LINK = "https://bucket.vpce-1a2b3c4d-5e6f.s3.us-west-2.vpce.amazonaws.com"
+"""A host of PrivateLink, which begins with this word whatever the bucket is called."""
+
+
 @pytest.mark.parametrize(
     ("settings", "origin", "above"),
     [
@@ -52,6 +56,8 @@ def test_the_first_region_and_other_services_are_told_of_none(settings: dict[str
             "",
         ),
         ({"endpoint": "https://h.example", "virtual_hosted_style_request": True}, "https://h.example", ""),
+        ({"endpoint": "https://bucket.s3.us-west-2.amazonaws.com"}, "https://s3.us-west-2.amazonaws.com", ""),
+        *(({"endpoint": LINK, **style}, LINK, "") for style in ({}, {"virtual_hosted_style_request": True})),
     ],
 )
 def test_buckets_are_listed_at_the_host_of_the_service(settings: dict[str, Any], origin: str, above: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,3 +88,28 @@ def test_a_key_is_never_sent_in_the_clear(endpoint: str) -> None:
     with pytest.raises(ConfigurationError, match="in the clear") as caught:
         S3Store("bucket", endpoint=endpoint, allow_http=True, sse_customer_key_base64=KEYS["a"])
     assert KEYS["a"] not in str(caught.value)
+
+
+CUSTOMER_KEY = "x-amz-server-side-encryption-customer-key"
+HOUR = timedelta(hours=1)
+DOORS: dict[str, Callable[[str, dict[str, str]], object]] = {
+    "default_headers": lambda url, headers: there(url, default_headers=headers),
+    "sign": lambda url, headers: there(url).sign("PUT", "a", HOUR, headers=headers),
+    "sign_post": lambda url, headers: there(url).sign_post("a", HOUR, fields=headers),
+}
+
+
+def there(url: str, **options: Any) -> S3Store:
+    who = {"access_key_id": "k", "secret_access_key": "s", "region": "us-east-1"}
+    return S3Store("bucket", endpoint=url, client_options={"allow_http": True, **options}, **who)
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    "header", [CUSTOMER_KEY, CUSTOMER_KEY.upper(), CUSTOMER_KEY.replace("x-amz-", "x-amz-copy-source-")]
+)
+def test_a_key_in_a_header_is_not_sent_in_the_clear_either(door: str, header: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{header}.* sent in the clear to http://127") as caught:
+        DOORS[door]("http://127.0.0.1:9000", {header: KEYS["a"]})
+    assert KEYS["a"] not in str(caught.value)
+    assert DOORS[door]("https://s3.example.com", {header: KEYS["a"]})

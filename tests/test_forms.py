@@ -49,6 +49,24 @@ def time_of(form: SignedPost, vendor: str) -> datetime:
     return datetime.strptime(form["fields"][f"x-{vendor}-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
+@pytest.mark.parametrize("path", ["a/${filename}/b", "${filename}${filename}", "${filename}.txt"])
+@pytest.mark.parametrize(
+    "store",
+    [S3Store("bucket", region="eu-west-3", **PAIR), GCSStore("bucket", service_account_key=GOOGLE_KEY)],
+    ids=["s3", "gcs"],
+)
+def test_the_name_of_the_file_comes_last(store: S3Store | GCSStore, path: str) -> None:
+    """A key that it stands in elsewhere is none that a condition could be for: no browser could use the form."""
+    with pytest.raises(ValueError, match="elsewhere than at its end"):
+        store.sign_post(path, HOUR)
+
+
+def test_a_field_has_one_spelling() -> None:
+    store = S3Store("bucket", region="eu-west-3", **PAIR)
+    with pytest.raises(ValueError, match="content-type is given in two spellings"):
+        store.sign_post("a", HOUR, fields={"Content-Type": "text/plain", "content-type": "text/html"})
+
+
 # --- by the vendors' own clients
 
 

@@ -412,7 +412,7 @@ def test_the_address_by_the_environment(
 def test_arns_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_S3_USE_ARN_REGION", "false")
     arn = f"arn:aws:s3:us-west-2:{ACCOUNT}:accesspoint/point"
-    with pytest.raises(ConfigurationError, match="s3_use_arn_region is false"):
+    with pytest.raises(ConfigurationError, match=r"s3_use_arn_region \(of the environment\) is false"):
         S3Store(arn, region="us-east-1", **KEYS)
     assert address_of(S3Store(arn, **KEYS))[0] == f"https://point-{ACCOUNT}.s3-accesspoint.us-west-2.amazonaws.com"
     monkeypatch.setenv("AWS_S3_DISABLE_MULTIREGION_ACCESS_POINTS", "true")
@@ -473,6 +473,18 @@ def test_the_service_in_signatures() -> None:
         ("a.b", {"use_accelerate_endpoint": True}, "cannot be part of a host"),
         ("bucket", {"endpoint": "https://bucket.h.example"}, "the bucket's .True. or the service's .False."),
         ("bucket", {"endpoint": "https://Other.S3.eu-west-1.amazonaws.com"}, "the host of 'other'"),
+        (
+            "bucket",
+            {"endpoint": "https://bucket.s3.eu-west-1.amazonaws.com", "virtual_hosted_style_request": False},
+            "=False does not go with an endpoint that is the host of 'bucket'",
+        ),
+        (
+            "bucket",
+            {"endpoint": "https://s3.eu-west-1.amazonaws.com/bucket"},
+            "'/bucket' .* not go with a host of Amazon",
+        ),
+        ("arn:aws:s3:us-west-2:1234:accesspoint/point", {}, "no region or account"),
+        ("arn:aws:s3:us-west-2:12345678901a:accesspoint/point", {}, "no region or account"),
         (
             "bucket",
             {"endpoint": f"https://point-{ACCOUNT}.s3-accesspoint.us-west-2.amazonaws.com"},

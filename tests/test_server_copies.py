@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,18 @@ def test_a_large_copy_is_a_whole_copy(real: Bucket, overwrite: bool) -> None:
     assert result.bytes() == body
     assert result.meta["e_tag"].endswith('-3"')  # type: ignore[union-attr]
     assert real.unfinished() == []
+
+
+@pytest.mark.parametrize("size", [13 << 20, 10])
+def test_a_copy_in_parts_expires_when_its_source_does(real: Bucket, size: int) -> None:
+    """As a copy by one request does; a header that is no attribute here."""
+    body, ends = content(0, size), datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
+    real.client.put_object(Bucket=real.name, Key="a", Body=body, Expires=ends)
+    store = real.open()
+    store.copy("a", "b", overwrite=False)
+    told = [real.client.head_object(Bucket=real.name, Key=key)["ExpiresString"] for key in "ab"]
+    assert told == ["Thu, 31 Jan 2030 12:00:00 GMT"] * 2
+    assert store.get("b").bytes() == body
 
 
 def test_a_large_copy_does_not_replace_what_is_there(real: Bucket) -> None:

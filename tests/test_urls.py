@@ -104,6 +104,26 @@ URLS: list[tuple[str, str, dict[str, str], str]] = [
         {"bucket": "b", "region": "auto", "endpoint": "https://acc.eu.r2.cloudflarestorage.com"},
         "p",
     ),
+    (
+        "https://b.c.0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com/p/q",
+        "s3",
+        {
+            "bucket": "b.c",
+            "region": "auto",
+            "endpoint": "https://0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com",
+        },
+        "p/q",
+    ),
+    (
+        "https://b.c.0123456789abcdef0123456789abcdef.eu.r2.cloudflarestorage.com/p/q",
+        "s3",
+        {
+            "bucket": "b.c",
+            "region": "auto",
+            "endpoint": "https://0123456789abcdef0123456789abcdef.eu.r2.cloudflarestorage.com",
+        },
+        "p/q",
+    ),
     ("gs://b/p", "gcs", {"bucket": "b"}, "p"),
     ("gcs://b", "gcs", {"bucket": "b"}, ""),
     ("https://storage.googleapis.com/b/p/q", "gcs", {"bucket": "b"}, "p/q"),

@@ -226,8 +226,10 @@ class Parts(Protocol):
             PreconditionError: It is not the object that the checksum was told of.
         """
 
-    def all(self, key: str, conditions: Conditions, sums: Sums) -> Plan[list[int] | None]:
+    def all(self, key: str, conditions: Conditions, sums: Sums, *, most_in_flight: int) -> Plan[list[int] | None]:
         """Return the size of each part, by as many requests as it takes; None where the service does not tell them.
+
+        No more than `most_in_flight` of them are in flight at a time.
 
         Raises:
             PreconditionError: It is not the object that the checksum was told of.

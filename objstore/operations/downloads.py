@@ -89,15 +89,15 @@ def download(
     fetched = yield from store.provider.look(key, ANY)
     meta = store.named(fetched.meta)
     part_size = min(chunk_size, store.provider.most_compared) if has_validator(meta) else max(meta["size"], 1)
-    whole = yield from whole_of(store.provider, key, meta, pinned(meta), fetched.sums)
+    whole = yield from whole_of(store.provider, key, meta, pinned(meta), fetched.sums, most_in_flight=in_flight)
     part_file = _PartFile(file, store, meta, part_size, whole, fsync=fsync)
     try:
         yield Call(part_file.open, settle=True)
         yield from _get_parts(store.provider, key, meta, part_file, in_flight, progress)
-        if whole is not None and (yield from _is_damaged(store.provider, key, meta, part_file, whole)):
+        if whole is not None and (yield from _is_damaged(store.provider, key, meta, part_file, whole, in_flight)):
             yield Call(part_file.begin, settle=True)
             yield from _get_parts(store.provider, key, meta, part_file, in_flight, None)
-            if (yield from _is_damaged(store.provider, key, meta, part_file, whole)):
+            if (yield from _is_damaged(store.provider, key, meta, part_file, whole, in_flight)):
                 part_file.discard()
                 whole.check()
         yield Call(part_file.finish, settle=True)
@@ -127,10 +127,12 @@ def _get_parts(
         fetch.close()
 
 
-def _is_damaged(provider: Provider, key: str, meta: ObjectMeta, part_file: _PartFile, whole: Whole) -> Plan[bool]:
+def _is_damaged(
+    provider: Provider, key: str, meta: ObjectMeta, part_file: _PartFile, whole: Whole, in_flight: int
+) -> Plan[bool]:
     """Tell whether the parts are not what was stored."""
     yield from _add_up(part_file, whole)
-    if (yield from is_cut_anew(provider, key, pinned(meta), whole)):
+    if (yield from is_cut_anew(provider, key, pinned(meta), whole, most_in_flight=in_flight)):
         part_file.digests.clear()
         yield from _add_up(part_file, whole)
     return whole.is_damaged

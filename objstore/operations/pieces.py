@@ -32,7 +32,13 @@ MOST_PIECES = 64
 
 
 def whole_of(
-    provider: Provider, key: str, meta: ObjectMeta, conditions: Conditions, sums: Sums | None
+    provider: Provider,
+    key: str,
+    meta: ObjectMeta,
+    conditions: Conditions,
+    sums: Sums | None,
+    *,
+    most_in_flight: int = PACED,
 ) -> Plan[Whole | None]:
     """Return what the pieces of an object are to add up to, where the service tells it or is to be asked.
 
@@ -42,6 +48,7 @@ def whole_of(
         meta: What is known about it.
         conditions: Which version is meant.
         sums: What the first piece told.
+        most_in_flight: How many questions may be in flight.
 
     Raises:
         ObjectChangedError: It has been replaced.
@@ -54,10 +61,18 @@ def whole_of(
         if not is_same(found.meta, meta):
             raise changed(meta["path"])
         sums = found.sums
-    return (yield from told_of(provider, key, meta["path"], conditions, sums))
+    return (yield from told_of(provider, key, meta["path"], conditions, sums, most_in_flight=most_in_flight))
 
 
-def told_of(provider: Provider, key: str, path: str, conditions: Conditions, sums: Sums | None) -> Plan[Whole | None]:
+def told_of(
+    provider: Provider,
+    key: str,
+    path: str,
+    conditions: Conditions,
+    sums: Sums | None,
+    *,
+    most_in_flight: int = PACED,
+) -> Plan[Whole | None]:
     """Return what the pieces of an object are to add up to, where a service has told that.
 
     Where that is of the checksums of parts, a request asks where these end, if that is wanted: how large the first one
@@ -76,11 +91,15 @@ def told_of(provider: Provider, key: str, path: str, conditions: Conditions, sum
     sizes = equal_parts(sums.size, first, sums.parts)
     if sizes is not None:
         return OfParts(path, sums, sizes, is_sure=sums.parts == 2)
-    sizes = yield from _asked(provider, path, lambda parts: parts.all(key, conditions, sums))
+    sizes = yield from _asked(
+        provider, path, lambda parts: parts.all(key, conditions, sums, most_in_flight=most_in_flight)
+    )
     return None if sizes is None else OfParts(path, sums, sizes, is_sure=True)
 
 
-def is_cut_anew(provider: Provider, key: str, conditions: Conditions, whole: Whole) -> Plan[bool]:
+def is_cut_anew(
+    provider: Provider, key: str, conditions: Conditions, whole: Whole, *, most_in_flight: int = PACED
+) -> Plan[bool]:
     """Tell whether all of an object has to be added up again, by other parts than were likely.
 
     Where it does not add up, the service is asked for the parts. Without an answer, nothing is compared.
@@ -91,7 +110,10 @@ def is_cut_anew(provider: Provider, key: str, conditions: Conditions, whole: Who
     if not isinstance(whole, OfParts) or whole.is_sure or not whole.is_damaged:
         return False
     sums = whole.told
-    return whole.settle((yield from _asked(provider, whole.path, lambda parts: parts.all(key, conditions, sums))))
+    sizes = yield from _asked(
+        provider, whole.path, lambda parts: parts.all(key, conditions, sums, most_in_flight=most_in_flight)
+    )
+    return whole.settle(sizes)
 
 
 def _asked(provider: Provider, path: str, ask: Callable[[Parts], Plan[T | None]]) -> Plan[T | None]:
@@ -148,9 +170,12 @@ def read_into(
         targets = [Target(buffer, span.start - start, span.end - span.start) for span in spans]
         reads = Reads.of(key, spans, targets, sums=None if whole is None else whole.by_engine)
         yield from _read(provider, reads, most_in_flight, conditions, path, progress, whole)
-        if whole is not None and (yield from is_cut_anew(provider, key, conditions, whole)) and start == 0:
+        if whole is None:
+            return
+        anew = yield from is_cut_anew(provider, key, conditions, whole, most_in_flight=most_in_flight)
+        if anew and start == 0:
             whole.add(0, whole.digest(0, buffer, None))
-        if whole is None or not whole.is_damaged:
+        if not whole.is_damaged:
             return
         if last:
             whole.check()

@@ -23,7 +23,7 @@ from objstore.operations.results import part_size
 if TYPE_CHECKING:
     from objstore.interface.provider import Fetch
     from objstore.interface.store import BaseStore
-    from objstore.interface.values import Read, Reads, Sums
+    from objstore.interface.values import Conditions, Read, Reads, Sums
     from objstore.operations.sums import Whole
     from objstore.plans.effects import Plan
     from objstore.types import ObjectMeta, Progress
@@ -90,11 +90,11 @@ class Rests:
         buffer, whole = _room(read, end - start, beginning)
         here = len(beginning) if has_validator(meta) else 0
         part = part_size(end - start, self._store.provider.most_compared) if here else end - start
-        sum_of_all = None
-        if end - start == meta["size"] and here:
-            sum_of_all = yield from self._sum_of_all(read.key, {**meta, "path": path}, beginning, sums)
-        share = yield from self._take_share()
+        share = yield from self._take_share(self.most_in_flight // 2)
         try:
+            sum_of_all = None
+            if end - start == meta["size"] and here:
+                sum_of_all = yield from self._sum_of_all(read.key, {**meta, "path": path}, beginning, sums, share)
             yield from read_into(
                 self._store.provider,
                 read.key,
@@ -114,11 +114,11 @@ class Rests:
         self._bytes += end - start - here
         return whole
 
-    def _take_share(self) -> Plan[int]:
-        """Return how many requests may be in flight for what is behind a beginning: half of all, while others go on."""
+    def _take_share(self, share: int) -> Plan[int]:
+        """Return how many requests may be in flight for one of the reads: a share while others go on, or all."""
         if self.most_in_flight == PACED or self._fetch.over:
             return self.most_in_flight
-        share = max(self.most_in_flight // 2, 1)
+        share = max(share, 1)
         yield from self._fetch.limit(self.most_in_flight - share)
         return share
 
@@ -131,6 +131,13 @@ class Rests:
         """Read all of a range or an object by one request: of the same version only where others go with it."""
         together = self._reads.one_object or self._reads.e_tags is not None
         conditions = pinned(meta, self._version) if together else ANY
+        yield from self._take_share(1)
+        try:
+            return (yield from self._read_one(index, conditions))
+        finally:
+            yield from self._give_back()
+
+    def _read_one(self, index: int, conditions: Conditions) -> Plan[Bytes]:
         fetch = yield from self._store.provider.fetch(
             self._reads[index : index + 1], conditions=conditions, most_in_flight=1
         )
@@ -156,26 +163,36 @@ class Rests:
             ObjectChangedError: The object has been replaced.
             CorruptResponseError: It is damaged, got anew either.
         """
+        yield from self._take_share(1)
+        try:
+            return (yield from self._compared(index, body, meta, sums))
+        finally:
+            yield from self._give_back()
+
+    def _compared(self, index: int, body: Bytes, meta: ObjectMeta, sums: Sums | None) -> Plan[Bytes]:
         read, provider, path = self._reads[index], self._store.provider, self._store.path(self._reads.keys[index])
         conditions = pinned(meta, self._version)
-        whole = yield from whole_of(provider, read.key, {**meta, "path": path}, conditions, sums)
+        most = min(self.most_in_flight, 1)  # where there is a bound: others are compared beside this one
+        whole = yield from whole_of(provider, read.key, {**meta, "path": path}, conditions, sums, most_in_flight=most)
         if whole is None:
             return body
         whole.add(0, whole.digest(0, body, None))
-        if (yield from is_cut_anew(provider, read.key, conditions, whole)):
+        if (yield from is_cut_anew(provider, read.key, conditions, whole, most_in_flight=most)):
             whole.add(0, whole.digest(0, body, None))
         if not whole.is_damaged:
             return body
         buffer, anew = _room(read, meta["size"], Bytes())
         part = part_size(len(buffer), provider.most_compared) if has_validator(meta) else len(buffer)
         whole.forget()
-        most = min(self.most_in_flight, 1)  # where there is a bound: others are compared beside this one
         yield from read_into(provider, read.key, 0, buffer, 0, part, conditions, path, None, whole, most_in_flight=most)
         return anew
 
-    def _sum_of_all(self, key: str, meta: ObjectMeta, beginning: Bytes, sums: Sums | None) -> Plan[Whole | None]:
+    def _sum_of_all(
+        self, key: str, meta: ObjectMeta, beginning: Bytes, sums: Sums | None, share: int
+    ) -> Plan[Whole | None]:
         """Return what the pieces of a whole object are to add up to, where the service tells it or is to be asked."""
-        whole = yield from whole_of(self._store.provider, key, meta, pinned(meta, self._version), sums)
+        conditions = pinned(meta, self._version)
+        whole = yield from whole_of(self._store.provider, key, meta, conditions, sums, most_in_flight=share)
         if whole is not None:
             whole.add(0, whole.digest(0, beginning, sums))
         return whole

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 IT_MAY_BE_OURS = "What is there now may be what was written, or another's: read it to find out."
 
 
+AROUND = ("NoSuchBucket", "NoSuchUpload", "ContainerNotFound", "FilesystemNotFound")
+"""What services say where it is not the object that is missing, and no condition of a write says anything of it."""
+
 IF_MATCH = "If-Match"
 """The header that keeps reads to one version; some servers refuse it."""
 
@@ -65,7 +68,7 @@ def write_error(error: BaseError, options: WriteOptions) -> BaseError:
         return error
     if options.mode == "create" and isinstance(error, PreconditionError):
         return as_kind(AlreadyExistsError, error)
-    if not isinstance(options.mode, str) and isinstance(error, NotFoundError):
+    if not isinstance(options.mode, str) and isinstance(error, NotFoundError) and error.code not in AROUND:
         return as_kind(PreconditionError, error)
     return error
 

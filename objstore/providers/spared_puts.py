@@ -44,8 +44,8 @@ def _misfit(objects: Requests, key: str, found: ObjectMeta | None, options: Writ
         return None if found is None else AlreadyExistsError(f"{key!r} exists already", store=store, path=path)
     if found is not None and matches((found["e_tag"] or "").strip('"'), wanted.replace('"', "")):
         return None
-    there = "does not exist" if found is None else f"has the ETag {found['e_tag']}"
-    return PreconditionError(f"{key!r} {there}, not {wanted}", store=store, path=path)
+    there, status = ("does not exist", 404) if found is None else (f"has the ETag {found['e_tag']}", None)
+    return PreconditionError(f"{key!r} {there}, not {wanted}", store=store, path=path, status=status)
 
 
 class SparedPuts:

@@ -54,6 +54,8 @@ _SCHEMES: dict[str, Scheme] = {
 }
 
 _R2 = ".r2.cloudflarestorage.com"
+_R2_BUCKET = re.compile(r"(.+)\.([0-9a-f]{32}(?:\.[a-z]+)?" + re.escape(_R2) + ")")
+"""A host that begins with a bucket, before an account and perhaps its jurisdiction; others have it in the path."""
 _GCS_HOST = "storage.googleapis.com"
 _HTTPS: tuple[tuple[re.Pattern[str], Scheme], ...] = (
     (AMAZON, "s3"),
@@ -138,6 +140,8 @@ def _s3(parts: SplitResult) -> tuple[dict[str, str], str]:
         return {"bucket": _name(parts, "bucket")}, parts.path
     host = parts.hostname or ""
     if host.endswith(_R2):
+        if named := _R2_BUCKET.fullmatch(host):
+            return {"bucket": named[1], "region": "auto", "endpoint": f"https://{named[2]}"}, parts.path
         bucket, path = _first_segment(parts)
         return {"bucket": bucket, "region": "auto", "endpoint": f"https://{host}"}, path
     return _amazon(parts, host)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -87,15 +88,18 @@ def unsigned_form(form: Form, proof: Proof, *, now: datetime, life: timedelta) -
         life: For how long.
 
     Raises:
-        ValueError: It would be good for too long, a field is one of those that are made here, or a condition rules out
-            what is signed.
+        ValueError: It would be good for too long, a field is one of those that are made here, a condition rules out
+            what is signed, or the name of the file is to come elsewhere than at the end of the key.
     """
     if life > MOST_TIME:
         raise ValueError(f"expires_in is {life}. Give {MOST_TIME} at the most.")
     proven = proof.fields()
     made = {"bucket", "key", "policy", "file", f"{proof.prefix}signature", *proven}
-    if ours := made.intersection(name.lower() for name in form.fields):
+    names = Counter(name.lower() for name in form.fields)
+    if ours := made.intersection(names):
         raise ValueError(f"The field {min(ours)} is set by what is signed. Leave it out.")
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise ValueError(f"The field {twice[0]} is given in two spellings: services take either. Give it once.")
     for condition in form.conditions:
         _check(condition, {"bucket": form.bucket, "key": form.key, **proven})
     named = {name.lower() for condition in form.conditions for _, name, _ in _rules(condition)}
@@ -133,6 +137,11 @@ def _rules(condition: Mapping[str, str] | Sequence[str | int]) -> list[tuple[str
 
 
 def _of_key(key: str) -> Mapping[str, str] | Sequence[str]:
-    if key.endswith(FILE_NAME):
-        return ["starts-with", "$key", key.removesuffix(FILE_NAME)]
-    return {"key": key}
+    """Return the condition of the key: the service compares it once the file's name is in it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTForms.html
+    """
+    begin = key.removesuffix(FILE_NAME)
+    if FILE_NAME in begin:
+        raise ValueError(f"the key {key!r} has {FILE_NAME} elsewhere than at its end: write it there, and once")
+    return {"key": key} if begin == key else ["starts-with", "$key", begin]

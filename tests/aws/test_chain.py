@@ -152,9 +152,64 @@ def test_a_profile_has_payloads_signed(home: Path) -> None:
 def test_a_profile_asks_for_hosts_of_another_kind(home: Path, text: str, host: str) -> None:
     config(home, f"[default]\nregion = eu-west-3\n{text}\n")
     assert origin(S3Store("bucket")) == host
-    assert origin(S3Store("bucket", endpoint="https://e.example")) == "https://e.example/bucket"
     given = S3Store("bucket", access_key_id="k", secret_access_key="s", region="us-east-1")
     assert origin(given) == "https://s3.us-east-1.amazonaws.com/bucket"
+
+
+WAYS = {
+    "use_fips_endpoint": "use_fips_endpoint = true",
+    "use_dualstack_endpoint": "s3 =\n  use_dualstack_endpoint = true",
+    "use_accelerate_endpoint": "s3 =\n  use_accelerate_endpoint = true",
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_hosts_of_another_kind_do_not_go_with_an_endpoint(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whoever says which of them: that is told."""
+    config(home, f"[default]\nregion = eu-west-3\n{WAYS[name]}\n[profile e]\nendpoint_url = https://e.example\n")
+    of_profile = rf"{name} \(of the profile 'default'\) does not go with an endpoint of its own"
+    with pytest.raises(ConfigurationError, match=rf"{of_profile}\. Leave .* give {name}=False"):
+        S3Store("bucket", endpoint="https://e.example")
+    assert origin(S3Store("bucket", endpoint="https://e.example", **{name: False})) == "https://e.example/bucket"
+    with pytest.raises(ConfigurationError, match=rf"{name} does not go .* own \(of the profile 'e'\)"):
+        S3Store("bucket", profile="e", **{name: True})
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://v.example")
+    with pytest.raises(ConfigurationError, match=rf"{of_profile} \(of the environment\)"):
+        S3Store("bucket")
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    assert origin(S3Store("bucket")) != "https://v.example/bucket"
+
+
+def test_what_contradicts_itself_in_a_profile_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config(home, "[default]\nregion = eu-west-3\ns3 =\n  use_accelerate_endpoint = true\n  addressing_style = path\n")
+    both = r"use_accelerate_endpoint \(of the profile 'default'\) .*_request=False \(of the profile 'default'\)"
+    with pytest.raises(ConfigurationError, match=both):
+        S3Store("bucket")
+    monkeypatch.setenv("AWS_REGION", "cn-north-1")
+    with pytest.raises(ConfigurationError, match=r"'cn-north-1' \(of the environment\)"):
+        S3Store("bucket", virtual_hosted_style_request=True)
+    monkeypatch.delenv("AWS_REGION")
+    config(home, "[default]\nregion = cn-north-1\n")
+    with pytest.raises(ConfigurationError, match=r"use_fips_endpoint .* 'cn-north-1' \(of the profile 'default'\)"):
+        S3Store("bucket", use_fips_endpoint=True)
+    config(home, "[default]\nregion = eu-west-1\ns3_use_arn_region = false\n")
+    arn = "arn:aws:s3:us-west-2:123456789012:accesspoint/point"
+    with pytest.raises(ConfigurationError, match=r"s3_use_arn_region \(of the profile 'default'\) is false"):
+        S3Store(arn)
+
+
+def test_a_style_of_all_buckets_says_nothing_of_whose_a_host_is(home: Path) -> None:
+    config(home, "[default]\nregion = eu-west-3\ns3 =\n  addressing_style = virtual\n")
+    with pytest.raises(ConfigurationError, match=r"'files' in front .* whose host begins with it"):
+        S3Store("files", endpoint="https://files.example")
+    for endpoint in ("https://files.example", "https://files.files.example"):
+        store = S3Store("files", endpoint=endpoint, virtual_hosted_style_request=True)
+        assert origin(store) == endpoint
+    store = S3Store("files", endpoint="https://files.example", virtual_hosted_style_request=False)
+    assert origin(store) == "https://files.example/files"
+    assert origin(S3Store("bucket", endpoint="https://files.example")) == "https://bucket.files.example"
 
 
 def test_what_is_given_whole_needs_no_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,9 @@ async def test_a_missing_bucket(bucket: Bucket, mode: Mode) -> None:
         lambda: mode(store.list()).collect(),
         lambda: store.list_with_delimiter(),
         lambda: store.get_many(["a"]),
+        lambda: store.put("a", b"1", mode="create"),
+        lambda: store.put("a", b"1", mode={"e_tag": '"a"'}),
+        lambda: store.put("a", b"1", mode={"e_tag": '"a"'}, use_multipart=True),
     ):
         with pytest.raises(exceptions.NotFoundError, match="bucket") as missing:
             await call()

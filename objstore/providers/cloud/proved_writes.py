@@ -8,10 +8,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from objstore.exceptions import BaseError, NotSupportedError
+from objstore.exceptions import BaseError, NotFoundError, NotSupportedError
+from objstore.interface.values import ANY
 from objstore.providers.cloud.documents import Documents
 from objstore.providers.cloud.proofs import Condition, cannot_hold, is_refused, noted, overruled, put_first, unasked
-from objstore.providers.conditional_headers import write_headers
+from objstore.providers.conditional_headers import as_kind, write_headers
 from objstore.providers.requests import only_put
 from objstore.providers.spared_puts import SparedPuts, misfits
 
@@ -89,7 +90,18 @@ class ProvedWrites(Documents):
     ) -> Plan[dict[int, BaseError]]:
         """Return why writes are not to be sent, by their index."""
         found = yield from misfits(self, keys, options, most_in_flight)
+        missing = [index for index, error in found.items() if error.status == 404]
+        if missing and (error := (yield from self._no_bucket(keys[missing[0]]))) is not None:
+            found |= {index: self._located(as_kind(NotFoundError, error), keys[index]) for index in missing}
         return {index: unasked(condition, error) for index, error in found.items()}
+
+    def _no_bucket(self, key: str) -> Plan[BaseError | None]:
+        """Return the error of a bucket that is not there: a HEAD cannot tell that from an object that is not."""
+        try:
+            yield from self.look_by_get(key, ANY)
+        except BaseError as error:
+            return error if error.code == "NoSuchBucket" else None
+        return None
 
     def _prove_by(
         self,

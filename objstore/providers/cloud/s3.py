@@ -44,7 +44,7 @@ from objstore.settings.options import RetryOptions, Settings, Table
 from objstore.settings.s3_hosts import is_amazon, region_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.documents import Documents
@@ -156,13 +156,15 @@ def open_s3(
     bucket = values["bucket"]
     if not bucket:
         raise ConfigurationError("S3Store needs a bucket", hint="Give its name as the first argument.")
-    address = _address(values, _region(values))
+    of_profile = settings["virtual_hosted_style_request"] is None
+    wishes = _wishes(values, account.sources(values), virtual_for_all=of_profile)
+    address = _address(values, _region(values), wishes)
     identity = SigV4(account.credentials(), address.region, address.service)
     options = _options(values, retry, address, identity, user_agent, prefix)
-    service, base = _service(values, address, identity, options)
+    service, base = _service(values, address, identity, options, wishes)
     s3_encryption.check_customer_key(values, service.origin)
     if address.service == DIRECTORY:
-        asked = control(bucket, address.region, _given_endpoint(values), _wishes(values))
+        asked = control(bucket, address.region, _given_endpoint(values), wishes)
         return directory_bucket(values, address, asked, service, options, _ways(values, address))
     if values["s3_express_session_mode"]:
         raise ConfigurationError("s3_express_session_mode says nothing of this bucket", hint="Leave it out.")
@@ -171,7 +173,7 @@ def open_s3(
         base,
         f"{bucket}/object" if is_arn(bucket) else f"/{bucket}",
         tagging=not values["disable_tagging"],
-        buckets=None if is_arn(bucket) else _buckets(values, identity, options),
+        buckets=None if is_arn(bucket) else _buckets(values, identity, options, wishes),
         forms=None if is_arn(bucket) else _forms(values, identity),
         **_ways(values, address),
     )
@@ -214,11 +216,13 @@ def _options(
     }
 
 
-def _service(values: Any, address: Address, identity: SigV4, options: dict[str, Any]) -> tuple[Service, str]:
+def _service(
+    values: Any, address: Address, identity: SigV4, options: dict[str, Any], wishes: Wishes
+) -> tuple[Service, str]:
     """Return the service, and the path of the bucket below its origin."""
     if _endpoint(values) is not None or is_arn(values["bucket"]) or address.service == DIRECTORY:
         return Service(origin=address.origin, **options), address.base
-    origin = partial(_origin, values["bucket"], _wishes(values))
+    origin = partial(_origin, values["bucket"], wishes)
     region = _region(values)
     if region is None:
         near = partial(region_nearby, identity.credentials)
@@ -226,13 +230,13 @@ def _service(values: Any, address: Address, identity: SigV4, options: dict[str, 
     return RegionalService(address=origin, region=region, **options), address.base
 
 
-def _buckets(values: Any, identity: SigV4, options: dict[str, Any]) -> Callable[[Documents], S3Buckets]:
+def _buckets(values: Any, identity: SigV4, options: dict[str, Any], wishes: Wishes) -> Callable[[Documents], S3Buckets]:
     """Return what makes of the provider of a bucket that of the buckets of its account."""
 
     def find() -> Plan[tuple[Service, str]]:
         yield from identity.refresh()
         region = _region(values) or (yield from region_nearby(identity.credentials)) or FIRST
-        address = home(values["bucket"], region, _given_endpoint(values), _wishes(values))
+        address = home(values["bucket"], region, _given_endpoint(values), wishes)
         who = SigV4(identity.credentials, address.region)
         return Service(origin=address.origin, **{**options, "identity": who, "bucket": None}), address.base
 
@@ -251,12 +255,12 @@ def _endpoint(values: Any) -> str | None:
     return endpoint
 
 
-def _address(values: Any, region: str | None) -> Address:
+def _address(values: Any, region: str | None, wishes: Wishes) -> Address:
     """Return where the bucket is, if it is in this region."""
     given = _given_endpoint(values)
     if values["virtual_hosted_style_request"]:
         check_dots(values["bucket"], given[0] if given else "https:")
-    return locate(values["bucket"], region, given, _wishes(values))
+    return locate(values["bucket"], region, given, wishes)
 
 
 def _given_endpoint(values: Any) -> tuple[str, str] | None:
@@ -265,7 +269,7 @@ def _given_endpoint(values: Any) -> tuple[str, str] | None:
     return None if endpoint is None else split_endpoint(endpoint, values["allow_http"])
 
 
-def _wishes(values: Any) -> Wishes:
+def _wishes(values: Any, sources: Mapping[str, str], *, virtual_for_all: bool) -> Wishes:
     """Return how the bucket is to be reached."""
     return Wishes(
         virtual=values["virtual_hosted_style_request"],
@@ -276,6 +280,8 @@ def _wishes(values: Any) -> Wishes:
         no_multi_region=values["s3_disable_multiregion_access_points"],
         directory=values["s3_express"],
         sessions=not values["s3_disable_express_session_auth"],
+        virtual_for_all=virtual_for_all,
+        sources=sources,
     )
 
 

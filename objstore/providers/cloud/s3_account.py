@@ -16,7 +16,7 @@ from objstore.http.client import client_settings
 from objstore.settings.options import of_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from objstore._core import ClientSettings
     from objstore.plans.effects import Plan
@@ -66,6 +66,12 @@ _CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
 _WAYS = ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoint")
 """Settings for hosts of other kinds, which the profile may ask for."""
 
+_DECIDING = {
+    "endpoint": ("endpoint_url_s3", "endpoint"),
+    "region": ("region", "default_region"),
+    **{name: (name,) for name in (*_WAYS, "virtual_hosted_style_request", "s3_use_arn_region")},
+}
+"""The settings that decide where requests go, by what errors call them, and by which names they are given."""
 
 _STYLES = {"auto": None, "virtual": True, "path": False}
 _CALCULATED = ("when_supported", "when_required")
@@ -112,8 +118,27 @@ class Account:
             return values | dict.fromkeys(passed_over) if values["ignore_configured_endpoint_urls"] else values
         endpoint = _endpoint(self._config, self._settings)
         found = {"endpoint_url_s3": endpoint, "endpoint": None, "region": self._config.region, "default_region": None}
-        ways = _ways(self._config, self._settings) if endpoint is None else {}
+        ways = _ways(self._config, self._settings)
         return _trusting(values, self._config.ca_bundle) | {**found, **_of_s3(self._config, self._settings), **ways}
+
+    def sources(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """Return where the settings come from that decide where requests go, but for those that were given.
+
+        Args:
+            values: What `values` has returned.
+        """
+        found = {told: self._source(names, values) for told, names in _DECIDING.items()}
+        return {told: source for told, source in found.items() if source is not None}
+
+    def _source(self, names: Sequence[str], values: Mapping[str, Any]) -> str | None:
+        """Return where a setting comes from, None where it was given or is missing; a default is of no interest."""
+        value = next((values[name] for name in names if values[name] is not None), None)
+        if value is None or any(self._settings.config.get(name) is not None for name in names):
+            return None
+        if value in [self._settings[name] for name in names]:
+            return "the environment" if self._provider is None else None  # which says settings too
+        assert self._config is not None
+        return f"the profile {self._config.name!r}"
 
     def credentials(self) -> Credentials[Credential]:
         """Return the credential that was given, or where it is looked for; neither for anonymous requests."""

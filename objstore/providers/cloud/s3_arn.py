@@ -12,6 +12,7 @@ from objstore.exceptions import ConfigurationError, NotSupportedError
 from objstore.settings.partitions import partition_of
 
 _LABEL = "(?!-)[A-Za-z0-9-]+(?<!-)"
+_ACCOUNT = "[0-9]{12}"
 _FORM = re.compile("arn:([^:]+):([^:]+):([^:]*):([^:]*):(.+)", re.DOTALL)
 _POINT = re.compile(rf"accesspoint[:/](?P<name>{_LABEL})")
 _RESOURCES = {
@@ -72,7 +73,7 @@ def parse_arn(arn: str, *, multi_region_disabled: bool) -> AccessPoint:
     found = _RESOURCES[service].fullmatch(resource)
     if found is None:
         raise _refusal(arn, f"names no access point by {resource!r}")
-    if not re.fullmatch(_LABEL, region) or not re.fullmatch(_LABEL, account):
+    if not re.fullmatch(_LABEL, region) or not re.fullmatch(_ACCOUNT, account):
         raise _refusal(arn, f"has no region or account by {region!r} and {account!r}")
     if partition_of(region).name != partition:
         raise _refusal(arn, f"says {partition}, and its region is in {partition_of(region).name}")

@@ -70,9 +70,11 @@ def check_customer_key(values: Any, origin: str) -> None:
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html
     """
-    if values["sse_customer_key_base64"] and not origin.startswith("https:"):
+    of_headers = [name for name in values["default_headers"] or () if name.lower().endswith(f"{CUSTOMER}key")]
+    given = ["sse_customer_key_base64"] if values["sse_customer_key_base64"] else of_headers
+    if given and not origin.startswith("https:"):
         raise ConfigurationError(
-            f"sse_customer_key_base64 would be sent in the clear to {origin}",
+            f"{given[0]} would be sent in the clear to {origin}",
             hint="Give an endpoint with https: S3 takes such keys over TLS alone.",
         )
 

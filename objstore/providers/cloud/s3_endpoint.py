@@ -9,9 +9,9 @@ Its one invariant: what cannot be reached as it was asked for is refused, never 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import encode_path
 from objstore.exceptions import ConfigurationError
@@ -20,6 +20,9 @@ from objstore.providers.cloud.s3_arn import AccessPoint, is_arn, parse_arn
 from objstore.providers.cloud.s3_directory import DIRECTORY, check_region, ends_like_one, zone_of
 from objstore.settings.partitions import partition_of
 from objstore.settings.s3_hosts import is_amazon, read_host
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GLOBAL = "aws-global"
 """No region but the host without one: it speaks for `FIRST`."""
@@ -48,6 +51,8 @@ class Wishes:
         no_multi_region: Whether multi-Region access points are ruled out.
         directory: Whether it is a directory bucket (S3 Express One Zone); None: as its name says, at Amazon's hosts.
         sessions: Whether requests to a directory bucket are signed by the key of a session.
+        virtual_for_all: Whether `virtual` was said of all buckets there are, and so nothing of this one and its host.
+        sources: Where the settings come from that the caller has not given, for errors.
     """
 
     virtual: bool | None = None
@@ -58,6 +63,13 @@ class Wishes:
     no_multi_region: bool = False
     directory: bool | None = None
     sessions: bool = True
+    virtual_for_all: bool = False
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def named(self, setting: str, words: str | None = None) -> str:
+        """Return what a setting is called, and where it comes from, where the caller has not given it."""
+        source = self.sources.get(setting)
+        return f"{words or setting} (of {source})" if source else words or setting
 
 
 class Address(NamedTuple):
@@ -99,7 +111,7 @@ def locate(bucket: str, region: str | None, endpoint: tuple[str, str] | None, wi
                 f"The bucket {bucket!r}", "s3_express=True", "Give the access point's name: NAME--ZONE--xa-s3."
             )
         return _access_point(bucket, region, endpoint, wishes)
-    _check_bucket(bucket, region, endpoint)
+    _check_bucket(bucket, region, endpoint, wishes)
     if _is_directory(bucket, endpoint, wishes):
         return _directory(bucket, region, endpoint, wishes)
     known = region or FIRST
@@ -124,7 +136,9 @@ def home(bucket: str, region: str, endpoint: tuple[str, str] | None, wishes: Wis
     if endpoint is None:
         return Address(f"https://{_host(region, replace(wishes, accelerate=False))}", "", signed)
     scheme, _, host = endpoint[0].partition("://")
-    return Address(f"{scheme}://{host.removeprefix(f'{bucket}.') if wishes.virtual else host}", endpoint[1], signed)
+    if _begins_with(bucket, host) and (wishes.virtual or is_amazon(_name(host))):
+        host = host.removeprefix(f"{bucket}.")
+    return Address(f"{scheme}://{host}", endpoint[1], signed)
 
 
 def _host(region: str, wishes: Wishes) -> str:
@@ -154,12 +168,13 @@ def _placed(bucket: str, origin: str, above: str, wishes: Wishes) -> tuple[str, 
             f"The bucket {bucket!r} cannot be reached by Transfer Acceleration: its name cannot be part of a host",
             hint="Leave use_accelerate_endpoint out.",
         )
-    if wishes.virtual is None and virtual and _begins_with(bucket, host):
+    undecided = wishes.virtual is None or (wishes.virtual and wishes.virtual_for_all)
+    if undecided and virtual and _begins_with(bucket, host):
         if is_amazon(_name(host)):
             return origin, above
         raise _clash(
-            f"The bucket {bucket!r} in the path",
-            f"the endpoint {origin!r}, whose host begins with it",
+            f"The bucket {bucket!r} {'in front' if wishes.virtual else 'in the path'}",
+            f"{wishes.named('endpoint', f'the endpoint {origin!r}')}, whose host begins with it",
             "Say by virtual_hosted_style_request whether that host is the bucket's (True) or the service's (False).",
         )
     if not virtual or not (wishes.virtual or wishes.accelerate):
@@ -244,10 +259,11 @@ def _directory(bucket: str, region: str | None, endpoint: tuple[str, str] | None
     zone, place = zone_of(bucket), check_region(bucket, None if region == GLOBAL else region)
     what = f"The bucket {bucket!r}, a directory bucket,"
     if wishes.accelerate:
-        raise _clash(what, "use_accelerate_endpoint", "Leave it out: directory buckets have no acceleration.")
+        accelerate = wishes.named("use_accelerate_endpoint")
+        raise _clash(what, accelerate, "Leave it out: directory buckets have no acceleration.")
     by_address = endpoint is not None and _is_address(endpoint[0].partition("://")[2])
     if wishes.virtual is False and not by_address:
-        raise _clash(what, "virtual_hosted_style_request=False", f"A directory bucket is a host: {_STYLE}")
+        raise _clash(what, _path_style(wishes), f"A directory bucket is a host: {_STYLE}")
     host = f"s3express{_fips(wishes)}-{zone}{_stack(wishes)}.{place}.{partition_of(place).suffix}"
     origin, above = endpoint or (f"https://{host}", "")
     placed = _placed(bucket, origin, above, replace(wishes, virtual=True))
@@ -276,20 +292,23 @@ def _check_point(arn: str, point: AccessPoint, region: str | None, wishes: Wishe
     """Raise if an access point cannot be reached as is wished."""
     what = f"The bucket {arn!r}"
     if wishes.virtual is False:
-        raise _clash(what, "virtual_hosted_style_request=False", f"An access point is a host: {_STYLE}")
+        raise _clash(what, _path_style(wishes), f"An access point is a host: {_STYLE}")
     if wishes.accelerate:
-        raise _clash(what, "use_accelerate_endpoint", "Leave it out: access points have no acceleration.")
+        accelerate = wishes.named("use_accelerate_endpoint")
+        raise _clash(what, accelerate, "Leave it out: access points have no acceleration.")
     if wishes.dual_stack and point.service != "s3":
-        raise _clash(what, "use_dualstack_endpoint", f"Leave it out: {point.service} has no dual-stack hosts.")
+        dual_stack = wishes.named("use_dualstack_endpoint")
+        raise _clash(what, dual_stack, f"Leave it out: {point.service} has no dual-stack hosts.")
     if wishes.fips and (point.service == "s3-outposts" or partition_of(point.region).name == "aws-cn"):
-        raise _clash(what, "use_fips_endpoint", "Leave it out: there are no FIPS hosts for it.")
+        raise _clash(what, wishes.named("use_fips_endpoint"), "Leave it out: there are no FIPS hosts for it.")
     if region is None or region == point.region:
         return
+    here = wishes.named("region", f"the region {region!r}")
     if partition_of(region) is not partition_of(point.region):
-        raise _clash(what, f"the region {region!r}, which is in another partition", f"Give region={point.region!r}.")
+        raise _clash(what, f"{here}, which is in another partition", f"Give region={point.region!r}.")
     if not wishes.use_arn_region:
         hint = f"Give region={point.region!r}, or s3_use_arn_region=True."
-        raise _clash(what, f"the region {region!r}, as s3_use_arn_region is false", hint)
+        raise _clash(what, f"{here}, as {wishes.named('s3_use_arn_region')} is false", hint)
 
 
 def _outpost_alias(bucket: str, region: str, wishes: Wishes) -> str:
@@ -298,7 +317,9 @@ def _outpost_alias(bucket: str, region: str, wishes: Wishes) -> str:
     The 50th letter from the end says what kind of hardware it is on, the 17 behind it which.
     """
     if wishes.fips or wishes.dual_stack or wishes.accelerate:
-        raise _clash(f"The bucket {bucket!r}, an alias of Outposts,", "FIPS, dual-stack and acceleration", "Leave out.")
+        ways = ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoint")
+        named = ", ".join(map(wishes.named, ways))
+        raise _clash(f"The bucket {bucket!r}, an alias of Outposts,", named, "Leave them out.")
     kind, outpost = bucket[-50:-49], bucket[-49:-32]
     place = {"e": "ec2", "o": f"op-{outpost}"}.get(kind)
     if place is None or bucket[-12:-8] == "beta" or not _can_be_host(bucket, "https") or wishes.virtual is False:
@@ -329,19 +350,25 @@ def _check_wishes(wishes: Wishes, region: str, endpoint: tuple[str, str] | None)
         "use_accelerate_endpoint": wishes.accelerate,
     }
     for name in [name for name, on in wished.items() if on and endpoint is not None]:
-        raise _clash(name, "an endpoint of its own", "Leave one of them out; a setting of the environment counts too.")
-    in_china = partition_of(region).name == "aws-cn"
+        own = wishes.named("endpoint", "an endpoint of its own")
+        raise _clash(wishes.named(name), own, f"Leave one of them out, or give {name}=False.")
+    in_china, here = partition_of(region).name == "aws-cn", wishes.named("region", f"the region {region!r}")
+    fips, accelerate = wishes.named("use_fips_endpoint"), wishes.named("use_accelerate_endpoint")
     if wishes.fips and in_china:
-        raise _clash("use_fips_endpoint", f"the region {region!r}", "Leave it out: China has no FIPS hosts.")
+        raise _clash(fips, here, "Leave it out: China has no FIPS hosts.")
     if wishes.accelerate and in_china:
-        raise _clash("use_accelerate_endpoint", f"the region {region!r}", "Leave it out: China has no acceleration.")
+        raise _clash(accelerate, here, "Leave it out: China has no acceleration.")
     if wishes.accelerate and wishes.fips:
-        raise _clash("use_accelerate_endpoint", "use_fips_endpoint", "Leave one of them out.")
+        raise _clash(accelerate, fips, "Leave one of them out, or give False.")
     if wishes.accelerate and wishes.virtual is False:
-        raise _clash("use_accelerate_endpoint", "virtual_hosted_style_request=False", f"It needs hosts: {_STYLE}")
+        raise _clash(accelerate, _path_style(wishes), f"It needs hosts: {_STYLE}")
 
 
-def _check_bucket(bucket: str, region: str | None, endpoint: tuple[str, str] | None) -> None:
+def _path_style(wishes: Wishes) -> str:
+    return wishes.named("virtual_hosted_style_request", "virtual_hosted_style_request=False")
+
+
+def _check_bucket(bucket: str, region: str | None, endpoint: tuple[str, str] | None, wishes: Wishes) -> None:
     """Raise if there can be no bucket of this name: of Amazon's, by its rules; else, if it would break the URL.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -356,7 +383,7 @@ def _check_bucket(bucket: str, region: str | None, endpoint: tuple[str, str] | N
         )
     if _is_amazons(endpoint):
         _check_amazons(bucket, region)
-        _check_host(bucket, endpoint)
+        _check_host(bucket, endpoint, wishes)
 
 
 def _check_amazons(bucket: str, region: str | None) -> None:
@@ -379,11 +406,19 @@ def _check_amazons(bucket: str, region: str | None) -> None:
         )
 
 
-def _check_host(bucket: str, endpoint: tuple[str, str] | None) -> None:
-    """Raise if an endpoint is Amazon's host of another bucket."""
-    named = (read_host(_name(endpoint[0])) or {}).get("bucket") if endpoint is not None else None
+def _check_host(bucket: str, endpoint: tuple[str, str] | None, wishes: Wishes) -> None:
+    """Raise if an endpoint of Amazon's has a path, or is the host of another bucket, or of one that is in the path."""
+    told = None if endpoint is None else read_host(_name(endpoint[0]))
+    if endpoint is None or told is None:
+        return
+    if endpoint[1]:
+        hint = "Leave it out, or give it as prefix, if it is one of keys."
+        raise _clash(f"The path {endpoint[1]!r} of the endpoint", "a host of Amazon's", hint)
+    named = told["bucket"]
     if named and named != bucket:
         raise _clash(f"The bucket {bucket!r}", f"an endpoint that is the host of {named!r}", "Give one of them.")
+    if named and wishes.virtual is False:
+        raise _clash(_path_style(wishes), f"an endpoint that is the host of {named!r}", _STYLE.capitalize())
 
 
 def _clash(one: str, other: str, hint: str) -> ConfigurationError:

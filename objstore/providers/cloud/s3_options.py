@@ -42,7 +42,8 @@ S3_OPTIONS = (
     Option("endpoint_url_sts", "The URL of the token service; that of the region if not given.", URL),
     Option(
         "virtual_hosted_style_request",
-        "Put the bucket in the host name, not in the path, where its name can be part of one.",
+        "Put the bucket in the host name, not in the path, where its name can be part of one; the host of an endpoint "
+        "that begins with it is taken for the bucket's.",
         BOOL,
     ),
     Option("use_fips_endpoint", "Use Amazon's hosts with validated cryptography (FIPS 140).", BOOL, False),

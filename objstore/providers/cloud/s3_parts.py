@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from objstore.exceptions import BaseError, CorruptResponseError, PreconditionError
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
-from objstore.interface.values import PACED
 from objstore.interface.versions import has_validator, is_same
 
 if TYPE_CHECKING:
@@ -45,24 +44,28 @@ class Parts:
 
     def first(self, key: str, conditions: Conditions, sums: Sums) -> Plan[int | None]:
         """Return the size of the first part of an object; None where the service does not tell it."""
-        sizes = yield from self._ask(key, conditions, sums, 1)
+        sizes = yield from self._ask(key, conditions, sums, 1, 1)
         return None if sizes is None else sizes[0]
 
-    def all(self, key: str, conditions: Conditions, sums: Sums) -> Plan[list[int] | None]:
+    def all(self, key: str, conditions: Conditions, sums: Sums, *, most_in_flight: int) -> Plan[list[int] | None]:
         """Return the size of each part: by a table, or by a question for each; None where nobody tells them."""
         sizes = yield from self._table(key, conditions, sums)
         if sizes is None:
-            sizes = yield from self._ask(key, conditions, sums, sums.parts)
+            sizes = yield from self._ask(key, conditions, sums, sums.parts, most_in_flight)
         return sizes if sizes is not None and sum(sizes) == sums.size else None
 
     # --- a question for each part
 
-    def _ask(self, key: str, conditions: Conditions, sums: Sums, count: int) -> Plan[list[int] | None]:
+    def _ask(
+        self, key: str, conditions: Conditions, sums: Sums, count: int, most_in_flight: int
+    ) -> Plan[list[int] | None]:
         """Return the sizes of the first parts (HeadObject)."""
         bucket, version = self._bucket, self._version(conditions)
         yield from bucket.service.refresh()
         shape = Shape("HEAD", bucket.read_headers)
-        exchange = Exchange(bucket.service, shape, lambda _: key, keep_head=True, most_in_flight=PACED, hedged=True)
+        exchange = Exchange(
+            bucket.service, shape, lambda _: key, keep_head=True, most_in_flight=most_in_flight, hedged=True
+        )
         for number in range(1, count + 1):
             exchange.add(bucket.target(key, [("partNumber", str(number)), *version]))
         yield from exchange.finish()

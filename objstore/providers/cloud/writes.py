@@ -259,7 +259,8 @@ class Writes(ProvedWrites):
         """Copy an object in the parts of an upload, with what is stored beside it."""
         found, tags = origin.fetched_head(source, head), (yield from _tags(origin, source, head))
         written = WriteOptions(carried(found.attributes), tags, options.mode)
-        upload_id = (yield from self._begin(target, written, {})).id
+        expires = {"Expires": head.headers["expires"]} if "expires" in head.headers else {}
+        upload_id = (yield from self._begin(target, written, expires)).id
         headers = self._copy_source(origin, source, found.meta["e_tag"])
         parts = CopiedParts(self, target, upload_id, options, source, headers)
         try:
