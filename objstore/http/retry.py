@@ -50,7 +50,8 @@ class Row(NamedTuple):
         error: The class of the error.
         words: What happened; a full sentence is made of it.
         again: ``never``; ``safe``: if sending it twice does no harm; ``once``: likewise, but only one more time;
-            ``always``: the server has not acted on it;
+            ``always``: the server has not acted on it; ``damaged``: nor on what arrived otherwise than it was sent,
+            which may lie with the sender: only a few more times;
             ``credential``, ``clock``, ``region``: with another credential, or signed by the server's clock, or for
             the region that it names.
         throttled: The server asked for less, or has to be asked for less.
@@ -299,6 +300,7 @@ class Policy:
     THROTTLED_BACKOFF = 1.0  # the first bound of a throttled request where all are
     WELL_BACKOFF = 0.8  # the last bound where most requests succeed
     PATIENT_TRIES = 2
+    DAMAGED_TRIES = 2
     BAD_LUCK = 0.001  # a request that fails so often has more against it than chance
 
     def __init__(
@@ -321,8 +323,9 @@ class Policy:
             answered: Whether the origin has ever answered.
         """
         row = failure.row
-        most = {"always": self.options.max_retries, "safe": self.options.max_retries, "once": 1}.get(row.again, 0)
-        if attempts > most or not (safe or row.again == "always"):
+        tries = self.options.max_retries
+        most = {"always": tries, "safe": tries, "once": 1, "damaged": min(tries, self.DAMAGED_TRIES)}.get(row.again, 0)
+        if attempts > most or not (safe or row.again in ("always", "damaged")):
             return None
         wait = self._backoff(row, attempts)
         if failure.wait is not None:
