@@ -34,7 +34,7 @@ from tests.tls_proxy import Change, fronting, standing_in, write_certificate
 
 PART = 5 << 20
 PARTS = os.urandom(2 * PART + 100_003)
-BODY = PARTS[: 2 * SHORTEST_TRAILED + 7]
+BODY = PARTS[: SHORTEST_TRAILED + 7]
 SERVERS = ("ministack", "moto", "versitygw", "minio")
 COMPARE = ("ministack", "versitygw", "minio")
 

@@ -31,7 +31,7 @@ CONTENT_ENCODING = "content-encoding"
 PIECE = 1 << 20
 """How much of a file is read at a time."""
 
-SHORTEST_TRAILED = 1 << 20
+SHORTEST_TRAILED = 4 << 20
 """How large a file is whose checksum goes behind its bytes: to read a smaller one twice takes less than that."""
 
 
