@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 from unittest import mock
 from urllib.request import Request, urlopen
@@ -26,6 +27,7 @@ from objstore.providers.cloud import checksums, s3
 from objstore.providers.cloud.checksums import SHORTEST_TRAILED
 from objstore.store import S3Store
 from tests.aws_chunked import WITH_TRAILER, unframed
+from tests.engine.client import SOON
 from tests.engine.raw import Raw, answering
 from tests.faults.client import FaultServer
 from tests.servers import S3Server
@@ -290,13 +292,23 @@ def test_what_is_always_damaged_is_an_error(request: pytest.FixtureRequest, tmp_
         assert not list(store.list("always-damaged").collect())
 
 
+TAKEN = b'HTTP/1.1 200 OK\r\nETag: "a"\r\nContent-Length: 0\r\n\r\n'
+
+
+def around(body: bytes) -> bytes:
+    """Return a body with what it is to be framed by."""
+    return b"%x\r\n%s\r\n0\r\nx-amz-checksum-crc32:%s\r\n\r\n" % (len(body), body, told("crc32", body).encode())
+
+
 def body_of(raw: Raw, connection: socket.socket) -> bytes:
     """Read the body of the request whose head came last."""
     left = int(raw.heads[-1].lower().partition(b"\r\ncontent-length: ")[2].split(b"\r")[0])
-    body = b""
-    while len(body) < left:
-        body += connection.recv(min(left - len(body), 1 << 16))
-    return body
+    pieces: list[bytes] = []
+    while left > 0:
+        pieces.append(connection.recv(min(left, 1 << 16)))
+        assert pieces[-1], "it has no end"
+        left -= len(pieces[-1])
+    return b"".join(pieces)
 
 
 def tls(folder: Path) -> tuple[ssl.SSLContext, bytes]:
@@ -328,15 +340,14 @@ def test_a_try_that_broke_off_is_begun_anew(tmp_path: Path) -> None:
             connection.close()
         else:
             bodies.append(body_of(raw, connection))
-            connection.sendall(b'HTTP/1.1 200 OK\r\nETag: "a"\r\nContent-Length: 0\r\n\r\n')
+            connection.sendall(TAKEN)
 
     bodies: list[bytes] = []
     context, certificate = tls(tmp_path)
     with answering(answer, tls=context) as raw:
         amazon_at(raw, root_certificate=certificate).put("a", file_of(tmp_path, BODY), use_multipart=False)
     assert len(raw.heads) == 2
-    around = f"{len(BODY):x}\r\n".encode(), f"\r\n0\r\nx-amz-checksum-crc32:{told('crc32', BODY)}\r\n\r\n".encode()
-    assert bodies == [around[0] + BODY + around[1]]
+    assert bodies == [around(BODY)]
 
 
 @pytest.mark.parametrize("scenario", ["busy-twice", "lost-put", "clock-skewed"])
@@ -400,6 +411,19 @@ def test_a_refusal_that_comes_early_is_told(tmp_path: Path) -> None:
     with answering(answer, tls=context) as raw, pytest.raises(PermissionDeniedError):
         amazon_at(raw, root_certificate=certificate).put("a", file_of(tmp_path, PARTS), use_multipart=False)
     assert WITH_TRAILER.encode() in raw.heads[0]
+
+
+@pytest.mark.usefixtures("carrier")
+def test_a_success_that_comes_early_is_one_when_all_is_sent(tmp_path: Path) -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(TAKEN)
+        bodies.put(body_of(raw, connection))
+
+    bodies: SimpleQueue[bytes] = SimpleQueue()
+    context, certificate = tls(tmp_path)
+    with answering(answer, tls=context) as raw:
+        amazon_at(raw, root_certificate=certificate).put("a", file_of(tmp_path, PARTS), use_multipart=False)
+        assert bodies.get(timeout=SOON) == around(PARTS)
 
 
 def test_who_takes_none_is_told_which_setting_to_leave_out(tmp_path: Path) -> None:
