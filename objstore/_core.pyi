@@ -192,6 +192,7 @@ class Signer:
         headers: Iterable[bytes],
         between: bytes = b"",
         sum: tuple[bytes, str] | None = None,
+        trailer: bytes = b"",
     ) -> None: ...
     @staticmethod
     def shared_key(

@@ -11,10 +11,11 @@ import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from importlib.metadata import PackageNotFoundError, version
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import pytest
 
+from objstore import configure
 from objstore._core import engine_info
 from tests import servers
 from tests.faults import client
@@ -138,6 +139,15 @@ def fault_server(fault_server_process: FaultServer) -> FaultServer:
     """The fault server, with nothing remembered."""
     fault_server_process.forget()
     return fault_server_process
+
+
+@pytest.fixture(params=["engine", "curl"])
+def carrier(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each of those who speak HTTP."""
+    before: Literal["engine", "curl"] = engine_info()["http"]
+    configure(http=request.param)
+    yield request.param
+    configure(http=before)
 
 
 def installed(package: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from hashlib import sha1, sha256
 from pathlib import Path
@@ -18,7 +18,6 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
-from objstore import configure
 from objstore._core import checksum
 from objstore.exceptions import BaseError, SourceChangedError
 from objstore.interface.values import ANY, Source, Sums, WriteOptions, unchanging
@@ -58,14 +57,6 @@ def client_of(bucket: Bucket) -> Any:
         aws_secret_access_key=server.secret_access_key,
         config=Config(response_checksum_validation="when_supported", s3={"addressing_style": "path"}),
     )
-
-
-@pytest.fixture(params=["engine", "curl"])
-def carrier(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Each of those who speak HTTP."""
-    configure(http=request.param)
-    yield
-    configure(http="curl" if os.environ.get("OBJSTORE_HTTP") == "curl" else "engine")
 
 
 def checking(server: FaultServer, algorithm: str, **settings: Any) -> S3Store:

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
 import objstore
 from objstore import exceptions
-from objstore._core import engine_info
 from objstore.http.stats import percentiles
 from objstore.store import HTTPStore, LocalStore, MemoryStore, S3Store
 from objstore.types import RequestInfo
@@ -62,14 +61,6 @@ def seen() -> Iterator[list[RequestInfo]]:
     objstore.configure(on_request=told.append)
     yield told
     objstore.configure(on_request=None)
-
-
-@pytest.fixture(params=["engine", "curl"])
-def carrier(request: pytest.FixtureRequest) -> Iterator[str]:
-    before: Literal["engine", "curl"] = engine_info()["http"]
-    objstore.configure(http=request.param)
-    yield request.param
-    objstore.configure(http=before)
 
 
 @pytest.mark.parametrize("read", GETS)

@@ -223,9 +223,63 @@ def test_a_checksum_that_comes_later_is_signed_as_botocore_signs_it(
     assert not [line for line in signer.headers if line.startswith(name.encode())], "it is the engine's to send"
 
 
+@WAYS
+@settings(deadline=None, max_examples=100)
+@given(HOSTS, KEYS, HEADERS, TOKENS, st.integers(0, 5 << 30), st.sampled_from(["crc32", "crc32c", "crc64nvme"]), TIMES)
+def test_a_request_with_a_trailer_is_signed_as_botocore_signs_it(
+    way: Way,
+    host: str,
+    key: str,
+    headers: dict[str, str],
+    token: str | None,
+    length: int,
+    algorithm: str,
+    now: datetime,
+) -> None:
+    """But for Content-Encoding, which goes unsigned as all that proxies may change."""
+    target, name = f"/{encode_key(key)}", f"x-amz-checksum-{algorithm}"
+    token = token or ("T" if way is BY_SESSION else None)
+    signer = sigv4.signer(
+        "PUT",
+        host,
+        headers=headers | {"content-encoding": "aws-chunked", "x-amz-trailer": name},
+        payload_hash=sigv4.UNSIGNED_WITH_TRAILER,
+        credential=Credential(KEY.access_key_id, KEY.secret_access_key, token),
+        region="us-east-1",
+        service=way.service,
+        now=now,
+        kind=way.kind,
+        body_sum=sigv4.BodySum("x-amz-decoded-content-length", algorithm, trailer=name),
+    )
+    told = {"x-amz-trailer": name, "x-amz-decoded-content-length": str(length)}
+    request = AWSRequest("PUT", f"https://{host}{target}", headers | told)
+    request.context["checksum"] = {"request_algorithm": {"algorithm": algorithm, "in": "trailer", "name": name}}
+    oracle(way.header, request, token, now, way.service, "us-east-1")
+    signature = signer.signature(target.encode(), sum=str(length).encode()).decode()
+    assert request.headers["Authorization"].endswith(f", Signature={signature}")
+    assert (
+        signer.authorization_line(target.encode())
+        .decode()
+        .rpartition("=")[0]
+        .endswith(request.headers["Authorization"].rpartition("=")[0])
+    )
+    assert b"x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER" in signer.headers
+
+
 def test_a_header_with_a_checksum_has_a_name_of_bounded_length() -> None:
     with pytest.raises(ValueError, match="64 bytes at the most, not 65"):
         Signer.unsigned(sum=(b"x" * 65, "crc32"))
+    with pytest.raises(ValueError, match="64 bytes at the most, not 65"):
+        Signer(
+            method=b"PUT",
+            tail=b"",
+            scope=b"",
+            key=b"k" * 32,
+            authorization=b"",
+            headers=[],
+            sum=(b"x", "crc32"),
+            trailer=b"x" * 65,
+        )
     with pytest.raises(ValueError, match="no checksum 'md5'"):
         Signer.unsigned(sum=(b"x", "md5"))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,11 +69,51 @@ def standing_in(servers: Mapping[str, str], folder: Path) -> Iterator[Proxy]:
         proxy.shutdown()
 
 
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
+Change = Callable[[bytes], bytes]
+
+
+@contextmanager
+def fronting(server: str, folder: Path, change: Change = bytes, room: int | None = None) -> Iterator[Proxy]:
+    """Speak TLS as localhost for a server on loopback, until the block is left.
+
+    Args:
+        server: Its URL.
+        folder: Where certificate and key are kept.
+        change: What becomes of the bytes that it is sent.
+        room: How many bytes the kernel holds of those, if that is to be few.
+    """
+    certificates, backend = write_certificate(["localhost"], folder), urlsplit(server)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates)
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            with (
+                suppress(OSError),
+                context.wrap_socket(self.request, server_side=True) as client,
+                socket.create_connection((backend.hostname, backend.port)) as behind,
+            ):
+                back = Thread(target=_pass_on, args=(behind, client))
+                back.start()
+                _pass_on(client, behind, change)
+                back.join()
+
+    class Server(ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Handler) as front:
+        if room is not None:
+            front.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        Thread(target=front.serve_forever, daemon=True).start()
+        yield Proxy(f"https://localhost:{front.server_address[1]}", certificates)
+        front.shutdown()
+
+
+def _pass_on(source: socket.socket, target: socket.socket, change: Change = bytes) -> None:
     """Hand on what comes until it ends, and say so."""
     with suppress(OSError):
         while data := source.recv(1 << 16):
-            target.sendall(data)
+            target.sendall(change(data))
     with suppress(OSError):
         target.shutdown(socket.SHUT_WR)
 

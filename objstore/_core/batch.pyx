@@ -165,7 +165,8 @@ cdef class Batch:
         :param target: path and query, percent-encoded.
         :param start, end: the range wanted, half-open; only `start`: to the object's end; only `end`: its last bytes.
         :param headers: header lines of this request, in place of the batch's.
-        :param body: what to send: a Buffer, or (file descriptor, offset, length). None sends no body at all.
+        :param body: what to send: a Buffer, or (file descriptor, offset, length). None sends no body at all. Where the
+            signer has a trailer it must be of a file.
         :param out: a writable Buffer to receive the body at `out_start`, at most `out_length` bytes.
         """
         cdef Item* item = self._append(start, end)
@@ -276,7 +277,7 @@ cdef class Batch:
         signer = borrow_signer(item)
         if signer == NULL:
             return 0
-        if signer.crc != NULL:
+        if signer.crc != NULL and signer.trailer.length == 0:    # else it is summed up while it is sent
             with nogil:
                 fault = sum_body(item, signer.crc)
         signer_release(signer)

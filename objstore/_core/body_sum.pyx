@@ -1,4 +1,4 @@
-# The checksum of a body that is sent, told in a header of its request.
+# The checksum of a body that is sent, told in a header of its request; what is told behind it is in trailer.pyx.
 #
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 #
@@ -7,6 +7,7 @@
 cdef enum:
     SUMMED_BY_LOOP = 16 << 20   # what is larger, or in a file, is summed up by who adds it
     READ_TO_SUM = 256 << 10
+    LENGTH_DIGITS = 19          # of a body, at the most
 
 
 cdef int sum_body(Item* item, const Crc* crc) noexcept nogil:
@@ -46,16 +47,23 @@ cdef int sum_file(Item* item, const Crc* crc, uint64_t* value) noexcept nogil:
 
 
 cdef bint write_sum(Item* item, SignerC* signer, char* line) noexcept nogil:
-    """Write the header line with the checksum of a body; False where that cannot be summed up."""
-    cdef int size = signer.crc.width // 8
-    cdef uint8_t digest[8]
-    cdef size_t length
-    cdef int i
-    if sum_body(item, signer.crc):
+    """Write the header line with the checksum of a body, or with its length; False where it cannot be summed up."""
+    cdef char* value = line + signer.sum.length
+    if signer.trailer.length == 0 and sum_body(item, signer.crc):
         return False
+    memcpy(line, signer.sum.data, signer.sum.length)
+    if signer.trailer.length:
+        snprintf(value, LENGTH_DIGITS + 1, b"%lld", <long long>item.body_length)
+    else:
+        value[write_digest(item, signer.crc, value)] = 0
+    return True
+
+
+cdef size_t write_digest(Item* item, const Crc* crc, char* out) noexcept nogil:
+    """Write the checksum of a body as letters, and return how many these are."""
+    cdef int size = crc.width // 8
+    cdef uint8_t digest[8]
+    cdef int i
     for i in range(size):
         digest[i] = <uint8_t>(item.body_sum >> 8 * (size - 1 - i))
-    memcpy(line, signer.sum.data, signer.sum.length)
-    length = signer.sum.length + write_base64(digest, size, line + signer.sum.length)
-    line[length] = 0
-    return True
+    return write_base64(digest, size, out)

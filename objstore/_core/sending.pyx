@@ -57,20 +57,26 @@ cdef ssize_t transmit(Wire* wire, const char* data, size_t size, bint more) noex
 
 cdef ssize_t transmit_file(Wire* wire, Item* item, int64_t done) noexcept nogil:
     """Send what comes next of a file; FILE_ENDED where it has become shorter or cannot be read."""
-    cdef int64_t offset = item.body_offset + done
-    cdef size_t size = <size_t>min(item.body_length - done, <int64_t>(SCRATCH if wire.secure else SEND_AT_ONCE))
+    cdef bint through = wire.secure or wire.slot.trailer_length     # our memory
+    cdef size_t size = <size_t>min(item.body_length - done, <int64_t>(SCRATCH if through else SEND_AT_ONCE))
     cdef ssize_t count
-    if wire.secure:     # read anew where the socket took none of it
-        count = pread(item.body_file, wire.loop.scratch, size, offset)
-        while count < 0 and errno == EINTR:
-            count = pread(item.body_file, wire.loop.scratch, size, offset)
-        return transmit(wire, wire.loop.scratch, count, False) if count > 0 else FILE_ENDED
-    count = send_file(wire.fd, item.body_file, offset, size)
+    if through:         # read anew where the socket took none of it
+        count = read_file(item, done, wire.loop.scratch, size)
+        return transmit_read(wire, count) if count > 0 else FILE_ENDED
+    count = send_file(wire.fd, item.body_file, item.body_offset + done, size)
     if count > 0:
         return count
     if count == -EAGAIN:
         return AGAIN
     return BROKEN if count in (-EPIPE, -ECONNRESET) else FILE_ENDED
+
+
+cdef ssize_t transmit_read(Wire* wire, size_t size) noexcept nogil:
+    """Send what was read of a file, and sum up what was taken of it, where the checksum comes behind it."""
+    cdef ssize_t taken = transmit(wire, wire.loop.scratch, size, False)
+    if taken > 0:
+        sum_taken(wire.slot, wire.loop.scratch, taken)
+    return taken
 
 
 cdef ssize_t send_file(int fd, int source, int64_t offset, size_t size) noexcept nogil:
@@ -160,10 +166,10 @@ cdef bint write_request(Wire* wire, Slot* slot, Item* item) noexcept nogil:
             return False
         lines = lines.next
     if item.body_length >= 0:
-        snprintf(length_line, sizeof(length_line), b"Content-Length: %lld", <long long>item.body_length)
+        snprintf(length_line, sizeof(length_line), b"Content-Length: %lld", <long long>framed_length(slot))
         if not say_line(wire, length_line):
             return False
-    if not say(wire, b"\r\n", 2):
+    if not (say(wire, b"\r\n", 2) and say(wire, slot.opening, slot.opening_length)):
         return False
     wire.body_inside = item.body_file < 0 and 0 < item.body_length <= BODY_INSIDE
     return not wire.body_inside or say(wire, item.body, item.body_length)
@@ -172,7 +178,7 @@ cdef bint write_request(Wire* wire, Slot* slot, Item* item) noexcept nogil:
 cdef inline int64_t request_size(Wire* wire, Item* item) noexcept nogil:
     if wire.body_inside:
         return wire.request_length
-    return <int64_t>wire.request_length + max(item.body_length, <int64_t>0)
+    return <int64_t>wire.request_length + max(item.body_length, <int64_t>0) + <int64_t>wire.slot.trailer_length
 
 
 cdef ssize_t transmit_next(Wire* wire, Item* item) noexcept nogil:
@@ -182,6 +188,9 @@ cdef ssize_t transmit_next(Wire* wire, Item* item) noexcept nogil:
         return transmit(
             wire, wire.request + wire.sent, <size_t>(-done), request_size(wire, item) > <int64_t>wire.request_length
         )
+    if done >= item.body_length:
+        done -= item.body_length
+        return transmit(wire, end_body(wire.slot) + done, wire.slot.trailer_length - <size_t>done, False)
     if item.body_file >= 0:
         return transmit_file(wire, item, done)
     return transmit(wire, item.body + done, <size_t>min(item.body_length - done, <int64_t>SEND_AT_ONCE), False)
@@ -219,7 +228,7 @@ cdef void send_request(Wire* wire) noexcept nogil:
         item.whole = wire.sent == size
         wire.slot.progress_ns = wire.loop.now_ns
     if item.body_length > 0:
-        tell_moved(item, wire.sent - <int64_t>wire.request_length)
+        tell_moved(item, min(wire.sent - <int64_t>wire.request_length, item.body_length))
     if taken == FILE_ENDED:
         fail_wire(wire, curl.CURLE_ABORTED_BY_CALLBACK, NULL)
         return

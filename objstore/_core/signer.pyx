@@ -29,7 +29,8 @@ cdef struct SignerC:
     Text authorization          # header line up to the signature; empty for none
     Text query                  # what is appended to the query of every target
     const Crc* crc              # the checksum of its body that goes with every request, NULL for none
-    Text sum                    # header line up to that
+    Text sum                    # header line up to that, or up to the body's length, where that comes behind the body
+    Text trailer                # the line behind the body up to the checksum; empty where it goes in front of it
     uint8_t inner[SHA256_STATE]
     uint8_t outer[SHA256_STATE]
     curl.slist* headers         # nodes and their text, one block
@@ -42,7 +43,7 @@ cdef struct Request:            # what of a request is signed, beside what it sh
     int64_t body_length         # -1 for no body
     const char* range           # the values of headers that the engine adds, NULL where it does not
     const char* if_match
-    const char* sum             # of the body, in Base64, NULL for none
+    const char* sum             # of the body, in Base64, or its length; NULL for neither
 
 
 cdef int text_copy(Text* text, bytes source) except -1:
@@ -89,6 +90,7 @@ cdef void signer_release(SignerC* signer) noexcept nogil:
     free(signer.authorization.data)
     free(signer.query.data)
     free(signer.sum.data)
+    free(signer.trailer.data)
     free(signer.headers)
     memset(signer, 0, sizeof(SignerC))
     free(signer)
@@ -270,6 +272,7 @@ cdef class Signer:
     :param headers: every header line that was signed and must be sent, Host apart.
     :param sum: the name of a header that tells the body's checksum, and that of the checksum; None for no such header.
         `tail` ends where it stands, and `between` goes on behind it.
+    :param trailer: the name of what tells the checksum behind the body; the header of `sum` then tells its length.
 
     Targets must be in canonical form: percent-encoded, query sorted, a parameter without value written ``name=``.
     """
@@ -278,7 +281,8 @@ cdef class Signer:
     cdef readonly bytes query
 
     def __cinit__(self, *, bytes method=b"", bytes tail=b"", bytes between=b"", bytes scope=b"", bytes key=b"",
-                  bytes authorization=b"", headers=(), bytes query=b"", tuple sum=None, int _kind=SIGV4):
+                  bytes authorization=b"", headers=(), bytes query=b"", tuple sum=None, bytes trailer=b"",
+                  int _kind=SIGV4):
         if _kind == SIGV4 and len(key) != 32:
             raise ValueError(f"a signing key has 32 bytes, this one has {len(key)}")
         if len(key) > HMAC_BLOCK:
@@ -295,7 +299,7 @@ cdef class Signer:
         text_copy(&self.c.authorization, authorization)
         text_copy(&self.c.query, query)
         if sum is not None:
-            self._set_sum(sum[0], sum[1])
+            self._set_sum(sum[0], sum[1], trailer)
         hmac_pad(self.c.inner, <const uint8_t*>PyBytes_AS_STRING(key), len(key), 0x36)
         hmac_pad(self.c.outer, <const uint8_t*>PyBytes_AS_STRING(key), len(key), 0x5C)
         self.headers = tuple(headers)
@@ -303,10 +307,13 @@ cdef class Signer:
         self.c.headers = header_list(self.headers)
         self.c.header_count = len(self.headers)
 
-    cdef int _set_sum(self, bytes name, str algorithm) except -1:
-        if len(name) > SUM_NAME:
-            raise ValueError(f"the name of a header with a checksum has {SUM_NAME} bytes at the most, not {len(name)}")
+    cdef int _set_sum(self, bytes name, str algorithm, bytes trailer) except -1:
+        if max(len(name), len(trailer)) > SUM_NAME:
+            raise ValueError(f"the name of a header with a checksum has {SUM_NAME} bytes at the most, not "
+                             f"{max(len(name), len(trailer))}")
         self.c.crc = checksum_named(algorithm)
+        if trailer:
+            text_copy(&self.c.trailer, trailer + b":")
         return text_copy(&self.c.sum, name + b": ")
 
     def __dealloc__(self):

@@ -7,7 +7,9 @@
 cdef enum:
     RANGE_LINE = 64
     TAG_LINE = 128
-    SUM_LINE = SUM_NAME + 2 + SUM_LETTERS + 1
+    SUM_LINE = SUM_NAME + 2 + LENGTH_DIGITS + 1
+    OPENING = 19            # the line in front of a body whose checksum comes behind it
+    ENDING = SUM_NAME + 1 + SUM_LETTERS + 9
     RECEIVE_BUFFER = 256 << 10
     SEND_BUFFER = 2 << 20
     ERROR_BODY_LIMIT = 256 << 10
@@ -34,12 +36,16 @@ cdef struct Slot:
     char tag[TAG_LINE]      # the reply's ETag
     char if_match[TAG_LINE + 16]
     char sum[SUM_LINE]
+    char opening[OPENING]   # in front of a body whose checksum comes behind it
+    size_t opening_length
+    char trailer[ENDING]    # behind it
+    size_t trailer_length   # 0 where a body is sent as it is
     curl.slist* nodes
     size_t nodes_capacity
     int64_t started_ns
     int64_t asked_ns        # when it was sent, or given to libcurl
     int64_t progress_ns     # when bytes last came or went
-    int64_t sent            # of a body from a file
+    int64_t sent            # of a body from a file, and of what is around it
     int64_t arrived         # of a body, by the last look at the time limits
     bint in_head            # the status line of a head has come, its end has not
     bint headed             # the whole head of the reply has come
@@ -221,27 +227,39 @@ cdef size_t on_carried_body(char* data, size_t unit, size_t size, void* userdata
 # --- the request's body, from a file
 
 
+cdef ssize_t read_file(Item* item, int64_t done, char* into, size_t size) noexcept nogil:
+    """Read what comes next of a body; 0 where the file has become shorter, -1 where it cannot be read."""
+    cdef ssize_t got = pread(item.body_file, into, size, item.body_offset + done)
+    while got < 0 and errno == EINTR:
+        got = pread(item.body_file, into, size, item.body_offset + done)
+    return got
+
+
 cdef size_t on_read(char* buffer, size_t unit, size_t count, void* userdata) noexcept nogil:
     cdef Slot* slot = <Slot*>userdata
     cdef Item* item = slot.item
-    cdef size_t wanted = min(unit * count, <size_t>(item.body_length - slot.sent))
+    cdef int64_t done = slot.sent - <int64_t>slot.opening_length
     cdef ssize_t got
-    if wanted == 0:
-        return 0
-    got = pread(item.body_file, buffer, wanted, item.body_offset + slot.sent)
-    while got < 0 and errno == EINTR:
-        got = pread(item.body_file, buffer, wanted, item.body_offset + slot.sent)
-    if got <= 0:
-        return curl.CURL_READFUNC_ABORT     # an error, or the file has become shorter
+    if done < 0 or done >= item.body_length:
+        got = read_frame(slot, done, buffer, unit * count)
+    else:
+        got = read_file(item, done, buffer, min(unit * count, <size_t>(item.body_length - done)))
+        if got <= 0:
+            return curl.CURL_READFUNC_ABORT     # an error, or the file has become shorter
+        sum_taken(slot, buffer, got)
+        tell_moved(item, done + got)
     slot.sent += got
-    tell_moved(item, slot.sent)
     slot.progress_ns = slot.loop.now_ns
     return got
 
 
 cdef int on_seek(void* userdata, int64_t offset, int origin) noexcept nogil:
-    (<Slot*>userdata).sent = offset
-    return curl.CURL_SEEKFUNC_OK if origin == 0 else curl.CURL_SEEKFUNC_FAIL
+    cdef Slot* slot = <Slot*>userdata
+    if origin or (offset and slot.trailer_length):
+        return curl.CURL_SEEKFUNC_FAIL
+    slot.sent = offset
+    frame_body(slot)
+    return curl.CURL_SEEKFUNC_OK
 
 
 # --- setting up
@@ -307,7 +325,7 @@ cdef void slot_set_method(Slot* slot, Item* item) noexcept nogil:
     cdef curl.CURL* easy = slot.easy
     if item.body_file >= 0:
         set_long(easy, curl.CURLOPT_UPLOAD, 1)
-        set_offset(easy, curl.CURLOPT_INFILESIZE_LARGE, item.body_length)
+        set_offset(easy, curl.CURLOPT_INFILESIZE_LARGE, framed_length(slot))
         set_pointer(easy, curl.CURLOPT_READFUNCTION, <void*>on_read)
         set_pointer(easy, curl.CURLOPT_READDATA, slot)
         set_pointer(easy, curl.CURLOPT_SEEKFUNCTION, <void*>on_seek)
@@ -487,6 +505,7 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     slot.error[0] = slot.tag[0] = 0
     slot.started_ns = slot.asked_ns = slot.progress_ns = item.started_ns = loop.now_ns
     slot.signer = borrow_signer(item)
+    frame_body(slot)
 
 
 cdef bint slot_prepare(Slot* slot, LoopC* loop, Item* item) noexcept nogil:

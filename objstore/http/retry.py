@@ -50,7 +50,8 @@ class Row(NamedTuple):
         error: The class of the error.
         words: What happened; a full sentence is made of it.
         again: ``never``; ``safe``: if sending it twice does no harm; ``once``: likewise, but only one more time;
-            ``always``: the server has not acted on it;
+            ``always``: the server has not acted on it; ``damaged``: nor on what arrived otherwise than it was sent,
+            which may lie with the sender: only a few more times;
             ``credential``, ``clock``, ``region``: with another credential, or signed by the server's clock, or for
             the region that it names.
         throttled: The server asked for less, or has to be asked for less.
@@ -287,6 +288,10 @@ class Budget:
         return True
 
 
+FEW_TRIES = {"once": 1, "damaged": 2}
+"""How often what is understood so is tried again: more of the same would bring no other end."""
+
+
 class Policy:
     """The decision on one request after another of a store.
 
@@ -322,7 +327,7 @@ class Policy:
             answered: Whether the origin has ever answered.
         """
         row = failure.row
-        if not self._has_tries(row, attempts) or not (safe or row.again == "always"):
+        if not self._has_tries(row, attempts) or not (safe or row.again in ("always", "damaged")):
             return None
         wait = self._backoff(row, attempts)
         if failure.wait is not None:
@@ -339,9 +344,9 @@ class Policy:
     def _has_tries(self, row: Row, attempts: int) -> bool:
         """Tell whether there are tries left."""
         most = self.options.max_retries
-        if row.again not in ("always", "safe"):
-            return row.again == "once" and attempts <= min(most, 1)
-        return attempts <= most or self._insists(attempts)
+        if row.again in FEW_TRIES:
+            return attempts <= min(most, FEW_TRIES[row.again])
+        return row.again in ("always", "safe") and (attempts <= most or self._insists(attempts))
 
     def _insists(self, attempts: int) -> bool:
         """Tell whether it is but chance that a request has failed so often, and nobody said how often it may."""

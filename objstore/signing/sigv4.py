@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+UNSIGNED_WITH_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+"""https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html"""
+
 EMPTY_PAYLOAD = hashlib.sha256(b"").hexdigest()
 
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
@@ -45,10 +48,12 @@ class BodySum(NamedTuple):
     Args:
         header: The header that tells it, in small letters.
         algorithm: What the engine calls it.
+        trailer: What tells it behind the body; `header` then tells the body's length. Empty: it is told in front of it.
     """
 
     header: str
     algorithm: str
+    trailer: str = ""
 
     def for_engine(self) -> tuple[bytes, str]:
         """Return it as a signer takes it."""
@@ -129,6 +134,7 @@ class Scope:
             tail=before,
             between=behind,
             sum=None if body_sum is None else body_sum.for_engine(),
+            trailer=b"" if body_sum is None else body_sum.trailer.encode(),
             scope=f"{self.kind.algorithm}\n{self.time}\n{self}\n".encode(),
             key=signing_key(self.credential.secret_access_key, self.time[:8], self.region, self.service, self.kind),
             authorization=authorization.encode(),
@@ -160,7 +166,7 @@ def signer(
         method: The HTTP method.
         host: The Host header: with the port, unless it is the scheme's own.
         headers: The headers of the requests. Those that need no signature are left to the caller to send.
-        payload_hash: The SHA-256 of the body in hexadecimal digits, or `UNSIGNED_PAYLOAD`.
+        payload_hash: The SHA-256 of the body in hexadecimal digits, or what stands for a body that is not signed.
         credential: The key to sign with.
         region: The region of the bucket.
         service: The name of the service in the credential scope.

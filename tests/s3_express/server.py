@@ -17,6 +17,7 @@ from botocore.auth import S3ExpressAuth, S3ExpressQueryAuth, S3SigV4Auth, S3SigV
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from tests.aws_chunked import unframed
 from tests.azure_fake import Asked, Reply, fake_azure
 from tests.s3_express.bucket import NAMESPACE, Ask, Directory, RefusedError, Stored, document, query_of
 
@@ -109,7 +110,7 @@ class Express:
             return self._begin(bucket, asked.headers)
         if asked.method == "HEAD" and not key:
             return Reply()
-        ask = Ask(asked.method, key, parameters, asked.headers, asked.body)
+        ask = Ask(asked.method, key, parameters, *unframed(asked.headers, asked.body))
         if "x-amz-copy-source" in asked.headers:
             return self.buckets[bucket].copy(ask, self._source(asked.headers["x-amz-copy-source"]))
         if session is not None and any(name.startswith("x-amz-server-side") for name in asked.headers):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -19,12 +20,14 @@ from objstore.exceptions import (
     NotSupportedError,
     PreconditionError,
 )
+from objstore.providers.cloud.checksums import SHORTEST_TRAILED
 from objstore.store import MemoryStore, S3Store
 from tests.s3_express.bucket import Directory
 from tests.s3_express.opened import BESIDE, BUCKET, BUCKETS, FAR, opened
 from tests.s3_express.server import KEY, REGION, SECRET, Express
 from tests.tls_proxy import Proxy
 
+PART = 5 << 20
 KEYS = sorted(f"{folder}k{at:02}" for folder in ("", "a/", "a/b/", "c d/é/") for at in range(25))
 
 
@@ -156,6 +159,19 @@ def test_parts_are_numbered_without_a_gap(service: Express, directory: Directory
         upload.complete(parts)
     upload.complete(parts[:2])
     assert len(directory.objects["x"].body) == 10 << 20
+
+
+def test_a_file_has_it_behind_its_bytes(service: Express, store: S3Store, tmp_path: Path) -> None:
+    """Which the service takes off again, and compares."""
+    body = random.randbytes(PART + SHORTEST_TRAILED)
+    (tmp_path / "one").write_bytes(body[:SHORTEST_TRAILED])
+    (tmp_path / "parts").write_bytes(body)
+    service.calls.clear()
+    store.put("one", tmp_path / "one")
+    store.put("parts", tmp_path / "parts", chunk_size=PART)
+    puts = [asked for _, asked in service.calls if asked.method == "PUT"]
+    assert [asked.headers["x-amz-trailer"] for asked in puts] == ["x-amz-checksum-crc32"] * 3
+    assert store.get_many(["one", "parts"]) == [body[:SHORTEST_TRAILED], body]
 
 
 def test_many_are_deleted_by_one_request_with_a_checksum(service: Express, directory: Directory, full: S3Store) -> None:

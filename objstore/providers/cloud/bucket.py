@@ -24,7 +24,7 @@ from objstore.http.retry import Row
 from objstore.http.shape import Shape
 from objstore.http.xml import build, can_hold, parse
 from objstore.interface.values import FIRST_BYTE, WHOLE, Conditions, Fetched, ListQuery, Page, Range, Source
-from objstore.providers.cloud.checksums import Algorithm, sha256
+from objstore.providers.cloud.checksums import Algorithm, is_trailed, sha256, with_trailer
 from objstore.providers.cloud.deletes import Undeleted, delete_again
 from objstore.providers.cloud.documents import Sent
 from objstore.providers.cloud.list_many import ListMany
@@ -71,6 +71,7 @@ class Bucket(Writes):
         tagging: Whether the service takes tags.
         bulk_delete: Whether the service deletes many objects by one request.
         checksum: Which checksum of every body to send, for the service to check.
+        trailers: Whether it may come behind a body.
         conditional_writes: Whether the service takes writes with a condition; None: it has to prove it.
         conditional_deletes: Whether it is known to take deletes with one.
         asks_for_checksums: Whether it is worth a request to learn the checksum of what is going to be read in pieces.
@@ -97,6 +98,7 @@ class Bucket(Writes):
         tagging: bool,
         bulk_delete: bool,
         checksum: Algorithm | None,
+        trailers: bool,
         conditional_writes: bool | None,
         conditional_deletes: bool,
         asks_for_checksums: bool,
@@ -117,6 +119,7 @@ class Bucket(Writes):
             conditional_writes=conditional_writes,
         )
         self._sign_payload = sign_payload
+        self._trailers = trailers
         self._bulk_delete = bulk_delete
         self._conditional_deletes = conditional_deletes
         self.asks_for_checksums = asks_for_checksums
@@ -138,7 +141,9 @@ class Bucket(Writes):
         return Shape("PUT", headers, UNSIGNED_PAYLOAD, None if self._checksum is None else self._checksum.by_engine)
 
     def own_shape(self, shared: Shape, source: Source) -> Shape | None:
-        """Return the shape of a PUT whose body's hash is signed, or told as its checksum, where that is wanted."""
+        """Return the shape of a PUT whose hash is signed, or whose checksum is made here, or told behind the body."""
+        if self._trailers and shared.body_sum is not None and is_trailed(source):
+            return with_trailer(shared, shared.body_sum)
         told = {} if self._checksum is None or shared.body_sum is not None else self._checksum.told(source)
         if not (told or self._sign_payload):
             return None

@@ -13,8 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import checksum, combined_checksum
+from objstore.http.shape import Shape
 from objstore.interface.values import Sums
-from objstore.signing.sigv4 import BodySum
+from objstore.signing.sigv4 import UNSIGNED_WITH_TRAILER, BodySum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,8 +26,13 @@ if TYPE_CHECKING:
 WHOLE = "FULL_OBJECT"
 """The type of a checksum that is of the bytes of an object, not of the checksums of its parts."""
 
+CONTENT_ENCODING = "content-encoding"
+
 PIECE = 1 << 20
 """How much of a file is read at a time."""
+
+SHORTEST_TRAILED = 4 << 20
+"""How large a file is whose checksum goes behind its bytes: to read a smaller one twice takes less than that."""
 
 
 _OF_PARTS = re.compile(r'-\d+"?$')
@@ -89,6 +95,23 @@ class Algorithm(NamedTuple):
             whole = self.combine(whole, digest, part.size) if whole else digest
             size += part.size
         return {self.header: encoded(whole), "x-amz-checksum-type": WHOLE, "x-amz-mp-object-size": str(size)}
+
+
+def is_trailed(source: Source) -> bool:
+    """Tell whether a body would be read once more only to be summed up."""
+    return isinstance(source.data, tuple) and source.size >= SHORTEST_TRAILED
+
+
+def with_trailer(shape: Shape, body_sum: BodySum) -> Shape:
+    """Return the shape of a PUT whose checksum is told behind its body.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
+    """
+    encoding = [value for name, value in shape.headers.items() if name.lower() == CONTENT_ENCODING]
+    others = {name: value for name, value in shape.headers.items() if name.lower() != CONTENT_ENCODING}
+    told = {CONTENT_ENCODING: ",".join([*encoding, "aws-chunked"]), "x-amz-trailer": body_sum.header}
+    behind = BodySum("x-amz-decoded-content-length", body_sum.algorithm, body_sum.header)
+    return Shape(shape.method, {**others, **told}, UNSIGNED_WITH_TRAILER, behind)
 
 
 def told_sums(headers: Mapping[str, str], size: int) -> Sums | None:

@@ -27,7 +27,7 @@ from objstore.http.service import Service
 from objstore.interface.values import LOCKS
 from objstore.providers.cloud import s3_encryption
 from objstore.providers.cloud.bucket import Bucket
-from objstore.providers.cloud.checksums import ALGORITHMS
+from objstore.providers.cloud.checksums import ALGORITHMS, CONTENT_ENCODING
 from objstore.providers.cloud.forms import Forms
 from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.proofs import is_known
@@ -58,6 +58,10 @@ _NO_SUMS = "If the service takes no checksums, leave out checksum_algorithm and 
 _NO_TAGS = "If the service keeps no tags, leave them out, or give disable_tagging=True."
 _NO_CONDITIONS = "If the service has no conditional writes, say so by conditional_put='disabled'."
 
+DAMAGED = Row(GenericError, "what arrived has another checksum than what was sent", "damaged")
+
+_OF_BODIES = (CONTENT_ENCODING, "x-amz-checksum-")
+
 UNRESOLVED = "6"
 """The CURLcode of a host that is not found."""
 
@@ -77,6 +81,7 @@ DIALECT = Dialect(
     codes={
         "AccessDenied": Row(PermissionDeniedError, "access is denied"),
         "AuthorizationHeaderMalformed": Row(GenericError, "it was signed for another region", "region"),
+        "BadDigest": DAMAGED,
         "BucketAlreadyExists": Row(AlreadyExistsError, "somebody else has a bucket of that name"),
         "BucketAlreadyOwnedByYou": Row(AlreadyExistsError, "the bucket exists already"),
         "BucketNotEmpty": Row(GenericError, "the bucket is not empty"),
@@ -101,6 +106,7 @@ DIALECT = Dialect(
         "RequestTimeout": Row(RequestTimeoutError, "the server gave up waiting for the request", "always"),
         "SignatureDoesNotMatch": Row(PermissionDeniedError, "the signature is wrong"),
         "SlowDown": THROTTLED,
+        "XAmzContentChecksumMismatch": DAMAGED,  # MinIO's
         "ServiceUnavailable": UNAVAILABLE,
         "TokenRefreshRequired": EXPIRED,
     },
@@ -114,7 +120,7 @@ DIALECT = Dialect(
             "PUT",
             "x-amz-copy-source",
         ): "If the service has no copies of this kind, say what it has by copy_if_not_exists.",
-        **dict.fromkeys((("PUT", "x-amz-checksum-"), ("POST", "x-amz-checksum-")), _NO_SUMS),
+        **dict.fromkeys((("PUT", "x-amz-checksum-"), ("PUT", "x-amz-trailer"), ("POST", "x-amz-checksum-")), _NO_SUMS),
         **dict.fromkeys((("PUT", "x-amz-tagging"), ("POST", "x-amz-tagging")), _NO_TAGS),
         **{(of, f"if-{kind}"): _NO_CONDITIONS for of in ("PUT", "POST") for kind in ("match", "none-match")},
     },
@@ -191,6 +197,7 @@ def _ways(values: Any, address: Address) -> dict[str, Any]:
         "sign_payload": values["unsigned_payload"] is False,
         "bulk_delete": not values["disable_bulk_delete"],
         "checksum": ALGORITHMS.get(_checksum(values)),
+        "trailers": _takes_trailers(values, address),
         "conditional_writes": _has_conditional_writes(values, address),
         "conditional_deletes": _has_conditional_deletes(values, address),
         "asks_for_checksums": values["response_checksum_validation"] == "when_supported",
@@ -336,6 +343,17 @@ def _checksum(values: Any) -> str:
     wanted = values["request_checksum_calculation"]
     sums = _is_amazon(values) if wanted is None else wanted == "when_supported"
     return values["checksum_algorithm"] or ("crc64nvme" if sums else "")
+
+
+def _takes_trailers(values: Any, address: Address) -> bool:
+    """Tell whether a checksum may come behind a body: who does not know of that stores what is around the bytes.
+
+    As in the SDKs over TLS alone, where bodies are not signed; not where nobody signs, or a header of all requests says
+    how bodies are encoded or what they sum up to.
+    """
+    signs_heads = not values["skip_signature"] and values["unsigned_payload"] is not False
+    told = any(name.lower().startswith(_OF_BODIES) for name in values["default_headers"] or {})
+    return _is_amazon(values) and address.origin.startswith("https:") and signs_heads and not told
 
 
 def _header(text: str) -> dict[str, str]:
