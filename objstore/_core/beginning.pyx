@@ -36,10 +36,11 @@ cdef int64_t most_uncut(Item* item) noexcept nogil:
     """Return how long a body may be to be read as a whole: what the window has for it, where there is one."""
     cdef BatchC* batch = item.batch
     cdef int64_t most = batch.cut_over
+    if batch.window == 0:
+        return most
     pthread_mutex_lock(&batch.mutex)
-    if batch.window:
-        most = min(most, max(item.reserved, batch.cut_to))
-        batch.largest = max(batch.largest, item.content_length)
+    most = min(most, max(item.reserved, batch.cut_to))
+    batch.largest = max(batch.largest, item.content_length)
     pthread_mutex_unlock(&batch.mutex)
     return most
 
