@@ -335,7 +335,7 @@ cdef const char* read_field(Slot* slot, const Text* name, const Text* value) noe
 
 
 cdef inline bint may_keep(Item* item) noexcept nogil:
-    return item.batch.keep_head or item.batch.cut_over or item.status >= 300
+    return item.batch.keep_head or item.status >= 300 or may_be_cut(item)
 
 
 cdef bint keep_line(Item* item, const char* line, size_t size) noexcept nogil:
