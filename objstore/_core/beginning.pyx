@@ -14,7 +14,7 @@ cdef inline void narrow(Item* item) noexcept nogil:
 
 
 cdef inline bint may_be_cut(Item* item) noexcept nogil:
-    """Tell whether a head may have to be kept for what `look_for_cut` will find: not that of a range known to be short."""
+    """Tell whether a head may have to be kept for what `look_for_cut` finds: not that of a range known to be short."""
     return item.batch.cut_over and (item.end < 0 or item.whole_end or item.kept.of_parts)
 
 

@@ -9,7 +9,7 @@ cdef extern from *:
 
     typedef uint8_t objstore_letters __attribute__((vector_size(16)));
 
-    /* Tell whether a text has a control character other than the tab: sixteen letters at a time, the last ones twice. */
+    /* Tell whether a text has a control character other than the tab: sixteen letters at a time, some of them twice. */
     static int objstore_has_controls(const char* text, size_t size)
     {
         objstore_letters some, found = {0};

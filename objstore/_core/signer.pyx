@@ -30,7 +30,7 @@ cdef struct SignerC:
     Text query                  # what is appended to the query of every target
     const Crc* crc              # the checksum of its body that goes with every request, NULL for none
     Text sum                    # header line up to that
-    uint8_t inner[SHA256_STATE] # of the HMAC, with what all that is signed begins with: the scope, or the method
+    uint8_t inner[SHA256_STATE]  # of the HMAC, with what all that is signed begins with: the scope, or the method
     uint8_t outer[SHA256_STATE]
     curl.slist* headers         # nodes and their text, one block
     int header_count
