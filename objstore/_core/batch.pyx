@@ -216,9 +216,7 @@ cdef class Batch:
         """Make room for one more item, which is none of the batch's until it is counted."""
         cdef Item* item
         self._check()
-        pthread_mutex_lock(&self.c.mutex)
         item = batch_append(self.c)
-        pthread_mutex_unlock(&self.c.mutex)
         if item == NULL:
             raise MemoryError
         item.start = start

@@ -13,6 +13,11 @@ cdef inline void narrow(Item* item) noexcept nogil:
         item.end = item.start + item.batch.cut_to
 
 
+cdef inline bint may_be_cut(Item* item) noexcept nogil:
+    """Tell whether a head may have to be kept for what `look_for_cut` finds: not that of a range known to be short."""
+    return item.batch.cut_over and (item.end < 0 or item.whole_end or item.kept.of_parts)
+
+
 cdef bint takes_ranges(Slot* slot, Item* item) noexcept nogil:
     """Tell whether a server seems to take ranges; where memory is bounded, all that do not say no are tried."""
     return slot.ranges > 0 or (slot.ranges == 0 and item.batch.window > 0)
@@ -36,10 +41,11 @@ cdef int64_t most_uncut(Item* item) noexcept nogil:
     """Return how long a body may be to be read as a whole: what the window has for it, where there is one."""
     cdef BatchC* batch = item.batch
     cdef int64_t most = batch.cut_over
+    if batch.window == 0:
+        return most
     pthread_mutex_lock(&batch.mutex)
-    if batch.window:
-        most = min(most, max(item.reserved, batch.cut_to))
-        batch.largest = max(batch.largest, item.content_length)
+    most = min(most, max(item.reserved, batch.cut_to))
+    batch.largest = max(batch.largest, item.content_length)
     pthread_mutex_unlock(&batch.mutex)
     return most
 

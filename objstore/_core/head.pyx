@@ -6,7 +6,27 @@
 cdef extern from *:
     """
     #define OBJSTORE_LARGEST (INT64_MAX / 2)
+
+    typedef uint8_t objstore_letters __attribute__((vector_size(16)));
+
+    /* Tell whether a text has a control character other than the tab: sixteen letters at a time, some of them twice. */
+    static int objstore_has_controls(const char* text, size_t size)
+    {
+        objstore_letters some, found = {0};
+        uint64_t halves[2];
+        size_t i;
+        for (i = 0; i < size; i += 16) {
+            if (size >= 16)
+                memcpy(&some, text + (i + 16 <= size ? i : size - 16), 16);
+            else
+                memcpy(memset(&some, ' ', 16), text, size);
+            found |= (objstore_letters)(((some < 32) & (some != 9)) | (some == 127));
+        }
+        memcpy(halves, &found, 16);
+        return (halves[0] | halves[1]) != 0;
+    }
     """
+    bint has_controls "objstore_has_controls"(const char* text, size_t size) noexcept nogil
     const int64_t LARGEST "OBJSTORE_LARGEST"    # length or position that is believed: the sum of two still fits
 
 cdef const char* NO_MEMORY = b"there is no memory for the head of the reply"
@@ -29,30 +49,7 @@ fill_token_letters()
 
 cdef bint is_printable(const char* text, size_t size) noexcept nogil:
     """Tell whether there is no control character but the tab (RFC 9110, section 5.5)."""
-    cdef uint64_t seen = size < 8
-    cdef uint8_t letter
-    cdef size_t i = 8
-    if size >= 8:
-        seen = controls_in(text + size - 8)
-        while i < size:
-            seen |= controls_in(text + i - 8)
-            i += 8
-    if not seen:
-        return True
-    for i in range(size):
-        letter = <uint8_t>text[i]
-        if (letter < 32 and letter != 9) or letter == 127:
-            return False
-    return True
-
-
-cdef inline uint64_t controls_in(const char* text) noexcept nogil:
-    """Return 0 where none of eight letters is below 32 or 127: all at once, by the borrow into their highest bits."""
-    cdef uint64_t each = 0x0101010101010101ULL
-    cdef uint64_t letters, deletes
-    memcpy(&letters, text, 8)
-    deletes = letters ^ (each * 127)
-    return (((letters - each * 32) & ~letters) | ((deletes - each) & ~deletes)) & (each * 128)
+    return not has_controls(text, size)
 
 
 cdef inline bint is_blank(char letter) noexcept nogil:
@@ -88,9 +85,31 @@ cdef inline Text trimmed(const char* text, size_t size) noexcept nogil:
     return value
 
 
+cdef inline uint64_t eight_letters(const char* text) noexcept nogil:
+    cdef uint64_t letters
+    memcpy(&letters, text, 8)
+    return letters
+
+
 cdef inline bint says(const Text* text, const char* wanted, size_t length) noexcept nogil:
-    """Tell whether a text is this one, in any case."""
-    return text.length == length and strncasecmp(text.data, wanted, length) == 0
+    """Tell whether a text without control characters is this word, in any case.
+
+    The two cases of a letter differ in one bit. So do a hyphen, a digit and a control character; and signs of which no
+    word here has any.
+    """
+    cdef uint64_t apart = 0
+    cdef size_t i = 0
+    if text.length != length:
+        return False
+    if length >= 8:
+        apart = eight_letters(text.data + length - 8) ^ eight_letters(wanted + length - 8)
+    while i + 8 < length:
+        apart |= eight_letters(text.data + i) ^ eight_letters(wanted + i)
+        i += 8
+    while length < 8 and i < length:
+        apart |= <uint8_t>(text.data[i] ^ wanted[i])
+        i += 1
+    return apart & ~<uint64_t>0x2020202020202020 == 0
 
 
 cdef bint has_word(const Text* list, const char* word, size_t length) noexcept nogil:
@@ -316,7 +335,7 @@ cdef const char* read_field(Slot* slot, const Text* name, const Text* value) noe
 
 
 cdef inline bint may_keep(Item* item) noexcept nogil:
-    return item.batch.keep_head or item.batch.cut_over or item.status >= 300
+    return item.batch.keep_head or item.status >= 300 or may_be_cut(item)
 
 
 cdef bint keep_line(Item* item, const char* line, size_t size) noexcept nogil:

@@ -316,20 +316,28 @@ cdef void release_room(BatchC* batch) noexcept nogil:
         arena_release(arena)
 
 
-cdef Item* batch_append(BatchC* batch) noexcept nogil:
-    """Make room for one more item, under the batch's mutex; NULL when there is no memory."""
+cdef bint add_chunk(BatchC* batch) noexcept nogil:
+    """Make room for many more items; False when there is no memory. Loops look at the table under the mutex."""
     cdef int64_t filled = batch.chunk_count
-    cdef Item** grown
-    cdef Item* item
-    if batch.count == filled * ITEMS_PER_CHUNK + 1:
-        grown = <Item**>realloc(batch.chunks, (filled + 1) * sizeof(Item*))
-        if grown == NULL:
-            return NULL
+    cdef Item* chunk = <Item*>batch_room(batch, ITEMS_PER_CHUNK * sizeof(Item))
+    cdef Item** grown = NULL
+    if chunk == NULL:
+        return False
+    pthread_mutex_lock(&batch.mutex)
+    grown = <Item**>realloc(batch.chunks, (filled + 1) * sizeof(Item*))
+    if grown != NULL:
         batch.chunks = grown
-        grown[filled] = <Item*>batch_room(batch, ITEMS_PER_CHUNK * sizeof(Item))
-        if grown[filled] == NULL:
-            return NULL
+        grown[filled] = chunk
         batch.chunk_count += 1
+    pthread_mutex_unlock(&batch.mutex)
+    return grown != NULL
+
+
+cdef Item* batch_append(BatchC* batch) noexcept nogil:
+    """Make room for one more item, which nobody else sees before it is counted; NULL when there is no memory."""
+    cdef Item* item
+    if batch.count == batch.chunk_count * ITEMS_PER_CHUNK + 1 and not add_chunk(batch):
+        return NULL
     item = batch_item(batch, batch.count)
     memset(item, 0, sizeof(Item))
     item.batch = batch

@@ -419,9 +419,9 @@ cdef void add_node(Slot* slot, int* used, char* line) noexcept nogil:
 
 
 cdef bint has_field(curl.slist* node, const char* name, size_t length) noexcept nogil:
-    """Tell whether a chain of header lines has a field; `name` ends in a colon."""
+    """Tell whether a chain of header lines has a field; `name` is in small letters, and ends in a colon."""
     while node != NULL:
-        if strncasecmp(node.data, name, length) == 0:
+        if node.data[0] | 32 == name[0] and strncasecmp(node.data, name, length) == 0:
             return True
         node = node.next
     return False

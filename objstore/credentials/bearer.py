@@ -32,6 +32,7 @@ class Bearer:
 
     def __init__(self, credentials: Credentials[AccessToken], more: Mapping[str, str] | None = None) -> None:
         self.credentials = credentials
+        self.is_fixed = credentials.is_fixed
         self._more = dict(more or {})
 
     def refresh(self) -> Plan[bool]:

@@ -60,6 +60,7 @@ class Credentials(Generic[CredentialT]):
 
     Attributes:
         asked: The source.
+        is_fixed: Whether there is none: the credential is never another one.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Credentials(Generic[CredentialT]):
             fetch = fetch or source.fetch
         self._cache = cache
         self._ask = fetch
+        self.is_fixed = cache is None or fetch is None
         if self._cache is not None and current is not None:
             self._cache.store(current, datetime.now(UTC))
 

@@ -43,6 +43,7 @@ class SigV4:
         kind: sigv4.Kind = sigv4.AMAZON,
     ) -> None:
         self.credentials = credentials
+        self.is_fixed = credentials.is_fixed
         self.region = region
         self.service = service
         self._kind = kind

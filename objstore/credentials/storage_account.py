@@ -55,6 +55,7 @@ class StorageAccount:
 
     def __init__(self, credentials: Credentials[AzureCredential], account: str, above: str = "") -> None:
         self.credentials = credentials
+        self.is_fixed = credentials.is_fixed
         self.account = account
         self._above = above
         self._skew = timedelta(0)

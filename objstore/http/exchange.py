@@ -109,29 +109,38 @@ class Exchange:
         self._window = window
         self._added: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = []  # until something has succeeded
         self._counted = 0
-        self._refused: dict[int, BaseError] = {}  # to be sent anew
-        self._own: dict[int, Shape] = {}
         self._open_batch()
 
     @cached_property
     def _troubles(self) -> Troubles:
         return Troubles(self._service.policy, safe=self._safe)
 
+    @cached_property
+    def _refused(self) -> dict[int, BaseError]:
+        """What is to be sent anew."""
+        return {}
+
+    @cached_property
+    def _own(self) -> dict[int, Shape]:
+        """The shapes of those that have one of their own."""
+        return {}
+
     def _open_batch(self) -> None:
         service = self._service
-        signer = self._prepare()
+        self._prepared = prepared = service.prepare(self._shape)
         self._origin = service.origin
         self._heard = observed.is_heard()
         kind = service.kinds.get((self._origin, self._heard, self._manner)) or self._make_kind(*self._manner)
         self.batch = Batch(
-            kind, self._prepared.lines, signer, self._most_in_flight, self._window, self._cut_over, BEGINNING
+            kind, prepared.lines, prepared.signer, self._most_in_flight, self._window, self._cut_over, BEGINNING
         )
         self._effect = Background(self.batch) if self._background else self.batch
 
-    def _prepare(self) -> Signer | None:
-        """Return what signs requests from now on."""
+    def _sign_anew(self) -> None:
+        """Sign what is still to be sent with the present time and credential."""
         self._prepared = self._service.prepare(self._shape)
-        return self._prepared.signer
+        if self._prepared.signer is not None:
+            self.batch.renew(self._prepared.signer)
 
     def _make_kind(
         self,
@@ -280,16 +289,16 @@ class Exchange:
 
     def news(self, within: float | None = None) -> Plan[None]:
         """Wait until something has changed, or `within` seconds have passed; retry what failed and may be retried."""
-        batch, policy = self.batch, self._service.policy
+        batch = self.batch
         if batch.is_started:
             yield from self.renew()
         batch.wake_after = self._time_to_wait() if within is None else within
         yield self._effect
         if self._heard:
             self._tell()
-        succeeded = batch.settled - len(self.errors) - len(self._refused)
+        succeeded = batch.settled - len(self.errors) - (len(self._refused) if self._anew else 0)
         if succeeded > self._counted:
-            policy.budget.note(succeeded - self._counted, 0)
+            self._service.policy.budget.note(succeeded - self._counted, 0)
             self._counted = succeeded
             self._added = None
             if self._origin not in ANSWERED:
@@ -361,9 +370,7 @@ class Exchange:
         if self._service.policy.clock() < self._prepared.renew_at:
             return
         yield from self._service.refresh()
-        signer = self._prepare()
-        if signer is not None:
-            self.batch.renew(signer)
+        self._sign_anew()
         for index in filter(self.batch.is_waiting, self._own):
             own = self._signer_for(index)
             if own is not None:
@@ -436,9 +443,7 @@ class Exchange:
         trouble.mended = True
         if moved:
             return self.begin_anew(self._shape)
-        signer = self._prepare()
-        if signer is not None:
-            self.batch.renew(signer)
+        self._sign_anew()
         self._prepared = replace(self._prepared, renew_at=0.0)  # those that wait with signers of their own are next
         return True
 

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 
 class Identity(Protocol):
-    """How requests of a store say whose they are."""
+    """How requests of a store say whose they are.
+
+    Attributes:
+        is_fixed: Whether there is never another credential.
+    """
+
+    is_fixed: bool
 
     def refresh(self) -> Plan[bool]:
         """Have a credential that is good for a while; tell whether it is another one than before."""
@@ -64,6 +70,8 @@ class Authorization:
     Args:
         value: The header's value; None for anonymous requests.
     """
+
+    is_fixed = True
 
     def __init__(self, value: str | None) -> None:
         self._value = value

@@ -148,7 +148,7 @@ class Service:
 
     def refresh(self) -> Plan[None]:
         """Have a credential that is good for a while."""
-        if (yield from self.identity.refresh()):
+        if not self.identity.is_fixed and (yield from self.identity.refresh()):
             self._signers.clear()
 
     def recover(self, failure: Failure) -> Plan[bool]:

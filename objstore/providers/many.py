@@ -69,7 +69,6 @@ class ReadMany(Exchange):
         keys: Sequence[str],
         meta: MetaOf,
         sums: Callable[[Reply], Sums | None],
-        *,
         told: bool,
         each: bool,
         most_in_flight: int,

@@ -241,7 +241,7 @@ class Requests:
         yield from self.service.refresh()
         shape, tail = self._reading("GET", conditions, reads.ranges)
         count = len(reads.keys)
-        cut_over = min(LARGE * max(count // 8, 1), MOST_LARGE) if beginnings else 0
+        cut_over = 0 if not beginnings else LARGE if count < 16 else min(LARGE * (count // 8), MOST_LARGE)
         exchange: OneVersion | ReadMany
         if reads.one_object and (count > 1 or conditions.expected is not None):
             exchange = self.one_version(
@@ -256,17 +256,17 @@ class Requests:
                 cut_over=cut_over,
             )
         else:
-            exchange = ReadMany(
+            exchange = ReadMany(  # by position: in half the time, and this is at every call
                 self.service,
                 shape,
                 reads.keys,
                 self.meta,
                 self.sums,
-                told=reads.told,
-                each=each,
-                most_in_flight=most_in_flight,
-                window=window,
-                cut_over=cut_over,
+                reads.told,
+                each,
+                most_in_flight,
+                window,
+                cut_over,
             )
         base = self.path_above(reads.keys)
         try:

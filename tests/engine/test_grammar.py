@@ -212,12 +212,29 @@ def test_who_has_said_close_has_said_it(lines: list[str], connections: int) -> N
 
 @pytest.mark.parametrize("letter", [0, 1, 8, 9, 31, 32, 126, 127, 128, 255])
 def test_a_control_character_is_seen_wherever_it_stands(letter: int) -> None:
-    for length in range(1, 20, 3):
+    for length in range(1, 40, 5):
         for at in range(length):
             value = b"a" * at + bytes([letter]) + b"\xff" * (length - at - 1)
             body, reply = ask(sends(OK + FIVE + b"X:" + value + b"\r\n\r\nhello"))
             allowed = letter == 9 or (letter >= 32 and letter != 127)
             assert (reply.error is None and body == b"hello") == allowed, value
+
+
+@pytest.mark.parametrize(
+    ("before", "name", "wrong"),
+    [
+        (FIVE, b"content-length", b"five"),
+        (FIVE, b"transfer-encoding", b"gzip"),
+        (FIVE + b'ETag: "a"\r\n', b"etag", b'"b"'),
+    ],
+)
+def test_a_field_is_known_by_every_letter_of_its_name_in_any_case(before: bytes, name: bytes, wrong: bytes) -> None:
+    for at in range(len(name)):
+        for letter in (name[at : at + 1].upper(), b"z"):
+            said = name[:at] + letter + name[at + 1 :]
+            body, reply = ask(sends(OK + before + said + b": " + wrong + b"\r\n\r\nhello"))
+            known = said.lower() == name
+            assert (body is None and reply.error is not None) == known, said
 
 
 def test_fields_are_the_same_however_their_lines_end() -> None:
