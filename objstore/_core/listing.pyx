@@ -85,12 +85,15 @@ cdef bint read_child(Scanner* s, const Field* fields) noexcept nogil:
 
 
 cdef bint read_children(Scanner* s, const Field* fields) noexcept nogil:
-    """Read the rest of the element just opened."""
-    cdef int tag = next_tag(s)
+    """Read the rest of the element just opened, whose fields mostly come in this order."""
+    cdef const Field* likely = fields
+    cdef int tag = OPENED
     while tag == OPENED:
-        if not read_child(s, fields):
+        while likely.into != NULL and likely.into.data == NULL and read_plain(s, likely.name, likely.into):
+            likely += 1
+        tag = next_tag(s) if s.fault == NULL else FAULT
+        if tag == OPENED and not read_child(s, fields):
             return False
-        tag = next_tag(s)
     return tag == CLOSED
 
 
