@@ -352,6 +352,15 @@ cdef class Listing:
                 return text_of(self.page.prefixes[i])
         return None
 
+    def before(self, str offset not None):
+        """Return the first key that does not come behind an offset, None where all do."""
+        cdef Span wanted = span_of(offset)
+        cdef Py_ssize_t i
+        for i in range(self.page.count):
+            if not follows(self.page.rows[i].texts[KEY], wanted):
+                return text_of(self.page.rows[i].texts[KEY])
+        return None
+
     def keys(self, start=0, stop=None):
         """Return the keys alone of the rows from `start` to `stop`."""
         cdef Py_ssize_t first, last, i
