@@ -389,6 +389,58 @@ def test_what_is_outside_of_a_prefix_is_found(prefix: str) -> None:
         assert Listing(page(within, common, named)).outside(prefix) == other
 
 
+@pytest.mark.parametrize("offset", ["a", "b", "b/", "bé", "é", "🌍", "\uffff"])
+def test_the_first_key_that_is_not_behind_an_offset_is_found(offset: str) -> None:
+    names = ["é", "b/x", "🌍", "b", "b/", "bé", "\ue000", "a0"]
+    for some in (names, names[:3], names[2:3], []):
+        found = next((name for name in some if name <= offset), None)
+        assert Listing(page(URL, *(contents(quote(name)) for name in some))).before(offset) == found
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        "<Contents/><Key>a</Key><LastModified>2026-11-22T12:00:00.000Z</LastModified><Size>1</Size>",
+        "<Contents><Key>a<b/></Key><Size>1</Size></Contents>",
+        "<Contents><Key>a</Key><Key>a</Key><Size>1</Size></Contents>",
+        "<Contents><Size>1</Size><Key>a</Key><Size>1</Size></Contents>",
+        "<Contents><Key>a</Size><Size>1</Key></Contents>",
+        "<Contents><Key>a</Key <Size>1</Size></Contents>",
+        "<Contents><Key>a</Ke>",
+        "<Contents><Key>a",
+        "<Contents><Key>&b;</Key><Size>1</Size></Contents>",
+    ],
+)
+def test_fields_that_are_not_as_most_are_refused(elements: str) -> None:
+    with pytest.raises(ValueError, match="near byte"):
+        Listing(page(elements))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "<Size>1</Size><ETag>&quot;x&quot;</ETag><LastModified>{TIME}</LastModified><Key>a</Key>",
+        "<Key >a</Key ><LastModified>{TIME}</LastModified><ETag>&quot;x&quot;</ETag ><Size>1</Size>",
+        "<Key x='1'>a</Key><LastModified>{TIME}</LastModified><!-- --><ETag>&quot;x&quot;</ETag><Size>1</Size>",
+        " <Key>a</Key>\r\n<LastModified>{TIME}</LastModified>\t<ETag>&quot;x&quot;</ETag>\n<Size>1</Size> ",
+        "<s:Key xmlns:s='" + NAMESPACE + "'>a</s:Key><LastModified>{TIME}</LastModified>"
+        '<ETag><![CDATA["x"]]></ETag><Size>1</Size>',
+    ],
+)
+def test_fields_may_stand_in_any_way_that_means_the_same(fields: str) -> None:
+    document = page(f"<Contents>{fields.replace('{TIME}', TIME)}</Contents>")
+    assert ours(document) == other(document) == ([META], [])
+
+
+@pytest.mark.parametrize("before", [0, 1, 500, 1022, 1023, 1024, 1025, 5000])
+@pytest.mark.parametrize("c", ["\0", "\x08", "\x0b", "\x0c", "\x0e", "\x1f"])
+def test_control_characters_are_found_wherever_they_stand(before: int, c: str) -> None:
+    document = page(contents("é" * before + c), contents("\t"))
+    with pytest.raises(ValueError, match="control characters"):
+        Listing(document)
+    assert len(Listing(document.replace(c.encode(), b"\t"))) == 2
+
+
 BITS = st.text(st.sampled_from("<>/&;:='\" \r\n!?[]#x0aé"), max_size=3).map(str.encode)
 
 

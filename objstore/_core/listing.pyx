@@ -85,12 +85,15 @@ cdef bint read_child(Scanner* s, const Field* fields) noexcept nogil:
 
 
 cdef bint read_children(Scanner* s, const Field* fields) noexcept nogil:
-    """Read the rest of the element just opened."""
-    cdef int tag = next_tag(s)
+    """Read the rest of the element just opened, whose fields mostly come in this order."""
+    cdef const Field* likely = fields
+    cdef int tag = OPENED
     while tag == OPENED:
-        if not read_child(s, fields):
+        while likely.into != NULL and likely.into.data == NULL and read_plain(s, likely.name, likely.into):
+            likely += 1
+        tag = next_tag(s) if s.fault == NULL else FAULT
+        if tag == OPENED and not read_child(s, fields):
             return False
-        tag = next_tag(s)
     return tag == CLOSED
 
 
@@ -347,6 +350,15 @@ cdef class Listing:
         for i in range(self.page.prefix_count):
             if not begins_with(self.page.prefixes[i], wanted):
                 return text_of(self.page.prefixes[i])
+        return None
+
+    def before(self, str offset not None):
+        """Return the first key that does not come behind an offset, None where all do."""
+        cdef Span wanted = span_of(offset)
+        cdef Py_ssize_t i
+        for i in range(self.page.count):
+            if not follows(self.page.rows[i].texts[KEY], wanted):
+                return text_of(self.page.rows[i].texts[KEY])
         return None
 
     def keys(self, start=0, stop=None):

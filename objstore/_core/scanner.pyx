@@ -26,6 +26,7 @@ cdef enum:                      # what a byte may be
 
 cdef enum:
     MOST_ATTRIBUTES = 16        # of one element
+    LOOKED_AT = 1024            # bytes of a document at a time, for control characters
 
 cdef struct Span:
     const char* data            # NULL: absent
@@ -83,15 +84,30 @@ cdef int fail(Scanner* s, const char* fault) noexcept nogil:
 
 # --- characters
 
-cdef bint has_illegal(const uint8_t* text, Py_ssize_t length, bint* ascii) noexcept nogil:
+cdef bint has_illegal(const uint8_t* text, Py_ssize_t length) noexcept nogil:
     """Tell whether there is a control character that XML does not have. The loop is one that compilers vectorise."""
     cdef Py_ssize_t i
-    cdef uint8_t illegal = 0, together = 0
+    cdef uint8_t illegal = 0
     for i in range(length):
         illegal |= (text[i] < 0x20) & (text[i] != 0x09) & (text[i] != 0x0A) & (text[i] != 0x0D)
-        together |= text[i]
-    ascii[0] = together < 0x80
     return illegal
+
+
+cdef bint is_sound(const uint8_t* text, const uint8_t* end, bint* ascii) noexcept nogil:
+    """Tell whether XML has all the characters. It looks closer only where there are control characters: hardly ever."""
+    cdef Py_ssize_t i, size
+    cdef uint8_t least, together = 0
+    while text < end:
+        size = min(end - text, <Py_ssize_t>LOOKED_AT)
+        least = 0xFF
+        for i in range(size):       # compilers vectorise this one, too
+            least = min(least, text[i])
+            together |= text[i]
+        if least < 0x20 and has_illegal(text, size):
+            return False
+        text += size
+    ascii[0] = together < 0x80
+    return True
 
 
 cdef bint is_utf8(const uint8_t* at, const uint8_t* end) noexcept nogil:
@@ -307,9 +323,19 @@ cdef bint skip_comment(Scanner* s) noexcept nogil:
 cdef Span plain_text(Scanner* s) noexcept nogil:
     """Read on to the next markup or to the end."""
     cdef const char* start = s.at
-    cdef const char* stop = <const char*>memchr(start, c"<", s.end - start)
+    cdef const char* stop = start
+    if start == s.end or start[0] != c"<":      # between two elements there is seldom any
+        stop = <const char*>memchr(start, c"<", s.end - start)
     s.at = stop if stop != NULL else s.end
     return Span(start, s.at - start)
+
+
+cdef inline bint stands_for_itself(Scanner* s, Span text) noexcept nogil:
+    """Tell whether a text has neither references nor line ends to put as what they mean."""
+    if text.length == 0:
+        return True
+    return memchr(text.data, c"&", text.length) == NULL and (
+        not s.returns or memchr(text.data, c"\r", text.length) == NULL)
 
 
 cdef bint read_text(Scanner* s) noexcept nogil:
@@ -317,10 +343,7 @@ cdef bint read_text(Scanner* s) noexcept nogil:
     s.text = plain_text(s)
     if at_declaration(s):
         return unescape(s, &s.text) and read_pieces(s)
-    if memchr(s.text.data, c"&", s.text.length) == NULL and (
-            not s.returns or memchr(s.text.data, c"\r", s.text.length) == NULL):
-        return True
-    return unescape(s, &s.text)
+    return stands_for_itself(s, s.text) or unescape(s, &s.text)
 
 
 cdef bint read_pieces(Scanner* s) noexcept nogil:
@@ -452,6 +475,31 @@ cdef int next_tag(Scanner* s) noexcept nogil:
     return close_tag(s) if skip_char(s, c"/") else open_tag(s)
 
 
+cdef inline bint ends_tag(const char* at, const char* end, Span name) noexcept nogil:
+    """Tell whether a name stands here, and the end of its tag."""
+    return end - at > name.length and at[name.length] == c">" and memcmp(at, name.data, name.length) == 0
+
+
+cdef bint read_plain(Scanner* s, Span name, Span* text) noexcept nogil:
+    """Read an element as most are, ``<name>text</name>``, at one go; False, and nothing is read, where it is not so.
+
+    It may not be the child of an element that is nested as deep as any may be.
+    """
+    cdef const char* at
+    cdef const char* stop
+    if s.empty or s.end - s.at < 2 or s.at[0] != c"<" or not ends_tag(s.at + 1, s.end, name):
+        return False
+    at = s.at + name.length + 2
+    stop = <const char*>memchr(at, c"<", s.end - at)
+    if stop == NULL or s.end - stop < 2 or stop[1] != c"/" or not ends_tag(stop + 2, s.end, name):
+        return False
+    s.at = stop
+    text[0] = Span(at, stop - at)
+    if stands_for_itself(s, text[0]) or unescape(s, text):
+        s.at += name.length + 3
+    return s.fault == NULL
+
+
 cdef bint skip_element(Scanner* s) noexcept nogil:
     """Read to the end of the element just opened."""
     cdef int around = s.depth - 1
@@ -508,7 +556,7 @@ cdef const char* begin_scan(Scanner* s, const char* data, Py_ssize_t length) noe
     if length == 0:
         return b"it is empty or cut short"
     s.returns = memchr(data, c"\r", length) != NULL
-    if has_illegal(<const uint8_t*>data, length, &ascii):
+    if not is_sound(<const uint8_t*>data, <const uint8_t*>s.end, &ascii):
         return b"it has control characters"
     if not ascii and not is_utf8(<const uint8_t*>data, <const uint8_t*>s.end):
         return b"it is not UTF-8"

@@ -37,5 +37,7 @@ def _before(page: Page, offset: str) -> str | None:
     """Return a name that does not come behind an offset; a prefix may be one of keys behind it."""
     if not offset:
         return None
-    names = (*page.objects.keys(), *(name for name in page.common_prefixes if not offset.startswith(name)))
-    return next((name for name in names if name <= offset), None)
+    key = page.objects.before(offset)
+    if key is not None:
+        return key
+    return next((name for name in page.common_prefixes if name <= offset and not offset.startswith(name)), None)
