@@ -149,7 +149,9 @@ def test_an_address_that_takes_connections_and_never_answers_rests(hosts: Hosts,
     ):
         origin = f"http://example.test:{served.port}"
         assert step(origin, settings=settings)[0][0] == TIMED_OUT
-        assert [step(origin, settings={**settings, "first_byte_timeout": 2 * SOON})[0] for _ in range(3)] == ["127.0.0.3"] * 3
+        assert [step(origin, settings={**settings, "first_byte_timeout": 2 * SOON})[0] for _ in range(3)] == [
+            "127.0.0.3"
+        ] * 3
 
 
 def test_a_family_that_does_not_work_rests(hosts: Hosts) -> None:
