@@ -39,20 +39,21 @@ def _draw_row(axes: Axes, height: int, row: Row, held: Mapping[str, Held | None]
     for offset, (library, colour) in zip((THICK / 2, -THICK / 2), COLOURS.items(), strict=True):
         if (found := held[library]) is not None:
             axes.barh(height + offset, found.most, height=THICK, color=colour, label=library)
-            axes.annotate(_said(row, found), (found.most, height + offset), xytext=(3, 0),
-                          textcoords="offset points", va="center", fontsize=9)  # fmt: skip
+            axes.annotate(
+                _said(row, found), (0, height + offset), xytext=(5, 0), textcoords="offset points", va="center",
+                color="white", fontsize=9,
+            )  # fmt: skip
     axes.plot(
         [row.bound] * 2, [height - 0.42, height + 0.42], color="0.2", linewidth=2, label="what it is to keep within"
     )
 
 
 def _said(row: Row, found: Held) -> str:
-    return f"{found.most:,}, {found.failed} failed" if row.calls else f"{found.most:,}"
+    return f"{found.most:,}, {found.failed} calls failed" if row.calls else f"{found.most:,}"
 
 
 def _dress(axes: Axes, label: str) -> None:
     axes.set_xlabel(label)
-    axes.margins(x=0.25)
     axes.set_xlim(left=0)
     axes.grid(axis="x", color="0.9")
     axes.set_axisbelow(True)
