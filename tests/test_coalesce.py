@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from objstore.interface.values import FAST, Pace, Range
+from objstore._core import Buffer
+from objstore.interface.values import FAST, Pace, Range, Target
 from objstore.operations.coalesce import MOST_MERGED, OF_MANY, SINGLE, Merged, cheap_gap, coalesce, single
 from objstore.store import S3Store
 from tests.conftest import started
@@ -57,6 +58,30 @@ def test_ranges_at_the_beginning_are_by_themselves_unless_they_overlap() -> None
 def test_what_is_read_together_is_not_larger_than_others_can_run_beside() -> None:
     ranges = [Range(start, start + KIB) for start in range(0, 4 * MOST_MERGED, 2 * KIB)]
     assert max(wanted.end - wanted.start for wanted in coalesce(ranges, MIB).requests) <= MOST_MERGED
+
+
+ROW, OTHER = (Buffer(bytearray(100), writable=True) for _ in range(2))
+
+
+@pytest.mark.parametrize(
+    ("ranges", "wanted", "found"),
+    [
+        pytest.param([(0, 10), (10, 30)], [(ROW, 5), (ROW, 15)], (ROW, 5, 30), id="they go on from each other"),
+        pytest.param([(10, 30), (0, 10)], [(ROW, 15), (ROW, 5)], (ROW, 5, 30), id="in another order"),
+        pytest.param([(10, 30), (0, 10)], [(ROW, 0), (ROW, 20)], None, id="they lie in another order"),
+        pytest.param([(0, 10), (10, 30)], [(ROW, 5), (OTHER, 15)], None, id="in two buffers"),
+        pytest.param([(0, 10), (12, 30)], [(ROW, 5), (ROW, 15)], None, id="a gap that is read along"),
+        pytest.param([(0, 10), (12, 30)], [(ROW, 5), (ROW, 17)], None, id="what lies in a gap is not ours"),
+        pytest.param([(0, 10), (5, 10), (15, 20)], [(ROW, 0), (ROW, 10), (ROW, 15)], None, id="a gap and an overlap"),
+        pytest.param([(7, 9)], [(ROW, 50)], (ROW, 50, 2), id="one"),
+    ],
+)
+def test_what_is_read_together_goes_to_where_it_is_wanted_if_it_lies_there_alike(
+    ranges: list[tuple[int, int]], wanted: list[tuple[Buffer, int]], found: tuple[Buffer, int, int] | None
+) -> None:
+    spans = [Range(*span) for span in ranges]
+    targets = [Target(buffer, at, end - start) for (buffer, at), (start, end) in zip(wanted, spans, strict=True)]
+    assert coalesce(spans, 10).targets(targets) == [found]
 
 
 class Reader(Client):

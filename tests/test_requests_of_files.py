@@ -402,6 +402,17 @@ def test_pyarrow_by_our_handler_reads_the_end_as_it_opens(places: Places, column
     assert asked.sizes[0] == 64 << 10
 
 
+def test_pyarrow_by_our_handler_fetches_the_columns_that_are_wanted(places: Places) -> None:
+    _, parquet_files = parquet()
+    arrow_fs = pytest.importorskip("pyarrow.fs")
+    handler = pytest.importorskip("objstore.arrow").ArrowFileSystemHandler
+    filesystem, wanted = arrow_fs.PyFileSystem(handler(places.store)), put_table(places)
+    with counted() as asked:
+        found = parquet_files.read_table("table", filesystem=filesystem, columns=WANTED)
+    assert found.num_rows == ROWS
+    assert wanted < sum(asked.sizes) < 1.5 * wanted
+
+
 @pytest.mark.parametrize("size", [0, 1, 1000, 64 << 10, (64 << 10) + 1, 300_000])
 def test_what_pyarrow_opens_is_read_from_anywhere(places: Places, size: int) -> None:
     arrow_fs = pytest.importorskip("pyarrow.fs")

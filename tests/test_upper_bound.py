@@ -1,4 +1,5 @@
-"""`max_concurrency` bounds all requests of a call: those for the rests of large objects too, and questions."""
+"""`max_concurrency` bounds all requests of a call: those for the rests of large objects, for questions, and for parts of
+many transfers."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
@@ -15,10 +17,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+import objstore
 from objstore._core import checksum
 from objstore.http import exchange
+from objstore.operations.objects import DEFAULT_CHUNK
 from objstore.providers import requests
 from objstore.store import HTTPStore, S3Store
+from tests.faulty_proxy import Handler, Plan, faulty_proxy
+from tests.servers import S3Server
 
 K = TypeVar("K", bound="Counted")
 MIB = 1 << 20
@@ -168,3 +174,84 @@ def test_questions_of_a_download_are_within_the_bound(tmp_path: Path) -> None:
         in_parts(origin).download("large", tmp_path / "file", chunk_size=MIB, max_concurrency=2)
         assert (tmp_path / "file").read_bytes() == LARGE
     assert handler.most == 2
+
+
+# --- many files and objects, large ones in parts
+
+LARGE_FILE = bytes(2 * DEFAULT_CHUNK + 1)
+NAMES = [f"{'large' if index in (0, 9, 14) else 'small'}{index}" for index in range(15)]
+
+
+class Count(Plan):
+    """How many requests a server has at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+        self.now = self.most = 0
+
+    def add(self, more: int) -> None:
+        with self.lock:
+            self.now += more
+            self.most = max(self.most, self.now)
+
+
+class CountedHandler(Handler):
+    """Counts a request until its reply is there; those for listings are beside the others."""
+
+    plan: Count
+
+    def handle_request(self) -> None:
+        self.counts = "list-type=" not in self.path
+        self.plan.add(self.counts)
+        super().handle_request()
+
+    do_GET = do_HEAD = do_PUT = do_POST = handle_request  # noqa: N815
+
+    def give(self, reply: HTTPResponse, content: bytes, *, cut: bool) -> None:
+        time.sleep(0.02)
+        self.plan.add(-self.counts)
+        super().give(reply, content, cut=cut)
+
+
+@contextmanager
+def counted_store(rclone: S3Server, bucket: str) -> Iterator[tuple[S3Store, Count]]:
+    count = Count()
+    rclone.make_bucket(bucket)
+    keys = {"access_key_id": rclone.access_key_id, "secret_access_key": rclone.secret_access_key}
+    with faulty_proxy(rclone.endpoint, count, CountedHandler) as (origin, _):
+        yield S3Store(bucket, endpoint=origin, region=rclone.region, client_options={"allow_http": True}, **keys), count
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    for name in NAMES:
+        (tmp_path / name).write_bytes(LARGE_FILE if "large" in name else SMALL)
+    return tmp_path
+
+
+@pytest.mark.parametrize("bound", [1, 2, 5])
+@pytest.mark.parametrize("way", ["upload_many", "copy_many", "download_many", "sync", "sync of stores"])
+def test_parts_of_many_files_keep_within_the_bound(files: Path, rclone: S3Server, way: str, bound: int) -> None:
+    buckets = (f"{end}-{way.replace(' ', '-').replace('_', '-')}-{bound}" for end in ("from", "to"))
+    with (
+        counted_store(rclone, next(buckets)) as (source, read),
+        counted_store(rclone, next(buckets)) as (target, written),
+    ):
+        if way == "upload_many":
+            target.upload_many(files, max_concurrency=bound)
+        elif way == "sync":
+            objstore.sync(files, target, max_concurrency=bound)
+        else:
+            source.upload_many(files, max_concurrency=1)
+            read.most = 0
+        if way == "download_many":
+            source.download_many(NAMES, files / "down", max_concurrency=bound)
+            target.upload_many(files / "down", max_concurrency=1)
+        elif way == "copy_many":
+            source.copy_many([(name, name) for name in NAMES], to_store=target, max_concurrency=bound)
+        elif way == "sync of stores":
+            objstore.sync(source, target, max_concurrency=bound)
+        most = read.most, written.most
+        assert target.get_many(NAMES) == [LARGE_FILE if "large" in name else SMALL for name in NAMES]
+    assert min(bound, 2) <= max(most) <= bound

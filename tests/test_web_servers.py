@@ -158,7 +158,11 @@ def test_an_empty_path_is_the_url_itself(place: str, size: int, tmp_path: Path) 
         assert store.get("").bytes() == content(0, size)
         assert store.head("")["size"] == size
         assert store.get_range("", start=10, end=20) == content(10, 20)
-        assert store.get_ranges("", starts=[0, 50], ends=[5, 60], coalesce=0) == [content(0, 5), content(50, 60)]
+        out = bytearray(15)
+        for into in (None, out):
+            found = store.get_ranges("", starts=[0, 50], ends=[5, 60], coalesce=0, out=into)
+            assert found == [content(0, 5), content(50, 60)]
+        assert out == content(0, 5) + content(50, 60)
         with store.open("", "rb") as file:
             assert file.read() == content(0, size)
         store.download("", tmp_path / "file")

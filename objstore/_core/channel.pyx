@@ -12,6 +12,22 @@ cdef struct ChannelC:
     int wake_fd
 
 
+cdef int channel_bell() noexcept nogil:
+    """Return an eventfd, if there is a descriptor left beside it for a connection; -1 where not.
+
+    The idle connections go first: their descriptors may do for the next try, as do those of loops that others drive.
+    """
+    cdef int bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+    cdef int beside = dup(bell) if bell >= 0 else -1
+    if beside >= 0:
+        close(beside)
+        return bell
+    if bell >= 0:
+        close(bell)
+    engine_drop_idle(NULL)
+    return -1
+
+
 cdef void channel_release(ChannelC* channel) noexcept nogil:
     if atomic_add(&channel.references, -1) > 0:
         return
@@ -91,9 +107,9 @@ cdef class Channel:
             raise MemoryError
         self.c.references = 1
         pthread_mutex_init(&self.c.mutex, NULL)
-        self.c.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+        self.c.wake_fd = channel_bell()
         if self.c.wake_fd < 0:
-            raise OSError(errno, "no descriptor for a channel")
+            raise OSError(EMFILE, "no descriptor for a channel")
         if io_threads == 0:
             self.loop = engine_borrow(True)
             if self.loop == NULL:

@@ -272,6 +272,9 @@ cdef int64_t bytes_arrived(Slot* slot) noexcept nogil:
     return sent - queued
 
 
+cdef const char* UNANSWERED = b"the server did not begin to answer within `first_byte_timeout`"
+
+
 cdef const char* overdue(Slot* slot, int64_t now) noexcept nogil:
     """Say which time limit a transfer has passed, NULL for none."""
     cdef SettingsC* settings = slot.item.batch.settings
@@ -289,7 +292,7 @@ cdef const char* overdue(Slot* slot, int64_t now) noexcept nogil:
         return <const char*>b"the name was not resolved within `connect_timeout`" if late else <const char*>NULL
     if slot.item.status < 200:
         if settings.first_byte_ns and now - slot.progress_ns > settings.first_byte_ns:
-            return b"the server did not begin to answer within `first_byte_timeout`"
+            return UNANSWERED
     elif settings.stall_ns and now - slot.progress_ns > settings.stall_ns:
         return b"the reply stalled for longer than `stall_timeout`"
     return NULL
@@ -309,6 +312,8 @@ cdef void sweep(LoopC* loop) noexcept nogil:
             slot.progress_ns = loop.now_ns
         reason = overdue(slot, loop.now_ns)
         if reason != NULL:
+            if reason == UNANSWERED and slot.share.route != NULL and slot.share.route.name != NULL:
+                name_rest(slot.share.route.name, address_of(slot.wire.easy if slot.wire != NULL else slot.easy))
             slot_stop(slot)
             end_late(loop, slot, reason)
         slot = following

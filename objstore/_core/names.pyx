@@ -8,8 +8,9 @@ cdef enum:
     ADDRESS_TEXT = 64
     MOST_ADDRESSES = 64
     MOST_NAMES = 256            # kept for routes to come
-    OFFERED = 3                 # addresses for one connection: as many as libcurl can begin with in 0.5 s
+    OFFERED = 8                 # addresses for one connection
     RACE_MS = 200               # how long libcurl gives an address before it begins with the next as well
+    ALL_BEGUN_MS = 450          # within what it begins with all of them, while none is known to work
     REST_S = 30                 # how long the others go before an address that lost or failed
     SERVES_S = 60               # how long an address serves that no answer has had since
     INSIST_S = 5                # between two look-ups that fail while there are addresses
@@ -24,6 +25,7 @@ cdef struct Address:
     bint six
     int64_t seen_ns             # when an answer last had it
     int64_t rests_ns            # until when, 0 where it is not known to be bad
+    int64_t worked_ns           # when it last took a connection, 0 where it has not, or has failed since
 
 cdef struct Name:
     int references
@@ -278,16 +280,27 @@ cdef bint is_offered(int* chosen, int count, int index) noexcept nogil:
     return False
 
 
+cdef inline bint works(Address* address, int64_t now) noexcept nogil:
+    """Tell whether an address has taken a connection lately, and none has failed since."""
+    return address.worked_ns and now - address.worked_ns < REST_S * SECOND
+
+
 cdef int next_address(Name* name, int* chosen, int count, bint six, int64_t now) noexcept nogil:
-    """Return the best address that is not chosen yet: one that does not rest, then of a family, then in turn."""
+    """Return the best address that is not chosen yet: one that does not rest, then of a family, then in turn.
+
+    All are to be tried as the first; behind the first, one that works is better.
+    """
+    cdef Address* address
     cdef int i, cost, best = -1
     cdef int least = 0
     for i in range(name.count):
         if is_offered(chosen, count, i):
             continue
+        address = &name.addresses[i]
         cost = <int>((i + name.count - name.turn % name.count) % name.count)
-        cost += MOST_ADDRESSES * (name.addresses[i].six != six)
-        cost += 2 * MOST_ADDRESSES * (name.addresses[i].rests_ns > now)
+        cost += MOST_ADDRESSES * (count > 0 and not works(address, now))
+        cost += 2 * MOST_ADDRESSES * (address.six != six)
+        cost += 4 * MOST_ADDRESSES * (address.rests_ns > now)
         if best < 0 or cost < least:
             best = i
             least = cost
@@ -313,6 +326,16 @@ cdef int choose_addresses(Name* name, int* chosen, int64_t now) noexcept nogil:
     return count
 
 
+cdef int race_after(Name* name, int* chosen, int count, int64_t now) noexcept nogil:
+    """Return how long libcurl is to give each of the chosen addresses before it begins with the next as well, in
+    milliseconds: where one of the first two works, or they are few, longer than the network takes."""
+    cdef int i
+    for i in range(min(count, 2)):
+        if works(&name.addresses[chosen[i]], now):
+            return RACE_MS
+    return min(<int>RACE_MS, <int>ALL_BEGUN_MS // max(count - 1, 1))
+
+
 cdef bint has_several(Name* name) noexcept nogil:
     """Tell whether a name has more than one address."""
     cdef bint several
@@ -329,7 +352,8 @@ cdef bint offer_addresses(Offer* offer, Name* name, curl.CURL* easy, const char*
     :param elsewhere: an address that is not to be the first of several, as libcurl spells it; NULL for none.
     """
     cdef int chosen[OFFERED]
-    cdef int i, count
+    cdef int i, count, race_ms
+    cdef int64_t now = now_ns()
     cdef size_t length = strlen(name.host)
     cdef const char* port = strrchr(origin, c":")
     if port == NULL or port[1] == c"/":
@@ -342,7 +366,8 @@ cdef bint offer_addresses(Offer* offer, Name* name, curl.CURL* easy, const char*
         name.turn = 0
     if elsewhere != NULL and name.count > 1 and is_address(name.addresses[name.turn % name.count].text, elsewhere):
         name.turn += 1
-    count = choose_addresses(name, chosen, now_ns())
+    count = choose_addresses(name, chosen, now)
+    race_ms = race_after(name, chosen, count, now)
     for i in range(count):
         length += snprintf(offer.line + length, offer.capacity - length, b"%s%s", <const char*>(b"," if i else b":"),
                            name.addresses[chosen[i]].text)
@@ -353,7 +378,7 @@ cdef bint offer_addresses(Offer* offer, Name* name, curl.CURL* easy, const char*
     offer.node.data = offer.line
     offer.node.next = NULL
     set_pointer(easy, curl.CURLOPT_RESOLVE, &offer.node)
-    set_long(easy, curl.CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, RACE_MS)
+    set_long(easy, curl.CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, race_ms)
     return True
 
 
@@ -394,11 +419,23 @@ cdef bint is_address(const char* text, const char* winner) noexcept nogil:
     return strncmp(text, winner, length) == 0 and text[length] in (0, c"]")
 
 
-cdef void note_address(Name* name, const char* text, bint works) noexcept nogil:
+cdef void name_rest(Name* name, const char* address) noexcept nogil:
+    """Note that nobody answers at an address, as libcurl spells it, though it takes connections."""
+    cdef int i
+    pthread_mutex_lock(&names.mutex)
+    for i in range(name.count):
+        if is_address(name.addresses[i].text, address):
+            note_address(name, name.addresses[i].text, False)
+    pthread_mutex_unlock(&names.mutex)
+
+
+cdef void note_address(Name* name, const char* text, bint good) noexcept nogil:
+    cdef int64_t now = now_ns()
     cdef int i
     for i in range(name.count):
         if strcmp(name.addresses[i].text, text) == 0:
-            name.addresses[i].rests_ns = 0 if works else now_ns() + REST_S * SECOND
+            name.addresses[i].rests_ns = 0 if good else now + REST_S * SECOND
+            name.addresses[i].worked_ns = now if good else 0
 
 
 names_init()

@@ -2,7 +2,7 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EISDIR, EMSGSIZE, ENOMEM, EPIPE, ERANGE, ESTALE, errno
+from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EISDIR, EMFILE, EMSGSIZE, ENOMEM, EPIPE, ERANGE, ESTALE, errno
 from libc.math cimport sqrt
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport (

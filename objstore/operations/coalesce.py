@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from objstore._core import Bytes
-from objstore.interface.values import FAST, Range
+from objstore.interface.values import FAST, Range, Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +38,29 @@ class Merged(NamedTuple):
             body[offset : offset + length] if index >= 0 and (body := bodies[index]) is not None else Bytes()
             for index, offset, length in self.places
         ]
+
+    def targets(self, wanted: Sequence[Target]) -> list[Target | None]:
+        """Return where the body of each request goes: there, if its ranges lie there as they do in the object; else to
+        memory of its own, of which nothing but its ranges is copied.
+
+        Args:
+            wanted: Where each range goes; two of one buffer do not overlap.
+        """
+        found: list[Target | None] = [None] * len(self.requests)
+        filled = [0] * len(self.requests)
+        for (index, offset, length), target in zip(self.places, wanted, strict=True):
+            whole = Target(target.buffer, target.start - offset, self._size(index))
+            found[index] = whole if filled[index] == 0 or _is_same(found[index], whole) else None
+            filled[index] += length
+        return [target if filled[index] == self._size(index) else None for index, target in enumerate(found)]
+
+    def _size(self, index: int) -> int:
+        start, end = self.requests[index]
+        return end - start
+
+
+def _is_same(one: Target | None, two: Target) -> bool:
+    return one is not None and one.buffer is two.buffer and one.start == two.start
 
 
 def cheap_gap(pace: Pace, ranges: Sequence[Range]) -> int:

@@ -12,7 +12,6 @@ from objstore.interface.values import ANY
 from objstore.operations.objects import DEFAULT_CHUNK, get
 from objstore.operations.ordered import Entry, Ordered
 from objstore.operations.results import Stream
-from objstore.operations.transfers import READ_AHEAD
 from objstore.types import SyncAction
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def _sums(side: Side, name: str) -> Plan[Sums | None]:
 
 def _digest(side: Side, name: str) -> Plan[bytes]:
     path = side.store.path(side.prefix + name)
-    stream = (yield from get(side.store, path, options={"read_ahead": READ_AHEAD})).stream(DEFAULT_CHUNK)
+    stream = (yield from get(side.store, path, options={"read_ahead": DEFAULT_CHUNK})).stream(DEFAULT_CHUNK)
     found = hashlib.sha256()
     try:
         while pieces := (yield from stream.next_pieces()):

@@ -20,13 +20,13 @@ from objstore.operations.naming import key_of
 from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
 from objstore.operations.outcomes import OnError, check_on_error
 from objstore.operations.requested import Groups, two_of
-from objstore.operations.transfers import AT_A_TIME, PARTS, READ_AHEAD, Transfers
+from objstore.operations.transfers import AT_A_TIME, Share, Transfers, fixed
 
 if TYPE_CHECKING:
     from objstore.exceptions import BaseError
     from objstore.operations.results import BytesStream
     from objstore.plans.effects import Plan
-    from objstore.types import Progress, PutMode, StreamOptions, UpdateVersion
+    from objstore.types import Progress, PutMode, UpdateVersion
 
 PARTS_IN_FLIGHT = 12
 
@@ -126,7 +126,8 @@ def copy_many(
         overwrite: Whether a copy may replace an object.
         to_store: Where the copies go; the same store if not given.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
-        max_concurrency: How many are copied at a time.
+        max_concurrency: How many requests are in flight at the most, at the source and at the target: one for each
+            object under way, and up to three for large ones that go through this machine, while there is room.
         progress: True draws a bar; a function is called with how many are copied, how many there are so far, and the
             bytes that went through this machine.
 
@@ -144,7 +145,7 @@ def copy_many(
     mode = read_overwrite(overwrite)
     if not isinstance(mode, str):
         raise TypeError(f"overwrite = {overwrite!r}: no version is that of many objects, give True or False")
-    way = Way(store, other, mode, read_ahead=READ_AHEAD, parts=PARTS)
+    way = Way(store, other, mode)
     groups: Groups[Any] = Groups(pairs.items() if isinstance(pairs, Mapping) else pairs)
 
     def read(group: list[Any]) -> list[tuple[str, str]]:
@@ -152,10 +153,10 @@ def copy_many(
         sources, targets = store.keys([pair[0] for pair in named]), other.keys([pair[1] for pair in named])
         return [*zip(sources, targets, strict=True)]
 
-    def begin(keys: tuple[str, str], told: Progress | None) -> Plan[None]:
-        return copy_key(way, *keys, told)
+    def begin(keys: tuple[str, str], share: Share, told: Progress | None) -> Plan[None]:
+        return copy_key(way._replace(share=share), *keys, told)
 
-    return (yield from Transfers(groups, read, begin, on_error, progress).run(max_concurrency))
+    return (yield from Transfers(groups, read, begin, on_error, progress, max_concurrency).run())
 
 
 class Way(NamedTuple):
@@ -166,8 +167,7 @@ class Way(NamedTuple):
         other: Where the copies go.
         mode: What a copy may replace.
         plain: Whether the bytes alone are copied.
-        read_ahead: How many bytes of an object that has to be carried are read before they can be sent.
-        parts: How many parts of it are in flight.
+        share: Tells how many parts of an object that has to be carried are in flight: are read, and are sent.
         if_match: The ETag of the version that is meant.
     """
 
@@ -175,8 +175,7 @@ class Way(NamedTuple):
     other: BaseStore
     mode: PutMode = "overwrite"
     plain: bool = False
-    read_ahead: int | None = None
-    parts: int = PARTS_IN_FLIGHT
+    share: Share = fixed(PARTS_IN_FLIGHT)
     if_match: str | None = None
 
 
@@ -227,15 +226,15 @@ def _carry_sound(way: Way, source: str, target: str, progress: Progress | None) 
 def _carry(way: Way, source: str, target: str, progress: Progress | None) -> Plan[None]:
     """Read an object here and write it there, a few parts at a time."""
     store = way.store.with_raw_keys()
-    options: StreamOptions = {"read_ahead": way.read_ahead, "if_match": way.if_match}
-    result = yield from get(store, store.path(source), options=options)
+    result = yield from get(store, store.path(source), options={"if_match": way.if_match})
     attributes = {} if way.plain else carried(result.attributes)
     written = WriteOptions(attributes, mode=way.mode)
-    body = _Remote(result.stream(DEFAULT_CHUNK), result.meta["size"])
-    try:
-        yield from put_body(way.other.provider, target, body, written, None, DEFAULT_CHUNK, way.parts, progress)
-    finally:
-        body.close()
+    with way.share(result.meta["size"]) as parts:
+        body = _Remote(result._streamed(DEFAULT_CHUNK, parts * DEFAULT_CHUNK), result.meta["size"])
+        try:
+            yield from put_body(way.other.provider, target, body, written, None, DEFAULT_CHUNK, parts, progress)
+        finally:
+            body.close()
 
 
 class _Remote:

@@ -24,7 +24,7 @@ from objstore.operations.outcomes import OnError, check_on_error
 from objstore.operations.pages import OneAfterTheOther
 from objstore.operations.requested import Groups, two_of
 from objstore.operations.sources import check_file, open_body
-from objstore.operations.transfers import AT_A_TIME, PARTS, READ_AHEAD, Transfers
+from objstore.operations.transfers import AT_A_TIME, Share, Transfers
 from objstore.plans.effects import Call
 from objstore.types import Transfer
 
@@ -98,7 +98,8 @@ def upload_many(
         tags: Tags to give each, where the store keeps tags.
         mode: ``"overwrite"`` or ``"create"``.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
-        max_concurrency: How many files are under way.
+        max_concurrency: How many requests are in flight at the most: one for each file under way, and up to three for
+            large ones while there is room.
         progress: True draws a bar; a function is called with how many files are uploaded, how many there are so far,
             and the bytes sent.
 
@@ -128,17 +129,20 @@ def upload_many(
         keys = store.keys([front + path for _, path in pairs])
         return [_File(Path(file), key) for (file, _), key in zip(pairs, keys, strict=True)]
 
-    def begin(file: _File, told: Progress | None) -> Plan[Transfer]:
-        return _upload(store, file, options, told)
+    def begin(file: _File, share: Share, told: Progress | None) -> Plan[Transfer]:
+        return _upload(store, file, options, share, told)
 
-    return (yield from Transfers(groups, read, begin, on_error, progress).run(max_concurrency))
+    return (yield from Transfers(groups, read, begin, on_error, progress, max_concurrency).run())
 
 
-def _upload(store: BaseStore, file: _File, options: WriteOptions, progress: Progress | None) -> Plan[Transfer]:
+def _upload(
+    store: BaseStore, file: _File, options: WriteOptions, share: Share, progress: Progress | None
+) -> Plan[Transfer]:
     body = open_body(file.file)
     try:
         size = body.size or 0
-        yield from put_body(store.provider, file.key, body, options, None, DEFAULT_CHUNK, PARTS, progress)
+        with share(body.size) as parts:
+            yield from put_body(store.provider, file.key, body, options, None, DEFAULT_CHUNK, parts, progress)
     finally:
         body.close()
     return Transfer(file.file, store.path(file.key), size)
@@ -205,7 +209,8 @@ def download_many(
             front of its first wildcard. Or paths, by which the files are named.
         folder: The local folder; it is made if it is missing.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
-        max_concurrency: How many objects are under way.
+        max_concurrency: How many requests are in flight at the most: one for each object under way, and up to three for
+            large ones while there is room.
         progress: True draws a bar; a function is called with how many objects are downloaded, how many there are, and
             the bytes received.
 
@@ -226,13 +231,13 @@ def download_many(
     root = Path(folder)
     if (yield Call(lambda: folds_case(root))):
         check_names(names, folds=True)
-    way = Way(store, target, plain=True, read_ahead=READ_AHEAD, parts=PARTS)
+    way = Way(store, target, plain=True)
 
-    def begin(named: tuple[str, str], told: Progress | None) -> Plan[Transfer]:
-        return _download(way, *named, root, told)
+    def begin(named: tuple[str, str], share: Share, told: Progress | None) -> Plan[Transfer]:
+        return _download(way._replace(share=share), *named, root, told)
 
     groups: Groups[Any] = Groups([*zip(keys, names, strict=True)])
-    return (yield from Transfers(groups, list, begin, on_error, progress).run(max_concurrency))
+    return (yield from Transfers(groups, list, begin, on_error, progress, max_concurrency).run())
 
 
 def _download(way: Way, key: str, name: str, root: Path, progress: Progress | None) -> Plan[Transfer]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError
@@ -162,6 +162,7 @@ def get_ranges(
     lengths: Sequence[int] | None = None,
     coalesce: int = 1 << 20,
     if_match: str | None = None,
+    out: Any = None,
     progress: Progress | bool | None = None,
 ) -> Plan[list[Bytes]]:
     """Get many ranges of one object, in one call.
@@ -176,14 +177,18 @@ def get_ranges(
         lengths: The number of bytes of each, instead of `ends`.
         coalesce: The largest gap between two ranges that may be read along with them, in bytes.
         if_match: The ETag of the version that is meant.
+        out: Where to put the bytes, as in `get_many`: one writable buffer that takes the ranges one behind the other;
+            an array whose rows do not lie one behind the other, or a sequence of writable buffers, with a row or buffer
+            for each range. What is read together is read to there if it lies there as it does in the object; else it
+            is copied. Where the call fails, some bytes may have been written. Without, memory of their own.
         progress: True draws a bar; a function is called ten times a second with how many requests are done, how many
             there are, and the bytes received: those of merged ranges have the gaps between them too.
 
     Returns:
-        The ranges, in the order asked for.
+        The ranges, in the order asked for; with `out`, as views of it.
 
     Raises:
-        ValueError: There are not as many ends or lengths as starts.
+        ValueError: There are not as many ends or lengths as starts, or `out` does not fit.
         NotFoundError: There is no such object.
         InvalidRangeError: A range is empty or reversed, or begins after the end of the object.
         PreconditionError: It is not the version that is meant.
@@ -192,7 +197,8 @@ def get_ranges(
     progress = called(progress)
     conditions = read_get_options({"if_match": if_match})[1]
     ranges = spans(starts, ends, lengths)
-    return (yield from ranges_of(store, path, ranges, conditions, check_at_least("coalesce", coalesce, 0), progress))
+    gap = check_at_least("coalesce", coalesce, 0)
+    return (yield from ranges_of(store, path, ranges, conditions, gap, progress, out))
 
 
 def head(store: BaseStore, path: str) -> Plan[ObjectHead]:

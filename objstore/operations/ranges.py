@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from objstore._core import Bytes
 from objstore.exceptions import InvalidRangeError
@@ -14,6 +14,7 @@ from objstore.operations.coalesce import coalesce as coalesce_ranges
 from objstore.operations.naming import readable_key_of
 from objstore.operations.pieces import add_up, changed, is_cut_anew, told_of
 from objstore.operations.progress import settle
+from objstore.operations.requested import targets_of
 from objstore.operations.rest import Rests
 from objstore.operations.sums import HASHES
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
     from objstore.interface.provider import Fetch
     from objstore.interface.store import BaseStore
-    from objstore.interface.values import Conditions, Sums
+    from objstore.interface.values import Conditions, Sums, Target
+    from objstore.operations.coalesce import Merged
     from objstore.operations.sums import Whole
     from objstore.plans.effects import Plan
     from objstore.types import Progress
@@ -35,20 +37,34 @@ def ranges_of(
     conditions: Conditions,
     coalesce: int = 1 << 20,
     progress: Progress | None = None,
+    out: Any = None,
 ) -> Plan[list[Bytes]]:
     """Get ranges of the version of an object that the conditions mean."""
     pace = store.provider.pace
     merged = coalesce_ranges(ranges, min(coalesce, cheap_gap(pace, ranges)), single(pace, len(ranges)))
     key, told, sums = (yield from readable_key_of(store, path)), None, None
+    wanted = [] if out is None else targets_of(Reads.of(key, ranges), out)
+    targets = None if out is None else merged.targets(wanted)
     if _may_be_all(merged.requests):
         told, conditions = yield from _ask(store, key, path, conditions)
         sums = "" if told is None else _by_engine(told)
     requests = merged.requests
-    reads = lone(store, key, requests[0]) if len(requests) == 1 else Reads.of(key, requests, sums=sums)
+    lonely = len(requests) == 1
+    reads = lone(store, key, requests[0], targets) if lonely else Reads.of(key, requests, targets, sums=sums)
     parts = merged.cut((yield from bodies_of(store, reads, PACED, conditions, progress, told)))
     if not all(parts):
         _check_begun(path, ranges, parts)
-    return parts
+    return parts if targets is None else _put_in_place(parts, wanted, merged, targets)
+
+
+def _put_in_place(
+    parts: Sequence[Bytes], wanted: Sequence[Target], merged: Merged, targets: Sequence[Target | None]
+) -> list[Bytes]:
+    """Copy to where it is wanted what was not read to there."""
+    return [
+        target.fill(part) if targets[index] is None else part
+        for part, target, (index, _, _) in zip(parts, wanted, merged.places, strict=True)
+    ]
 
 
 def _ask(store: BaseStore, key: str, path: str, conditions: Conditions) -> Plan[tuple[Sums | None, Conditions]]:
@@ -71,11 +87,11 @@ def _may_be_all(requests: Sequence[Range]) -> bool:
     return len(requests) > 1 and requests[0].start == 0 and all(one.end == two.start for one, two in pairwise(requests))
 
 
-def lone(store: BaseStore, key: str, wanted: Range) -> Reads:
+def lone(store: BaseStore, key: str, wanted: Range, targets: Sequence[Target | None] | None = None) -> Reads:
     """Return the read of one range; its reply is to tell the size of the object, all of which it may be: then it is
     compared."""
     told = store.provider.asks_for_checksums and wanted.start == 0
-    return Reads([key], [wanted], None, True, None, told)  # by position: in half the time, and this is at every call
+    return Reads([key], [wanted], targets, True, None, told)  # by position: in half the time, and this is at every call
 
 
 def _check_begun(path: str, ranges: Sequence[Range], parts: Sequence[Bytes]) -> None:
@@ -184,4 +200,5 @@ def _bodies_of_one(store: BaseStore, reads: Reads, conditions: Conditions) -> Pl
     first, last = min(range.start for range in reads.ranges), max(range.end for range in reads.ranges)
     one = Reads.of(reads.keys[0], [Range(first, last)])
     body = (yield from bodies_of(store, one, 1, conditions, None))[0] or Bytes()
-    return [body[range.start - first : range.end - first] for range in reads.ranges]
+    parts = [body[range.start - first : range.end - first] for range in reads.ranges]
+    return [part if read.target is None else read.target.fill(part) for part, read in zip(parts, reads, strict=True)]

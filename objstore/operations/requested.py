@@ -179,20 +179,23 @@ def opaque(e_tag: str | None) -> str:
 
 def with_targets(reads: Reads, out: Any) -> Reads:
     """Say for each read where its bytes go."""
+    return Reads(reads.keys, reads.ranges, targets_of(reads, out), e_tags=reads.e_tags)
+
+
+def targets_of(reads: Reads, out: Any) -> list[Target]:
+    """Return where the bytes of each read go; in one buffer, none of them overlap.
+
+    Raises:
+        ValueError: They do not fit, or what is given cannot be written to.
+    """
     if not isinstance(out, list | tuple):
         if not _has_strides(out):
-            return _into(reads, _side_by_side(reads, _writable(out)))
+            return _side_by_side(reads, _writable(out))
         out = [*out]
     buffers = [*map(_writable, out)]  # first: of an array in another order, the number of rows says nothing
     if len(out) != len(reads):
         raise ValueError(f"there are {len(out)} buffers in out for {len(reads)} requests")
-    return _into(
-        reads, [Target(buffer, 0, _room(read, len(buffer))) for read, buffer in zip(reads, buffers, strict=True)]
-    )
-
-
-def _into(reads: Reads, targets: list[Target]) -> Reads:
-    return Reads(reads.keys, reads.ranges, targets, e_tags=reads.e_tags)
+    return [Target(buffer, 0, _room(read, len(buffer))) for read, buffer in zip(reads, buffers, strict=True)]
 
 
 def _has_strides(out: Any) -> bool:

@@ -171,6 +171,11 @@ class GetResult:
         least = check_at_least("min_chunk_size", min_chunk_size, 0)
         return BytesStream(self, self._consume(), max(least, 1))
 
+    def _streamed(self, least: int, read_ahead: int) -> BytesStream:
+        """Return the body as a stream that fetches so many bytes at the most before they are asked for."""
+        self._read_ahead = read_ahead
+        return self.stream(least)
+
     def __iter__(self) -> Iterator[builtins.bytes]:
         """Iterate over the body in chunks."""
         return iter(self.stream())

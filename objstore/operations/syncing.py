@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from objstore.exceptions import BaseError
 from objstore.interface.store import BaseStore, store_of
-from objstore.interface.values import PACED
 from objstore.operations.arguments import check_at_least
 from objstore.operations.bars import called, drawn
 from objstore.operations.comparing import Compare, Comparison, Side, Step, SyncActions
@@ -23,7 +22,7 @@ from objstore.operations.copying import Way, copy_key
 from objstore.operations.local_names import folds_case
 from objstore.operations.objects import not_gone, raise_first
 from objstore.operations.progress import Tally
-from objstore.operations.transfers import AT_A_TIME, EXPECTED, PARTS, READ_AHEAD
+from objstore.operations.transfers import AT_A_TIME, EXPECTED, shared
 from objstore.plans.effects import Call
 from objstore.plans.several import Several
 from objstore.types import SyncResult
@@ -98,7 +97,8 @@ def sync(
             size. ``"checksum"``: those of another size or with other bytes, by the checksums that both services tell of
             whole objects, or where these are not of one kind, by what is read of both.
         dry_run: Do nothing, and give what would be done.
-        max_concurrency: How many objects are under way.
+        max_concurrency: How many requests are in flight at the most at the source and at the target, beside those that
+            list: one for each object under way, and up to three for large ones while there is room.
         progress: True draws a bar; a function is called with how many objects are done, how many have been found so
             far, and the bytes copied.
 
@@ -125,10 +125,10 @@ def sync(
     if there is None or dry_run:
         return SyncActions(comparison)
     plain = not isinstance(target, BaseStore)
-    way = Way(here.store, there.store, plain=plain, read_ahead=READ_AHEAD, parts=PARTS)
+    way = Way(here.store, there.store, plain=plain)
     folds = not isinstance(target, BaseStore) and (yield Call(lambda: folds_case(Path(target))))
     fresh = way._replace(mode="create" if folds else "overwrite")
-    return (yield from _Sync(comparison, way, fresh, here.prefix, there, progress).run(max_concurrency))
+    return (yield from _Sync(comparison, way, fresh, here.prefix, there, progress, max_concurrency).run())
 
 
 def _side(store: BaseStore, prefix: str | None) -> Side:
@@ -145,14 +145,25 @@ class _Sync:
         prefix: What their keys begin with.
         target: Where they go.
         progress: Is told.
+        most: How many requests are in flight at the most.
     """
 
     def __init__(
-        self, comparison: Comparison, way: Way, fresh: Way, prefix: str, target: Side, progress: Progress | None
+        self,
+        comparison: Comparison,
+        way: Way,
+        fresh: Way,
+        prefix: str,
+        target: Side,
+        progress: Progress | None,
+        most: int,
     ) -> None:
+        self._most = most
+        self._several: Several[int] = Several(self._next, most)
+        share = shared(self._several)
         self._comparison = comparison
-        self._way = way
-        self._fresh = fresh
+        self._way = way._replace(share=share)
+        self._fresh = fresh._replace(share=share)
         self._prefix = prefix
         self._target = target
         self._tally = Tally(progress)
@@ -160,10 +171,10 @@ class _Sync:
         self._error: Exception | None = None
         self._surplus = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
 
-    def run(self, most: int) -> Plan[SyncResult]:
+    def run(self) -> Plan[SyncResult]:
         """Copy, then delete."""
         try:
-            yield from Several(self._next, most).each(self._take)
+            yield from self._several.each(self._take)
             if self._error is not None:
                 raise self._told(self._error)
             deleted = yield from self._delete()
@@ -218,7 +229,7 @@ class _Sync:
         provider = self._target.store.provider
         while names := (yield Call(lambda: [*islice(self._surplus, DELETED_AT_ONCE)], settle=True)):
             keys = [self._target.prefix + json.loads(name) for name in names]
-            failed |= not_gone((yield from provider.delete(keys, most_in_flight=PACED)))
+            failed |= not_gone((yield from provider.delete(keys, most_in_flight=self._most)))
             total += len(keys)
             self._tally.done += len(keys)
             self._tally.tell()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from objstore.exceptions import BaseError
+from objstore.operations.objects import DEFAULT_CHUNK
 from objstore.operations.outcomes import Counted, OnError, numbered
 from objstore.operations.progress import Tally
 from objstore.plans.several import Several
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from objstore.operations.requested import Groups
     from objstore.plans.effects import Plan
@@ -23,9 +26,30 @@ R = TypeVar("R")
 AT_A_TIME = 32
 """How many objects are under way, where nobody says how many."""
 
-READ_AHEAD = 8 << 20
 PARTS = 3
-"""How much of each object that has to be carried is in memory: its share, as others are under way beside it."""
+"""How many parts of each are in flight at the most: its share, as others are under way beside it."""
+
+Share: TypeAlias = "Callable[[int | None], AbstractContextManager[int]]"
+"""How many parts of an object, whose size may be known, are in flight."""
+
+
+def fixed(parts: int) -> Share:
+    """Return a share that is the same for all."""
+    return lambda size: nullcontext(parts)
+
+
+def shared(several: Several[Any]) -> Share:
+    """Return the share of each of several objects: a request each, and more for large ones while there is room."""
+
+    @contextmanager
+    def share(size: int | None) -> Iterator[int]:
+        more = several.take_room(PARTS - 1) if size is None or size > DEFAULT_CHUNK else 0
+        try:
+            yield 1 + more
+        finally:
+            several.give_room(more)
+
+    return share
 
 
 class Transfers(Generic[T, R]):
@@ -34,19 +58,23 @@ class Transfers(Generic[T, R]):
     Args:
         groups: The items.
         read: Checks a group of them, before any of it is begun.
-        begin: Makes the plan of one, given what it tells of how far it is.
+        begin: Makes the plan of one, given its share of the requests, and what it tells of how far it is.
         on_error: What an error does.
         progress: Is told of all of them.
+        most: How many requests are in flight at the most.
     """
 
     def __init__(
         self,
         groups: Groups[Any],
         read: Callable[[list[Any]], list[T]],
-        begin: Callable[[T, Progress | None], Plan[R]],
+        begin: Callable[[T, Share, Progress | None], Plan[R]],
         on_error: OnError,
         progress: Progress | None,
+        most: int,
     ) -> None:
+        self._several: Several[R] = Several(self._next, most)
+        self._share = shared(self._several)
         self._groups = groups
         self._read = read
         self._begin = begin
@@ -56,9 +84,9 @@ class Transfers(Generic[T, R]):
         self._results: dict[int, R | Exception] = {}
         self._begun = 0
 
-    def run(self, most: int) -> Plan[list[Any]]:
-        """Carry out all of them, so many at a time; return the results in order."""
-        yield from Several(self._next, most).each(self._take)
+    def run(self) -> Plan[list[Any]]:
+        """Carry out all of them; return the results in order."""
+        yield from self._several.each(self._take)
         self._tally.tell()
         return [self._results[number] for number in range(self._begun)]
 
@@ -72,7 +100,7 @@ class Transfers(Generic[T, R]):
                 self._left.extend(self._read(group))
             self._tally.total += len(self._left)
         self._begun += 1
-        return self._begin(self._left.popleft(), self._tally.of(self._begun - 1))
+        return self._begin(self._left.popleft(), self._share, self._tally.of(self._begun - 1))
 
     def _take(self, number: int, result: R | Exception) -> None:
         if isinstance(result, BaseError):

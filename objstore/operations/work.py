@@ -20,7 +20,7 @@ from objstore.operations.listing import list as list_objects
 from objstore.operations.outcomes import in_flight_of
 from objstore.operations.pieces import changed
 from objstore.operations.progress import settle
-from objstore.operations.requested import opaque, with_targets
+from objstore.operations.requested import opaque, targets_of
 from objstore.operations.results import ListStream, Stream
 from objstore.operations.slices import AT_A_TIME, UNKNOWN, Cutter, Exact, Grouping, Slice, given, in_groups, of_meta
 from objstore.plans.run import both
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from objstore.interface.provider import Fetch
     from objstore.interface.store import BaseStore
+    from objstore.interface.values import Target
     from objstore.operations.arguments import By
     from objstore.operations.shards import ShardInput
     from objstore.plans.effects import Plan
@@ -89,9 +90,9 @@ class Piece:
         """Return what to ask for; of empty objects no range, for they have none."""
         keys = self.store.keys([each.path for each in self.slices])
         ranges = [Range(each.start, each.end) for each in self.slices]
-        targets = None if out is None else with_targets(Reads(keys, ranges), out).targets
-        if targets is not None:
-            targets = [target if target and target.length else None for target in targets]
+        targets: list[Target | None] | None = None
+        if out is not None:
+            targets = [target if target.length else None for target in targets_of(Reads(keys, ranges), out)]
         return Reads(keys, [range if range.end > range.start else WHOLE for range in ranges], targets, told=True)
 
     def _checked(self, fetch: Fetch) -> list[Bytes]:

@@ -17,7 +17,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from weakref import WeakKeyDictionary, ref
 
-from objstore._core import Batch, Channel, may_have_threads
+from objstore._core import Batch, Channel, engine_info, may_have_threads
 from objstore.plans.effects import AnyOf, Background, Beside, Call, Effect, Plan, Sleep, Wait, is_over
 
 if TYPE_CHECKING:
@@ -57,7 +57,29 @@ def _running_loop() -> asyncio.AbstractEventLoop:
 
 def _news(batch: Batch) -> Coroutine[Any, Any, None]:
     loop = _running_loop()
-    return _Mailbox.of(loop).news(batch, loop)
+    try:
+        mailbox = _Mailbox.of(loop)
+    except OSError:
+        return _news_later(batch, loop)
+    return mailbox.news(batch, loop)
+
+
+SCARCE_SECONDS = 10.0
+"""How long a loop waits for a descriptor that others may give back."""
+
+
+async def _news_later(batch: Batch, loop: asyncio.AbstractEventLoop) -> None:
+    """Wait for news where there is no descriptor to hear of it by, while other loops, or requests, hold some."""
+    until = loop.time() + SCARCE_SECONDS
+    while True:
+        await asyncio.sleep(0.01)
+        try:
+            mailbox = _Mailbox.of(loop)
+        except OSError:
+            if loop.time() > until or not (_Mailbox.others() or engine_info()["in_flight"]):
+                raise
+        else:
+            return await mailbox.news(batch, loop)
 
 
 async def _perform_async(effect: Effect) -> Any:
@@ -152,6 +174,11 @@ class _Mailbox:
             mailbox = cls(loop)
             cls._all[loop] = ref(mailbox)
         return mailbox
+
+    @classmethod
+    def others(cls) -> int:
+        """Return how many loops have a mailbox."""
+        return len(cls._all)
 
     def submit(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin what a task has started: at once if it is the first in this turn of the loop, else after the turn."""

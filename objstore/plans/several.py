@@ -71,6 +71,20 @@ class Several(Generic[T]):
             yield from self._end()
             raise
 
+    def take_room(self, most: int) -> int:
+        """Have one that is under way count for more: for so many at the most, and as many as there is room for.
+
+        Returns:
+            How many more those are, until they are given back.
+        """
+        more = max(0, min(most, self._most - len(self._running)))
+        self._most -= more
+        return more
+
+    def give_room(self, more: int) -> None:
+        """Give back what was taken."""
+        self._most += more
+
     def _begin(self) -> Plan[bool]:
         """Begin as many as there is room for; tell whether any is under way."""
         while not (self._over or self._ended or len(self._running) >= self._most):

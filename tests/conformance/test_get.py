@@ -364,3 +364,61 @@ def test_ranges_are_slices(library: Face, mode: Mode, ranges: list[tuple[int, in
         assert parts == [SMALL[start : start + length] for start, length in ranges]
 
     mode.run(check())
+
+
+# --- get_ranges into memory of the caller
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    ranges=st.lists(st.tuples(st.integers(0, SIZE - 1), st.integers(1, 2 * SIZE)), min_size=1, max_size=20),
+    gap=st.integers(0, 2 * SIZE),
+    room=st.integers(0, 3),
+)
+def test_ranges_into_buffers(library: Face, mode: Mode, ranges: list[tuple[int, int]], gap: int, room: int) -> None:
+    """Each range is in its buffer, or its place of one, and nothing beside it is touched."""
+    starts, lengths = [start for start, _ in ranges], [length for _, length in ranges]
+    wanted = [SMALL[start : start + length] for start, length in ranges]
+    several, one = [bytearray(b"~" * (length + room)) for length in lengths], bytearray(b"~" * (sum(lengths) + room))
+
+    async def check() -> None:
+        for out in (several, one):
+            parts = await library.get_ranges("small", starts=starts, lengths=lengths, coalesce=gap, out=out)
+            assert parts == wanted
+
+    mode.run(check())
+    assert several == [part.ljust(length + room, b"~") for part, length in zip(wanted, lengths, strict=True)]
+    assert one == b"".join(part.ljust(length, b"~") for part, length in zip(wanted, lengths, strict=True)) + b"~" * room
+
+
+@pytest.mark.parametrize("gap", [0, SIZE])
+async def test_ranges_into_rows(library: Face, gap: int) -> None:
+    table = np.zeros((3, 50), np.uint8)
+    parts = await library.get_ranges("small", starts=[10, 0, 5], lengths=[9, 5, 4], coalesce=gap, out=table[:, 20:40])
+    assert [bytes(row) for row in table] == [
+        (bytes(20) + SMALL[start:end]).ljust(50, b"\0") for start, end in ((10, 19), (0, 5), (5, 9))
+    ]
+    table[:] = 1
+    assert parts == [b"\1" * 9, b"\1" * 5, b"\1" * 4]  # they are views
+
+
+async def test_ranges_that_go_on_from_each_other_into_one_buffer(library: Face, large: bytes) -> None:
+    starts = range(0, len(large), 4096)
+    out = bytearray(4096 * len(starts))
+    parts = await library.get_ranges("large", starts=starts, lengths=[4096] * len(starts), out=out)
+    assert parts == [large[start : start + 4096] for start in starts]
+    assert out[: len(large)] == large
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        (bytearray(9), "out has 9 bytes, the requests ask for 10"),
+        ([bytearray(5)], "there are 1 buffers in out for 2 requests"),
+        ([bytearray(5), bytearray(4)], "do not fit in a buffer of 4"),
+        (bytes(10), "out: a writable buffer"),
+    ],
+)
+async def test_an_out_that_ranges_do_not_fit_in(library: Face, out: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        await library.get_ranges("small", starts=[0, 9], lengths=[5, 5], out=out)

@@ -108,6 +108,14 @@ async def test_get_ranges(library: Face, large: bytes) -> None:
     assert found == [large[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
+async def test_get_ranges_into_buffers(library: Face, large: bytes) -> None:
+    starts, ends = [5 * UNIT, 0, 4 * UNIT], [len(large) + 100, 4 * UNIT, 7 * UNIT]
+    wanted = [large[start:end] for start, end in zip(starts, ends, strict=True)]
+    out = [bytearray(end - start) for start, end in zip(starts, ends, strict=True)]
+    assert await library.get_ranges("large", starts=starts, ends=ends, coalesce=0, out=out) == wanted
+    assert [bytes(buffer[: len(body)]) for buffer, body in zip(out, wanted, strict=True)] == wanted
+
+
 async def test_what_is_told_adds_up(library: Face, mode: Mode, large: bytes) -> None:
     for read in (
         lambda told: library.get_many(REQUESTS, progress=told),

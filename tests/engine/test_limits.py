@@ -153,6 +153,11 @@ def test_who_wants_a_descriptor_waits_for_it(server: Server, mode: str, count: i
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{count}\nTrue\n", "")
 
 
+def test_an_event_loop_waits_for_a_descriptor(server: Server) -> None:
+    ended = run_program("descriptors.many_loops", server.origin, timeout=120)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "260\n", "")
+
+
 def test_a_shortage_of_descriptors_is_named(server: Server) -> None:
     ended = run_program("descriptors.one_descriptor", server.origin)
     assert ended.stdout.splitlines() == ["27 there is no descriptor left (RLIMIT_NOFILE)", "5"]

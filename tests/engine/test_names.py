@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,49 @@ def test_an_address_where_nobody_answers_delays_no_request_for_long(hosts: Hosts
         bodies = step(f"http://example.test:{served.port}", count=16, settings={"connect_timeout": 2 * SOON})
     assert set(bodies) <= set(EIGHT[1:])
     assert Counter(served.connections).total() == 16
+
+
+@pytest.mark.parametrize("carrier", ["engine", "curl"])
+@pytest.mark.parametrize("dead", [3, 5, 7])
+def test_several_addresses_where_nobody_answers_fail_no_request(hosts: Hosts, carrier: str, dead: int) -> None:
+    hosts.say(f"example.test {' '.join(EIGHT)}")
+    settings = {"connect_timeout": 2 * SOON, "shuffle_addresses": False}
+    with serving(EIGHT[dead:]) as served, ExitStack() as holes, program(hosts, OBJSTORE_HTTP=carrier) as step:
+        for address in EIGHT[:dead]:
+            holes.enter_context(black_hole(address, served.port))
+        assert step(f"http://example.test:{served.port}", settings=settings) == [EIGHT[dead]]
+
+
+@pytest.mark.parametrize("carrier", ["engine", "curl"])
+def test_behind_an_address_that_was_never_tried_comes_one_that_works(hosts: Hosts, carrier: str) -> None:
+    """Of those named later there are more than are offered for a connection."""
+    hosts.say("example.test 127.0.0.2")
+    settings = {"connect_timeout": 2 * SOON, "resolve_interval": 0, "reuse": False}
+    dead = [f"127.0.0.{number}" for number in range(3, 16)]
+    env = {"OBJSTORE_HTTP": carrier, "OBJSTORE_IO_THREADS": "0"}
+    with serving(["127.0.0.2"]) as served, ExitStack() as holes, program(hosts, **env) as step:
+        for address in dead:
+            holes.enter_context(black_hole(address, served.port))
+        origin = f"http://example.test:{served.port}"
+        assert step(origin, settings=settings) == ["127.0.0.2"]
+        hosts.say(f"example.test {' '.join(dead)} 127.0.0.2")
+        assert [step(origin, settings=settings)[0] for _ in dead] == ["127.0.0.2"] * len(dead)
+
+
+@pytest.mark.parametrize("carrier", ["engine", "curl"])
+def test_an_address_that_takes_connections_and_never_answers_rests(hosts: Hosts, carrier: str) -> None:
+    hosts.say("example.test 127.0.0.2 127.0.0.3")
+    settings = {"first_byte_timeout": 0.5, "shuffle_addresses": False, "reuse": False}
+    with (
+        serving(["127.0.0.3"]) as served,
+        socket.create_server(("127.0.0.2", served.port)),
+        program(hosts, OBJSTORE_HTTP=carrier) as step,
+    ):
+        origin = f"http://example.test:{served.port}"
+        assert step(origin, settings=settings)[0][0] == TIMED_OUT
+        assert [step(origin, settings={**settings, "first_byte_timeout": 2 * SOON})[0] for _ in range(3)] == [
+            "127.0.0.3"
+        ] * 3
 
 
 def test_a_family_that_does_not_work_rests(hosts: Hosts) -> None:

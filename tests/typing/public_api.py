@@ -59,6 +59,7 @@ def reads(store: S3Store) -> None:
     assert_type(store.get_range("a", start=0, end=3)[1], int)
     assert_type(memoryview(store.get_range("a", start=0, end=3)), memoryview[int])
     assert_type(store.get_ranges("a", starts=[0, 5], ends=(3, 8)), list[Bytes])
+    assert_type(store.get_ranges("a", starts=[0, 5], ends=(3, 8), out=bytearray(6)), list[Bytes])
     assert_type(store.head("a"), ObjectHead)
 
 

@@ -63,6 +63,21 @@ def many_callers(origin: str, mode: str) -> None:
     print(len(os.listdir("/proc/self/fd")) - len(taken) < 900)
 
 
+def many_loops(origin: str) -> None:
+    """Send a request from each of 260 event loops, whose own descriptors leave no room for as many bells of ours."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+    all_there = threading.Barrier(260)
+
+    def thread(index: int) -> bool:
+        with asyncio.Runner() as runner:
+            runner.get_loop()
+            all_there.wait()
+            return runner.run(arun(settle(batch(origin, [f"/100/{index}?delay=0.3"])))) == {}
+
+    with ThreadPoolExecutor(260) as pool:
+        print(sum(pool.map(thread, range(260))))
+
+
 def one_descriptor(origin: str) -> None:
     """Run out of descriptors when the loop is made and its first connection is not; then have one again."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))

@@ -1,0 +1,1 @@
+"""What is held at the most: memory while much is read, descriptors while much is asked for at once."""
