@@ -102,11 +102,21 @@ class AzureServer:
             self.client().create_container(name)
         return name
 
+    def delete_container(self, name: str) -> None:
+        """Delete a container with all that is in it."""
+        self.client().delete_container(name)
+
     def client(self) -> Any:
         """Return the vendor's client of the account, without retries."""
-        from azure.storage.blob import BlobServiceClient
+        return _azure_client(self)
 
-        return BlobServiceClient(self.endpoint, self.account_key, retry_total=0, api_version=AZURE_VERSION)
+
+@cache
+def _azure_client(server: AzureServer) -> Any:
+    """Make a client, once: that takes longer than making a container."""
+    from azure.storage.blob import BlobServiceClient
+
+    return BlobServiceClient(server.endpoint, server.account_key, retry_total=0, api_version=AZURE_VERSION)
 
 
 @dataclass(frozen=True)
@@ -345,6 +355,12 @@ class StrictAzureServer(AzureServer):
         if name not in server.containers:
             server.make(name, hierarchical=True)
         return name
+
+    def delete_container(self, name: str) -> None:
+        """Delete a container with all that is in it."""
+        from tests.azure_blob.server import StrictServer
+
+        del StrictServer.running[self.endpoint].containers[name]
 
 
 @contextmanager

@@ -35,8 +35,9 @@ class Summary:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Note which servers a test used, where a worker sends it along."""
+        """Note which servers a test used, where a worker sends it along: that, and no keywords, which nobody reads."""
         report = yield
+        report.keywords = {}
         if report.when == "call":
             kinds = (S3Server, AzureServer, GoogleServer, WebDavServer, FaultServer, Express)
             used = {value.name for value in item.funcargs.values() if isinstance(value, kinds)}

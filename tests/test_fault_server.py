@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.engine.client import wait_until
 from tests.faults.client import FaultServer
 from tests.faults.content import content
 
@@ -119,8 +120,10 @@ def test_cuts_the_body_by_reset(fault_server: FaultServer) -> None:
 
 @pytest.mark.parametrize("scenario", ["stall-first", "stall-in-body"])
 def test_stalls(fault_server: FaultServer, scenario: str) -> None:
-    with socket.create_connection(("127.0.0.1", urlsplit(fault_server.endpoint).port), timeout=0.2) as connection:
+    with socket.create_connection(("127.0.0.1", urlsplit(fault_server.endpoint).port)) as connection:
         connection.sendall(f"GET /bucket/{scenario}/a HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        wait_until(lambda: bool(fault_server.requests(scenario)))
+        connection.settimeout(0.5)
         with pytest.raises(TimeoutError):
             connection.makefile("rb").read()
 

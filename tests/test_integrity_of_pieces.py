@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from objstore.exceptions import CorruptResponseError, ObjectChangedError
+from objstore.http import exchange
 from objstore.store import MemoryStore, S3Store
 from tests.faults.client import FaultServer
 from tests.faults.content import content
@@ -22,6 +23,12 @@ PIECE = 10 << 20
 SIZE = 2 * PIECE + 1
 RIGHT = content(0, SIZE)
 STARTS = [0, PIECE, 2 * PIECE]
+
+
+@pytest.fixture(autouse=True)
+def never_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the pieces end is not to depend on how busy this machine is: no beginning comes too slowly."""
+    monkeypatch.setattr(exchange, "SLOW", 0)
 
 
 def asking(server: FaultServer, wanted: str | None = "when_supported", **options: Any) -> S3Store:

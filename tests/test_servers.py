@@ -38,4 +38,4 @@ def test_guard_leaves_nothing_behind(ending: str) -> None:
     with subprocess.Popen(guard, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
-        process.communicate(timeout=5)  # returns once the grandchild, too, has closed its standard output
+        process.communicate(timeout=30)  # returns once the grandchild, too, has closed its standard output

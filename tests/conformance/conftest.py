@@ -175,6 +175,9 @@ SLOW = {
 }
 """In which mode a server is not asked."""
 
+made: list[tuple[AzureServer, str]] = []
+"""The containers that the running test has made."""
+
 SMALL = bytes(range(256)) * 4
 MANY = [f"many/{number:04}/object" for number in range(1005)]  # more than one page of a listing
 BODIES = [b"%d" % number for number in range(1005)]
@@ -408,8 +411,8 @@ def open_folder(server: WebDavServer, **changes: Any) -> HTTPStore:
 
 def open_container(server: AzureServer, **changes: Any) -> AzureStore:
     """Return a store on a new container, with some arguments other than usual."""
-    name = f"conformance-{next(numbers):04}"
-    server.make_container(name)
+    name = server.make_container(f"conformance-{next(numbers):04}")
+    made.append((server, name))
     usual = {
         "account_name": server.account_name,
         "account_key": server.account_key,
@@ -418,6 +421,15 @@ def open_container(server: AzureServer, **changes: Any) -> AzureStore:
         "retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
     }
     return AzureStore(name, **{**usual, **changes})
+
+
+@pytest.fixture(autouse=True)
+def _emptied() -> Iterator[None]:
+    """Delete the containers that a test has made: each request to Azurite looks through the blobs of all containers."""
+    made.clear()  # what is shared by tests is made before
+    yield
+    for server, name in made:
+        server.delete_container(name)
 
 
 @pytest.fixture

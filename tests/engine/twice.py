@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -158,12 +159,12 @@ def body_of(target: str) -> bytes:
     return (target.encode() * 600)[:600]
 
 
-def stutters(target: str) -> Iterator[bytes]:
+def stutters(target: str, slowness: int = 1) -> Iterator[bytes]:
     """Answer now at once and now late, as a whole, or stalled in the head or in the body; now and then, break off."""
     whole = reply(body_of(target))
     cut = random.choice([0, 0, 20, len(whole) - 400])
     yield whole[:cut]
-    time.sleep(random.choice([0] * 12 + [0.002, 0.004, 0.008, 0.016]))
+    time.sleep(slowness * random.choice([0] * 12 + [0.002, 0.004, 0.008, 0.016]))
     if random.random() < 0.02:
         raise ConnectionError
     yield whole[cut:]
@@ -171,10 +172,13 @@ def stutters(target: str) -> Iterator[bytes]:
 
 def hammer(server: Twice, drive: Callable[[Plan[None]], object], rounds: int = 100) -> None:
     """Read into memory of ours, round after round, and now and then end that in the middle. What is wanted is there,
-    and when a batch has ended, nobody writes to what it was given."""
-    server.quick = stutters
+    and when a batch has ended, nobody writes to what it was given. Where the machine is too busy for anything to be
+    late, the rounds go on with more lateness."""
     left = []
-    for count in range(rounds):
+    for count in range(8 * rounds):
+        if count >= rounds and server.tally.counts()["hedges"]:
+            break
+        server.quick = partial(stutters, slowness=2 ** (count // rounds))
         memory = bytearray(40 * 600)
         made = new_batch(server.origin, "GET", server.settings, hedged=True, each=True, tally=server.tally)
         names = [f"/quick/{count}/{index}" for index in range(40)]
