@@ -1,5 +1,4 @@
-"""`max_concurrency` bounds all requests of a call: those for the rests of large objects, for questions, and for parts of
-many transfers."""
+"""`max_concurrency` bounds all requests of a call: for rests of large objects, questions, and parts of many transfers."""
 
 from __future__ import annotations
 
