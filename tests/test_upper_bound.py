@@ -1,4 +1,4 @@
-"""`max_concurrency` bounds all requests of a call: for rests of large objects, questions, and parts of many transfers."""
+"""`max_concurrency` bounds all requests of a call: also for rests of large objects, questions, and parts of transfers."""
 
 from __future__ import annotations
 
