@@ -1,4 +1,4 @@
-"""`max_concurrency` bounds all requests of a call: also for rests of large objects, questions, and parts of transfers."""
+"""`max_concurrency` bounds all requests of a call: for rests of large objects, questions and parts of files too."""
 
 from __future__ import annotations
 
