@@ -482,6 +482,13 @@ def test_retry_options_have_defaults() -> None:
     assert RetryOptions.from_config(unset) == RetryOptions()
 
 
+@pytest.mark.parametrize("config", [{}, {"max_retries": 10}, {"retry_timeout": 5.0}])
+def test_retry_options_are_made_again_as_they_were(config: RetryConfig) -> None:
+    options = RetryOptions.from_config(config)
+    assert RetryOptions.from_config(options.given()) == options
+    assert options.insists == ("max_retries" not in config)
+
+
 def test_retry_options_are_read_in_part_and_shown_in_full() -> None:
     config: RetryConfig = {"max_retries": 2, "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": 5}}
     options = RetryOptions.from_config(config)

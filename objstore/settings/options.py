@@ -380,6 +380,13 @@ class RetryOptions:
             "retry_timeout": timedelta(seconds=self.retry_timeout),
         }
 
+    def given(self) -> RetryConfig:
+        """Return the dict that makes equal options."""
+        config = self.to_config()
+        if self.insists:
+            del config["max_retries"]
+        return config
+
 
 def _read_exactly(source: str, given: Mapping[str, object], options: Mapping[str, Option]) -> dict[str, Any]:
     if not isinstance(given, Mapping):

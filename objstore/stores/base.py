@@ -247,7 +247,7 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
             "prefix": self.prefix,
             "config": dict(self._settings.config),
             "client_options": dict(self._settings.client_options) or None,
-            "retry_config": self.retry_config,
+            "retry_config": self._retry.given(),
             "credential_provider": self._credential_provider,
             "raw_keys": self._keys.raw or None,
         }

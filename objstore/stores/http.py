@@ -112,7 +112,7 @@ class HTTPStore(RemoteStore):
         """Return the arguments that make an equal store."""
         given = {
             "client_options": dict(self._settings.client_options) or None,
-            "retry_config": self.retry_config,
+            "retry_config": self._retry.given(),
             **{name: value for name, value in self._settings.config.items() if name != "url"},
         }
         return (self.url,), {name: value for name, value in given.items() if value is not None}
