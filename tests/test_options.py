@@ -477,7 +477,7 @@ def test_no_secret_is_shown() -> None:
 
 
 def test_retry_options_have_defaults() -> None:
-    assert RetryOptions.from_config({}) == RetryOptions(10, 180.0, 0.05, 20.0, 2.0)
+    assert RetryOptions.from_config({}) == RetryOptions(None, 180.0, 0.05, 20.0, 2.0)
     unset: Any = {"max_retries": None, "retry_timeout": "", "backoff": {}}
     assert RetryOptions.from_config(unset) == RetryOptions()
 
@@ -486,13 +486,13 @@ def test_retry_options_have_defaults() -> None:
 def test_retry_options_are_made_again_as_they_were(config: RetryConfig) -> None:
     options = RetryOptions.from_config(config)
     assert RetryOptions.from_config(options.given()) == options
-    assert options.insists == ("max_retries" not in config)
+    assert options.max_retries == config.get("max_retries")
 
 
 def test_retry_options_are_read_in_part_and_shown_in_full() -> None:
     config: RetryConfig = {"max_retries": 2, "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": 5}}
     options = RetryOptions.from_config(config)
-    assert options == RetryOptions(2, 180.0, 0.1, 5.0, 2.0, insists=False)
+    assert options == RetryOptions(2, 180.0, 0.1, 5.0, 2.0)
     assert options.to_config() == {
         "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2.0},
         "max_retries": 2,

@@ -343,14 +343,14 @@ class Policy:
 
     def _has_tries(self, row: Row, attempts: int) -> bool:
         """Tell whether there are tries left."""
-        most = self.options.max_retries
+        most = self.options.usual_retries
         if row.again in FEW_TRIES:
             return attempts <= min(most, FEW_TRIES[row.again])
         return row.again in ("always", "safe") and (attempts <= most or self._insists(attempts))
 
     def _insists(self, attempts: int) -> bool:
         """Tell whether it is but chance that a request has failed so often, and nobody said how often it may."""
-        return self.options.insists and self.budget.well and self.budget.failing**attempts > self.WORST_LUCK
+        return self.options.max_retries is None and self.budget.well and self.budget.failing**attempts > self.WORST_LUCK
 
     def _backoff(self, row: Row, attempts: int) -> float:
         """Return a random part of a bound that grows with every try (full jitter), and with the share that fails.
@@ -368,7 +368,7 @@ class Policy:
 
     def _most_after(self, attempts: int, badly: float) -> float:
         """Return how far the bound grows: not far where others succeed, but for the last tries: a part may be down."""
-        last = attempts > self.options.max_retries - self.PATIENT_TRIES
+        last = attempts > self.options.usual_retries - self.PATIENT_TRIES
         if last and self.budget.failing**attempts < self.BAD_LUCK and not self._insists(attempts):
             return self.options.max_backoff
         return self.WELL_BACKOFF + badly * max(0.0, self.options.max_backoff - self.WELL_BACKOFF)

@@ -64,7 +64,7 @@ def _news(batch: Batch) -> Coroutine[Any, Any, None]:
     return mailbox.news(batch, loop)
 
 
-SCARCE_SECONDS = 10.0
+SCARCE_SECONDS = 30.0
 """How long a loop waits for a descriptor that others may give back."""
 
 

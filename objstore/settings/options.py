@@ -336,25 +336,32 @@ _BACKOFF_OPTIONS = {
 }
 
 
+USUAL_RETRIES = 10
+
+
 @dataclass(frozen=True, slots=True)
 class RetryOptions:
     """Say how often, and for how long, a failed request is tried again.
 
     Args:
-        max_retries: Most tries after the first.
-        insists: Whether there are more, as long as it is chance that they fail: nobody has said how many there may be.
+        max_retries: Most tries after the first; None: nobody has said, and there are more, as long as it is chance that
+            they fail.
         retry_timeout: No new try this long after the first one started; seconds.
         init_backoff: Upper bound of the first wait; seconds.
         max_backoff: Upper bound of any wait; seconds.
         base: How much the bound grows from one wait to the next.
     """
 
-    max_retries: int = 10
+    max_retries: int | None = None
     retry_timeout: float = 180.0
     init_backoff: float = 0.05
     max_backoff: float = 20.0
     base: float = 2.0
-    insists: bool = True
+
+    @property
+    def usual_retries(self) -> int:
+        """Most tries after the first, chance apart."""
+        return USUAL_RETRIES if self.max_retries is None else self.max_retries
 
     @classmethod
     def from_config(cls, config: RetryConfig) -> RetryOptions:
@@ -366,7 +373,7 @@ class RetryOptions:
         """
         outer = _read_exactly("retry_config", config, _RETRY_OPTIONS)
         inner = _read_exactly("retry_config['backoff']", outer.pop("backoff", {}), _BACKOFF_OPTIONS)
-        return cls(**outer, **inner, insists="max_retries" not in outer)
+        return cls(**outer, **inner)
 
     def to_config(self) -> RetryConfig:
         """Return these options as the dict that stores show as ``retry_config``, fully populated."""
@@ -376,14 +383,14 @@ class RetryOptions:
                 "max_backoff": timedelta(seconds=self.max_backoff),
                 "base": self.base,
             },
-            "max_retries": self.max_retries,
+            "max_retries": self.usual_retries,
             "retry_timeout": timedelta(seconds=self.retry_timeout),
         }
 
     def given(self) -> RetryConfig:
         """Return the dict that makes equal options."""
         config = self.to_config()
-        if self.insists:
+        if self.max_retries is None:
             del config["max_retries"]
         return config
 

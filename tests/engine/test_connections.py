@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -19,6 +20,7 @@ FIRST, ANSWERED_AT_ONCE = 64, 8
 AWAY_SECONDS = 0.05
 
 
+@pytest.mark.skipif(os.environ.get("OBJSTORE_HTTP") == "curl", reason="libcurl makes a connection for each request")
 def test_connections_are_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     context, made, asked_for, enough = certificate(), [], count(), threading.Event()
     shake_hands = context.wrap_socket
