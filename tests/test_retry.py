@@ -486,10 +486,10 @@ def tries(chosen: Policy, row: Row = SAFE) -> int:
 
 @pytest.mark.parametrize("share", [0.4, 0.6, 0.75])
 def test_what_fails_by_chance_is_tried_until_that_is_no_more_to_be_believed(share: float) -> None:
-    assert 1e-6 < share ** tries(stormy(share)) < 1e-4
+    assert 1e-11 < share ** tries(stormy(share)) < 1e-7
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.95, 1.0])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.95, 1.0])
 def test_where_others_succeed_or_all_fail_there_are_eleven_tries(share: float) -> None:
     chosen = stormy(share)
     chosen.budget.spend = lambda throttled: True  # type: ignore[method-assign]

@@ -1,6 +1,6 @@
 """One way to ask for a row, in a process of its own: a job comes on stdin, the seconds of each call go to stdout.
 
-The first call finds no connection and knows nothing of the network. Two more follow in any case, and others as long as
+The first call finds no connection and knows nothing of the network. One more follows in any case, and others as long as
 there is time. What they brought is compared, outside the clock.
 """
 
@@ -21,7 +21,7 @@ from bench.net.rows import CURL, DEFAULT, LARGE_BYTES, OBSTORE, ROWS
 from bench.peers import Target
 from bench.rows import Row
 
-LEAST_CALLS, MOST_CALLS, SECONDS = 3, 8, 2.0
+LEAST_CALLS, MOST_CALLS, SECONDS = 2, 6, 2.0
 
 Asks = list[tuple[str, int, int]]
 """Paths, and from where to where."""

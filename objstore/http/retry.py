@@ -305,7 +305,7 @@ class Policy:
     WELL_BACKOFF = 0.8  # the last bound where most requests succeed
     PATIENT_TRIES = 2
     BAD_LUCK = 0.001  # a request that fails so often has more against it than chance
-    WORST_LUCK = 1e-5  # so few requests have more, where all fail alike
+    WORST_LUCK = 1e-9  # so few requests have more, where all fail alike
 
     def __init__(
         self, options: RetryOptions, budget: Budget | None = None, clock: Callable[[], float] = time.monotonic
