@@ -237,8 +237,8 @@ cdef inline double expected(BatchC* batch) noexcept nogil:
     return waiting + pace_served(&batch.at.pace) + LASTING * batch.before
 
 
-cdef int64_t origin_ahead(BatchRef* share, int64_t have) noexcept nogil:
-    """Return how many connections to make ahead of the requests for them, beside those that a loop has."""
+cdef int64_t origin_ahead(BatchRef* share, int64_t wanted) noexcept nogil:
+    """Return how many of the connections that a loop wants are worth making ahead of the requests for them."""
     cdef BatchC* batch = share.batch
     cdef PaceC* pace = &batch.at.pace
     cdef double most = 0
@@ -248,7 +248,7 @@ cdef int64_t origin_ahead(BatchRef* share, int64_t have) noexcept nogil:
         most = min(pace_repaid(pace, expected(batch), share.route.secure), <double>pace.most) - pace_in_flight(pace)
     pthread_mutex_unlock(&batch.at.mutex)
     pthread_mutex_unlock(&batch.mutex)
-    return min(have, <int64_t>most)
+    return min(wanted, <int64_t>most)
 
 
 cdef void origin_connected(BatchC* batch, int64_t took) noexcept nogil:

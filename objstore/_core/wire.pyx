@@ -188,12 +188,12 @@ cdef void open_wire(LoopC* loop, Route* route, Slot* slot) noexcept nogil:
 
 
 cdef void open_ahead(LoopC* loop, BatchRef* share) noexcept nogil:
-    """Make connections for requests of a share that are soon to come, where all that there are have one."""
+    """Make connections for requests that are soon to come: half as many as there are, where all of these have one."""
     cdef Route* route = share.route
     cdef int64_t count = 0
     cdef Wire* wire
     if route != NULL and route.idle == NULL and FEW * route.making <= loop.active:
-        count = origin_ahead(share, loop.active)
+        count = origin_ahead(share, loop.active // 2)
     while count > 0:
         count -= 1
         wire = new_wire(loop, route)
