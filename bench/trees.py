@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
+from bench.asked import add_choice
 from bench.peers import PEERS
 from bench.rows import ROWS, Row
 from bench.runner import WORKER_SECONDS, environment
@@ -60,13 +61,12 @@ def compare(site: Site, row: Row, other: Path, rounds: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("other", type=lambda text: Path(text).resolve())
-    parser.add_argument("--rows", type=lambda text: text.split(","), default=[row.name for row in ROWS])
+    add_choice(parser, "--rows", ROWS)
     parser.add_argument("--rounds", type=int, default=9)
     asked = parser.parse_args()
     with Site() as site:
-        for row in ROWS:
-            if row.name in asked.rows:
-                print(compare(site, row, asked.other, asked.rounds), flush=True)
+        for row in asked.rows:
+            print(compare(site, row, asked.other, asked.rounds), flush=True)
 
 
 if __name__ == "__main__":

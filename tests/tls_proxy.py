@@ -31,6 +31,9 @@ class Proxy(NamedTuple):
     certificates: Path
 
 
+Change = Callable[[bytes], bytes]
+
+
 @contextmanager
 def standing_in(servers: Mapping[str, str], folder: Path) -> Iterator[Proxy]:
     """Run a proxy until the block is left.
@@ -39,37 +42,17 @@ def standing_in(servers: Mapping[str, str], folder: Path) -> Iterator[Proxy]:
         servers: The URL of the server, on loopback, that stands in for each host.
         folder: Where certificate and key are kept.
     """
+
+    def handle(client: StreamRequestHandler, context: ssl.SSLContext) -> None:
+        host = client.rfile.readline().split()[1].decode().partition(":")[0]
+        while client.rfile.readline().strip():
+            pass
+        client.wfile.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+        _relay(client.request, context, servers[host])
+
     certificates = write_certificate([*servers], folder)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates)
-
-    class Handler(StreamRequestHandler):
-        def handle(self) -> None:
-            host = self.rfile.readline().split()[1].decode().partition(":")[0]
-            while self.rfile.readline().strip():
-                pass
-            self.wfile.write(b"HTTP/1.1 200 Connected\r\n\r\n")
-            backend = urlsplit(servers[host])
-            with (
-                suppress(OSError),
-                context.wrap_socket(self.request, server_side=True) as client,
-                socket.create_connection((backend.hostname, backend.port)) as server,
-            ):
-                back = Thread(target=_pass_on, args=(server, client))
-                back.start()
-                _pass_on(client, server)
-                back.join()
-
-    class Server(ThreadingTCPServer):
-        daemon_threads = True
-
-    with Server(("127.0.0.1", 0), Handler) as proxy:
-        Thread(target=proxy.serve_forever, daemon=True).start()
-        yield Proxy(f"http://127.0.0.1:{proxy.server_address[1]}", certificates)
-        proxy.shutdown()
-
-
-Change = Callable[[bytes], bytes]
+    with _listening(certificates, handle) as port:
+        yield Proxy(f"http://127.0.0.1:{port}", certificates)
 
 
 @contextmanager
@@ -82,31 +65,50 @@ def fronting(server: str, folder: Path, change: Change = bytes, room: int | None
         change: What becomes of the bytes that it is sent.
         room: How many bytes the kernel holds of those, if that is to be few.
     """
-    certificates, backend = write_certificate(["localhost"], folder), urlsplit(server)
+
+    def handle(client: StreamRequestHandler, context: ssl.SSLContext) -> None:
+        _relay(client.request, context, server, change)
+
+    certificates = write_certificate(["localhost"], folder)
+    with _listening(certificates, handle, room) as port:
+        yield Proxy(f"https://localhost:{port}", certificates)
+
+
+@contextmanager
+def _listening(
+    certificates: Path, handle: Callable[[StreamRequestHandler, ssl.SSLContext], None], room: int | None = None
+) -> Iterator[int]:
+    """Handle connections to a port, each in a thread, by what speaks TLS with these certificates."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates)
 
     class Handler(StreamRequestHandler):
         def handle(self) -> None:
-            with (
-                suppress(OSError),
-                context.wrap_socket(self.request, server_side=True) as client,
-                socket.create_connection((backend.hostname, backend.port)) as behind,
-            ):
-                back = Thread(target=_pass_on, args=(behind, client))
-                back.start()
-                _pass_on(client, behind, change)
-                back.join()
+            handle(self, context)
 
     class Server(ThreadingTCPServer):
         daemon_threads = True
 
-    with Server(("127.0.0.1", 0), Handler) as front:
+    with Server(("127.0.0.1", 0), Handler) as server:
         if room is not None:
-            front.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
-        Thread(target=front.serve_forever, daemon=True).start()
-        yield Proxy(f"https://localhost:{front.server_address[1]}", certificates)
-        front.shutdown()
+            server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def _relay(request: socket.socket, context: ssl.SSLContext, server: str, change: Change = bytes) -> None:
+    """Speak TLS with a client, and hand on what it says to a server, and what that says."""
+    backend = urlsplit(server)
+    with (
+        suppress(OSError),
+        context.wrap_socket(request, server_side=True) as client,
+        socket.create_connection((backend.hostname, backend.port)) as behind,
+    ):
+        back = Thread(target=_pass_on, args=(behind, client))
+        back.start()
+        _pass_on(client, behind, change)
+        back.join()
 
 
 def _pass_on(source: socket.socket, target: socket.socket, change: Change = bytes) -> None:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench import data
+from bench.asked import add_choice
 from bench.bounds.rows import OBJECTS, ROWS, SIZE, Held, Row, key_of
 from bench.runner import PROXIES
 from bench.servers import process
@@ -108,11 +109,7 @@ def _cell(row: Row, held: Held | None) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.bounds", description=__doc__)
-    names = {row.name: row for row in ROWS}
-    parser.add_argument(
-        "--rows", type=lambda text: [names[name] for name in text.split(",")], default=list(ROWS),
-        help=f"comma-separated, of: {', '.join(names)}",
-    )  # fmt: skip
+    add_choice(parser, "--rows", ROWS)
     parser.add_argument("--picture", type=Path, help="where to draw what was measured")
     return parser.parse_args()
 

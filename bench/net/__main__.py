@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import data
+from bench.asked import add_choice
 from bench.net.figures import Figures
 from bench.net.network import SERVER, Network, Profile
 from bench.net.rows import LARGE, LARGE_BYTES, PROFILES, ROWS, ways_of
@@ -137,12 +138,8 @@ def _starred(ratio: float, *, reached: bool) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.net", description=__doc__)
-    for option, known in (("--profile", PROFILES), ("--rows", ROWS)):
-        names = {each.name: each for each in known}
-        parser.add_argument(
-            option, type=lambda text, names=names: [names[name] for name in text.split(",")], default=list(known),
-            help=f"comma-separated, of: {', '.join(names)}",
-        )  # fmt: skip
+    add_choice(parser, "--profile", PROFILES)
+    add_choice(parser, "--rows", ROWS)
     parser.add_argument("--picture", type=Path, help="where to draw what was measured")
     return parser.parse_args()
 

@@ -240,10 +240,10 @@ cdef void read_reply(Wire* wire) noexcept nogil:
                 end_here(wire.slot, wire.slot.item)
                 give_up(wire)
                 return
-        if not wire.secure and <size_t>got < size:
+        if not wire.route.secure and <size_t>got < size:
             return
     # TLS may hold bytes that epoll does not know of: being writable brings us back here.
-    if wire.secure and not watch_wire(wire, EPOLLIN | EPOLLOUT):
+    if wire.route.secure and not watch_wire(wire, EPOLLIN | EPOLLOUT):
         fail_wire(wire, curl.CURLE_OUT_OF_MEMORY, NULL)
 
 
@@ -256,5 +256,5 @@ cdef void wire_event(Wire* wire, uint32_t events) noexcept nogil:
         return
     if events & EPOLLOUT:
         send_request(wire)      # all sent: this sets what is watched back
-    if wire.slot == slot and (events != EPOLLOUT or wire.secure):
+    if wire.slot == slot and (events != EPOLLOUT or wire.route.secure):
         read_reply(wire)

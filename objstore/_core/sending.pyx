@@ -21,7 +21,7 @@ cdef ssize_t receive(Wire* wire, char* into, size_t size) noexcept nogil:
     cdef ssize_t got
     cdef size_t count = 0
     cdef int code
-    if wire.secure:
+    if wire.route.secure:
         code = lib.curl_easy_recv(wire.easy, into, size, &count)
         if code == curl.CURLE_OK:
             return count
@@ -42,7 +42,7 @@ cdef ssize_t transmit(Wire* wire, const char* data, size_t size, bint more) noex
     cdef ssize_t taken
     cdef size_t count = 0
     cdef int code
-    if wire.secure or (wire.uses == 1 and wire.sent == 0):
+    if wire.route.secure or (wire.uses == 1 and wire.sent == 0):
         code = lib.curl_easy_send(wire.easy, data, size, &count)
         if code == curl.CURLE_OK:
             return count
@@ -57,7 +57,7 @@ cdef ssize_t transmit(Wire* wire, const char* data, size_t size, bint more) noex
 
 cdef ssize_t transmit_file(Wire* wire, Item* item, int64_t done) noexcept nogil:
     """Send what comes next of a file; FILE_ENDED where it has become shorter or cannot be read."""
-    cdef bint through = wire.secure or wire.slot.trailer_length     # our memory
+    cdef bint through = wire.route.secure or wire.slot.trailer_length     # our memory
     cdef size_t size = <size_t>min(item.body_length - done, <int64_t>(SCRATCH if through else SEND_AT_ONCE))
     cdef ssize_t count
     if through:         # read anew where the socket took none of it

@@ -37,7 +37,6 @@ cdef struct Wire:
     Offer offer                 # of addresses to connect to
     int fd                      # -1 until it is connected
     int room                    # how much of a body the kernel has been told to hold
-    bint secure
     int uses
     int64_t made_ns             # since when it is made, or is there
     int64_t idle_ns             # since when
@@ -215,7 +214,6 @@ cdef Wire* new_wire(LoopC* loop, Route* route) noexcept nogil:
     wire.shard = shard
     wire.slot = NULL
     wire.fd = -1
-    wire.secure = route.secure
     wire.uses = 0
     wire.made_ns = loop.now_ns
     wire.room = LEAST_ROOM
@@ -379,7 +377,7 @@ cdef inline bint was_looked_at(Wire* wire) noexcept nogil:
 
     What OpenSSL holds of TLS, epoll never tells.
     """
-    return wire.idle_look != wire.loop.looks and not wire.secure
+    return wire.idle_look != wire.loop.looks and not wire.route.secure
 
 
 cdef bint speaks_unasked(Wire* wire) noexcept nogil:

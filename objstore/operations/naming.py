@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from objstore.exceptions import NotFoundError, PermissionDeniedError, UnauthenticatedError
 from objstore.interface.values import ANY, ListQuery
-from objstore.settings.paths import names_another
+from objstore.settings.paths import has_outer_slash, names_another
 
 if TYPE_CHECKING:
     from objstore.interface.store import BaseStore
@@ -26,7 +26,7 @@ def key_of(store: BaseStore, path: str) -> Plan[str]:
         InvalidPathError: It is no path, or a listing would give it as that of another object.
     """
     key = store.key(path)
-    if "/" in (path[0], path[-1]):
+    if has_outer_slash(path):
         yield from _check_slash(store, path)
     return key
 
@@ -36,7 +36,7 @@ def readable_key_of(store: BaseStore, path: str) -> Plan[str]:
     if path == "" and store.reads_itself:
         return path
     key = store.key(path)
-    if "/" in (path[0], path[-1]):
+    if has_outer_slash(path):
         yield from _check_slash(store, path)
     return key
 

@@ -241,7 +241,7 @@ class Requests:
         yield from self.service.refresh()
         shape, tail = self._reading("GET", conditions, reads.ranges)
         count = len(reads.keys)
-        cut_over = 0 if not beginnings else LARGE if count < 16 else min(LARGE * (count // 8), MOST_LARGE)
+        cut_over = min(LARGE * max(count // 8, 1), MOST_LARGE) if beginnings else 0
         exchange: OneVersion | ReadMany
         if reads.one_object and (count > 1 or conditions.expected is not None):
             exchange = self.one_version(
