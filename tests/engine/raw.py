@@ -21,6 +21,8 @@ class Raw:
     origin: str
     heads: list[bytes] = field(default_factory=list)
     """The heads of the requests, as they came."""
+    connections: list[socket.socket] = field(default_factory=list)
+    """Those that were accepted, closed ones too."""
 
 
 @contextmanager
@@ -29,7 +31,7 @@ def answering(answer: Answer, family: int = socket.AF_INET, tls: ssl.SSLContext 
     host = "127.0.0.1" if family == socket.AF_INET else "::1"
     with socket.create_server((host, 0), family=family) as listener:
         raw = Raw(f"{'http' if tls is None else 'https'}://{host}:{listener.getsockname()[1]}")
-        accepting = threading.Thread(target=_accept, args=(listener, answer, raw.heads, tls), daemon=True)
+        accepting = threading.Thread(target=_accept, args=(listener, answer, raw, tls), daemon=True)
         accepting.start()
         yield raw
         listener.shutdown(socket.SHUT_RDWR)
@@ -62,11 +64,12 @@ def _serve_in_turn(listener: socket.socket, answer: bytes, seconds: float, heads
                     connection.sendall(answer)
 
 
-def _accept(listener: socket.socket, answer: Answer, heads: list[bytes], tls: ssl.SSLContext | None) -> None:
+def _accept(listener: socket.socket, answer: Answer, raw: Raw, tls: ssl.SSLContext | None) -> None:
     with suppress(OSError):
         while True:
             connection, _ = listener.accept()
-            threading.Thread(target=_serve, args=(connection, answer, heads, tls), daemon=True).start()
+            raw.connections.append(connection)
+            threading.Thread(target=_serve, args=(connection, answer, raw.heads, tls), daemon=True).start()
 
 
 def _serve(connection: socket.socket, answer: Answer, heads: list[bytes], tls: ssl.SSLContext | None) -> None:
