@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 IT_MAY_BE_OURS = "What is there now may be what was written, or another's: read it to find out."
 
 
-AROUND = ("NoSuchBucket", "NoSuchUpload", "ContainerNotFound", "FilesystemNotFound")
+AROUND = ("NoSuchBucket", "NoSuchUpload", "ContainerNotFound", "FilesystemNotFound", "notFound")
 """What services say where it is not the object that is missing, and no condition of a write says anything of it."""
 
 IF_MATCH = "If-Match"

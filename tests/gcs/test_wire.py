@@ -504,7 +504,15 @@ def test_a_call_of_a_batch_is_tried_again(store: GCSStore, monkeypatch: pytest.M
 
 def test_a_missing_bucket_is_not_an_object_that_is_gone(server: StrictServer) -> None:
     store = open_store(server, bucket="none")
-    for call in (lambda: store.delete("a"), lambda: store.delete(["a", "b"]), lambda: store.list().collect()):
+    for call in (
+        lambda: store.delete("a"),
+        lambda: store.delete(["a", "b"]),
+        lambda: store.list().collect(),
+        lambda: store.put("a", b"1", mode="create"),
+        lambda: store.put("a", b"1", mode={"version": "1"}),
+        lambda: store.put("a", b"1", mode={"version": "1"}, use_multipart=True),
+        lambda: store.copy("a", "b", overwrite={"version": "1"}),
+    ):
         with pytest.raises(NotFoundError, match="bucket"):
             call()
 
