@@ -285,12 +285,15 @@ class Writes(ProvedWrites):
         yield from self._copy_in_parts(self, key, key, head, options)
 
     def _copy_source(self, origin: Writes, source: str, e_tag: str | None) -> dict[str, str]:
-        """Return the headers that name the object to be copied, its version, and the key that it is encrypted with."""
+        """Return the headers that name the object to be copied, its version, the key that it is encrypted with, and who
+        pays for reading it.
+        """
         dialect = self.service.dialect
+        payer = {name: value for name, value in origin.change_headers.items() if name not in self.change_headers}
         named = {dialect.copy_source: encode_path(f"{origin.copied_from}/{source}").decode()}
         named |= {f"{dialect.copy_source}-if-match": e_tag} if e_tag else {}
         read = {dialect.source_headers.get(name): value for name, value in origin.read_headers.items()}
-        return named | {name: value for name, value in read.items() if name is not None}
+        return payer | named | {name: value for name, value in read.items() if name is not None}
 
 
 def _cut(size: int, most_parts: int) -> list[tuple[int, int]]:
