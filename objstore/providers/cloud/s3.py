@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from objstore.interface.values import LOCKS
 from objstore.providers.cloud import s3_encryption
 from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.checksums import ALGORITHMS, CONTENT_ENCODING
+from objstore.providers.cloud.documents import Documents
 from objstore.providers.cloud.forms import Forms
 from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.proofs import is_known
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from objstore.plans.effects import Plan
-    from objstore.providers.cloud.documents import Documents
 
 PATIENCE = 20
 """How many times as long as for other replies it is waited for those to requests that are much work."""
@@ -247,7 +248,24 @@ def _buckets(values: Any, identity: SigV4, options: dict[str, Any], wishes: Wish
         who = SigV4(identity.credentials, address.region)
         return Service(origin=address.origin, **{**options, "identity": who, "bucket": None}), address.base
 
-    return lambda bucket: S3Buckets(bucket, identity if _is_amazon(values) else None, find)
+    def buckets(bucket: Documents) -> S3Buckets:
+        maker = _unaccelerated(values, bucket, identity, options, wishes) if wishes.accelerate else bucket
+        return S3Buckets(maker, identity if _is_amazon(values) else None, find)
+
+    return buckets
+
+
+def _unaccelerated(
+    values: Any, bucket: Documents, identity: SigV4, options: dict[str, Any], wishes: Wishes
+) -> Documents:
+    """Return what speaks to a bucket not by Transfer Acceleration, by which none is made or deleted.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration.html
+    """
+    plain = replace(wishes, accelerate=False)
+    service, base = _service(values, _address(values, _region(values), plain), identity, options, plain)
+    service.stats = bucket.service.stats
+    return Documents(service, base, change_headers=bucket.change_headers)
 
 
 def _forms(values: Any, identity: SigV4) -> Callable[[Documents], Forms]:
