@@ -57,6 +57,10 @@ TABLE = Table("S3Store", ("aws_",), S3_OPTIONS)
 
 _NO_SUMS = "If the service takes no checksums, leave out checksum_algorithm and request_checksum_calculation."
 _NO_TAGS = "If the service keeps no tags, leave them out, or give disable_tagging=True."
+_NO_CLASS = "If the service has no storage classes, leave out the attribute Storage-Class."
+_NO_LOCKS = "If the service locks no objects, leave out the attributes that begin with Object-Lock."
+_NO_ENCRYPTION = "If the service does not encrypt so, leave out server_side_encryption and sse_customer_key_base64."
+_NO_PAYER = "If at the service nobody but the owner pays, leave out request_payer."
 _NO_CONDITIONS = "If the service has no conditional writes, say so by conditional_put='disabled'."
 
 DAMAGED = Row(GenericError, "what arrived has another checksum than what was sent", "damaged")
@@ -121,6 +125,10 @@ DIALECT = Dialect(
             "PUT",
             "x-amz-copy-source",
         ): "If the service has no copies of this kind, say what it has by copy_if_not_exists.",
+        **dict.fromkeys((("PUT", "x-amz-storage-class"), ("POST", "x-amz-storage-class")), _NO_CLASS),
+        **dict.fromkeys((("PUT", "x-amz-object-lock-"), ("POST", "x-amz-object-lock-")), _NO_LOCKS),
+        **{(of, s3_encryption.ENCRYPTION): _NO_ENCRYPTION for of in ("GET", "HEAD", "PUT", "POST")},
+        **{(of, "x-amz-request-payer"): _NO_PAYER for of in ("GET", "HEAD", "PUT", "POST", "DELETE")},
         **dict.fromkeys((("PUT", "x-amz-checksum-"), ("PUT", "x-amz-trailer"), ("POST", "x-amz-checksum-")), _NO_SUMS),
         **dict.fromkeys((("PUT", "x-amz-tagging"), ("POST", "x-amz-tagging")), _NO_TAGS),
         **{(of, f"if-{kind}"): _NO_CONDITIONS for of in ("PUT", "POST") for kind in ("match", "none-match")},
