@@ -169,7 +169,22 @@ class Writes(ProvedWrites):
 
     def can_copy_from(self, origin: Provider) -> bool:
         """Tell whether the other is a bucket of the same service, for the same account."""
-        return isinstance(origin, Writes) and self.service.is_same_as(origin.service)
+        if not isinstance(origin, Writes):
+            return False
+        mine, theirs, home = self.service, origin.service, self._home()
+        is_beside = home is not None and home == origin._home() and mine.identity.is_same_as(theirs.identity)
+        return mine.is_same_as(theirs) or is_beside
+
+    def _home(self) -> str | None:
+        """Return where the service is whose hosts begin with its buckets; None where that of the bucket does not.
+
+        By Transfer Acceleration there is one for all regions, between which it does not copy.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration.html
+        """
+        scheme, _, host = self.service.origin.partition("://")
+        home = host.removeprefix(f"{self.service.bucket}.")
+        is_here = not self.base and home != host and not home.startswith("s3-accelerate.")
+        return f"{scheme}://{home}" if is_here else None
 
     def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
         """Copy an object here: by one request, or in parts where that is too much for one, or has to be conditional."""
