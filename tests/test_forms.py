@@ -294,6 +294,12 @@ def test_conditions_may_say_what_is_signed_anyway(key: str, condition: Any) -> N
     assert condition in policy(form)["conditions"]
 
 
+def test_no_condition_allows_another_encryption() -> None:
+    weaker = ["starts-with", "$x-amz-server-side-encryption", ""]
+    told = policy(BY_KMS.sign_post("a", HOUR, conditions=[weaker]))["conditions"]
+    assert all(condition in told for condition in [weaker, *({name: value} for name, value in KMS.items())])
+
+
 def test_the_name_of_the_file_may_be_in_other_fields_too() -> None:
     """The service compares a field once it has put the name there."""
     form = S3Store("bucket", region="eu-west-3", **PAIR).sign_post(
