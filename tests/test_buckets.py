@@ -65,6 +65,15 @@ def test_buckets_are_listed_at_the_host_of_the_service(settings: dict[str, Any],
     assert (service.origin, path) == (origin, above)
 
 
+def test_no_bucket_is_made_by_acceleration() -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration.html."""
+    store = S3Store("bucket", region="us-west-2", use_accelerate_endpoint=True, request_payer=True, **KEYS)
+    maker = store.provider.buckets._bucket  # type: ignore[union-attr]
+    assert store.provider.service.origin == "https://bucket.s3-accelerate.amazonaws.com"  # type: ignore[attr-defined]
+    assert (maker.service.origin, maker.path("")) == ("https://s3.us-west-2.amazonaws.com", b"/bucket")
+    assert maker.change_headers == {"x-amz-request-payer": "requester"}
+
+
 def test_an_access_point_has_no_buckets() -> None:
     store = S3Store("arn:aws:s3:us-east-1:123456789012:accesspoint/point", **KEYS)
     with pytest.raises(NotSupportedError, match="S3Store cannot make"):

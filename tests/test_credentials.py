@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +19,8 @@ from hypothesis import strategies as st
 
 from objstore.credentials.aws import Credential
 from objstore.credentials.cache import JITTER, CredentialCache
-from objstore.exceptions import UnauthenticatedError
+from objstore.exceptions import ConfigurationError, UnauthenticatedError
+from objstore.store import S3Store
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -354,3 +356,20 @@ def test_a_forked_child_does_not_wait_for_a_thread_it_does_not_have() -> None:
             os._exit(0 if shared.decide(NOW).refresh else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert not shared.decide(NOW).refresh
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"session_token": "t"}, "session_token without its key"),
+        ({"access_key_id": "k", "secret_access_key": "s", "credential_provider": key}, "access_key_id"),
+        ({"session_token": "t", "credential_provider": key}, "session_token"),
+    ],
+)
+def test_no_part_of_a_credential_is_passed_over(
+    settings: dict[str, Any], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of the environment")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted")
+    with pytest.raises(ConfigurationError, match=f"S3Store was given .*{named}"):
+        S3Store("bucket", region="eu-west-1", **settings)

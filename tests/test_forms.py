@@ -253,10 +253,20 @@ def test_a_form_of_googles_is_posted(fakegcs: GoogleServer) -> None:
         ({"conditions": [["starts-with", "$key", "b/"]]}, "rules out the form itself, whose key is 'a'"),
         ({"conditions": [{"Key": "b"}]}, "whose Key is 'a'"),
         ({"conditions": [["eq", "$x-amz-algorithm", "AWS4-ECDSA-P256-SHA256"]]}, "whose x-amz-algorithm is"),
+        *(
+            ({"conditions": [condition], "fields": {"Content-Type": "image/png"}}, "whose .* is 'image/png'")
+            for condition in (
+                {"content-type": "image/gif"},
+                ["eq", "$Content-Type", "image/"],
+                ["starts-with", "$content-type", "text/"],
+                ["starts-with", "$Content-Type", "image/png;"],
+            )
+        ),
         ({"conditions": "a"}, "give a list"),
         ({"fields": {"key": "a"}}, "key is set by what is signed"),
         ({"fields": {"X-Amz-Date": "a"}}, "x-amz-date is set by what is signed"),
         ({"fields": {"a": 1}}, "give both as str"),
+        ({"fields": {"x-amz-meta-a": "${filename}.txt"}}, "elsewhere than at its end"),
         ({"expires_in": timedelta(days=8)}, "7 days"),
         ({"expires_in": timedelta(0)}, "one second"),
         ({"expires_in": 60}, "give a timedelta"),
@@ -282,6 +292,21 @@ def test_what_is_no_form(options: dict[str, Any], error: str) -> None:
 def test_conditions_may_say_what_is_signed_anyway(key: str, condition: Any) -> None:
     form = S3Store("bucket", region="eu-west-3", **PAIR).sign_post(key, HOUR, conditions=[condition])
     assert condition in policy(form)["conditions"]
+
+
+def test_no_condition_allows_another_encryption() -> None:
+    weaker = ["starts-with", "$x-amz-server-side-encryption", ""]
+    told = policy(BY_KMS.sign_post("a", HOUR, conditions=[weaker]))["conditions"]
+    assert all(condition in told for condition in [weaker, *({name: value} for name, value in KMS.items())])
+
+
+def test_the_name_of_the_file_may_be_in_other_fields_too() -> None:
+    """The service compares a field once it has put the name there."""
+    form = S3Store("bucket", region="eu-west-3", **PAIR).sign_post(
+        "a", HOUR, fields={"x-amz-meta-a": "of ${filename}", "x-amz-meta-b": "c"}
+    )
+    assert ["starts-with", "$x-amz-meta-a", "of "] in policy(form)["conditions"]
+    assert {"x-amz-meta-b": "c"} in policy(form)["conditions"]
 
 
 def test_stores_without_forms() -> None:

@@ -442,6 +442,28 @@ def test_options_of_s3fs() -> None:
 
 
 @pytest.mark.parametrize(
+    ("retries", "most"),
+    [
+        (3, 3),
+        ({"max_attempts": 0}, 0),
+        ({"total_max_attempts": 1}, 0),
+        ({"total_max_attempts": 4, "max_attempts": 9}, 3),
+    ],
+)
+def test_retries_of_s3fs_count_as_botocore_counts_them(retries: Any, most: int) -> None:
+    """https://botocore.amazonaws.com/v1/documentation/api/latest/reference/config.html."""
+    store = FsspecStore("s3", anon=True, config_kwargs={"retries": retries})._construct_store("bucket")
+    assert store.retry_config["max_retries"] == most
+
+
+def test_a_bucket_is_made_in_no_other_way_than_the_filesystem_says() -> None:
+    """s3fs takes region_name there: passed over, the bucket would be elsewhere for good."""
+    fs = FsspecStore("s3", key="k", secret="s", endpoint_url="http://127.0.0.1:9")
+    with pytest.raises(NotSupportedError, match="'bucket' cannot be made with acl, region_name"):
+        fs.mkdir("bucket", region_name="eu-west-1", acl="private")
+
+
+@pytest.mark.parametrize(
     ("given", "named"),
     [
         ({"session": "x"}, "session"),

@@ -189,6 +189,23 @@ def test_a_service_that_cannot_go_on_with_a_listing_is_told_of() -> None:
         ({"conditional_put": "etag"}, lambda s: s.put("a", b"1", mode={"e_tag": '"e"'}), "conditional_put='disabled'"),
         ({"conditional_delete": "etag"}, lambda s: s.delete("a", if_match='"e"'), "conditional_delete"),
         ({"response_checksum_validation": "when_supported"}, lambda s: s.get("a"), "response_checksum_validation"),
+        ({"server_side_encryption": "aws:kms"}, lambda s: s.put("a", b"1"), "server_side_encryption"),
+        ({"server_side_encryption": "AES256"}, lambda s: s.begin_upload("a"), "server_side_encryption"),
+        *(
+            ({"request_payer": True}, call, "request_payer")
+            for call in (
+                lambda s: s.get("a"),
+                lambda s: s.put("a", b"1"),
+                lambda s: s.delete("a"),
+                lambda s: s.list().collect(),
+            )
+        ),
+        ({}, lambda s: s.put("a", b"1", attributes={"Storage-Class": "GLACIER"}), "Storage-Class"),
+        (
+            {"checksum_algorithm": "crc32"},
+            lambda s: s.put("a", b"1", attributes={"Object-Lock-Legal-Hold": "ON"}),
+            "Object-Lock",
+        ),
     ],
 )
 def test_an_error_of_a_service_that_lacks_something_names_the_setting(

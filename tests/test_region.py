@@ -20,6 +20,7 @@ from objstore.plans.effects import Plan
 from objstore.providers.cloud import s3
 from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.region import RegionalService, ServiceToFind
+from objstore.providers.cloud.s3_buckets import S3Buckets
 from objstore.settings.options import RetryOptions
 from objstore.store import S3Store
 from tests.shelf import Server
@@ -40,13 +41,18 @@ class Amazon(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.answer(301, b"")
 
+    def do_PUT(self) -> None:
+        self.made = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(200, b"")
+
     def do_GET(self) -> None:
         signed_for = re.search(r"Credential=[^/]+/\d+/([^/]+)/", self.headers.get("Authorization", ""))
         right = signed_for is not None and signed_for[1] == REGION
         self.answer(200 if right else 400, b"body" if right else MALFORMED)
 
     def answer(self, status: int, body: bytes) -> None:
-        self.seen.append((self.command, self.path, self.headers.get("Authorization", "")))
+        told = self.made.decode() if self.command == "PUT" else self.headers.get("Authorization", "")
+        self.seen.append((self.command, self.path, told))
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         if status == 301:
@@ -111,6 +117,17 @@ def test_the_region_of_this_machine_is_asked_first(amazon: str) -> None:
     service._address = lambda region: amazon if region in ("cn-north-1", REGION) else "http://127.0.0.1:9"
     assert store.get("a").bytes() == b"body"
     assert service.identity.region == REGION
+
+
+def test_a_bucket_is_made_in_the_region_that_was_found(amazon: str) -> None:
+    """Amazon refuses a document that names another region than that of the host, or none."""
+    store = store_in_no_region(amazon)
+    service = store.provider.service  # type: ignore[attr-defined]
+    store.provider._buckets = lambda bucket: S3Buckets(bucket, service.identity, lambda: None)  # type: ignore
+    store.create_bucket(exist_ok=True)
+    method, path, document = Amazon.seen[-1]
+    assert (method, path) == ("PUT", "/bucket")
+    assert f"<LocationConstraint>{REGION}</LocationConstraint>" in document
 
 
 def test_a_service_that_cannot_be_asked() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from datetime import timedelta
+from typing import Any
 
 from objstore.store import S3Store
 from tests.engine.raw import Raw, answering
@@ -73,3 +74,31 @@ def test_every_request_says_that_who_asks_pays() -> None:
     assert not silent
     assert len(asked) >= 11
     assert "x-amz-request-payer=requester" in store.sign("GET", "a", timedelta(seconds=60))
+
+
+def test_a_copy_says_it_for_either_bucket() -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html#API_CopyObject_RequestSyntax."""
+
+    def answer(connection: socket.socket) -> None:
+        line = raw.heads[-1].split(b"\r\n")[0]
+        begun = "<InitiateMultipartUploadResult><UploadId>U</UploadId></InitiateMultipartUploadResult>"
+        body = begun if b"uploads=" in line else "<CopyPartResult><ETag>e</ETag></CopyPartResult>"
+        if line.startswith(b"POST") and b"uploadId=" in line:
+            connection.recv(int(re.findall(rb"(?i)content-length: (\d+)", raw.heads[-1])[0]), socket.MSG_WAITALL)
+            body = "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"
+        if line.startswith(b"PUT") and b"partNumber" not in line:
+            body = "<CopyObjectResult/>"
+        told = f'HTTP/1.1 200 OK\r\nETag: "e"\r\nContent-Length: {len(body)}\r\n\r\n'
+        connection.sendall(told.encode() + (b"" if line.startswith(b"HEAD") else body.encode()))
+
+    raw: Raw
+    with answering(answer) as raw:
+        usual = {"endpoint": raw.origin, "region": "here", "access_key_id": "key", "secret_access_key": "secret"}
+        more: dict[str, Any] = {"copy_if_not_exists": "multipart", "client_options": {"allow_http": True}}
+        paid, free = (S3Store(name, request_payer=name == "paid", **usual, **more) for name in ("paid", "free"))
+        for source, target in ((paid, free), (free, paid)):
+            source.copy("a", "b", to_store=target)
+            source.copy("a", "b", to_store=target, overwrite=False)
+    copies = [head for head in raw.heads if b"x-amz-copy-source: " in head]
+    assert len(copies) == 4
+    assert all(b"x-amz-request-payer: requester" in head for head in copies)

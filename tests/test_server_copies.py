@@ -268,6 +268,32 @@ def test_a_large_copy_does_not_replace_what_is_there(real: Bucket) -> None:
 # --- who is named
 
 
+VIRTUAL: dict[str, Any] = {"virtual_hosted_style_request": True}
+ELSEWHERE = {**VIRTUAL, "endpoint": "https://h.example"}
+POINT = "arn:aws:s3:us-west-2:123456789012:accesspoint/point"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "copies"),
+    [
+        (("one", {}), ("two", {}), True),
+        (("one", VIRTUAL), ("two", VIRTUAL), True),
+        (("one", ELSEWHERE), ("two", ELSEWHERE), True),
+        (("one", ELSEWHERE), ("two", VIRTUAL), False),
+        (("one", {**VIRTUAL, "region": "eu-west-1"}), ("two", VIRTUAL), False),
+        (("one", {**VIRTUAL, "secret_access_key": "other"}), ("two", VIRTUAL), False),
+        (("one", {"use_accelerate_endpoint": True}), ("two", {"use_accelerate_endpoint": True}), False),
+        ((POINT, {}), (f"{POINT}2", {}), False),
+    ],
+)
+def test_buckets_of_one_service_are_copied_between_by_it(
+    source: tuple[str, dict[str, Any]], target: tuple[str, dict[str, Any]], copies: bool
+) -> None:
+    usual = {"region": "us-west-2", "access_key_id": "k", "secret_access_key": "s"}
+    origin, there = (S3Store(bucket, **{**usual, **more}) for bucket, more in (source, target))
+    assert there.provider.can_copy_from(origin.provider) is copies
+
+
 def test_errors_of_a_copy_name_source_and_target(s3_server: S3Server) -> None:
     bucket, other = Bucket(s3_server), Bucket(s3_server)
     source, target = bucket.open(prefix="in"), other.open(prefix="out")

@@ -203,12 +203,14 @@ def mkdir(
         path: The path of the bucket, or of a folder.
         create_parents: Whether to make the local folders above it, or the bucket of a folder, if there is none.
         exist_ok: Whether the local folder, or the bucket, may exist.
-        kwargs: Have no effect: permissions and the like, of what is not made.
+        kwargs: ``mode`` and whatever else a folder could have: of what is not made it has no effect. Of a bucket all
+            but the mode, as paths of universal-pathlib have one, is refused.
 
     Raises:
         FileExistsError: There is a file of that name; or it is a bucket that exists.
         FileNotFoundError: The bucket of the folder does not exist, and is not to be made.
-        NotSupportedError: It is a bucket that does not exist, of a service whose buckets are not made here.
+        NotSupportedError: It is a bucket that does not exist, of a service whose buckets are not made here; or it is to
+            be made in another way than the filesystem says.
     """
     bucket, key = fs._split_path(path)
     if fs.service.has_folders:
@@ -223,6 +225,11 @@ def mkdir(
         return
     if key and not create_parents:
         raise missing(bucket)
+    if asked := sorted(kwargs.keys() - {"mode"}):
+        raise NotSupportedError(
+            f"{fs.shown(bucket)!r} cannot be made with {', '.join(asked)}",
+            hint="A bucket is made in the region that the filesystem was made with, for its owner alone: leave it out.",
+        )
     yield from buckets.create_bucket(store, exist_ok=exist_ok or bool(key))
     fs.invalidate_cache(bucket)
 

@@ -169,8 +169,10 @@ def _addressing(name: str, value: Any, given: Given) -> None:
 
 
 def _retries(name: str, value: Any, given: Given) -> None:
-    attempts = value.get("max_attempts", value.get("total_max_attempts")) if isinstance(value, Mapping) else value
-    given.retry_config.setdefault("max_retries", attempts)
+    """Take how often to try again, or, as botocore's ``total_max_attempts``, how often to try at all."""
+    told = value if isinstance(value, Mapping) else {"max_attempts": value}
+    total, again = told.get("total_max_attempts"), told.get("max_attempts")
+    given.retry_config.setdefault("max_retries", total - 1 if isinstance(total, int) else total or again)
 
 
 def _kms_context(name: str, value: Any, given: Given) -> None:

@@ -272,7 +272,9 @@ class Service:
             if of == method and any(name.startswith(start) for name in names)
         }
         named = [hint for start, hint in fits.items() if start in said]
-        return next(iter(named or (fits.values() if reply.status == 501 else [])), None)
+        if not named and reply.status == 501:  # it may be any of them
+            named = [*dict.fromkeys(fits.values())]
+        return " ".join(named) or None
 
     # --- what is told
 

@@ -123,7 +123,7 @@ def sign_post(
         The URL to post to as ``multipart/form-data``, and the fields that go in front of the file.
 
     Raises:
-        ValueError: The time is out of bounds, or a condition is none.
+        ValueError: The time is out of bounds, or a condition is none, or rules out a field of the form.
         ConfigurationError: The store encrypts objects by a key of the caller's, and the fields do not say so.
         NotSupportedError: The store takes no such forms.
 

@@ -89,7 +89,7 @@ def unsigned_form(form: Form, proof: Proof, *, now: datetime, life: timedelta) -
 
     Raises:
         ValueError: It would be good for too long, a field is one of those that are made here, a condition rules out
-            what is signed, or the name of the file is to come elsewhere than at the end of the key.
+            a field, or the name of the file is to come elsewhere than at the end of the key.
     """
     if life > MOST_TIME:
         raise ValueError(f"expires_in is {life}. Give {MOST_TIME} at the most.")
@@ -100,14 +100,15 @@ def unsigned_form(form: Form, proof: Proof, *, now: datetime, life: timedelta) -
         raise ValueError(f"The field {min(ours)} is set by what is signed. Leave it out.")
     if twice := [name for name, count in names.items() if count > 1]:
         raise ValueError(f"The field {twice[0]} is given in two spellings: services take either. Give it once.")
+    given = {name.lower(): value for name, value in form.fields.items()}
     for condition in form.conditions:
-        _check(condition, {"bucket": form.bucket, "key": form.key, **proven})
+        _check(condition, {**given, "bucket": form.bucket, "key": form.key, **proven})
     named = {name.lower() for condition in form.conditions for _, name, _ in _rules(condition)}
     rules = [
         *form.conditions,
-        *({name: value} for name, value in form.fields.items() if name.lower() not in named),
+        *(_rule(name, value) for name, value in form.fields.items() if name.lower() not in named),
         {"bucket": form.bucket},
-        _of_key(form.key),
+        _rule("key", form.key),
         *({name: value} for name, value in proven.items()),
     ]
     ends = (now + life).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -118,7 +119,7 @@ def unsigned_form(form: Form, proof: Proof, *, now: datetime, life: timedelta) -
 
 
 def _check(condition: Mapping[str, str] | Sequence[str | int], said: Mapping[str, str]) -> None:
-    """Raise if a condition rules out what is signed, so that nobody could ever use the form."""
+    """Raise if a condition rules out a field of the form, so that nobody could use it as it is."""
     for operator, name, text in _rules(condition):
         value = said.get(name.lower(), text)
         begins = operator == "starts-with" and value.startswith(text)
@@ -136,12 +137,12 @@ def _rules(condition: Mapping[str, str] | Sequence[str | int]) -> list[tuple[str
     return [("eq", name, text) for name, text in cast("Mapping[str, str]", condition).items()]
 
 
-def _of_key(key: str) -> Mapping[str, str] | Sequence[str]:
-    """Return the condition of the key: the service compares it once the file's name is in it.
+def _rule(name: str, value: str) -> Mapping[str, str] | Sequence[str]:
+    """Return the condition of a field: the service compares it once the file's name is in it.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTForms.html
     """
-    begin = key.removesuffix(FILE_NAME)
+    begin = value.removesuffix(FILE_NAME)
     if FILE_NAME in begin:
-        raise ValueError(f"the key {key!r} has {FILE_NAME} elsewhere than at its end: write it there, and once")
-    return {"key": key} if begin == key else ["starts-with", "$key", begin]
+        raise ValueError(f"the {name} {value!r} has {FILE_NAME} elsewhere than at its end: write it there, and once")
+    return {name: value} if begin == value else ["starts-with", f"${name}", begin]

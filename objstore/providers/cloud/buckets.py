@@ -56,6 +56,7 @@ class Buckets:
                 store=self._bucket.service.dialect.store,
                 bucket=self._bucket.service.bucket,
             )
+        yield from self._bucket.service.refresh()  # which may find the region that is described
         try:
             yield from self._send("PUT", self.description())
         except AlreadyExistsError as error:

@@ -52,9 +52,11 @@ class Forms:
                 f"A form cannot say who pays, as {self._payer} does", hint="Sign a URL for PUT, or leave it out."
             )
         yield from bucket.service.refresh()
-        fields = {**self._open_fields(), **terms.fields}
+        ours = self._open_fields()
+        fields = {**ours, **terms.fields}
         check_form(bucket, fields)
-        signed = yield from self._signed(Form(self._name, key, terms.conditions, fields), terms.expires_in)
+        conditions = [*terms.conditions, *({name: value} for name, value in ours.items())]  # whatever others allow
+        signed = yield from self._signed(Form(self._name, key, conditions, fields), terms.expires_in)
         return {"url": bucket.service.origin + bucket.path("").decode(), "fields": signed}
 
     def _open_fields(self) -> dict[str, str]:

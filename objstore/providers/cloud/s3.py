@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from objstore.interface.values import LOCKS
 from objstore.providers.cloud import s3_encryption
 from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.checksums import ALGORITHMS, CONTENT_ENCODING
+from objstore.providers.cloud.documents import Documents
 from objstore.providers.cloud.forms import Forms
 from objstore.providers.cloud.kind import BucketKind
 from objstore.providers.cloud.proofs import is_known
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from objstore.plans.effects import Plan
-    from objstore.providers.cloud.documents import Documents
 
 PATIENCE = 20
 """How many times as long as for other replies it is waited for those to requests that are much work."""
@@ -56,6 +57,10 @@ TABLE = Table("S3Store", ("aws_",), S3_OPTIONS)
 
 _NO_SUMS = "If the service takes no checksums, leave out checksum_algorithm and request_checksum_calculation."
 _NO_TAGS = "If the service keeps no tags, leave them out, or give disable_tagging=True."
+_NO_CLASS = "If the service has no storage classes, leave out the attribute Storage-Class."
+_NO_LOCKS = "If the service locks no objects, leave out the attributes that begin with Object-Lock."
+_NO_ENCRYPTION = "If the service does not encrypt so, leave out server_side_encryption and sse_customer_key_base64."
+_NO_PAYER = "If at the service nobody but the owner pays, leave out request_payer."
 _NO_CONDITIONS = "If the service has no conditional writes, say so by conditional_put='disabled'."
 
 DAMAGED = Row(GenericError, "what arrived has another checksum than what was sent", "damaged")
@@ -120,6 +125,10 @@ DIALECT = Dialect(
             "PUT",
             "x-amz-copy-source",
         ): "If the service has no copies of this kind, say what it has by copy_if_not_exists.",
+        **dict.fromkeys((("PUT", "x-amz-storage-class"), ("POST", "x-amz-storage-class")), _NO_CLASS),
+        **dict.fromkeys((("PUT", "x-amz-object-lock-"), ("POST", "x-amz-object-lock-")), _NO_LOCKS),
+        **{(of, s3_encryption.ENCRYPTION): _NO_ENCRYPTION for of in ("GET", "HEAD", "PUT", "POST")},
+        **{(of, "x-amz-request-payer"): _NO_PAYER for of in ("GET", "HEAD", "PUT", "POST", "DELETE")},
         **dict.fromkeys((("PUT", "x-amz-checksum-"), ("PUT", "x-amz-trailer"), ("POST", "x-amz-checksum-")), _NO_SUMS),
         **dict.fromkeys((("PUT", "x-amz-tagging"), ("POST", "x-amz-tagging")), _NO_TAGS),
         **{(of, f"if-{kind}"): _NO_CONDITIONS for of in ("PUT", "POST") for kind in ("match", "none-match")},
@@ -247,7 +256,24 @@ def _buckets(values: Any, identity: SigV4, options: dict[str, Any], wishes: Wish
         who = SigV4(identity.credentials, address.region)
         return Service(origin=address.origin, **{**options, "identity": who, "bucket": None}), address.base
 
-    return lambda bucket: S3Buckets(bucket, identity if _is_amazon(values) else None, find)
+    def buckets(bucket: Documents) -> S3Buckets:
+        maker = _unaccelerated(values, bucket, identity, options, wishes) if wishes.accelerate else bucket
+        return S3Buckets(maker, identity if _is_amazon(values) else None, find)
+
+    return buckets
+
+
+def _unaccelerated(
+    values: Any, bucket: Documents, identity: SigV4, options: dict[str, Any], wishes: Wishes
+) -> Documents:
+    """Return what speaks to a bucket not by Transfer Acceleration, by which none is made or deleted.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration.html
+    """
+    plain = replace(wishes, accelerate=False)
+    service, base = _service(values, _address(values, _region(values), plain), identity, options, plain)
+    service.stats = bucket.service.stats
+    return Documents(service, base, change_headers=bucket.change_headers)
 
 
 def _forms(values: Any, identity: SigV4) -> Callable[[Documents], Forms]:

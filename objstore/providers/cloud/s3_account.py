@@ -146,11 +146,11 @@ class Account:
         if values["skip_signature"]:
             return Credentials()
         has_key = any(given.get(name) for name in _KEY)
-        if self._provider is not None or has_key:
-            _refuse_others(given, "credential_provider" if self._provider is not None else "access_key_id")
         if self._provider is not None:
+            _refuse_others(given, "credential_provider", (*_KEY, "session_token", *_OTHERS))
             return provided(self._provider, Credential.from_mapping)
         if has_key:
+            _refuse_others(given, "access_key_id", _OTHERS)
             return Credentials(_key(values))
         _refuse_half(given, values)
         return aws_credentials(self._read, self._config or self._read(), of_client(values))
@@ -183,15 +183,19 @@ def _key(values: Mapping[str, Any]) -> Credential:
     return Credential(key, secret, values["session_token"] or None)
 
 
-def _refuse_others(given: Mapping[str, Any], chosen: str) -> None:
+def _refuse_others(given: Mapping[str, Any], chosen: str, others: Sequence[str]) -> None:
     """Raise if a setting names another credential than the one that counts."""
-    for name in _OTHERS:
+    for name in others:
         if given.get(name):
             raise ConfigurationError(f"S3Store was given {chosen} and {name}", hint="Give one of them.")
 
 
 def _refuse_half(given: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Raise if a setting says nothing, as another one is missing."""
+    """Raise if a setting says nothing, as another one is missing; that of a key, as the key comes from elsewhere."""
+    if given.get("session_token"):
+        raise ConfigurationError(
+            "S3Store was given session_token without its key", hint="Give access_key_id and secret_access_key too."
+        )
     for name, others in _NEEDS.items():
         if given.get(name) and not any(values[other] for other in others):
             raise ConfigurationError(f"{name} says nothing without {' or '.join(others)}", hint="Give both.")

@@ -169,7 +169,22 @@ class Writes(ProvedWrites):
 
     def can_copy_from(self, origin: Provider) -> bool:
         """Tell whether the other is a bucket of the same service, for the same account."""
-        return isinstance(origin, Writes) and self.service.is_same_as(origin.service)
+        if not isinstance(origin, Writes):
+            return False
+        mine, theirs, home = self.service, origin.service, self._home()
+        is_beside = home is not None and home == origin._home() and mine.identity.is_same_as(theirs.identity)
+        return mine.is_same_as(theirs) or is_beside
+
+    def _home(self) -> str | None:
+        """Return where the service is whose hosts begin with its buckets; None where that of the bucket does not.
+
+        By Transfer Acceleration there is one for all regions, between which it does not copy.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration.html
+        """
+        scheme, _, host = self.service.origin.partition("://")
+        home = host.removeprefix(f"{self.service.bucket}.")
+        is_here = not self.base and home != host and not home.startswith("s3-accelerate.")
+        return f"{scheme}://{home}" if is_here else None
 
     def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
         """Copy an object here: by one request, or in parts where that is too much for one, or has to be conditional."""
@@ -285,12 +300,15 @@ class Writes(ProvedWrites):
         yield from self._copy_in_parts(self, key, key, head, options)
 
     def _copy_source(self, origin: Writes, source: str, e_tag: str | None) -> dict[str, str]:
-        """Return the headers that name the object to be copied, its version, and the key that it is encrypted with."""
+        """Return the headers that name the object to be copied, its version, the key that it is encrypted with, and who
+        pays for reading it.
+        """
         dialect = self.service.dialect
+        payer = {name: value for name, value in origin.change_headers.items() if name not in self.change_headers}
         named = {dialect.copy_source: encode_path(f"{origin.copied_from}/{source}").decode()}
         named |= {f"{dialect.copy_source}-if-match": e_tag} if e_tag else {}
         read = {dialect.source_headers.get(name): value for name, value in origin.read_headers.items()}
-        return named | {name: value for name, value in read.items() if name is not None}
+        return payer | named | {name: value for name, value in read.items() if name is not None}
 
 
 def _cut(size: int, most_parts: int) -> list[tuple[int, int]]:
