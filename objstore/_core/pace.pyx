@@ -352,13 +352,15 @@ cdef double lane_goal(PaceC* pace, Lane* lane) noexcept nogil:
 cdef double lane_leap(PaceC* pace, Lane* lane, double stretch) noexcept nogil:
     """Return how far the window may grow at once: to four times what it is while nothing waits, less where that grows.
 
-    Of the first round it is not known what of its waits is a queue: then to twice that in any case.
+    Of the first round it is not known what of its waits is a queue: then to twice that in any case. A leap spares a
+    round: beyond twice the window, no more connections are made for it than take as long.
     """
     cdef bint known = stretch != lane.base
     cdef double waits = max(stretch / lane.base if known else stretch, <double>1)
     cdef double most = 2 if brings_bodies(lane) else LEAP
     cdef double times = max(most / (waits * waits * waits), <double>(1 if known else 2))
-    return max(lane.window, min(times * lane.round_window, <double>pace.most))
+    cdef double repaid = 2 * lane.round_window + lane.took / lane.replies / CONNECTING_NS
+    return max(lane.window, min(times * lane.round_window, repaid, <double>pace.most))
 
 
 cdef void large_begin(PaceC* pace, int64_t now) noexcept nogil:
