@@ -346,6 +346,11 @@ def test_as_many_connections_are_made_as_are_repaid_by_what_waits() -> None:
     assert min(of_fewest, of_all) > 8
 
 
+def test_no_more_connections_are_made_ahead_than_are_there_before_a_reply() -> None:
+    assert _known(2 * MS, 2 * MS).ahead(10_000, secure=False) == 2 * MS / CONNECTING_NS
+    assert _known(80 * MS, 80 * MS).ahead(10_000, secure=False) == 1024
+
+
 def _known(wait: int, until: int) -> _Pace:
     """Return what knows how long a reply takes."""
     pace = _Pace()

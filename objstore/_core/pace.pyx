@@ -521,6 +521,12 @@ cdef double pace_repaid(PaceC* pace, double waiting, bint secure) noexcept nogil
     return (sqrt(until * until + 4 * cost * wait * waiting) - until) / (2 * cost)
 
 
+cdef double pace_ahead(PaceC* pace, double waiting, bint secure) noexcept nogil:
+    """Return how many connections are worth making ahead: of those repaid, what is made before a reply comes."""
+    cdef double most = min(pace_repaid(pace, waiting, secure), <double>pace.most) - pace_in_flight(pace)
+    return min(most, recent_least(&pace.wait) / CONNECTING_NS)
+
+
 cdef bint lane_looks_ahead(PaceC* pace, Lane* lane) noexcept nogil:
     """Tell whether more requests are to be expected in flight soon."""
     if lane == &pace.large or lane.resting or not pace_served(pace):
@@ -610,6 +616,10 @@ cdef class _Pace:
     def repaid(self, int64_t waiting, bint secure):
         """Return how many connections are repaid by requests that wait."""
         return pace_repaid(&self.c, waiting, secure)
+
+    def ahead(self, int64_t waiting, bint secure):
+        """Return how many connections are worth making ahead of requests."""
+        return pace_ahead(&self.c, waiting, secure)
 
     def window(self, bint writes=False, bint large=False):
         """Return how many requests may be in flight."""
