@@ -12,6 +12,8 @@ from objstore._core import _Pace
 
 MS = 1_000_000
 SECOND = 1000 * MS
+CONNECTING_NS, SECURING_NS = 50_000, 430_000
+"""The work of a connection, and of one with TLS."""
 
 
 @dataclass
@@ -151,6 +153,22 @@ def test_near_by_where_only_a_queue_would_grow_nothing_is_opened_for_it(careful:
     play(client)
     assert client.pace.window() == 64
     assert client.connections <= 80
+
+
+def test_no_more_connections_are_made_at_once_than_take_as_long_as_the_round_that_they_spare() -> None:
+    assert _leaps(2 * MS) <= 2 * 64 + 2 * MS / CONNECTING_NS
+    assert _leaps(20 * MS) == 4 * 64
+
+
+def _leaps(took: int) -> float:
+    """Return the window after the first round, whose replies all came at once."""
+    pace = _Pace(careful=True)
+    for _ in range(64):
+        pace.enter(0)
+    assert not pace.admits()
+    for _ in range(64):
+        pace.leave(took, 2 * took, begun=0)
+    return pace.window()
 
 
 def test_what_was_found_out_is_forgotten_where_only_the_queue_has_grown() -> None:
@@ -312,7 +330,7 @@ def test_as_many_connections_are_made_as_are_repaid_by_what_waits() -> None:
     worst, of_fewest, of_all = 0.0, 0.0, 0.0
     for waiting in (100, 500, 2_000, 10_000):
         for wait in (2 * MS, 20 * MS, 80 * MS):
-            for secure, cost in ((False, 50_000), (True, 430_000)):
+            for secure, cost in ((False, CONNECTING_NS), (True, SECURING_NS)):
                 until = wait * 2 if secure else wait
                 mine = _served(
                     min(max(64, int(_known(wait, until).repaid(waiting, secure))), 1024), waiting, wait, until, cost
@@ -326,6 +344,11 @@ def test_as_many_connections_are_made_as_are_repaid_by_what_waits() -> None:
                 )
     assert worst < 1.35
     assert min(of_fewest, of_all) > 8
+
+
+def test_no_more_connections_are_made_ahead_than_are_there_before_a_reply() -> None:
+    assert _known(2 * MS, 2 * MS).ahead(10_000, secure=False) == 2 * MS / CONNECTING_NS
+    assert _known(80 * MS, 80 * MS).ahead(10_000, secure=False) == 1024
 
 
 def _known(wait: int, until: int) -> _Pace:

@@ -245,7 +245,7 @@ cdef int64_t origin_ahead(BatchRef* share, int64_t wanted) noexcept nogil:
     pthread_mutex_lock(&batch.mutex)
     pthread_mutex_lock(&batch.at.mutex)
     if share.held and batch.most_in_flight == INT64_MAX and lane_looks_ahead(pace, lane_of(batch)):
-        most = min(pace_repaid(pace, expected(batch), share.route.secure), <double>pace.most) - pace_in_flight(pace)
+        most = pace_ahead(pace, expected(batch), share.route.secure)
     pthread_mutex_unlock(&batch.at.mutex)
     pthread_mutex_unlock(&batch.mutex)
     return min(wanted, <int64_t>most)

@@ -352,13 +352,15 @@ cdef double lane_goal(PaceC* pace, Lane* lane) noexcept nogil:
 cdef double lane_leap(PaceC* pace, Lane* lane, double stretch) noexcept nogil:
     """Return how far the window may grow at once: to four times what it is while nothing waits, less where that grows.
 
-    Of the first round it is not known what of its waits is a queue: then to twice that in any case.
+    Of the first round it is not known what of its waits is a queue: then to twice that in any case. A leap spares a
+    round: beyond twice the window, no more connections are made for it than take as long.
     """
     cdef bint known = stretch != lane.base
     cdef double waits = max(stretch / lane.base if known else stretch, <double>1)
     cdef double most = 2 if brings_bodies(lane) else LEAP
     cdef double times = max(most / (waits * waits * waits), <double>(1 if known else 2))
-    return max(lane.window, min(times * lane.round_window, <double>pace.most))
+    cdef double repaid = 2 * lane.round_window + lane.took / lane.replies / CONNECTING_NS
+    return max(lane.window, min(times * lane.round_window, repaid, <double>pace.most))
 
 
 cdef void large_begin(PaceC* pace, int64_t now) noexcept nogil:
@@ -519,6 +521,12 @@ cdef double pace_repaid(PaceC* pace, double waiting, bint secure) noexcept nogil
     return (sqrt(until * until + 4 * cost * wait * waiting) - until) / (2 * cost)
 
 
+cdef double pace_ahead(PaceC* pace, double waiting, bint secure) noexcept nogil:
+    """Return how many connections are worth making ahead: of those repaid, what is made before a reply comes."""
+    cdef double most = min(pace_repaid(pace, waiting, secure), <double>pace.most) - pace_in_flight(pace)
+    return min(most, recent_least(&pace.wait) / CONNECTING_NS)
+
+
 cdef bint lane_looks_ahead(PaceC* pace, Lane* lane) noexcept nogil:
     """Tell whether more requests are to be expected in flight soon."""
     if lane == &pace.large or lane.resting or not pace_served(pace):
@@ -608,6 +616,10 @@ cdef class _Pace:
     def repaid(self, int64_t waiting, bint secure):
         """Return how many connections are repaid by requests that wait."""
         return pace_repaid(&self.c, waiting, secure)
+
+    def ahead(self, int64_t waiting, bint secure):
+        """Return how many connections are worth making ahead of requests."""
+        return pace_ahead(&self.c, waiting, secure)
 
     def window(self, bint writes=False, bint large=False):
         """Return how many requests may be in flight."""
