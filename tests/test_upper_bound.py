@@ -40,6 +40,7 @@ class Counted(BaseHTTPRequestHandler):
     """Answers slowly, and counts how many at a time; it answers none before there have been as many as there may be."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     bound: int
     change: threading.Condition
     now = most = 0

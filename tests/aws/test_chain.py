@@ -417,6 +417,7 @@ class OnlyNew(BaseHTTPRequestHandler):
     """A bucket whose service takes the old key for one that has ended."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         new = "Credential=NEW/" in self.headers.get("Authorization", "")
