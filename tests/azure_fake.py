@@ -42,6 +42,7 @@ def fake_azure(answers: Callable[[Asked], Reply]) -> Iterator[Fake]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -18,10 +18,16 @@ class Dispatcher(DomainDispatcherApplication):
     get_backend_for_host = cache(DomainDispatcherApplication.get_backend_for_host)
 
 
+class Handler(MotoRequestHandler):
+    """Moto's, whose bodies do not wait for the client to acknowledge the head."""
+
+    disable_nagle_algorithm = True
+
+
 def main(port: int) -> None:
     """Serve until killed."""
     application = Dispatcher(create_backend_app)
-    run_simple("127.0.0.1", port, application, threaded=True, request_handler=MotoRequestHandler)
+    run_simple("127.0.0.1", port, application, threaded=True, request_handler=Handler)
 
 
 if __name__ == "__main__":

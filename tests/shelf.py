@@ -97,6 +97,7 @@ class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     shelf: Shelf
 
     def do_HEAD(self) -> None:

@@ -12,6 +12,7 @@ import pytest
 import objstore
 from objstore.store import S3Store
 from objstore.types import RequestInfo
+from tests.engine.client import at_best
 from tests.faults.client import FaultServer, fault_server
 from tests.faults.content import content
 from tests.test_faults import store_on
@@ -122,6 +123,7 @@ async def list_all(store: S3Store, path: str) -> None:
 
 
 @pytest.mark.parametrize("change", [put, delete, list_all])
+@at_best
 def test_nothing_else_is(server: FaultServer, change: Read) -> None:
     store = warmed(server, hedge=True, first_byte_timeout=0.5)
     asyncio.run(read_meanwhile(store, change, "late-once/a"))
@@ -132,6 +134,7 @@ def test_nothing_else_is(server: FaultServer, change: Read) -> None:
     assert store.stats()["retries"] == 1
 
 
+@at_best
 def test_none_without_the_switch(server: FaultServer) -> None:
     store = warmed(server, first_byte_timeout=0.5)
     assert asyncio.run(read_meanwhile(store, get_range, "late-once/a")) == ALL

@@ -44,6 +44,7 @@ class Bucket(BaseHTTPRequestHandler):
     """A bucket that forgets what it is given, but for what is not zero; it gives the file, whatever it is asked for."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     file: int
     part_size: int
     found: ClassVar[dict[int, bytes]]

@@ -38,6 +38,7 @@ def answering(status: int, code: str = "", message: str = "so it is", document: 
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def handle(self) -> None:
             with suppress(ConnectionError):

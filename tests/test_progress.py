@@ -32,6 +32,7 @@ class Halves(BaseHTTPRequestHandler):
     """Sends half of a body, and takes all of one, and goes on only once the client has said how far it is."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     told: threading.Event
 
     def do_GET(self) -> None:

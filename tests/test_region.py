@@ -36,6 +36,7 @@ class Amazon(BaseHTTPRequestHandler):
     """A bucket in one region that knows which region a request was signed for."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     seen: ClassVar[list[tuple[str, str, str]]] = []
 
     def do_HEAD(self) -> None:
@@ -163,6 +164,7 @@ class Elsewhere(BaseHTTPRequestHandler):
     """
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     status = 301
     named: ClassVar[dict[str, str]] = {}
     body = b""

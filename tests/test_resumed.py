@@ -58,8 +58,17 @@ def giving(*replies: bytes) -> Iterator[tuple[S3Store, Raw]]:
             connection.shutdown(socket.SHUT_RDWR)
 
     with answering(answer) as raw:
-        client = {"allow_http": True}
-        yield S3Store("bucket", endpoint=raw.origin, region="here", skip_signature=True, client_options=client), raw
+        yield (
+            S3Store(
+                "bucket",
+                endpoint=raw.origin,
+                region="here",
+                skip_signature=True,
+                client_options={"allow_http": True},
+                retry_config={"max_retries": 4, "backoff": {"init_backoff": 0.001}},  # type: ignore[arg-type]
+            ),
+            raw,
+        )
 
 
 def read(store: S3Store) -> bytes:

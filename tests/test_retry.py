@@ -19,7 +19,7 @@ from objstore.http.retry import CURL_ROWS, STATUS_ROWS, UNCONNECTED, Budget, Fai
 from objstore.plans.run import run
 from objstore.settings.options import RetryOptions
 from objstore.store import HTTPStore, S3Store
-from tests.engine.client import SETTINGS, batch, new_batch, settle
+from tests.engine.client import SETTINGS, at_best, batch, new_batch, settle
 from tests.engine.raw import answering, crowded, ends
 from tests.engine.server import certificate
 
@@ -241,6 +241,7 @@ def test_a_connection_that_is_not_made_in_time_is_one_too_many() -> None:
     assert understand(unanswered, {}, None, "").row is CURL_ROWS[28]
 
 
+@at_best
 def test_a_server_that_takes_few_connections_gets_fewer_requests_at_once() -> None:
     options = {"allow_http": True, "connect_timeout": 0.5}
     with crowded(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n1", seconds=0.05) as raw:

@@ -7,6 +7,7 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
@@ -22,23 +23,26 @@ from objstore.http import exchange
 from objstore.operations.objects import DEFAULT_CHUNK
 from objstore.providers import requests
 from objstore.store import HTTPStore, S3Store
+from tests.engine.client import SOON
 from tests.faulty_proxy import Handler, Plan, faulty_proxy
 from tests.servers import S3Server
 
 K = TypeVar("K", bound="Counted")
 MIB = 1 << 20
-SIZE = 24 * MIB
+SIZE = 8 * MIB
 LARGE = b"0123456789abcdef" * (SIZE // 16)
 SMALL = b"small" * 20
-PATHS = [f"{'large' if index in (3, 20) else 'small'}{index}" for index in range(60)]
+PATHS = [f"{'large' if index in (3, 20) else 'small'}{index}" for index in range(24)]
 RIGHT = {index: LARGE if "large" in path else SMALL for index, path in enumerate(PATHS)}
 
 
 class Counted(BaseHTTPRequestHandler):
-    """Answers slowly, and counts how many it answers at a time."""
+    """Answers slowly, and counts how many at a time; it answers none before there have been as many as there may be."""
 
     protocol_version = "HTTP/1.1"
-    lock: threading.Lock
+    disable_nagle_algorithm = True
+    bound: int
+    change: threading.Condition
     now = most = 0
     told: dict[str, str] = {}  # noqa: RUF012  # what a reply with all of an object tells
 
@@ -52,11 +56,13 @@ class Counted(BaseHTTPRequestHandler):
 
     def count(self) -> None:
         kind = type(self)
-        with kind.lock:
+        with kind.change:
             kind.now += 1
             kind.most = max(kind.most, kind.now)
-        time.sleep(0.02)
-        with kind.lock:
+            kind.change.notify_all()
+            kind.change.wait_for(lambda: kind.most >= kind.bound, SOON)
+        time.sleep(0.005)
+        with kind.change:
             kind.now -= 1
 
     def answer(self, body: bytes) -> None:
@@ -79,6 +85,12 @@ class Counted(BaseHTTPRequestHandler):
         pass
 
 
+@cache
+def told_of(body: bytes, *ends: int) -> str:
+    parts = b"".join(checksum("crc32", body[start:end]) for start, end in pairwise(ends))
+    return b64encode(checksum("crc32", parts)).decode()
+
+
 class InParts(Counted):
     """Has objects of parts that are not equal, of which it tells one by one, and their checksum; no table of them."""
 
@@ -89,8 +101,7 @@ class InParts(Counted):
 
     @property
     def told(self) -> dict[str, str]:  # type: ignore[override]
-        parts = b"".join(checksum("crc32", self.body[start:end]) for start, end in pairwise(self.ends))
-        return {"x-amz-checksum-crc32": f"{b64encode(checksum('crc32', parts)).decode()}-5"}
+        return {"x-amz-checksum-crc32": f"{told_of(self.body, *self.ends)}-5"}
 
     def do_GET(self) -> None:
         if "attributes" not in self.path:
@@ -120,8 +131,8 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(kind: type[K]) -> Iterator[tuple[str, type[K]]]:
-    handler = type("Handler", (kind,), {"lock": threading.Lock()})
+def serving(kind: type[K], bound: int) -> Iterator[tuple[str, type[K]]]:
+    handler = type("Handler", (kind,), {"change": threading.Condition(), "bound": bound})
     with Server(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
@@ -139,7 +150,7 @@ def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("bound", [1, 2, 5])
 def test_rests_are_read_beside_others_within_the_bound(bound: int) -> None:
-    with serving(Counted) as (origin, handler):
+    with serving(Counted, bound) as (origin, handler):
         store = HTTPStore(origin, client_options={"allow_http": True})
         found = dict(store.iter_many(PATHS, max_concurrency=bound))
     assert {index: bytes(body) for index, body in found.items()} == RIGHT
@@ -158,7 +169,7 @@ def in_parts(origin: str) -> S3Store:
 
 @pytest.mark.parametrize("bound", [1, 2, 5])
 def test_questions_about_parts_are_within_the_bound(bound: int) -> None:
-    with serving(InParts) as (origin, handler):
+    with serving(InParts, bound) as (origin, handler):
         store = in_parts(origin)
         found = dict(store.iter_many(PATHS, max_concurrency=bound))
         assert handler.most == bound
@@ -169,7 +180,7 @@ def test_questions_about_parts_are_within_the_bound(bound: int) -> None:
 
 
 def test_questions_of_a_download_are_within_the_bound(tmp_path: Path) -> None:
-    with serving(InParts) as (origin, handler):
+    with serving(InParts, 1) as (origin, handler):
         in_parts(origin).download("large", tmp_path / "file", chunk_size=MIB, max_concurrency=2)
         assert (tmp_path / "file").read_bytes() == LARGE
     assert handler.most == 2

@@ -22,6 +22,7 @@ class Together(BaseHTTPRequestHandler):
     """Answers the first of several at once, so that their bodies come beside each other."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     chunked = True
     here: threading.Barrier
 

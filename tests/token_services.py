@@ -63,6 +63,7 @@ def serving(
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_any(self) -> None:
             parts = urlsplit(self.path)

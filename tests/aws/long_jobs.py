@@ -48,6 +48,7 @@ class Handler(BaseHTTPRequestHandler):
     """A bucket, and the endpoint of a container whose keys are called by the time of their end."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     wbufsize = -1
     server: Server
 

@@ -58,6 +58,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answer as STS, IAM Identity Center, a container's endpoint or an instance's."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: Server
 
     def do_PUT(self) -> None:

@@ -13,7 +13,7 @@ from objstore.store import S3Store
 from tests.aws.long_jobs import JOBS, bucket
 
 LIFE = 2.0
-SECONDS = 5.0
+SECONDS = 3.0
 EARLIEST = LIFE * (1 - SHORT * (1 + JITTER))
 
 

@@ -70,4 +70,4 @@ def test_what_was_tried_is_named(found: dict[str, Found]) -> None:
         for tried in ("Environment", "WorkloadIdentity", "ManagedIdentity", "AzureCli", "AzureDeveloperCli"):
             assert f"{tried}Credential: " in error
         assert "az login" in error
-    assert found["nothing, and silence"]["objstore"]["took"] < 3
+    assert found["nothing, and silence"]["objstore"]["took"] < 28  # with the usual limits of time and tries it were 33

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import array
 import mmap
-import time
 from typing import Any
 
 import numpy as np
@@ -177,9 +176,9 @@ async def test_an_out_that_does_not_fit(library: Face, requests: Any, out: Any, 
 
 async def test_an_object_larger_than_its_buffer(library: Face) -> None:
     out = [bytearray(5), bytearray(b"." * SIZE)]
-    began = time.monotonic()
+    sent = engine_info()["requests"]
     results = await library.get_many(["small", "small"], out=out, on_error="return")
-    assert time.monotonic() - began < 5
+    assert engine_info()["requests"] - sent <= 3  # one for each, and one more try
     assert isinstance(results[0], exceptions.BaseError)
     assert "buffer" in str(results[0])
     assert results[1] == SMALL

@@ -157,7 +157,7 @@ def waiting(app: Application) -> Application:
             paths.add(environ["PATH_INFO"])
         if len(paths) == 9:
             all_came.set()
-        if environ["REQUEST_METHOD"] == "MKCOL" and not all_came.wait(timeout=5):
+        if environ["REQUEST_METHOD"] == "MKCOL" and not all_came.wait(timeout=60):
             start("403 Forbidden", [("Content-Length", "0")])
             return [b""]
         return app(environ, start)

@@ -10,19 +10,24 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.request import urlopen
 
 from objstore._core import Batch, ClientSettings, Kind, Reply
 from objstore.plans.effects import Background, Plan
 from tests.servers import free_port, running
 
+Check = TypeVar("Check", bound=Callable[..., None])
 ROOT = Path(__file__).parents[2]
-SETTINGS = ClientSettings(user_agent="tests", verify=False)
-SOON = 4.0  # seconds: a busy machine takes less; what this tells from it ends by a time limit of 5 or more, or never
+SOON = 30.0  # seconds: a busy machine takes less; what this tells from it ends by a time limit of 90, or never
+LONG = 3 * SOON
+PATIENT = {"connect_timeout": LONG, "first_byte_timeout": LONG, "stall_timeout": LONG}
+"""Time limits that no busy machine reaches."""
+SETTINGS = ClientSettings(user_agent="tests", verify=False, **PATIENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ def settle(batch: Batch, *, background: bool = False) -> Plan[dict[int, Reply]]:
         batch.close()
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 30) -> float:
+def wait_until(holds: Callable[[], bool], seconds: float = 2 * SOON) -> float:
     """Return after how many seconds something holds; fail when it does not hold in time."""
     begun = time.monotonic()
     while not holds():
@@ -110,8 +115,25 @@ def wait_until(holds: Callable[[], bool], seconds: float = 30) -> float:
     return time.monotonic() - begun
 
 
+def at_best(check: Check, times: int = 10) -> Check:
+    """Have it be enough that a test succeeds once: what is wrong fails every time, what was only busy does not.
+
+    For tests of what is to come within a time that a busy machine may exceed.
+    """
+
+    @wraps(check)
+    def some_time(*arguments: Any, **named: Any) -> None:
+        for _ in range(times - 1):
+            with suppress(Exception):
+                check(*arguments, **named)
+                return
+        check(*arguments, **named)
+
+    return some_time  # type: ignore[return-value]
+
+
 def run_program(
-    name: str, *arguments: object, env: Mapping[str, str] | None = None, timeout: float = 60
+    name: str, *arguments: object, env: Mapping[str, str] | None = None, timeout: float = 110
 ) -> subprocess.CompletedProcess[str]:
     """Run MODULE.FUNCTION of `tests.engine.programs` in a process of its own and return how it ended."""
     return subprocess.run(

@@ -108,7 +108,7 @@ def _serve(connection: socket.socket, served: Served, all_there: threading.Barri
                 if served.is_late(head, address.decode()):
                     continue
                 with suppress(threading.BrokenBarrierError):
-                    all_there.wait(20)
+                    all_there.wait(60)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(address), address))
 
 

@@ -214,7 +214,7 @@ def test_a_failure_that_fills_the_window_does_not_block_it_for_ever(server: Serv
     made.seal()
     made.start()
     while not made.over:
-        assert made.wait(5)
+        assert made.wait(SOON)
         for reply in made.failures():
             made.give_up(reply.index)
     made.close()

@@ -29,21 +29,25 @@ def stalled(server: Server, count: int) -> list[Plan[Any]]:
     return [settle(batch(server.origin, [f"/{MIB}/{index}?stall=200000"])) for index in range(count)]
 
 
+async def until_in_flight(count: int) -> None:
+    async with asyncio.timeout(2 * SOON):
+        while engine_info()["in_flight"] < count:
+            await asyncio.sleep(0.01)
+
+
 def test_cancelled_tasks_leave_no_connection(server: Server) -> None:
-    async def main() -> float:
+    async def main() -> None:
         tasks = [asyncio.create_task(arun(plan)) for plan in stalled(server, 50)]
         while server.seen()["in_flight"] < 50:
             await asyncio.sleep(0.01)
         for task in tasks:
             task.cancel()
-        begun = time.monotonic()
         ended = await asyncio.gather(*tasks, return_exceptions=True)
         assert {type(end) for end in ended} == {asyncio.CancelledError}
-        wait_until(lambda: open_connections(server) == 0)
-        return time.monotonic() - begun
+        wait_until(lambda: open_connections(server) == 0, SOON)
 
     server.control("hang-up")
-    assert asyncio.run(main()) < 5
+    asyncio.run(main())
 
 
 def test_a_time_limit_of_asyncio_ends_the_transfer(server: Server) -> None:
@@ -54,7 +58,7 @@ def test_a_time_limit_of_asyncio_ends_the_transfer(server: Server) -> None:
         assert time.monotonic() - begun < SOON
 
     asyncio.run(main())
-    assert server.seen()["in_flight"] == 0
+    wait_until(lambda: server.seen()["in_flight"] == 0, SOON)
 
 
 def test_the_callers_memory_is_free_when_the_cancelled_task_is_done(server: Server) -> None:
@@ -65,7 +69,7 @@ def test_the_callers_memory_is_free_when_the_cancelled_task_is_done(server: Serv
         made.add(f"/{MIB}/a?stall=300000".encode(), out=Buffer(memory, writable=True))
         made.seal()
         task = asyncio.create_task(arun(settle(made)))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(2 * SOON):
             while memory[199_992:200_000] != content(199_992, 200_000):
                 await asyncio.sleep(0.01)
         task.cancel()
@@ -78,13 +82,15 @@ def test_the_callers_memory_is_free_when_the_cancelled_task_is_done(server: Serv
 
 def test_one_cancelled_task_does_not_end_the_others(server: Server) -> None:
     async def main() -> None:
-        made = [batch(server.origin, [f"/100/{index}?delay=0.2"] * 4) for index in range(20)]
+        made = [batch(server.origin, [f"/100/{index}?held=1"] * 4) for index in range(10)]
         tasks = [asyncio.create_task(arun(settle(one))) for one in made]
-        await asyncio.sleep(0.05)
+        while server.seen()["held"] < 40:
+            await asyncio.sleep(0.01)
         for task in tasks[::2]:
             task.cancel()
+        server.control("release")
         ended = await asyncio.gather(*tasks, return_exceptions=True)
-        assert ended[1::2] == [{}] * 10
+        assert ended[1::2] == [{}] * 5
         assert all(body == content(0, 100) for one in made[1::2] for body in one.bodies())
 
     asyncio.run(main())
@@ -110,8 +116,7 @@ def test_errors_and_retries_on_a_loop(server: Server) -> None:
 def test_a_loop_that_ends_early_ends_its_transfers(server: Server) -> None:
     loop = asyncio.new_event_loop()
     tasks = [loop.create_task(arun(plan)) for plan in stalled(server, 5)]
-    loop.run_until_complete(asyncio.sleep(0.1))
-    assert engine_info()["in_flight"] == 5
+    loop.run_until_complete(until_in_flight(5))
     loop.close()
     for task in tasks:
         task._log_destroy_pending = False  # type: ignore[attr-defined]
@@ -123,8 +128,7 @@ def test_a_loop_that_ends_early_ends_its_transfers(server: Server) -> None:
 def test_asyncio_run_ends_what_it_left(server: Server) -> None:
     async def main() -> None:
         tasks = [asyncio.create_task(arun(plan)) for plan in stalled(server, 5)]
-        await asyncio.sleep(0.1)
-        assert len(tasks) == 5
+        await until_in_flight(len(tasks))
 
     begun = time.monotonic()
     asyncio.run(main())
@@ -145,7 +149,7 @@ def test_loops_in_threads_do_not_disturb_each_other(server: Server) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(100)
     assert not any(thread.is_alive() for thread in threads)
     assert wrong == []
 
@@ -183,7 +187,7 @@ def test_a_plan_driven_in_turn_by_a_loop_and_by_a_thread(server: Server) -> None
 
 def test_a_task_group_with_one_failing_member(server: Server) -> None:
     async def fail() -> None:
-        await asyncio.sleep(0.1)
+        await until_in_flight(8)
         raise LookupError("planted")
 
     async def main() -> None:
@@ -210,7 +214,7 @@ def test_a_plan_driven_by_one_loop_after_the_other(server: Server) -> None:
         for _ in range(3):
             if not made.over:
                 done.extend(made.finished())
-                await asyncio.wait_for(arun(wait_for_news()), 30)
+                await asyncio.wait_for(arun(wait_for_news()), SOON)
 
     def wait_for_news() -> Plan[None]:
         yield made
@@ -227,15 +231,17 @@ def test_a_task_that_nobody_holds_is_not_lost(server: Server) -> None:
     done: list[int] = []
 
     async def work(number: int) -> None:
-        await arun(settle(batch(server.origin, ["/8/a?delay=0.2"])))
+        await arun(settle(batch(server.origin, ["/8/a?held=1"])))
         done.append(number)
 
     async def main() -> None:
         for number in range(10):
             asyncio.create_task(work(number))  # noqa: RUF006
-        await asyncio.sleep(0.05)
-        gc.collect()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(2 * SOON):
+            while server.seen()["held"] < 10:
+                await asyncio.sleep(0.01)
+            gc.collect()
+            server.control("release")
             while len(done) < 10:
                 await asyncio.sleep(0.01)
 

@@ -11,7 +11,7 @@ import pytest
 
 from objstore._core import Batch, Buffer, ClientSettings, Tally, configure_http, engine_info
 from objstore.plans.run import run
-from tests.engine.client import SETTINGS, new_batch, run_program, settle, wait_until
+from tests.engine.client import PATIENT, SETTINGS, SOON, new_batch, run_program, settle, wait_until
 from tests.engine.twice import BODY, Tried, Twice, hammer, reply, twice
 from tests.tls_proxy import write_certificate
 
@@ -63,7 +63,7 @@ def stalled(server: Twice, out: Buffer | None = None) -> tuple[Batch, Tried, Tri
 def ended(made: Batch) -> Batch:
     """Return a batch whose one request has ended."""
     try:
-        assert made.wait(30)
+        assert made.wait(SOON)
     finally:
         failures = made.failures()
         for each in failures:
@@ -211,7 +211,7 @@ def test_where_both_fail_it_is_a_failure(server: Twice) -> None:
     first.end()
     server.ask()
     second.end()
-    assert made.wait(30)
+    assert made.wait(SOON)
     (failed,) = made.failures()
     assert (failed.status, failed.attempts) == (0, 1)
     made.retry(0)
@@ -223,7 +223,7 @@ def test_where_both_fail_it_is_a_failure(server: Twice) -> None:
 def test_a_beginning_that_broke_off_is_gone_on_from(server: Twice) -> None:
     made, first, _ = stalled(server)  # the second cannot take its place: nobody but us gave a condition
     first.end()
-    assert made.wait(30)
+    assert made.wait(SOON)
     (failed,) = made.failures()
     assert failed.kept == 300
     made.retry(0)
@@ -255,9 +255,14 @@ def test_what_does_not_fit_where_it_is_wanted_does_not_win(server: Twice) -> Non
 
 
 def test_time_limits_are_those_of_one_request(server: Twice) -> None:
-    settings = ClientSettings(user_agent="tests", hedge=True, timeout=2)
-    made = begun(server, settings=settings)
-    server.tried("/late", 2).send(reply(OTHER)[:-1])
+    settings = ClientSettings(user_agent="tests", hedge=True, **PATIENT, timeout=1)
+    for target in map("/late/{}".format, range(10)):
+        made = begun(server, target, settings=settings)
+        while len(server.tries[target]) < 2 and not made.has_news:
+            server.ask(16)
+        if len(server.tries[target]) == 2:  # else the machine was too busy for it to come in time
+            break
+    server.tried(target, 2).send(reply(OTHER)[:-1])
     assert ended(made).reply(0).curl_code == 28
     assert "`timeout`" in (made.reply(0).error or "")
 
@@ -296,7 +301,7 @@ def test_over_tls(carrier: str, tmp_path: Path) -> None:
 def test_by_a_proxy() -> None:
     with twice() as server:
         proxy, server.origin = server.origin, "http://example.test:80"
-        server.settings = ClientSettings(user_agent="tests", hedge=True, proxy=proxy)
+        server.settings = ClientSettings(user_agent="tests", hedge=True, **PATIENT, proxy=proxy)
         server.ask(32)
         made = begun(server)
         first, second = server.tried("/late", 1), server.tried("/late", 2)
@@ -306,7 +311,7 @@ def test_by_a_proxy() -> None:
 
 
 def test_where_the_hedge_is_led_elsewhere(server: Twice) -> None:
-    settings = ClientSettings(user_agent="tests", hedge=True, redirects="http")
+    settings = ClientSettings(user_agent="tests", hedge=True, **PATIENT, redirects="http")
     made = begun(server, settings=settings)
     first, second = server.tried("/late", 1), server.tried("/late", 2)
     second.answer(reply(b"", "Location: /quick/there", status=302))
@@ -321,7 +326,7 @@ def test_many_rounds(server: Twice) -> None:
 
 @pytest.mark.parametrize("carrier", ["engine", "curl"])
 def test_many_rounds_without_helper_threads(carrier: str) -> None:
-    ended = run_program("threadless.hedges", env={"OBJSTORE_IO_THREADS": "0", "OBJSTORE_HTTP": carrier}, timeout=120)
+    ended = run_program("threadless.hedges", env={"OBJSTORE_IO_THREADS": "0", "OBJSTORE_HTTP": carrier})
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
@@ -380,7 +385,7 @@ def test_none_of_what_is_not_hedged(server: Twice, options: dict[str, Any]) -> N
 def test_none_while_the_server_wants_less(server: Twice) -> None:
     busy = begun(server, "/busy")
     server.tried("/busy", 1).answer(reply(b"busy", status=503))
-    assert busy.wait(30)
+    assert busy.wait(SOON)
     (failed,) = busy.failures()
     busy.throttle(failed.index)
     busy.give_up(failed.index)

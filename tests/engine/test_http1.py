@@ -17,7 +17,7 @@ from objstore._core import Buffer, ClientSettings, Reply, engine_info, origin_in
 from objstore.http.retry import CURL_ROWS
 from objstore.plans.run import run
 from tests.conftest import BY_CURL
-from tests.engine.client import SETTINGS, SOON, Server, batch, new_batch, settle, wait_until
+from tests.engine.client import SETTINGS, SOON, Server, at_best, batch, new_batch, settle, wait_until
 from tests.engine.raw import Answer, Raw, answering, ends, sends
 from tests.engine.server import certificate
 from tests.engine.test_replies import ask, head, refused
@@ -206,6 +206,7 @@ def test_a_connection_is_not_kept_where_that_is_not_wanted() -> None:
     )
 
 
+@at_best
 def test_an_idle_connection_is_not_used_for_longer_than_allowed(server: Server) -> None:
     settings = ClientSettings(user_agent="t", max_idle=1)
     before = engine_info()["connections"]
@@ -223,10 +224,10 @@ def test_stores_that_connect_alike_share_connections_and_others_do_not(server: S
             assert run(settle(batch(server.tls_origin, ["/5/a"], settings=settings()))) == {}
         return int(engine_info()["connections"] - before)
 
-    assert connections(lambda: ClientSettings(user_agent="one", verify=False, connect_timeout=4)) == 1
-    assert connections(lambda: ClientSettings(user_agent="two", verify=False, connect_timeout=4)) == 0
-    assert connections(lambda: ClientSettings(user_agent="two", verify=False, connect_timeout=5)) == 1
-    wary = batch(server.tls_origin, ["/5/a"], settings=ClientSettings(user_agent="two", connect_timeout=5))
+    assert connections(lambda: ClientSettings(user_agent="one", verify=False, connect_timeout=40)) == 1
+    assert connections(lambda: ClientSettings(user_agent="two", verify=False, connect_timeout=40)) == 0
+    assert connections(lambda: ClientSettings(user_agent="two", verify=False, connect_timeout=50)) == 1
+    wary = batch(server.tls_origin, ["/5/a"], settings=ClientSettings(user_agent="two", connect_timeout=50))
     assert list(run(settle(wary))) == [0]
 
 
@@ -253,6 +254,7 @@ def test_the_wait_is_for_the_reply_and_not_for_the_connection() -> None:
 
 
 @pytest.mark.own_http("it does not tell the kernel how much is expected")
+@at_best
 def test_the_kernel_holds_much_of_a_large_body_and_no_byte_waits_for_others() -> None:
     size, held = 8 << 20, []
     trickled, paused, filled = threading.Event(), threading.Event(), threading.Event()
@@ -264,7 +266,7 @@ def test_the_kernel_holds_much_of_a_large_body_and_no_byte_waits_for_others() ->
             connection.sendall(reply[at : at + 1000])
             time.sleep(0.2)
         trickled.set()
-        assert paused.wait(30)
+        assert paused.wait(SOON)
         connection.settimeout(0.3)  # nobody reads: what can be sent is what the kernels hold
         sent = 16_000
         with suppress(TimeoutError):
@@ -283,7 +285,7 @@ def test_the_kernel_holds_much_of_a_large_body_and_no_byte_waits_for_others() ->
         while not trickled.is_set():
             assert not made.wait(0.05), made.failures()[0].error
         paused.set()
-        assert filled.wait(30)
+        assert filled.wait(SOON)
         assert run(settle(made)) == {}
         assert made.bodies() == [content(0, size)]
     assert held[0] > 1 << 20
@@ -361,7 +363,7 @@ def upload(answer: Answer, size: int, tmp_path: Path, from_file: bool) -> Reply:
     file = tmp_path / "body"
     file.write_bytes(bytes(size))
     with answering(answer) as raw, file.open("rb") as opened:
-        made = new_batch(raw.origin, "PUT", ClientSettings(user_agent="tests", first_byte_timeout=5))
+        made = new_batch(raw.origin, "PUT", SETTINGS)
         made.add(b"/a", body=(opened.fileno(), 0, size) if from_file else Buffer(bytes(size)))
         made.seal()
         failed = run(settle(made))

@@ -16,7 +16,7 @@ import pytest
 
 from objstore._core import ClientSettings, engine_info
 from objstore.plans.run import run
-from tests.engine.client import SETTINGS, Server, batch, settle
+from tests.engine.client import SETTINGS, SOON, Server, batch, settle
 from tests.engine.raw import Answer, Raw, answering
 from tests.engine.server import certificate
 from tests.engine.test_replies import head
@@ -131,7 +131,7 @@ def test_what_comes_while_a_connection_is_idle_is_nobodys(tls: bool) -> None:
             assert run(settle(made)) == {}
             assert made.bodies() == [own(target)]
             if target == "/k7":
-                assert said.wait(5)
+                assert said.wait(SOON)
 
 
 def test_what_a_server_says_before_it_is_asked_is_no_reply() -> None:
@@ -164,23 +164,22 @@ def test_asking_costs_no_connection(server: Server) -> None:
 @pytest.mark.skipif(os.environ.get("OBJSTORE_HTTP") == "curl", reason="libcurl keeps to the connection that it makes")
 def test_what_waits_for_a_connection_takes_an_idle_one() -> None:
     """The server has one connection and takes no more, as where the first packet of a new one is lost."""
-    settings = ClientSettings(user_agent="tests", connect_timeout=20)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
         place = listener.getsockname()
         origin = f"http://127.0.0.1:{place[1]}"
         serving = threading.Thread(target=serve_one, args=(listener,), daemon=True)
         serving.start()
-        assert not run(settle(batch(origin, ["/first"], settings=settings)))
+        assert not run(settle(batch(origin, ["/first"], settings=SETTINGS)))
         for _ in range(3):
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             with suppress(BlockingIOError):
                 waiting.connect(place)
         begun = time.monotonic()
-        made = batch(origin, [f"/k{index}" for index in range(40)], settings=settings, most_in_flight=8)
+        made = batch(origin, [f"/k{index}" for index in range(40)], settings=SETTINGS, most_in_flight=8)
         assert not run(settle(made))
         assert [bytes(body or b"") for body in made.bodies()] == [b"/k%d" % index for index in range(40)]
-        assert time.monotonic() - begun < 10  # the others would have waited for 20 s, and failed
+        assert time.monotonic() - begun < SOON  # the others would have waited for the limit, and failed
 
 
 def serve_one(listener: socket.socket) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from objstore._core import Buffer, ClientSettings, Reply, engine_info
 from objstore.plans.run import run
-from tests.engine.client import SETTINGS, SOON, Server, batch, new_batch, released, run_program, settle
+from tests.engine.client import LONG, SETTINGS, SOON, Server, at_best, batch, new_batch, released, run_program, settle
 from tests.faults.client import FaultServer
 
 TIMED_OUT = 28  # CURLE_OPERATION_TIMEDOUT
@@ -49,23 +49,29 @@ def test_the_stalls_of_the_fault_server_are_outlived(fault_server: FaultServer, 
     made = batch(fault_server.endpoint, [f"/bucket/{name}/a"], settings=settings)
     made.start()
     made.wait()
-    (reply,) = made.failures()
-    assert reply.curl_code == TIMED_OUT
-    made.retry(0)
-    assert run(settle(made)) == {}
-    assert made.reply(0).attempts == 2
+    while not made.over:  # on a busy machine, more than the first try may be late
+        for reply in made.failures():
+            assert reply.curl_code == TIMED_OUT
+            made.retry(0)
+        made.wait()
+    assert made.succeeded(0)
+    assert made.reply(0).attempts >= 2
+    made.close()
 
 
+@at_best
 def test_limits_do_not_end_what_goes_on(server: Server) -> None:
-    settings = limited(first_byte_timeout=2, stall_timeout=2)
-    assert run(settle(batch(server.origin, ["/9/a?delay=0.5"] * 5, settings=settings, most_in_flight=1))) == {}
+    settings = limited(first_byte_timeout=1, stall_timeout=1)
+    assert run(settle(batch(server.origin, ["/9/a?delay=0.25"] * 5, settings=settings, most_in_flight=1))) == {}
 
 
 def test_a_loop_that_nobody_drove_for_long_has_learnt_nothing(server: Server) -> None:
-    made = batch(server.origin, ["/9/a?delay=2.5"], settings=limited(first_byte_timeout=1))
+    made = batch(server.origin, ["/9/a?held=1"], settings=limited(first_byte_timeout=LONG / 50))
     made.start()
-    made.wait(0.1)
-    time.sleep(2.6)
+    while server.seen()["held"] == 0:
+        made.wait(0.01)
+    time.sleep(LONG / 50)
+    server.control("release")
     assert run(settle(made)) == {}
 
 
@@ -87,6 +93,7 @@ def test_a_connection_that_cannot_be_made_ends_in_time() -> None:
 
 
 @pytest.mark.parametrize("from_file", [False, True])
+@at_best
 def test_a_slow_but_honest_upload_is_not_ended(server: Server, tmp_path: Path, from_file: bool) -> None:
     data = bytes(4 << 20)
     file = tmp_path / "data"
@@ -149,12 +156,12 @@ def test_1000_requests_succeed_with_64_descriptors(server: Server, mode: str) ->
 @pytest.mark.parametrize(("mode", "count"), [("tasks", 2000), ("threads", 1200)])
 def test_who_wants_a_descriptor_waits_for_it(server: Server, mode: str, count: int, threads: str) -> None:
     env = {"OBJSTORE_IO_THREADS": threads}
-    ended = run_program("descriptors.many_callers", server.origin, mode, env=env, timeout=120)
+    ended = run_program("descriptors.many_callers", server.origin, mode, env=env)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{count}\nTrue\n", "")
 
 
 def test_an_event_loop_waits_for_a_descriptor(server: Server) -> None:
-    ended = run_program("descriptors.many_loops", server.origin, timeout=120)
+    ended = run_program("descriptors.many_loops", server.origin)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "260\n", "")
 
 

@@ -254,7 +254,7 @@ def test_what_is_known_of_a_name_is_used_for_half_a_minute(hosts: Hosts) -> None
     settings = {"reuse": False}
     with serving(["127.0.0.2", "127.0.0.3"]) as served, program(hosts, OBJSTORE_IO_THREADS="0") as step:
         origin = f"http://example.test:{served.port}"
-        for seconds, look_ups in ((0, 1), (29, 1), (2, 2), (29, 2), (2, 3)):
+        for seconds, look_ups in ((0, 1), (15, 1), (16, 2), (15, 2), (16, 3)):
             step(origin, "passing", count=seconds)
             assert step(origin, settings=settings) == ["127.0.0.2"]
             assert hosts.noted["example.test"] == look_ups
@@ -278,10 +278,10 @@ def test_where_look_ups_fail_the_last_good_addresses_serve_for_a_minute(hosts: H
         origin = f"http://example.test:{served.port}"
         assert step(origin, settings=settings) == ["127.0.0.2"]
         hosts.say("example.test fail")
-        for seconds in (300, 10, 40):
+        for seconds in (300, 10, 25):
             step(origin, "passing", count=seconds)
             assert step(origin, settings=settings) == ["127.0.0.2"]
-        step(origin, "passing", count=15)
+        step(origin, "passing", count=40)
         before = hosts.noted["example.test"]
         for tries in (1, 2):
             assert step(origin, settings=settings)[0][0] == UNRESOLVED

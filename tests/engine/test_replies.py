@@ -19,7 +19,6 @@ from tests.engine.raw import Answer, answering, drips, ends, pours, resets, send
 from tests.faults.client import FaultServer
 from tests.faults.content import content
 
-PATIENT = ClientSettings(user_agent="tests", first_byte_timeout=5, stall_timeout=5)
 WEIRD = 8  # CURLE_WEIRD_SERVER_REPLY
 CUT = 18  # CURLE_PARTIAL_FILE
 TOO_LONG = 23  # CURLE_WRITE_ERROR
@@ -34,7 +33,7 @@ def head(*lines: str, status: str = "200 OK") -> bytes:
 def ask(answer: Answer, start: int = -1, end: int = -1, **options: object) -> tuple[bytes | None, Reply]:
     """Send one request; return the body where it succeeded, and the reply."""
     with answering(answer) as raw:
-        made = new_batch(raw.origin, "GET", PATIENT, **options)  # type: ignore[arg-type]
+        made = new_batch(raw.origin, "GET", SETTINGS, **options)  # type: ignore[arg-type]
         made.add(b"/a", start, end)
         made.seal()
         failed = run(settle(made))

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 from objstore._core import Batch, Buffer, ClientSettings, Tally, engine_info
 from objstore.plans.effects import Background, Plan
 from objstore.plans.run import run
-from tests.engine.client import new_batch, settle, wait_until
+from tests.engine.client import PATIENT, SOON, new_batch, settle, wait_until
 
-HEDGING = ClientSettings(user_agent="tests", hedge=True)
+HEDGING = ClientSettings(user_agent="tests", hedge=True, **PATIENT)
 BODY = b"abcdef" * 100
 
 
@@ -61,7 +61,7 @@ class Tried:
 
     def is_dropped(self) -> bool:
         """Wait until the client has closed the connection; False where it says something instead."""
-        self.connection.settimeout(30)
+        self.connection.settimeout(SOON)
         try:
             return self.connection.recv(1) == b""
         except ConnectionError:
@@ -106,7 +106,7 @@ def twice(tls: ssl.SSLContext | None = None, **settings: Any) -> Iterator[Twice]
     """Run the server until the block is left."""
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
-        hedging = ClientSettings(user_agent="tests", hedge=True, **settings) if settings else HEDGING
+        hedging = ClientSettings(user_agent="tests", hedge=True, **PATIENT, **settings) if settings else HEDGING
         server = Twice(f"http://{address}" if tls is None else f"https://{address}", hedging)
         accepting = threading.Thread(target=_accept, args=(listener, server, tls), daemon=True)
         accepting.start()

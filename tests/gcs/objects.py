@@ -10,6 +10,7 @@ import hashlib
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -71,7 +72,7 @@ class RefusedError(Exception):
 
 @dataclass
 class Stored:
-    """One generation of an object."""
+    """One generation of an object. Its sums are reckoned once: every range of a large one tells them."""
 
     name: str
     data: bytes
@@ -83,17 +84,25 @@ class Stored:
 
     def resource(self) -> dict[str, Any]:
         """Return what the JSON API says of it."""
-        sums = {"md5Hash": base64.b64encode(hashlib.md5(self.data).digest()).decode(), "crc32c": crc32c(self.data)}
+        sums = {"md5Hash": base64.b64encode(self.md5).decode(), "crc32c": self.crc32c}
         etag = base64.b64encode(b"%d/1" % self.generation).decode()
         named = {"name": self.name, "generation": str(self.generation), "metageneration": "1", "etag": etag}
         time = self.updated.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         sums = {} if self.key else sums
         return {**self.described, **named, **sums, "size": str(len(self.data)), "updated": time}
 
+    @cached_property
+    def md5(self) -> bytes:
+        return hashlib.md5(self.data).digest()
+
+    @cached_property
+    def crc32c(self) -> str:
+        return crc32c(self.data)
+
     @property
     def xml_tag(self) -> str:
         """The ETag of the XML API."""
-        return f'"{hashlib.md5(self.data).hexdigest()}"'
+        return f'"{self.md5.hex()}"'
 
     def headers(self) -> dict[str, str]:
         """Return the headers of the XML API."""
@@ -107,7 +116,7 @@ class Stored:
             "Last-Modified": self.updated.strftime("%a, %d %b %Y %H:%M:%S GMT"),
             "x-goog-generation": str(self.generation),
             "x-goog-metageneration": "1",
-            "x-goog-hash": f"crc32c={crc32c(self.data)}",
+            "x-goog-hash": f"crc32c={self.crc32c}",
             "Accept-Ranges": "bytes",
             "x-goog-stored-content-length": str(len(self.data)),
             "x-goog-stored-content-encoding": headers.get("Content-Encoding", "identity"),

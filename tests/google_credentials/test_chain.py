@@ -283,7 +283,7 @@ def test_off_googles_machines_the_error_comes_soon_and_tells_all(
     began = time.monotonic()
     with pytest.raises(UnauthenticatedError) as caught:
         token_of(access())
-    assert time.monotonic() - began < 20, "two tries of a second each, on a machine that may have other things to do"
+    assert time.monotonic() - began < 28, "two tries of a second each; with the usual limit of time it were 30"
     for told in ("GOOGLE_APPLICATION_CREDENTIALS", "gcloud has left no file", place, "gcloud auth application-default"):
         assert told in str(caught.value)
     black_hole.settimeout(0)

@@ -14,7 +14,7 @@ import time
 from objstore import _core
 from objstore._core import Batch
 from objstore.plans.run import arun, run
-from tests.engine.client import batch, settle
+from tests.engine.client import SOON, batch, settle
 from tests.engine.programs.asking import good, stalled
 
 KEPT: list[Batch] = []
@@ -76,7 +76,7 @@ def exit_many(origin: str, tls_origin: str, count: str) -> int | None:
         for pid, (how, begun) in list(running.items()):
             ended, status = os.waitpid(pid, os.WNOHANG)
             life = time.monotonic() - begun
-            if not ended and life > 20:
+            if not ended and life > SOON:
                 os.kill(pid, signal.SIGKILL)
             if ended:
                 del running[pid]

@@ -14,11 +14,11 @@ from typing import Any
 
 from objstore._core import Batch, ClientSettings, Kind, engine_info
 from objstore.plans.run import arun, run
-from tests.engine.client import new_batch, settle
+from tests.engine.client import PATIENT, new_batch, settle
 
 
 def made(step: dict[str, Any]) -> Batch:
-    settings = ClientSettings(user_agent="tests", **step.get("settings", {}))
+    settings = ClientSettings(user_agent="tests", **{**PATIENT, **step.get("settings", {})})
     count = step.get("count", 1)
     one = new_batch(step["origin"], settings=settings, most_in_flight=count)
     for index in range(count):
@@ -70,7 +70,7 @@ def in_threads(step: dict[str, Any]) -> Any:
 
 def late(step: dict[str, Any]) -> Any:
     """Read what is late, one after the other, and quick things meanwhile; return who answered."""
-    kind = Kind(step["origin"], "GET", ClientSettings(user_agent="tests", hedge=True), hedged=True)
+    kind = Kind(step["origin"], "GET", ClientSettings(user_agent="tests", hedge=True, **PATIENT), hedged=True)
 
     def read(targets: list[str]) -> Batch:
         one = Batch(kind)
