@@ -29,6 +29,7 @@ from objstore.interface.values import (
     LOCKS,
     RESERVED,
     WHOLE,
+    WITH_HEDGE,
     Conditions,
     Fetched,
     Pace,
@@ -213,7 +214,16 @@ class Requests:
         """The same, by a request of this shape and with this query."""
         kind = Conditional if IF_MATCH in shape.headers else Exchange
         sums = "" if range.start == 0 else None  # it may be the first of the pieces that are going to be all
-        exchange = kind(self.service, shape, lambda _: key, keep_head=True, sums=sums, brief=brief, hedged=True)
+        exchange = kind(
+            self.service,
+            shape,
+            lambda _: key,
+            keep_head=True,
+            most_in_flight=WITH_HEDGE,
+            sums=sums,
+            brief=brief,
+            hedged=True,
+        )
         exchange.add(self.path(key) + tail, range)
         reply = yield from exchange.only()
         if not self.service.takes_if_match:
