@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from objstore.http.service import Service
-    from objstore.interface.provider import Buckets, Fetch, Forms, Parts, Provider, Tags, Versions
+    from objstore.interface.provider import Buckets, Fetch, Forms, Parts, Provider, Share, Tags, Versions
     from objstore.interface.provider import PutMany as Puts
     from objstore.plans.effects import Plan
     from objstore.types import CredentialInfo, ObjectMeta, PutMode, PutResult, StoreStats
@@ -449,7 +449,9 @@ class Requests:
         exchange.add(target)
         yield from exchange.only()
 
-    def copy_if(self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+    def copy_if(
+        self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider, share: Share
+    ) -> Plan[None]:
         """Leave it to whoever asked to read the version that is meant, unless a service has its own way."""
         raise OutOfReachError
         yield
