@@ -5,9 +5,14 @@ The scenarios are those of tests/faults: a key SCENARIO/NAME gets the replies of
 
 from __future__ import annotations
 
+import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +216,60 @@ def test_a_part_that_is_answered_200_with_an_error_is_copied_again(fault_server:
     store = store_on(fault_server)
     store.copy("copied-part-error/a", "copied-part-error/b")
     assert store.head("copied-part-error/b")["size"] == 6 * GIB
+
+
+@pytest.mark.parametrize("most", [1, 4])
+def test_no_more_parts_are_copied_at_a_time_than_the_caller_allows(most: int) -> None:
+    with counting() as (endpoint, counts):
+        store = S3Store("b", access_key_id="a", secret_access_key="b", endpoint=endpoint, allow_http=True)
+        store.copy_many([("a", "c"), ("a", "d")], max_concurrency=most)
+    assert counts["part"] == 24
+    assert counts["most"] <= most
+
+
+@contextmanager
+def counting() -> Iterator[tuple[str, Counter[str]]]:
+    """Serve an object of 6 GiB whose parts take a moment to copy, and count how many are copied at once."""
+    counts: Counter[str] = Counter()
+    changed = threading.Lock()
+
+    class Counting(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_HEAD(self) -> None:
+            self.answer(size=6 * GIB)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
+            begun = "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+            ended = "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"
+            self.answer(begun if self.path.endswith("?uploads=") else ended)
+
+        def do_PUT(self) -> None:
+            with changed:
+                counts["part"] += 1
+                counts["now"] += 1
+                counts["most"] = max(counts["most"], counts["now"])
+            time.sleep(0.02)
+            with changed:
+                counts["now"] -= 1
+            self.answer("<CopyPartResult><ETag>e</ETag></CopyPartResult>")
+
+        def answer(self, body: str = "", size: int | None = None) -> None:
+            self.send_response(200)
+            self.send_header("ETag", '"1"')
+            self.send_header("Last-Modified", "Mon, 01 Jan 2024 00:00:00 GMT")
+            self.send_header("Content-Length", str(len(body) if size is None else size))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Counting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", counts
+        server.shutdown()
 
 
 def test_an_object_that_is_replaced_meanwhile_is_not_copied(fault_server: FaultServer) -> None:

@@ -4,16 +4,20 @@
 #
 # A hedge is a second slot for an item in flight, in the same loop and so in the same thread, over a copy of the item:
 # what it brings lies in memory of its own. It is gone before the slot that it is a hedge of ends or is put back, or it
-# takes that one's place. So nobody else knows of it: a batch counts, settles and takes back the item alone.
+# takes that one's place. So nobody else knows of it: a batch settles and takes back the item alone, and knows only how
+# many of its items are in flight twice.
 
 
 # --- sending
 
 
 cdef inline bint hedging_admits(BatchC* batch, int64_t now) noexcept nogil:
-    """Tell whether an origin may have one more, under its mutex: it is earned, and the server wants no less."""
+    """Tell whether a batch and its origin may have one more, under their mutexes: it is earned, and the server wants
+    no less."""
     cdef PaceC* pace = &batch.at.pace
     cdef Lane* lane = lane_of(batch)
+    if batch.in_flight + batch.doubled >= batch.most_in_flight:
+        return False
     if batch.at.hedging.earned < HEDGE_COSTS or now < batch.at.hedging.rests_ns:
         return False
     if lane.throttled_ns and now - lane.throttled_ns < CALM_NS:
@@ -25,26 +29,36 @@ cdef bint may_hedge(LoopC* loop, BatchC* batch) noexcept nogil:
     cdef bint may
     if not has_room(loop) or atomic_load(&batch.cancelled):
         return False
+    pthread_mutex_lock(&batch.mutex)
     pthread_mutex_lock(&batch.at.mutex)
     may = hedging_admits(batch, loop.now_ns)
     pthread_mutex_unlock(&batch.at.mutex)
+    pthread_mutex_unlock(&batch.mutex)
     return may
 
 
 cdef bint enter_hedge(BatchC* batch, int64_t now) noexcept nogil:
     """Count one more request, and spend what it costs; False where it may not be sent."""
     cdef bint admitted
+    pthread_mutex_lock(&batch.mutex)
     pthread_mutex_lock(&batch.at.mutex)
     admitted = hedging_admits(batch, now)
     if admitted:
+        batch.counts.hedges += 1
+        batch.doubled += 1
         atomic_store_64(&batch.at.hedging.earned, batch.at.hedging.earned - HEDGE_COSTS)
         lane_enter(&batch.at.pace, lane_of(batch), now)
     pthread_mutex_unlock(&batch.at.mutex)
-    if admitted:
-        pthread_mutex_lock(&batch.mutex)
-        batch.counts.hedges += 1
-        pthread_mutex_unlock(&batch.mutex)
+    pthread_mutex_unlock(&batch.mutex)
     return admitted
+
+
+cdef void leave_hedge(LoopC* loop, BatchRef* share) noexcept nogil:
+    """Count one request less, of two for one item; what it kept back may be sent."""
+    pthread_mutex_lock(&share.batch.mutex)
+    share.batch.doubled -= 1
+    pthread_mutex_unlock(&share.batch.mutex)
+    ready_push(loop, share)
 
 
 cdef void look_for_late(LoopC* loop) noexcept nogil:
@@ -112,6 +126,7 @@ cdef bint hedge(LoopC* loop, Slot* slot) noexcept nogil:
     twin = loop_slot(loop) if copy != NULL else NULL
     if twin == NULL:
         free(copy)
+        leave_hedge(loop, slot.share)
         origin_left(batch)
         return False
     twin.share = slot.share
@@ -234,6 +249,7 @@ cdef void take_place(LoopC* loop, Slot* hedge, Slot* slot) noexcept nogil:
     cdef Item* item = slot.item
     slot.twin = hedge.twin = NULL
     hedge.hedges = False
+    leave_hedge(loop, slot.share)
     hedge.started_ns = slot.started_ns
     slot_stop(slot)
     slot_leave(loop, slot)
@@ -280,6 +296,7 @@ cdef void drop_hedge(LoopC* loop, Slot* hedge) noexcept nogil:
     cdef Item* copy = hedge.item
     hedge.twin.twin = hedge.twin = NULL
     hedge.hedges = False
+    leave_hedge(loop, hedge.share)
     slot_stop(hedge)
     slot_leave(loop, hedge)
     item_forget_reply(copy)

@@ -172,6 +172,7 @@ cdef struct BatchC:
     int64_t settled         # items done or given up
     int64_t given_up
     int64_t in_flight
+    int64_t doubled         # of them, are so twice: they have a hedge
     int64_t most_in_flight  # what the caller allows
     int64_t window          # most bytes held by items in flight or finished and not taken, 0 for no limit
     int64_t held
@@ -395,7 +396,7 @@ cdef Item* batch_claim(BatchRef* share, int64_t now, int64_t* due) noexcept nogi
     pthread_mutex_lock(&batch.mutex)
     if batch.cancelled or batch_complete(batch):
         due[0] = -1
-    elif batch.in_flight >= batch.most_in_flight:
+    elif batch.in_flight + batch.doubled >= batch.most_in_flight:
         pass
     elif batch.window and batch.held >= batch.window and batch.held > 0:
         pass

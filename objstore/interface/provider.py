@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from objstore.interface.values import (
     ANY,
@@ -22,7 +23,8 @@ from objstore.interface.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from objstore._core import Bytes
     from objstore.exceptions import BaseError
@@ -249,6 +251,15 @@ class ListMany(Exchange, Protocol):
         """Return a page that came, and let go of it."""
 
 
+Share: TypeAlias = "Callable[[int | None, int], AbstractContextManager[int]]"
+"""How many parts of an object, whose size may be known, are in flight: so many at the most, if others share with it."""
+
+
+def alone(size: int | None, most: int) -> AbstractContextManager[int]:
+    """Let an object have as many parts in flight as are any use to it."""
+    return nullcontext(most)
+
+
 class Provider(Protocol):
     """The primitive operations of one bucket, or of whatever stands for it.
 
@@ -383,7 +394,7 @@ class Provider(Protocol):
     def can_copy_from(self, origin: Provider) -> bool:
         """Return whether `copy` can take objects of another provider."""
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
         """Copy an object here, from this provider or another one that `can_copy_from` it.
 
         Raises:
@@ -391,7 +402,9 @@ class Provider(Protocol):
             NotSupportedError: It has no known way to see to what the copy may replace.
         """
 
-    def copy_if(self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+    def copy_if(
+        self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider, share: Share
+    ) -> Plan[None]:
         """Copy an object as `copy` does, if its ETag is still this one.
 
         Raises:

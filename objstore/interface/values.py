@@ -44,6 +44,9 @@ ANY_SIZE = 1 << 62
 PACED = 0
 """As many requests in flight as the pace of their origin allows."""
 
+WITH_HEDGE = 2
+"""How many requests may be in flight for one read: it, and where the settings say so, its hedge."""
+
 
 class Pace(NamedTuple):
     """What a network was lately seen to do.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError, CorruptResponseError
-from objstore.interface.provider import OutOfReachError
+from objstore.interface.provider import OutOfReachError, alone
 from objstore.interface.store import BaseStore
 from objstore.interface.values import ANY, Source, WriteOptions, carried
 from objstore.operations.arguments import check_at_least, read_get_options, read_overwrite
@@ -20,10 +20,11 @@ from objstore.operations.naming import key_of
 from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
 from objstore.operations.outcomes import OnError, check_on_error
 from objstore.operations.requested import Groups, two_of
-from objstore.operations.transfers import AT_A_TIME, Share, Transfers, fixed
+from objstore.operations.transfers import AT_A_TIME, PARTS, Transfers
 
 if TYPE_CHECKING:
     from objstore.exceptions import BaseError
+    from objstore.interface.provider import Share
     from objstore.operations.results import BytesStream
     from objstore.plans.effects import Plan
     from objstore.types import Progress, PutMode, UpdateVersion
@@ -127,7 +128,7 @@ def copy_many(
         to_store: Where the copies go; the same store if not given.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
         max_concurrency: How many requests are in flight at the most, at the source and at the target: one for each
-            object under way, and up to three for large ones that go through this machine, while there is room.
+            object under way, and more for large ones, while there is room.
         progress: True draws a bar; a function is called with how many are copied, how many there are so far, and the
             bytes that went through this machine.
 
@@ -154,7 +155,7 @@ def copy_many(
         return [*zip(sources, targets, strict=True)]
 
     def begin(keys: tuple[str, str], share: Share, told: Progress | None) -> Plan[None]:
-        return copy_key(way._replace(share=share), *keys, told)
+        return copy_key(way._replace(share=share, parts=PARTS), *keys, told)
 
     return (yield from Transfers(groups, read, begin, on_error, progress, max_concurrency).run())
 
@@ -167,7 +168,8 @@ class Way(NamedTuple):
         other: Where the copies go.
         mode: What a copy may replace.
         plain: Whether the bytes alone are copied.
-        share: Tells how many parts of an object that has to be carried are in flight: are read, and are sent.
+        share: Tells how many parts of an object are in flight.
+        parts: Of one that has to be carried, how many are read, and sent, at the most.
         if_match: The ETag of the version that is meant.
     """
 
@@ -175,7 +177,8 @@ class Way(NamedTuple):
     other: BaseStore
     mode: PutMode = "overwrite"
     plain: bool = False
-    share: Share = fixed(PARTS_IN_FLIGHT)
+    share: Share = alone
+    parts: int = PARTS_IN_FLIGHT
     if_match: str | None = None
 
 
@@ -205,9 +208,9 @@ def _is_copied(way: Way, source: str, target: str) -> Plan[bool]:
         return False
     try:
         if way.if_match is None:
-            yield from provider.copy(source, target, mode=way.mode, origin=origin)
+            yield from provider.copy(source, target, mode=way.mode, origin=origin, share=way.share)
         else:
-            yield from provider.copy_if(source, target, way.if_match, mode=way.mode, origin=origin)
+            yield from provider.copy_if(source, target, way.if_match, mode=way.mode, origin=origin, share=way.share)
     except OutOfReachError:
         return False
     return True
@@ -229,7 +232,7 @@ def _carry(way: Way, source: str, target: str, progress: Progress | None) -> Pla
     result = yield from get(store, store.path(source), options={"if_match": way.if_match})
     attributes = {} if way.plain else carried(result.attributes)
     written = WriteOptions(attributes, mode=way.mode)
-    with way.share(result.meta["size"]) as parts:
+    with way.share(result.meta["size"], way.parts) as parts:
         body = _Remote(result._streamed(DEFAULT_CHUNK, parts * DEFAULT_CHUNK), result.meta["size"])
         try:
             yield from put_body(way.other.provider, target, body, written, None, DEFAULT_CHUNK, parts, progress)

@@ -24,12 +24,13 @@ from objstore.operations.outcomes import OnError, check_on_error
 from objstore.operations.pages import OneAfterTheOther
 from objstore.operations.requested import Groups, two_of
 from objstore.operations.sources import check_file, open_body
-from objstore.operations.transfers import AT_A_TIME, Share, Transfers
+from objstore.operations.transfers import AT_A_TIME, PARTS, Transfers
 from objstore.plans.effects import Call
 from objstore.types import Transfer
 
 if TYPE_CHECKING:
     from objstore.exceptions import BaseError
+    from objstore.interface.provider import Share
     from objstore.interface.store import BaseStore
     from objstore.interface.values import WriteOptions
     from objstore.plans.effects import Plan
@@ -141,7 +142,7 @@ def _upload(
     body = open_body(file.file)
     try:
         size = body.size or 0
-        with share(body.size) as parts:
+        with share(body.size, PARTS) as parts:
             yield from put_body(store.provider, file.key, body, options, None, DEFAULT_CHUNK, parts, progress)
     finally:
         body.close()
@@ -234,7 +235,7 @@ def download_many(
     way = Way(store, target, plain=True)
 
     def begin(named: tuple[str, str], share: Share, told: Progress | None) -> Plan[Transfer]:
-        return _download(way._replace(share=share), *named, root, told)
+        return _download(way._replace(share=share, parts=PARTS), *named, root, told)
 
     groups: Groups[Any] = Groups([*zip(keys, names, strict=True)])
     return (yield from Transfers(groups, list, begin, on_error, progress, max_concurrency).run())

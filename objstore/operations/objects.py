@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError
-from objstore.interface.values import ANY, PACED, WHOLE, Conditions, Fetched, Range, Source, WriteOptions
+from objstore.interface.values import ANY, PACED, WHOLE, WITH_HEDGE, Conditions, Fetched, Range, Source, WriteOptions
 from objstore.operations.arguments import (
     check_at_least,
     read_get_options,
@@ -149,7 +149,7 @@ def get_range(
         progress = called(progress)
     wanted = span(start, end, length)
     reads = lone(store, (yield from readable_key_of(store, path)), wanted)
-    return (yield from bodies_of(store, reads, 1, ANY, progress))[0] or Bytes()
+    return (yield from bodies_of(store, reads, WITH_HEDGE, ANY, progress))[0] or Bytes()
 
 
 @drawn

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from objstore._core import Bytes
 from objstore.exceptions import InvalidRangeError
-from objstore.interface.values import PACED, Range, Reads
+from objstore.interface.values import PACED, WITH_HEDGE, Range, Reads
 from objstore.interface.versions import is_same, pinned
 from objstore.operations.coalesce import cheap_gap, single
 from objstore.operations.coalesce import coalesce as coalesce_ranges
@@ -199,6 +199,6 @@ def _bodies_of_one(store: BaseStore, reads: Reads, conditions: Conditions) -> Pl
     """Read ranges of one object by one request: nothing tells whether several are of the same version of it."""
     first, last = min(range.start for range in reads.ranges), max(range.end for range in reads.ranges)
     one = Reads.of(reads.keys[0], [Range(first, last)])
-    body = (yield from bodies_of(store, one, 1, conditions, None))[0] or Bytes()
+    body = (yield from bodies_of(store, one, WITH_HEDGE, conditions, None))[0] or Bytes()
     parts = [body[range.start - first : range.end - first] for range in reads.ranges]
     return [part if read.target is None else read.target.fill(part) for part, read in zip(parts, reads, strict=True)]

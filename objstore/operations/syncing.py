@@ -22,7 +22,7 @@ from objstore.operations.copying import Way, copy_key
 from objstore.operations.local_names import folds_case
 from objstore.operations.objects import not_gone, raise_first
 from objstore.operations.progress import Tally
-from objstore.operations.transfers import AT_A_TIME, EXPECTED, shared
+from objstore.operations.transfers import AT_A_TIME, EXPECTED, PARTS, shared
 from objstore.plans.effects import Call
 from objstore.plans.several import Several
 from objstore.types import SyncResult
@@ -162,8 +162,8 @@ class _Sync:
         self._several: Several[int] = Several(self._next, most)
         share = shared(self._several)
         self._comparison = comparison
-        self._way = way._replace(share=share)
-        self._fresh = fresh._replace(share=share)
+        self._way = way._replace(share=share, parts=PARTS)
+        self._fresh = fresh._replace(share=share, parts=PARTS)
         self._prefix = prefix
         self._target = target
         self._tally = Tally(progress)

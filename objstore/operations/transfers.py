@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from objstore.exceptions import BaseError
 from objstore.operations.objects import DEFAULT_CHUNK
@@ -14,8 +14,8 @@ from objstore.plans.several import Several
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
+    from objstore.interface.provider import Share
     from objstore.operations.requested import Groups
     from objstore.plans.effects import Plan
     from objstore.types import Progress
@@ -29,21 +29,13 @@ AT_A_TIME = 32
 PARTS = 3
 """How many parts of each are in flight at the most: its share, as others are under way beside it."""
 
-Share: TypeAlias = "Callable[[int | None], AbstractContextManager[int]]"
-"""How many parts of an object, whose size may be known, are in flight."""
-
-
-def fixed(parts: int) -> Share:
-    """Return a share that is the same for all."""
-    return lambda size: nullcontext(parts)
-
 
 def shared(several: Several[Any]) -> Share:
     """Return the share of each of several objects: a request each, and more for large ones while there is room."""
 
     @contextmanager
-    def share(size: int | None) -> Iterator[int]:
-        more = several.take_room(PARTS - 1) if size is None or size > DEFAULT_CHUNK else 0
+    def share(size: int | None, most: int) -> Iterator[int]:
+        more = several.take_room(most - 1) if size is None or size > DEFAULT_CHUNK else 0
         try:
             yield 1 + more
         finally:

@@ -41,7 +41,7 @@ from objstore.types import UploadPart
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from objstore.interface.provider import Provider
+    from objstore.interface.provider import Provider, Share
     from objstore.interface.values import UrlTerms
     from objstore.plans.effects import Plan
     from objstore.plans.work import Work
@@ -249,14 +249,16 @@ class Memory:
         """Tell whether the other is a memory too."""
         return isinstance(origin, Memory)
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
         """Copy an object."""
         assert isinstance(origin, Memory)
         self._copy(origin._find(source, ANY), target, mode)
         return
         yield
 
-    def copy_if(self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+    def copy_if(
+        self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider, share: Share
+    ) -> Plan[None]:
         """Copy an object, if its ETag is still this one."""
         assert isinstance(origin, Memory)
         self._copy(origin._find(source, Conditions(if_match=e_tag)), target, mode)

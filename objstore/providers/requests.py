@@ -29,6 +29,7 @@ from objstore.interface.values import (
     LOCKS,
     RESERVED,
     WHOLE,
+    WITH_HEDGE,
     Conditions,
     Fetched,
     Pace,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from objstore.http.service import Service
-    from objstore.interface.provider import Buckets, Fetch, Forms, Parts, Provider, Tags, Versions
+    from objstore.interface.provider import Buckets, Fetch, Forms, Parts, Provider, Share, Tags, Versions
     from objstore.interface.provider import PutMany as Puts
     from objstore.plans.effects import Plan
     from objstore.types import CredentialInfo, ObjectMeta, PutMode, PutResult, StoreStats
@@ -213,7 +214,16 @@ class Requests:
         """The same, by a request of this shape and with this query."""
         kind = Conditional if IF_MATCH in shape.headers else Exchange
         sums = "" if range.start == 0 else None  # it may be the first of the pieces that are going to be all
-        exchange = kind(self.service, shape, lambda _: key, keep_head=True, sums=sums, brief=brief, hedged=True)
+        exchange = kind(
+            self.service,
+            shape,
+            lambda _: key,
+            keep_head=True,
+            most_in_flight=WITH_HEDGE,
+            sums=sums,
+            brief=brief,
+            hedged=True,
+        )
         exchange.add(self.path(key) + tail, range)
         reply = yield from exchange.only()
         if not self.service.takes_if_match:
@@ -439,7 +449,9 @@ class Requests:
         exchange.add(target)
         yield from exchange.only()
 
-    def copy_if(self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+    def copy_if(
+        self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider, share: Share
+    ) -> Plan[None]:
         """Leave it to whoever asked to read the version that is meant, unless a service has its own way."""
         raise OutOfReachError
         yield

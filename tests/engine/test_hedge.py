@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,35 @@ def test_the_first_wins(server: Twice, into: bool) -> None:
     second.answer(reply(OTHER)[-1:])
     assert bytes(memory) == (BODY if into else bytes(len(memory)))
     assert server.counts["/late"] == 2
+
+
+def test_a_hedge_counts_towards_what_the_caller_allows(server: Twice) -> None:
+    made = new_batch(server.origin, "GET", server.settings, hedged=True, most_in_flight=2)
+    for target in (b"/late", b"/beside"):
+        made.add(target)
+    made.start(background=True)
+    first, beside = server.tried("/late", 1), server.tried("/beside", 1)
+    hedges_are_due(server)
+    assert (server.counts["/late"], server.counts["/beside"]) == (1, 1)
+    beside.answer(reply())
+    second = server.tried("/late", 2)
+    made.add(b"/next")
+    made.seal()
+    hedges_are_due(server)
+    assert server.counts["/next"] == 0
+    first.end()
+    third = server.tried("/next", 1)
+    second.answer(reply(OTHER))
+    third.answer(reply())
+    assert run(settle(made)) == {}
+    assert bytes(made.reply(0).body) == OTHER
+
+
+def hedges_are_due(server: Twice) -> None:
+    """Let one be sent for all that is late: two looks go by, and more than what they cost is earned."""
+    for _ in range(10):
+        server.ask(16)
+        time.sleep(0.01)
 
 
 def test_a_range_is_asked_for_alike(server: Twice) -> None:

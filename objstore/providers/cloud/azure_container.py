@@ -14,6 +14,7 @@ from objstore.credentials.token import AccessToken
 from objstore.exceptions import BaseError, NotSupportedError
 from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.shape import Shape
+from objstore.interface.provider import alone
 from objstore.interface.succession import Succession
 from objstore.interface.values import ListQuery, Page, WriteOptions
 from objstore.providers.cloud.azure_batch import delete_batches
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from objstore._core import Reply
     from objstore.credentials.storage_account import StorageAccount
     from objstore.http.service import Service
-    from objstore.interface.provider import Provider
+    from objstore.interface.provider import Provider, Share
     from objstore.interface.values import UrlTerms
     from objstore.plans.effects import Plan
     from objstore.types import PutMode
@@ -140,10 +141,10 @@ class Container(Blobs):
         public = all(each.service.origin.startswith("https:") for each in (self, origin))
         return public or self.service.is_same_as(origin.service)
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
         """Copy an object here (Copy Blob)."""
         assert isinstance(origin, Container)
-        yield from copy(self, source, target, mode=mode, origin=origin)
+        yield from copy(self, source, target, mode=mode, origin=origin, share=share)
 
     def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[None]:
         """Rename a file or a directory in one step where the account has directories; else copy the object.
@@ -152,7 +153,7 @@ class Container(Blobs):
         """
         if (yield from self._directories.rename(source, target, mode=mode)):
             return
-        yield from self.copy(source, target, mode=mode, origin=self)
+        yield from self.copy(source, target, mode=mode, origin=self, share=alone)
         for error in (yield from self.delete([source], most_in_flight=1)).values():
             raise error
 

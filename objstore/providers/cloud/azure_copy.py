@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from objstore._core import Reply
+    from objstore.interface.provider import Share
     from objstore.plans.effects import Plan
     from objstore.types import ObjectMeta, PutMode
 
@@ -50,7 +51,7 @@ LONGEST_WAIT = 5.0
 """How long to wait before the next question how far a copy is, in seconds."""
 
 
-def copy(blobs: Blobs, source: str, target: str, *, mode: PutMode, origin: Blobs) -> Plan[None]:
+def copy(blobs: Blobs, source: str, target: str, *, mode: PutMode, origin: Blobs, share: Share) -> Plan[None]:
     """Copy an object, with what is stored beside it, and wait until the copy is whole.
 
     Raises:
@@ -72,7 +73,8 @@ def copy(blobs: Blobs, source: str, target: str, *, mode: PutMode, origin: Blobs
             headers = {NAME: origin.readable(source)[NAME], **pinned}
             yield from _copy_at_once(blobs, source, target, options, headers)
         elif found.meta["size"] > MOST_AT_ONCE:
-            yield from _copy_in_blocks(blobs, source, target, options, origin, found.meta)
+            with share(found.meta["size"], BLOCKS_IN_FLIGHT) as most:
+                yield from _copy_in_blocks(blobs, source, target, options, origin, found.meta, most)
         else:
             headers = {**blobs.read_headers, **_readable(source, origin), **pinned, "x-ms-blob-type": "BlockBlob"}
             yield from _copy_at_once(blobs, source, target, options, headers)
@@ -122,17 +124,17 @@ def _copy_at_once(
 
 
 def _copy_in_blocks(
-    blobs: Blobs, source: str, target: str, options: WriteOptions, origin: Blobs, found: ObjectMeta
+    blobs: Blobs, source: str, target: str, options: WriteOptions, origin: Blobs, found: ObjectMeta, most: int
 ) -> Plan[None]:
     """Copy an object in blocks that the service reads, all of the same version of it."""
     step = max(COPIED_BLOCK, -(-found["size"] // blobs.most_parts))
     pinned = {PIN: found["e_tag"]} if found["e_tag"] else {}
-    upload = BlockUpload(blobs, target, options, BLOCKS_IN_FLIGHT, patient=True)
+    upload = BlockUpload(blobs, target, options, most, patient=True)
     try:
         for start in range(0, found["size"], step):
             yield from origin.service.refresh()
             upload.add_copied({**_readable(source, origin), **pinned}, start, min(start + step, found["size"]))
-            yield from _settle(upload, BLOCKS_IN_FLIGHT)
+            yield from _settle(upload, most)
         upload.seal()
         yield from _settle(upload, 1)
         yield from upload.complete()

@@ -23,6 +23,7 @@ from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.retry import Row
 from objstore.http.shape import Shape
 from objstore.http.xml import build, can_hold, parse
+from objstore.interface.provider import alone
 from objstore.interface.values import FIRST_BYTE, WHOLE, Conditions, Fetched, ListQuery, Page, Range, Source
 from objstore.providers.cloud.checksums import Algorithm, is_trailed, sha256, with_trailer
 from objstore.providers.cloud.deletes import Undeleted, delete_again
@@ -256,7 +257,7 @@ class Bucket(Writes):
 
     def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[None]:
         """Copy an object and delete the old one: the service cannot rename."""
-        yield from self.copy(source, target, mode=mode, origin=self)
+        yield from self.copy(source, target, mode=mode, origin=self, share=alone)
         for error in (yield from self.delete([source], most_in_flight=1)).values():
             raise error
 

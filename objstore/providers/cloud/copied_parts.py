@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from objstore.providers.cloud.documents import Documents
     from objstore.types import PutResult, UploadPart
 
-PARTS_IN_FLIGHT = 12
-
 
 class CopiedParts(Upload):
     """The parts of an upload that the service copies from an object.
@@ -37,6 +35,7 @@ class CopiedParts(Upload):
         options: What is stored with the copy, and what it may replace.
         source: The key of the object, for errors.
         headers: The headers that name the object, and the version of it that is meant.
+        most_in_flight: How many parts are copied at a time.
     """
 
     def __init__(
@@ -47,8 +46,9 @@ class CopiedParts(Upload):
         options: WriteOptions,
         source: str,
         headers: Mapping[str, str],
+        most_in_flight: int,
     ) -> None:
-        super().__init__(bucket, key, upload_id, options, PARTS_IN_FLIGHT, patient=True)
+        super().__init__(bucket, key, upload_id, options, most_in_flight, patient=True)
         self._detail = lambda index: f" part {index + 1} from {source!r}"
         self._headers = headers
         self._shapes: list[Shape] = []

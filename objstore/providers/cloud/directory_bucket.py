@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from objstore._core import Reply
-    from objstore.interface.provider import Provider
+    from objstore.interface.provider import Provider, Share
     from objstore.interface.values import ListQuery, Page
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.upload import Begun
@@ -137,13 +137,15 @@ class DirectoryBucket(Bucket):
         mine, theirs = self._by_key.service, origin._by_key.service
         return mine is theirs or mine.identity.is_same_as(theirs.identity)
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
         """Copy an object here, by our own key."""
-        return self._by_key.copy(source, target, mode=mode, origin=origin)
+        return self._by_key.copy(source, target, mode=mode, origin=origin, share=share)
 
-    def copy_if(self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+    def copy_if(
+        self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider, share: Share
+    ) -> Plan[None]:
         """Copy an object here, if its ETag is still this one."""
-        return self._by_key.copy_if(source, target, e_tag, mode=mode, origin=origin)
+        return self._by_key.copy_if(source, target, e_tag, mode=mode, origin=origin, share=share)
 
     def copy_onto_itself(self, key: str, options: WriteOptions) -> Plan[None]:
         """Copy an object onto itself, by our own key."""

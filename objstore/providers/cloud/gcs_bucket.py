@@ -16,6 +16,7 @@ from objstore.http.exchange import LARGEST_DOCUMENT, Exchange
 from objstore.http.retry import Failure, Row, by_status
 from objstore.http.shape import Shape
 from objstore.http.words import read_words
+from objstore.interface.provider import alone
 from objstore.interface.succession import Marks
 from objstore.interface.values import ListQuery, Page, WriteOptions
 from objstore.providers.cloud.deletes import Undeleted, delete_again
@@ -44,7 +45,7 @@ from objstore.providers.conditional_headers import look_after, write_error
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from objstore.interface.provider import Buckets, Provider, Upload, Versions
+    from objstore.interface.provider import Buckets, Provider, Share, Upload, Versions
     from objstore.plans.effects import Plan
     from objstore.types import PutMode
 
@@ -212,7 +213,7 @@ class GoogleBucket(Signed):
         """Tell whether the other is a bucket of the same service, for the same account."""
         return isinstance(origin, GoogleBucket) and self.service.is_same_as(origin.service)
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
         """Copy an object here (objects.rewrite): the service may do a part of it at a time."""
         assert isinstance(origin, GoogleBucket)
         options = with_generation(WriteOptions(mode=mode))
@@ -250,7 +251,7 @@ class GoogleBucket(Signed):
 
     def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[None]:
         """Copy an object and delete the old one."""
-        yield from self.copy(source, target, mode=mode, origin=self)
+        yield from self.copy(source, target, mode=mode, origin=self, share=alone)
         for error in (yield from self.delete([source], most_in_flight=1)).values():
             raise error
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from objstore._core import Reply
     from objstore.http.xml import Element
-    from objstore.interface.provider import Provider, PutMany, Upload
+    from objstore.interface.provider import Provider, PutMany, Share, Upload
     from objstore.interface.values import Source
     from objstore.plans.effects import Plan
     from objstore.signing.forms import Form
@@ -118,7 +118,7 @@ class XmlBucket(GoogleBucket):
         """Delete an object, if its ETag is still this one: its generation."""
         yield from self.delete_on_condition(key, self.target(key), {_MATCH: generation_named(e_tag)})
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
         """Copy an object here by one request (PUT Object with x-goog-copy-source)."""
         assert isinstance(origin, GoogleBucket)
         options = with_generation(WriteOptions(mode=mode))

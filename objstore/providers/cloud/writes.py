@@ -18,6 +18,7 @@ from objstore.exceptions import (
     PreconditionError,
 )
 from objstore.http.shape import Shape
+from objstore.interface.provider import alone
 from objstore.interface.values import ANY, WHOLE, Fetched, WriteOptions, carried
 from objstore.providers.cloud.checksums import told_sums
 from objstore.providers.cloud.copied_parts import CopiedParts
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from objstore._core import Reply
     from objstore.http.service import Service
-    from objstore.interface.provider import Provider
+    from objstore.interface.provider import Provider, Share
     from objstore.interface.values import Sums
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.checksums import Algorithm
@@ -51,6 +52,9 @@ NO_MATCH = (
     "Give copy_if_not_exists='multipart' if the end of an upload is conditional there; or read it, and put it with "
     "mode={'e_tag': ...}."
 )
+
+PARTS_IN_FLIGHT = 12
+"""How many parts of one object are copied at a time, at the most."""
 
 COPIED_PART = 512 << 20
 """The size of the parts in which more is copied."""
@@ -186,17 +190,19 @@ class Writes(ProvedWrites):
         is_here = not self.base and home != host and not home.startswith("s3-accelerate.")
         return f"{scheme}://{home}" if is_here else None
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
         """Copy an object here: by one request, or in parts where that is too much for one, or has to be conditional."""
-        yield from self._copy(source, target, mode, origin, None)
+        yield from self._copy(source, target, mode, origin, None, share)
 
-    def copy_if(self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+    def copy_if(
+        self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider, share: Share
+    ) -> Plan[None]:
         """Copy an object here, if its ETag is still this one; some services ignore that, so we look before and after.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
         try:
-            yield from self._copy(source, target, mode, origin, e_tag)
+            yield from self._copy(source, target, mode, origin, e_tag, share)
         except (AlreadyExistsError, PreconditionError):
             yield from _check_is(origin, source, e_tag)  # which of the two conditions it was, no answer tells
             raise
@@ -206,7 +212,9 @@ class Writes(ProvedWrites):
             error.maybe_applied = True
             raise
 
-    def _copy(self, source: str, target: str, mode: PutMode, origin: Provider, e_tag: str | None) -> Plan[None]:
+    def _copy(
+        self, source: str, target: str, mode: PutMode, origin: Provider, e_tag: str | None, share: Share
+    ) -> Plan[None]:
         assert isinstance(origin, Writes)
         options = WriteOptions(mode=mode)
         guard = self._guard_of(source, target, options)
@@ -217,7 +225,7 @@ class Writes(ProvedWrites):
             _compare(origin, source, origin.fetched_head(source, head), e_tag)
         try:
             if head is not None and (conditional or head.content_length > COPY_AT_ONCE):
-                copied = self._copy_in_parts(origin, source, target, head, options)
+                copied = self._copy_in_parts(origin, source, target, head, options, share)
                 # that the end of an upload may replace nothing, the setting has said; of one version it says nothing
                 yield from copied if isinstance(mode, str) else self.ended(target, options, copied)
             else:
@@ -269,15 +277,20 @@ class Writes(ProvedWrites):
             raise (yield from look_after(write_error(error, options), options, self.now_at(target))) from None
 
     def _copy_in_parts(
-        self, origin: Writes, source: str, target: str, head: Reply, options: WriteOptions
+        self, origin: Writes, source: str, target: str, head: Reply, options: WriteOptions, share: Share
     ) -> Plan[None]:
         """Copy an object in the parts of an upload, with what is stored beside it."""
         found, tags = origin.fetched_head(source, head), (yield from _tags(origin, source, head))
         written = WriteOptions(carried(found.attributes), tags, options.mode)
         expires = {"Expires": head.headers["expires"]} if "expires" in head.headers else {}
-        upload_id = (yield from self._begin(target, written, expires)).id
         headers = self._copy_source(origin, source, found.meta["e_tag"])
-        parts = CopiedParts(self, target, upload_id, options, source, headers)
+        with share(found.meta["size"], PARTS_IN_FLIGHT) as most:
+            upload_id = (yield from self._begin(target, written, expires)).id
+            parts = CopiedParts(self, target, upload_id, options, source, headers, most)
+            yield from self._copy_parts(parts, origin, source, found)
+
+    def _copy_parts(self, parts: CopiedParts, origin: Writes, source: str, found: Fetched) -> Plan[None]:
+        """Have the parts copied, and make an object of them."""
         try:
             for start, end in _cut(found.meta["size"], self.most_parts):
                 parts.add_range(start, end)
@@ -297,7 +310,7 @@ class Writes(ProvedWrites):
     def copy_onto_itself(self, key: str, options: WriteOptions) -> Plan[None]:
         """Copy an object onto itself in the parts of an upload."""
         head = yield from self.read_one("HEAD", key, WHOLE, ANY)
-        yield from self._copy_in_parts(self, key, key, head, options)
+        yield from self._copy_in_parts(self, key, key, head, options, alone)
 
     def _copy_source(self, origin: Writes, source: str, e_tag: str | None) -> dict[str, str]:
         """Return the headers that name the object to be copied, its version, the key that it is encrypted with, and who

@@ -65,7 +65,7 @@ from objstore.providers.sequential import Sequential
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from objstore.interface.provider import Provider
+    from objstore.interface.provider import Provider, Share
     from objstore.interface.values import UrlTerms
     from objstore.types import PutMode, PutResult, StoreStats
 
@@ -268,12 +268,14 @@ class Local:
         """Tell whether the other is a directory too."""
         return isinstance(origin, Local)
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
         """Copy an object here; the file system shares its blocks, where it can."""
         assert isinstance(origin, Local)
         yield from in_steps(self._copy(source, target, mode, origin))
 
-    def copy_if(self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+    def copy_if(
+        self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider, share: Share
+    ) -> Plan[None]:
         """Copy an object here, if its ETag is still this one."""
         assert isinstance(origin, Local)
         yield from in_steps(self._copy(source, target, mode, origin, Conditions(if_match=e_tag)))

@@ -34,7 +34,7 @@ from objstore.providers.web.server import Server
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from objstore.interface.provider import Provider, Upload
+    from objstore.interface.provider import Provider, Share, Upload
     from objstore.interface.provider import PutMany as Puts
     from objstore.interface.values import UrlTerms
     from objstore.plans.effects import Plan
@@ -187,7 +187,7 @@ class WebDav(Server):
         """Tell whether the other is on the same server, for the same account."""
         return isinstance(origin, WebDav) and self.service.is_same_as(origin.service)
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider) -> Plan[None]:
+    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
         """Copy an object here (COPY); few servers compare the version that is there (If, RFC 4918, section 10.4)."""
         assert isinstance(origin, WebDav)
         if not isinstance(mode, str):
