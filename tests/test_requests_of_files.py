@@ -7,6 +7,7 @@ import io
 import random
 import tarfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -102,6 +103,72 @@ def test_columns_of_parquet_are_what_is_fetched(places: Places, by: str, *, pre_
         found = parquet_files.read_table(file, columns=WANTED, pre_buffer=pre_buffer)
     assert found.num_rows == ROWS
     assert wanted < sum(asked.sizes) < 1.5 * wanted
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec", "filesystem"])
+@pytest.mark.parametrize("pre_buffer", [True, False])
+@pytest.mark.parametrize("name", ["small.parquet", "small"])
+@pytest.mark.parametrize("columns", [["c2"], ["c2", "c3", "c4"], ["c0", "c20"]])
+def test_of_small_column_chunks_little_else_is_fetched(
+    places: Places, by: str, name: str, columns: list[str], *, pre_buffer: bool
+) -> None:
+    """50 row groups of 31 chunks with 9 KB each; the index, which pyarrow reads first, is larger than it expects."""
+    arrow, parquet_files = parquet()
+    numpy = pytest.importorskip("numpy")
+    values = numpy.random.default_rng(1).random(50 * 1152)
+    made = io.BytesIO()
+    table = arrow.table({f"c{number}": values for number in range(31)})
+    parquet_files.write_table(table, made, row_group_size=1152, compression="none", use_dictionary=False)
+    places.store.put(name, made.getvalue())
+    index = int.from_bytes(made.getvalue()[-8:-4], "little") + 8
+    wanted = index + 50 * 9216 * len(columns)
+    with counted() as asked:
+        if by == "filesystem":
+            file: Any = f"{places.bucket}/{name}"
+            found = parquet_files.read_table(file, columns=columns, filesystem=places.files, pre_buffer=pre_buffer)
+        else:
+            with opened(places, name, by=by) as file:
+                found = parquet_files.read_table(file, columns=columns, pre_buffer=pre_buffer)
+    assert found.num_rows == 50 * 1152
+    unknown = 0 if name.endswith(".parquet") else 256 << 10  # nothing tells that the beginning is not wanted
+    assert sum(asked.sizes) < 1.5 * wanted + unknown
+    assert len(asked.tries) <= 6 + 50 * len(columns)
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec"])
+def test_a_member_of_an_archive_with_an_index(places: Places, by: str) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as written:
+        for number in range(300):
+            written.writestr(str(number), random.Random(number).randbytes(20_000))
+    places.store.put("members.zip", made.getvalue())
+    with counted() as asked, opened(places, "members.zip", by=by) as file, zipfile.ZipFile(file) as archive:
+        assert archive.read("100") == random.Random(100).randbytes(20_000)
+    assert len(asked.tries) == 2
+    assert sum(asked.sizes) < 128 << 10
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec"])
+def test_headers_with_gaps_between_them_are_read_as_if_there_were_none(places: Places, by: str) -> None:
+    body = random.Random(5).randbytes(20 << 20)
+    places.store.put("headers", body)
+    with counted() as asked, opened(places, "headers", by=by) as file:
+        for at in range(0, len(body), 100_000):
+            file.seek(at)
+            assert file.read(512) == body[at : at + 512]
+    assert len(asked.tries) <= 12
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec"])
+def test_tiny_reads_in_a_row_fetch_more_and_more_wherever_they_begin(places: Places, by: str) -> None:
+    body = random.Random(6).randbytes(5 << 20)
+    places.store.put("rows", body)
+    with counted() as asked, opened(places, "rows", by=by) as file:
+        for start in (1 << 20, 2 << 20, 3 << 20, 4 << 20):
+            file.seek(start)
+            for at in range(start, start + 50_000, 10):
+                assert file.read(10) == body[at : at + 10]
+    assert len(asked.tries) <= 100
 
 
 def test_columns_that_pandas_reads(places: Places) -> None:

@@ -21,9 +21,8 @@ from objstore._core import Buffer
 from objstore._fsspec.listing import info, is_folder
 from objstore._fsspec.read_ahead import ReadAhead
 from objstore.exceptions import AlreadyExistsError, NotFoundError
-from objstore.interface.values import Range
 from objstore.operations.arguments import check_at_least
-from objstore.operations.blocks import LEAST_AHEAD
+from objstore.operations.blocks import LEAST_AHEAD, first_piece
 from objstore.operations.pinned import Pinned, pin
 from objstore.operations.reader import READ_BUFFER
 from objstore.operations.writer import PARTS_IN_FLIGHT, WRITE_BUFFER, Writer, writer
@@ -241,7 +240,7 @@ def _pinned(fs: FileSystem, path: str, size: int | None) -> Plan[Pinned]:
     if size is not None:
         return Pinned(provider, key, fs.shown(path), size, None)
     try:
-        return (yield from pin(provider, key, fs.shown(path), Range(0, LEAST_AHEAD)))
+        return (yield from pin(provider, key, fs.shown(path), first_piece(name, LEAST_AHEAD)))
     except NotFoundError:
         details = yield from info(fs, path)
         if is_folder(details):

@@ -46,21 +46,20 @@ class ReadAhead(BaseCache):  # type: ignore[misc]
             return b""
         with self._lock:
             here = min(self._blocks.ready(start), stop - start)
-            if start == 0 and stop - here >= self._blocks.window(here):  # it may be all: what is damaged is got anew
-                return self._rest(0, stop)
+            if start == 0 and here < stop and self._blocks.is_direct(here, stop - here):
+                return self._rest(0, stop)  # it may be all: what is damaged is got anew
             held = bytes(self._blocks.view(start, here))
             return held + self._rest(start + here, stop) if here < stop - start else held
 
     def _rest(self, start: int, stop: int) -> bytes:
         """Read what is not here: much of it directly, little of it by a new block."""
-        window = self._blocks.window(start)
-        if stop - start >= window:
+        if self._blocks.is_direct(start, stop - start):
             content: bytes = self.fetcher(start, stop)
-            self._blocks.fetched(start, stop - start, window)
+            self._blocks.fetched(start, stop - start)
             return content
-        at, memory = self._blocks.begin(start)
+        at, memory = self._blocks.begin(start, stop - start)
         memory[:] = self.fetcher(at, at + len(memory))
-        self._blocks.filled(at, len(memory), window)
+        self._blocks.filled(at, len(memory))
         return bytes(self._blocks.view(start, stop - start))
 
 

@@ -43,6 +43,7 @@ class RawObjectReader(io.RawIOBase):
     def __init__(self, reader: Reader) -> None:
         self.name = reader.path
         self.size = reader.size
+        self.wanted = 0  # how many bytes whoever fills a buffer has come for; 0: all of it
         self._reader = reader
 
     @property
@@ -60,7 +61,11 @@ class RawObjectReader(io.RawIOBase):
 
     def readinto(self, buffer: BufferLike, /) -> int:
         """Read into a writable buffer, as much as it takes, unless the object ends before; return how much."""
-        return run(self._reader.fill(Buffer(buffer, writable=True)))
+        if not self.wanted:
+            return run(self._reader.fill(Buffer(buffer, writable=True)))
+        size = run(self._reader.fill_for(memoryview(buffer), self.wanted))
+        self.wanted = max(self.wanted - size, 0)
+        return size
 
     def readall(self) -> bytes:
         """Read to the end of the object."""
@@ -114,11 +119,22 @@ class ObjectReader(io.BufferedReader):
             ObjectChangedError: The object has been replaced.
         """
         if size is not None and 0 <= size <= SMALL:
-            return super().read(size)
+            self.raw.wanted = size
+            data = super().read(size)
+            self.raw.wanted = 0
+            return data
         left = max(self.size - self.tell(), 0)
         buffer, content = Buffer.of_bytes(left if size is None or size < 0 else min(size, left))
-        self.readinto(buffer)
+        super().readinto(buffer)
         return content
+
+    def readinto(self, buffer: BufferLike, /) -> int:
+        """Read into a writable buffer, as much as it takes, unless the object ends before; return how much."""
+        size = memoryview(buffer).nbytes
+        self.raw.wanted = size if size <= SMALL else 0
+        read = super().readinto(buffer)
+        self.raw.wanted = 0
+        return read
 
 
 def _reopen(store: BaseStore, path: str, buffer_size: int, size: int, e_tag: str | None, at: int) -> ObjectReader:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from objstore._core import Buffer, FileBytes
 from objstore.interface.values import Range
 from objstore.operations.arguments import check_at_least
-from objstore.operations.blocks import LEAST_AHEAD, Blocks
+from objstore.operations.blocks import INDEX, Blocks, first_piece
 from objstore.operations.buffers import writable
 from objstore.operations.naming import readable_key_of
 from objstore.operations.pinned import Pinned, pin
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from objstore.types import Buffer as BufferLike
 
 READ_BUFFER = 1 << 20
-"""What a small read fetches, in bytes."""
+"""What the second of small reads that go on from each other fetches, in bytes."""
+
+LINE = 8 << 10
+"""What is asked for where a line begins whose length nobody knows."""
 
 B = TypeVar("B", bytes, FileBytes)
 
@@ -33,7 +36,7 @@ class Reader:
 
     Args:
         pinned: The version of the object that is read.
-        buffer_size: What a small read fetches, in bytes.
+        buffer_size: What small reads that go on from each other fetch at first, in bytes.
     """
 
     def __init__(self, pinned: Pinned, buffer_size: int) -> None:
@@ -89,8 +92,8 @@ class Reader:
         """Read so many bytes, or to the end; return what they are wanted as."""
         self.check_open()
         size = self.left(size)
-        if size and not self._blocks.ready(self.at) and size < self._blocks.window(self.at):
-            yield from self._load(self.at)
+        if size and not self._blocks.ready(self.at) and not self._blocks.is_direct(self.at, size):
+            yield from self._load(self.at, size)
         if size <= self._blocks.ready(self.at):
             return kind(self._take(size))
         buffer, content = Buffer.of_bytes(size, kind)
@@ -104,15 +107,25 @@ class Reader:
         here = min(self._blocks.ready(self.at), len(view))
         view[:here] = self._blocks.view(self.at, here)
         start, rest = self.at + here, len(view) - here
-        if rest >= self._blocks.window(start):
+        if rest and self._blocks.is_direct(start, rest):
             if self.at == 0:  # all of it again, where it may be all: what is damaged then is got anew
                 start = here = 0
             yield from self._fetch(start, Buffer(view[here:], writable=True))
         elif rest:
-            yield from self._load(start)
+            yield from self._load(start, rest)
             view[here:] = self._blocks.view(start, rest)
         self.at += len(view)
         return len(view)
+
+    def fill_for(self, view: memoryview, wanted: int) -> Plan[int]:
+        """Read into a buffer what is here of the bytes that somebody wants, or some; return how many."""
+        self.check_open()
+        if not self._blocks.ready(self.at) and self.left(wanted):
+            yield from self._load(self.at, self.left(wanted))
+        size = self.left(len(view) if self._blocks.goes_on(self.at) else wanted)
+        size = min(size, self._blocks.ready(self.at))
+        view[:size] = self._take(size)
+        return size
 
     def readline(self, size: int | None = -1) -> Plan[bytes]:
         """Read up to the end of the line, or so many bytes of it."""
@@ -121,7 +134,7 @@ class Reader:
         pieces: list[bytes] = []
         while most > 0 and not (pieces and pieces[-1].endswith(b"\n")):
             if not self._blocks.ready(self.at):
-                yield from self._load(self.at)
+                yield from self._load(self.at, min(most, LINE))
             pieces.append(bytes(self._take(self._blocks.line(self.at, most))))
             most -= len(pieces[-1])
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -135,18 +148,16 @@ class Reader:
             least -= len(line)
         return lines
 
-    def _load(self, at: int) -> Plan[None]:
-        """Fetch a block that has this place."""
-        window = self._blocks.window(at)
-        start, memory = self._blocks.begin(at)
+    def _load(self, at: int, size: int) -> Plan[None]:
+        """Fetch a block for a read of so many bytes at this place."""
+        start, memory = self._blocks.begin(at, size)
         yield from self.pinned.fetch(start, Buffer(memory, writable=True))
-        self._blocks.filled(start, len(memory), window)
+        self._blocks.filled(start, len(memory))
 
     def _fetch(self, at: int, buffer: Buffer) -> Plan[None]:
         """Fetch what is at this place into the whole of a buffer."""
-        window = self._blocks.window(at)
         yield from self.pinned.fetch(at, buffer)
-        self._blocks.fetched(at, len(buffer), window)
+        self._blocks.fetched(at, len(buffer))
 
 
 def open_object(
@@ -157,8 +168,7 @@ def open_object(
     key = yield from readable_key_of(store, path)
     if size is not None:
         return Reader(Pinned(store.provider, key, path, check_at_least("size", size, 0), None), buffer_size)
-    some = min(LEAST_AHEAD, buffer_size)
-    piece = Range(end=some) if at_end else Range(0, some)
+    piece = first_piece(path, buffer_size) if not at_end else Range(end=min(INDEX, buffer_size))
     return Reader((yield from pin(store.provider, key, path, piece)), buffer_size)
 
 
@@ -312,13 +322,13 @@ def open_reader(
 ) -> ReadableFile:
     """Open an object for reading, as a file in obstore's shape; `open` gives a Python file object.
 
-    Small reads fetch `buffer_size` bytes; if they go on where they ended, twice as many each time, up to 32 MiB. Large
-    ones come in parallel ranges.
+    Small reads that go on from each other fetch `buffer_size` bytes, then twice as many each time, up to 32 MiB; others
+    little more than they ask for. Large ones come in parallel ranges.
 
     Args:
         store: Where it is.
         path: Its path.
-        buffer_size: How much a small read fetches, in bytes.
+        buffer_size: How much small reads that go on from each other fetch at first, in bytes.
         size: The size of the object in bytes, if it is known: that saves a request. Of an object of another size,
             nothing is read: WrongSizeError.
 
@@ -333,13 +343,13 @@ async def open_reader_async(
 ) -> AsyncReadableFile:
     """Open an object for reading, as a file in obstore's shape whose methods are to be awaited.
 
-    Small reads fetch `buffer_size` bytes; if they go on where they ended, twice as many each time, up to 32 MiB. Large
-    ones come in parallel ranges.
+    Small reads that go on from each other fetch `buffer_size` bytes, then twice as many each time, up to 32 MiB; others
+    little more than they ask for. Large ones come in parallel ranges.
 
     Args:
         store: Where it is.
         path: Its path.
-        buffer_size: How much a small read fetches, in bytes.
+        buffer_size: How much small reads that go on from each other fetch at first, in bytes.
         size: The size of the object in bytes, if it is known: that saves a request. Of an object of another size,
             nothing is read: WrongSizeError.
 
