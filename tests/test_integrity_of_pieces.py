@@ -256,12 +256,16 @@ def test_an_object_replaced_before_it_is_asked_about(fault_server: FaultServer) 
         result.bytes()
 
 
-def test_what_amazon_is_asked_costs_no_request(
-    fault_server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its sums are asked for by the request that tells the size; a `get` has no such request, and asks for none."""
-    store = asking(fault_server)
-    monkeypatch.setattr(store.provider, "asks_for_checksums", False)  # as of a store that only Amazon's host says it of
+def as_amazon(server: FaultServer) -> S3Store:
+    """Return a store that does as those at Amazon's own hosts do, where nothing is said of checksums."""
+    store = asking(server)
+    store.provider.asks_for_checksums, store.provider.tells_of_wholes = False, True
+    return store
+
+
+def test_what_amazon_is_asked_costs_no_request(fault_server: FaultServer, tmp_path: Path) -> None:
+    """Its sums are asked for by the request that tells the size."""
+    store = as_amazon(fault_server)
     for read in (downloaded, opened):
         fault_server.forget()
         assert read(store, "pieces/a", tmp_path) == RIGHT
@@ -270,6 +274,45 @@ def test_what_amazon_is_asked_costs_no_request(
         assert "bytes=0-0" not in {entry["headers"].get("range") for entry in fault_server.requests("pieces/a")}
         with pytest.raises(CorruptResponseError):
             read(store, "pieces-spoilt/a", tmp_path)
-    fault_server.forget()
-    assert store.get("pieces/a").bytes() == RIGHT
-    assert {entry["operation"] for entry in fault_server.requests("pieces/a")} == {"get"}
+
+
+OF_WHOLES = (whole, whole_async, streamed)
+
+
+@pytest.mark.parametrize("read", OF_WHOLES)
+def test_at_amazon_a_get_asks_for_all_and_leaves_off(fault_server: FaultServer, tmp_path: Path, read: Read) -> None:
+    """Of no range of an object it tells the checksum; that of all of it comes with the beginning."""
+    assert read(as_amazon(fault_server), "wholes/a", tmp_path) == RIGHT
+    seen = fault_server.requests("wholes/a")
+    ranges = [entry["headers"].get("range") for entry in seen]
+    assert {entry["operation"] for entry in seen} == {"get"}
+    assert len(ranges) == len(set(ranges)) > 1
+    assert ranges[0] is None
+    assert read(as_amazon(fault_server), "wholes-small/a", tmp_path) == ALONE
+    assert [entry["headers"].get("range") for entry in fault_server.requests("wholes-small/a")] == [None]
+
+
+@pytest.mark.parametrize("read", OF_WHOLES)
+@pytest.mark.parametrize("scenario", ["wholes", "wholes-beginning", "wholes-hashed", "wholes-small"])
+def test_at_amazon_damage_is_an_error(fault_server: FaultServer, tmp_path: Path, read: Read, scenario: str) -> None:
+    with pytest.raises(CorruptResponseError, match=rf"{scenario}-spoilt/a.*damaged"):
+        read(as_amazon(fault_server), f"{scenario}-spoilt/a", tmp_path)
+
+
+@pytest.mark.parametrize("read", [whole, whole_async])
+@pytest.mark.parametrize("scenario", ["wholes", "wholes-beginning", "wholes-small"])
+def test_at_amazon_damage_is_mended(fault_server: FaultServer, tmp_path: Path, read: Read, scenario: str) -> None:
+    right = ALONE if "small" in scenario else RIGHT
+    assert read(as_amazon(fault_server), f"{scenario}-spoilt-once/a", tmp_path) == right
+
+
+def test_at_amazon_checksums_of_parts_are_not_asked_for(fault_server: FaultServer, tmp_path: Path) -> None:
+    assert whole(as_amazon(fault_server), "pieces-composite/a", tmp_path) == RIGHT
+    assert {entry["operation"] for entry in fault_server.requests("pieces-composite/a")} == {"get"}
+
+
+def test_at_amazon_ranges_are_asked_for_as_such(fault_server: FaultServer) -> None:
+    store = as_amazon(fault_server)
+    assert store.get("pieces/a", options={"range": (0, 1000)}).bytes() == RIGHT[:1000]
+    assert store.get("pieces/a", options={"range": {"suffix": 1000}}).bytes() == RIGHT[-1000:]
+    assert None not in {entry["headers"].get("range") for entry in fault_server.requests("pieces/a")}

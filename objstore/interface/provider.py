@@ -274,6 +274,7 @@ class Provider(Protocol):
         has_locks: Whether objects can be locked against being deleted, by attributes.
         asks_for_checksums: Whether it is worth a request (`look`) to learn the checksum of an object that is going to
             be read in pieces.
+        tells_of_wholes: Whether the service tells the checksum of an object only to who asks for all of it.
         most_compared: The largest range whose checksum the service tells, in bytes: pieces of objects are no larger.
     """
 
@@ -286,6 +287,7 @@ class Provider(Protocol):
     has_outer_slashes: bool
     has_locks: bool
     asks_for_checksums: bool
+    tells_of_wholes: bool
     most_compared: int
 
     @property

@@ -87,6 +87,8 @@ class Range(NamedTuple):
 
 
 WHOLE = Range()
+FIRST = 4 << 20
+"""The first read of an object whose size nobody knows: what is smaller comes at once."""
 FIRST_BYTE = Range(0, 1)
 
 
@@ -175,7 +177,8 @@ class Sums(NamedTuple):
 class Fetched(NamedTuple):
     """The answer to one read: the metadata, what range the body is, the body (empty for a HEAD), and its checksum.
 
-    Of an archived object, a HEAD tells how far it is restored.
+    Of an archived object, a HEAD tells how far it is restored. Where a service has `told` all that it knows of the
+    checksum of the object, it need not be asked for more.
     """
 
     meta: ObjectMeta
@@ -184,6 +187,7 @@ class Fetched(NamedTuple):
     body: Bytes
     sums: Sums | None = None
     restore: RestoreState | None = None
+    told: bool = False
 
 
 class Page(NamedTuple):

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError
-from objstore.interface.values import ANY, PACED, WHOLE, WITH_HEDGE, Conditions, Fetched, Range, Source, WriteOptions
+from objstore.interface.values import (
+    ANY,
+    FIRST,
+    PACED,
+    WHOLE,
+    WITH_HEDGE,
+    Conditions,
+    Fetched,
+    Range,
+    Source,
+    WriteOptions,
+)
 from objstore.operations.arguments import (
     check_at_least,
     read_get_options,
@@ -27,7 +38,7 @@ from objstore.operations.parts import begin_parts
 from objstore.operations.progress import told_of
 from objstore.operations.ranges import bodies_of, lone, ranges_of
 from objstore.operations.requested import Groups
-from objstore.operations.results import FIRST, GetResult
+from objstore.operations.results import GetResult
 from objstore.operations.sources import Body, open_body
 from objstore.operations.versions import delete_one
 
@@ -72,7 +83,8 @@ def get(
             and their bytes: now, and as the rest is read.
 
     Returns:
-        The metadata, and the body to be read once; the first 4 MiB of it have come already, or what of them came soon.
+        The metadata, and the body to be read once; its beginning has come already: 4 MiB, or what of them came soon (of
+        a whole object at Amazon, which tells its checksum to no other request, all of what is smaller, or 1 MiB).
 
     Raises:
         NotFoundError: There is no such object.
@@ -101,7 +113,7 @@ def _first(provider: Provider, key: str, range: Range, conditions: Conditions) -
     """Read the beginning of what was asked for: all of it, where it is small."""
     start, end = range
     if range == WHOLE:
-        narrow = Range(0, FIRST)
+        narrow = WHOLE if provider.tells_of_wholes else Range(0, FIRST)
     elif start < 0:
         narrow = range
     else:

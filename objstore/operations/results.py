@@ -16,7 +16,7 @@ from objstore.operations.ahead import READ_AHEAD
 from objstore.operations.arguments import check_at_least
 from objstore.operations.bars import end, shown
 from objstore.operations.following import Following
-from objstore.operations.pieces import MOST_PIECES, is_cut_anew, parts_of, read_into, whole_of
+from objstore.operations.pieces import MOST_PIECES, is_cut_anew, parts_of, read_into, told_of, whole_of
 from objstore.operations.progress import Found, onward
 from objstore.plans.run import arun, both, run
 
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from objstore.types import Attributes, ObjectMeta, Progress
 
 T = TypeVar("T")
-
-FIRST = 4 << 20
-"""The first read of a `get`: what is smaller comes at once."""
 
 PART = 2 << 20
 """What one request of a stream brings, so that a slow reader holds little, and memory serves again. It is also the
@@ -88,7 +85,7 @@ class GetResult:
         self._part_size = part_size(size, provider.most_compared) if in_parts else max(size, 1)
         self._chunk = PART if in_parts else self._part_size
         self._read_ahead = READ_AHEAD if read_ahead is None else read_ahead
-        self._sums = first.sums
+        self._sums, self._is_told = first.sums, first.told
         self._first: Bytes | None = first.body if in_parts or len(first.body) >= size else Bytes()
         here = len(self._first)
         self._told = progress
@@ -143,7 +140,11 @@ class GetResult:
         """Return what the pieces are to add up to, where they are all of the object and its checksum is known."""
         if self.range != (0, self.meta["size"]) or not self.meta["size"]:
             return None
-        whole = yield from whole_of(self._provider, self._key, self.meta, self._conditions, self._sums)
+        if self._is_told:
+            path = self.meta["path"]
+            whole = yield from told_of(self._provider, self._key, path, self._conditions, self._sums)
+        else:
+            whole = yield from whole_of(self._provider, self._key, self.meta, self._conditions, self._sums)
         if whole is not None and len(first):
             whole.add(0, whole.digest(0, first, self._sums))
         return whole

@@ -77,6 +77,7 @@ class Memory:
     versions = None
     parts = None
     asks_for_checksums = False
+    tells_of_wholes = False
     most_compared = ANY_SIZE
     pace = AT_HAND
 

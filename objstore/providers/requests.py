@@ -25,6 +25,7 @@ from objstore.interface.values import (
     ANY,
     ANY_SIZE,
     EPOCH,
+    FIRST,
     FIRST_BYTE,
     LOCKS,
     RESERVED,
@@ -100,7 +101,7 @@ class Requests:
         tagging: bool = False,
     ) -> None:
         self.service = service
-        self.asks_for_checksums = False
+        self.asks_for_checksums = self.tells_of_wholes = False
         self.has_locks = LOCKS[0] in service.dialect.attributes
         self.most_parts = service.dialect.most_parts
         self.smallest_part = service.dialect.smallest_part
@@ -160,13 +161,15 @@ class Requests:
 
     def fetch_one(self, key: str, range: Range, conditions: Conditions, *, brief: bool = False) -> Plan[Fetched]:
         """Read one object, or a range of it; all of it, where the server tells its size in no other way."""
+        told = range == WHOLE and self.tells_of_wholes
         reply = yield from self.read_one("GET", key, range, conditions, brief=brief)
         size, body = _size(reply, range), reply.body
         if size < 0:
             reply = yield from self.read_one("GET", key, WHOLE, conditions)
             size = len(reply.body)
             body = reply.body[range.within(size)[0] :]
-        return Fetched(self.meta(key, reply, size), self._attributes(reply), range.within(size), body, self.sums(reply))
+        meta, attributes = self.meta(key, reply, size), self._attributes(reply)
+        return Fetched(meta, attributes, range.within(size), body, self.sums(reply), told=told)
 
     def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
         """Read what is known about one object; by a GET, where HEAD does not tell the size."""
@@ -213,7 +216,8 @@ class Requests:
     ) -> Plan[Reply]:
         """The same, by a request of this shape and with this query."""
         kind = Conditional if IF_MATCH in shape.headers else Exchange
-        sums = "" if range.start == 0 else None  # it may be the first of the pieces that are going to be all
+        beginning = brief and range == WHOLE
+        sums = "" if beginning or range.start == 0 else None  # it may be the first of pieces that are going to be all
         exchange = kind(
             self.service,
             shape,
@@ -221,6 +225,7 @@ class Requests:
             keep_head=True,
             most_in_flight=WITH_HEDGE,
             sums=sums,
+            cut_over=FIRST if beginning else 0,
             brief=brief,
             hedged=True,
         )
@@ -515,7 +520,7 @@ def is_gone(error: BaseError) -> bool:
 def _size(reply: Reply, range: Range) -> int:
     """Return the size of the object that a reply is of, -1 where it does not tell."""
     if range == WHOLE:
-        return len(reply.body)
+        return max(len(reply.body), reply.content_length)  # but the beginning, or after that only the rest
     if reply.start >= 0:
         return reply.total
     if reply.content_length >= 0:

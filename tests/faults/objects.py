@@ -9,7 +9,7 @@ import hashlib
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import md5
 from itertools import accumulate, count, pairwise
 from urllib.parse import unquote
@@ -93,17 +93,17 @@ def checksum_of_parts(found: Object, reply: Reply) -> dict[str, str]:
     return {f"x-amz-checksum-{reply.algorithm}": f"{told}-{len(ends)}", "x-amz-checksum-type": "COMPOSITE"}
 
 
-def checksum(found: Object) -> dict[str, str]:
+def checksum(found: Object, algorithm: str) -> dict[str, str]:
     """Return the headers with the checksum of the whole object."""
-    told = b64encode(crc32(found.read(0, found.size)).to_bytes(4, "big")).decode()
-    return {"x-amz-checksum-crc32": told, "x-amz-checksum-type": "FULL_OBJECT"}
+    told = b64encode(digest(algorithm, found.read(0, found.size))).decode()
+    return {f"x-amz-checksum-{algorithm}": told, "x-amz-checksum-type": "FULL_OBJECT"}
 
 
 def told(found: Object, span: tuple[int, int], reply: Reply) -> dict[str, str]:
     """Return what a reply tells of the checksum: of a part of the object, nothing."""
     if reply.parts and span == (0, found.size):
         return checksum_of_parts(found, reply)
-    return checksum(found) if reply.checksum and span == (0, found.size) else {}
+    return checksum(found, reply.algorithm) if reply.checksum and span == (0, found.size) else {}
 
 
 def spoilt(found: Object, start: int, reply: Reply) -> Callable[[int, int], bytes]:
@@ -167,7 +167,7 @@ class Objects:
             return self.part_of(found, asked, headers | {"x-amz-mp-parts-count": str(len(reply.parts))}, reply)
         asked = None if reply.ignore_range else asked_range(request.headers.get("range"), found.size)
         if asked is None:
-            told_of_all = told(found, (0, found.size), reply)
+            told_of_all = told(found, (0, found.size), replace(reply, checksum=reply.checksum or reply.of_wholes))
             return Response(200, headers | told_of_all, found.size, spoilt(found, 0, reply))
         return self.part_of(found, asked, headers, reply)
 

@@ -68,6 +68,7 @@ class Reply:
     flip: int | None = None
     spoil: bool = False
     checksum: bool = False
+    of_wholes: bool = False
     parts: Sequence[int] = ()
     algorithm: str = "crc32"
     delay: float = 0.0

@@ -76,6 +76,7 @@ class Bucket(Writes):
         conditional_writes: Whether the service takes writes with a condition; None: it has to prove it.
         conditional_deletes: Whether it is known to take deletes with one.
         asks_for_checksums: Whether it is worth a request to learn the checksum of what is going to be read in pieces.
+        tells_of_wholes: Whether replies to requests for all of an object tell its checksum, and those to others do not.
         buckets: Makes of this the buckets of the account; None: it is an access point.
         forms: Makes of this the forms of browsers; None: it is an access point.
     """
@@ -103,6 +104,7 @@ class Bucket(Writes):
         conditional_writes: bool | None,
         conditional_deletes: bool,
         asks_for_checksums: bool,
+        tells_of_wholes: bool,
         buckets: Callable[[Documents], Buckets] | None = None,
         forms: Callable[[Documents], Forms] | None = None,
     ) -> None:
@@ -124,6 +126,7 @@ class Bucket(Writes):
         self._bulk_delete = bulk_delete
         self._conditional_deletes = conditional_deletes
         self.asks_for_checksums = asks_for_checksums
+        self.tells_of_wholes = tells_of_wholes
         self._buckets = buckets
         self._forms = forms
 

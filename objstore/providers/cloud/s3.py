@@ -210,6 +210,7 @@ def _ways(values: Any, address: Address) -> dict[str, Any]:
         "conditional_writes": _has_conditional_writes(values, address),
         "conditional_deletes": _has_conditional_deletes(values, address),
         "asks_for_checksums": values["response_checksum_validation"] == "when_supported",
+        "tells_of_wholes": _is_amazon(values) and bool(_checksum_mode(values)),
     }
 
 

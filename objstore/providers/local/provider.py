@@ -93,6 +93,7 @@ class Local:
     versions = None
     parts = None
     asks_for_checksums = False
+    tells_of_wholes = False
     most_compared = ANY_SIZE
     pace = AT_HAND
 
