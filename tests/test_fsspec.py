@@ -613,12 +613,13 @@ def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_of_the_environment_is_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setitem(conf, "s3", {"token": SECRET})  # as FSSPEC_S3_TOKEN sets it
+    monkeypatch.setitem(conf, "s3", {"key": "key", "secret": SECRET, "token": SECRET})  # as FSSPEC_S3_TOKEN sets it
     fs = FsspecStore("s3", region="eu-west-1", skip_instance_cache=True)
     fs._construct_store("bucket")
     assert SECRET.encode() not in pickle.dumps(fs)
     assert SECRET not in fs.to_json()
-    assert fs._given.settings == {"region": "eu-west-1", "session_token": SECRET}
+    key = {"access_key_id": "key", "secret_access_key": SECRET, "session_token": SECRET}
+    assert fs._given.settings == {"region": "eu-west-1", **key}
 
 
 # --- threads and processes
