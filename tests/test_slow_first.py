@@ -9,7 +9,7 @@ import pytest
 from objstore import engine_info
 from objstore.exceptions import ObjectChangedError
 from objstore.http import exchange
-from objstore.operations.results import FIRST
+from objstore.interface.values import FIRST
 from tests.faults.client import FaultServer
 from tests.faults.content import content
 from tests.test_faults import store_on

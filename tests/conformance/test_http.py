@@ -17,7 +17,7 @@ from urllib.parse import quote
 import pytest
 
 from objstore import exceptions
-from objstore.operations.results import FIRST
+from objstore.interface.values import FIRST
 from objstore.store import HTTPStore
 from tests.conformance.conftest import Face, Mode
 from tests.engine import client

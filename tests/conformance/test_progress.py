@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import objstore
-from objstore.operations.results import FIRST, PART
+from objstore.interface.values import FIRST
+from objstore.operations.results import PART
 from tests.conformance.conftest import BODIES, MANY, SMALL, Face, Mode, Told
 
 BUCKETS = {"create_bucket", "delete_bucket", "list_buckets"}
