@@ -3,9 +3,11 @@
 
 
 cdef int on_request(void* userdata, char* remote, char* local, int remote_port, int local_port) noexcept nogil:
-    """Note when a request is sent, and on which connection: not on that of a reply that has not been looked behind.
+    """Note when a request is sent, and on which connection: not on that of a reply that has not been looked behind,
+    nor on one that has said something since.
 
-    libcurl may end one transfer and begin another on the same connection before it returns.
+    libcurl may end one transfer and begin another on the same connection before it returns. And it asks once a second
+    at the most whether a connection has something to say; `hush` comes too late where a request begins first.
     """
     cdef Slot* slot = <Slot*>userdata
     cdef Slot* other = slot.loop.active_slots
@@ -16,7 +18,20 @@ cdef int on_request(void* userdata, char* remote, char* local, int remote_port, 
             slot.too_soon = True
             return curl.CURL_PREREQFUNC_ABORT
         other = other.next
+    if has_spoken(slot.loop, local_port):
+        slot.too_soon = slot.item.fresh = True
+        return curl.CURL_PREREQFUNC_ABORT
     return curl.CURL_PREREQFUNC_OK
+
+
+cdef bint has_spoken(LoopC* loop, int port) noexcept nogil:
+    """Tell whether there is something to read on a connection that libcurl has kept, or its end."""
+    cdef char byte
+    cdef int fd
+    for fd in range(loop.fd_capacity):
+        if loop.fds[fd].kept_port == port and recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0:
+            return True
+    return False
 
 
 cdef int kept_socket(Slot* slot) noexcept nogil:
@@ -49,6 +64,7 @@ cdef void look_behind(LoopC* loop, Slot* slot) noexcept nogil:
     set_long(slot.easy, curl.CURLOPT_CONNECT_ONLY, 1)
     if slot.headed and lib.curl_easy_recv(slot.easy, &byte, 1, &got) == curl.CURLE_AGAIN:
         set_long(slot.easy, curl.CURLOPT_CONNECT_ONLY, 0)
+        loop.fds[fd].kept_port = slot.local_port
     else:
         settings_keep(&slot.configured, NULL)
 

@@ -25,6 +25,7 @@ cdef struct FdState:
     Wire* wire                      # that it is the socket of
     bint connection                 # libcurl tells of its end; of that of its other descriptors it does not
     bint streamed                   # it speaks HTTP/2, where the server may say something at any time
+    int kept_port                   # its own port, where libcurl keeps it for the next request of HTTP/1.1
 
 cdef struct LoopC:
     int epoll_fd

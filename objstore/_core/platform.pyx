@@ -124,7 +124,7 @@ cdef extern from "<stdlib.h>" nogil:
     int at_c_exit "atexit"(void (*function)() noexcept nogil)
 
 cdef extern from "<sys/socket.h>" nogil:
-    enum: MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL
+    enum: MSG_DONTWAIT, MSG_PEEK, MSG_MORE, MSG_NOSIGNAL
     enum: SOL_SOCKET, SO_RCVLOWAT, SHUT_RDWR
     int shutdown(int fd, int how)
     struct sockaddr:
