@@ -16,6 +16,7 @@ __all__ = [
     "ConnectionFailedError",
     "CorruptResponseError",
     "GenericError",
+    "IntegrityError",
     "InvalidPathError",
     "InvalidRangeError",
     "JoinError",
@@ -166,6 +167,10 @@ class ConnectionFailedError(GenericError, ConnectionError):
 
 class CorruptResponseError(GenericError):
     """Report a reply that contradicts itself or the service's own reference."""
+
+
+class IntegrityError(CorruptResponseError):
+    """Report a body that has another checksum than the service tells of it."""
 
 
 class SourceChangedError(GenericError):

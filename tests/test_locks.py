@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from objstore.exceptions import ConfigurationError, NotSupportedError, PermissionDeniedError
+from objstore.exceptions import ConfigurationError, NotFoundError, NotSupportedError, PermissionDeniedError
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.http.words import read_words
@@ -193,3 +194,36 @@ def test_the_error_says_how_an_object_is_stored() -> None:
     )
     told = "(StorageClass INTELLIGENT_TIERING, AccessTier DEEP_ARCHIVE_ACCESS)"
     assert read_words(document).message == f"The action is not valid. {told}"
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ("", "No restore is under way."),
+        ('x-amz-restore: ongoing-request="true"\r\n', "A restore is under way."),
+        ('x-amz-restore: ongoing-request="false", expiry-date="Fri, 21 Dec 2040 00:00:00 GMT"\r\n', "read it again"),
+    ],
+)
+def test_the_error_says_how_far_an_archived_object_is_restored(told: str, words: str) -> None:
+    def answer(connection: socket.socket) -> None:
+        if raws[0].heads[-1].startswith(b"HEAD"):
+            connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n{told}\r\n".encode())
+        else:
+            body = b"<Error><Code>InvalidObjectState</Code><Message>No.</Message></Error>"
+            connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    raws: list[Raw] = []
+    with answering(answer) as raw:
+        raws.append(raw)
+        store = S3Store("b", endpoint=raw.origin, client_options={"allow_http": True}, **PAIR)
+        for read in (store.get, store.open):
+            with pytest.raises(PermissionDeniedError, match=words):
+                read("a")
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_a_version_that_is_a_delete_marker_is_not_found(method: str) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeleteMarker.html."""
+    head = b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\nx-amz-delete-marker: true\r\n\r\n"
+    with answering(sends(head)) as raw, pytest.raises(NotFoundError, match="delete marker"):
+        getattr(S3Store("b", endpoint=raw.origin, client_options={"allow_http": True}, **PAIR), method)("a")

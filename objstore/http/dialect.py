@@ -43,6 +43,7 @@ class Dialect:
         source_headers: What a copy calls the headers that a read of its source would have.
         request_id: The reply header that identifies a request in the service's logs.
         region: The reply header that names the region of the bucket.
+        deleted: The reply header that says "true" where what was asked for is a delete marker.
         error_code: The reply header with an error's code, for replies that have no document.
         codes: What the service's error codes mean, where the status does not say enough.
         successes: The statuses that are successes, by method; of a method that is not there, all from 200 on.
@@ -69,6 +70,7 @@ class Dialect:
     source_headers: Mapping[str, str] = field(default_factory=dict)
     request_id: str = ""
     region: str = ""
+    deleted: str = ""
     error_code: str = ""
     codes: Mapping[str, Row] = field(default_factory=dict)
     successes: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: SUCCESSES)

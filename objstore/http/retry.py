@@ -22,6 +22,7 @@ from objstore.exceptions import (
     ConnectionFailedError,
     CorruptResponseError,
     GenericError,
+    IntegrityError,
     InvalidRangeError,
     NotFoundError,
     NotModifiedError,
@@ -108,7 +109,7 @@ CURL_ROWS: dict[int, Row] = {
     77: Row(ConfigurationError, "the file of trusted certificates cannot be read"),
     92: Row(ConnectionFailedError, "the HTTP/2 stream failed", "safe"),
     97: Row(ConnectionFailedError, "the proxy refused", "always"),
-    1000: Row(CorruptResponseError, "the body is damaged", "safe"),
+    1000: Row(IntegrityError, "the body is damaged", "safe"),
     1001: Row(NotFoundError, "it is a directory"),
     1002: Row(CorruptResponseError, "the end of the reply cannot be told from a cut", "once"),
 }
@@ -153,6 +154,7 @@ FAILED = Row(GenericError, "the server failed", "safe")
 UNKNOWN = Row(GenericError, "the transfer failed", "safe")
 REDIRECTED = Row(GenericError, "the server sent the request elsewhere")
 LED_AWAY = Row(GenericError, "the server redirected to a URL that this store does not go to")
+DELETED = Row(NotFoundError, "the version is a delete marker")
 REPLACED = Row(ObjectChangedError, "the object was replaced while it was read", "safe")
 CONTRADICTED = Row(CorruptResponseError, "the reply does not hold what was asked for", "once")
 

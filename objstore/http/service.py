@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from objstore._core import origin_info
 from objstore.http.client import header_lines
 from objstore.http.observed import request_info, tell_retry
-from objstore.http.retry import STATUS_ROWS, Failure, Policy, understand
+from objstore.http.retry import DELETED, STATUS_ROWS, Failure, Policy, understand
 from objstore.http.stats import Stats
 from objstore.http.words import Words, read_words
 from objstore.interface.values import FAST, Pace
@@ -206,6 +206,8 @@ class Service:
         region = region_in(reply.headers.get(self.dialect.region)) or region_in(region)
         if region is not None and reply.status in ELSEWHERE and failure.row.again in ("never", "region"):
             failure = replace(failure, region=region, row=failure.row._replace(again="region"))
+        if reply.status in (404, 405) and reply.headers.get(self.dialect.deleted) == "true":
+            return replace(failure, row=DELETED)
         special = self.dialect.statuses.get((method, reply.status))
         if special is None or reply.error is not None or code in self.dialect.codes:
             return failure

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from objstore._core import Buffer, Bytes
-from objstore.exceptions import BaseError, CorruptResponseError
+from objstore.exceptions import BaseError, IntegrityError
 from objstore.interface.provider import OutOfReachError, alone
 from objstore.interface.store import BaseStore
 from objstore.interface.values import ANY, Source, WriteOptions, carried
@@ -220,7 +220,7 @@ def _carry_sound(way: Way, source: str, target: str, progress: Progress | None) 
     """Carry an object; one whose body is damaged, of which nothing was written then, once more."""
     try:
         yield from _carry(way, source, target, progress)
-    except CorruptResponseError as error:
+    except IntegrityError as error:
         if error.maybe_applied:
             raise
         yield from _carry(way, source, target, None)

@@ -78,7 +78,7 @@ def download(
     Raises:
         NotFoundError: There is no such object.
         ObjectChangedError: It was replaced meanwhile.
-        CorruptResponseError: It does not have the checksum that the service tells, got anew either.
+        IntegrityError: It does not have the checksum that the service tells, got anew either.
         OSError: The disk is full, or the file cannot be written.
         ValueError: The file is a device or another one that is no regular file.
     """

@@ -163,7 +163,7 @@ def read_into(
 
     Raises:
         ObjectChangedError: It has been replaced.
-        CorruptResponseError: All of it is there, and is damaged.
+        IntegrityError: All of it is there, and is damaged.
     """
     for done, last in ((filled, start > 0), (0, True)):
         spans = parts_of(start + done, start + len(buffer), part)

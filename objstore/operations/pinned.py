@@ -119,7 +119,7 @@ class Pinned:
 
         Raises:
             ObjectChangedError: The object has been replaced.
-            CorruptResponseError: All of the object has been read, and is damaged.
+            IntegrityError: All of the object has been read, and is damaged.
         """
         if self._sum_of_all is not None and at == 0:
             self._sum_of_all.forget()

@@ -78,7 +78,7 @@ class Rests:
 
         Raises:
             ObjectChangedError: The object has been replaced.
-            CorruptResponseError: It is damaged.
+            IntegrityError: It is damaged.
         """
         if meta["size"] < 0:  # nobody knows where it ends
             return (yield from self._by_one(index, meta))
@@ -161,7 +161,7 @@ class Rests:
 
         Raises:
             ObjectChangedError: The object has been replaced.
-            CorruptResponseError: It is damaged, got anew either.
+            IntegrityError: It is damaged, got anew either.
         """
         yield from self._take_share(1)
         try:

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from objstore._core import checksum, combined_checksum
-from objstore.exceptions import CorruptResponseError
+from objstore.exceptions import IntegrityError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,7 +148,7 @@ class Whole:
     def check(self) -> None:
         """Raise if all of the object is there, and is not what was stored."""
         if self.is_damaged:
-            raise CorruptResponseError(
+            raise IntegrityError(
                 f"GET {self.path!r} failed: the pieces do not add up to the checksum of the whole object "
                 f"({self.algorithm}): one of them is damaged",
                 hint="Get it again.",

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from objstore._core import Buffer, Bytes, Listing, Reply
 from objstore.exceptions import (
+    BaseError,
     CorruptResponseError,
     GenericError,
     NotFoundError,
@@ -30,6 +32,7 @@ from objstore.providers.cloud.deletes import Undeleted, delete_again
 from objstore.providers.cloud.documents import Sent
 from objstore.providers.cloud.list_many import ListMany
 from objstore.providers.cloud.listed import checked
+from objstore.providers.cloud.s3_objects import ARCHIVED, restored
 from objstore.providers.cloud.s3_parts import Parts
 from objstore.providers.cloud.signed import check_url
 from objstore.providers.cloud.upload import NAMESPACE
@@ -41,7 +44,6 @@ from objstore.signing.sigv4 import UNSIGNED_PAYLOAD
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from objstore.exceptions import BaseError
     from objstore.http.retry import Failure
     from objstore.http.service import Service
     from objstore.interface.provider import Buckets, Forms
@@ -160,6 +162,21 @@ class Bucket(Writes):
     def parts(self) -> Parts:
         """The parts that its objects were made of."""
         return Parts(self)
+
+    def fetch_one(self, key: str, range: Range, conditions: Conditions, *, brief: bool = False) -> Plan[Fetched]:
+        """Read one object, or a range of it; of an archived one, find out how far it is restored."""
+        try:
+            return (yield from super().fetch_one(key, range, conditions, brief=brief))
+        except PermissionDeniedError as error:
+            if error.code == ARCHIVED:
+                yield from self._tell_restored(key, conditions, error)
+            raise
+
+    def _tell_restored(self, key: str, conditions: Conditions, error: BaseError) -> Plan[None]:
+        """Add to the error of an archived object how far it is restored, which only a HEAD tells."""
+        with suppress(BaseError):
+            state = (yield from self.head(key, conditions)).restore
+            error.args = (f"{error} {restored(state)}",)
 
     def look(self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from objstore._core import checksum
 from objstore.disk.descriptors import PIECE, cut_short
-from objstore.exceptions import CorruptResponseError
+from objstore.exceptions import IntegrityError
 from objstore.providers.cloud.gcs_resource import read_document
 from objstore.providers.many import PutMany, why
 
@@ -52,9 +52,9 @@ def hash_header(crc: bytes) -> dict[str, str]:
     return {"x-goog-hash": f"crc32c={text_of(crc)}"}
 
 
-def corrupted(path: str, sent: bytes, stored: object) -> CorruptResponseError:
+def corrupted(path: str, sent: bytes, stored: object) -> IntegrityError:
     """Return the error for an object that is not what was sent."""
-    return CorruptResponseError(
+    return IntegrityError(
         f"The service has stored {path!r} with the checksum {stored}, and {text_of(sent)} was sent: it is damaged",
         hint="Write it again.",
         store="GCSStore",

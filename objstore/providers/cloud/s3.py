@@ -40,6 +40,7 @@ from objstore.providers.cloud.s3_buckets import S3Buckets
 from objstore.providers.cloud.s3_directory import DIRECTORY
 from objstore.providers.cloud.s3_endpoint import Address, Wishes, check_dots, control, home, locate
 from objstore.providers.cloud.s3_express import directory_bucket
+from objstore.providers.cloud.s3_objects import ARCHIVED
 from objstore.providers.cloud.s3_options import S3_OPTIONS
 from objstore.providers.cloud.writes import Guard
 from objstore.settings.options import RetryOptions, Settings, Table
@@ -83,6 +84,7 @@ DIALECT = Dialect(
     source_headers=s3_encryption.SOURCE_HEADERS,
     request_id="x-amz-request-id",
     region="x-amz-bucket-region",
+    deleted="x-amz-delete-marker",
     codes={
         "AccessDenied": Row(PermissionDeniedError, "access is denied"),
         "AuthorizationHeaderMalformed": Row(GenericError, "it was signed for another region", "region"),
@@ -97,7 +99,7 @@ DIALECT = Dialect(
         "InternalError": FAILED,
         "InvalidAccessKeyId": Row(PermissionDeniedError, "the service does not know the access key"),
         "XAdminUserNotFound": Row(PermissionDeniedError, "the service does not know the access key"),  # versitygw's
-        "InvalidObjectState": Row(
+        ARCHIVED: Row(
             PermissionDeniedError, "the object is archived: it must be restored before it is read"
         ),
         "InvalidRange": Row(InvalidRangeError, "the range lies outside the object"),
@@ -135,7 +137,7 @@ DIALECT = Dialect(
     },
     hints={
         "InvalidAccessKeyId": "Check access_key_id.",
-        "InvalidObjectState": "Restore it (RestoreObject) and wait until it is there.",
+        ARCHIVED: "Restore it (RestoreObject) and wait until it is there.",
         "BucketAlreadyExists": "Names are shared by all accounts: choose another.",
         "BucketNotEmpty": "Delete its objects first, old versions and unfinished uploads too.",
         "AuthorizationHeaderMalformed": "Give the region that the service wants.",

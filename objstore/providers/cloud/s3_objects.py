@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 MODE, UNTIL, HOLD = LOCKS
 
+ARCHIVED = "InvalidObjectState"
+"""The error code of an object that must be restored before it is read."""
+
 _KINDS = {MODE: ("GOVERNANCE", "COMPLIANCE"), HOLD: ("ON", "OFF")}
 _FIELD = re.compile(r'([a-z-]+)="([^"]*)"')
 
@@ -64,3 +67,12 @@ def restore_state(text: str) -> RestoreState:
     """Return what x-amz-restore says of an archived object."""
     told = dict(_FIELD.findall(text))
     return {"ongoing": told.get("ongoing-request") == "true", "expiry": parse_http_date(told.get("expiry-date", ""))}
+
+
+def restored(state: RestoreState | None) -> str:
+    """Return a sentence on how far an archived object is restored."""
+    if state is None:
+        return "No restore is under way."
+    if state["ongoing"]:
+        return "A restore is under way."
+    return "A restore has ended since: read it again."
