@@ -166,9 +166,10 @@ CANNOT = {
 """What a server cannot do, and why a test with the mark ``needs`` of that is skipped there."""
 
 SLOW = {
+    "azurite": "async",
     "minio": "async",
     "moto": "async",
-    "strictazure": "async",
+    "strictazure": "sync",
     "strictexpress": "async",
     "versitygw": "sync",
     "wsgidav": "sync",
