@@ -64,11 +64,23 @@ cdef void names_init() noexcept nogil:
 
 
 cdef const char* origin_host(const char* origin, size_t* length) noexcept nogil:
-    """Find the host within ``scheme://host:port``."""
+    """Find the host within ``scheme://host:port``, or ``scheme://user:password@host:port/`` as of a proxy."""
     cdef const char* host = strstr(origin, b"://")
+    cdef const char* user
     host = origin if host == NULL else host + 3
-    length[0] = strcspn(host, b":/")
+    user = <const char*>memrchr(host, c"@", strcspn(host, b"/"))
+    host = host if user == NULL else user + 1
+    length[0] = strcspn(host, b"]") + 1 if host[0] == c"[" else strcspn(host, b":/")
     return host
+
+
+cdef int origin_port(const char* origin, int usual) noexcept nogil:
+    """Return the port of an origin or a proxy; `usual` where none is named and it is not https."""
+    cdef size_t length = 0
+    cdef const char* host = origin_host(origin, &length)
+    if host[length] == c":":
+        return atoi(host + length + 1)
+    return 443 if strncasecmp(origin, b"https:", 6) == 0 else usual
 
 
 cdef bint is_ours(const char* host, size_t length) noexcept nogil:
@@ -345,7 +357,7 @@ cdef bint has_several(Name* name) noexcept nogil:
     return several
 
 
-cdef bint offer_addresses(Offer* offer, Name* name, curl.CURL* easy, const char* origin, SettingsC* settings,
+cdef bint offer_addresses(Offer* offer, Name* name, int port, curl.CURL* easy, SettingsC* settings,
                           const char* elsewhere) noexcept nogil:
     """Give libcurl the next addresses of a name, for one connection; False when there is no memory.
 
@@ -355,12 +367,9 @@ cdef bint offer_addresses(Offer* offer, Name* name, curl.CURL* easy, const char*
     cdef int i, count, race_ms
     cdef int64_t now = now_ns()
     cdef size_t length = strlen(name.host)
-    cdef const char* port = strrchr(origin, c":")
-    if port == NULL or port[1] == c"/":
-        port = b":443" if strncasecmp(origin, b"https", 5) == 0 else b":80"
     if not room_for(<void**>&offer.line, &offer.capacity, length + 16 + OFFERED * ADDRESS_TEXT):
         return False
-    length = snprintf(offer.line, offer.capacity, b"%s%s", name.host, port)
+    length = snprintf(offer.line, offer.capacity, b"%s:%d", name.host, port)
     pthread_mutex_lock(&names.mutex)
     if not settings.shuffle_addresses:
         name.turn = 0
