@@ -123,6 +123,8 @@ cdef void start_on_wire(LoopC* loop, Slot* slot, Route* route) noexcept nogil:
     if not slot.item.fresh:
         wire = idle_wire(loop, route)
     if wire != NULL:
+        if route.name != NULL:
+            keep_known(route.name, slot.item.batch.settings, loop.now_ns)
         begin_exchange(wire, slot)
     elif route.spare != NULL and not slot.item.fresh:
         wait_for_spare(route, slot)

@@ -190,16 +190,38 @@ cdef int name_state(LoopC* loop, Name* name, SettingsC* settings, int64_t since_
         state = NAME_AWAITED
         due = True
         atomic_store(&loop.awaits_name, 1)
-    due &= not name.asking
-    if due:
-        name.asking = True
-        name.references += 1        # for the look-up
+    due = due and begin_asking(name)
     pthread_mutex_unlock(&names.mutex)
     if due and not (io_threads and start_thread(look_up, name)):
         look_up(name)
         if not serves:
             return name_state(loop, name, settings, since_ns)
     return state
+
+
+cdef bint begin_asking(Name* name) noexcept nogil:
+    """Tell whether a look-up is to begin now, with a reference for it: there is none under way."""
+    if name.asking:
+        return False
+    name.asking = True
+    name.references += 1
+    return True
+
+
+cdef void keep_known(Name* name, SettingsC* settings, int64_t now) noexcept nogil:
+    """Have a name looked up anew beside the traffic on its connections, so that the next new one waits for nothing.
+
+    Whoever drives a loop without threads waits for it when a connection is to be made.
+    """
+    cdef int64_t asked_ns = atomic_load_64(&name.asked_ns)
+    cdef bint due
+    if not io_threads or now - asked_ns < max(settings.resolve_ns, INSIST_S * SECOND):
+        return
+    pthread_mutex_lock(&names.mutex)
+    due = name.asked_ns == asked_ns and begin_asking(name)
+    pthread_mutex_unlock(&names.mutex)
+    if due and not start_thread(look_up, name):
+        look_up(name)
 
 
 cdef void* look_up(void* argument) noexcept nogil:
@@ -227,7 +249,7 @@ cdef void take_answer(Name* name, int error, addrinfo* found) noexcept nogil:
     cdef bint some = False
     cdef char text[ADDRESS_TEXT]
     name.asking = False
-    name.asked_ns = now
+    atomic_store_64(&name.asked_ns, now)
     name.error = error
     while found != NULL:
         if write_address(found, text):

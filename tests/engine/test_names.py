@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.client import ROOT, SOON
+from tests.engine.client import ROOT, SOON, wait_until
 from tests.engine.hosts import Hosts, black_hole, serving
 from tests.tls_proxy import standing_in, write_certificate
 
@@ -340,6 +340,34 @@ def test_what_is_known_of_a_name_is_used_for_half_a_minute(hosts: Hosts) -> None
             step(origin, "passing", count=seconds)
             assert step(origin, settings=settings) == ["127.0.0.2"]
             assert hosts.noted["example.test"] == look_ups
+
+
+def test_a_name_is_looked_up_beside_the_traffic_on_connections_that_last(hosts: Hosts) -> None:
+    hosts.say("example.test 127.0.0.2")
+    settings = {"max_idle": 3600}
+    with serving(["127.0.0.2", "127.0.0.3"]) as served, program(hosts) as step:
+        origin = f"http://example.test:{served.port}"
+        assert step(origin, settings=settings) == ["127.0.0.2"]
+        hosts.say("example.test 127.0.0.3")
+        for look_ups in (2, 3):
+            step(origin, "passing", count=31)
+            assert step(origin, settings=settings) == ["127.0.0.2"]
+            wait_until(lambda look_ups=look_ups: hosts.noted["example.test"] == look_ups)
+        wait_until(lambda: step(origin, settings={"reuse": False}) == ["127.0.0.3"])
+    assert hosts.noted["example.test"] == 3
+
+
+def test_without_threads_a_name_is_looked_up_where_a_connection_is_to_be_made(hosts: Hosts) -> None:
+    hosts.say("example.test 127.0.0.2")
+    settings = {"max_idle": 3600}
+    with serving(["127.0.0.2"]) as served, program(hosts, OBJSTORE_IO_THREADS="0") as step:
+        origin = f"http://example.test:{served.port}"
+        for seconds in (0, 31, 31):
+            step(origin, "passing", count=seconds)
+            assert step(origin, settings=settings) == ["127.0.0.2"]
+        assert hosts.noted == {"example.test": 1}
+        assert step(origin, settings={"reuse": False}) == ["127.0.0.2"]
+        assert hosts.noted == {"example.test": 2}
 
 
 def test_an_address_that_is_not_named_any_more_is_not_used_for_long(hosts: Hosts) -> None:
