@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from objstore._core import ClientSettings
+from objstore._core import ClientSettings, may_have_threads
 from objstore.exceptions import ConfigurationError
 from objstore.settings.masked import Hidden
 from objstore.settings.value_types import URL
@@ -122,11 +122,15 @@ def client_settings(
         until_close: Which bodies are read whose end only that of the connection tells: ``"never"`` any, ``"old"``:
             those of HTTP/1.0, ``"always"``.
         patience: How many times as long as usual to wait for a reply to begin.
+
+    Raises:
+        ConfigurationError: For the proxy libcurl would start threads, and there are to be none.
     """
     proxies = _proxies()
     proxy = values["proxy_url"]
     if proxy is None:
         proxy = proxies.get(scheme) or proxies.get("all") or ""
+    _check_proxy(str(proxy))
     excludes = values["proxy_excludes"]
     encrypted = scheme == "https" or redirects is not None
     ca_file = _ca_file(values["root_certificate"], values["disable_system_certificates"]) if encrypted else None
@@ -150,6 +154,15 @@ def client_settings(
         until_close=until_close,
         hedge=values["hedge"],
     )
+
+
+def _check_proxy(proxy: str) -> None:
+    if proxy.lower().startswith(("socks4://", "socks5://")) and not may_have_threads():
+        scheme = proxy.partition(":")[0]
+        raise ConfigurationError(
+            f"Behind a {scheme}:// proxy libcurl looks names up, in threads, which io_threads=0 does not allow",
+            hint="Give socks4a:// or socks5h://, where the proxy does.",
+        )
 
 
 def _proxies() -> dict[str, str]:
