@@ -4,8 +4,12 @@
 # Source: https://curl.se/libcurl/c/CURLOPT_NOPROXY.html
 
 cdef enum:
-    USUAL_PROXY_PORT = 1080
     NETWORK_TEXT = 64
+
+
+cdef int proxy_port(const char* proxy) noexcept nogil:
+    """Return the port of a proxy; where none is named, versions of libcurl differ, so it is told this one."""
+    return origin_port(proxy, 80 if strncasecmp(proxy, b"http", 4) == 0 else 1080)
 
 
 cdef bint is_direct(SettingsC* settings, const char* origin) noexcept nogil:

@@ -303,6 +303,7 @@ cdef void slot_configure(Slot* slot, LoopC* loop, SettingsC* settings) noexcept 
     set_pointer(easy, curl.CURLOPT_WRITEDATA, slot)
     set_pointer(easy, curl.CURLOPT_PREREQFUNCTION, <void*>on_request)
     set_pointer(easy, curl.CURLOPT_PREREQDATA, slot)
+    set_long(easy, curl.CURLOPT_PROXYPORT, proxy_port(settings.proxy))
     set_pointer(easy, curl.CURLOPT_NOPROXY, settings.no_proxy)
     if settings.proxy_ca_file != NULL:
         set_pointer(easy, curl.CURLOPT_PROXY_CAINFO, settings.proxy_ca_file)

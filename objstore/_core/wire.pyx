@@ -113,7 +113,7 @@ cdef Route* route_new(LoopC* loop, const char* origin, SettingsC* settings) noex
         return NULL
     route.direct = is_direct(settings, origin)
     route.name = name_of(origin if route.direct else settings.proxy)
-    route.port = origin_port(origin, 80) if route.direct else origin_port(settings.proxy, USUAL_PROXY_PORT)
+    route.port = origin_port(origin, 80) if route.direct else proxy_port(settings.proxy)
     route.secure = strncasecmp(origin, b"https:", 6) == 0
     route.waiting_end = &route.waiting
     settings_keep(&route.settings, settings)

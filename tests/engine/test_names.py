@@ -276,6 +276,14 @@ def test_through_a_proxy_that_has_a_name_certificates_are_those_of_the_server(ho
     assert hosts.noted == {"proxy.test": 1}
 
 
+@pytest.mark.parametrize("scheme", ["http", "https", "socks4a", "socks5h"])
+def test_a_proxy_without_a_port_is_looked_up_once(hosts: Hosts, scheme: str) -> None:
+    hosts.say("proxy.test 127.0.0.2")
+    with program(hosts, OBJSTORE_IO_THREADS="0") as step:
+        step("http://example.test", settings={"proxy": f"{scheme}://proxy.test", "connect_timeout": 0.5})
+    assert hosts.noted == {"proxy.test": 1}
+
+
 def test_a_failed_look_up_of_a_proxy_is_not_remembered(hosts: Hosts) -> None:
     hosts.say("proxy.test fail")
     with serving(["127.0.0.2"]) as served, program(hosts) as step:
