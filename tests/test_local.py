@@ -35,6 +35,7 @@ from objstore.providers.local import root as local_root
 from objstore.store import LocalStore, MemoryStore, S3Store
 
 MIB = 1 << 20
+LEFT_AFTER = 16 * MIB  # so much of a read is done at least
 
 
 @pytest.fixture
@@ -972,6 +973,45 @@ def test_ranges_of_a_file_that_is_written_to_between_them(store: LocalStore, roo
     finally:
         os.close(folder)
     assert reads.mixed
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_a_large_read_is_left_when_its_time_is_over_and_gone_on_with(
+    store: LocalStore, root: Path, other: bool
+) -> None:
+    """So an event loop that does the reading itself is held for no longer."""
+    content = os.urandom(3 * LEFT_AFTER + 5)
+    store.put("a", content)
+    reads = local_reads.FileReads()
+    reads.add(b"a", 1, 3 * LEFT_AFTER + 1)
+    reads.add(b"a")
+    folder = os.open(root, os.O_RDONLY)
+    settled = []
+    try:
+        while reads.settled < 2:
+            reads.work(folder, 10 * LEFT_AFTER, 0.0, alone=True)
+            settled.append(reads.settled)
+            if other:
+                store.put("a", b"other" + content[5:])
+    finally:
+        os.close(folder)
+    if other:
+        assert (reads.failures(0, 1), reads.bodies()[0]) == ([(0, errno.ESTALE)], None)
+    else:
+        assert settled == [0, 0, 1, 1, 1, 1, 2]
+        assert [bytes(body or b"") for body in reads.bodies()] == [content[1:-4], content]
+
+
+def test_who_reads_alone_does_a_large_read_in_steps(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = os.urandom(2 * LEFT_AFTER + 5)
+    store.put_many([("a", content), ("b", b"b")])
+    steps = []
+    read = local_reads.Reading._read
+    monkeypatch.setattr(local_reads, "AT_A_TIME", 0.0)
+    monkeypatch.setattr(local_reads.Reading, "_read", lambda self, most: (steps.append(self.settled), read(self, most)))
+    bodies = store.get_many(["b", "a", "b"], max_concurrency=1)
+    assert [bytes(body) for body in bodies] == [b"b", content, b"b"]
+    assert steps == [0, 1, 1, 1, 2]
 
 
 def test_a_source_that_is_written_to_while_it_is_copied(

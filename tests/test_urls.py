@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 import objstore
 from objstore import exceptions
 from objstore.exceptions import ConfigurationError, GenericError, UnknownConfigurationKeyError
+from objstore.http.client import split_endpoint
 from objstore.settings.urls import parse_scheme, read_url
-from objstore.store import AzureStore, GCSStore, MemoryStore, S3Store, from_url
+from objstore.store import AzureStore, GCSStore, HTTPStore, MemoryStore, S3Store, from_url
 
 FABRIC = {"use_fabric_endpoint": "true"}
 VIRTUAL = {"virtual_hosted_style_request": "true"}
@@ -433,6 +434,20 @@ def test_each_kind_of_url_has_its_store(name: str, url: str) -> None:
 
 def test_the_public_name() -> None:
     assert objstore.parse_scheme is parse_scheme
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [("bücher.example:8080", "xn--bcher-kva.example:8080"), ("Bücher.example", "xn--bcher-kva.example")],
+)
+def test_a_host_of_other_letters_is_asked_for_in_ascii(host: str, asked: str) -> None:
+    assert split_endpoint(f"http://{host}/a", allow_http=True) == (f"http://{asked}", "/a")
+
+
+@pytest.mark.parametrize("host", ["straße.example", "ex%61mple.test", "ü" * 64, "a..ü"])
+def test_a_host_that_can_be_read_in_two_ways_is_refused(host: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot be looked up as it is. Give it in ASCII"):
+        HTTPStore(f"https://{host}")
 
 
 @pytest.mark.parametrize("behind", ["?sig=SECRET", "#there", "?"])

@@ -1,7 +1,8 @@
 # Files, opened beneath a directory and read in bulk, straight into their final place and without the GIL.
 #
 # Threads claim reads one by one from a shared cursor. A thread keeps the file that it read last open, so that many
-# ranges of one file cost one open. Symlinks are resolved by the kernel (openat2), which lets none lead out.
+# ranges of one file cost one open. A thread that is alone leaves a large read where its time is over, and goes on there
+# the next time. Symlinks are resolved by the kernel (openat2), which lets none lead out.
 
 cdef extern from * nogil:
     """
@@ -42,7 +43,7 @@ cdef extern from "<sys/stat.h>" nogil:
     bint S_ISREG(unsigned int mode)
 
 cdef enum:
-    READ_AT_A_TIME = 16 << 20   # of a large file, between two looks for signals
+    READ_AT_A_TIME = 16 << 20   # of a large file, between two looks for signals, and at the time
     LARGE_FILE = 256 << 10      # from here on a body has an arena of its own
     FIRST_SHARED = 64 << 10
     LARGEST_SHARED = 8 << 20
@@ -54,6 +55,7 @@ cdef struct FileRead:
     int64_t room                # of the target; -1: memory of its own
     Arena* arena
     int64_t length              # of the body
+    int64_t done                # of that, where the read was left
     uint64_t inode
     int64_t modified            # in nanoseconds since 1970
     int64_t size
@@ -128,10 +130,11 @@ cdef bint find_memory(FileReader* reader, FileRead* read) noexcept nogil:
     return True
 
 
-cdef int read_body(int descriptor, FileRead* read) except -1 nogil:
-    """Read a body into its place; set the fault of the read if that fails."""
-    cdef int64_t done = 0
+cdef int read_body(int descriptor, FileRead* read, int64_t until) except -1 nogil:
+    """Read a body into its place, or leave it when it is so late; set the fault of the read if that fails."""
+    cdef int64_t done = read.done
     cdef ssize_t got
+    read.done = 0
     while done < read.length:
         got = pread(descriptor, read.data + done, min(read.length - done, <int64_t>READ_AT_A_TIME), read.start + done)
         if got < 0 and errno != EINTR:
@@ -145,6 +148,9 @@ cdef int read_body(int descriptor, FileRead* read) except -1 nogil:
             read.fault = EINTR  # should that raise
             look_for_signals()
             read.fault = 0
+            if done and now_ns() > until:
+                read.done = done
+                return 0
     return 0
 
 
@@ -157,19 +163,36 @@ cdef bint is_unchanged(FileReader* reader) noexcept nogil:
     )
 
 
-cdef int read_with(FileReader* reader, FileRead* read) except -1 nogil:
-    """Do one read with the file that is open."""
-    read.fault = reader.fault
-    if read.fault:
-        return 0
+cdef inline int64_t modified_at(file_stat* stat) noexcept nogil:
+    return stat.st_mtim.tv_sec * SECOND + stat.st_mtim.tv_nsec
+
+
+cdef void begin_read(FileReader* reader, FileRead* read) noexcept nogil:
+    """Find out what to read, and where to."""
     read.inode = reader.stat.st_ino
-    read.modified = reader.stat.st_mtim.tv_sec * SECOND + reader.stat.st_mtim.tv_nsec
+    read.modified = modified_at(&reader.stat)
     read.size = reader.stat.st_size
     read.fault = place_range(read)
     if read.fault == 0 and not find_memory(reader, read):
         read.fault = ENOMEM
+
+
+cdef bint is_still(FileRead* read, file_stat* stat) noexcept nogil:
+    """Tell whether a file is the one, as it was, of which a read has been left."""
+    return read.inode == stat.st_ino and read.modified == modified_at(stat) and read.size == stat.st_size
+
+
+cdef int read_with(FileReader* reader, FileRead* read, int64_t until) except -1 nogil:
+    """Do one read with the file that is open, or go on with it, until it is so late."""
+    read.fault = reader.fault
+    if read.fault:
+        return 0
+    if read.done == 0:
+        begin_read(reader, read)
+    elif not is_still(read, &reader.stat):
+        read.fault = ESTALE
     if read.fault == 0:
-        read_body(reader.descriptor, read)
+        read_body(reader.descriptor, read, until)
     if read.fault == 0 and read.length and not is_unchanged(reader):
         read.fault = ESTALE
     return 0
@@ -229,8 +252,12 @@ cdef class FileReads:
         """How many bytes have been read."""
         return atomic_load_64(&self.received)
 
-    def work(self, int root, int64_t most, double seconds):
-        """Read until all is claimed, `most` bytes have been received in all, or the time is over."""
+    def work(self, int root, int64_t most, double seconds, bint alone=False):
+        """Read until all is claimed, `most` bytes have been received in all, or the time is over.
+
+        :param alone: no other thread is at work, now or later: what is being read when the time is over is left, and
+            the next call goes on with it.
+        """
         cdef FileReader reader
         cdef FileRead* read
         cdef int64_t index, until = now_ns() + <int64_t>(seconds * SECOND)
@@ -245,7 +272,10 @@ cdef class FileReads:
                         break
                     read = &self.reads[index]
                     reader_open(&reader, root, read.path)
-                    read_with(&reader, read)
+                    read_with(&reader, read, until if alone else INT64_MAX)
+                    if read.fault == 0 and read.done:
+                        atomic_add_64(&self.claimed, -1)
+                        break
                     atomic_add_64(&self.received, 0 if read.fault else read.length)
                     if now_ns() > until:
                         break
@@ -265,7 +295,7 @@ cdef class FileReads:
             elif not S_ISREG(reader.stat.st_mode):
                 reader.fault = EISDIR
             try:
-                read_with(&reader, read)
+                read_with(&reader, read, INT64_MAX)
             finally:
                 arena_release(reader.arena)
             atomic_add_64(&self.received, 0 if read.fault else read.length)

@@ -106,7 +106,7 @@ cdef Item* item_copy(Slot* slot) noexcept nogil:
     copy.received = copy.capacity = copy.out_capacity = copy.told = copy.came = 0
     copy.head.length = copy.head_capacity = 0
     copy.connects = 0
-    copy.fresh = not goes_by_wire(slot.item.batch.settings)    # libcurl is not to send it on the same connection
+    copy.fresh = not goes_by_wire(slot.share.route)    # libcurl is not to send it on the same connection
     if slot.headed and slot.tag[0]:
         copy.kept.tag = strdup(slot.tag)
         if copy.kept.tag == NULL:

@@ -62,7 +62,7 @@ cdef void start_slot(LoopC* loop, Slot* slot) noexcept nogil:
     cdef Route* route = borrow_route(loop, slot)
     if route == NULL:
         conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
-    elif goes_by_wire(slot.item.batch.settings):
+    elif goes_by_wire(route):
         start_on_wire(loop, slot, route)
     else:
         start_on_libcurl(loop, slot, route)
@@ -70,16 +70,19 @@ cdef void start_slot(LoopC* loop, Slot* slot) noexcept nogil:
 
 
 cdef bint is_named(LoopC* loop, Slot* slot, Route* route) noexcept nogil:
-    """Tell whether the addresses of a server are known; else the slot starts again when they are, or has failed."""
+    """Tell whether the addresses of a server, or of the proxy, are known; else the slot starts again when they are, or
+    has failed."""
     cdef int state
     if route.name == NULL:
         return True
     state = name_state(loop, route.name, slot.item.batch.settings, slot.started_ns)
     slot.unnamed = state == NAME_AWAITED
     if state == NAME_UNKNOWN:
-        snprintf(slot.error, ERROR_TEXT, b"Could not resolve host: %s (%s)", route.name.host,
-                 gai_strerror(route.name.error))
-        conclude(loop, slot, curl.CURLE_COULDNT_RESOLVE_HOST, False)
+        snprintf(slot.error, ERROR_TEXT, b"Could not resolve %s: %s (%s)",
+                 <const char*>(b"host" if route.direct else b"proxy"), route.name.host, gai_strerror(route.name.error))
+        conclude(
+            loop, slot, curl.CURLE_COULDNT_RESOLVE_HOST if route.direct else curl.CURLE_COULDNT_RESOLVE_PROXY, False
+        )
     return state == NAME_KNOWN
 
 
@@ -96,11 +99,9 @@ cdef void start_named(LoopC* loop) noexcept nogil:
         slot = following
 
 
-cdef inline bint goes_by_wire(SettingsC* settings) noexcept nogil:
+cdef inline bint goes_by_wire(Route* route) noexcept nogil:
     """Tell whether we speak to the server ourselves: HTTP/1.1, without a proxy, and not all by libcurl."""
-    if atomic_load(&by_curl) or settings.http_version != curl.CURL_HTTP_VERSION_1_1:
-        return False
-    return settings.proxy == NULL or not settings.proxy[0]
+    return route.direct and route.settings.http_version == curl.CURL_HTTP_VERSION_1_1 and not atomic_load(&by_curl)
 
 
 cdef Route* borrow_route(LoopC* loop, Slot* slot) noexcept nogil:
@@ -122,6 +123,8 @@ cdef void start_on_wire(LoopC* loop, Slot* slot, Route* route) noexcept nogil:
     if not slot.item.fresh:
         wire = idle_wire(loop, route)
     if wire != NULL:
+        if route.name != NULL:
+            keep_known(route.name, slot.item.batch.settings, loop.now_ns)
         begin_exchange(wire, slot)
     elif route.spare != NULL and not slot.item.fresh:
         wait_for_spare(route, slot)
@@ -132,14 +135,13 @@ cdef void start_on_wire(LoopC* loop, Slot* slot, Route* route) noexcept nogil:
 cdef void start_on_libcurl(LoopC* loop, Slot* slot, Route* route) noexcept nogil:
     """Have libcurl send an item's request."""
     cdef SettingsC* settings = slot.item.batch.settings
-    cdef bint direct = settings.proxy == NULL or not settings.proxy[0]      # else it is the proxy's name that counts
     cdef Shard* shard
-    if direct and not is_named(loop, slot, route):
+    if not is_named(loop, slot, route):
         return
     shard = loop_shard(loop, False)
-    if shard == NULL or not slot_prepare(slot, loop, slot.item) or (
-        direct and route.name != NULL
-        and not offer_addresses(&slot.offer, route.name, slot.easy, route.origin.data, settings, late_address(slot))
+    if shard == NULL or not slot_prepare(slot, loop, slot.item, route.direct) or (
+        route.name != NULL
+        and not offer_addresses(&slot.offer, route.name, route.port, slot.easy, settings, late_address(slot))
     ):
         conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
         return
@@ -302,7 +304,7 @@ cdef void fill(LoopC* loop) noexcept nogil:
             delay(loop, share, due)
         elif due < 0:
             share_detach(loop, share)
-        elif goes_by_wire(share.batch.settings):
+        else:
             open_ahead(loop, share)
 
 
@@ -331,7 +333,7 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
         slot = <Slot*>owner
         lib.curl_easy_getinfo(easy, curl.CURLINFO_NUM_CONNECTS, <void*>&connects)
         if connects or result != curl.CURLE_OK:
-            offer_taken(&slot.offer, easy, slot.item.status != 0)   # what we end ourselves is no failure of the address
+            offer_taken(&slot.offer, easy, was_answered(slot))  # what we end ourselves is no failure of the address
         look_behind(loop, slot)
         atomic_store_64(&loop.requests, loop.requests + 1)
         atomic_store_64(&loop.connections, loop.connections + connects)
@@ -340,6 +342,13 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
         if slot.item.status and not slot.headed:
             drop_handle(slot)
         conclude(loop, slot, libcurl_result(slot, result), connects == 0)
+
+
+cdef bint was_answered(Slot* slot) noexcept nogil:
+    """Tell whether something came of a transfer of libcurl's, be it that a proxy does not reach the server."""
+    cdef long code = 0
+    lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_HTTP_CONNECTCODE, <void*>&code)
+    return slot.item.status != 0 or code != 0
 
 
 cdef void drop_handle(Slot* slot) noexcept nogil:

@@ -313,11 +313,18 @@ cdef void sweep(LoopC* loop) noexcept nogil:
             slot.progress_ns = loop.now_ns
         reason = overdue(slot, loop.now_ns)
         if reason != NULL:
-            if reason == UNANSWERED and slot.share.route != NULL and slot.share.route.name != NULL:
-                name_rest(slot.share.route.name, address_of(slot.wire.easy if slot.wire != NULL else slot.easy))
+            if reason == UNANSWERED:
+                rest_address(slot)
             slot_stop(slot)
             end_late(loop, slot, reason)
         slot = following
+
+
+cdef void rest_address(Slot* slot) noexcept nogil:
+    """Note that nobody answers at the address of a server; that of a proxy has done its part."""
+    cdef Route* route = slot.share.route
+    if route != NULL and route.name != NULL and route.direct:
+        name_rest(route.name, address_of(slot.wire.easy if slot.wire != NULL else slot.easy))
 
 
 cdef void end_late(LoopC* loop, Slot* slot, const char* reason) noexcept nogil:

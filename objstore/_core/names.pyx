@@ -64,11 +64,23 @@ cdef void names_init() noexcept nogil:
 
 
 cdef const char* origin_host(const char* origin, size_t* length) noexcept nogil:
-    """Find the host within ``scheme://host:port``."""
+    """Find the host within ``scheme://host:port``, or ``scheme://user:password@host:port/`` as of a proxy."""
     cdef const char* host = strstr(origin, b"://")
+    cdef const char* user
     host = origin if host == NULL else host + 3
-    length[0] = strcspn(host, b":/")
+    user = <const char*>memrchr(host, c"@", strcspn(host, b"/"))
+    host = host if user == NULL else user + 1
+    length[0] = strcspn(host, b"]") + 1 if host[0] == c"[" else strcspn(host, b":/")
     return host
+
+
+cdef int origin_port(const char* origin, int usual) noexcept nogil:
+    """Return the port of an origin or a proxy; `usual` where none is named and it is not https."""
+    cdef size_t length = 0
+    cdef const char* host = origin_host(origin, &length)
+    if host[length] == c":":
+        return atoi(host + length + 1)
+    return 443 if strncasecmp(origin, b"https:", 6) == 0 else usual
 
 
 cdef bint is_ours(const char* host, size_t length) noexcept nogil:
@@ -178,16 +190,38 @@ cdef int name_state(LoopC* loop, Name* name, SettingsC* settings, int64_t since_
         state = NAME_AWAITED
         due = True
         atomic_store(&loop.awaits_name, 1)
-    due &= not name.asking
-    if due:
-        name.asking = True
-        name.references += 1        # for the look-up
+    due = due and begin_asking(name)
     pthread_mutex_unlock(&names.mutex)
     if due and not (io_threads and start_thread(look_up, name)):
         look_up(name)
         if not serves:
             return name_state(loop, name, settings, since_ns)
     return state
+
+
+cdef bint begin_asking(Name* name) noexcept nogil:
+    """Tell whether a look-up is to begin now, with a reference for it: there is none under way."""
+    if name.asking:
+        return False
+    name.asking = True
+    name.references += 1
+    return True
+
+
+cdef void keep_known(Name* name, SettingsC* settings, int64_t now) noexcept nogil:
+    """Have a name looked up anew beside the traffic on its connections, so that the next new one waits for nothing.
+
+    Whoever drives a loop without threads waits for it when a connection is to be made.
+    """
+    cdef int64_t asked_ns = atomic_load_64(&name.asked_ns)
+    cdef bint due
+    if not io_threads or now - asked_ns < max(settings.resolve_ns, INSIST_S * SECOND):
+        return
+    pthread_mutex_lock(&names.mutex)
+    due = name.asked_ns == asked_ns and begin_asking(name)
+    pthread_mutex_unlock(&names.mutex)
+    if due and not start_thread(look_up, name):
+        look_up(name)
 
 
 cdef void* look_up(void* argument) noexcept nogil:
@@ -215,7 +249,7 @@ cdef void take_answer(Name* name, int error, addrinfo* found) noexcept nogil:
     cdef bint some = False
     cdef char text[ADDRESS_TEXT]
     name.asking = False
-    name.asked_ns = now
+    atomic_store_64(&name.asked_ns, now)
     name.error = error
     while found != NULL:
         if write_address(found, text):
@@ -345,7 +379,7 @@ cdef bint has_several(Name* name) noexcept nogil:
     return several
 
 
-cdef bint offer_addresses(Offer* offer, Name* name, curl.CURL* easy, const char* origin, SettingsC* settings,
+cdef bint offer_addresses(Offer* offer, Name* name, int port, curl.CURL* easy, SettingsC* settings,
                           const char* elsewhere) noexcept nogil:
     """Give libcurl the next addresses of a name, for one connection; False when there is no memory.
 
@@ -355,12 +389,9 @@ cdef bint offer_addresses(Offer* offer, Name* name, curl.CURL* easy, const char*
     cdef int i, count, race_ms
     cdef int64_t now = now_ns()
     cdef size_t length = strlen(name.host)
-    cdef const char* port = strrchr(origin, c":")
-    if port == NULL or port[1] == c"/":
-        port = b":443" if strncasecmp(origin, b"https", 5) == 0 else b":80"
     if not room_for(<void**>&offer.line, &offer.capacity, length + 16 + OFFERED * ADDRESS_TEXT):
         return False
-    length = snprintf(offer.line, offer.capacity, b"%s%s", name.host, port)
+    length = snprintf(offer.line, offer.capacity, b"%s:%d", name.host, port)
     pthread_mutex_lock(&names.mutex)
     if not settings.shuffle_addresses:
         name.turn = 0

@@ -223,7 +223,7 @@ cdef inline bint affords(BatchRef* share) noexcept nogil:
     cdef PaceC* pace = &share.batch.at.pace
     if pace_in_flight(pace) < FIRST_WINDOW or share.batch.large or route == NULL:
         return True
-    if route.idle != NULL or route.spare != NULL or not goes_by_wire(share.batch.settings):
+    if route.idle != NULL or route.spare != NULL or not goes_by_wire(route):
         return True
     return pace_in_flight(pace) < pace_repaid(pace, expected(share.batch), route.secure)
 

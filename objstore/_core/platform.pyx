@@ -5,8 +5,9 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EISDIR, EMFILE, EMSGSIZE, ENOMEM, EPIPE, ERANGE, ESTALE, errno
 from libc.math cimport sqrt
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport atoi
 from libc.string cimport (
-    memchr, memcmp, memcpy, memmove, memset, strcat, strchr, strcmp, strcpy, strcspn, strlen, strncmp, strrchr, strstr
+    memchr, memcmp, memcpy, memmove, memset, strcat, strchr, strcmp, strcpy, strcspn, strlen, strncmp, strspn, strstr
 )
 
 from objstore._core cimport curl
@@ -155,7 +156,11 @@ cdef extern from "<netdb.h>" nogil:
     int getnameinfo(const sockaddr* address, unsigned int size, char* host, unsigned int host_size, char* service,
                     unsigned int service_size, int flags)
 
+cdef extern from "<string.h>" nogil:
+    void* memrchr(const void* text, int letter, size_t length)
+
 cdef extern from "<arpa/inet.h>" nogil:
+    int inet_pton(int family, const char* text, void* address)
     uint16_t ntohs(uint16_t number)
 
 cdef extern from "<sys/sendfile.h>" nogil:

@@ -280,18 +280,12 @@ cdef void configure_connection(curl.CURL* easy, LoopC* loop, SettingsC* settings
     set_long(easy, curl.CURLOPT_NOSIGNAL, 1)
     set_pointer(easy, curl.CURLOPT_PROTOCOLS_STR, <char*>b"http,https")
     set_long(easy, curl.CURLOPT_TCP_KEEPALIVE, 1)
-    # The order in which they are offered; of names that libcurl looks up, it is shuffled.
-    set_long(easy, curl.CURLOPT_DNS_SHUFFLE_ADDRESSES, settings.shuffle_addresses and settings.proxy[0])
     set_long(easy, curl.CURLOPT_HTTP_VERSION, settings.http_version)
     set_long(easy, curl.CURLOPT_CONNECTTIMEOUT_MS, <long>settings.connect_timeout_ms)
-    set_pointer(easy, curl.CURLOPT_PROXY, settings.proxy)
-    set_pointer(easy, curl.CURLOPT_NOPROXY, settings.no_proxy)
     # A CA file alone lets libcurl cache the parsed store; a CA folder beside it would be read again for each handshake.
     if settings.ca_file != NULL:
         set_pointer(easy, curl.CURLOPT_CAINFO, settings.ca_file)
         set_pointer(easy, curl.CURLOPT_CAPATH, NULL)
-    if settings.proxy_ca_file != NULL:
-        set_pointer(easy, curl.CURLOPT_PROXY_CAINFO, settings.proxy_ca_file)
     set_long(easy, curl.CURLOPT_SSL_VERIFYPEER, settings.verify)
     set_long(easy, curl.CURLOPT_SSL_VERIFYHOST, 2 if settings.verify else 0)
 
@@ -309,6 +303,10 @@ cdef void slot_configure(Slot* slot, LoopC* loop, SettingsC* settings) noexcept 
     set_pointer(easy, curl.CURLOPT_WRITEDATA, slot)
     set_pointer(easy, curl.CURLOPT_PREREQFUNCTION, <void*>on_request)
     set_pointer(easy, curl.CURLOPT_PREREQDATA, slot)
+    set_long(easy, curl.CURLOPT_PROXYPORT, proxy_port(settings.proxy))
+    set_pointer(easy, curl.CURLOPT_NOPROXY, settings.no_proxy)
+    if settings.proxy_ca_file != NULL:
+        set_pointer(easy, curl.CURLOPT_PROXY_CAINFO, settings.proxy_ca_file)
     # Not counted: libcurl before 8.7 refuses it while it still holds a buffer of a failed transfer, of this very size.
     lib.curl_easy_setopt(easy, curl.CURLOPT_BUFFERSIZE, <long>RECEIVE_BUFFER)
     set_long(easy, curl.CURLOPT_PATH_AS_IS, 1)
@@ -508,7 +506,7 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     frame_body(slot)
 
 
-cdef bint slot_prepare(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
+cdef bint slot_prepare(Slot* slot, LoopC* loop, Item* item, bint direct) noexcept nogil:
     """Set the handle up for an item; False when there is no memory, or a setting, say whom to trust, was lost."""
     cdef int failures = atomic_load(&setopt_failures)
     cdef SettingsC* settings = item.batch.settings
@@ -529,6 +527,7 @@ cdef bint slot_prepare(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
         settings_keep(&slot.configured, NULL)
     if not write_url(slot, item) or not chain_headers(slot, item, &lines):
         return False
+    set_pointer(slot.easy, curl.CURLOPT_PROXY, <const char*>b"" if direct else settings.proxy)
     set_pointer(slot.easy, curl.CURLOPT_URL, slot.url)
     set_pointer(slot.easy, curl.CURLOPT_HTTPHEADER, lines)
     if atomic_load(&setopt_failures) == failures:

@@ -18,8 +18,10 @@ cdef struct Route:              # where a request goes, and how to connect there
     Text origin
     Text host_line              # "Host: ...", as it was signed
     bint secure
+    bint direct                 # not through a proxy
     int making                  # connections that are not there yet
-    Name* name                  # NULL where libcurl knows the address itself
+    Name* name                  # the server's or the proxy's, NULL where libcurl knows the address itself
+    int port                    # of that
     Wire* idle                  # last used first
     Wire* waiting               # being made, each for a request, that has waited longest first
     Wire** waiting_end
@@ -70,9 +72,10 @@ cdef bint connects_alike(SettingsC* a, SettingsC* b) noexcept nogil:
     """Tell whether the connections of two settings can serve each other."""
     return a == b or (
         a.verify == b.verify and a.reuse == b.reuse and a.max_idle_s == b.max_idle_s
+        and a.http_version == b.http_version
         and a.shuffle_addresses == b.shuffle_addresses and a.resolve_ns == b.resolve_ns
         and a.connect_timeout_ms == b.connect_timeout_ms
-        and same_text(a.ca_file, b.ca_file)
+        and same_text(a.ca_file, b.ca_file) and same_text(a.proxy, b.proxy) and same_text(a.no_proxy, b.no_proxy)
     )
 
 
@@ -108,7 +111,9 @@ cdef Route* route_new(LoopC* loop, const char* origin, SettingsC* settings) noex
         free(route.origin.data)
         free(route)
         return NULL
-    route.name = name_of(origin)
+    route.direct = is_direct(settings, origin)
+    route.name = name_of(origin if route.direct else settings.proxy)
+    route.port = origin_port(origin, 80) if route.direct else proxy_port(settings.proxy)
     route.secure = strncasecmp(origin, b"https:", 6) == 0
     route.waiting_end = &route.waiting
     settings_keep(&route.settings, settings)
@@ -191,7 +196,7 @@ cdef void open_ahead(LoopC* loop, BatchRef* share) noexcept nogil:
     cdef Route* route = share.route
     cdef int64_t count = 0
     cdef Wire* wire
-    if route != NULL and route.idle == NULL and FEW * route.making <= loop.active:
+    if route != NULL and goes_by_wire(route) and route.idle == NULL and FEW * route.making <= loop.active:
         count = origin_ahead(share, loop.active // 2)
     while count > 0:
         count -= 1
@@ -229,6 +234,7 @@ cdef bint begin_connecting(Wire* wire, SettingsC* settings, const char* late) no
     cdef Route* route = wire.route
     cdef int failures = atomic_load(&setopt_failures)
     configure_connection(wire.easy, wire.loop, settings)
+    set_pointer(wire.easy, curl.CURLOPT_PROXY, b"")     # nor one of the environment
     set_pointer(wire.easy, curl.CURLOPT_PRIVATE, wire)
     set_pointer(wire.easy, curl.CURLOPT_ERRORBUFFER, wire.error)
     set_pointer(wire.easy, curl.CURLOPT_URL, route.origin.data)
@@ -236,7 +242,7 @@ cdef bint begin_connecting(Wire* wire, SettingsC* settings, const char* late) no
     # A setting that is lost, say whom to trust, must not be made up for by libcurl's own.
     return (
         (route.name == NULL
-         or offer_addresses(&wire.offer, route.name, wire.easy, route.origin.data, settings, late))
+         or offer_addresses(&wire.offer, route.name, route.port, wire.easy, settings, late))
         and atomic_load(&setopt_failures) == failures
         and lib.curl_multi_add_handle(wire.shard.multi, wire.easy) == curl.CURLE_OK
     )

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from objstore._core import ClientSettings
+from objstore._core import ClientSettings, may_have_threads
 from objstore.exceptions import ConfigurationError
 from objstore.settings.masked import Hidden
 from objstore.settings.value_types import URL
@@ -39,6 +39,9 @@ _CA_FILES = (
     "/usr/local/share/certs/ca-root-nss.crt",
 )
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_UNCLEAR = frozenset("ßẞς\u200c\u200d%")
+"""What is in no host, or what IDNA of 2003 and of 2008 read differently (UTS 46, section 7)."""
+
 _CONTROLS = frozenset(map(chr, (*range(9), *range(10, 32), 127)))
 
 
@@ -46,8 +49,8 @@ def split_endpoint(endpoint: str, allow_http: bool) -> tuple[str, str]:
     """Return scheme and host of an endpoint, and the path behind them without a slash at its end.
 
     Raises:
-        ConfigurationError: It is no URL; it is plain http, and that was not asked for; it names a user; or it has a
-            query or a fragment, which no request would carry.
+        ConfigurationError: It is no URL; it is plain http, and that was not asked for; it names a user; it has a
+            query or a fragment, which no request would carry; or its host has no clear ASCII form.
     """
     parts = _parts(endpoint)
     if "?" in endpoint or "#" in endpoint:
@@ -65,7 +68,26 @@ def split_endpoint(endpoint: str, allow_http: bool) -> tuple[str, str]:
         raise ConfigurationError(
             f"The endpoint {endpoint!r} is plain http", hint="Give client_options={'allow_http': True} if you mean it."
         )
-    return f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+    return f"{parts.scheme}://{in_ascii(parts.netloc)}", parts.path.rstrip("/")
+
+
+def in_ascii(place: str) -> str:
+    """Return host and port, the host as look-ups, certificates and headers have it (RFC 3490).
+
+    Raises:
+        ConfigurationError: Versions of that standard read the host differently, or it is none.
+    """
+    if place.isascii() and ("%" not in place or place[0] == "["):
+        return place
+    host, colon, port = place.partition(":")
+    try:
+        if _UNCLEAR.isdisjoint(host):
+            return host.encode("idna").decode() + colon + port
+    except UnicodeError:
+        pass
+    raise ConfigurationError(
+        f"The host {host!r} cannot be looked up as it is", hint="Give it in ASCII, as in https://xn--bcher-kva.example."
+    )
 
 
 def _parts(endpoint: str) -> SplitResult:
@@ -100,11 +122,15 @@ def client_settings(
         until_close: Which bodies are read whose end only that of the connection tells: ``"never"`` any, ``"old"``:
             those of HTTP/1.0, ``"always"``.
         patience: How many times as long as usual to wait for a reply to begin.
+
+    Raises:
+        ConfigurationError: For the proxy libcurl would start threads, and there are to be none.
     """
     proxies = _proxies()
     proxy = values["proxy_url"]
     if proxy is None:
         proxy = proxies.get(scheme) or proxies.get("all") or ""
+    _check_proxy(str(proxy))
     excludes = values["proxy_excludes"]
     encrypted = scheme == "https" or redirects is not None
     ca_file = _ca_file(values["root_certificate"], values["disable_system_certificates"]) if encrypted else None
@@ -128,6 +154,15 @@ def client_settings(
         until_close=until_close,
         hedge=values["hedge"],
     )
+
+
+def _check_proxy(proxy: str) -> None:
+    if proxy.lower().startswith(("socks4://", "socks5://")) and not may_have_threads():
+        scheme = proxy.partition(":")[0]
+        raise ConfigurationError(
+            f"Behind a {scheme}:// proxy libcurl looks names up, in threads, which io_threads=0 does not allow",
+            hint="Give socks4a:// or socks5h://, where the proxy does.",
+        )
 
 
 def _proxies() -> dict[str, str]:

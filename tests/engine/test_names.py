@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from tests.engine.client import ROOT, SOON
+from tests.engine.client import ROOT, SOON, wait_until
 from tests.engine.hosts import Hosts, black_hole, serving
-from tests.tls_proxy import write_certificate
+from tests.tls_proxy import standing_in, write_certificate
 
 EIGHT = [f"127.0.0.{number}" for number in range(2, 10)]
+UNRESOLVED_PROXY = 5  # CURLE_COULDNT_RESOLVE_PROXY
 UNRESOLVED = 6  # CURLE_COULDNT_RESOLVE_HOST
 TIMED_OUT = 28  # CURLE_OPERATION_TIMEDOUT
 WAYS = ["blocking", "background", "awaited"]
@@ -246,6 +247,95 @@ def test_certificates_are_those_of_the_name(hosts: Hosts, carrier: str, tmp_path
     assert asked == ["example.test", "other.test"]
 
 
+# --- proxies
+
+
+@pytest.mark.parametrize("threads", ["0", "1"])
+def test_all_addresses_of_a_proxy_are_used_and_it_alone_is_looked_up(hosts: Hosts, threads: str) -> None:
+    hosts.say(f"proxy.test {' '.join(EIGHT)}")
+    with (
+        serving(EIGHT[1:], together=7) as served,
+        black_hole(EIGHT[0], served.port),
+        program(hosts, OBJSTORE_IO_THREADS=threads) as step,
+    ):
+        settings = {"proxy": f"http://user:p%40s:s@proxy.test:{served.port}/", "connect_timeout": 2 * SOON}
+        assert set(step("http://example.test", count=7, settings=settings)) <= set(EIGHT[1:])
+    assert (hosts.noted["proxy.test"], hosts.noted["example.test"]) == (1, 0)
+    assert threads == "1" or hosts.noted["thread"] == 0
+
+
+def test_through_a_proxy_that_has_a_name_certificates_are_those_of_the_server(hosts: Hosts, tmp_path: Path) -> None:
+    hosts.say("proxy.test 127.0.0.1")
+    with (
+        serving(["127.0.0.2"]) as served,
+        standing_in({"example.test": f"http://127.0.0.2:{served.port}"}, tmp_path) as proxy,
+        program(hosts, OBJSTORE_IO_THREADS="0") as step,
+    ):
+        settings = {"proxy": proxy.url.replace("127.0.0.1", "proxy.test"), "ca_file": str(proxy.certificates)}
+        assert step("https://example.test", settings=settings) == ["127.0.0.2"]
+    assert hosts.noted == {"proxy.test": 1}
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks4a", "socks5h"])
+def test_a_proxy_without_a_port_is_looked_up_once(hosts: Hosts, scheme: str) -> None:
+    hosts.say("proxy.test 127.0.0.2")
+    with program(hosts, OBJSTORE_IO_THREADS="0") as step:
+        step("http://example.test", settings={"proxy": f"{scheme}://proxy.test", "connect_timeout": 0.5})
+    assert hosts.noted == {"proxy.test": 1}
+
+
+def test_a_failed_look_up_of_a_proxy_is_not_remembered(hosts: Hosts) -> None:
+    hosts.say("proxy.test fail")
+    with serving(["127.0.0.2"]) as served, program(hosts) as step:
+        settings = {"proxy": f"http://proxy.test:{served.port}"}
+        code, words = step("http://example.test", settings=settings)[0]
+        assert (code, "Could not resolve proxy: proxy.test" in words) == (UNRESOLVED_PROXY, True)
+        hosts.say("proxy.test 127.0.0.2")
+        assert step("http://example.test", settings=settings) == ["127.0.0.2"]
+
+
+@pytest.mark.parametrize(
+    ("host", "excluded", "direct"),
+    [
+        ("a.example.test", "a.example.test", True),
+        ("A.example.TEST", "other.test , example.Test.", True),
+        ("a.example.test", ".example.test", True),
+        ("a.example.test", "*", True),
+        ("a.example.test.", "example.test", True),
+        ("127.0.0.2", "127.0.0.2", True),
+        ("127.0.0.2", "10.0.0.0/8,127.0.0.0/29", True),
+        ("127.0.0.9", "127.0.0.0/29", False),
+        ("127.0.0.2", "127.0.0.0/0,127.0.0.0/33,127.0.0.0/", False),
+        ("127.0.0.2", "0.2,2,.0.0.2", False),
+        ("a.example.test", "ample.test", False),
+        ("a.example.test", "b.a.example.test,.,*,example", False),
+    ],
+)
+@pytest.mark.parametrize("carrier", ["engine", "curl"])
+def test_a_server_that_is_reached_without_the_proxy(
+    hosts: Hosts, host: str, excluded: str, direct: bool, carrier: str
+) -> None:
+    hosts.say("a.example.test 127.0.0.2", "A.example.TEST 127.0.0.2", "a.example.test. 127.0.0.2")
+    with (
+        serving(["127.0.0.2", "127.0.0.10"]) as served,
+        program(hosts, OBJSTORE_IO_THREADS="0", OBJSTORE_HTTP=carrier) as step,
+    ):
+        settings = {"proxy": f"http://127.0.0.10:{served.port}", "no_proxy": excluded}
+        answered = step(f"http://{host}:{served.port}", settings=settings)
+    assert answered == ["127.0.0.2" if direct else "127.0.0.10"]
+    assert hosts.noted["thread"] == 0
+    assert hosts.noted.total() == (direct and host[0] in "aA")
+
+
+def test_stores_with_a_proxy_and_without_share_no_connection(hosts: Hosts) -> None:
+    hosts.say("example.test 127.0.0.2", "proxy.test 127.0.0.3")
+    with serving(["127.0.0.2", "127.0.0.3"]) as served, program(hosts) as step:
+        origin = f"http://example.test:{served.port}"
+        proxy = {"proxy": f"http://proxy.test:{served.port}"}
+        for settings, answered in (({}, "2"), (proxy, "3"), ({**proxy, "no_proxy": "example.test"}, "2"), (proxy, "3")):
+            assert step(origin, settings=settings) == [f"127.0.0.{answered}"]
+
+
 # --- as time passes
 
 
@@ -258,6 +348,34 @@ def test_what_is_known_of_a_name_is_used_for_half_a_minute(hosts: Hosts) -> None
             step(origin, "passing", count=seconds)
             assert step(origin, settings=settings) == ["127.0.0.2"]
             assert hosts.noted["example.test"] == look_ups
+
+
+def test_a_name_is_looked_up_beside_the_traffic_on_connections_that_last(hosts: Hosts) -> None:
+    hosts.say("example.test 127.0.0.2")
+    settings = {"max_idle": 3600}
+    with serving(["127.0.0.2", "127.0.0.3"]) as served, program(hosts) as step:
+        origin = f"http://example.test:{served.port}"
+        assert step(origin, settings=settings) == ["127.0.0.2"]
+        hosts.say("example.test 127.0.0.3")
+        for look_ups in (2, 3):
+            step(origin, "passing", count=31)
+            assert step(origin, settings=settings) == ["127.0.0.2"]
+            wait_until(lambda look_ups=look_ups: hosts.noted["example.test"] == look_ups)
+        wait_until(lambda: step(origin, settings={"reuse": False}) == ["127.0.0.3"])
+    assert hosts.noted["example.test"] == 3
+
+
+def test_without_threads_a_name_is_looked_up_where_a_connection_is_to_be_made(hosts: Hosts) -> None:
+    hosts.say("example.test 127.0.0.2")
+    settings = {"max_idle": 3600}
+    with serving(["127.0.0.2"]) as served, program(hosts, OBJSTORE_IO_THREADS="0") as step:
+        origin = f"http://example.test:{served.port}"
+        for seconds in (0, 31, 31):
+            step(origin, "passing", count=seconds)
+            assert step(origin, settings=settings) == ["127.0.0.2"]
+        assert hosts.noted == {"example.test": 1}
+        assert step(origin, settings={"reuse": False}) == ["127.0.0.2"]
+        assert hosts.noted == {"example.test": 2}
 
 
 def test_an_address_that_is_not_named_any_more_is_not_used_for_long(hosts: Hosts) -> None:

@@ -126,7 +126,7 @@ class Reading:
 
     def _read(self, most: int) -> None:
         with self._root.descriptor() as root:
-            self._reads.work(root, most, AT_A_TIME)
+            self._reads.work(root, most, AT_A_TIME, self._most_threads == 1)
 
     def _worth(self) -> int:
         """Return how many threads the reads that are left keep busy."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from objstore.exceptions import ConfigurationError, GenericError, NotFoundError, NotSupportedError
-from objstore.http.client import client_settings, text_headers
+from objstore.http.client import client_settings, in_ascii, text_headers
 from objstore.http.dialect import SUCCESSES, Dialect
 from objstore.http.identity import Authorization
 from objstore.http.retry import Policy, Row
@@ -93,7 +93,7 @@ def read_address(url: str) -> Address:
 
     Raises:
         TypeError: It is not a str.
-        ConfigurationError: It is no URL of an HTTP server.
+        ConfigurationError: It is no URL of an HTTP server, or its host has no clear ASCII form.
     """
     if not isinstance(url, str):
         raise TypeError(f"url is a {type(url).__name__}: give a str")
@@ -109,7 +109,7 @@ def read_address(url: str) -> Address:
     user, mark, place = parts.netloc.rpartition("@")
     name, colon, password = user.partition(":")
     return Address(
-        urlunsplit(parts._replace(netloc=place)),
+        urlunsplit(parts._replace(netloc=in_ascii(place))),
         unquote(name) if mark else None,
         Hidden(unquote(password)) if colon else None,
     )

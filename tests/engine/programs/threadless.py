@@ -14,11 +14,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from objstore._core import ClientSettings, engine_info
+from objstore.exceptions import ConfigurationError
 from objstore.plans.effects import Call, Plan
 from objstore.plans.run import arun, run
 from objstore.plans.several import Several, given
 from objstore.plans.work import in_steps
-from objstore.store import LocalStore
+from objstore.store import HTTPStore, LocalStore
+from objstore.types import ClientConfig
 from tests.engine.client import SOON, batch, settle
 from tests.engine.programs.asking import good, insist, stalled
 from tests.engine.twice import hammer, twice
@@ -265,6 +267,18 @@ def what_users_await(_: str) -> None:
     asyncio.run(blocks_in_a_loop())
 
 
+def proxies_behind_which_libcurl_looks_names_up(_: str) -> None:
+    for scheme in ("socks4", "socks5", "socks4a", "socks5h", "http"):
+        options: ClientConfig = {"proxy_url": f"{scheme}://user:secret@p.example"}
+        refused = ""
+        try:
+            HTTPStore("https://h.example", client_options=options)
+        except ConfigurationError as error:
+            refused = str(error)
+        assert ("io_threads=0" in refused) == (scheme in ("socks4", "socks5"))
+        assert "secret" not in refused
+
+
 ALL: dict[str, Callable[[str], None]] = {
     function.__name__: function
     for function in (
@@ -283,6 +297,7 @@ ALL: dict[str, Callable[[str], None]] = {
         local_files,
         long_work_lets_others_have_their_turn,
         what_users_await,
+        proxies_behind_which_libcurl_looks_names_up,
     )
 }
 
