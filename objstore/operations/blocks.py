@@ -223,7 +223,7 @@ class Blocks:
         return start, self._last.prepare(start, end, tail)
 
     def _granted(self, size: int, amount: int) -> int:
-        """Return how much to fetch for a read of so many bytes: beyond the buffer's size, what the process has for it."""
+        """Return how much to fetch for a read of so many bytes: beyond the buffer, what the process has for it."""
         most = max(size, self._buffer_size)
         if amount > most:
             most = max(most, self._buffer_size + self._beyond.reach(amount - self._buffer_size))
