@@ -28,7 +28,7 @@ def server() -> Iterator[Server]:
 
 
 def carry(origin: str, folder: str, mode: str) -> None:
-    """Put or download many files at once, with 128 descriptors."""
+    """Put or download many files at once, with 64 descriptors."""
     store = HTTPStore(origin, client_options={"allow_http": True})
     files = [Path(folder, f"{index}") for index in range(COUNT)]
     downloads = mode.startswith("download")
@@ -36,7 +36,7 @@ def carry(origin: str, folder: str, mode: str) -> None:
         for file in files:
             file.write_bytes(b"abcde")
     store.get("5/a").bytes()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 
     def blocked(file: Path) -> object:
         return store.download("5/a", file) if downloads else store.put("5/a", file)

@@ -12,6 +12,7 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from objstore._core import drop_idle_connections
 from objstore.plans.effects import Call, Plan, Sleep
 
 if TYPE_CHECKING:
@@ -97,5 +98,6 @@ def insist(opening: Callable[[], None], closing: Callable[[], None]) -> Plan[Non
             if error.errno != errno.EMFILE or time.monotonic() > until:
                 raise
             closing()
+            drop_idle_connections()
         yield Sleep(pause * random.uniform(0.5, 1))
         pause = min(pause * 2, AT_LAST)
