@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
@@ -10,9 +11,9 @@ import objstore
 from objstore import engine_info
 from objstore._core import memory_limit
 from objstore.interface.values import AT_HAND, Pace
-from objstore.operations.ahead import Ahead, process
+from objstore.operations.ahead import OF_FILES, Ahead, Beyond, process
 from objstore.operations.results import PART
-from objstore.store import HTTPStore
+from objstore.store import HTTPStore, MemoryStore
 from tests.engine import client
 from tests.engine.client import Server, wait_until
 from tests.faults.content import content
@@ -188,6 +189,33 @@ def test_many_objects_of_unknown_size_keep_within_the_window_and_one_of_them(sto
         assert len(body) == size
         del body
     assert most <= window + 2 * size
+
+
+def test_files_read_ahead_within_the_limit_of_the_process(limit: None) -> None:
+    store, files, before = MemoryStore(), 12, process.held
+    store.put("a", bytes(24 * MIB))
+    objstore.configure(memory_limit=before + 8 * MIB)
+    tracemalloc.start()
+    try:
+        opened = [store.open("a", size=24 * MIB) for _ in range(files)]
+        for _ in range(20):
+            assert all(len(file.read(500_000)) == 500_000 for file in opened)
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert 0 < process.held - before <= 8 * MIB
+    assert held <= (8 + 2 * files) * MIB  # a buffer each, and what one had before its buffer grew
+    for file in opened:
+        file.close()
+    assert process.held == before
+
+
+def test_all_files_together_hold_little_beyond_their_buffers() -> None:
+    before, opened = process.of_files, [Beyond() for _ in range(20)]
+    assert [file.reach(31 * MIB) for file in opened].count(31 * MIB) == (OF_FILES - before) // (31 * MIB)
+    assert process.of_files <= OF_FILES
+    del opened
+    assert process.of_files == before
 
 
 def test_into_the_callers_memory_there_is_no_second_copy(store: HTTPStore, limit: None) -> None:

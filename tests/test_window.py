@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from weakref import ref
 
 import pytest
 
 from objstore import engine_info
-from objstore.store import HTTPStore
+from objstore.store import HTTPStore, MemoryStore
 
 MIB = 1 << 20
 SIZE, WINDOW, COUNT = 24 * MIB, 32 * MIB, 12
@@ -76,3 +78,25 @@ def test_bodies_whose_length_nobody_tells_stay_within_the_window(chunked: bool) 
             time.sleep(0.2)  # others come meanwhile
     assert seen == COUNT
     assert most <= WINDOW + 3 * SIZE  # one that is waited for, one that is here, and what a body grows by
+
+
+def test_what_was_given_is_not_kept_while_the_next_one_is_looked_for() -> None:
+    store = MemoryStore()
+    store.put_many({"a": b"1", "b": b"2"})
+    results = iter(store.iter_many(["a", "b"]))
+    given = ref(next(results)[1])
+    assert given() is None
+    assert [bytes(body) for _, body in results] == [b"2"]
+
+
+def test_what_was_given_is_not_kept_while_the_next_one_is_awaited() -> None:
+    store = MemoryStore()
+    store.put_many({"a": b"1", "b": b"2"})
+
+    async def main() -> None:
+        results = aiter(store.iter_many(["a", "b"]))
+        given = ref((await anext(results))[1])
+        assert given() is None
+        assert [bytes(body) async for _, body in results] == [b"2"]
+
+    asyncio.run(main())

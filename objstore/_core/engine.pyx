@@ -230,6 +230,12 @@ cdef void rouse_helpers() noexcept nogil:
     pthread_mutex_unlock(&engine.mutex)
 
 
+def drop_idle_connections():
+    """Have all idle connections closed, now or by whoever drives their loops: their descriptors are needed."""
+    with nogil:
+        engine_drop_idle(NULL)
+
+
 def configure_http(carrier):
     """Set who speaks HTTP from the next request on.
 

@@ -1,4 +1,4 @@
-"""How far streams read ahead of those who take from them, each for itself and all of a process together.
+"""How far streams and files read ahead of those who take from them, each for itself and all of a process together.
 
 A reader that finds nothing when it asks is faster than what comes: twice as much is fetched ahead. One that has found
 all it asked for, for as long as what is ahead lasts, is slower: half of it will do. Where many wait because the line is
@@ -28,20 +28,25 @@ SHARED = 64 << 20
 LINES = 2
 """How much of what a line has under way at a time that may be, where it is more."""
 
+OF_FILES = 256 << 20
+"""How much all files may hold beyond the buffer of each."""
+
 
 class _Process:
-    """What the streams of this process hold together."""
+    """What the streams and files of this process hold together."""
 
     def __init__(self) -> None:
         self._lock = RLock()  # the collector may end a stream while another one counts
         self.held = 0
-        self.spare = 0  # of it, what is beyond two parts of each
+        self.spare = 0  # of it, what is beyond two parts of each stream
+        self.of_files = 0  # of it, what is beyond the buffer of each file
 
-    def count(self, more: int, spare: int = 0) -> None:
-        """Count so many bytes, and how many of them are to spare."""
+    def count(self, more: int, spare: int = 0, of_files: int = 0) -> None:
+        """Count so many bytes, how many of them streams have to spare, and how many are of files."""
         with self._lock:
             self.held += more
             self.spare += spare
+            self.of_files += of_files
 
     def grants(self, more: int, spare: int, most_spare: int) -> bool:
         """Count so many bytes, unless that would be more than there may be."""
@@ -49,6 +54,14 @@ class _Process:
             if self.held + more > memory_limit() or (spare and self.spare + spare > most_spare):
                 return False
             self.count(more, spare)
+            return True
+
+    def grants_file(self, more: int) -> bool:
+        """Count so many bytes of a file, unless that would be more than there may be."""
+        with self._lock:
+            if self.held + more > memory_limit() or self.of_files + more > OF_FILES:
+                return False
+            self.count(more, of_files=more)
             return True
 
 
@@ -110,6 +123,28 @@ class Ahead:
         """Return how much all streams may hold beyond two parts each, on a line like this."""
         pace = self._pace()
         return max(SHARED, int(LINES * pace.wait * pace.bytes_per_second))
+
+    def __del__(self) -> None:
+        self.end()
+
+
+class Beyond:
+    """What one file holds beyond its buffer: the memory of its largest fetch, which serves again for the next."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def reach(self, size: int) -> int:
+        """Hold so many bytes, if there may be as many; return how many there are."""
+        more = size - self.size
+        if more > 0 and process.grants_file(more):
+            self.size = size
+        return self.size
+
+    def end(self) -> None:
+        """Give all back."""
+        process.count(-self.size, of_files=-self.size)
+        self.size = 0
 
     def __del__(self) -> None:
         self.end()

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from objstore.interface.values import Range
+from objstore.operations.ahead import Beyond
 
 if TYPE_CHECKING:
     from objstore._core import Bytes
@@ -106,6 +107,7 @@ class Blocks:
         self._start = self._first = self._reach = self._end = -1  # of fetches that go on from each other, see `_go`
         self._fetched = self._asked = 0  # how many bytes
         self._last = Block()
+        self._beyond = Beyond()
         self._others: list[Block] = []
         at, here = piece
         if here:
@@ -117,6 +119,7 @@ class Blocks:
     def clear(self) -> None:
         """Let go of all of them."""
         self._last, self._others = Block(), []
+        self._beyond.end()
 
     def ready(self, at: int) -> int:
         """Return how many bytes are here already, from this place on."""
@@ -207,7 +210,7 @@ class Blocks:
 
     def begin(self, at: int, size: int) -> tuple[int, memoryview]:
         """Return where a new last block begins, for a read of so many bytes, and its memory, to be filled."""
-        amount = self._to_fetch(at, size)
+        amount = self._granted(size, self._to_fetch(at, size))
         start, end = at, min(at + amount, self._size)
         tail = b""
         if at == self._end:
@@ -218,6 +221,13 @@ class Blocks:
             self._last = self._fresh()
         self._go(at, size)
         return start, self._last.prepare(start, end, tail)
+
+    def _granted(self, size: int, amount: int) -> int:
+        """Return how much to fetch for a read of so many bytes: beyond the buffer, what the process has for it."""
+        most = max(size, self._buffer_size)
+        if amount > most:
+            most = max(most, self._buffer_size + self._beyond.reach(amount - self._buffer_size))
+        return min(amount, most)
 
     def _around(self, at: int, size: int, amount: int) -> tuple[int, int]:
         """Return from where to where to fetch for a read elsewhere: up to what is here, or to the end."""
@@ -262,6 +272,8 @@ class Blocks:
         """Put the last block to the others, if it is worth it."""
         if 0 < self._last.end - self._last.at <= self._buffer_size + TAIL:
             self._others.append(self._last)
+        else:
+            self._beyond.end()
 
     def _fresh(self) -> Block:
         """Return a block to be filled: the oldest, where enough are held."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from objstore.disk.descriptors import read_into, write_all
+from objstore.disk.room import Place, insist
 from objstore.exceptions import ObjectChangedError
 from objstore.interface.values import ANY, Range, Reads
 from objstore.interface.versions import has_validator, pinned, strong
@@ -91,13 +92,29 @@ def download(
     part_size = min(chunk_size, store.provider.most_compared) if has_validator(meta) else max(meta["size"], 1)
     whole = yield from whole_of(store.provider, key, meta, pinned(meta), fetched.sums, most_in_flight=in_flight)
     part_file = _PartFile(file, store, meta, part_size, whole, fsync=fsync)
+    with Place() as place:
+        yield from place.take(2)  # the part file, and its folder
+        yield from _fill(store.provider, key, meta, part_file, whole, in_flight, progress)
+    return meta
+
+
+def _fill(
+    provider: Provider,
+    key: str,
+    meta: ObjectMeta,
+    part_file: _PartFile,
+    whole: Whole | None,
+    in_flight: int,
+    progress: Progress | None,
+) -> Plan[None]:
+    """Get all that is missing, and put it in the target's place."""
     try:
-        yield Call(part_file.open, settle=True)
-        yield from _get_parts(store.provider, key, meta, part_file, in_flight, progress)
-        if whole is not None and (yield from _is_damaged(store.provider, key, meta, part_file, whole, in_flight)):
+        yield from insist(part_file.open, part_file.close)
+        yield from _get_parts(provider, key, meta, part_file, in_flight, progress)
+        if whole is not None and (yield from _is_damaged(provider, key, meta, part_file, whole, in_flight)):
             yield Call(part_file.begin, settle=True)
-            yield from _get_parts(store.provider, key, meta, part_file, in_flight, None)
-            if (yield from _is_damaged(store.provider, key, meta, part_file, whole, in_flight)):
+            yield from _get_parts(provider, key, meta, part_file, in_flight, None)
+            if (yield from _is_damaged(provider, key, meta, part_file, whole, in_flight)):
                 part_file.discard()
                 whole.check()
         yield Call(part_file.finish, settle=True)
@@ -106,7 +123,6 @@ def download(
         raise
     finally:
         part_file.close()
-    return meta
 
 
 def _get_parts(

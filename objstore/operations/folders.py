@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
+from objstore.disk.room import Place
 from objstore.interface.store import store_of
 from objstore.interface.values import ListQuery
 from objstore.operations.arguments import check_at_least, read_write_options
@@ -139,13 +140,15 @@ def upload_many(
 def _upload(
     store: BaseStore, file: _File, options: WriteOptions, share: Share, progress: Progress | None
 ) -> Plan[Transfer]:
-    body = open_body(file.file)
-    try:
-        size = body.size or 0
-        with share(body.size, PARTS) as parts:
-            yield from put_body(store.provider, file.key, body, options, None, DEFAULT_CHUNK, parts, progress)
-    finally:
-        body.close()
+    with Place() as place:
+        yield from place.take()
+        body = open_body(file.file)
+        try:
+            size = body.size or 0
+            with share(body.size, PARTS) as parts:
+                yield from put_body(store.provider, file.key, body, options, None, DEFAULT_CHUNK, parts, progress)
+        finally:
+            body.close()
     return Transfer(file.file, store.path(file.key), size)
 
 

@@ -110,10 +110,21 @@ class ManyResults(Generic[ResultT]):
         self._window = window
         self._told = progress
         self._arriving: _Arriving | None = None
+        self._found: tuple[int, Any] | None = None
         self._closed = False
         self._done = self._size = 0
 
     @shown
+    def _look(self) -> Plan[bool]:
+        """Find the next one; return whether there is one."""
+        self._found = yield from self._next()
+        return self._found is not None
+
+    def _taken(self) -> Any:
+        """Return what was found, and keep nothing of it: the next one may need the room."""
+        found, self._found = self._found, None
+        return found
+
     def _next(self) -> Plan[tuple[int, Any] | None]:
         while (arriving := self._arriving) is not None or not self._asked.over:
             if self._closed and (arriving is None or not arriving.fetch.over):
@@ -161,16 +172,16 @@ class ManyResults(Generic[ResultT]):
     def __iter__(self) -> Iterator[tuple[int, ResultT]]:
         """Yield the results as they come."""
         try:
-            while (result := run(self._next())) is not None:
-                yield result
+            while run(self._look()):
+                yield self._taken()
         finally:
             self.close()
 
     async def __aiter__(self) -> AsyncIterator[tuple[int, ResultT]]:
         """Yield the results as they come."""
         try:
-            while (result := await arun(self._next())) is not None:
-                yield result
+            while await arun(self._look()):
+                yield self._taken()
         finally:
             self.close()
 

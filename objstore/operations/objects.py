@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from objstore._core import Buffer, Bytes
+from objstore.disk.room import Place
 from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError
 from objstore.interface.values import (
     ANY,
@@ -295,15 +297,18 @@ def put(
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
     key = yield from key_of(store, path)
-    body = open_body(file)
-    try:
-        return (
-            yield from put_body(
-                store.provider, key, body, options, use_multipart, chunk_size, max_concurrency, progress
+    with Place() as place:
+        if isinstance(file, str | Path):
+            yield from place.take()
+        body = open_body(file)
+        try:
+            return (
+                yield from put_body(
+                    store.provider, key, body, options, use_multipart, chunk_size, max_concurrency, progress
+                )
             )
-        )
-    finally:
-        body.close()
+        finally:
+            body.close()
 
 
 def put_body(

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
+from objstore.disk.room import Place
 from objstore.exceptions import BaseError
 from objstore.operations.arguments import read_put_options, read_write_options
 from objstore.operations.bars import called, drawn
@@ -191,11 +192,17 @@ def _put_some(
     """Put as many of the objects that are left as may be open at a time, add what came of them, and return how many
     bytes were sent."""
     with ExitStack() as opened:
+        place = opened.enter_context(Place())
         items: list[tuple[str, Source]] = []
         options: list[WriteOptions] = []
         files = size = 0
         more = len(left)
         while left and files < MOST_OPEN and size < MOST_READ:
+            if isinstance(left[0].file, _PATHS):
+                if files and not place.more():
+                    break
+                if not files:
+                    yield from place.take()
             key, file, own = left.popleft()
             body = open_body(file)
             if not body.in_memory:  # a callback costs more than the rest

@@ -1,0 +1,103 @@
+"""How many local files operations have open at a time: what waits for a descriptor waits, it does not fail.
+
+Its one invariant: nobody who has a file open waits here for another one, so that those who wait are let in.
+"""
+
+from __future__ import annotations
+
+import errno
+import random
+import resource
+import time
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from objstore._core import drop_idle_connections
+from objstore.plans.effects import Call, Plan, Sleep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+PART = 8
+"""Which part of the descriptors of this process is for files: connections and loops have most of the others."""
+
+SHORTLY, AT_LAST = 0.005, 0.25
+"""After how many seconds to look again at first, and later."""
+
+PATIENCE = 10
+"""For how many seconds to try again to open a file, where connections and others have all descriptors."""
+
+
+def most_open() -> int:
+    """Return how many files there may be open, by the limit of descriptors as it is now; one at the least."""
+    return max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // PART, 2)
+
+
+class _Room:
+    """The files of this process that are open."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.taken = 0
+
+    def takes(self, files: int = 1) -> bool:
+        """Let so many files in, if there is room for them."""
+        with self._lock:
+            if self.taken + files > most_open():
+                return False
+            self.taken += files
+            return True
+
+    def leave(self, files: int) -> None:
+        """Let go of so many."""
+        with self._lock:
+            self.taken -= files
+
+
+room = _Room()
+
+
+class Place:
+    """The places of some files: entered with what they are opened by, and left with it."""
+
+    def __init__(self) -> None:
+        self.files = 0
+
+    def take(self, files: int = 1) -> Plan[None]:
+        """Wait until there is room for the first files."""
+        pause = SHORTLY
+        while not self.more(files):
+            yield Sleep(pause * random.uniform(0.5, 1))
+            pause = min(pause * 2, AT_LAST)
+
+    def more(self, files: int = 1) -> bool:
+        """Tell whether there is room for so many more files, which it then has."""
+        taken = room.takes(files)
+        self.files += files if taken else 0
+        return taken
+
+    def __enter__(self) -> Place:
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Leave the places."""
+        room.leave(self.files)
+        self.files = 0
+
+
+def insist(opening: Callable[[], None], closing: Callable[[], None]) -> Plan[None]:
+    """Open files; where others have all descriptors at the moment, close what has been opened, and try again soon."""
+    until, pause = time.monotonic() + PATIENCE, SHORTLY
+    while True:
+        try:
+            yield Call(opening, settle=True)
+            return
+        except OSError as error:
+            if error.errno != errno.EMFILE or time.monotonic() > until:
+                raise
+            closing()
+            drop_idle_connections()
+        yield Sleep(pause * random.uniform(0.5, 1))
+        pause = min(pause * 2, AT_LAST)
