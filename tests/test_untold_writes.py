@@ -14,6 +14,7 @@ from objstore.exceptions import (
     GenericError,
     PreconditionError,
 )
+from objstore.providers import conditional_headers
 from objstore.store import AzureStore
 from tests.test_successes import GCS_DONE, MISSING, OPTIONS, WRITES, Answers, reply, serving
 
@@ -348,3 +349,12 @@ def test_who_asks_for_patience_to_the_end_is_asked_no_more() -> None:
         with pytest.raises(GenericError) as error:
             store.put("a", b"1", mode="create")
         assert (error.value.status, error.value.maybe_applied, sent("HEAD")) == (503, True, 0)
+
+
+def test_what_became_of_a_write_is_looked_for_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of a write that may have been done is told soon, also where nobody says what is there."""
+    monkeypatch.setattr(conditional_headers, "LOOK_SECONDS", 0.0)
+    with serving("azure", lambda method, _: reply(500 if method == "PUT" else 503)) as (store, sent):
+        with pytest.raises(GenericError) as error:
+            store.put("a", b"1", mode="create")
+        assert (error.value.status, error.value.maybe_applied, sent("HEAD")) == (500, True, 0)
