@@ -7,8 +7,16 @@ from collections.abc import Callable
 
 import pytest
 
-from objstore.exceptions import AlreadyExistsError, BaseError, CorruptResponseError
-from tests.test_successes import GCS_DONE, MISSING, WRITES, Answers, reply, serving
+from objstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    CorruptResponseError,
+    GenericError,
+    PreconditionError,
+)
+from objstore.providers import conditional_headers
+from objstore.store import AzureStore
+from tests.test_successes import GCS_DONE, MISSING, OPTIONS, WRITES, Answers, reply, serving
 
 BARE = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 NO_RESOURCE = ["{}", '{"kind": "storage#object"}', '{"generation": null}', '{"generation": ""}', '{"generation": "x"}',
@@ -268,3 +276,85 @@ def test_a_listing_of_azure_says_whether_it_goes_on(document: str) -> None:
         for listed in (lambda: store.list().collect(), store.list_with_delimiter):
             with pytest.raises(CorruptResponseError):
                 listed()
+
+
+# --- what is said not to be done, and was
+
+
+CHANGES = ("PUT", "POST", "DELETE", "COPY", "MOVE")
+
+
+def done_but(first: bytes, then: bytes) -> Answers:
+    """The first write is done, and answered by `first`; what comes next is refused by `then`."""
+    written: list[str] = []
+
+    def answers(method: str, before: int) -> bytes:
+        if method not in CHANGES:
+            return reply(200, "1", "x-goog-generation: 1") if written else MISSING
+        written.append(method)
+        return first if len(written) == 1 else then
+
+    return answers
+
+
+@pytest.mark.parametrize("status", [408, 429, 503])
+@pytest.mark.parametrize(("service", "refusal"), [("s3", 412), ("gcs", 412), ("azure", 412), ("http", 412)])
+def test_a_write_that_was_refused_after_a_busy_answer_may_be_ours(service: str, refusal: int, status: int) -> None:
+    """Who asks for patience may have done it all the same: then it is our own object that is in the way."""
+    with serving(service, done_but(reply(status), reply(refusal))) as (store, sent):
+        with pytest.raises(AlreadyExistsError, match="read it") as error:
+            store.put("a", b"1", mode="create")
+        assert (error.value.maybe_applied, error.value.attempts, sent(WRITES[service])) == (True, 2, 2)
+    with serving(service, done_but(reply(status), reply(refusal))) as (store, sent):
+        found = store.put_many([("a", b"1")], mode="create", on_error="return", max_concurrency=1)
+        assert [isinstance(each, AlreadyExistsError) and each.maybe_applied for each in found] == [True]
+
+
+@pytest.mark.parametrize("status", [408, 429, 503])
+def test_a_delete_or_a_copy_that_was_refused_after_a_busy_answer_may_be_ours(status: int) -> None:
+    with serving("s3", lambda method, before: reply(412 if before else status) if method == "PUT" else reply(200)) as (
+        store,
+        _,
+    ):
+        with pytest.raises(AlreadyExistsError) as error:
+            store.copy("a", "b", overwrite=False)
+        assert error.value.maybe_applied
+    with serving("azure", done_but(reply(status), reply(412))) as (store, _):
+        with pytest.raises(PreconditionError) as refused:
+            store.delete("a", if_match='"e"')
+        assert refused.value.maybe_applied
+
+
+def test_a_request_that_was_itself_refused_was_not_carried_out() -> None:
+    conflict = reply(409, "<Error><Code>ConditionalRequestConflict</Code></Error>")
+    with serving("s3", done_but(conflict, reply(412))) as (store, _):
+        with pytest.raises(AlreadyExistsError) as error:
+            store.put("a", b"1", mode="create")
+        assert not error.value.maybe_applied
+
+
+def test_a_busy_answer_before_a_refusal_leaves_the_condition_proved() -> None:
+    with serving("s3", done_but(reply(503), reply(412))) as (store, sent):
+        for _ in range(2):
+            with pytest.raises(AlreadyExistsError):
+                store.put("a", b"1", mode="create")
+        assert sent("HEAD") == 2  # one before the proof, one after the answer that left it open
+
+
+def test_who_asks_for_patience_to_the_end_is_asked_no_more() -> None:
+    with serving("azure", to_writes("azure", reply(503))) as (store, sent):
+        store = AzureStore(
+            config=store.config, client_options=OPTIONS["client_options"], retry_config={"max_retries": 1}
+        )
+        with pytest.raises(GenericError) as error:
+            store.put("a", b"1", mode="create")
+        assert (error.value.status, error.value.maybe_applied, sent("HEAD")) == (503, True, 0)
+
+
+def test_what_became_of_a_write_is_looked_for_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of a write that may have been done is told soon, also where nobody says what is there."""
+    monkeypatch.setattr(conditional_headers, "LOOK_SECONDS", 0.0)
+    with serving("azure", lambda method, _: reply(500 if method == "PUT" else 503)) as (store, sent):
+        with pytest.raises(GenericError) as error:
+            store.put("a", b"1", mode="create")
+        assert (error.value.status, error.value.maybe_applied, sent("HEAD")) == (500, True, 0)

@@ -11,6 +11,7 @@ import pytest
 
 from objstore import exceptions
 from objstore.http import exchange
+from objstore.interface.values import PACED
 from objstore.operations.results import PART
 from objstore.providers import requests
 from objstore.store import HTTPStore
@@ -110,6 +111,24 @@ def test_a_long_range_is_read_though_no_reply_tells_the_size(chunked: bool, monk
         assert store.get_many([("k", 5, LONG - 5)], out=[out]) == [PART_OF_LONG]
         assert out[: LONG - 10] == PART_OF_LONG
         assert list(store.iter_many([("k", 5, LONG - 5)])) == [(0, PART_OF_LONG)]
+
+
+def test_what_is_read_by_one_request_may_be_hedged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for any other read, two may be in flight where nobody has said that there may not."""
+    monkeypatch.setattr(requests, "LARGE", LONG // 2)
+    monkeypatch.setattr(exchange, "BEGINNING", LONG // 8)
+    with answering(sends(IN_CHUNKS)) as raw:
+        store, asked = HTTPStore(raw.origin, **OPTIONS), []
+        fetch = store.provider.fetch
+
+        def noted(*given: Any, **options: Any) -> Any:
+            asked.append(options["most_in_flight"])
+            return fetch(*given, **options)
+
+        monkeypatch.setattr(store.provider, "fetch", noted)
+        for most in (None, 1):
+            assert store.get_many([("k", 5, LONG - 5)], max_concurrency=most) == [PART_OF_LONG]
+        assert asked == [PACED, PACED, 1, 1]
 
 
 # --- statuses

@@ -300,17 +300,23 @@ cdef const char* overdue(Slot* slot, int64_t now) noexcept nogil:
 
 
 cdef void sweep(LoopC* loop) noexcept nogil:
-    """End the transfers that have passed a time limit. A loop that nobody drove for a while has learnt nothing."""
-    cdef Slot* slot = loop.active_slots
+    """End the transfers that have passed a time limit.
+
+    What has come while nobody drove the loop is looked at first, and how long that was too long is not counted.
+    """
+    cdef Slot* slot
     cdef Slot* following
     cdef const char* reason
-    cdef bint neglected = loop.now_ns - loop.swept_ns > 4 * SWEEP_EVERY_MS * MILLISECOND
+    cdef int64_t neglected
+    while take_events(loop, 0) == MOST_EVENTS:
+        pass
+    neglected = max(loop.now_ns - loop.swept_ns - SWEEP_EVERY_MS * MILLISECOND, <int64_t>0)
     loop.swept_ns = loop.now_ns
     close_idle(loop, False)
+    slot = loop.active_slots
     while slot != NULL:
         following = slot.next
-        if neglected:
-            slot.progress_ns = loop.now_ns
+        slot.progress_ns = min(slot.progress_ns + neglected, loop.now_ns)
         reason = overdue(slot, loop.now_ns)
         if reason != NULL:
             if reason == UNANSWERED:

@@ -51,14 +51,15 @@ class Row(NamedTuple):
         error: The class of the error.
         words: What happened; a full sentence is made of it.
         again: ``never``; ``safe``: if sending it twice does no harm; ``once``: likewise, but only one more time;
-            ``always``: the server has not acted on it; ``damaged``: nor on what arrived otherwise than it was sent,
-            which may lie with the sender: only a few more times;
+            ``always``: the server says that it has not acted on it; ``damaged``: nor on what arrived otherwise than it
+            was sent, which may lie with the sender: only a few more times;
             ``credential``, ``clock``, ``region``: with another credential, or signed by the server's clock, or for
             the region that it names.
         throttled: The server asked for less, or has to be asked for less.
         patience: For how many seconds to try again where the origin has never answered: it may not be there at all.
             None for as long as elsewhere.
         unasked: There was no server to ask, so that trying again is no load for any.
+        refused: The request itself was refused, and not carried out; a server that is busy may have begun.
     """
 
     error: type[BaseError]
@@ -67,11 +68,17 @@ class Row(NamedTuple):
     throttled: bool = False
     patience: float | None = None
     unasked: bool = False
+    refused: bool = False
 
     @property
     def leaves_open(self) -> bool:
-        """Whether the server may have acted on the request all the same."""
-        return self.again in ("safe", "once")
+        """Whether the server may have acted on the request all the same: who asks for patience may have done it."""
+        return self.again in ("safe", "once", "always") and not self.refused
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether the server says that it has not acted on the request, so that any may be sent again."""
+        return self.again in ("always", "damaged")
 
 
 NOBODY_SECONDS = 3.0
@@ -329,7 +336,7 @@ class Policy:
             answered: Whether the origin has ever answered.
         """
         row = failure.row
-        if not self._has_tries(row, attempts) or not (safe or row.again in ("always", "damaged")):
+        if not self._has_tries(row, attempts) or not (safe or row.may_repeat):
             return None
         wait = self._backoff(row, attempts)
         if failure.wait is not None:

@@ -23,6 +23,7 @@ class Trouble:
         attempts: After how many tries.
         mended: Whether it has been tried with another credential, by another clock or for another region.
         left_open: Whether the server may have acted on it.
+        lost: Whether it may have, and has not said otherwise: then it must not be sent where twice does harm.
     """
 
     at: float
@@ -30,6 +31,7 @@ class Trouble:
     attempts: int = 0
     mended: bool = False
     left_open: bool = False
+    lost: bool = False
 
 
 class Troubles:
@@ -52,7 +54,9 @@ class Troubles:
             known = self._known[reply.index] = Trouble(self._policy.clock(), reply.kept)
         elif reply.kept > known.kept:
             known.at, known.kept, known.attempts = self._policy.clock(), reply.kept, reply.attempts - 1
-        known.left_open |= reply.lost or (reply.error is None and _may_be_done(reply, failure))
+        left_open = reply.lost or (reply.error is None and _may_be_done(reply, failure))
+        known.left_open |= left_open
+        known.lost |= reply.lost or (left_open and not failure.row.may_repeat)
         return known
 
     def delay(self, reply: Reply, failure: Failure, *, answered: bool) -> float | None:
@@ -81,7 +85,7 @@ class Troubles:
     @property
     def allow_all_anew(self) -> bool:
         """Whether all may be sent anew: none has been carried out that must not be twice."""
-        return self._safe or not any(known.left_open for known in self._known.values())
+        return self._safe or not any(known.lost for known in self._known.values())
 
 
 def _may_be_done(reply: Reply, failure: Failure) -> bool:

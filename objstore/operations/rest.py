@@ -131,15 +131,15 @@ class Rests:
         """Read all of a range or an object by one request: of the same version only where others go with it."""
         together = self._reads.one_object or self._reads.e_tags is not None
         conditions = pinned(meta, self._version) if together else ANY
-        yield from self._take_share(1)
+        share = yield from self._take_share(1)
         try:
-            return (yield from self._read_one(index, conditions))
+            return (yield from self._read_one(index, conditions, share))
         finally:
             yield from self._give_back()
 
-    def _read_one(self, index: int, conditions: Conditions) -> Plan[Bytes]:
+    def _read_one(self, index: int, conditions: Conditions, share: int) -> Plan[Bytes]:
         fetch = yield from self._store.provider.fetch(
-            self._reads[index : index + 1], conditions=conditions, most_in_flight=1
+            self._reads[index : index + 1], conditions=conditions, most_in_flight=share
         )
         try:
             yield from settle(fetch, self._told())

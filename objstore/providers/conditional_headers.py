@@ -17,6 +17,7 @@ from objstore.exceptions import (
     PreconditionError,
 )
 from objstore.http.client import http_date
+from objstore.plans.limits import within
 
 if TYPE_CHECKING:
     from objstore.http.shape import Shape
@@ -29,6 +30,12 @@ IT_MAY_BE_OURS = "What is there now may be what was written, or another's: read 
 
 AROUND = ("NoSuchBucket", "NoSuchUpload", "ContainerNotFound", "FilesystemNotFound", "notFound")
 """What services say where it is not the object that is missing, and no condition of a write says anything of it."""
+
+BUSY = (408, 429, 503)
+"""The statuses of a service that asks for patience: after the last try it is not asked for more."""
+
+LOOK_SECONDS = 3.0
+"""How long to try to find out what a write has done whose answer was lost: the error is to be told soon."""
 
 IF_MATCH = "If-Match"
 """The header that keeps reads to one version; some servers refuse it."""
@@ -78,7 +85,7 @@ def look_after(error: BaseError, options: WriteOptions, head: Plan[Fetched]) -> 
 
     That another has come first cannot be told from that this write has: two may have written the same bytes.
     """
-    if options.mode == "overwrite" or not error.maybe_applied:
+    if options.mode == "overwrite" or not error.maybe_applied or error.status in BUSY:
         return error
     try:
         found = yield from what_is_there(head)
@@ -88,9 +95,9 @@ def look_after(error: BaseError, options: WriteOptions, head: Plan[Fetched]) -> 
 
 
 def what_is_there(head: Plan[Fetched]) -> Plan[ObjectMeta | None]:
-    """Return what is known about an object, None where there is none."""
+    """Return what is known about an object, None where there is none; fail soon where nobody answers."""
     try:
-        return (yield from head).meta
+        return (yield from within(LOOK_SECONDS, head)).meta
     except NotFoundError:
         return None
 

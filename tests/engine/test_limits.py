@@ -65,13 +65,14 @@ def test_limits_do_not_end_what_goes_on(server: Server) -> None:
     assert run(settle(batch(server.origin, ["/9/a?delay=0.25"] * 5, settings=settings, most_in_flight=1))) == {}
 
 
-def test_a_loop_that_nobody_drove_for_long_has_learnt_nothing(server: Server) -> None:
-    made = batch(server.origin, ["/9/a?held=1"], settings=limited(first_byte_timeout=2.5))
+@pytest.mark.parametrize(("limit", "pause"), [(2.5, 3), (0.7, 1.2)])
+def test_a_loop_that_nobody_drove_for_long_has_learnt_nothing(server: Server, limit: float, pause: float) -> None:
+    made = batch(server.origin, ["/9/a?held=1"], settings=limited(first_byte_timeout=limit))
     made.start()
     while server.seen()["held"] == 0:
         made.wait(0.01)
     server.control("release")
-    time.sleep(3)
+    time.sleep(pause)
     assert run(settle(made)) == {}
 
 

@@ -18,7 +18,8 @@ from objstore.exceptions import (
 from objstore.http.dialect import EXPIRED, THROTTLED, Dialect
 from objstore.http.retry import FAILED, Row
 
-_BUSY = Row(GenericError, "another operation on it is under way", "always")
+_BUSY = Row(GenericError, "another operation on it is under way", "always", refused=True)
+_DAMAGED = Row(GenericError, "the bytes arrived damaged", "always", refused=True)
 _CONFLICT = Row(GenericError, "it conflicts with what is there")
 _THERE = Row(AlreadyExistsError, "there is a blob already")
 _LEASED = Row(PreconditionError, "the blob or container is leased")
@@ -68,7 +69,7 @@ DIALECT = Dialect(
         "ContainerBeingDeleted": Row(NotFoundError, "the container is being deleted"),
         "ContainerDisabled": Row(PermissionDeniedError, "the container is disabled"),
         "ContainerNotFound": Row(NotFoundError, "there is no such container"),
-        "Crc64Mismatch": Row(GenericError, "the bytes arrived damaged", "always"),
+        "Crc64Mismatch": _DAMAGED,
         "DestinationPathIsBeingDeleted": _BUSY,
         "DirectoryIsNotEmpty": _FULL_DIRECTORY,
         "DirectoryNotEmpty": _FULL_DIRECTORY,
@@ -84,7 +85,7 @@ DIALECT = Dialect(
         "LeaseAlreadyPresent": _LEASED,
         "LeaseIdMismatchWithBlobOperation": _LEASED,
         "LeaseIdMissing": _LEASED,
-        "Md5Mismatch": Row(GenericError, "the bytes arrived damaged", "always"),
+        "Md5Mismatch": _DAMAGED,
         "OperationNotAllowedOnRootBlob": Row(PermissionDeniedError, "it is the version that a read without one gets"),
         "OperationTimedOut": Row(RequestTimeoutError, "the server could not finish in time", "safe"),
         "PathAlreadyExists": _THERE,

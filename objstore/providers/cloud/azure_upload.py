@@ -19,8 +19,9 @@ from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.http.xml import build, parse
 from objstore.interface.values import ANY, Source, WriteOptions
+from objstore.plans.limits import within
 from objstore.providers.cloud.azure_blobs import Blobs, check_size
-from objstore.providers.conditional_headers import after_all, what_is_there, write_error, write_headers
+from objstore.providers.conditional_headers import LOOK_SECONDS, after_all, what_is_there, write_error, write_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,13 +125,16 @@ class BlockUpload(Exchange):
 
     def _after_another(self, error: BaseError) -> Plan[BaseError]:
         """Return why blocks are gone: a write that came first takes them along, and may not be one to replace."""
-        found = yield from what_is_there(self._blobs.head(self._key, ANY))
+        try:
+            found = yield from what_is_there(self._blobs.head(self._key, ANY))
+        except BaseError:
+            return error
         return after_all(error, self._options, found)
 
     def _look(self, error: BaseError, ids: list[str]) -> Plan[PutResult]:
         """Return the object if a try was carried out, and only its reply was lost; else raise what is known."""
         try:
-            ours = yield from self._made(ids)
+            ours = yield from within(LOOK_SECONDS, self._made(ids))
             found = None if ours else (yield from what_is_there(self._blobs.head(self._key, ANY)))
         except BaseError:
             raise write_error(error, self._options) from None

@@ -105,7 +105,7 @@ class Step(Exchange):
             self.batch.give_up(reply.index)
             return
         failure = self._service.understand(reply, self._shape.method)
-        if self._safe or not (failure.row.leaves_open or failure.row.again == "always"):
+        if self._safe or not failure.row.leaves_open:
             yield from super()._decide(reply)
             return
         self._troubles.note(reply, failure)

@@ -134,9 +134,12 @@ def is_refused(condition: Condition, write: Plan[object]) -> Plan[bool]:
 
 
 def _is_refusal(error: BaseError, *statuses: int) -> bool:
-    """Tell whether a service has refused a condition; a lost answer is no refusal, whatever there is now."""
+    """Tell whether a service has refused a condition: a lost answer is no refusal, whatever there is now.
+
+    Where an answer before that left open whether it was done, what was done then is what is refused to be replaced.
+    """
     refused = error.status in statuses or error.code == "PreconditionFailed"
-    return isinstance(error, (AlreadyExistsError, PreconditionError)) and refused and not error.maybe_applied
+    return isinstance(error, (AlreadyExistsError, PreconditionError)) and refused
 
 
 def _add(error: BaseError, words: str) -> None:

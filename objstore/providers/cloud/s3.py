@@ -64,6 +64,7 @@ _NO_ENCRYPTION = "If the service does not encrypt so, leave out server_side_encr
 _NO_PAYER = "If at the service nobody but the owner pays, leave out request_payer."
 _NO_CONDITIONS = "If the service has no conditional writes, say so by conditional_put='disabled'."
 
+CONFLICT = Row(GenericError, "another write was under way", "always", refused=True)
 DAMAGED = Row(GenericError, "what arrived has another checksum than what was sent", "damaged")
 
 _OF_BODIES = (CONTENT_ENCODING, "x-amz-checksum-")
@@ -92,7 +93,7 @@ DIALECT = Dialect(
         "BucketAlreadyExists": Row(AlreadyExistsError, "somebody else has a bucket of that name"),
         "BucketAlreadyOwnedByYou": Row(AlreadyExistsError, "the bucket exists already"),
         "BucketNotEmpty": Row(GenericError, "the bucket is not empty"),
-        "ConditionalRequestConflict": Row(GenericError, "another write was under way", "always"),
+        "ConditionalRequestConflict": CONFLICT,
         "EntityTooSmall": Row(GenericError, "a part but the last is smaller than the service takes"),
         "ExpiredToken": EXPIRED,
         "ExpiredTokenException": EXPIRED,
@@ -107,7 +108,7 @@ DIALECT = Dialect(
         "NoSuchBucket": Row(NotFoundError, "there is no such bucket"),
         "NoSuchKey": Row(NotFoundError, "there is no such object"),
         "NoSuchUpload": Row(NotFoundError, "there is no such multipart upload"),
-        "OperationAborted": Row(GenericError, "another write was under way", "always"),
+        "OperationAborted": CONFLICT,
         "PreconditionFailed": Row(PreconditionError, "a precondition does not hold"),
         "RequestTimeTooSkewed": Row(PermissionDeniedError, "this machine's clock is wrong", "clock"),
         "RequestTimeout": Row(RequestTimeoutError, "the server gave up waiting for the request", "always"),

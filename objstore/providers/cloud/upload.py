@@ -15,8 +15,16 @@ from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.http.xml import build, can_hold
 from objstore.interface.values import ANY, WriteOptions
+from objstore.plans.limits import within
 from objstore.providers.cloud.checksums import WHOLE, encoded
-from objstore.providers.conditional_headers import after_all, as_kind, what_is_there, write_error, write_headers
+from objstore.providers.conditional_headers import (
+    LOOK_SECONDS,
+    after_all,
+    as_kind,
+    what_is_there,
+    write_error,
+    write_headers,
+)
 from objstore.providers.many import why
 from objstore.types import UploadPart
 
@@ -229,7 +237,7 @@ class Upload(Exchange):
         try:
             found = yield from what_is_there(self._bucket.head(self._key, ANY))
         except BaseError:
-            raise failed from None
+            raise write_error(failed, self._options) from None
         mine = found is not None and found["e_tag"] is not None and found["e_tag"] == _tag_of(tags)
         if found is not None and mine and was_lost and (yield from self.is_ours(error)):
             return {"e_tag": found["e_tag"], "version": found["version"]}
@@ -254,7 +262,8 @@ class Upload(Exchange):
         shape = Shape("GET", self._bucket.read_headers)
         target = self._target([("max-parts", "1"), *encoding(self._key)])
         try:
-            yield from self._bucket.document(shape, target, self._key, ("ListPartsResult",), safe=True)
+            question = self._bucket.document(shape, target, self._key, ("ListPartsResult",), safe=True)
+            yield from within(LOOK_SECONDS, question)
         except BaseError as error:
             return _names_no_upload(error)
         return False

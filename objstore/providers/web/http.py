@@ -59,7 +59,7 @@ DIALECT = Dialect(
         ("PROPFIND", 501): _NO_WEBDAV,
         ("MKCOL", 409): _NO_FOLDER,
         # Go's servers lock what a request works on, so of two that need the same folder one is turned away
-        ("MKCOL", 423): Row(GenericError, "the folder is locked", "always"),
+        ("MKCOL", 423): Row(GenericError, "the folder is locked", "always", refused=True),
         ("COPY", 405): _NO_WEBDAV,
         ("COPY", 409): _NO_FOLDER,
         ("COPY", 501): _NO_WEBDAV,
