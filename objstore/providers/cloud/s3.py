@@ -100,9 +100,7 @@ DIALECT = Dialect(
         "InternalError": FAILED,
         "InvalidAccessKeyId": Row(PermissionDeniedError, "the service does not know the access key"),
         "XAdminUserNotFound": Row(PermissionDeniedError, "the service does not know the access key"),  # versitygw's
-        ARCHIVED: Row(
-            PermissionDeniedError, "the object is archived: it must be restored before it is read"
-        ),
+        ARCHIVED: Row(PermissionDeniedError, "the object is archived: it must be restored before it is read"),
         "InvalidRange": Row(InvalidRangeError, "the range lies outside the object"),
         "InvalidToken": EXPIRED,
         "NoSuchBucket": Row(NotFoundError, "there is no such bucket"),
