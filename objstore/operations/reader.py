@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 from objstore._core import Buffer, FileBytes
 from objstore.interface.values import Range
 from objstore.operations.arguments import check_at_least
-from objstore.operations.blocks import INDEX, Blocks, first_piece
+from objstore.operations.blocks import Blocks, first_piece
 from objstore.operations.buffers import writable
 from objstore.operations.naming import readable_key_of
 from objstore.operations.pinned import Pinned, pin
+from objstore.operations.window import INDEX
 from objstore.plans.effects import Plan, alone
 from objstore.plans.run import arun, both, run
 
