@@ -38,6 +38,11 @@ class Account:
     def __init__(self) -> None:
         self.fetched = self.asked = 0
 
+    @property
+    def share(self) -> int:
+        """How much of what is asked for may be fetched in vain besides."""
+        return self.asked // 2 - UNSPARED
+
     def left(self, most: int) -> int:
         """Return how much may still be fetched in vain, where so much may be in all, or `SPARE`."""
         return max(SPARE, most) - (self.fetched - self.asked)
@@ -112,7 +117,7 @@ class Window:
     def _spare(self, at: int, size: int) -> int:
         """Return how much may come along with a read, of a file that has an index; more if it is close to the last."""
         gap = at - (self.end if at >= self.end else self._start)
-        most = self.account.asked // 2 - UNSPARED if -size <= gap <= size // 2 else 0
+        most = self.account.share if -size <= gap <= size // 2 else 0
         row = (self._reach - self._start) // 2 if at == self.end else 0
         return max(row, self.account.left(most))
 
