@@ -18,7 +18,7 @@ import pytest
 
 import objstore
 from objstore import exceptions
-from objstore.operations.blocks import SPARE
+from objstore.operations.window import SPARE
 from objstore.plans.effects import Plan, Sleep, alone
 from objstore.plans.run import arun
 from objstore.store import LocalStore, MemoryStore, Store

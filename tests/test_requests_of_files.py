@@ -105,7 +105,25 @@ def test_columns_of_parquet_are_what_is_fetched(places: Places, by: str, *, pre_
     assert wanted < sum(asked.sizes) < 1.5 * wanted
 
 
-@pytest.mark.parametrize("by", ["open", "fsspec", "filesystem"])
+def put_small_chunks(places: Places, name: str) -> int:
+    """Write a table of 50 row groups of 31 chunks with 9 KB each; return how many bytes its index has."""
+    arrow, parquet_files = parquet()
+    numpy = pytest.importorskip("numpy")
+    values = numpy.random.default_rng(1).random(50 * 1152)
+    made = io.BytesIO()
+    table = arrow.table({f"c{number}": values if number else numpy.arange(50 * 1152) for number in range(31)})
+    parquet_files.write_table(table, made, row_group_size=1152, compression="none", use_dictionary=False)
+    places.store.put(name, made.getvalue())
+    return int.from_bytes(made.getvalue()[-8:-4], "little") + 8
+
+
+def handled(places: Places) -> Any:
+    return pytest.importorskip("pyarrow.fs").PyFileSystem(
+        pytest.importorskip("objstore.arrow").ArrowFileSystemHandler(places.store)
+    )
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec", "filesystem", "handler"])
 @pytest.mark.parametrize("pre_buffer", [True, False])
 @pytest.mark.parametrize("name", ["small.parquet", "small"])
 @pytest.mark.parametrize("columns", [["c2"], ["c2", "c3", "c4"], ["c0", "c20"]])
@@ -113,19 +131,13 @@ def test_of_small_column_chunks_little_else_is_fetched(
     places: Places, by: str, name: str, columns: list[str], *, pre_buffer: bool
 ) -> None:
     """50 row groups of 31 chunks with 9 KB each; the index, which pyarrow reads first, is larger than it expects."""
-    arrow, parquet_files = parquet()
-    numpy = pytest.importorskip("numpy")
-    values = numpy.random.default_rng(1).random(50 * 1152)
-    made = io.BytesIO()
-    table = arrow.table({f"c{number}": values for number in range(31)})
-    parquet_files.write_table(table, made, row_group_size=1152, compression="none", use_dictionary=False)
-    places.store.put(name, made.getvalue())
-    index = int.from_bytes(made.getvalue()[-8:-4], "little") + 8
-    wanted = index + 50 * 9216 * len(columns)
+    _, parquet_files = parquet()
+    wanted = put_small_chunks(places, name) + 50 * 9216 * len(columns)
     with counted() as asked:
-        if by == "filesystem":
-            file: Any = f"{places.bucket}/{name}"
-            found = parquet_files.read_table(file, columns=columns, filesystem=places.files, pre_buffer=pre_buffer)
+        if by in ("filesystem", "handler"):
+            file: Any = f"{places.bucket}/{name}" if by == "filesystem" else name
+            filesystem = places.files if by == "filesystem" else handled(places)
+            found = parquet_files.read_table(file, columns=columns, filesystem=filesystem, pre_buffer=pre_buffer)
         else:
             with opened(places, name, by=by) as file:
                 found = parquet_files.read_table(file, columns=columns, pre_buffer=pre_buffer)
@@ -133,6 +145,43 @@ def test_of_small_column_chunks_little_else_is_fetched(
     unknown = 0 if name.endswith(".parquet") else 256 << 10  # nothing tells that the beginning is not wanted
     assert sum(asked.sizes) < 1.5 * wanted + unknown
     assert len(asked.tries) <= 6 + 50 * len(columns)
+
+
+@pytest.mark.parametrize("scanned", [True, False])
+@pytest.mark.parametrize("pre_buffer", [True, False])
+@pytest.mark.parametrize("groups", [range(20, 30), range(49), range(3, 5)])
+def test_of_row_groups_that_a_filter_leaves_out_little_is_fetched(
+    places: Places, groups: range, *, pre_buffer: bool, scanned: bool
+) -> None:
+    _, parquet_files = parquet()
+    datasets = pytest.importorskip("pyarrow.dataset")
+    wanted = put_small_chunks(places, "small.parquet") + len(groups) * 9216 * 3
+    with counted() as asked:
+        if scanned:
+            rows, dataset = datasets.field("c0"), datasets.dataset("small.parquet", filesystem=handled(places))
+            how = datasets.ParquetFragmentScanOptions(pre_buffer=pre_buffer)
+            condition = (rows >= groups.start * 1152) & (rows < groups.stop * 1152)
+            found = dataset.to_table(columns=["c4", "c18"], filter=condition, fragment_scan_options=how)
+        else:
+            found = parquet_files.read_table(
+                "small.parquet",
+                columns=["c4", "c18"],
+                filters=[("c0", ">=", groups.start * 1152), ("c0", "<", groups.stop * 1152)],
+                filesystem=handled(places),
+                pre_buffer=pre_buffer,
+            )
+    assert found.num_rows == 1152 * len(groups)
+    assert sum(asked.sizes) < 1.5 * wanted + (64 << 10)  # what comes first of the index comes twice
+
+
+def test_a_file_that_is_opened_anew_for_its_columns_fetches_no_index_again(places: Places) -> None:
+    _, parquet_files = parquet()
+    put_small_chunks(places, "small.parquet")
+    files = handled(places)
+    parquet_files.read_metadata("small.parquet", filesystem=files)
+    with counted() as asked:  # a schema is looked for as well
+        parquet_files.read_table("small.parquet", columns=["c3"], filesystem=files)
+    assert sum(asked.sizes) < 50 * (9216 + 512)
 
 
 @pytest.mark.parametrize("by", ["open", "fsspec"])

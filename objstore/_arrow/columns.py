@@ -1,6 +1,7 @@
 """Where the columns of a Parquet file are, and which of them to fetch before they are asked for.
 
-Its one invariant: what is fetched ahead is fetched once, and never more of it than a window that only use makes grow.
+Its one invariant: what is fetched ahead is fetched once, and never more of it than half of what is asked for, or a few
+KiB: see `Account`.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from objstore.operations.window import Account
+
 MAGIC = b"PAR1"
 MARK = 8
 """How many bytes at the end of a file say how long its metadata are, and that it is one."""
 
-FIRST_WINDOW = 8 << 20
 MOST_AHEAD = 64 << 20
+"""How many bytes are held at the most that nobody has asked for yet."""
 
 Span = tuple[int, int]
 
@@ -97,47 +100,71 @@ class ReadAhead:
     """Fetches the columns that are being read for the row groups to come.
 
     pyarrow reads the columns of a file one after the other, row group by row group. Once a column is read of a second
-    row group, all columns read so far are fetched of that one and those behind it, side by side, up to a window. It
-    doubles when all that was fetched has been used; what has not been used counts against it.
+    row group, all columns read so far are fetched of that one and those behind it, side by side. Of the first one,
+    those are that follow where columns are read as they follow each other. How many bytes are is for the file's account
+    to say: a filter may leave out what comes next, and then no more is fetched than what is asked for.
 
     Args:
         layout: Where the columns are.
-        fetch: Reads several ranges at once.
+        fetch: Reads several ranges at once, and nothing besides.
+        account: What of the file has been fetched, and asked for.
     """
 
-    def __init__(self, layout: Layout, fetch: Callable[[Sequence[Span]], Sequence[memoryview]]) -> None:
+    def __init__(
+        self, layout: Layout, fetch: Callable[[Sequence[Span]], Sequence[memoryview]], account: Account
+    ) -> None:
         self._layout = layout
         self._fetch = fetch
+        self._account = account
         self._read: dict[tuple[int, int], int] = {}  # the columns that are being read, and the row group it began with
+        self._end = -1  # of the last one,
+        self._row = 0  # and of how many bytes those are that it goes on from
         self._given: set[Span] = set()
         self._here: dict[Span, memoryview] = {}
-        self._window = 0
 
     def take(self, start: int, end: int) -> memoryview | None:
-        """Return a range, if it is here or worth fetching along with others; None if it is to be read by itself."""
+        """Return a range, fetched along with others if it is not here; None if it is no column."""
+        columns = self._layout.find(start, end)
+        if columns is None:
+            return None
+        before = self._row if start == self._end else 0
+        self._end, self._row = end, before + end - start
+        self._account.asked += end - start
+        again = self._read.setdefault(columns[1:], columns.group) != columns.group
         if (start, end) not in self._here:
-            columns = self._layout.find(start, end)
-            if columns is not None and self._read.setdefault(columns[1:], columns.group) != columns.group:
-                self._fetch_from(columns.group)
+            self._get((start, end), self._of_groups(columns.group) if again else self._beside(columns, before))
         self._given.add((start, end))
-        return self._here.pop((start, end), None)
+        return self._here.pop((start, end))
 
-    def _fetch_from(self, group: int) -> None:
-        """Fetch the columns that have been read, of this row group and those behind it."""
-        unused = sum(map(len, self._here.values()))
-        if not unused:
-            self._window = min(max(self._window * 2, FIRST_WINDOW), MOST_AHEAD)
-        spans = [*self._coming(group, self._window - unused)]
-        if spans:
-            self._here.update(zip(spans, self._fetch(spans), strict=True))
+    def _get(self, asked: Span, coming: Iterable[Span]) -> None:
+        """Fetch a range, and of those that are to be read next as many as may be in vain."""
+        held = sum(map(len, self._here.values()))
+        self._account.fetched += asked[1] - asked[0]
+        most = min(self._account.left(self._account.share), MOST_AHEAD - held)
+        ahead = [*_within(most, (span for span in coming if span != asked and self._is_new(span)))]
+        self._account.fetched += sum(end - start for start, end in ahead)
+        spans = [asked, *ahead]
+        self._here.update(zip(spans, self._fetch(spans), strict=True))
 
-    def _coming(self, group: int, most: int) -> Iterator[Span]:
-        """Yield what is to be read next and is not here, as long as it is within a number of bytes."""
+    def _is_new(self, span: Span) -> bool:
+        return span not in self._here and span not in self._given
+
+    def _of_groups(self, group: int) -> Iterator[Span]:
+        """Yield the columns that have been read, of this row group and those behind it."""
         for number in range(group, self._layout.metadata.num_row_groups):
             for first, last in sorted(self._read):
-                span = self._layout.span(Columns(number, first, last))
-                if span not in self._here and span not in self._given:
-                    most -= span[1] - span[0]
-                    if most < 0:
-                        return
-                    yield span
+                yield self._layout.span(Columns(number, first, last))
+
+    def _beside(self, columns: Columns, before: int) -> Iterator[Span]:
+        """Yield the columns that follow, half as many bytes as those that have been read as they follow each other."""
+        following = range(columns.last + 1, self._layout.metadata.num_columns if before else 0)
+        return _within(self._row // 2, (self._layout.chunk(columns.group, column) for column in following))
+
+
+def _within(most: int, spans: Iterable[Span]) -> Iterator[Span]:
+    """Yield ranges as long as all of them have so many bytes at the most."""
+    for start, end in spans:
+        most -= end - start
+        if most < 0:
+            return
+        yield start, end

@@ -22,9 +22,10 @@ from objstore._fsspec.listing import info, is_folder
 from objstore._fsspec.read_ahead import ReadAhead
 from objstore.exceptions import AlreadyExistsError, NotFoundError
 from objstore.operations.arguments import check_at_least
-from objstore.operations.blocks import LEAST_AHEAD, first_piece
+from objstore.operations.blocks import first_piece
 from objstore.operations.pinned import Pinned, pin
 from objstore.operations.reader import READ_BUFFER
+from objstore.operations.window import LEAST_AHEAD
 from objstore.operations.writer import PARTS_IN_FLIGHT, WRITE_BUFFER, Writer, writer
 from objstore.plans.run import arun, run
 

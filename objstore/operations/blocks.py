@@ -1,14 +1,9 @@
-"""What a file holds of the object that it reads: the blocks last fetched, and how much the next fetch is to bring.
+"""What a file holds of the object that it reads: the blocks last fetched.
 
 Formats keep what tells of their content at a file's beginning, at its end and in between, and go to and fro: blocks are
-held, and what is read near the end brings the end as a whole.
+held, and what is read near the end brings the end as a whole. How much a fetch brings is for `Window` to say.
 
-Reads that go on from each other fetch more and more. Others fetch little more than what they ask for, unless those
-before them found what they wanted next to each other.
-
-Its one invariant: of a file whose reader does not begin at its beginning, no more is fetched than what it asks for and
-half of that again, or `SPARE`. It has an index, as that at the end of a Parquet file, and leaves out what it does not
-want.
+Its one invariant: what a block has is what the object has between two places, and nothing is taken from elsewhere.
 """
 
 from __future__ import annotations
@@ -17,28 +12,11 @@ from typing import TYPE_CHECKING
 
 from objstore.interface.values import Range
 from objstore.operations.ahead import Beyond
+from objstore.operations.window import INDEX, LEAST_AHEAD, Window
 
 if TYPE_CHECKING:
     from objstore._core import Bytes
-
-MOST_AHEAD = 32 << 20
-"""The most that sequential reads fetch ahead: they begin with the buffer's size and double it."""
-
-LEAST_AHEAD = 128 << 10
-"""What comes of a file as it is opened; and how near to each other reads are that may be served by one fetch."""
-
-INDEX = 64 << 10
-"""What comes of a file's end where its index is there: what pyarrow reads of a Parquet file first."""
-
-SPARE = 48 << 10
-"""How much may be fetched in vain of a file that has an index, however little is asked for."""
-
-UNSPARED = 96 << 10
-"""What is taken off from the half of what is asked for, before that is more than `SPARE`: an index is larger than what
-is wanted of it, and often comes twice."""
-
-CLOSE = 16 << 10
-"""What reads here and there fetch at the least, where no index tells what is wanted: headers are followed by others."""
+    from objstore.operations.window import Account
 
 TAIL = 128 << 10
 """How much stays of a block that sequential reads have come to the end of: who looks for the end of a line or a record
@@ -99,22 +77,22 @@ class Blocks:
 
     def __init__(self, buffer_size: int, size: int, piece: tuple[int, Bytes | bytes] = (0, b"")) -> None:
         self._buffer_size = buffer_size
-        self._least = self._near = min(LEAST_AHEAD, buffer_size)
         self._size = size
-        self._indexed: bool | None = None  # nothing has been read yet
-        self._of_end = 0  # how much comes of the end, where some of that is wanted
-        self._window = 0  # of the last fetch
-        self._start = self._first = self._reach = self._end = -1  # of fetches that go on from each other, see `_go`
-        self._fetched = self._asked = 0  # how many bytes
+        self._window = Window(buffer_size, size)
         self._last = Block()
         self._beyond = Beyond()
         self._others: list[Block] = []
         at, here = piece
         if here:
             self._last.at, self._last.memory = at, bytearray(here)
-            self._start = self._reach = at
-            self._first = at + len(here)
-            self.filled(at, len(here))
+            self._last.end = at + len(here)
+            self._last.unasked = len(here)
+            self._window.opened(at, len(here))
+
+    @property
+    def account(self) -> Account:
+        """What has been fetched, and asked for."""
+        return self._window.account
 
     def clear(self) -> None:
         """Let go of all of them."""
@@ -123,7 +101,7 @@ class Blocks:
 
     def ready(self, at: int) -> int:
         """Return how many bytes are here already, from this place on."""
-        if self._indexed is None:
+        if not self._window.begun:
             self._begin_at(at)
         if not self._last.has(at):
             found = next((block for block in self._others if block.has(at)), None)
@@ -136,33 +114,31 @@ class Blocks:
 
     def _begin_at(self, at: int) -> None:
         """Note where the reader begins: what is here of the end, for which it has come, counts as asked for."""
-        self._indexed = at > 0
-        self._of_end = INDEX if self._indexed else self._least
-        if self._indexed and self._last.end == self._size and self._last.has(at):
+        self._window.begin_at(at)
+        if at > 0 and self._last.end == self._size and self._last.has(at):
             self._take_end()
 
     def _take_end(self) -> None:
         """Note that the end is here, and all of it is wanted."""
-        self._of_end = 0
+        self._window.take_end()
         self._ask(self._last.unasked)
 
     def _ask(self, size: int) -> None:
         """Note that so many bytes of the last block are asked for, unless they have been before."""
         asked = min(size, self._last.unasked)
         self._last.unasked -= asked
-        self._asked += asked
+        self.account.asked += asked
 
     def view(self, at: int, size: int) -> memoryview:
         """Return bytes that `ready` has just told of."""
         self._ask(size)
-        if self._start <= at <= self._end:
-            self._reach = max(self._reach, at + size)
+        self._window.taken(at, size)
         start = at - self._last.at
         return memoryview(self._last.memory)[start : start + size]
 
     def goes_on(self, at: int) -> bool:
         """Tell whether a read goes on where the last one ended."""
-        return self._start < at == self._reach
+        return self._window.goes_on(at)
 
     def line(self, at: int, most: int) -> int:
         """Return how many of the bytes that are here, and of `most`, are left of the line."""
@@ -172,54 +148,19 @@ class Blocks:
 
     def is_direct(self, at: int, size: int) -> bool:
         """Tell whether a read goes straight to its destination: it is large, and nothing is fetched besides."""
-        return size >= self._least and self._to_fetch(at, size) <= size
-
-    def _to_fetch(self, at: int, size: int) -> int:
-        """Return how much a read fetches that asks for so many bytes, unless the object ends before."""
-        wanted = self._following(at) if self._follows(at) else self._nearby(at)
-        return max(min(wanted, size + self._spare(at, size)) if self._indexed else wanted, size)
-
-    def _spare(self, at: int, size: int) -> int:
-        """Return how much may come along with a read, of a file that has an index; more if it is close to the last."""
-        gap = at - (self._end if at >= self._end else self._start)
-        most = self._asked // 2 - UNSPARED if -size <= gap <= size // 2 else 0
-        row = (self._reach - self._start) // 2 if at == self._end else 0
-        return max(row, max(SPARE, most) - (self._fetched - self._asked))
-
-    def _follows(self, at: int) -> bool:
-        """Tell whether a read goes on from the last one, or leaves out a little."""
-        return self._end >= 0 and 0 <= at - self._end <= self._least
-
-    def _precedes(self, at: int) -> bool:
-        """Tell whether a read is of what is just before what was read last."""
-        return 0 < self._start - at <= self._least
-
-    def _following(self, at: int) -> int:
-        """Return the window of a read that goes on from the last one: twice that."""
-        least = self._buffer_size if at == self._end and self._window >= self._least else 0
-        return min(max(self._window * 2, least), max(self._buffer_size, MOST_AHEAD))
-
-    def _nearby(self, at: int) -> int:
-        """Return the window of a read elsewhere: what reads close to each other came to lately."""
-        if self._end < 0:
-            return self._least if at else self._buffer_size
-        if self._precedes(at):
-            return max(min(self._near * 2, self._least), self._start - at)
-        near = (self._reach - self._start) * 2 if self._reach > self._first else self._near // 2
-        return min(max(near, 0 if self._indexed else CLOSE), self._least)
+        return self._window.is_direct(at, size)
 
     def begin(self, at: int, size: int) -> tuple[int, memoryview]:
         """Return where a new last block begins, for a read of so many bytes, and its memory, to be filled."""
-        amount = self._granted(size, self._to_fetch(at, size))
-        start, end = at, min(at + amount, self._size)
+        amount = self._granted(size, self._window.to_fetch(at, size))
+        start, end = self._window.stretch(at, size, amount)
         tail = b""
-        if at == self._end:
+        if at == self._window.end:
             tail = self._last.tail(at)
         else:
-            start, end = self._around(at, size, amount)
             self._hold()
             self._last = self._fresh()
-        self._go(at, size)
+        self._window.go(at, size)
         return start, self._last.prepare(start, end, tail)
 
     def _granted(self, size: int, amount: int) -> int:
@@ -229,44 +170,17 @@ class Blocks:
             most = max(most, self._buffer_size + self._beyond.reach(amount - self._buffer_size))
         return min(amount, most)
 
-    def _around(self, at: int, size: int, amount: int) -> tuple[int, int]:
-        """Return from where to where to fetch for a read elsewhere: up to what is here, or to the end."""
-        end = min(at + amount, self._size)
-        if self._precedes(at):
-            end = max(min(end, self._start), at + size)
-            return min(at, max(end - amount, 0)), end
-        if end == self._size:
-            return max(min(at, end - self._of_end), 0), end
-        return at, end
-
-    def _go(self, at: int, size: int) -> None:
-        """Note that a read of so many bytes is fetched, which may begin a row of those that go on from each other."""
-        if not self._follows(at):
-            self._near = self._nearby(at)
-        if at != self._end:
-            self._start = self._reach = at
-            self._first = at + size
-
     def filled(self, start: int, size: int) -> None:
         """Note that the last block is there."""
         self._last.end = start + size
         self._last.unasked = size
-        self._note(start, size)
-        if self._indexed and self._of_end and self._end == self._size:
+        self._window.came(start, size)
+        if self._window.wants_end:
             self._take_end()
 
     def fetched(self, start: int, size: int) -> None:
         """Note that a read has been fetched to its destination."""
-        self._go(start, size)
-        self._note(start, size)
-        self._reach = self._end
-        self._asked += size
-
-    def _note(self, start: int, size: int) -> None:
-        grown = self._window * 2 if self._follows(start) else 0
-        self._window = min(size, max(grown, self._buffer_size))
-        self._end = start + size
-        self._fetched += size
+        self._window.came_to_reader(start, size)
 
     def _hold(self) -> None:
         """Put the last block to the others, if it is worth it."""

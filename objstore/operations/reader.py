@@ -7,9 +7,8 @@ import sys
 from typing import TYPE_CHECKING, TypeVar
 
 from objstore._core import Buffer, FileBytes
-from objstore.interface.values import Range
 from objstore.operations.arguments import check_at_least
-from objstore.operations.blocks import INDEX, Blocks, first_piece
+from objstore.operations.blocks import Blocks, first_piece
 from objstore.operations.buffers import writable
 from objstore.operations.naming import readable_key_of
 from objstore.operations.pinned import Pinned, pin
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from objstore.interface.store import BaseStore
+    from objstore.interface.values import Range
+    from objstore.operations.window import Account
     from objstore.types import Buffer as BufferLike
 
 READ_BUFFER = 1 << 20
@@ -52,6 +53,11 @@ class Reader:
     def e_tag(self) -> str | None:
         """The ETag that pins the version that is read, once that is known."""
         return self.pinned.e_tag
+
+    @property
+    def account(self) -> Account:
+        """What has been fetched, and asked for."""
+        return self._blocks.account
 
     def check_open(self) -> None:
         """Raise ValueError if the file has been closed."""
@@ -161,15 +167,15 @@ class Reader:
 
 
 def open_object(
-    store: BaseStore, path: str, buffer_size: int = READ_BUFFER, size: int | None = None, *, at_end: bool = False
+    store: BaseStore, path: str, buffer_size: int = READ_BUFFER, size: int | None = None, *, piece: Range | None = None
 ) -> Plan[Reader]:
-    """Begin to read an object; a request asks for its size and its beginning, or end, unless the size is known."""
+    """Begin to read an object; a request asks for its size and a piece of it, unless the size is known."""
     check_at_least("buffer_size", buffer_size, 1)
     key = yield from readable_key_of(store, path)
     if size is not None:
         return Reader(Pinned(store.provider, key, path, check_at_least("size", size, 0), None), buffer_size)
-    piece = first_piece(path, buffer_size) if not at_end else Range(end=min(INDEX, buffer_size))
-    return Reader((yield from pin(store.provider, key, path, piece)), buffer_size)
+    first = first_piece(path, buffer_size) if piece is None else piece
+    return Reader((yield from pin(store.provider, key, path, first)), buffer_size)
 
 
 # --- the two faces, in obstore's shape
