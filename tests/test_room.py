@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import subprocess
 import sys
@@ -76,3 +77,13 @@ def test_who_stops_waiting_for_room_has_taken_none() -> None:
         asyncio.run(main(other))
         assert (other.files, room.taken) == (0, most_open())
     assert room.taken == 0
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_a_child_has_all_places() -> None:
+    with Place() as place:
+        run(place.take(most_open() - room.taken))
+        child = os.fork()
+        if child == 0:
+            os._exit(not room.takes())
+        assert os.waitpid(child, 0)[1] == 0

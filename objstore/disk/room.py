@@ -6,6 +6,7 @@ Its one invariant: nobody who has a file open waits here for another one, so tha
 from __future__ import annotations
 
 import errno
+import os
 import random
 import resource
 import time
@@ -38,6 +39,10 @@ class _Room:
     """The files of this process that are open."""
 
     def __init__(self) -> None:
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Count from nothing, as in a child process: whoever had files open is not in it, nor lets go of the lock."""
         self._lock = Lock()
         self.taken = 0
 
@@ -52,10 +57,11 @@ class _Room:
     def leave(self, files: int) -> None:
         """Let go of so many."""
         with self._lock:
-            self.taken -= files
+            self.taken = max(self.taken - files, 0)  # in a child, what was taken before the fork is not counted
 
 
 room = _Room()
+os.register_at_fork(after_in_child=room.begin_anew)
 
 
 class Place:

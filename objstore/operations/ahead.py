@@ -9,6 +9,7 @@ Its one invariant: what somebody waits for is always granted; all beyond that on
 
 from __future__ import annotations
 
+import os
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -36,10 +37,14 @@ class _Process:
     """What the streams and files of this process hold together."""
 
     def __init__(self) -> None:
-        self._lock = RLock()  # the collector may end a stream while another one counts
+        self.free()
         self.held = 0
         self.spare = 0  # of it, what is beyond two parts of each stream
         self.of_files = 0  # of it, what is beyond the buffer of each file
+
+    def free(self) -> None:
+        """Have nobody count, as in a child process, where no other thread goes on."""
+        self._lock = RLock()  # the collector may end a stream while another one counts
 
     def count(self, more: int, spare: int = 0, of_files: int = 0) -> None:
         """Count so many bytes, how many of them streams have to spare, and how many are of files."""
@@ -66,6 +71,7 @@ class _Process:
 
 
 process = _Process()
+os.register_at_fork(after_in_child=process.free)
 
 
 class Ahead:
