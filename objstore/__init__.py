@@ -301,17 +301,18 @@ def configure(
 
     Raises:
         ValueError: A number is out of range, or it is no such carrier.
-        TypeError: `on_request` cannot be called.
+        TypeError: A number is no whole one, or `on_request` cannot be called.
         RuntimeError: Helper threads are running already, and not as many as that.
     """
     from objstore import _core
+    from objstore.operations.arguments import check_at_least
 
     if http is not None:
         _core.configure_http(http)
     if io_threads is not None:
-        _core.configure_threads(io_threads)
+        _core.configure_threads(check_at_least("io_threads", io_threads, 0))
     if memory_limit is not None:
-        _core.configure_memory(memory_limit)
+        _core.configure_memory(check_at_least("memory_limit", memory_limit, 1))
     if on_request is not ...:
         from objstore.http import observed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -116,9 +117,11 @@ def test_where_many_wait_they_share_what_a_line_is_worth() -> None:
     assert (process.held, process.spare) == (before, 0)
 
 
-def test_a_limit_of_nothing_is_refused(limit: None) -> None:
-    with pytest.raises(ValueError, match="memory_limit must be at least 1, not 0"):
-        objstore.configure(memory_limit=0)
+@pytest.mark.parametrize("wrong", [{"memory_limit": 0}, {"memory_limit": 1.5}, {"io_threads": -1}, {"io_threads": 0.5}])
+def test_a_number_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
+    name, value = next(iter(wrong.items()))
+    with pytest.raises((TypeError, ValueError), match=f"{name} = {value}: give "):
+        objstore.configure(**wrong)
 
 
 @pytest.mark.parametrize("least", [0, -1])

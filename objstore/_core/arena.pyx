@@ -175,13 +175,8 @@ pool_init()
 
 
 def configure_memory(limit):
-    """Set how much memory for bodies the process is to have; what is kept for reuse beyond it is given back at once.
-
-    :raises ValueError: it is less than 1.
-    """
+    """Set how much memory for bodies the process is to have; what is kept for reuse beyond it is given back at once."""
     cdef Arena* excess
-    if limit < 1:
-        raise ValueError(f"memory_limit must be at least 1, not {limit}")
     pthread_mutex_lock(&pool.mutex)
     pool.limit = limit
     excess = pool_trim(0)
