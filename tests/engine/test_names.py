@@ -365,6 +365,7 @@ def test_a_name_is_looked_up_beside_the_traffic_on_connections_that_last(hosts: 
     assert hosts.noted["example.test"] == 3
 
 
+@pytest.mark.own_http("which connection it takes is known only then, so the addresses are offered each time")
 def test_without_threads_a_name_is_looked_up_where_a_connection_is_to_be_made(hosts: Hosts) -> None:
     hosts.say("example.test 127.0.0.2")
     settings = {"max_idle": 3600}
