@@ -167,8 +167,10 @@ CANNOT = {
 
 SLOW = {
     "azurite": "async",
+    "ministack": "sync",
     "minio": "async",
     "moto": "async",
+    "rclone": "async",
     "strictazure": "sync",
     "strictexpress": "async",
     "versitygw": "sync",
