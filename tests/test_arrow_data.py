@@ -22,9 +22,9 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from objstore import engine_info, exceptions
-from objstore._arrow import columns
-from objstore._arrow.columns import Layout, ReadAhead
 from objstore.arrow import ArrowFileSystemHandler
+from objstore.operations import columns
+from objstore.operations.columns import Layout, ReadAhead
 from objstore.operations.window import SPARE, Account
 from objstore.parquet import FOOTER, open_parquet
 from objstore.store import HTTPStore, LocalStore, MemoryStore, S3Store, Store

@@ -11,9 +11,9 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from objstore._arrow.columns import MARK, Layout, ReadAhead, Span, metadata_start, read_layout
 from objstore.exceptions import PreconditionError
 from objstore.interface.values import FIRST_BYTE, Range
+from objstore.operations.columns import MARK, Layout, ReadAhead, Span, metadata_start, read_layout
 from objstore.operations.pieces import changed
 from objstore.operations.reader import open_object
 from objstore.operations.window import INDEX
