@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from objstore._arrow.directories import directories_of, parents
-from objstore._arrow.input import Layouts, ObjectInputFile
+from objstore._arrow.input import ObjectInputFile
 from objstore.exceptions import BaseError, NotFoundError
+from objstore.operations.column_reads import Layouts
 from objstore.settings.extras import missing
 from objstore.settings.paths import check_path
 from objstore.stores.urls import ClientOptions, open_root
@@ -53,7 +54,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
         self.store = open_root(root, options, client_options)
         self._keys = self.store.with_raw_keys()
         self._directories = directories_of(self.store)
-        self._layouts: Layouts = {}
+        self._layouts = Layouts()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the store."""

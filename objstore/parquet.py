@@ -12,10 +12,10 @@ import io
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from objstore._arrow.columns import MARK, Span, metadata_start, read_layout
 from objstore.exceptions import GenericError, PreconditionError
 from objstore.interface.values import Range
 from objstore.interface.versions import has_validator, pinned
+from objstore.operations.columns import MARK, Span, metadata_start, read_layout
 from objstore.operations.pieces import changed
 from objstore.operations.ranges import ranges_of
 from objstore.plans.run import run

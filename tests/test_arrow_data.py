@@ -22,9 +22,11 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from objstore import engine_info, exceptions
-from objstore._arrow import columns
-from objstore._arrow.columns import Layout, ReadAhead
 from objstore.arrow import ArrowFileSystemHandler
+from objstore.operations import ahead, column_reads, columns
+from objstore.operations.column_reads import Known, Layouts
+from objstore.operations.columns import Layout, ReadAhead
+from objstore.operations.ranges import ranges_of
 from objstore.operations.window import SPARE, Account
 from objstore.parquet import FOOTER, open_parquet
 from objstore.store import HTTPStore, LocalStore, MemoryStore, S3Store, Store
@@ -358,21 +360,21 @@ def test_columns_are_found_by_where_they_are(layout: Layout) -> None:
 def test_columns_read_twice_are_fetched_ahead_once(layout: Layout) -> None:
     told = Told()
     told.account.asked = told.account.fetched = 1 << 30  # as much has been read before
-    ahead = ReadAhead(layout, told, told.account)
+    reads = ReadAhead(layout, told, told.account)
     spans = [[layout.chunk(group, column) for column in (3, 7)] for group in range(GROUPS)]
     for span in (span for group in spans for span in group):
-        assert ahead.take(*span) == BYTES[slice(*span)]
+        assert reads.take(*span) == BYTES[slice(*span)]
     assert told.batches == [[spans[0][0]], [spans[0][1]], [span for group in spans[1:] for span in group]]
-    assert ahead.take(*spans[2][0]) == BYTES[slice(*spans[2][0])]  # what is read again is fetched alone
+    assert reads.take(*spans[2][0]) == BYTES[slice(*spans[2][0])]  # what is read again is fetched alone
     assert told.batches[3:] == [[spans[2][0]]]
 
 
 def test_columns_that_follow_each_other_are_fetched_ahead(layout: Layout) -> None:
     told = Told()
-    ahead = ReadAhead(layout, told, told.account)
+    reads = ReadAhead(layout, told, told.account)
     for column in range(COLUMNS):
         span = layout.chunk(0, column)
-        assert ahead.take(*span) == BYTES[slice(*span)]
+        assert reads.take(*span) == BYTES[slice(*span)]
     assert [span for batch in told.batches for span in batch] == [layout.chunk(0, each) for each in range(COLUMNS)]
     assert len(told.batches) <= COLUMNS // 2
 
@@ -381,11 +383,11 @@ def test_what_is_read_ahead_in_vain_is_at_most_half(layout: Layout) -> None:
     """Wherever the reader leaves off, and whatever it leaves out."""
     for seed in range(200):
         source, told = random.Random(seed), Told()
-        ahead = ReadAhead(layout, told, told.account)
+        reads = ReadAhead(layout, told, told.account)
         wanted, groups = source.sample(range(COLUMNS), source.randint(1, 8)), source.sample(range(GROUPS), 4)
         asked = 0
         for span in (layout.chunk(group, column) for group in sorted(groups) for column in sorted(wanted)):
-            assert ahead.take(*span) == BYTES[slice(*span)]
+            assert reads.take(*span) == BYTES[slice(*span)]
             asked += span[1] - span[0]
             fetched = sum(end - start for batch in told.batches for start, end in batch)
             assert fetched - asked <= max(asked // 2, SPARE)
@@ -395,28 +397,55 @@ def test_what_is_read_ahead_in_vain_is_at_most_half(layout: Layout) -> None:
 def test_what_is_held_is_bounded(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     told = Told()
     told.account.asked = told.account.fetched = 1 << 30
-    ahead = ReadAhead(layout, told, told.account)
+    reads = ReadAhead(layout, told, told.account)
     size = layout.chunk(0, 3)[1] - layout.chunk(0, 3)[0]
     monkeypatch.setattr(columns, "MOST_AHEAD", 2 * size + size // 2)
     for group in range(GROUPS):
-        ahead.take(*layout.chunk(group, 3))
+        reads.take(*layout.chunk(group, 3))
     assert [len(batch) for batch in told.batches] == [1, 3, 2]
 
 
+def test_all_files_together_hold_few_columns_that_nobody_has_asked_for(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = layout.chunk(0, 3)[1] - layout.chunk(0, 3)[0]
+    monkeypatch.setattr(ahead, "OF_FILES", GROUPS * size)
+    held = []
+    for _ in range(2):
+        told = Told()
+        told.account.asked = told.account.fetched = 1 << 30
+        held.append(ReadAhead(layout, told, told.account))
+        for group in range(2):
+            held[-1].take(*layout.chunk(group, 3))
+        assert len(told.batches) == 2
+        assert len(told.batches[-1]) == (GROUPS - 1 if len(held) == 1 else 1)
+
+
+def test_of_few_parquet_files_is_remembered_where_their_columns_are(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(column_reads, "LAYOUTS_KEPT", 3)
+    monkeypatch.setattr(column_reads, "BYTES_KEPT", 100)
+    layouts = Layouts()
+    for number, size in enumerate((10, 10, 10, 10, 85)):
+        layouts.keep(str(number), Known("e", layout, bytes(size)))
+    assert [layouts.of(str(number)) is not None for number in range(5)] == [False, False, False, True, True]
+
+
 @pytest.mark.parametrize("whole", [True, False])
-def test_a_projection_takes_few_round_trips(moto: S3Server, table: Any, whole: bool) -> None:
+def test_a_projection_takes_few_round_trips(
+    moto: S3Server, table: Any, whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = s3_store(moto)
     filesystem = fs.PyFileSystem(ArrowFileSystemHandler(store))
     write_wide(table, "wide.parquet", filesystem)
     batches: list[int] = []
-    handler = filesystem.handler
-    get_ranges = handler._keys.get_ranges
 
-    def counted(path: str, **arguments: Any) -> Any:
-        batches.append(len(arguments["starts"]))
-        return get_ranges(path, **arguments)
+    def counted(store: Any, path: str, ranges: Any, *how: Any) -> Any:
+        batches.append(len(ranges))
+        return ranges_of(store, path, ranges, *how)
 
-    handler._keys.get_ranges = counted
+    monkeypatch.setattr(column_reads, "ranges_of", counted)
     before = engine_info()["requests"]
     if whole:
         read = pq.read_table("wide.parquet", filesystem=filesystem, columns=WANTED, use_threads=False)
@@ -464,11 +493,12 @@ def test_any_reads_of_a_file_give_its_bytes(store: Store, filesystem: Any, table
             assert file.read() == body[at:]
 
 
-def test_a_file_that_is_replaced_is_noticed(table: Any) -> None:
+@pytest.mark.parametrize("by", ["handler", "open"])
+def test_a_file_that_is_replaced_is_noticed(table: Any, by: str) -> None:
     store = MemoryStore()
     filesystem = fs.PyFileSystem(ArrowFileSystemHandler(store))
     write_wide(table, "wide.parquet", filesystem)
-    with filesystem.open_input_file("wide.parquet") as source:
+    with filesystem.open_input_file("wide.parquet") if by == "handler" else store.open("wide.parquet") as source:
         file = pq.ParquetFile(source)
         assert file.read_row_group(0, columns=WANTED).num_rows == ROWS
         write_wide(table, "wide.parquet", filesystem)

@@ -95,7 +95,7 @@ def test_the_files_are_here(theirs: ModuleType) -> None:
         assert public(_internal.ObjectOutputStream) - public(stream) == {"size"}  # which only raises there
     with handler.open_output_stream("a") as target:
         target.write(b"one\ntwo")
-    with internal.ObjectInputFile(store, "a", {}) as source:
+    with internal.ObjectInputFile(store, "a") as source:
         assert (source.mode, source.size(), source.readline(), source.tell()) == ("rb", 7, b"one\n", 4)
         assert (source.seek(-3, 2), source.read(), source.read()) == (4, b"two", b"")
         assert not source.closed

@@ -20,6 +20,8 @@ import objstore
 from objstore._fsspec import known as known_paths
 from objstore._fsspec.known import Known
 from objstore.fsspec import FsspecStore
+from objstore.operations import column_reads
+from objstore.operations.ranges import ranges_of
 from objstore.store import S3Store
 from objstore.types import RequestInfo
 from tests.servers import S3Server
@@ -133,18 +135,83 @@ def test_of_small_column_chunks_little_else_is_fetched(
     """50 row groups of 31 chunks with 9 KB each; the index, which pyarrow reads first, is larger than it expects."""
     _, parquet_files = parquet()
     wanted = put_small_chunks(places, name) + 50 * 9216 * len(columns)
-    with counted() as asked:
-        if by in ("filesystem", "handler"):
-            file: Any = f"{places.bucket}/{name}" if by == "filesystem" else name
-            filesystem = places.files if by == "filesystem" else handled(places)
-            found = parquet_files.read_table(file, columns=columns, filesystem=filesystem, pre_buffer=pre_buffer)
-        else:
-            with opened(places, name, by=by) as file:
-                found = parquet_files.read_table(file, columns=columns, pre_buffer=pre_buffer)
+    with counted() as asked, read_by(places, by, name) as how:
+        found = parquet_files.read_table(**how, columns=columns, pre_buffer=pre_buffer)
     assert found.num_rows == 50 * 1152
     unknown = 0 if name.endswith(".parquet") else 256 << 10  # nothing tells that the beginning is not wanted
     assert sum(asked.sizes) < 1.5 * wanted + unknown
     assert len(asked.tries) <= 6 + 50 * len(columns)
+
+
+def batches_of(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return how many columns are fetched at a time, batch by batch, from now on."""
+    batches: list[int] = []
+
+    def counted(store: Any, path: str, ranges: Any, *how: Any) -> Any:
+        batches.append(len(ranges))
+        return ranges_of(store, path, ranges, *how)
+
+    monkeypatch.setattr(column_reads, "ranges_of", counted)
+    return batches
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec", "filesystem", "handler"])
+@pytest.mark.parametrize("pre_buffer", [True, False])
+def test_columns_of_many_row_groups_come_in_few_rounds(
+    places: Places, by: str, monkeypatch: pytest.MonkeyPatch, *, pre_buffer: bool
+) -> None:
+    """pyarrow asks for one after the other: 150 chunks, in 20 rounds or so, as its threads come to them."""
+    _, parquet_files = parquet()
+    put_small_chunks(places, "small.parquet")
+    batches = batches_of(monkeypatch)
+    with counted() as asked, read_by(places, by, "small.parquet") as how:
+        parquet_files.read_table(**how, columns=["c3", "c14", "c29"], pre_buffer=pre_buffer)
+    assert sum(batches) == 150
+    assert len(batches) <= 40
+    assert len(asked.tries) <= 150 + 4  # what is it, its end, the rest of its index, and opened anew
+
+
+@contextmanager
+def read_by(places: Places, by: str, name: str) -> Iterator[dict[str, Any]]:
+    """Yield what pyarrow is to read."""
+    if by == "filesystem":
+        yield {"source": f"{places.bucket}/{name}", "filesystem": places.files}
+    elif by == "handler":
+        yield {"source": name, "filesystem": handled(places)}
+    else:
+        with opened(places, name, by=by) as file:
+            yield {"source": file}
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec", "handler"])
+def test_an_index_comes_once(places: Places, by: str) -> None:
+    """It is larger than what comes as the file is opened."""
+    _, parquet_files = parquet()
+    index = put_small_chunks(places, "small.parquet")
+    assert index > 64 << 10
+    with counted() as asked:
+        if by == "handler":
+            parquet_files.read_metadata("small.parquet", filesystem=handled(places))
+        else:
+            with opened(places, "small.parquet", by=by) as file:
+                parquet_files.read_metadata(file)
+    assert sum(asked.sizes) == index
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec"])
+@pytest.mark.parametrize("size", [2, 5_000, 50_000, 500_000])
+def test_what_is_here_of_the_end_of_a_read_is_not_fetched_again(places: Places, by: str, size: int) -> None:
+    body = random.Random(7).randbytes(2 << 20)
+    places.store.put("end.zip", body)
+    with counted() as asked, opened(places, "end.zip", by=by) as file:
+        file.seek(len(body) - 22)
+        assert file.read() == body[-22:]
+        start = len(body) - (64 << 10) - size
+        file.seek(start)
+        assert file.read(size + 1_000) == body[start : start + size + 1_000]
+        file.seek(start + size)
+        assert file.read() == body[start + size :]
+    assert sum(asked.sizes) == (64 << 10) + size
 
 
 @pytest.mark.parametrize("scanned", [True, False])

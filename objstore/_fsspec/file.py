@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from fsspec.asyn import AbstractAsyncStreamedFile
@@ -21,8 +22,10 @@ from objstore._core import Buffer
 from objstore._fsspec.listing import info, is_folder
 from objstore._fsspec.read_ahead import ReadAhead
 from objstore.exceptions import AlreadyExistsError, NotFoundError
+from objstore.interface.values import FIRST_BYTE
 from objstore.operations.arguments import check_at_least
 from objstore.operations.blocks import first_piece
+from objstore.operations.column_reads import ColumnReads
 from objstore.operations.pinned import Pinned, pin
 from objstore.operations.reader import READ_BUFFER
 from objstore.operations.window import LEAST_AHEAD
@@ -32,6 +35,7 @@ from objstore.plans.run import arun, run
 if TYPE_CHECKING:
     from objstore._fsspec.filesystem import FileSystem
     from objstore.plans.effects import Plan
+    from objstore.store import Store
     from objstore.types import Attributes, PutMode
 
 READ_SIZE = 5 << 20
@@ -72,6 +76,7 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
 
     cache: Any = None
     closed: bool
+    _columns: ColumnReads | None = None
 
     def __init__(
         self,
@@ -102,12 +107,21 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         super().__init__(fs, path, mode, block, autocommit, cache_type, cache_options, size=size)
         if isinstance(self.cache, ReadAhead):
             self.cache.begin(self._pinned.piece)
+            named = fs.layouts, fs._strip_protocol(path)
+            self._columns = ColumnReads(*_store_of(fs, path), self._pinned, self.cache.account, *named)
         if self._writer is not None and before is not None:
             self.loc = run(_copy(before, self._writer))
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Read a range of the version of the file that was opened."""
         return run(_read(self._pinned, start, end))
+
+    def read_buffer(self, size: int = -1) -> bytes | memoryview:
+        """Read as pyarrow does: of a Parquet file, columns that it will ask for next come along."""
+        if self._columns is None or self.closed:
+            data: bytes = self.read(size)
+            return data
+        return self._columns.read(self, size)
 
     def readline(self, size: int | None = -1) -> bytes:
         """Return what is left of the line, with its end."""
@@ -139,6 +153,8 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
             if self._writer is not None and self.autocommit and not self._writer.closed:
                 self.commit()
         finally:
+            if self._columns is not None:
+                self._columns.close()
             if hasattr(self.cache, "close"):
                 self.cache.close()
             self.cache = None
@@ -235,18 +251,27 @@ def _check_reading(block_size: object, cache_type: object) -> None:
 
 def _pinned(fs: FileSystem, path: str, size: int | None) -> Plan[Pinned]:
     """Begin to read a file; a request asks for its size, its version and its beginning, unless the size is known."""
-    bucket, name = fs._split_file(path)
-    store = fs._construct_store(bucket)
+    store, name = _store_of(fs, path)
     provider, key = store.provider, store.key(name)
     if size is not None:
         return Pinned(provider, key, fs.shown(path), size, None)
     try:
-        return (yield from pin(provider, key, fs.shown(path), first_piece(name, LEAST_AHEAD)))
+        piece = first_piece(name, LEAST_AHEAD) if fs.layouts.of(fs._strip_protocol(path)) is None else FIRST_BYTE
+        asked = monotonic()
+        pinned = yield from pin(provider, key, fs.shown(path), piece)
+        fs.listed.note([{"name": fs._strip_protocol(path), "type": "file"}], asked)  # pyarrow asks, and opens it anew
+        return pinned
     except NotFoundError:
         details = yield from info(fs, path)
         if is_folder(details):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), fs.shown(path)) from None
         raise
+
+
+def _store_of(fs: FileSystem, path: str) -> tuple[Store, str]:
+    """Return the store that a file is in, and its path there."""
+    bucket, name = fs._split_file(path)
+    return fs._construct_store(bucket), name
 
 
 def _before(fs: FileSystem, path: str) -> Plan[Pinned | None]:
@@ -283,9 +308,9 @@ def _writer(
     before: Pinned | None = None,
 ) -> Writer:
     """Return the writer of a file; of one that is appended to, in the place of what is there now."""
-    bucket, key = fs._split_file(path)
+    store, key = _store_of(fs, path)
     put_mode: PutMode = "create" if mode == "xb" or (mode == "ab" and before is None) else "overwrite"
     if before is not None and before.e_tag is not None:
         put_mode = {"e_tag": before.e_tag}
     size = buffer_size or WRITE_BUFFER
-    return writer(fs._construct_store(bucket), key, attributes, tags, put_mode, size, PARTS_IN_FLIGHT)
+    return writer(store, key, attributes, tags, put_mode, size, PARTS_IN_FLIGHT)

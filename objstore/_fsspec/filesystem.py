@@ -15,6 +15,7 @@ from objstore._fsspec.known import Known
 from objstore._fsspec.options import Given, read_options
 from objstore.exceptions import InvalidPathError
 from objstore.operations.arguments import check_at_least
+from objstore.operations.column_reads import Layouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,8 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
     """What `info` has told of files: dask wants a key for each next."""
     listed: Known
     """What listings and `info` have told: dask and pyarrow ask next of what kind each is."""
+    layouts: Layouts
+    """Where the columns of Parquet files are that pyarrow has read lately."""
     service: ClassVar[services.Service]
 
     def __init__(
@@ -61,7 +64,7 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
         self.asynchronous = asynchronous or type(self).asynchronous
         self._loop = loop
         self.keeps_listings = bool(listings) and self.dircache.use_listings_cache
-        self.looked_at, self.listed = Known(60), Known(5)
+        self.looked_at, self.listed, self.layouts = Known(60), Known(5), Layouts()
         self._construct_store = lru_cache(max_cache_size)(self._construct_store)  # type: ignore[method-assign]
 
     @property

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from objstore._core import Bytes
+    from objstore.operations.window import Account
 
 
 class ReadAhead(BaseCache):  # type: ignore[misc]
@@ -35,6 +36,11 @@ class ReadAhead(BaseCache):  # type: ignore[misc]
         """Take a piece of the file that is here already, and where it begins."""
         self._blocks = Blocks(self.blocksize, self.size, piece)
 
+    @property
+    def account(self) -> Account:
+        """What has been fetched, and asked for."""
+        return self._blocks.account
+
     def close(self) -> None:
         """Let go of what is held."""
         self._blocks.clear()
@@ -49,7 +55,10 @@ class ReadAhead(BaseCache):  # type: ignore[misc]
             if start == 0 and here < stop and self._blocks.is_direct(here, stop - here):
                 return self._rest(0, stop)  # it may be all: what is damaged is got anew
             held = bytes(self._blocks.view(start, here))
-            return held + self._rest(start + here, stop) if here < stop - start else held
+            if here == stop - start:
+                return held
+            end = b"" if start == 0 else bytes(self._blocks.end_of(start + here, stop - start - here))
+            return held + self._rest(start + here, stop - len(end)) + end
 
     def _rest(self, start: int, stop: int) -> bytes:
         """Read what is not here: much of it directly, little of it by a new block."""

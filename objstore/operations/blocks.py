@@ -121,17 +121,26 @@ class Blocks:
     def _take_end(self) -> None:
         """Note that the end is here, and all of it is wanted."""
         self._window.take_end()
-        self._ask(self._last.unasked)
+        self._ask(self._last, self._last.unasked)
 
-    def _ask(self, size: int) -> None:
-        """Note that so many bytes of the last block are asked for, unless they have been before."""
-        asked = min(size, self._last.unasked)
-        self._last.unasked -= asked
+    def _ask(self, block: Block, size: int) -> None:
+        """Note that so many bytes of a block are asked for, unless they have been before."""
+        asked = min(size, block.unasked)
+        block.unasked -= asked
         self.account.asked += asked
+
+    def end_of(self, at: int, size: int) -> memoryview:
+        """Return what is here of the end of a range whose beginning is not: until the next block is begun."""
+        end = at + size
+        for block in (self._last, *self._others):
+            if at < block.at < end <= block.end:
+                self._ask(block, end - block.at)
+                return memoryview(block.memory)[: end - block.at]
+        return memoryview(b"")
 
     def view(self, at: int, size: int) -> memoryview:
         """Return bytes that `ready` has just told of."""
-        self._ask(size)
+        self._ask(self._last, size)
         self._window.taken(at, size)
         start = at - self._last.at
         return memoryview(self._last.memory)[start : start + size]

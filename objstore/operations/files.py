@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex, TypeA
 
 from objstore._core import Buffer
 from objstore.exceptions import AlreadyExistsError, NotFoundError
+from objstore.operations.column_reads import ColumnReads, Layouts
 from objstore.operations.objects import head
 from objstore.operations.pieces import changed
 from objstore.operations.reader import READ_BUFFER, Reader, open_object
@@ -97,6 +98,7 @@ class ObjectReader(io.BufferedReader):
     def __init__(self, reader: Reader, store: BaseStore) -> None:
         super().__init__(RawObjectReader(reader), SMALL)
         self._opened = store, reader.path, reader.buffer_size
+        self._columns = ColumnReads(store, reader.path, reader.pinned, reader.account, Layouts())
 
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> tuple[Any, ...]:
         """Pickle as the place in a version of the object: who unpickles it opens it anew."""
@@ -127,6 +129,15 @@ class ObjectReader(io.BufferedReader):
         buffer, content = Buffer.of_bytes(left if size is None or size < 0 else min(size, left))
         super().readinto(buffer)
         return content
+
+    def read_buffer(self, size: int = -1) -> bytes | memoryview:
+        """Read as pyarrow does: of a Parquet file, columns that it will ask for next come along."""
+        return self._columns.read(self, size)
+
+    def close(self) -> None:
+        """Close the file and let go of what has been fetched."""
+        self._columns.close()
+        super().close()
 
     def readinto(self, buffer: BufferLike, /) -> int:
         """Read into a writable buffer, as much as it takes, unless the object ends before; return how much."""

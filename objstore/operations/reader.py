@@ -98,8 +98,6 @@ class Reader:
         """Read so many bytes, or to the end; return what they are wanted as."""
         self.check_open()
         size = self.left(size)
-        if size and not self._blocks.ready(self.at) and not self._blocks.is_direct(self.at, size):
-            yield from self._load(self.at, size)
         if size <= self._blocks.ready(self.at):
             return kind(self._take(size))
         buffer, content = Buffer.of_bytes(size, kind)
@@ -112,22 +110,35 @@ class Reader:
         view = memoryview(buffer)[: self.left(len(buffer))]
         here = min(self._blocks.ready(self.at), len(view))
         view[:here] = self._blocks.view(self.at, here)
-        start, rest = self.at + here, len(view) - here
-        if rest and self._blocks.is_direct(start, rest):
-            if self.at == 0:  # all of it again, where it may be all: what is damaged then is got anew
-                start = here = 0
-            yield from self._fetch(start, Buffer(view[here:], writable=True))
-        elif rest:
-            yield from self._load(start, rest)
-            view[here:] = self._blocks.view(start, rest)
+        yield from self._fill_rest(here, view)
         self.at += len(view)
         return len(view)
+
+    def _fill_rest(self, here: int, view: memoryview) -> Plan[None]:
+        """Read into a view what is to be behind its beginning, which is here; and not again what is here of its end."""
+        start = self.at + here
+        rest = view[here:] if self.at == 0 else self._without_end(start, view[here:])
+        if rest and self._blocks.is_direct(start, len(rest)):
+            if self.at == 0:  # all of it again, where it may be all: what is damaged then is got anew
+                start, rest = 0, view
+            yield from self._fetch(start, Buffer(rest, writable=True))
+        elif rest:
+            yield from self._load(start, len(rest))
+            rest[:] = self._blocks.view(start, len(rest))
+
+    def _without_end(self, at: int, view: memoryview) -> memoryview:
+        """Fill in what is here of the end of a view; return what is before that."""
+        end = self._blocks.end_of(at, len(view))
+        rest = len(view) - len(end)
+        view[rest:] = end
+        return view[:rest]
 
     def fill_for(self, view: memoryview, wanted: int) -> Plan[int]:
         """Read into a buffer what is here of the bytes that somebody wants, or some; return how many."""
         self.check_open()
-        if not self._blocks.ready(self.at) and self.left(wanted):
-            yield from self._load(self.at, self.left(wanted))
+        left = self.left(wanted)
+        if not self._blocks.ready(self.at) and left:
+            yield from self._load(self.at, left - len(self._blocks.end_of(self.at, left)))
         size = self.left(len(view) if self._blocks.goes_on(self.at) else wanted)
         size = min(size, self._blocks.ready(self.at))
         view[:size] = self._take(size)

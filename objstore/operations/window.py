@@ -22,9 +22,6 @@ INDEX = 64 << 10
 SPARE = 48 << 10
 """How much may be fetched in vain of a file that has an index, however little is asked for."""
 
-UNSPARED = 96 << 10
-"""What is taken off from the half of what is asked for, before that is more than `SPARE`: an index is larger than what
-is wanted of it, and often comes twice."""
 
 CLOSE = 16 << 10
 """What reads here and there fetch at the least, where no index tells what is wanted: headers are followed by others."""
@@ -33,15 +30,20 @@ CLOSE = 16 << 10
 class Account:
     """How many bytes of a file have been fetched, and how many of these somebody has asked for."""
 
-    __slots__ = ("asked", "fetched")
+    __slots__ = ("_of_index", "asked", "fetched")
 
     def __init__(self) -> None:
         self.fetched = self.asked = 0
+        self._of_index = 0
+
+    def index_is(self, size: int) -> None:
+        """Note how large the index is: it was asked for as if it had `INDEX` bytes."""
+        self._of_index = size
 
     @property
     def share(self) -> int:
-        """How much of what is asked for may be fetched in vain besides."""
-        return self.asked // 2 - UNSPARED
+        """How much of what is asked for may be fetched in vain besides; of an index, nothing else is wanted."""
+        return self.asked // 2 - max(INDEX - self._of_index, 0) * 3 // 2
 
     def left(self, most: int) -> int:
         """Return how much may still be fetched in vain, where so much may be in all, or `SPARE`."""
@@ -139,7 +141,8 @@ class Window:
         if self.end < 0:
             return self._least if at else self._buffer_size
         if self._precedes(at):
-            return max(min(self._near * 2, self._least), self._start - at)
+            rest_of_index = self._indexed and self.end == self._size
+            return 0 if rest_of_index else max(min(self._near * 2, self._least), self._start - at)
         near = (self._reach - self._start) * 2 if self._reach > self._first else self._near // 2
         return min(max(near, 0 if self._indexed else CLOSE), self._least)
 

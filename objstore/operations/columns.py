@@ -9,6 +9,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from objstore.operations.ahead import Beyond
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -99,8 +101,8 @@ def read_layout(metadata: bytes) -> Layout:
 class ReadAhead:
     """Fetches the columns that are being read for the row groups to come.
 
-    pyarrow reads the columns of a file one after the other, row group by row group. Once a column is read of a second
-    row group, all columns read so far are fetched of that one and those behind it, side by side. Of the first one,
+    pyarrow reads the columns of a file one after the other, row group by row group. Once one is read of a second row
+    group, all columns read so far are fetched of that one and those behind it, side by side. Of the first one,
     those are that follow where columns are read as they follow each other. How many bytes are is for the file's account
     to say: a filter may leave out what comes next, and then no more is fetched than what is asked for.
 
@@ -116,11 +118,13 @@ class ReadAhead:
         self._layout = layout
         self._fetch = fetch
         self._account = account
-        self._read: dict[tuple[int, int], int] = {}  # the columns that are being read, and the row group it began with
+        self._read: set[tuple[int, int]] = set()  # the columns that are being read,
+        self._groups: set[int] = set()  # from which they have been read
         self._end = -1  # of the last one,
         self._row = 0  # and of how many bytes those are that it goes on from
         self._given: set[Span] = set()
         self._here: dict[Span, memoryview] = {}
+        self._beyond = Beyond()
 
     def take(self, start: int, end: int) -> memoryview | None:
         """Return a range, fetched along with others if it is not here; None if it is no column."""
@@ -130,21 +134,31 @@ class ReadAhead:
         before = self._row if start == self._end else 0
         self._end, self._row = end, before + end - start
         self._account.asked += end - start
-        again = self._read.setdefault(columns[1:], columns.group) != columns.group
+        self._groups.add(columns.group)
+        self._read.add(columns[1:])
         if (start, end) not in self._here:
-            self._get((start, end), self._of_groups(columns.group) if again else self._beside(columns, before))
+            self._get(
+                (start, end), self._of_groups(columns.group) if len(self._groups) > 1 else self._beside(columns, before)
+            )
         self._given.add((start, end))
         return self._here.pop((start, end))
 
     def _get(self, asked: Span, coming: Iterable[Span]) -> None:
         """Fetch a range, and of those that are to be read next as many as may be in vain."""
-        held = sum(map(len, self._here.values()))
         self._account.fetched += asked[1] - asked[0]
-        most = min(self._account.left(self._account.share), MOST_AHEAD - held)
-        ahead = [*_within(most, (span for span in coming if span != asked and self._is_new(span)))]
-        self._account.fetched += sum(end - start for start, end in ahead)
+        ahead = self._granted(span for span in coming if span != asked and self._is_new(span))
         spans = [asked, *ahead]
         self._here.update(zip(spans, self._fetch(spans), strict=True))
+
+    def _granted(self, coming: Iterable[Span]) -> list[Span]:
+        """Return those ranges that may be fetched in vain, if the process has memory for them."""
+        held = sum(map(len, self._here.values()))
+        spans = [*_within(min(self._account.left(self._account.share), MOST_AHEAD - held), coming)]
+        size = sum(end - start for start, end in spans)
+        if self._beyond.reach(held + size) < held + size:
+            return []
+        self._account.fetched += size
+        return spans
 
     def _is_new(self, span: Span) -> bool:
         return span not in self._here and span not in self._given
