@@ -261,6 +261,7 @@ class Reply:
     total: int
     content_length: int
     kept: int
+    settled: bool
     head: bytes
     sums: tuple[str, bytes, bytes | None] | None
     @property

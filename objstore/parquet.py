@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from objstore.exceptions import GenericError, PreconditionError
 from objstore.interface.values import Range
-from objstore.interface.versions import has_validator, pinned
+from objstore.interface.versions import can_pin
 from objstore.operations.columns import MARK, Span, metadata_start, read_layout
 from objstore.operations.pieces import changed
 from objstore.operations.ranges import ranges_of
@@ -30,6 +30,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from objstore.interface.values import Conditions
     from objstore.store import Store
     from objstore.types import Buffer, ObjectMeta
 
@@ -61,9 +62,10 @@ def open_parquet(
     Source: https://parquet.apache.org/docs/file-format/
     """
     tail = store.get(path, options={"range": {"suffix": FOOTER}})
-    if not has_validator(tail.meta):  # nothing would tell footer and chunks of two versions apart
+    seen = tail._conditions.expected
+    if seen is None or not can_pin(seen):  # nothing would tell footer and chunks of two versions apart
         tail = store.get(path)
-    pieces = _Pieces(store, tail.meta, tail.range[0], tail.bytes())
+    pieces = _Pieces(store, tail.meta, tail._conditions, tail.range[0], tail.bytes())
     layout = read_layout(_metadata(pieces))
     pieces.fetch(layout.wanted(columns, row_groups))
     return ParquetFile(PythonFile(pieces, mode="r"), metadata=layout.metadata, pre_buffer=False)
@@ -83,11 +85,11 @@ class _Pieces(io.RawIOBase):
 
     mode = "rb"
 
-    def __init__(self, store: Store, meta: ObjectMeta, start: int, tail: Buffer) -> None:
+    def __init__(self, store: Store, meta: ObjectMeta, conditions: Conditions, start: int, tail: Buffer) -> None:
         self.path = meta["path"]
         self._store = store
         self._size = meta["size"]
-        self._conditions = pinned(meta)
+        self._conditions = conditions
         self._starts = [start]
         self._pieces = [memoryview(tail)]
         self._at = 0

@@ -14,6 +14,8 @@ from objstore.store import HTTPStore, S3Store
 from tests.faults.content import content
 
 TIMES = ("Wed, 01 Jan 2025 00:00:00 GMT", "Thu, 02 Jan 2025 00:00:00 GMT")
+FRESH = "Thu, 02 Jan 2025 23:59:01 GMT"
+DATE = "Fri, 03 Jan 2025 00:00:00 GMT"
 
 
 whole = lru_cache(maxsize=8)(lambda size, number: content(0, size, number))
@@ -25,7 +27,8 @@ class Shelf:
 
     Args:
         size: The size of the object.
-        validators: What replies say of its version: some of ``strong``, ``weak`` and ``time``.
+        validators: What replies say of its version: some of ``strong``, ``weak``, ``time``, and ``fresh``: a time of
+            the last minute, which all versions have.
         replaced_after: After how many GETs the object is another one; 0: it never is.
         new_size: The size of that other object; that of the first, where none is given.
         head_length: The Content-Length of HEAD; None: none; -1: the true one.
@@ -71,9 +74,10 @@ class Shelf:
         known = {
             "strong": ("ETag", f'"v{version}"'),
             "weak": ("ETag", f'W/"v{version}"'),
-            "time": ("Last-Modified", TIMES[version - 1]),
+            "time": ("Last-Modified", TIMES[min(version, 2) - 1]),
+            "fresh": ("Last-Modified", FRESH),
         }
-        named = dict(known[name] for name in self.validators)
+        named = {"Date": DATE, **dict(known[name] for name in self.validators)}
         return named if self.etag is None else {**named, "ETag": self.etag}
 
     def http(self) -> HTTPStore:

@@ -7,17 +7,24 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
-from objstore.exceptions import CorruptResponseError, InvalidRangeError, ObjectChangedError, PreconditionError
+from objstore.exceptions import (
+    CorruptResponseError,
+    InvalidRangeError,
+    NotSupportedError,
+    ObjectChangedError,
+    PreconditionError,
+)
 from objstore.fsspec import FsspecStore
-from objstore.interface.values import EPOCH
-from objstore.interface.versions import has_validator, is_same, strong
+from objstore.interface.values import EPOCH, Seen
+from objstore.interface.versions import can_pin, is_same, strong
 from objstore.operations import objects, pinned, results
+from objstore.providers import requests
 from objstore.store import HTTPStore, MemoryStore, S3Store
-from objstore.types import ObjectMeta
 from tests.shelf import Shelf, serving
 
 Either = HTTPStore | S3Store
@@ -244,8 +251,12 @@ VALIDATORS = {
     "weak": ("weak",),
     "weak and time": ("weak", "time"),
     "time": ("time",),
+    "fresh": ("fresh",),
+    "weak and fresh": ("weak", "fresh"),
     "none": (),
 }
+UNSURE = [(), ("fresh",), ("weak",), ("weak", "fresh")]
+"""What does not tell a version from those that were written in the same second, or from those that mean the same."""
 
 
 @ways
@@ -324,12 +335,62 @@ def test_a_size_that_changes_is_another_version(
 
 
 @ways
-def test_without_any_validator_one_request_reads_it_all(
-    shelf: Shelf, store: Either, way: Callable[[Either, Path], bytes], tmp_path: Path
+@pytest.mark.parametrize("validators", UNSURE, ids=str)
+def test_without_a_strong_validator_one_request_reads_it_all(
+    shelf: Shelf, store: Either, validators: tuple[str, ...], way: Callable[[Either, Path], bytes], tmp_path: Path
 ) -> None:
-    shelf.size, shelf.validators = LARGE, ()
+    shelf.size, shelf.validators = LARGE, validators
     assert way(store, tmp_path) == shelf.version(1)
     assert len(shelf.heads) == 2
+
+
+@pytest.mark.parametrize("validators", UNSURE, ids=str)
+def test_ranges_without_a_strong_validator_are_read_by_one_request(
+    shelf: Shelf, store: Either, validators: tuple[str, ...]
+) -> None:
+    shelf.validators = validators
+    starts = range(0, 5000, 1000)
+    found = store.get_ranges("a", starts=starts, lengths=[100] * 5, coalesce=0)
+    assert found == [shelf.version(1)[start : start + 100] for start in starts]
+    assert shelf.heads[-1][1]["range"] == "bytes=0-4099"
+
+
+@ways
+@pytest.mark.parametrize("e_tag", [None, 'W/"same"'])
+def test_what_is_overwritten_within_a_second_is_never_mixed(
+    shelf: Shelf, store: Either, e_tag: str | None, way: Callable[[Either, Path], bytes], tmp_path: Path
+) -> None:
+    """Each request may find another version, of the same size and time."""
+    chance, noted, written = Random(1), shelf.take, [1]
+
+    def take(method: str, headers: dict[str, str]) -> int:
+        noted(method, headers)
+        written.append(written[-1] + chance.randrange(2))
+        return written[-1]
+
+    shelf.size, shelf.validators, shelf.etag, shelf.take = LARGE, ("fresh",), e_tag, take  # type: ignore[method-assign]
+    for _ in range(5):
+        assert way(store, tmp_path) in [shelf.version(number) for number in {*written}]
+
+
+@pytest.mark.parametrize("validators", [*UNSURE, ("time",), ("weak", "time"), ("strong", "fresh")], ids=str)
+def test_a_body_is_left_behind_its_beginning_only_if_the_rest_can_be_told_to_be_of_it(
+    shelf: Shelf, store: Either, validators: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "LARGE", 2 << 20)
+    fields = shelf.fields
+    shelf.fields = lambda version: {**fields(version), "Accept-Ranges": "bytes"}  # type: ignore[method-assign]
+    shelf.size, shelf.validators = 3 << 20, validators
+    assert store.get_many(["a"]) == [shelf.version(1)]
+    assert (len(shelf.heads) == 1) is (validators in UNSURE)
+
+
+@pytest.mark.parametrize("validators", UNSURE, ids=str)
+def test_a_service_copies_no_parts_of_what_nothing_pins(shelf: Shelf, validators: tuple[str, ...]) -> None:
+    shelf.head_length, shelf.validators = 6 << 30, validators
+    with pytest.raises(NotSupportedError, match="'a' cannot be copied in parts: the service names no strong ETag"):
+        shelf.s3().copy("a", "b")
+    assert [method for method, _ in shelf.heads] == ["HEAD"]
 
 
 @pytest.mark.parametrize("validators", [("weak",), ("time",), ()], ids=str)
@@ -378,38 +439,59 @@ def test_parquet_of_a_server_that_tells_no_version(shelf: Shelf, store: Either, 
                     assert validators
 
 
-def meta(e_tag: str | None = None, time: int | None = None, size: int = 5) -> ObjectMeta:
+def seen(e_tag: str | None = None, time: float | None = None, size: int = 5, settled: bool = False) -> Seen:
     moment = EPOCH if time is None else EPOCH + timedelta(seconds=time)
-    return {"path": "a", "last_modified": moment, "size": size, "e_tag": e_tag, "version": None}
+    return Seen({"path": "a", "last_modified": moment, "size": size, "e_tag": e_tag, "version": None}, settled)
 
 
 @pytest.mark.parametrize(
     ("found", "expected", "same"),
     [
-        (meta('"a"'), meta('"a"'), True),
-        (meta('"a"'), meta('"b"'), False),
-        (meta('"a"', 1), meta('"a"', 2), False),
-        (meta('"a"', 1), meta('"a"'), True),
-        (meta('"a"', 1), {**meta('"a"'), "last_modified": EPOCH + timedelta(seconds=1.25)}, True),
-        (meta('"a"', size=6), meta('"a"'), False),
-        (meta('"a"', size=-1), meta('"a"'), True),
-        (meta('W/"a"'), meta('W/"a"'), True),
-        (meta('W/"a"', 1), meta('W/"a"', 2), False),
-        (meta('W/"a"', 1), meta('W/"a"'), True),
-        (meta('"a"'), meta('W/"a"'), False),
-        (meta(None, 1), meta(None, 1), True),
-        (meta(None, 1), meta(None, 2), False),
-        (meta(None, 1), meta('"a"', 1), True),
-        (meta(None), meta('"a"', 1), False),
-        (meta('"a"'), meta(None, 1), False),
-        (meta(None, 1), meta(None), False),
-        (meta(), meta(), True),
-        (meta(size=6), meta(), False),
+        (seen('"a"'), seen('"a"'), True),
+        (seen('"a"'), seen('"b"'), False),
+        (seen('"a"', 1), seen('"a"', 2), False),
+        (seen('"a"', 1), seen('"a"'), True),
+        (seen('"a"', 1), seen('"a"', 1.25), True),
+        (seen('"a"', size=6), seen('"a"'), False),
+        (seen('"a"', size=-1), seen('"a"'), True),
+        (seen('W/"a"'), seen('W/"a"'), True),
+        (seen('W/"a"', 1), seen('W/"a"', 2), False),
+        (seen('W/"a"', 1), seen('W/"a"'), True),
+        (seen('W/"a"', 1), seen('W/"a"', 1, settled=True), False),
+        (seen('W/"a"', 1, settled=True), seen('W/"a"', 1, settled=True), True),
+        (seen('"a"'), seen('W/"a"'), False),
+        (seen(None, 1), seen(None, 1), True),
+        (seen(None, 1, settled=True), seen(None, 1), True),
+        (seen(None, 1), seen(None, 1, settled=True), False),
+        (seen(None, 1, settled=True), seen(None, 1, settled=True), True),
+        (seen(None, 1), seen(None, 2), False),
+        (seen(None, 1), seen('"a"', 1), False),
+        (seen(None, 1, settled=True), seen('"a"', 1), False),
+        (seen(None, 1, settled=True), seen('"a"', 1, settled=True), True),
+        (seen(None), seen('"a"', 1), False),
+        (seen('"a"'), seen(None, 1), False),
+        (seen(None, 1), seen(None), False),
+        (seen(), seen(), True),
+        (seen(size=6), seen(), False),
     ],
 )
-def test_what_tells_versions_apart(found: ObjectMeta, expected: ObjectMeta, same: bool) -> None:
+def test_what_tells_versions_apart(found: Seen, expected: Seen, same: bool) -> None:
     assert is_same(found, expected) is same
-    assert has_validator(meta()) is False
+
+
+@pytest.mark.parametrize(
+    ("what", "is_sure"),
+    [
+        (seen(), False),
+        (seen(settled=True), False),
+        (seen('W/"a"', 1), False),
+        (seen(None, 1), False),
+        (seen(None, 1, settled=True), True),
+        (seen('"a"'), True),
+    ],
+)
+def test_what_pins_a_version(what: Seen, is_sure: bool) -> None:
+    assert can_pin(what) is is_sure
 
 
 @ways

@@ -23,6 +23,11 @@ cdef bint takes_ranges(Slot* slot, Item* item) noexcept nogil:
     return slot.ranges > 0 or (slot.ranges == 0 and item.batch.window > 0)
 
 
+cdef inline bint can_pin(Item* item) noexcept nogil:
+    """Tell whether a reply says what tells one version of the object from all others (RFC 9110, section 8.8.1)."""
+    return item.tag != 0 or item.settled
+
+
 cdef bint can_be_cut(Slot* slot, Item* item) noexcept nogil:
     """Tell whether the rest of a body can be asked for by ranges, and told to be of the same version (RFC 9110, 14.3).
 
@@ -30,7 +35,7 @@ cdef bint can_be_cut(Slot* slot, Item* item) noexcept nogil:
     """
     return (
         item.end < 0 and slot.framing == BY_LENGTH and item.kept.length == 0
-        and (slot.any_tag != 0 or item.modified != 0)
+        and can_pin(item)
         and (takes_ranges(slot, item) if item.range_start < 0 else item.total >= 0)
         and (item.start < 0 or item.range_start == item.start)
         and (item.out == NULL or item.content_length <= item.out_capacity)

@@ -101,7 +101,7 @@ cdef void engine_return(LoopC* loop) noexcept nogil:
 
 
 cdef void free_unused(LoopC* last) noexcept nogil:
-    """Free the loops that nobody has used for long: those behind the one given back last."""
+    """Free the loops that nobody has used for long: those behind the one given back last; of others, old wires."""
     cdef LoopC* loop
     cdef LoopC** link = &last.next_idle
     while link[0] != NULL:
@@ -111,6 +111,9 @@ cdef void free_unused(LoopC* last) noexcept nogil:
             forget_loop(loop)
             loop_free(loop)
         else:
+            if loop.resting and last.returned_ns - loop.swept_ns > IDLE_LOOK_S * SECOND:
+                loop.now_ns = loop.swept_ns = last.returned_ns
+                close_idle(loop, False)
             link = &loop.next_idle
 
 
@@ -146,6 +149,21 @@ cdef void engine_drop_idle(LoopC* but) noexcept nogil:
         if loop != but and loop.returned_ns == 0:
             atomic_store(&loop.spare, 1)
             loop_wake(loop)
+        loop = loop.next_loop
+    pthread_mutex_unlock(&engine.mutex)
+
+
+cdef void relieve(LoopC* own) noexcept nogil:
+    """Have the wires closed that are not wanted any more: now, or by whoever drives their loops."""
+    cdef LoopC* loop
+    pthread_mutex_lock(&engine.mutex)
+    loop = engine.loops
+    while loop != NULL:
+        if atomic_load(&loop.crowded):
+            if loop == own or loop.returned_ns:
+                close_unwanted(loop)
+            else:
+                loop_wake(loop)
         loop = loop.next_loop
     pthread_mutex_unlock(&engine.mutex)
 

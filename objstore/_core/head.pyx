@@ -32,6 +32,13 @@ cdef extern from *:
 cdef const char* NO_MEMORY = b"there is no memory for the head of the reply"
 cdef enum:
     LINE_LIMIT = 64 << 10
+    DATE_LENGTH = 29                            # Sun, 22 Nov 2026 12:00:00 GMT
+
+cdef int64_t SETTLED_US = 60_000_000            # by which the clocks behind two dates differ at the most
+
+cdef struct Stamp:              # a date in a head
+    char text[DATE_LENGTH]
+    size_t length               # 0: there is none
 
 cdef char IN_TOKEN[256]         # RFC 9110, section 5.6.2
 
@@ -206,6 +213,8 @@ cdef const char* begin_head(Slot* slot, const char* line, size_t size) noexcept 
     item.content_length = item.range_start = item.range_end = item.total = -1
     item.head.length = 0
     item.tag = item.modified = slot.any_tag = 0
+    item.settled = False
+    slot.made_at.length = slot.modified_at.length = 0
     slot.tag[0] = 0
     memset(&slot.told, 0, sizeof(Told))
     slot.chunked = slot.ranged = False
@@ -304,6 +313,27 @@ cdef bint is_strong_tag(const Text* value) noexcept nogil:
     return True
 
 
+cdef void note_date(Stamp* stamp, const Text* value) noexcept nogil:
+    """Note a date as it stands; one that is there twice is none."""
+    stamp.length = value.length if stamp.length == 0 else 1
+    if stamp.length == DATE_LENGTH:
+        memcpy(stamp.text, value.data, DATE_LENGTH)
+
+
+cdef inline bint read_date(Stamp* stamp, int64_t* microseconds) noexcept nogil:
+    return parse_http_time(Span(&stamp.text[0], stamp.length), microseconds)
+
+
+cdef bint is_settled(Slot* slot) noexcept nogil:
+    """Tell whether one version of the object alone has this Last-Modified: it is so much older than the reply that none
+    has been written in the same second since, whose clocks ever these are (RFC 9110, section 8.8.2.2).
+    """
+    cdef int64_t modified, made
+    return (
+        read_date(&slot.modified_at, &modified) and read_date(&slot.made_at, &made) and made - modified >= SETTLED_US
+    )
+
+
 cdef const char* read_field(Slot* slot, const Text* name, const Text* value) noexcept nogil:
     """Note what the engine itself wants to know of a field; most it knows by their first letter to be none of those."""
     cdef Item* item = slot.item
@@ -323,6 +353,10 @@ cdef const char* read_field(Slot* slot, const Text* name, const Text* value) noe
     elif first == c"l":
         if says(name, b"last-modified", 13):
             item.modified = hash_text(value.data, value.length)
+            note_date(&slot.modified_at, value)
+    elif first == c"d":
+        if says(name, b"date", 4):
+            note_date(&slot.made_at, value)
     elif first == c"a":
         if says(name, b"accept-ranges", 13):
             slot.ranges = 1 if says(value, b"bytes", 5) else -1
@@ -385,6 +419,8 @@ cdef const char* end_head(Slot* slot) noexcept nogil:
     slot.headed = True
     slot.progress_ns = slot.loop.now_ns
     item.waited_ns = slot.progress_ns - slot.asked_ns
+    if item.tag == 0 or item.batch.keep_head:
+        item.settled = is_settled(slot)
     begin_check(slot, item)
     wrong = decide_framing(slot, item)
     if wrong == NULL and item.batch.cut_over:

@@ -94,6 +94,7 @@ cdef struct Item:
     int64_t told            # how much of what this try moves is in its batch's sum of what is under way
     uint64_t tag            # of its ETag a hash, 0 where it has none that is strong
     uint64_t modified       # of its Last-Modified a hash, 0 where it has none
+    bint settled            # that is of one version alone; not looked at where the ETag says so
     Check check             # by which the body is summed up, and what the whole object must have
     uint64_t sum            # what as much of it has as is summed up
     int64_t summed

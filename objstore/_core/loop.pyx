@@ -9,6 +9,7 @@ cdef enum:
     SCRATCH = 64 << 10
     CONNECTIONS_PER_SHARD = 256     # libcurl looks through all connections to a host for each request
     SWEEP_EVERY_MS = 500
+    IDLE_LOOK_S = 1                 # how often a loop with nothing in flight looks for connections idle for too long
 
 cdef struct Shard:
     curl.CURLM* multi
@@ -49,6 +50,8 @@ cdef struct LoopC:
     int most_allowed
     int64_t short_until_ns          # descriptors are short: no use to try before
     int spare                       # others need the descriptors of its idle connections
+    int crowded                     # others need some of its idle connections closed
+    int resting                     # wires that are idle or spare
     int naps                        # how many short waits for a lone reply to sleep through before one spent awake
     int most_naps                   # what that becomes after one that was spent awake in vain
     BatchRef* ready                 # shares that may have something to send: a queue
@@ -313,6 +316,7 @@ cdef void sweep(LoopC* loop) noexcept nogil:
     neglected = max(loop.now_ns - loop.swept_ns - SWEEP_EVERY_MS * MILLISECOND, <int64_t>0)
     loop.swept_ns = loop.now_ns
     close_idle(loop, False)
+    shed_unused(loop)
     slot = loop.active_slots
     while slot != NULL:
         following = slot.next
@@ -368,6 +372,8 @@ cdef void loop_work(LoopC* loop) noexcept nogil:
     if atomic_load(&loop.spare):
         atomic_store(&loop.spare, 0)
         drop_idle(loop)
+    if atomic_load(&loop.crowded):
+        close_unwanted(loop)
     take_inbox(loop)
     promote_delayed(loop)
     if atomic_load(&loop.named):
@@ -382,6 +388,8 @@ cdef void loop_work(LoopC* loop) noexcept nogil:
         run_timers(loop)
     if loop.active == 0:
         close_spare(loop)
+        if loop.resting and loop.now_ns - loop.swept_ns > IDLE_LOOK_S * SECOND:
+            sweep(loop)
     elif loop.now_ns - loop.swept_ns > SWEEP_EVERY_MS * MILLISECOND:
         sweep(loop)
     if loop.hedging and loop.active:
@@ -400,6 +408,8 @@ cdef int next_wait_ms(LoopC* loop, int64_t until_ns) noexcept nogil:
         until = min(until, loop.short_until_ns)
     if loop.active == 0 and atomic_load(&loop.held):
         until = min(until, loop.now_ns + STUCK_NS)
+    if loop.active == 0 and loop.resting:
+        until = min(until, loop.swept_ns + IDLE_LOOK_S * SECOND + MILLISECOND)
     if loop.active:
         until = min(until, loop.swept_ns + SWEEP_EVERY_MS * MILLISECOND + MILLISECOND)
         if loop.hedging:

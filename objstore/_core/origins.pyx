@@ -9,6 +9,7 @@ cdef enum:
     LASTING = 3                 # more for each that came before a batch
 
 cdef int64_t STUCK_NS = 1_000_000_000
+cdef int64_t UNUSED_NS = 1_000_000_000
 
 cdef struct Held:               # shares that wait for room
     BatchRef* first
@@ -18,8 +19,8 @@ cdef struct Held:               # shares that wait for room
 cdef struct Origin:
     pthread_mutex_t mutex
     char* name                  # scheme://host:port
-    Origin* next                # used last first: under the engine's mutex, as are users
-    int users
+    Origin* next                # used last first: under the engine's mutex
+    int users                   # of which only that makes the first
     PaceC pace
     int64_t ended_ns            # when a request last ended
     BatchC* batches             # that use it
@@ -30,6 +31,8 @@ cdef struct Origin:
     Held large
     Held writes
     Hedging* hedging            # NULL while no batch may hedge
+    Route* routes               # of all loops
+    int open                    # wires on them: idle ones too, and those that are being made
 
 
 cdef Origin* origin_new(const char* name) noexcept nogil:
@@ -60,7 +63,7 @@ cdef Origin* origin_find(const char* name) noexcept nogil:
     cdef int count = 0
     while link[0] != NULL and strcmp(link[0].name, name) != 0:
         count += 1
-        if count >= MOST_ORIGINS and link[0].users == 0:
+        if count >= MOST_ORIGINS and atomic_load(&link[0].users) == 0:
             origin = link[0]
             link[0] = origin.next
             origin_free(origin)
@@ -77,14 +80,24 @@ cdef Origin* origin_find(const char* name) noexcept nogil:
     return origin
 
 
-cdef bint origin_join(BatchC* batch) noexcept nogil:
-    """Have a batch use its origin; False when there is no memory."""
+cdef Origin* origin_use(const char* name) noexcept nogil:
+    """Return an origin that lasts until it is left; NULL when there is no memory."""
     cdef Origin* origin
     pthread_mutex_lock(&engine.mutex)
-    origin = origin_find(batch.origin.data)
+    origin = origin_find(name)
     if origin != NULL:
-        origin.users += 1
+        atomic_add(&origin.users, 1)
     pthread_mutex_unlock(&engine.mutex)
+    return origin
+
+
+cdef inline void origin_leave(Origin* origin) noexcept nogil:
+    atomic_add(&origin.users, -1)
+
+
+cdef bint origin_join(BatchC* batch) noexcept nogil:
+    """Have a batch use its origin; False when there is no memory."""
+    cdef Origin* origin = origin_use(batch.origin.data)
     if origin == NULL:
         return False
     batch.at = origin
@@ -121,9 +134,7 @@ cdef void origin_part(BatchC* batch) noexcept nogil:
         ask_again(origin)
     origin_invite(origin)
     pthread_mutex_unlock(&origin.mutex)
-    pthread_mutex_lock(&engine.mutex)
-    origin.users -= 1
-    pthread_mutex_unlock(&engine.mutex)
+    origin_leave(origin)
 
 
 cdef void ask_again(Origin* origin) noexcept nogil:
@@ -245,7 +256,7 @@ cdef int64_t origin_ahead(BatchRef* share, int64_t wanted) noexcept nogil:
     pthread_mutex_lock(&batch.mutex)
     pthread_mutex_lock(&batch.at.mutex)
     if share.held and batch.most_in_flight == INT64_MAX and lane_looks_ahead(pace, lane_of(batch)):
-        most = pace_ahead(pace, expected(batch), share.route.secure)
+        most = min(pace_ahead(pace, expected(batch), share.route.secure), <double>room_for_wires(batch.at))
     pthread_mutex_unlock(&batch.at.mutex)
     pthread_mutex_unlock(&batch.mutex)
     return min(wanted, <int64_t>most)
@@ -361,6 +372,86 @@ cdef void free_one(LoopC* loop, BatchRef* share) noexcept nogil:
         ready_push(loop, share)
 
 
+# --- how many connections are open
+#
+# Each loop keeps its own idle wires. Where more are open in all than requests may be in flight, those are closed that
+# have been idle for a second, whichever loops have them: when a loop makes another, and in every sweep. What was in use
+# within the second stays: of 100 threads that share 64 requests in flight, each would else connect for every request.
+# Only who makes a connection looks at those of others.
+
+
+cdef void origin_route(Route* route) noexcept nogil:
+    """Note a loop's route to its origin."""
+    cdef Origin* origin = route.at
+    pthread_mutex_lock(&origin.mutex)
+    route.next_at = origin.routes
+    route.previous_at = &origin.routes
+    if route.next_at != NULL:
+        route.next_at.previous_at = &route.next_at
+    origin.routes = route
+    pthread_mutex_unlock(&origin.mutex)
+
+
+cdef void origin_unroute(Route* route) noexcept nogil:
+    cdef Origin* origin = route.at
+    pthread_mutex_lock(&origin.mutex)
+    route.previous_at[0] = route.next_at
+    if route.next_at != NULL:
+        route.next_at.previous_at = route.previous_at
+    pthread_mutex_unlock(&origin.mutex)
+    origin_leave(origin)
+
+
+cdef inline int64_t room_for_wires(Origin* origin) noexcept nogil:
+    """Return how many more may be open, with those closed that are not wanted any more. Under the origin's mutex."""
+    cdef Route* route = origin.routes
+    cdef int64_t room = origin.pace.most - atomic_load(&origin.open)
+    while route != NULL:
+        room += atomic_load(&route.unwanted)
+        route = route.next_at
+    return room
+
+
+cdef Route* least_wanted(Origin* origin, int64_t until_ns) noexcept nogil:
+    """Return the route whose idle wires have been of no use for longest, and since then; NULL where none has any."""
+    cdef Route* route = origin.routes
+    cdef Route* found = NULL
+    while route != NULL:
+        if atomic_load(&route.resting) > atomic_load(&route.unwanted) and atomic_load_64(&route.rested_ns) <= until_ns:
+            found = route
+            until_ns = atomic_load_64(&route.rested_ns)
+        route = route.next_at
+    return found
+
+
+cdef int64_t wires_too_many(Origin* origin) noexcept nogil:
+    cdef int64_t room
+    pthread_mutex_lock(&origin.mutex)
+    room = room_for_wires(origin)
+    pthread_mutex_unlock(&origin.mutex)
+    return -room
+
+
+cdef void make_way(LoopC* loop, Origin* origin, int64_t wanted) noexcept nogil:
+    """Have unused wires closed, as far as so many more would be too many: now, or by whoever drives their loops."""
+    cdef Route* route = NULL
+    cdef int64_t room
+    cdef bint found = False
+    pthread_mutex_lock(&origin.mutex)
+    room = room_for_wires(origin)
+    while room < wanted:
+        room += 1
+        route = least_wanted(origin, loop.now_ns - UNUSED_NS)
+        if route == NULL:
+            break
+        found = True
+        atomic_add(&route.unwanted, 1)
+        atomic_store(&route.loop.crowded, 1)
+    pthread_mutex_unlock(&origin.mutex)
+    if found:
+        relieve(loop)
+
+
 # --- what was found out
 
 
@@ -406,7 +497,7 @@ def origin_info(str name not None):
     while origin != NULL and strcmp(origin.name, text) != 0:
         origin = origin.next
     if origin != NULL:
-        origin.users += 1
+        atomic_add(&origin.users, 1)
     pthread_mutex_unlock(&engine.mutex)
     return None if origin == NULL else last_report(origin)
 
@@ -419,7 +510,7 @@ cdef dict origins_info():
     pthread_mutex_lock(&engine.mutex)
     origin = engine.origins
     while origin != NULL:
-        origin.users += 1
+        atomic_add(&origin.users, 1)
         found.append(<size_t>origin)
         origin = origin.next
     pthread_mutex_unlock(&engine.mutex)
@@ -433,7 +524,5 @@ cdef dict origins_info():
 cdef dict last_report(Origin* origin):
     """Report on an origin that was held for that, and let go of it."""
     cdef dict report = origin_report(origin)
-    pthread_mutex_lock(&engine.mutex)
-    origin.users -= 1
-    pthread_mutex_unlock(&engine.mutex)
+    origin_leave(origin)
     return report

@@ -190,7 +190,7 @@ cdef bint has_enough(Wire* wire, int64_t now) noexcept nogil:
     cdef int64_t soon = max(item.waited_ns, SOON_NS)
     if since < soon or item.status != 206 or item.resumed or item.range_start != item.start:
         return False
-    if item.range_end >= item.total or slot.framing != BY_LENGTH or (slot.any_tag == 0 and item.modified == 0):
+    if item.range_end >= item.total or slot.framing != BY_LENGTH or not can_pin(item):
         return False
     if since * <double>(item.range_end - item.range_start - item.received) < 2 * soon * <double>item.received:
         return False

@@ -11,7 +11,8 @@ cdef class Reply:
     ``start``, ``end`` and ``total`` are the reply's Content-Range, half-open, -1 where absent. ``kept`` is how many
     bytes of the body are put aside for the next try; ``replaced`` tells that those of an earlier try were dropped,
     because the object is another by now. ``sums`` has the name of a checksum, the body's, and that of the whole object
-    or None; it is None where the body was not summed up.
+    or None; it is None where the body was not summed up. ``settled`` tells whether its Last-Modified is a strong
+    validator.
     """
     cdef readonly Py_ssize_t index
     cdef readonly int status, curl_code, attempts
@@ -20,6 +21,7 @@ cdef class Reply:
     cdef readonly bytes target
     cdef readonly Bytes body
     cdef readonly int64_t start, end, total, content_length, kept
+    cdef readonly bint settled
     cdef readonly bytes head
     cdef dict _headers
 
@@ -68,6 +70,7 @@ cdef Reply item_reply(Item* item, dict held):
     reply.total = item.total
     reply.content_length = item.content_length
     reply.kept = item.kept.length
+    reply.settled = item.settled
     reply.sums = item_sums(item)
     reply.head = item.head.data[:item.head.length] if item.head.data != NULL else b""
     return reply

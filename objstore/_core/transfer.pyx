@@ -61,6 +61,8 @@ cdef struct Slot:
     Framing chunks          # of a body that libcurl carries
     Told told               # about the object's checksum
     uint64_t any_tag        # a hash of its ETag, weak or strong, 0 for none
+    Stamp made_at           # its Date
+    Stamp modified_at       # its Last-Modified
     bint begun              # the first byte of the body has come
     int64_t skip            # bytes of a whole object still to drop before the range that was asked for
     int64_t wanted          # where to cut a whole object, -1 for nowhere
@@ -487,6 +489,7 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     item.sent = item.whole = item.replaced = False
     item.resumed = 0
     item.tag = item.modified = 0
+    item.settled = False
     item.result = curl.CURLE_OK
     item.content_length = item.range_start = item.range_end = item.total = -1
     slot.item = item

@@ -14,6 +14,13 @@ cdef enum:
 
 cdef struct Route:              # where a request goes, and how to connect there
     int references              # shares and wires
+    LoopC* loop
+    Origin* at
+    Route* next_at              # of the origin's routes, of all loops: under its mutex
+    Route** previous_at
+    int resting                 # wires that are idle or spare
+    int unwanted                # how many of them are to be closed, that other loops may have more
+    int64_t rested_ns           # when one of them last became idle
     SettingsC* settings
     Text origin
     Text host_line              # "Host: ...", as it was signed
@@ -105,9 +112,13 @@ cdef Route* route_new(LoopC* loop, const char* origin, SettingsC* settings) noex
     if route == NULL:
         return NULL
     route.references = 1
+    route.loop = loop
+    route.at = origin_use(origin)
     route.origin.length = strlen(origin)
     route.origin.data = strdup(origin)
-    if route.origin.data == NULL or not write_host_line(route):
+    if route.at == NULL or route.origin.data == NULL or not write_host_line(route):
+        if route.at != NULL:
+            origin_leave(route.at)
         free(route.origin.data)
         free(route)
         return NULL
@@ -119,6 +130,7 @@ cdef Route* route_new(LoopC* loop, const char* origin, SettingsC* settings) noex
     settings_keep(&route.settings, settings)
     route.next = loop.routes
     loop.routes = route
+    origin_route(route)
     return route
 
 
@@ -143,6 +155,7 @@ cdef void route_release(LoopC* loop, Route* route) noexcept nogil:
     while link[0] != route:
         link = &link[0].next
     link[0] = route.next
+    origin_unroute(route)
     settings_release(route.settings)
     name_release(route.name)
     free(route.origin.data)
@@ -179,7 +192,9 @@ cdef void wire_free(Wire* wire) noexcept nogil:
 
 cdef void open_wire(LoopC* loop, Route* route, Slot* slot) noexcept nogil:
     """Connect for an item: its request is sent when the connection is there."""
-    cdef Wire* wire = new_wire(loop, route)
+    cdef Wire* wire
+    make_way(loop, route.at, 1)
+    wire = new_wire(loop, route)
     if wire == NULL:
         conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
         return
@@ -225,6 +240,7 @@ cdef Wire* new_wire(LoopC* loop, Route* route) noexcept nogil:
     wire.error[0] = 0
     route.references += 1
     route.making += 1
+    atomic_add(&route.at.open, 1)
     shard.active += 1
     return wire
 
@@ -332,6 +348,7 @@ cdef void close_wire(Wire* wire) noexcept nogil:
     offer_drop(&wire.offer)
     lib.curl_easy_reset(wire.easy)
     wire.shard.active -= 1
+    atomic_add(&wire.route.at.open, -1)
     wire.next = loop.unused_wires
     loop.unused_wires = wire
     route_release(loop, wire.route)
@@ -344,6 +361,8 @@ cdef void wire_take(Wire* wire) noexcept nogil:
     """Take a wire from among the idle, the waiting or the spare, if it is there."""
     if wire.previous == NULL:
         return
+    if wire.slot == NULL:
+        count_resting(wire, -1)
     wire.previous[0] = wire.next
     if wire.next != NULL:
         wire.next.previous = wire.previous
@@ -352,8 +371,14 @@ cdef void wire_take(Wire* wire) noexcept nogil:
     wire.previous = NULL
 
 
+cdef inline void count_resting(Wire* wire, int more) noexcept nogil:
+    wire.loop.resting += more
+    atomic_store(&wire.route.resting, wire.route.resting + more)    # that other loops look at
+
+
 cdef void wire_put(Wire* wire, Wire** first) noexcept nogil:
-    """Put a wire in front of others."""
+    """Put a wire that no request has in front of others."""
+    count_resting(wire, 1)
     wire.next = first[0]
     wire.previous = first
     if wire.next != NULL:
@@ -365,6 +390,7 @@ cdef void wire_rest(Wire* wire) noexcept nogil:
     """Put a wire among the idle, in front: those at the back age out."""
     wire.idle_ns = wire.loop.now_ns
     wire.idle_look = wire.loop.looks
+    atomic_store_64(&wire.route.rested_ns, wire.idle_ns)
     wire_put(wire, &wire.route.idle)
 
 
@@ -423,10 +449,70 @@ cdef void close_idle(LoopC* loop, bint all) noexcept nogil:
     cdef Route* following
     cdef Wire* spare
     while route != NULL:
-        following = route.next          # closing its last wire frees a route
+        following = route.next
         spare = route.spare if all else NULL
+        route.references += 1           # closing its last wire frees a route
         close_wires(route.idle, all)
         close_wires(spare, True)
+        close_surplus(route, loop.now_ns - UNUSED_NS)
+        route_release(loop, route)
+        route = following
+
+
+cdef Wire* oldest_idle(Route* route) noexcept nogil:
+    cdef Wire* wire = route.idle
+    while wire != NULL and wire.next != NULL:
+        wire = wire.next
+    return wire
+
+
+cdef void close_surplus(Route* route, int64_t until_ns) noexcept nogil:
+    """Close wires that have been idle since then, as far as too many are open in all loops."""
+    cdef int64_t surplus = wires_too_many(route.at) if route.idle != NULL else 0
+    cdef Wire* wire = oldest_idle(route) if surplus > 0 else NULL
+    while wire != NULL and surplus > 0 and wire.idle_ns <= until_ns:
+        close_wire(wire)
+        surplus -= 1
+        wire = oldest_idle(route)
+
+
+cdef void shed_unused(LoopC* loop) noexcept nogil:
+    """Have all loops close wires that are unused, as far as there are too many to the origins of this one."""
+    cdef Route* route = loop.routes
+    cdef Route* following
+    if route != NULL:
+        route.references += 1           # closing its last wire would free it
+    while route != NULL:
+        following = route.next
+        if following != NULL:
+            following.references += 1
+        make_way(loop, route.at, 0)
+        route_release(loop, route)
+        route = following
+
+
+cdef bint close_oldest(Route* route) noexcept nogil:
+    """Close the wire that has been idle for longest, or one that is made for no request; False where there is none."""
+    cdef Wire* wire = oldest_idle(route)
+    if wire == NULL:
+        wire = route.spare
+    if wire != NULL:
+        close_wire(wire)
+    return wire != NULL
+
+
+cdef void close_unwanted(LoopC* loop) noexcept nogil:
+    """Close the idle wires of a loop in whose place others have made some."""
+    cdef Route* route = loop.routes
+    cdef Route* following
+    atomic_store(&loop.crowded, 0)
+    while route != NULL:
+        following = route.next
+        route.references += 1           # as above
+        while atomic_load(&route.unwanted) and close_oldest(route):
+            atomic_add(&route.unwanted, -1)
+        atomic_store(&route.unwanted, 0)
+        route_release(loop, route)
         route = following
 
 

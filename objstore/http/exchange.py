@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from objstore.http.retry import Failure
     from objstore.http.service import Service
     from objstore.http.shape import Shape
-    from objstore.types import ObjectMeta
+    from objstore.interface.values import Seen
 
 LARGEST_DOCUMENT = 64 << 20
 """How large a document may be: what reads it takes no more."""
@@ -471,7 +471,7 @@ class Exchange:
         """How many requests have brought a whole object with a checksum of those of its parts."""
         return self.batch.of_parts
 
-    def whole(self, index: int) -> tuple[ObjectMeta, Sums | None] | None:
+    def whole(self, index: int) -> tuple[Seen, Sums | None] | None:
         """Return what the reply to such a request tells of the object: None, it is none of those that are read for."""
         return None
 

@@ -16,6 +16,7 @@ from objstore.interface.values import (
     Page,
     Range,
     Reads,
+    Seen,
     Source,
     Sums,
     UrlTerms,
@@ -87,7 +88,7 @@ class Fetch(Exchange, Protocol):
 
     @property
     def unversioned(self) -> bool:
-        """Whether replies had nothing that tells one version of an object from another (known after `mixed`)."""
+        """Whether replies had no strong validator, and may be of different versions (known after `mixed`)."""
 
     def finished(self) -> list[int]:
         """Return the indexes of the reads that ended well since the last call (where `each` was asked for)."""
@@ -99,7 +100,7 @@ class Fetch(Exchange, Protocol):
     def cuts(self) -> int:
         """How many reads have brought only the beginning of what was asked for (where `beginnings` was asked for)."""
 
-    def rest(self, index: int) -> ObjectMeta | None:
+    def rest(self, index: int) -> Seen | None:
         """Return what is known of the object of which a read that ended well brought only the beginning, else None."""
 
     @property
@@ -107,7 +108,7 @@ class Fetch(Exchange, Protocol):
         """How many reads have brought a whole object with a checksum of those of its parts, which nobody has compared
         (where `beginnings` was asked for)."""
 
-    def whole(self, index: int) -> tuple[ObjectMeta, Sums | None] | None:
+    def whole(self, index: int) -> tuple[Seen, Sums | None] | None:
         """Return what the reply to such a read tells of the object, None for all others."""
 
     def widen(self, window: int) -> None:
@@ -116,7 +117,7 @@ class Fetch(Exchange, Protocol):
     def limit(self, most: int) -> Plan[None]:
         """Have no more requests than `most` in flight from now on, and come back when it is so."""
 
-    def told(self, index: int) -> ObjectMeta:
+    def told(self, index: int) -> Seen:
         """Return what the reply to a read that ended well tells of the object (where `told` was asked for); a size of
         -1 is one that it does not tell."""
 

@@ -92,6 +92,19 @@ FIRST = 4 << 20
 FIRST_BYTE = Range(0, 1)
 
 
+class Seen(NamedTuple):
+    """What a reply tells of an object.
+
+    Args:
+        meta: Its metadata.
+        settled: Whether one version alone has this time of modification: the reply was made so much later that none
+            has been written in the same second since.
+    """
+
+    meta: ObjectMeta
+    settled: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """What must hold for a read, and which version is meant.
@@ -104,7 +117,7 @@ class Conditions:
     if_modified_since: datetime | None = None
     if_unmodified_since: datetime | None = None
     version: str | None = None
-    expected: ObjectMeta | None = None
+    expected: Seen | None = None
 
 
 ANY = Conditions()
@@ -178,7 +191,7 @@ class Fetched(NamedTuple):
     """The answer to one read: the metadata, what range the body is, the body (empty for a HEAD), and its checksum.
 
     Of an archived object, a HEAD tells how far it is restored. Where a service has `told` all that it knows of the
-    checksum of the object, it need not be asked for more.
+    checksum of the object, it need not be asked for more. `settled` is as of what is `seen`.
     """
 
     meta: ObjectMeta
@@ -188,6 +201,12 @@ class Fetched(NamedTuple):
     sums: Sums | None = None
     restore: RestoreState | None = None
     told: bool = False
+    settled: bool = False
+
+    @property
+    def seen(self) -> Seen:
+        """What the reply tells of the object."""
+        return Seen(self.meta, self.settled)
 
 
 class Page(NamedTuple):

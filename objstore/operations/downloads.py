@@ -21,7 +21,7 @@ from objstore.disk.descriptors import read_into, write_all
 from objstore.disk.room import Place, insist
 from objstore.exceptions import ObjectChangedError
 from objstore.interface.values import ANY, Range, Reads
-from objstore.interface.versions import has_validator, pinned, strong
+from objstore.interface.versions import can_pin, pinned, strong
 from objstore.operations.arguments import check_at_least
 from objstore.operations.bars import called, drawn
 from objstore.operations.naming import readable_key_of
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from objstore._core import Bytes
     from objstore.interface.provider import Fetch, Provider
     from objstore.interface.store import BaseStore
-    from objstore.interface.values import Sums
+    from objstore.interface.values import Conditions, Sums
     from objstore.operations.sums import Digest, Whole
     from objstore.types import ObjectMeta, Progress
 
@@ -59,7 +59,8 @@ def download(
     """Download an object to a local file, in parallel parts; broken off, it goes on where it ended.
 
     It needs memory for `chunk_size` times `max_concurrency` bytes at the most, 256 MiB where that is not given, and as
-    much disk as the object has bytes.
+    much disk as the object has bytes. Where the server names no strong ETag, and no time that is a minute old, all of
+    it comes by one request, and is in memory before it is written.
 
     Args:
         store: Where it is.
@@ -89,19 +90,20 @@ def download(
     key = yield from readable_key_of(store, path)
     fetched = yield from store.provider.look(key, ANY)
     meta = store.named(fetched.meta)
-    part_size = min(chunk_size, store.provider.most_compared) if has_validator(meta) else max(meta["size"], 1)
-    whole = yield from whole_of(store.provider, key, meta, pinned(meta), fetched.sums, most_in_flight=in_flight)
+    conditions = pinned(fetched.seen)
+    part_size = min(chunk_size, store.provider.most_compared) if can_pin(fetched.seen) else max(meta["size"], 1)
+    whole = yield from whole_of(store.provider, key, meta["path"], conditions, fetched.sums, most_in_flight=in_flight)
     part_file = _PartFile(file, store, meta, part_size, whole, fsync=fsync)
     with Place() as place:
         yield from place.take(2)  # the part file, and its folder
-        yield from _fill(store.provider, key, meta, part_file, whole, in_flight, progress)
+        yield from _fill(store.provider, key, conditions, part_file, whole, in_flight, progress)
     return meta
 
 
 def _fill(
     provider: Provider,
     key: str,
-    meta: ObjectMeta,
+    conditions: Conditions,
     part_file: _PartFile,
     whole: Whole | None,
     in_flight: int,
@@ -110,11 +112,11 @@ def _fill(
     """Get all that is missing, and put it in the target's place."""
     try:
         yield from insist(part_file.open, part_file.close)
-        yield from _get_parts(provider, key, meta, part_file, in_flight, progress)
-        if whole is not None and (yield from _is_damaged(provider, key, meta, part_file, whole, in_flight)):
+        yield from _get_parts(provider, key, conditions, part_file, in_flight, progress)
+        if whole is not None and (yield from _is_damaged(provider, key, conditions, part_file, whole, in_flight)):
             yield Call(part_file.begin, settle=True)
-            yield from _get_parts(provider, key, meta, part_file, in_flight, None)
-            if (yield from _is_damaged(provider, key, meta, part_file, whole, in_flight)):
+            yield from _get_parts(provider, key, conditions, part_file, in_flight, None)
+            if (yield from _is_damaged(provider, key, conditions, part_file, whole, in_flight)):
                 part_file.discard()
                 whole.check()
         yield Call(part_file.finish, settle=True)
@@ -126,13 +128,18 @@ def _fill(
 
 
 def _get_parts(
-    provider: Provider, key: str, meta: ObjectMeta, part_file: _PartFile, in_flight: int, progress: Progress | None
+    provider: Provider,
+    key: str,
+    conditions: Conditions,
+    part_file: _PartFile,
+    in_flight: int,
+    progress: Progress | None,
 ) -> Plan[None]:
     """Get the parts that are missing."""
     spans = [part_file.span(index) for index in part_file.missing]
     fetch = yield from provider.fetch(
         Reads.of(key, spans, sums=part_file.algorithm),
-        conditions=pinned(meta),
+        conditions=conditions,
         most_in_flight=in_flight,
         each=True,
         window=part_file.part_size * in_flight or max(IN_MEMORY, part_file.part_size),
@@ -144,11 +151,11 @@ def _get_parts(
 
 
 def _is_damaged(
-    provider: Provider, key: str, meta: ObjectMeta, part_file: _PartFile, whole: Whole, in_flight: int
+    provider: Provider, key: str, conditions: Conditions, part_file: _PartFile, whole: Whole, in_flight: int
 ) -> Plan[bool]:
     """Tell whether the parts are not what was stored."""
     yield from _add_up(part_file, whole)
-    if (yield from is_cut_anew(provider, key, pinned(meta), whole, most_in_flight=in_flight)):
+    if (yield from is_cut_anew(provider, key, conditions, whole, most_in_flight=in_flight)):
         part_file.digests.clear()
         yield from _add_up(part_file, whole)
     return whole.is_damaged

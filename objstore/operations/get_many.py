@@ -166,11 +166,11 @@ def _compare(fetch: Fetch, rests: Rests, bodies: list[Any], on_error: OnError) -
 
 def all_of(fetch: Fetch, rests: Rests, index: int, body: Bytes | None = None) -> Plan[Bytes]:
     """Return all of an object or range of which more may be to come, if it is of the version that was asked for."""
-    meta = fetch.rest(index) if fetch.cuts else None
-    sums = None if meta is None else fetch.sums(index)
+    seen = fetch.rest(index) if fetch.cuts else None
+    sums = None if seen is None else fetch.sums(index)
     whole = fetch.whole(index) if fetch.of_parts else None
     body = fetch.take(index) if body is None else body
     rests.check(index)
     if whole is not None:
         return (yield from rests.compare(index, body, *whole))
-    return body if meta is None else (yield from rests.read(index, body, meta, sums))
+    return body if seen is None else (yield from rests.read(index, body, seen, sums))

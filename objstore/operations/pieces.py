@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Fetch, Parts, Provider
     from objstore.interface.values import Conditions, Sums
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta, Progress
+    from objstore.types import Progress
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ MOST_PIECES = 64
 def whole_of(
     provider: Provider,
     key: str,
-    meta: ObjectMeta,
+    path: str,
     conditions: Conditions,
     sums: Sums | None,
     *,
@@ -45,8 +45,8 @@ def whole_of(
     Args:
         provider: Where the object is.
         key: Its key.
-        meta: What is known about it.
-        conditions: Which version is meant.
+        path: Its path, for errors.
+        conditions: Which version is meant, as a reply told it.
         sums: What the first piece told.
         most_in_flight: How many questions may be in flight.
 
@@ -57,11 +57,12 @@ def whole_of(
         try:
             found = yield from provider.look(key, conditions)
         except PreconditionError as error:
-            raise changed(meta["path"], error.status) from error
-        if not is_same(found.meta, meta):
-            raise changed(meta["path"])
+            raise changed(path, error.status) from error
+        assert conditions.expected is not None
+        if not is_same(found.seen, conditions.expected):
+            raise changed(path)
         sums = found.sums
-    return (yield from told_of(provider, key, meta["path"], conditions, sums, most_in_flight=most_in_flight))
+    return (yield from told_of(provider, key, path, conditions, sums, most_in_flight=most_in_flight))
 
 
 def told_of(

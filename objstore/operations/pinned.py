@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import InvalidRangeError, WrongSizeError
 from objstore.interface.values import ANY, Conditions, Range
-from objstore.interface.versions import has_validator, is_same, pinned
+from objstore.interface.versions import can_pin, is_same, pinned
 from objstore.operations.ahead import READ_AHEAD
 from objstore.operations.following import Following
 from objstore.operations.pieces import changed, is_cut_anew, read_into, told_of
@@ -36,8 +36,8 @@ FOLLOWED = 8 << 20
 class Pinned:
     """One version of an object, to be read in ranges, by several threads if need be.
 
-    Where the server names neither ETag nor time, nothing tells one version from another: then the first read that does
-    not bring all of it brings it again, as a whole, and the others are served from that.
+    Where a reply has no strong validator, nothing tells one version from another: then the first read that does not
+    bring all of it brings it again, as a whole, and the others are served from that.
 
     Where the service tells the checksum of the object, reads from its beginning that go on from each other are compared
     with it when they reach the end.
@@ -81,9 +81,9 @@ class Pinned:
         """Return the piece, as far as it may be used; none of it where it is damaged, so that it is got again."""
         assert self.conditions is not None
         assert self.conditions.expected is not None
-        if len(piece) == self.size and not has_validator(self.conditions.expected):
+        if len(piece) == self.size and not can_pin(self.conditions.expected):
             self._whole = piece
-        if not has_validator(self.conditions.expected):
+        if not can_pin(self.conditions.expected):
             return Bytes()
         whole = self._sum_of_all
         if whole is not None and piece and self._at == 0:
@@ -148,7 +148,7 @@ class Pinned:
 
     def _follow(self, at: int) -> Following | None:
         """Return what fetches ahead from a place on; nothing where it takes the whole object to read any of it."""
-        if self.conditions is None or self.conditions.expected is None or not has_validator(self.conditions.expected):
+        if self.conditions is None or self.conditions.expected is None or not can_pin(self.conditions.expected):
             return None
         span = Range(at, self.size)
         return Following(self._provider, self._key, self.path, self.conditions, span, PART, READ_AHEAD)
@@ -164,7 +164,7 @@ class Pinned:
             filled = yield from self._pin(at, buffer)
         assert self.conditions is not None
         assert self.conditions.expected is not None
-        if not has_validator(self.conditions.expected) and filled < self.size:
+        if not can_pin(self.conditions.expected) and filled < self.size:
             memoryview(buffer)[:] = memoryview((yield from self._all()))[at : at + len(buffer)]
         elif filled < len(buffer):
             whole = self._sum_of_all
@@ -196,11 +196,11 @@ class Pinned:
         memoryview(buffer)[:size] = fetched.body[:size]
         with self._lock:
             if self.conditions is None:
-                self.conditions = pinned(fetched.meta)
+                self.conditions = pinned(fetched.seen)
                 self._sum_of_all = self._first_sum(at, fetched, size)
-                self._whole = fetched.body[:size] if size == self.size and not has_validator(fetched.meta) else None
+                self._whole = fetched.body[:size] if size == self.size and not can_pin(fetched.seen) else None
         assert self.conditions.expected is not None
-        if not is_same(fetched.meta, self.conditions.expected):
+        if not is_same(fetched.seen, self.conditions.expected):
             raise changed(self.path)
         return size
 
@@ -247,6 +247,6 @@ def pin(provider: Provider, key: str, path: str, piece: Range) -> Plan[Pinned]:
     size = found.meta["size"]
     start, end = piece.within(size)
     body = found.body if len(found.body) == end - start else None
-    conditions = pinned(found.meta)
+    conditions = pinned(found.seen)
     whole = yield from told_of(provider, key, path, conditions, found.sums)
     return Pinned(provider, key, path, size, conditions, whole, start, body)

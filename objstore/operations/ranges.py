@@ -72,9 +72,9 @@ def _ask(store: BaseStore, key: str, path: str, conditions: Conditions) -> Plan[
     if not store.provider.asks_for_checksums:
         return None, conditions
     found = yield from store.provider.look(key, conditions)
-    if conditions.expected is not None and not is_same(found.meta, conditions.expected):
+    if conditions.expected is not None and not is_same(found.seen, conditions.expected):
         raise changed(path)
-    return found.sums, pinned(found.meta, conditions.version)
+    return found.sums, pinned(found.seen, conditions.version)
 
 
 def _by_engine(told: Sums) -> str | None:
@@ -154,11 +154,11 @@ def _asked_after(
 ) -> Plan[tuple[Sums | None, Conditions]]:
     """Return what is known of the checksum of an object, all of which came as one range whose reply told none, and the
     version that it is of."""
-    meta, (start, end) = fetch.told(0), reads.ranges[0]
+    seen, (start, end) = fetch.told(0), reads.ranges[0]
     sums = fetch.sums(0)
-    if start or not 0 < meta["size"] <= end or (sums is not None and sums.whole is not None):
+    if start or not 0 < seen.meta["size"] <= end or (sums is not None and sums.whole is not None):
         return None, conditions
-    pin = pinned(meta, conditions.version)
+    pin = pinned(seen, conditions.version)
     return (yield from _ask(store, reads.keys[0], store.path(reads.keys[0]), pin))
 
 
@@ -173,8 +173,8 @@ def _read_rests(
     """Put what is behind the beginnings of large ranges in their places."""
     rests = Rests(store, reads, fetch, PACED, progress, conditions.version)
     for index, body in enumerate(bodies):
-        if body is not None and (meta := fetch.rest(index)) is not None:
-            bodies[index] = yield from rests.read(index, body, meta, fetch.sums(index))
+        if body is not None and (seen := fetch.rest(index)) is not None:
+            bodies[index] = yield from rests.read(index, body, seen, fetch.sums(index))
 
 
 def _whole(

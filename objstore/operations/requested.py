@@ -167,7 +167,7 @@ def check_e_tag(store: BaseStore, reads: Reads, fetch: Fetch, index: int) -> Non
     wanted = None if reads.e_tags is None else reads.e_tags[index]
     if wanted is None:
         return
-    found, path = fetch.told(index)["e_tag"], store.path(reads.keys[index])
+    found, path = fetch.told(index).meta["e_tag"], store.path(reads.keys[index])
     if opaque(found) != opaque(wanted):
         raise PreconditionError(f"{path!r} has the ETag {found}, not {wanted}", path=path, index=index)
 

@@ -3,8 +3,8 @@
 A provider that is asked for beginnings stops after the first bytes of what is too large. The rest is read here, by
 several requests at a time, into the memory where all of it is to be.
 
-Its one invariant: all bytes are of the version of the object that its beginning was of; of an object that nothing tells
-from others, all is read again by one request.
+Its one invariant: all bytes are of the version of the object that its beginning was of; where its reply has no strong
+validator, all is read again by one request.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from objstore._core import Buffer, Bytes
 from objstore.exceptions import GenericError
 from objstore.interface.values import ANY, PACED
-from objstore.interface.versions import has_validator, pinned
+from objstore.interface.versions import can_pin, pinned
 from objstore.operations.pieces import changed, check_version, is_cut_anew, parts_of, read_into, whole_of
 from objstore.operations.progress import onward, settle
 from objstore.operations.requested import check_e_tag
@@ -23,10 +23,10 @@ from objstore.operations.results import part_size
 if TYPE_CHECKING:
     from objstore.interface.provider import Fetch
     from objstore.interface.store import BaseStore
-    from objstore.interface.values import Conditions, Read, Reads, Sums
+    from objstore.interface.values import Conditions, Read, Reads, Seen, Sums
     from objstore.operations.sums import Whole
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta, Progress
+    from objstore.types import Progress
 
 
 class Rests:
@@ -67,34 +67,35 @@ class Rests:
         """Raise if what came of a read is not of the version that was asked for."""
         check_e_tag(self._store, self._reads, self._fetch, index)
 
-    def read(self, index: int, beginning: Bytes, meta: ObjectMeta, sums: Sums | None) -> Plan[Bytes]:
+    def read(self, index: int, beginning: Bytes, seen: Seen, sums: Sums | None) -> Plan[Bytes]:
         """Read what is behind a beginning, and return all.
 
         Args:
             index: Which of the reads it is.
             beginning: What has come; where the read has a target, it is there.
-            meta: What the reply told of the object.
+            seen: What the reply told of the object.
             sums: The checksum of the beginning, and what the reply told of that of the object.
 
         Raises:
             ObjectChangedError: The object has been replaced.
             IntegrityError: It is damaged.
         """
-        if meta["size"] < 0:  # nobody knows where it ends
-            return (yield from self._by_one(index, meta))
+        size = seen.meta["size"]
+        if size < 0:  # nobody knows where it ends
+            return (yield from self._by_one(index, seen))
         read, path = self._reads[index], self._store.path(self._reads.keys[index])
         start = max(read.range.start, 0)
-        end = meta["size"] if read.range.end < 0 else min(read.range.end, meta["size"])
+        end = size if read.range.end < 0 else min(read.range.end, size)
         if end - start < len(beginning):
             raise changed(path)
         buffer, whole = _room(read, end - start, beginning)
-        here = len(beginning) if has_validator(meta) else 0
+        here = len(beginning) if can_pin(seen) else 0
         part = part_size(end - start, self._store.provider.most_compared) if here else end - start
         share = yield from self._take_share(self.most_in_flight // 2)
         try:
             sum_of_all = None
-            if end - start == meta["size"] and here:
-                sum_of_all = yield from self._sum_of_all(read.key, {**meta, "path": path}, beginning, sums, share)
+            if end - start == size and here:
+                sum_of_all = yield from self._sum_of_all(read.key, path, seen, beginning, sums, share)
             yield from read_into(
                 self._store.provider,
                 read.key,
@@ -102,7 +103,7 @@ class Rests:
                 buffer,
                 here,
                 part,
-                pinned(meta, self._version),
+                pinned(seen, self._version),
                 path,
                 self._told(),
                 sum_of_all,
@@ -127,10 +128,10 @@ class Rests:
         if self.most_in_flight != PACED:
             yield from self._fetch.limit(self.most_in_flight)
 
-    def _by_one(self, index: int, meta: ObjectMeta) -> Plan[Bytes]:
+    def _by_one(self, index: int, seen: Seen) -> Plan[Bytes]:
         """Read all of a range or an object by one request: of the same version only where others go with it."""
         together = self._reads.one_object or self._reads.e_tags is not None
-        conditions = pinned(meta, self._version) if together else ANY
+        conditions = pinned(seen, self._version) if together else ANY
         share = yield from self._take_share(1)
         try:
             return (yield from self._read_one(index, conditions, share))
@@ -150,13 +151,13 @@ class Rests:
             self._bytes += fetch.bytes_received
             fetch.close()
 
-    def compare(self, index: int, body: Bytes, meta: ObjectMeta, sums: Sums | None) -> Plan[Bytes]:
+    def compare(self, index: int, body: Bytes, seen: Seen, sums: Sums | None) -> Plan[Bytes]:
         """Return an object that came whole, with a checksum of those of its parts: got anew, if it is damaged.
 
         Args:
             index: Which of the reads it is.
             body: What has come; where the read has a target, it is there.
-            meta: What the reply told of the object.
+            seen: What the reply told of the object.
             sums: What it told of its checksum; None where that was told to an earlier try, that broke off.
 
         Raises:
@@ -165,15 +166,15 @@ class Rests:
         """
         yield from self._take_share(1)
         try:
-            return (yield from self._compared(index, body, meta, sums))
+            return (yield from self._compared(index, body, seen, sums))
         finally:
             yield from self._give_back()
 
-    def _compared(self, index: int, body: Bytes, meta: ObjectMeta, sums: Sums | None) -> Plan[Bytes]:
+    def _compared(self, index: int, body: Bytes, seen: Seen, sums: Sums | None) -> Plan[Bytes]:
         read, provider, path = self._reads[index], self._store.provider, self._store.path(self._reads.keys[index])
-        conditions = pinned(meta, self._version)
+        conditions = pinned(seen, self._version)
         most = min(self.most_in_flight, 1)  # where there is a bound: others are compared beside this one
-        whole = yield from whole_of(provider, read.key, {**meta, "path": path}, conditions, sums, most_in_flight=most)
+        whole = yield from whole_of(provider, read.key, path, conditions, sums, most_in_flight=most)
         if whole is None:
             return body
         whole.add(0, whole.digest(0, body, None))
@@ -181,18 +182,18 @@ class Rests:
             whole.add(0, whole.digest(0, body, None))
         if not whole.is_damaged:
             return body
-        buffer, anew = _room(read, meta["size"], Bytes())
-        part = part_size(len(buffer), provider.most_compared) if has_validator(meta) else len(buffer)
+        buffer, anew = _room(read, seen.meta["size"], Bytes())
+        part = part_size(len(buffer), provider.most_compared) if can_pin(seen) else len(buffer)
         whole.forget()
         yield from read_into(provider, read.key, 0, buffer, 0, part, conditions, path, None, whole, most_in_flight=most)
         return anew
 
     def _sum_of_all(
-        self, key: str, meta: ObjectMeta, beginning: Bytes, sums: Sums | None, share: int
+        self, key: str, path: str, seen: Seen, beginning: Bytes, sums: Sums | None, share: int
     ) -> Plan[Whole | None]:
         """Return what the pieces of a whole object are to add up to, where the service tells it or is to be asked."""
-        conditions = pinned(meta, self._version)
-        whole = yield from whole_of(self._store.provider, key, meta, conditions, sums, most_in_flight=share)
+        conditions = pinned(seen, self._version)
+        whole = yield from whole_of(self._store.provider, key, path, conditions, sums, most_in_flight=share)
         if whole is not None:
             whole.add(0, whole.digest(0, beginning, sums))
         return whole

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from objstore._core import Buffer, Bytes, Listing
 from objstore.interface.values import Fetched, Range
-from objstore.interface.versions import has_validator, pinned
+from objstore.interface.versions import can_pin, pinned
 from objstore.operations.ahead import READ_AHEAD
 from objstore.operations.arguments import check_at_least
 from objstore.operations.bars import end, shown
@@ -53,9 +53,9 @@ class GetResult:
 
     A body of up to 4 MiB is here already. Of a larger one the beginning is, less of it where it comes slowly; the rest
     is fetched when it is read, as parallel ranges of the same version of the object: if it has been replaced meanwhile,
-    reading raises ObjectChangedError. Where a server names neither ETag nor time, nothing would show that: then all of
-    it is read again, by one request. Where the service tells the checksum of the object, all of it is compared with
-    that before it is here as a whole, or in front of the last chunk.
+    reading raises ObjectChangedError. Where a server names no strong ETag, and no time that is a minute old, nothing
+    would show that for sure: then all of it is read again, by one request. Where the service tells the checksum of the
+    object, all of it is compared with that before it is here as a whole, or in front of the last chunk.
 
     Attributes:
         meta: Path, size, time and ETag of the whole object.
@@ -79,9 +79,9 @@ class GetResult:
         self.range = range
         self._provider = provider
         self._key = key
-        self._conditions = pinned(meta, version)
+        self._conditions = pinned(first.seen, version)
         size = range[1] - range[0]
-        in_parts = has_validator(meta)
+        in_parts = can_pin(first.seen)
         self._part_size = part_size(size, provider.most_compared) if in_parts else max(size, 1)
         self._chunk = PART if in_parts else self._part_size
         self._read_ahead = READ_AHEAD if read_ahead is None else read_ahead
@@ -140,11 +140,11 @@ class GetResult:
         """Return what the pieces are to add up to, where they are all of the object and its checksum is known."""
         if self.range != (0, self.meta["size"]) or not self.meta["size"]:
             return None
+        path = self.meta["path"]
         if self._is_told:
-            path = self.meta["path"]
             whole = yield from told_of(self._provider, self._key, path, self._conditions, self._sums)
         else:
-            whole = yield from whole_of(self._provider, self._key, self.meta, self._conditions, self._sums)
+            whole = yield from whole_of(self._provider, self._key, path, self._conditions, self._sums)
         if whole is not None and len(first):
             whole.add(0, whole.digest(0, first, self._sums))
         return whole

@@ -103,7 +103,7 @@ class Piece:
             raise error
         bodies: list[Bytes] = []
         for index, (each, body) in enumerate(zip(self.slices, fetch.bodies(), strict=True)):
-            if body is None or len(body) != each.end - each.start or _is_other(each, fetch.told(index)):
+            if body is None or len(body) != each.end - each.start or _is_other(each, fetch.told(index).meta):
                 raise changed(each.path)
             bodies.append(body)
         return bodies

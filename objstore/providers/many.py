@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from objstore.exceptions import BaseError
 from objstore.http.exchange import Exchange
-from objstore.interface.values import ANY
+from objstore.interface.values import ANY, Seen
 from objstore.providers.conditional_headers import look_after, write_error
 
 if TYPE_CHECKING:
@@ -33,17 +33,16 @@ def tells_size(reply: Reply) -> bool:
     return reply.content_length >= 0 and reply.start < 0 and reply.status == 200
 
 
-def rest_of(exchange: Exchange, index: int, key: str, meta: MetaOf) -> ObjectMeta | None:
+def rest_of(exchange: Exchange, index: int, key: str, meta: MetaOf) -> Seen | None:
     """Return what is known of the object of which a read brought only the beginning, None where it brought all."""
     if not exchange.cuts or not exchange.batch.cut(index):
         return None
-    reply = exchange.batch.reply(index)
-    return meta(key, reply, named_size(reply))
+    return seen_by(exchange.batch.reply(index), key, meta)
 
 
-def named_size(reply: Reply) -> int:
-    """Return the size of the object that a reply names, -1 where it names none."""
-    return reply.total if reply.start >= 0 else reply.content_length
+def seen_by(reply: Reply, key: str, meta: MetaOf) -> Seen:
+    """Return what a reply tells of an object; a size of -1 is one that it does not name."""
+    return Seen(meta(key, reply, reply.total if reply.start >= 0 else reply.content_length), reply.settled)
 
 
 class ReadMany(Exchange):
@@ -95,21 +94,20 @@ class ReadMany(Exchange):
         """Return what the reply to a read that ended well tells of checksums, and that of its body."""
         return self._sums(self.batch.reply(index))
 
-    def whole(self, index: int) -> tuple[ObjectMeta, Sums | None] | None:
+    def whole(self, index: int) -> tuple[Seen, Sums | None] | None:
         """Return what is known of an object, all of which came with a checksum of those of its parts."""
         if not self.of_parts or not self.batch.of_parts_at(index):
             return None
         reply = self.batch.reply(index)
-        return self._meta(self._keys[index], reply, len(reply.body)), self._sums(reply)
+        return Seen(self._meta(self._keys[index], reply, len(reply.body)), reply.settled), self._sums(reply)
 
-    def rest(self, index: int) -> ObjectMeta | None:
+    def rest(self, index: int) -> Seen | None:
         """Return what is known of the object of which a read brought only the beginning, None where it brought all."""
         return rest_of(self, index, self._keys[index], self._meta)
 
-    def told(self, index: int) -> ObjectMeta:
+    def told(self, index: int) -> Seen:
         """Return what the reply to a read that ended well tells of the object."""
-        reply = self.batch.reply(index)
-        return self._meta(self._keys[index], reply, named_size(reply))
+        return seen_by(self.batch.reply(index), self._keys[index], self._meta)
 
 
 class HeadMany(Exchange):

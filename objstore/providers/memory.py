@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from objstore.interface.provider import Provider, Share
-    from objstore.interface.values import UrlTerms
+    from objstore.interface.values import Seen, UrlTerms
     from objstore.plans.effects import Plan
     from objstore.plans.work import Work
     from objstore.types import ObjectMeta, PutMode, PutResult, StoreStats
@@ -361,18 +361,18 @@ class _Reading(Sequential):
     """
 
     def __init__(self, memory: Memory, reads: Reads, conditions: Conditions) -> None:
-        self._told: dict[int, ObjectMeta] = {}
+        self._told: dict[int, Seen] = {}
 
         def deliver(index: int) -> Bytes:
             read = reads[index]
             found = memory.read(read.key, read.range, conditions)
             if reads.told:
-                self._told[index] = found.meta
+                self._told[index] = found.seen
             return found.body if read.target is None else read.target.fill(found.body)
 
         super().__init__(deliver, len(reads), quick=True)
 
-    def told(self, index: int) -> ObjectMeta:
+    def told(self, index: int) -> Seen:
         """Return what was known about the object when it was read."""
         return self._told[index]
 

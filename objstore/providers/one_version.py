@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from objstore.http.exchange import Exchange
-from objstore.interface.versions import has_validator, is_same, strong
+from objstore.interface.versions import can_pin, is_same, strong
 from objstore.providers.conditional_headers import IF_MATCH, unconditional
-from objstore.providers.many import named_size, rest_of
+from objstore.providers.many import rest_of, seen_by
 from objstore.providers.preconditions import matches
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from objstore._core import Reply
     from objstore.http.service import Service
     from objstore.http.shape import Shape
-    from objstore.interface.values import Conditions, Reads
+    from objstore.interface.values import Conditions, Reads, Seen
     from objstore.plans.effects import Plan
     from objstore.types import ObjectMeta
 
@@ -112,7 +112,7 @@ class OneVersion(Conditional):
         self._compare(indexes)
         return indexes
 
-    def rest(self, index: int) -> ObjectMeta | None:
+    def rest(self, index: int) -> Seen | None:
         """Return what is known of the object of which a read brought only the beginning, None where it brought all."""
         return rest_of(self, index, self._reads.keys[index], self._meta)
 
@@ -122,18 +122,17 @@ class OneVersion(Conditional):
             if self.batch.succeeded(index):
                 found = self.told(index)
                 known = self._expected or found
-                if known["size"] < 0:  # a whole object that comes in chunks names none
-                    known = {**known, "size": found["size"]}
+                if known.meta["size"] < 0:  # a whole object that comes in chunks names none
+                    known = known._replace(meta={**known.meta, "size": found.meta["size"]})
                 self._expected = known
-                self._differs |= not is_same(found, self._expected) or self._is_unlike_pinned(found)
-                self.unversioned |= not has_validator(found)
+                self._differs |= not is_same(found, known) or self._is_unlike_pinned(found)
+                self.unversioned |= not can_pin(found)
 
-    def told(self, index: int) -> ObjectMeta:
+    def told(self, index: int) -> Seen:
         """Return what the reply to a read that ended well tells of the object."""
-        reply = self.batch.reply(index)
-        return self._meta(self._reads.keys[index], reply, named_size(reply))
+        return seen_by(self.batch.reply(index), self._reads.keys[index], self._meta)
 
-    def _is_unlike_pinned(self, found: ObjectMeta) -> bool:
+    def _is_unlike_pinned(self, found: Seen) -> bool:
         """Tell whether a reply that no condition kept to the pinned ETag has another."""
         wanted = None if IF_MATCH in self._shape.headers else self._wanted
-        return wanted is not None and not matches(found["e_tag"], wanted)
+        return wanted is not None and not matches(found.meta["e_tag"], wanted)

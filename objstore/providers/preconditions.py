@@ -18,10 +18,12 @@ from objstore.exceptions import (
     PreconditionError,
 )
 from objstore.interface.values import WHOLE, Conditions, Range
+from objstore.interface.versions import can_pin
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from objstore.interface.values import Seen
     from objstore.types import PutMode
 
 
@@ -107,3 +109,18 @@ def changed_part(store: str, key: str, number: int) -> GenericError:
         store=store,
         path=key,
     )
+
+
+def check_one_version(store: str, key: str, path: str, seen: Seen) -> None:
+    """Refuse to have an object copied by several requests if nothing keeps them to one version of it.
+
+    Raises:
+        NotSupportedError: What the service tells of it has no strong validator.
+    """
+    if not can_pin(seen):
+        raise NotSupportedError(
+            f"{key!r} cannot be copied in parts: the service names no strong ETag, and no time that is a minute old",
+            hint="Get it and put it, so that the bytes go through this machine.",
+            store=store,
+            path=path,
+        )

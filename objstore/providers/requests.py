@@ -169,7 +169,8 @@ class Requests:
             size = len(reply.body)
             body = reply.body[range.within(size)[0] :]
         meta, attributes = self.meta(key, reply, size), self._attributes(reply)
-        return Fetched(meta, attributes, range.within(size), body, self.sums(reply), told=told)
+        sums = self.sums(reply)
+        return Fetched(meta, attributes, range.within(size), body, sums, told=told, settled=reply.settled)
 
     def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
         """Read what is known about one object; by a GET, where HEAD does not tell the size."""
@@ -181,7 +182,8 @@ class Requests:
     def fetched_head(self, key: str, reply: Reply) -> Fetched:
         """Return what the reply to a HEAD tells, which names the size."""
         meta = self.meta(key, reply, reply.content_length)
-        return Fetched(meta, self._attributes(reply), (0, meta["size"]), reply.body, self.sums(reply))
+        span, sums = (0, meta["size"]), self.sums(reply)
+        return Fetched(meta, self._attributes(reply), span, reply.body, sums, settled=reply.settled)
 
     def sums(self, reply: Reply) -> Sums | None:
         """Return what a reply tells of checksums: those that the engine knows, unless a service has others."""

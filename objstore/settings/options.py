@@ -115,7 +115,11 @@ CLIENT_OPTIONS = (
     Option("http2_keep_alive_while_idle", "Not supported.", BOOL, False, unsupported=_NO_PINGS),
     Option("http2_max_frame_size", "Not supported.", whole(16384), unsupported="Leave it out: libcurl chooses."),
     Option("http2_only", "Speak HTTP/2 only, without asking first.", BOOL, False),
-    Option("max_connections", "Most requests in flight to one server at a time.", kind=whole(1)),
+    Option(
+        "max_connections",
+        "Most requests in flight to one server at a time; idle connections beyond that are closed.",
+        kind=whole(1),
+    ),
     Option("pool_idle_timeout", "How long an idle connection is kept; seconds.", DURATION),
     Option("pool_max_idle_per_host", "0: keep no connection; other numbers: no limit of its own.", kind=whole(0)),
     Option("proxy_ca_certificate", "Certificates to trust for the proxy, in PEM form.", PEM),

@@ -8,8 +8,8 @@ import pytest
 
 from objstore.exceptions import BaseError, ObjectChangedError
 from objstore.store import HTTPStore
-from tests.engine.raw import Answer, Raw, answering
-from tests.engine.test_replies import head
+from tests.engine.raw import Answer, Raw, answering, sends
+from tests.engine.test_replies import ask, head
 
 SIZE = 100_000
 CUT = 40_000
@@ -174,3 +174,27 @@ def test_a_range_in_a_reply_that_is_no_part_is_not_believed(status: str) -> None
                 store.get_range("k", start=start, end=end)
         with pytest.raises(BaseError):
             store.get_many(["k"])
+
+
+AT = "Last-Modified: Thu, 01 Jan 2026 23:59:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("lines", "settled"),
+    [
+        ([AT, "Date: Fri, 02 Jan 2026 00:00:00 GMT"], True),
+        (["Date: Fri, 02 Jan 2026 00:00:00 GMT", AT, 'ETag: "a"'], True),
+        ([AT, "Date: Thu, 01 Jan 2026 23:59:59 GMT"], False),
+        ([AT, "Date: Thu, 01 Jan 2026 23:58:00 GMT"], False),
+        ([AT], False),
+        (["Date: Fri, 02 Jan 2026 00:00:00 GMT"], False),
+        ([AT, "Date: Fri, 02 Jan 2026 00:00:00 UTC"], False),
+        ([AT, "Date: now"], False),
+        ([AT, *["Date: Fri, 02 Jan 2026 00:00:00 GMT"] * 2], False),
+        ([AT, AT, "Date: Fri, 02 Jan 2026 00:00:00 GMT"], False),
+    ],
+)
+def test_a_time_is_settled_a_minute_later(lines: list[str], settled: bool) -> None:
+    """By the clock that the reply was made by."""
+    body, reply = ask(sends(head("Content-Length: 0", *lines)), keep_head=True)
+    assert (body, reply.settled) == (b"", settled)

@@ -105,13 +105,14 @@ class Blobs(Documents):
             self._check_answered(key, fetched, conditions)
             return fetched
         for last in (False,) * (PINNED_TRIES - 1) + (True,):
-            size_of = (yield from self.head(key, conditions)).meta
-            start, end = range.within(size_of["size"])
+            found = (yield from self.head(key, conditions)).seen
+            size = found.meta["size"]
+            start, end = range.within(size)
             narrow = Range(start, end) if end > start else WHOLE
             try:
-                fetched = yield from super().fetch_one(key, narrow, pinned(size_of, conditions.version))
-                if fetched.meta["size"] != size_of["size"]:
-                    raise self._other_size(key, size_of["size"], fetched.meta["size"])
+                fetched = yield from super().fetch_one(key, narrow, pinned(found, conditions.version))
+                if fetched.meta["size"] != size:
+                    raise self._other_size(key, size, fetched.meta["size"])
                 return fetched
             except (PreconditionError, InvalidRangeError):
                 if last:

@@ -21,14 +21,16 @@ from objstore.providers.cloud.azure_blobs import MOST_AT_ONCE, Blobs, tags_of
 from objstore.providers.cloud.azure_dialect import COPIES
 from objstore.providers.cloud.azure_upload import BlockUpload
 from objstore.providers.conditional_headers import look_after, write_error, write_headers
+from objstore.providers.preconditions import check_one_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from objstore._core import Reply
     from objstore.interface.provider import Share
+    from objstore.interface.values import Seen
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta, PutMode
+    from objstore.types import PutMode
 
 NAME = "x-ms-copy-source"
 PIN = "x-ms-source-if-match"
@@ -74,7 +76,7 @@ def copy(blobs: Blobs, source: str, target: str, *, mode: PutMode, origin: Blobs
             yield from _copy_at_once(blobs, source, target, options, headers)
         elif found.meta["size"] > MOST_AT_ONCE:
             with share(found.meta["size"], BLOCKS_IN_FLIGHT) as most:
-                yield from _copy_in_blocks(blobs, source, target, options, origin, found.meta, most)
+                yield from _copy_in_blocks(blobs, source, target, options, origin, found.seen, most)
         else:
             headers = {**blobs.read_headers, **_readable(source, origin), **pinned, "x-ms-blob-type": "BlockBlob"}
             yield from _copy_at_once(blobs, source, target, options, headers)
@@ -124,9 +126,11 @@ def _copy_at_once(
 
 
 def _copy_in_blocks(
-    blobs: Blobs, source: str, target: str, options: WriteOptions, origin: Blobs, found: ObjectMeta, most: int
+    blobs: Blobs, source: str, target: str, options: WriteOptions, origin: Blobs, seen: Seen, most: int
 ) -> Plan[None]:
     """Copy an object in blocks that the service reads, all of the same version of it."""
+    found = seen.meta
+    check_one_version(origin.service.dialect.store, source, origin.service.path(source), seen)
     step = max(COPIED_BLOCK, -(-found["size"] // blobs.most_parts))
     pinned = {PIN: found["e_tag"]} if found["e_tag"] else {}
     upload = BlockUpload(blobs, target, options, most, patient=True)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from objstore.exceptions import BaseError, CorruptResponseError, PreconditionError
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
-from objstore.interface.versions import has_validator, is_same
+from objstore.interface.values import Seen
+from objstore.interface.versions import can_pin, is_same
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from objstore.interface.values import Conditions, Sums
     from objstore.plans.effects import Plan
     from objstore.providers.cloud.documents import Documents
-    from objstore.types import ObjectMeta
 
 ROOT = "GetObjectAttributesResponse"
 
@@ -79,7 +79,7 @@ class Parts:
         sizes: list[int] = []
         at = 0
         for reply in replies:
-            self._check(key, self._bucket.meta(key, reply, -1), conditions)
+            self._check(key, Seen(self._bucket.meta(key, reply, -1), reply.settled), conditions)
             told = reply.status, reply.start, reply.total, reply.headers.get("x-amz-mp-parts-count")
             if told != (206, at, sums.size, str(sums.parts)):
                 return None
@@ -90,7 +90,7 @@ class Parts:
     def _version(self, conditions: Conditions) -> list[tuple[str, str]]:
         return self._bucket.version_query(conditions.version) if conditions.version else []
 
-    def _check(self, key: str, found: ObjectMeta, conditions: Conditions) -> None:
+    def _check(self, key: str, found: Seen, conditions: Conditions) -> None:
         """Raise if what was found is not the object that is meant."""
         if conditions.expected is not None and not is_same(found, conditions.expected):
             raise PreconditionError(f"{key!r} has been replaced", path=self._bucket.service.path(key))
@@ -120,10 +120,9 @@ class Parts:
         shape = Shape("GET", {**bucket.read_headers, **asked})
         target = bucket.target(key, [("attributes", ""), *self._version(conditions)])
         document, reply = yield from bucket.document(shape, target, key, (ROOT,), safe=True)
-        found = bucket.meta(key, reply, -1)
         tag = document.find_text("ETag").strip('"')  # it stands there without quotes
-        found["e_tag"] = f'"{tag}"' if tag else None
-        if not has_validator(found):
+        found = Seen({**bucket.meta(key, reply, -1), "e_tag": f'"{tag}"' if tag else None}, reply.settled)
+        if not can_pin(found):
             return []
         self._check(key, found, conditions)
         return _numbered(document, after)

@@ -28,10 +28,10 @@ from objstore.providers.cloud.shared_uploads import SharedUploads
 from objstore.providers.cloud.tags import Tags
 from objstore.providers.cloud.upload import NAMESPACE, Begun, Upload, begin
 from objstore.providers.conditional_headers import as_kind, look_after, write_error, write_headers
-from objstore.providers.preconditions import matches
+from objstore.providers.preconditions import check_one_version, matches
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from objstore._core import Reply
     from objstore.http.service import Service
@@ -284,15 +284,20 @@ class Writes(ProvedWrites):
         written = WriteOptions(carried(found.attributes), tags, options.mode)
         expires = {"Expires": head.headers["expires"]} if "expires" in head.headers else {}
         headers = self._copy_source(origin, source, found.meta["e_tag"])
+        ranges = _cut(found.meta["size"], self.most_parts)
+        if ranges:
+            check_one_version(origin.service.dialect.store, source, origin.service.path(source), found.seen)
         with share(found.meta["size"], PARTS_IN_FLIGHT) as most:
             upload_id = (yield from self._begin(target, written, expires)).id
             parts = CopiedParts(self, target, upload_id, options, source, headers, most)
-            yield from self._copy_parts(parts, origin, source, found)
+            yield from self._copy_parts(parts, origin, source, found, ranges)
 
-    def _copy_parts(self, parts: CopiedParts, origin: Writes, source: str, found: Fetched) -> Plan[None]:
+    def _copy_parts(
+        self, parts: CopiedParts, origin: Writes, source: str, found: Fetched, ranges: Sequence[tuple[int, int]]
+    ) -> Plan[None]:
         """Have the parts copied, and make an object of them."""
         try:
-            for start, end in _cut(found.meta["size"], self.most_parts):
+            for start, end in ranges:
                 parts.add_range(start, end)
             if not parts.total:
                 parts.add_whole()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from objstore._core import Bytes, FileReads, may_have_threads
 from objstore.exceptions import BaseError
-from objstore.interface.values import ANY, Conditions, Range, Read, Reads
+from objstore.interface.values import ANY, Conditions, Range, Read, Reads, Seen
 from objstore.plans.effects import Call, Plan
 from objstore.plans.work import AT_A_TIME
 from objstore.providers.local.root import READ, STORE, Root, Version, as_error, check_key, reported
@@ -179,9 +179,9 @@ class Reading:
         """Return the version of what was read."""
         return Version(*self._reads.stat(index))
 
-    def told(self, index: int) -> ObjectMeta:
+    def told(self, index: int) -> Seen:
         """Return what was known about the object when it was read."""
-        return self.version(index).meta(self._all.keys[index])
+        return Seen(self.version(index).meta(self._all.keys[index]))
 
     def finished(self) -> list[int]:
         """Return the indexes of the reads that ended well since the last call."""

@@ -11,9 +11,8 @@ if TYPE_CHECKING:
 
     from objstore._core import Bytes
     from objstore.interface.provider import Fetch
-    from objstore.interface.values import Range, Reads
+    from objstore.interface.values import Range, Reads, Seen
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta
 
 
 class SharedReplies:
@@ -66,7 +65,7 @@ class SharedReplies:
 
     @property
     def unversioned(self) -> bool:
-        """Whether nothing tells one version of an object from another."""
+        """Whether replies had no strong validator."""
         return self._replies.unversioned
 
     def news(self, within: float | None = None) -> Plan[None]:
@@ -120,7 +119,7 @@ class SharedReplies:
         """Have no more requests than `most` in flight from now on, and come back when it is so."""
         return self._replies.limit(most)
 
-    def told(self, index: int) -> ObjectMeta:
+    def told(self, index: int) -> Seen:
         """Return what the reply that a read is cut out of tells of the object."""
         return self._replies.told(self._sources[index][0])
 
