@@ -146,6 +146,21 @@ def test_memory_that_was_freed_last_is_kept() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "grows_with_what_comes",
+        "grows_beyond_what_is_believed",
+        "keeps_what_came",
+        "reads_all_in_place",
+    ],
+)
+@pytest.mark.parametrize("carrier", ["engine", "curl"])
+def test_what_is_needed_once_is_held_once(server: Server, program: str, carrier: str) -> None:
+    ended = run_program(f"memory.{program}", server.origin, env={"OBJSTORE_HTTP": carrier})
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
 @pytest.mark.skipif(
     _core._live_allocations() >= 0,  # type: ignore[attr-defined]
     reason="in this build test_allocations.py lets each allocation fail, and sanitizers need address space",
