@@ -120,6 +120,15 @@ def keeps_what_came(origin: str) -> None:
     ]
 
 
+def sends_pieces_once(origin: str) -> None:
+    """Put an object of many pieces by one request: it is in memory once."""
+    store = HTTPStore(origin, client_options={"allow_http": True})
+    store.put("0/a", iter([b"some", b"more"]))
+    before = resident("VmRSS")
+    store.put("0/b", (bytes([index]) * MIB for index in range(SIZE // MIB)))
+    assert SIZE <= resident("VmHWM") - before < 1.4 * SIZE
+
+
 def reads_all_in_place(origin: str) -> None:
     """Get an object of a server that knows no ranges: what it sends once is read to where all is wanted."""
     store = HTTPStore(f"{origin}?ranges=0", client_options={"allow_http": True})
