@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from objstore import exceptions
+from objstore._core import Gathered
+from objstore.plans import work
+from objstore.providers import memory
 from objstore.store import MemoryStore
+from objstore.types import Buffer
 
 
 class Interrupted:
@@ -78,3 +84,40 @@ def test_of_many_who_delete_one_version_one_is_told_so() -> None:
         with ThreadPoolExecutor(4) as pool:
             ended = [pool.submit(store.delete, "key", if_match=e_tag) for _ in range(4)]
         assert sorted(type(each.exception()).__name__ for each in ended) == ["NoneType", *["NotFoundError"] * 3]
+
+
+WAYS: dict[str, Callable[[MemoryStore, bytes], Coroutine[Any, Any, object]]] = {
+    "in parts": lambda store, body: store.put_async("a", body),
+    "in one": lambda store, body: store.put_async("a", body, chunk_size=len(body)),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_event_loop_has_its_turn_while_much_is_copied(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    monkeypatch.setattr(work, "AT_A_TIME", 0)
+    body = bytes(range(256)) * (64 << 12)
+    store = MemoryStore()
+
+    async def main() -> int:
+        writing, turns = asyncio.create_task(WAYS[way](store, body)), 0
+        while not writing.done():
+            await asyncio.sleep(0)
+            turns += 1
+        await writing
+        return turns
+
+    assert asyncio.run(main()) > 10
+    assert store.get("a").bytes() == body
+
+
+def test_what_is_large_of_many_is_copied_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+
+    def gather(gathered: Gathered, data: Buffer) -> work.Work[None]:
+        threads.append(threading.get_ident())
+        return work.gather(gathered, data)
+
+    monkeypatch.setattr(memory, "gather", gather)
+    asyncio.run(MemoryStore().put_many_async({"a": bytes(2 << 20), "b": b"small"}))
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads

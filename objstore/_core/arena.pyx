@@ -102,6 +102,13 @@ cdef Arena* pool_use(size_t size) noexcept nogil:
     return excess
 
 
+cdef void pool_shrunk(size_t size) noexcept nogil:
+    """Note that a block in use has so many bytes less."""
+    pthread_mutex_lock(&pool.mutex)
+    pool.used_bytes -= size
+    pthread_mutex_unlock(&pool.mutex)
+
+
 cdef void arena_unmap(Arena* arena) noexcept nogil:
     """Give blocks, and those that they lead to, back to the system."""
     cdef Arena* next
@@ -154,6 +161,72 @@ cdef Arena* arena_new(size_t size) noexcept nogil:
         return NULL
     if mapped:
         arena_unmap(pool_use(size))
+    return arena
+
+
+cdef inline int64_t room_beyond(int64_t needed) noexcept nogil:
+    """Return how much room is made for so many bytes, where nobody tells how many more will come."""
+    return max(needed + needed // 4, <int64_t>4096)
+
+
+cdef inline bint is_alone(Arena* arena) noexcept nogil:
+    """Tell whether nobody has a block but who asks."""
+    return arena != NULL and atomic_load(&arena.references) == 1
+
+
+cdef bint move_pages(Arena* arena, size_t size) noexcept nogil:
+    """Give a mapped block another size, wherever there is room for it; False when there is none."""
+    cdef char* place = map_pages(size)
+    if place == NULL:
+        return False
+    if mremap(arena.base, arena.size, size, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED:
+        return False                # the place is unmapped by then, and may be another thread's
+    if size >= HUGE_PAGE:
+        madvise(place, size, MADV_HUGEPAGE)
+    arena.base = place
+    return True
+
+
+cdef Arena* arena_copy(Arena* arena, size_t size) noexcept nogil:
+    """Move what is in a block, if there is one, to a larger one; NULL when there is no memory."""
+    cdef Arena* larger = arena_new(size)
+    if larger != NULL and arena != NULL:
+        memcpy(larger.base, arena.base, arena.size)
+        arena_release(arena)
+    return larger
+
+
+cdef Arena* arena_grow(Arena* arena, size_t size) noexcept nogil:
+    """Return a block that nobody else has, made larger; NULL when there is no memory, then it is as it was.
+
+    The pages of a large one are moved, not copied: at no time is there more than what is in it and what it grows by.
+    """
+    if not arena.mapped:
+        return arena_copy(arena, size)
+    size = arena_round(size)
+    if size > arena.size:
+        if not move_pages(arena, size):
+            return NULL
+        arena_unmap(pool_use(size - arena.size))
+        arena.size = size
+    return arena
+
+
+cdef Arena* arena_trim(Arena* arena, size_t size) noexcept nogil:
+    """Return a block that nobody else has, and of which no more than its first bytes are needed, made smaller."""
+    cdef Arena* smaller = NULL
+    if not arena.mapped:
+        smaller = <Arena*>realloc(arena, sizeof(Arena) + size)
+        if smaller == NULL:
+            return arena
+        smaller.base = <char*>(smaller + 1)
+        smaller.size = size
+        return smaller
+    size = max(arena_round(size), <size_t>SMALLEST_MAPPED)
+    if size < arena.size:
+        munmap(arena.base + size, arena.size - size)
+        pool_shrunk(arena.size - size)
+        arena.size = size
     return arena
 
 

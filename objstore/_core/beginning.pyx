@@ -87,7 +87,7 @@ cdef bint window_takes(Slot* slot, Item* item, int64_t length) noexcept nogil:
     """Reserve room for more of a body whose length nobody tells; False where the window has none, and holds others."""
     cdef BatchC* batch = item.batch
     cdef int64_t needed = item.received + length
-    cdef int64_t more = (needed if needed <= item.capacity else 2 * needed) - item.reserved     # as grow_body grows it
+    cdef int64_t more = (needed if needed <= item.capacity else room_beyond(needed)) - item.reserved    # as it grows
     cdef bint takes
     if more <= 0 or slot.hedges or item.resumed or not may_outgrow(item):
         return True

@@ -75,6 +75,68 @@ cdef Bytes bytes_over(object owner, Arena* arena, const char* data, Py_ssize_t l
     return self
 
 
+cdef class Gathered:
+    """Bytes that come one after the other, gathered in memory that grows with them: none of them is there twice.
+
+    :param expected: how many there may be; they may be fewer or more.
+    """
+    cdef Arena* arena
+    cdef Py_ssize_t expected
+    cdef Py_ssize_t length
+
+    def __cinit__(self, Py_ssize_t expected=0):
+        self.expected = expected if expected <= HEADER_BUDGET else 0
+
+    def __dealloc__(self):
+        arena_release(self.arena)
+
+    def __len__(self):
+        return self.length
+
+    cdef bint _make_room(self, Py_ssize_t length) noexcept nogil:
+        """Have room for so many bytes; False when there is no memory."""
+        cdef Arena* arena = self.arena
+        cdef Py_ssize_t wanted = room_beyond(length)
+        if arena != NULL and length <= <Py_ssize_t>arena.size:
+            return True
+        if self.expected // 4 <= wanted < self.expected:
+            arena = arena_copy(arena, self.expected)    # a block of this size is what others like it leave behind
+        elif arena == NULL:
+            arena = arena_new(wanted)
+        else:
+            arena = arena_grow(arena, wanted)
+        if arena != NULL:
+            self.arena = arena
+        return arena != NULL
+
+    def add(self, piece not None):
+        """Put the bytes of a buffer behind the others.
+
+        :raises MemoryError: there is no room for them.
+        """
+        cdef Buffer held = Buffer(piece)
+        cdef bint fits
+        with nogil:
+            fits = self._make_room(self.length + held.view.len)
+            if fits:
+                memcpy(self.arena.base + self.length, held.view.buf, held.view.len)
+        if not fits:
+            raise MemoryError(f"no memory for {self.length + held.view.len} bytes")
+        self.length += held.view.len
+
+    def take(self):
+        """Return all of them, and have none."""
+        cdef Bytes body
+        if self.arena == NULL:
+            return Bytes()
+        self.arena = arena_trim(self.arena, self.length)
+        body = bytes_over(None, self.arena, self.arena.base, self.length)
+        arena_release(self.arena)
+        self.arena = NULL
+        self.length = 0
+        return body
+
+
 cdef bytes EMPTY_BYTES = b""
 
 

@@ -504,15 +504,16 @@ cdef void batch_unclaim(Item* item) noexcept nogil:
     pthread_mutex_unlock(&batch.mutex)
 
 
-cdef char* batch_memory(BatchC* batch, int64_t size, Arena** owner) noexcept nogil:
+cdef char* batch_memory(BatchC* batch, int64_t size, bint alone, Arena** owner) noexcept nogil:
     """Return memory for a body of `size` bytes and a reference to its arena; NULL when there is none.
 
-    Small bodies of one batch lie side by side in arenas that double in size; a large one has an arena of its own.
+    Small bodies of one batch lie side by side in arenas that double in size; a large one has one of its own, as has
+    one that is to grow (`alone`).
     """
     cdef char* data = NULL
     cdef size_t needed = <size_t>(size + 63) // 64 * 64
     pthread_mutex_lock(&batch.mutex)
-    if batch.count == 1 or needed * 4 > batch.next_arena:
+    if alone or batch.count == 1 or needed * 4 > batch.next_arena:
         owner[0] = arena_new(size)
         data = owner[0].base if owner[0] != NULL else NULL
     else:

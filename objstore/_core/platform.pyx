@@ -76,6 +76,9 @@ cdef extern from * nogil:
     static void* _objstore_mmap(void* address, size_t length, int protection, int flags, int fd, int64_t offset) {
         return _objstore_refused() ? MAP_FAILED : mmap(address, length, protection, flags, fd, offset);
     }
+    static void* _objstore_mremap(void* old, size_t size, size_t wanted, int flags, void* address) {
+        return _objstore_refused() ? MAP_FAILED : mremap(old, size, wanted, flags, address);
+    }
     #else
     static int64_t _objstore_left = -1, _objstore_live = -1;
     #define _objstore_malloc malloc
@@ -85,6 +88,7 @@ cdef extern from * nogil:
     #define _objstore_realloc realloc
     #define _objstore_free free
     #define _objstore_mmap mmap
+    #define _objstore_mremap mremap
     #endif
     """
     int64_t allocations_left "_objstore_left"
@@ -96,6 +100,7 @@ cdef extern from * nogil:
     void* realloc "_objstore_realloc"(void* memory, size_t size) noexcept
     void free "_objstore_free"(void* memory) noexcept
     void* mmap "_objstore_mmap"(void* address, size_t length, int protection, int flags, int fd, int64_t offset) noexcept
+    void* mremap "_objstore_mremap"(void* old, size_t size, size_t wanted, int flags, void* address) noexcept
 
 cdef extern from "<strings.h>" nogil:
     int strcasecmp(const char* a, const char* b)
@@ -197,7 +202,7 @@ cdef extern from "<sys/timerfd.h>" nogil:
     int timerfd_settime(int fd, int flags, const itimerspec* value, itimerspec* old)
 
 cdef extern from "<sys/mman.h>" nogil:
-    enum: PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MADV_HUGEPAGE
+    enum: PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MADV_HUGEPAGE, MREMAP_MAYMOVE, MREMAP_FIXED
     void* MAP_FAILED
     int munmap(void* address, size_t length)
     int madvise(void* address, size_t length, int advice)

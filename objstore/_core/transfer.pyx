@@ -104,15 +104,36 @@ cdef void slot_refuse(Slot* slot, int result, const char* words) noexcept nogil:
 # --- the reply's body
 
 
-cdef bint grow_body(Item* item, int64_t needed, int64_t capacity) noexcept nogil:
-    """Make room for `needed` bytes: for the announced capacity where that is believable, else for twice as many."""
+cdef inline bint has_own_arena(Item* item) noexcept nogil:
+    """Tell whether a body lies in a block in which there is nothing else."""
+    return is_alone(item.arena) and item.data == item.arena.base
+
+
+cdef bint grow_body(Item* item, int64_t needed, int64_t announced) noexcept nogil:
+    """Make room for `needed` bytes: for as many as are announced where that is believable, else for a quarter more."""
+    cdef int64_t capacity = room_beyond(needed)
+    if needed <= announced:
+        capacity = min(announced, max(capacity, <int64_t>HEADER_BUDGET))
+    if not (grow_own(item, capacity) if has_own_arena(item) else move_body(item, capacity, needed <= announced)):
+        return False
+    item.capacity = capacity
+    return True
+
+
+cdef bint grow_own(Item* item, int64_t capacity) noexcept nogil:
+    """Have the block of a body grow; False when there is no memory."""
+    cdef Arena* arena = arena_grow(item.arena, capacity)
+    if arena == NULL:
+        return False
+    item.arena = arena
+    item.data = arena.base
+    return True
+
+
+cdef bint move_body(Item* item, int64_t capacity, bint is_announced) noexcept nogil:
+    """Give a body other memory: beside others, or if nobody tells how long it is a block of its own, which can grow."""
     cdef Arena* arena = NULL
-    cdef char* data
-    if capacity > HEADER_BUDGET:
-        capacity = max(<int64_t>HEADER_BUDGET, min(capacity, 2 * needed))
-    if capacity < needed:
-        capacity = max(2 * needed, <int64_t>4096)
-    data = batch_memory(item.batch, capacity, &arena)
+    cdef char* data = batch_memory(item.batch, capacity, not is_announced, &arena)
     if data == NULL:
         return False
     if item.received:
@@ -120,8 +141,19 @@ cdef bint grow_body(Item* item, int64_t needed, int64_t capacity) noexcept nogil
     arena_release(item.arena)
     item.arena = arena
     item.data = data
-    item.capacity = capacity
     return True
+
+
+cdef void trim_body(Item* item) noexcept nogil:
+    """Give back what a body does not need of a block that is its own: what it did not grow into, and what came in front
+    of the range that was asked for."""
+    if item.capacity == item.received or not is_alone(item.arena):
+        return
+    if item.data != item.arena.base:
+        memmove(item.arena.base, item.data, item.received)
+    item.arena = arena_trim(item.arena, item.received)
+    item.data = item.arena.base
+    item.capacity = item.received
 
 
 cdef inline int64_t wanted_start(Item* item) noexcept nogil:
@@ -149,13 +181,14 @@ cdef void begin_body(Slot* slot, Item* item) noexcept nogil:
 
 cdef int64_t announced_length(Slot* slot, Item* item) noexcept nogil:
     """Return how many bytes of the body will be kept, -1 when the server did not say."""
-    if item.content_length < 0 or item.status >= 300:
+    cdef int64_t length = item.content_length
+    if length < 0 and item.range_start >= 0:
+        length = item.range_end - item.range_start
+    if length < 0 or item.status >= 300:
         return -1
     if item.resumed:
-        return item.resumed + item.content_length
-    if slot.wanted >= 0:
-        return min(item.content_length, slot.wanted)
-    return item.content_length
+        return item.resumed + length
+    return min(length, slot.wanted) if slot.wanted >= 0 else length
 
 
 cdef bint body_fits(Slot* slot, Item* item, int64_t length) noexcept nogil:

@@ -172,6 +172,7 @@ cdef void slot_conclude(Slot* slot, int result) noexcept nogil:
     """Judge the reply and hand the item back to its batch; from then on the item is another's."""
     cdef Item* item = slot.item
     cdef const char* words = slot.error
+    cdef bint success
     item.came = item.received - item.resumed
     if result == curl.CURLE_OK and not slot.headed:
         result = curl.CURLE_GOT_NOTHING
@@ -191,4 +192,7 @@ cdef void slot_conclude(Slot* slot, int result) noexcept nogil:
     signer_release(slot.signer)
     slot.signer = NULL
     slot.item = NULL
-    batch_settle(item, item_succeeded(slot, item))
+    success = item_succeeded(slot, item)
+    if success:
+        trim_body(item)
+    batch_settle(item, success)

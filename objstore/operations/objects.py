@@ -265,7 +265,7 @@ def put(
     """Put an object: from memory, a file, a reader, an iterator or an async iterator.
 
     Memory and files are sent from where they are, without a copy; all else needs memory for `chunk_size` times
-    `max_concurrency` bytes at the most.
+    `max_concurrency` bytes and two of an iterator's pieces at the most, and for all of it where there are no parts.
 
     Args:
         store: Where to.
@@ -333,7 +333,9 @@ def put_body(
         if progress is not None:
             progress(1, 1, first.size if first is not None else 0)
         return result
-    return (yield from send_parts(provider, key, body, first, options, part_size, most_in_flight, progress))
+    begun = [first or EMPTY]
+    del first  # it may be a view of much
+    return (yield from send_parts(provider, key, body, begun, options, part_size, most_in_flight, progress))
 
 
 def _part_size(provider: Provider, size: int | None, chunk: int) -> int:
@@ -348,18 +350,22 @@ def send_parts(
     provider: Provider,
     key: str,
     body: Body,
-    first: Source | None,
+    begun: list[Source],
     options: WriteOptions,
     part_size: int,
     most_in_flight: int,
     progress: Progress | None = None,
 ) -> Plan[PutResult]:
-    """Send a body as a multipart upload; whatever goes wrong, no part stays behind."""
+    """Send a body as a multipart upload; whatever goes wrong, no part stays behind.
+
+    The first part is taken out of `begun`: here and above, nobody holds one that has arrived.
+    """
     parts = yield from begin_parts(provider, key, options, part_size, most_in_flight, progress)
     try:
-        part: Source | None = first or EMPTY
+        part: Source | None = begun.pop()
         while part is not None:
             yield from parts.add(part)
+            part = None
             part = yield from body.next(parts.next_size)
         yield from parts.settle()
         body.check()

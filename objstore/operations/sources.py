@@ -16,11 +16,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Ma
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from objstore._core import Buffer
+from objstore._core import Buffer, Gathered
 from objstore.exceptions import SourceChangedError
 from objstore.interface.values import Source
 from objstore.operations.buffers import bytes_of, fault
 from objstore.plans.effects import Call, Plan
+from objstore.plans.work import AT_ONCE, gather, in_steps
 from objstore.settings.masked import MOST_SHOWN, briefly
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MOST_READ = 16 << 20
 """The most that a reader is asked for at a time, in bytes."""
 
+NOTHING = memoryview(b"")
 _END = object()
 
 
@@ -197,20 +199,24 @@ class _Pieces:
     def __init__(self, pieces: _SyncPieces | _AsyncPieces | _Reader) -> None:
         self.size: int | None = None
         self._pieces = pieces
-        self._kept: list[memoryview] = []
+        self._left = NOTHING  # of the last piece
         self._ended = False
 
     def next(self, size: int) -> Plan[Source | None]:
-        have = sum(map(len, self._kept))
-        while have < size and not self._ended:
-            piece = yield self._pieces.next(min(size - have, MOST_READ))
-            if piece is _END:
-                self._ended = True
-            else:
-                self._kept.append(_lasting(piece))
-                have += len(self._kept[-1])
-        part, self._kept = cut(self._kept, have, size)
-        return Source(Buffer(part), len(part)) if len(part) else None
+        part = Joined(size)
+        while len(part) < size and not self._ended:
+            yield from part.add((yield from self._some(size - len(part))))  # with no name: the next takes its place
+        return part.source() if len(part) else None
+
+    def _some(self, most: int) -> Plan[memoryview]:
+        """Return what comes next; nothing at the end."""
+        if not len(self._left):
+            piece = yield self._pieces.next(min(most, MOST_READ))
+            self._ended = piece is _END
+            self._left = NOTHING if self._ended else _lasting(piece)
+        some, left = self._left[:most], self._left[most:]
+        self._left = left if len(left) else NOTHING  # an empty slice would hold all of it
+        return some
 
     def check(self) -> None:
         """It cannot change unseen."""
@@ -228,14 +234,36 @@ def _lasting(piece: Any) -> memoryview:
     return view if view.readonly else memoryview(bytes(view))
 
 
-def cut(pieces: list[memoryview], have: int, size: int) -> tuple[bytes | memoryview, list[memoryview]]:
-    """Return the first `size` bytes of pieces that have `have`, copied only if they lie in several, and the rest."""
-    rest = []
-    if have > size:
-        last = pieces.pop()
-        pieces.append(last[: size - have])
-        rest.append(last[size - have :])
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces), rest
+class Joined:
+    """The bytes of one part to be: what is one piece stays where it is, several are put one behind the other.
+
+    Args:
+        expected: How many bytes there are going to be, or fewer.
+    """
+
+    def __init__(self, expected: int) -> None:
+        self._alone = NOTHING
+        self._several = Gathered(expected)
+
+    def __len__(self) -> int:
+        return len(self._alone) + len(self._several)
+
+    def add(self, piece: memoryview) -> Plan[None]:
+        """Take one more piece, which is not going to change."""
+        if not len(self):
+            self._alone = piece
+            return
+        alone, self._alone = self._alone, NOTHING
+        for each in (alone, piece):
+            if len(each) <= AT_ONCE:
+                self._several.add(each)
+            else:
+                yield from in_steps(gather(self._several, each))
+
+    def source(self) -> Source:
+        """Return them, to be sent."""
+        data = self._alone if len(self._alone) else self._several.take()
+        return Source(Buffer(data), len(data))
 
 
 class _SyncPieces:

@@ -14,13 +14,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from objstore._core import Buffer
 from objstore.interface.values import Source, WriteOptions
 from objstore.operations.arguments import check_at_least, read_write_options
 from objstore.operations.buffers import bytes_of
 from objstore.operations.naming import key_of
 from objstore.operations.parts import Parts, begin_parts
-from objstore.operations.sources import cut, unfit
+from objstore.operations.sources import Joined, unfit
 from objstore.plans.effects import Plan, alone
 from objstore.plans.run import both, run
 
@@ -38,7 +37,7 @@ WRITE_BUFFER = 10 << 20
 PARTS_IN_FLIGHT = 12
 
 SMALL = 64 << 10
-"""Pieces below this size are gathered in one, larger ones are kept by themselves."""
+"""What is less together is one piece."""
 
 _open: WeakSet[Writer] = WeakSet()
 """The writers that have not been closed."""
@@ -67,9 +66,8 @@ class Writer:
         self._options = options
         self._part_size = sys.maxsize if provider.most_parts == 1 else max(part_size, provider.smallest_part)
         self._most_in_flight = most_in_flight
-        self._pieces: list[memoryview] = []
+        self._part = Joined(self._part_size)
         self._tail = bytearray()
-        self._have = 0
         self._parts: Parts | None = None
         self._process = os.getpid()
         _open.add(self)
@@ -86,25 +84,30 @@ class Writer:
     def write(self, data: BufferLike) -> Plan[int]:
         """Take bytes; send what has become a part. Whatever fails ends the upload."""
         self.check_open()
-        size = self._keep(data)
+        view = _bytes_of(data)
+        self.size += len(view)
+        if len(self._tail) + len(view) < SMALL:
+            self._tail += view
+            return len(view)
         try:
-            while self._have > self._next_size():
-                yield from self._send(self._next_size())
+            yield from self._end_tail()
+            yield from self._collect(view if isinstance(view.obj, bytes) else memoryview(bytes(view)))
         except BaseException:
             yield from self.abort()
             raise
-        return size
+        return len(view)
 
     def close(self) -> Plan[None]:
         """Send the rest, and make an object of it all."""
         self.check_open()
         self.closed = True
         try:
+            yield from self._end_tail()
             if self._parts is None:
                 key = yield from key_of(self._store, self.path)
-                self.result = yield from self._provider.put(key, self._next_source(self._have), self._options)
+                self.result = yield from self._provider.put(key, self._next_source(), self._options)
             else:
-                yield from self._send(self._have)
+                yield from self._send()
                 yield from self._parts.settle()
                 self.result = yield from self._parts.complete()
         except BaseException:
@@ -114,7 +117,7 @@ class Writer:
     def abort(self) -> Plan[None]:
         """Drop what has been written: no object appears."""
         self.closed = True
-        self._pieces, self._tail = [], bytearray()
+        self._part, self._tail = Joined(0), bytearray()
         parts, self._parts = self._parts, None
         if parts is not None:
             yield from parts.drop()
@@ -130,46 +133,44 @@ class Writer:
                 f"{file!r} was never closed: nothing has been written", ResourceWarning, stacklevel=2, source=file
             )
 
-    def _keep(self, data: BufferLike) -> int:
-        """Keep bytes as they are now: a copy, unless they are ``bytes``; of small pieces one."""
-        try:
-            view = bytes_of(data)
-        except TypeError:
-            raise unfit(data) from None
-        if len(view) < SMALL:
-            self._tail += view
-        else:
-            self._end_tail()
-            self._pieces.append(view if isinstance(view.obj, bytes) else memoryview(bytes(view)))
-        self._have += len(view)
-        self.size += len(view)
-        return len(view)
+    def _end_tail(self) -> Plan[None]:
+        """Make one piece of the small ones."""
+        tail, self._tail = self._tail, bytearray()
+        yield from self._collect(memoryview(tail))
 
-    def _end_tail(self) -> None:
-        """Make a piece of the small ones."""
-        if self._tail:
-            self._pieces.append(memoryview(self._tail))
-            self._tail = bytearray()
+    def _collect(self, left: memoryview) -> Plan[None]:
+        """Take bytes that are not going to change; a part is sent when it is known not to be the last."""
+        while len(left):
+            if len(self._part) == self._next_size():
+                yield from self._send()
+            some = left[: self._next_size() - len(self._part)]
+            yield from self._part.add(some)
+            left = left[len(some) :]
 
     def _next_size(self) -> int:
         return self._part_size if self._parts is None else self._parts.next_size
 
-    def _next_source(self, size: int) -> Source:
-        """Return the next bytes to be sent."""
-        self._end_tail()
-        data, self._pieces = cut(self._pieces, self._have, size)
-        self._have -= len(data)
-        return Source(Buffer(data), len(data))
+    def _next_source(self) -> Source:
+        """Return what is to be sent, and collect anew."""
+        part, self._part = self._part, Joined(self._part_size)
+        return part.source()
 
-    def _send(self, size: int) -> Plan[None]:
-        """Send the next part; the first one begins the upload."""
-        source = self._next_source(size)
+    def _send(self) -> Plan[None]:
+        """Send what is a part now; the first one begins the upload."""
+        source = self._next_source()
         if self._parts is None:
             key = yield from key_of(self._store, self.path)
             self._parts = yield from begin_parts(
                 self._provider, key, self._options, self._part_size, self._most_in_flight
             )
         yield from self._parts.add(source)
+
+
+def _bytes_of(data: BufferLike) -> memoryview:
+    try:
+        return bytes_of(data)
+    except TypeError:
+        raise unfit(data) from None
 
 
 @atexit.register

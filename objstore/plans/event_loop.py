@@ -40,6 +40,7 @@ async def drive(plan: Plan[T]) -> T:
                     result: T = end.value
                     return result
                 performed = _news(effect) if isinstance(effect, Batch) else _perform_async(effect)
+                value = None  # it may be large, and the plan has let go of it
                 value, thrown = await performed, None
         except BaseException as error:
             if is_over(plan):

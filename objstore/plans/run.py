@@ -132,6 +132,7 @@ def run(plan: Plan[T]) -> T:
                     thrown = None  # or this frame and the error would keep each other alive
                     result: T = end.value
                     return result
+                value = None  # it may be large, and the plan has let go of it
                 value, thrown = _perform(effect), None
         except BaseException as error:
             if is_over(plan):

@@ -7,14 +7,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from objstore.plans.effects import Call, Plan
+
+if TYPE_CHECKING:
+    from objstore._core import Gathered
+    from objstore.types import Buffer
 
 T = TypeVar("T")
 
 AT_A_TIME = 0.05
 """For how many seconds work goes on before it looks whether it has been cancelled."""
+
+AT_ONCE = 1 << 20
+"""How many bytes are copied without a step of their own."""
+
+PIECE = 4 << 20
+"""How many bytes are copied before it is looked whether the time is over."""
 
 Work: TypeAlias = Generator[None, None, T]
 """Blocking work that yields wherever it may be interrupted. Closed there, it cleans up after itself."""
@@ -35,6 +45,7 @@ def in_steps(work: Work[T]) -> Plan[T]:
 def _advance(work: Work[T]) -> tuple[bool, T | None]:
     until = time.monotonic() + AT_A_TIME
     try:
+        next(work)
         while time.monotonic() < until:
             next(work)
     except StopIteration as end:
@@ -50,3 +61,11 @@ def at_once(work: Work[T]) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
+
+
+def gather(gathered: Gathered, data: Buffer) -> Work[None]:
+    """Put bytes behind those that have been gathered."""
+    view = memoryview(data)
+    for at in range(0, len(view), PIECE):
+        gathered.add(view[at : at + PIECE])
+        yield

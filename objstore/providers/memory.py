@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakValueDictionary
 
-from objstore._core import Buffer, Bytes, Listing
+from objstore._core import Buffer, Bytes, Gathered, Listing
 from objstore.disk.descriptors import cut_short, read_into
 from objstore.exceptions import BaseError, NotFoundError, NotSupportedError
 from objstore.interface.values import (
@@ -31,10 +31,10 @@ from objstore.interface.values import (
     WriteOptions,
     no_requests,
 )
-from objstore.plans.work import at_once, in_steps
+from objstore.plans.work import AT_ONCE, at_once, gather, in_steps
 from objstore.providers.pages import OneByOne
 from objstore.providers.preconditions import changed_part, check_conditions, check_mode, ended_upload, resolve
-from objstore.providers.sequential import Sequential
+from objstore.providers.sequential import Sequential, SequentialParts
 from objstore.providers.sorted_keys import SortedKeys, first_behind
 from objstore.types import UploadPart
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from objstore.interface.values import Seen, UrlTerms
     from objstore.plans.effects import Plan
     from objstore.plans.work import Work
+    from objstore.types import Buffer as BufferLike
     from objstore.types import ObjectMeta, PutMode, PutResult, StoreStats
 
 PAGE = 1000
@@ -172,7 +173,7 @@ class Memory:
             lambda index: self._put_at_once(*items[index], options),
             len(items),
             [source.size for _, source in items],
-            quick=not any(isinstance(source.data, tuple) for _, source in items),
+            quick=all(_is_quick(source) for _, source in items),
         )
         yield
 
@@ -207,11 +208,17 @@ class Memory:
         except KeyError:
             raise ended_upload(STORE, key) from None
 
-    def write_parts(self, key: str, upload_id: str, parts: Sequence[UploadPart], options: WriteOptions) -> PutResult:
-        """Store an object of parts and end their upload, in one step."""
+    def told_parts(self, key: str, upload_id: str, parts: Sequence[UploadPart]) -> list[Bytes]:
+        """Return the bytes of parts, which must be as they were when they were sent."""
+        there = self.parts_of(key, upload_id)
+        return [_as_told(key, there, part) for part in parts]
+
+    def end_upload(
+        self, key: str, upload_id: str, parts: Sequence[UploadPart], body: Bytes, options: WriteOptions
+    ) -> PutResult:
+        """Store an object of parts and end their upload, in one step, if they are what they were."""
         with self._lock:
-            there = self.parts_of(key, upload_id)
-            body = Bytes(b"".join([_as_told(key, there, part) for part in parts]))
+            self.told_parts(key, upload_id, parts)
             result = self._store(key, body, options)
             self.uploads.pop(upload_id, None)
         return result
@@ -334,21 +341,35 @@ def memory_of(name: str) -> Memory:
 
 
 def _content(source: Source) -> Plan[Bytes]:
-    """Return the bytes of a source in memory of their own; a file is read in steps."""
-    if isinstance(source.data, tuple):
-        return (yield from in_steps(_read(source)))
-    return at_once(_read(source))
+    """Return the bytes of a source in memory of their own; a file is read in steps, and so is much memory."""
+    if _is_quick(source):
+        return at_once(_read(source))
+    return (yield from in_steps(_read(source)))
+
+
+def _is_quick(source: Source) -> bool:
+    return source.size <= AT_ONCE and not isinstance(source.data, tuple)
 
 
 def _read(source: Source) -> Work[Bytes]:
-    if not isinstance(source.data, tuple):
+    if _is_quick(source):
         return Bytes(bytes(source.data))
+    if not isinstance(source.data, tuple):
+        return (yield from _gathered([source.data]))
     descriptor, offset, length = source.data
     buffer, content = Buffer.of_bytes(length)
     if (yield from read_into(descriptor, memoryview(buffer), offset)) < length:
         raise cut_short()
     source.check()
     return Bytes(content)
+
+
+def _gathered(pieces: Sequence[BufferLike]) -> Work[Bytes]:
+    """Return a copy of bytes, one behind the other."""
+    body = Gathered(sum(memoryview(piece).nbytes for piece in pieces))
+    for piece in pieces:
+        yield from gather(body, piece)
+    return body.take()
 
 
 class _Reading(Sequential):
@@ -377,53 +398,28 @@ class _Reading(Sequential):
         return self._told[index]
 
 
-class _Parts:
-    """The parts of an object to be."""
+class _Parts(SequentialParts):
+    """The parts of an object to be, each copied behind those before it."""
 
     def __init__(self, memory: Memory, key: str, options: WriteOptions) -> None:
-        self.errors: dict[int, BaseError] = {}
-        self.total = self.settled = self.unsettled = self.bytes_received = self.bytes_sent = 0
-        self.over = True
+        super().__init__(self._take_part)
         self._memory = memory
         self._key = key
         self._options = options
-        self._parts: list[Bytes] = []
+        self._body = Gathered()
 
-    def renew(self) -> Plan[None]:
-        """Nothing is signed here."""
-        return
-        yield
-
-    def add_part(self, part: Source) -> None:
-        """Take one more part."""
-        self._parts.append(at_once(_read(part)))
-        self.total = self.settled = len(self._parts)
-        self.bytes_sent += part.size
-
-    def seal(self) -> None:
-        """It was the last."""
-
-    def news(self, within: float | None = None) -> Plan[None]:
-        """There is nothing to wait for."""
-        return
-        yield
-
-    def finished(self) -> list[int]:
-        """Return nothing: no part keeps memory that could be let go."""
-        return []
-
-    def take(self, index: int) -> Bytes:
-        """Return a part."""
-        return self._parts[index]
+    def _take_part(self, part: Source, at: int) -> Work[None]:
+        data = (yield from _read(part)) if isinstance(part.data, tuple) else part.data
+        yield from gather(self._body, memoryview(data)[len(self._body) - at :])  # none twice, if it was interrupted
 
     def complete(self) -> Plan[PutResult]:
         """Make an object of the parts."""
-        return self._memory.write(self._key, Bytes(b"".join(self._parts)), self._options)
+        return self._memory.write(self._key, self._body.take(), self._options)
         yield
 
     def abort(self) -> Plan[None]:
         """Drop the parts."""
-        self._parts.clear()
+        self._body.take()
         return
         yield
 
@@ -460,8 +456,8 @@ class _SharedUploads:
 
     def complete(self, key: str, upload_id: str, parts: Sequence[UploadPart], options: WriteOptions) -> Plan[PutResult]:
         """Make an object of parts."""
-        return self._memory.write_parts(key, upload_id, parts, options)
-        yield
+        body = yield from in_steps(_gathered(self._memory.told_parts(key, upload_id, parts)))
+        return self._memory.end_upload(key, upload_id, parts, body, options)
 
     def abort(self, key: str, upload_id: str) -> Plan[None]:
         """Drop an upload."""

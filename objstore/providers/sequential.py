@@ -1,4 +1,4 @@
-"""Many operations that a provider does by itself, one after the other, when it is waited for.
+"""Many operations, or parts of one object, that a provider does by itself, one after the other, when it is waited for.
 
 Its one invariant: nothing is done before somebody waits, and then for a tenth of a second or one operation, whichever
 is more; so what has come is bounded by what was asked for, and a cancelled caller has nothing left running.
@@ -7,15 +7,17 @@ is more; so what has come is bounded by what was asked for, and a cancelled call
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from objstore._core import Bytes
 from objstore.exceptions import BaseError
 from objstore.plans.effects import Call, Plan
-from objstore.plans.work import AT_A_TIME
+from objstore.plans.work import AT_A_TIME, Work, in_steps
 
 if TYPE_CHECKING:
+    from objstore.interface.values import Source
     from objstore.types import ObjectMeta, PutResult
 
 
@@ -122,3 +124,61 @@ class Sequential:
     def close(self) -> None:
         """Do no more."""
         self._closed = True
+
+
+class SequentialParts:
+    """The parts of one object to be.
+
+    Args:
+        write: Writes a part at its place in the object.
+    """
+
+    def __init__(self, write: Callable[[Source, int], Work[None]]) -> None:
+        self.errors: dict[int, BaseError] = {}
+        self.total = self.settled = self.bytes_received = self.bytes_sent = 0
+        self._write_part = write
+        self._waiting: deque[tuple[Source, int]] = deque()
+        self._end = 0
+
+    @property
+    def unsettled(self) -> int:
+        """How many parts are still to be written."""
+        return len(self._waiting)
+
+    @property
+    def over(self) -> bool:
+        """Whether none is."""
+        return not self._waiting
+
+    def renew(self) -> Plan[None]:
+        """Nothing is signed here."""
+        return
+        yield
+
+    def add_part(self, part: Source) -> None:
+        """Take one more part."""
+        self._waiting.append((part, self._end))
+        self._end += part.size
+        self.total += 1
+
+    def seal(self) -> None:
+        """It was the last."""
+
+    def news(self, within: float | None = None) -> Plan[None]:
+        """Write the parts that wait."""
+        yield from in_steps(self._write())
+
+    def _write(self) -> Work[None]:
+        while self._waiting:
+            yield from self._write_part(*self._waiting[0])
+            part, _ = self._waiting.popleft()
+            self.settled += 1
+            self.bytes_sent += part.size
+
+    def finished(self) -> list[int]:
+        """Return nothing: no part keeps memory once it is written."""
+        return []
+
+    def take(self, index: int) -> Bytes:
+        """Return nothing: parts bring no bodies."""
+        return Bytes()

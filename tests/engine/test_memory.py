@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 
 from objstore import _core
-from objstore._core import Buffer, engine_info
+from objstore._core import Buffer, Gathered, engine_info
 from objstore.plans.run import run
 from tests.engine.client import SETTINGS, SOON, Server, batch, new_batch, run_program, settle, wait_until
 from tests.faults.content import content
@@ -144,6 +144,34 @@ def test_memory_of_a_finished_batch_comes_back(server: Server) -> None:
 def test_memory_that_was_freed_last_is_kept() -> None:
     ended = run_program("memory.keeps_the_last")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "grows_with_what_comes",
+        "grows_beyond_what_is_believed",
+        "keeps_what_came",
+        "sends_pieces_once",
+        "reads_all_in_place",
+    ],
+)
+@pytest.mark.parametrize("carrier", ["engine", "curl"])
+def test_what_is_needed_once_is_held_once(server: Server, program: str, carrier: str) -> None:
+    ended = run_program(f"memory.{program}", server.origin, env={"OBJSTORE_HTTP": carrier})
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("expected", [0, 1000, 100_000, 2 * MIB, 1 << 62])
+def test_what_was_gathered_is_all_of_it(expected: int) -> None:
+    gathered = Gathered(expected)
+    for sizes in ([], [0], [5], [1000, 0, 70_000], [7] * 1000, [100_000] * 30, [3 * MIB, 1]):
+        pieces = [content(index, index + size) for index, size in enumerate(sizes)]
+        for piece in pieces:
+            gathered.add(piece)
+        assert len(gathered) == sum(sizes)
+        assert gathered.take() == b"".join(pieces)
+        assert len(gathered) == 0
 
 
 @pytest.mark.skipif(

@@ -60,7 +60,7 @@ from objstore.providers.local.root import (
 from objstore.providers.local.shared_uploads import SharedUploads
 from objstore.providers.pages import OneByOne
 from objstore.providers.preconditions import check_conditions, resolve
-from objstore.providers.sequential import Sequential
+from objstore.providers.sequential import Sequential, SequentialParts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -355,59 +355,12 @@ def _check_version(key: str, descriptor: int, version: Version) -> None:
         raise as_error(key, errno.ESTALE)
 
 
-class Parts:
+class Parts(SequentialParts):
     """The parts of an object to be, each written at its place in one unfinished file."""
 
     def __init__(self, staging: Staging) -> None:
-        self.errors: dict[int, BaseError] = {}
-        self.total = self.settled = self.bytes_received = self.bytes_sent = 0
+        super().__init__(staging.write)
         self._staging = staging
-        self._waiting: list[tuple[Source, int]] = []
-        self._end = 0
-
-    @property
-    def unsettled(self) -> int:
-        """How many parts are still to be written."""
-        return len(self._waiting)
-
-    @property
-    def over(self) -> bool:
-        """Whether none is."""
-        return not self._waiting
-
-    def renew(self) -> Plan[None]:
-        """Nothing is signed here."""
-        return
-        yield
-
-    def add_part(self, part: Source) -> None:
-        """Take one more part."""
-        self._waiting.append((part, self._end))
-        self._end += part.size
-        self.total += 1
-
-    def seal(self) -> None:
-        """It was the last."""
-
-    def news(self, within: float | None = None) -> Plan[None]:
-        """Write the parts that wait."""
-        yield from in_steps(self._write())
-
-    def _write(self) -> Work[None]:
-        while self._waiting:
-            part, at = self._waiting[0]
-            yield from self._staging.write(part, at)
-            del self._waiting[0]
-            self.settled += 1
-            self.bytes_sent += part.size
-
-    def finished(self) -> list[int]:
-        """Return nothing: no part keeps memory once it is written."""
-        return []
-
-    def take(self, index: int) -> Bytes:
-        """Return nothing: parts bring no bodies."""
-        return Bytes()
 
     def complete(self) -> Plan[PutResult]:
         """Make an object of the parts."""

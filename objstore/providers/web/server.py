@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from objstore._core import Reply
 from objstore.exceptions import BaseError, CorruptResponseError, NotSupportedError
 from objstore.http.shape import Shape
-from objstore.interface.values import ANY, FIRST_BYTE, WHOLE, Conditions, Fetched, Range, Reads, WriteOptions
+from objstore.interface.values import ANY, FIRST_BYTE, WHOLE, Conditions, Fetched, Range, Reads, Target, WriteOptions
 from objstore.providers.many import HeadMany
 from objstore.providers.requests import Requests
 from objstore.providers.web.shared_replies import SharedReplies
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from objstore.http.service import Service
     from objstore.interface.provider import Fetch
     from objstore.plans.effects import Plan
+    from objstore.types import ObjectMeta
 
 NO_HEAD = (400, 403, 405, 501)
 """How servers say that they do not answer HEAD; the first two, where a URL is signed for GET."""
@@ -114,7 +115,7 @@ class Server(Requests):
     ) -> Plan[Fetch]:
         """Begin many reads; of an object that the server only gives as a whole, all by one request."""
         whole = yield from self._read_whole(reads, conditions)
-        sent, sources = _shared(reads, whole) if whole else (reads, [])
+        sent, sources = _shared(reads, whole, conditions.expected) if whole else (reads, [])
         exchange = yield from super().fetch(
             sent,
             conditions=conditions,
@@ -123,7 +124,7 @@ class Server(Requests):
             window=window,
             beginnings=beginnings and not whole,
         )
-        return SharedReplies(exchange, reads, sources, each=each) if whole else exchange
+        return SharedReplies(exchange, reads, sources, each=each, lie_there=bool(sent.targets)) if whole else exchange
 
     def _read_whole(self, reads: Reads, conditions: Conditions) -> Plan[set[str]]:
         """Return which keys are better read as a whole: those of several reads that the server gives no ranges of."""
@@ -153,8 +154,19 @@ class Server(Requests):
         return super().object_headers(options)
 
 
-def _shared(reads: Reads, whole: set[str]) -> tuple[Reads, list[tuple[int, Range]]]:
+def _place_of_all(reads: Reads, expected: ObjectMeta | None) -> Target | None:
+    """Return where there is room for all of an object, whose ranges are to lie there as they do in the object."""
+    place = reads[0].target
+    if expected is None or place is None or not reads.one_object or len(place.buffer) != expected["size"]:
+        return None
+    targets = (target for _, range, target in reads if target is not None and target.start == range.start)
+    fits = sum(target.buffer is place.buffer for target in targets) == len(reads)
+    return Target(place.buffer, 0, expected["size"]) if fits else None
+
+
+def _shared(reads: Reads, whole: set[str], expected: ObjectMeta | None) -> tuple[Reads, list[tuple[int, Range]]]:
     """Return the reads to send, and for each that was asked for, which of them it is cut out of and where."""
+    place = _place_of_all(reads, expected)
     keys: list[str] = []
     ranges: list[Range] = []
     sources: list[tuple[int, Range]] = []
@@ -171,7 +183,8 @@ def _shared(reads: Reads, whole: set[str]) -> tuple[Reads, list[tuple[int, Range
             sources.append((len(keys), WHOLE))
         keys.append(key)
         ranges.append(range)
-    return Reads(keys, ranges, one_object=reads.one_object, told=reads.told), sources
+    targets = None if place is None else [place]
+    return Reads(keys, ranges, targets, one_object=reads.one_object, told=reads.told), sources
 
 
 class ServerHeads(HeadMany):

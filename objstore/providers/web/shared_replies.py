@@ -23,15 +23,19 @@ class SharedReplies:
         reads: The reads that were asked for.
         sources: For each of them the index of the reply that it is cut out of, and which range of that it is.
         each: Whether the caller takes one after another.
+        lie_there: Whether the replies come to where the reads are to be.
     """
 
-    def __init__(self, replies: Fetch, reads: Reads, sources: Sequence[tuple[int, Range]], *, each: bool) -> None:
+    def __init__(
+        self, replies: Fetch, reads: Reads, sources: Sequence[tuple[int, Range]], *, each: bool, lie_there: bool
+    ) -> None:
         self.errors: dict[int, BaseError] = {}
         self.total = len(reads)
         self._replies = replies
         self._reads = reads
         self._sources = sources
         self._each = each
+        self._lie_there = lie_there
         self._shares: dict[int, list[int]] = {}
         for index, (reply, _) in enumerate(sources):
             self._shares.setdefault(reply, []).append(index)
@@ -97,7 +101,7 @@ class SharedReplies:
                 self.errors[index] = InvalidRangeError(message, path=key)
                 continue
             part = body[start:end]
-            self._cut[index] = part if target is None else target.fill(part)
+            self._cut[index] = part if target is None or self._lie_there else target.fill(part)
         return [index for index in self._shares[reply] if index in self._cut]
 
     def sums(self, index: int) -> None:

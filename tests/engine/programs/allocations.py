@@ -30,6 +30,7 @@ live_allocations: Callable[[], int] = _core._live_allocations  # type: ignore[at
 def every_allocation(endpoint: str) -> int:
     """Print what became of each operation and what was lost; return 1 if anything is wrong."""
     wrong = 0
+    _core.configure_memory(0)  # what is kept for reuse would look lost
     with TemporaryDirectory() as folder, planted(FaultServer(endpoint), Path(folder)) as operations:
         for name, (operation, right) in operations.items():
             sweep(operation, right)  # whatever is made once is made
@@ -125,6 +126,7 @@ def planted(server: FaultServer, folder: Path) -> Iterator[dict[str, tuple[Opera
         "local put": (lambda: local.put("a", b"a")["e_tag"], None),
         "local list": (lambda: "kept" in [row["path"] for row in local.list().collect()], True),
         "memory": (lambda: bytes(memory.get("kept").bytes()), b"kept"),
+        "memory of pieces": (lambda: gathered(memory), whole * 4),
     }
 
 
@@ -138,6 +140,12 @@ async def write(store: Any, key: str) -> None:
 
 def ranges(store: Any) -> list[bytes]:
     return [bytes(piece) for piece in store.get_ranges("plain/a", starts=[0, 1000, 500_000], lengths=[10, 10, 10])]
+
+
+def gathered(store: Any) -> bytes:
+    piece = content(0, SIZE)
+    store.put("pieces", iter([piece[:50_000], piece[50_000:], *[piece] * 3]))
+    return bytes(store.get("pieces").bytes())
 
 
 if __name__ == "__main__":

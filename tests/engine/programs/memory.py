@@ -12,9 +12,12 @@ import pytest
 
 from objstore._core import Buffer, Listing, engine_info
 from objstore.plans.run import arun, run
-from tests.engine.client import batch, settle, wait_until
+from objstore.store import HTTPStore
+from tests.engine.client import SETTINGS, batch, new_batch, settle, wait_until
+from tests.faults.content import content
 
 MIB = 1 << 20
+SIZE = 64 * MIB
 
 
 def idle() -> int:
@@ -74,3 +77,61 @@ def no_room_for_a_listing() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (used + 16 * MIB, resource.RLIM_INFINITY))
     with pytest.raises(MemoryError, match="listing"):
         Listing(page)
+
+
+def resident(name: str) -> int:
+    """Return how much memory is resident (VmRSS), or was at the most (VmHWM)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(name + ":"))
+
+
+def grows_with_what_comes(origin: str) -> None:
+    """Read a body whose length nobody tells, and see that there never was much more memory than it needs."""
+    run(settle(batch(origin, ["/5/a?framing=chunked"])))
+    before = resident("VmRSS")
+    made = batch(origin, [f"/{SIZE}/a?framing=chunked"])
+    assert run(settle(made)) == {}
+    assert SIZE <= resident("VmHWM") - before < 1.4 * SIZE
+    assert made.bodies()[0] == content(0, SIZE)
+
+
+def grows_beyond_what_is_believed(origin: str) -> None:
+    """Read a body that is longer than a header is believed."""
+    run(settle(batch(origin, ["/5/a"])))
+    before, size = resident("VmRSS"), 2 * SIZE
+    made = batch(origin, [f"/{size}/a"])
+    assert run(settle(made)) == {}
+    assert size <= resident("VmHWM") - before < 1.2 * size
+    assert made.bodies()[0] == content(0, size)
+
+
+def keeps_what_came(origin: str) -> None:
+    """Read bodies whose length nobody tells, and the end of one that is sent whole: no more is held."""
+    made = new_batch(origin, "GET", SETTINGS)
+    for index in range(8):
+        made.add(f"/{5 * MIB + index}/a?framing=chunked".encode())
+    made.add(f"/{SIZE}/a?ranges=0".encode(), end=10)
+    made.seal()
+    assert run(settle(made)) == {}
+    assert int(engine_info()["memory"]) <= 8 * 6 * MIB + MIB
+    assert [bytes(body or b"") for body in made.bodies()] == [
+        *(content(0, 5 * MIB + index) for index in range(8)),
+        content(SIZE - 10, SIZE),
+    ]
+
+
+def sends_pieces_once(origin: str) -> None:
+    """Put an object of many pieces by one request: it is in memory once."""
+    store = HTTPStore(origin, client_options={"allow_http": True})
+    store.put("0/a", iter([b"some", b"more"]))
+    before = resident("VmRSS")
+    store.put("0/b", (bytes([index]) * MIB for index in range(SIZE // MIB)))
+    assert SIZE <= resident("VmHWM") - before < 1.4 * SIZE
+
+
+def reads_all_in_place(origin: str) -> None:
+    """Get an object of a server that knows no ranges: what it sends once is read to where all is wanted."""
+    store = HTTPStore(f"{origin}?ranges=0", client_options={"allow_http": True})
+    body = store.get(f"{SIZE}/a").bytes()
+    assert int(engine_info()["memory"]) + idle() < SIZE + 16 * MIB
+    assert body == content(0, SIZE)
