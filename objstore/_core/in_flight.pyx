@@ -175,6 +175,10 @@ cdef void try_again(LoopC* loop, Slot* slot) noexcept nogil:
 cdef void conclude(LoopC* loop, Slot* slot, int result, bint reused) noexcept nogil:
     """End a request that nobody works on any more: with its reply, with an error, at the beginning, or elsewhere."""
     cdef bint again
+    if slot.put_off:
+        slot.item.sent = slot.item.whole = False        # nothing of it has failed
+        try_again(loop, slot)
+        return
     if loop.hedging and twins_end(loop, slot, result):
         return
     again = result != curl.CURLE_OK and never_arrived(loop, slot, &result, reused)
