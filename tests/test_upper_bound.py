@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from base64 import b64encode
@@ -23,7 +24,9 @@ from objstore.http import exchange
 from objstore.operations.objects import DEFAULT_CHUNK
 from objstore.providers import requests
 from objstore.store import HTTPStore, S3Store
-from tests.engine.client import SOON
+from tests.engine.client import SOON, wait_until
+from tests.engine.raw import answering
+from tests.engine.test_replies import head
 from tests.faulty_proxy import Handler, Plan, faulty_proxy
 from tests.servers import S3Server
 
@@ -265,3 +268,27 @@ def test_parts_of_many_files_keep_within_the_bound(files: Path, rclone: S3Server
         most = read.most, written.most
         assert target.get_many(NAMES) == [LARGE_FILE if "large" in name else SMALL for name in NAMES]
     assert min(bound, 2) <= max(most) <= bound
+
+
+COPIED = b'<CopyObjectResult><ETag>"1"</ETag><LastModified>2026-01-01T00:00:00.000Z</LastModified></CopyObjectResult>'
+AT_ONCE = 64
+
+
+@pytest.mark.parametrize("way", ["copy_many", "upload_many"])
+def test_without_a_bound_as_many_are_asked_for_at_once_as_the_pace_allows(tmp_path: Path, way: str) -> None:
+    names = [f"n{number:03d}" for number in range(AT_ONCE)]
+    body = COPIED if way == "copy_many" else b""
+
+    def answer(connection: socket.socket) -> None:
+        wait_until(lambda: len(raw.heads) >= AT_ONCE)
+        connection.sendall(head(f"Content-Length: {len(body)}", 'ETag: "1"') + body)
+
+    with answering(answer) as raw:
+        store = S3Store("bucket", endpoint=raw.origin, skip_signature=True, client_options={"allow_http": True})
+        if way == "copy_many":
+            store.copy_many([(name, f"to/{name}") for name in names])
+        else:
+            for name in names:
+                (tmp_path / name).write_bytes(b"")
+            store.upload_many(tmp_path)
+    assert len(raw.heads) == (2 if way == "copy_many" else 1) * AT_ONCE  # who looks first, and none is asked for again

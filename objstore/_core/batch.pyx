@@ -458,6 +458,7 @@ cdef class Batch:
         if anew:
             item_drop_kept(item)
         hop_free(item)
+        item.fresh = False      # a server that takes no more connections serves those that it has
         item.due_ns = now_ns() + <int64_t>(delay * SECOND)
         pthread_mutex_lock(&self.c.mutex)
         if signer is not None:

@@ -4,6 +4,13 @@
 # A range that is known to be long is asked for as its beginning. The length of a whole object is known when its head
 # has come: then its body is read no further, which costs the connection. Small objects are asked for as ever. Where no
 # head tells the length, and memory is bounded, the body is read as far as there is room, and later anew.
+#
+# Where memory is bounded, an object is expected to be as large as others were. One that turns out larger, and finds no
+# room, is asked for again when there is room for all of it.
+
+cdef enum:
+    ALIKE = 32                      # objects, of which the largest tells what is to be expected
+    LEAST_EXPECTED = 16 << 10
 
 
 cdef inline void narrow(Item* item) noexcept nogil:
@@ -42,17 +49,39 @@ cdef bint can_be_cut(Slot* slot, Item* item) noexcept nogil:
     )
 
 
-cdef int64_t most_uncut(Item* item) noexcept nogil:
-    """Return how long a body may be to be read as a whole: what the window has for it, where there is one."""
+cdef bint is_cut(Slot* slot, Item* item) noexcept nogil:
+    """Tell whether a whole object is too large for one request; put it off where the window has no room for what is to
+    be read of it now. A hedge has memory of its own."""
     cdef BatchC* batch = item.batch
-    cdef int64_t most = batch.cut_over
-    if batch.window == 0:
-        return most
-    pthread_mutex_lock(&batch.mutex)
-    most = min(most, max(item.reserved, batch.cut_to))
-    batch.largest = max(batch.largest, item.content_length)
-    pthread_mutex_unlock(&batch.mutex)
-    return most
+    cdef bint cut = item.content_length > batch.cut_over
+    if batch.window and not slot.hedges:
+        item.length = batch.cut_to if cut else item.content_length
+        pthread_mutex_lock(&batch.mutex)
+        expect_like(batch, item.length)
+        slot.put_off = not reserve(batch, item, item.length - item.reserved)
+        pthread_mutex_unlock(&batch.mutex)
+    return cut
+
+
+cdef inline void expect_like(BatchC* batch, int64_t length) noexcept nogil:
+    """Expect objects to be as large as the largest of the last ones."""
+    batch.largest_lately = max(batch.largest_lately, length)
+    batch.lengths += 1
+    if batch.lengths % ALIKE == 0:
+        batch.largest = max(batch.largest_lately, <int64_t>LEAST_EXPECTED)
+        batch.largest_lately = 0
+    batch.largest = max(batch.largest, length)
+
+
+cdef inline bint reserve(BatchC* batch, Item* item, int64_t more) noexcept nogil:
+    """Reserve more of the window, under the mutex; False where it has no room, and holds others."""
+    if more <= 0:
+        return True
+    if batch.held + more > batch.window and batch.held != item.reserved:
+        return False
+    batch.held += more
+    item.reserved += more
+    return True
 
 
 cdef void look_for_cut(Slot* slot, Item* item) noexcept nogil:
@@ -64,7 +93,7 @@ cdef void look_for_cut(Slot* slot, Item* item) noexcept nogil:
     if item.whole_end:
         item.cut = total < 0 or total > item.end
     elif can_be_cut(slot, item):
-        item.cut = item.content_length > most_uncut(item)
+        item.cut = is_cut(slot, item)
         if item.cut and item.range_start >= 0:
             item.range_end = item.range_start + item.batch.cut_to
     item.of_parts = slot.told.of_parts and item.status == 200 and item.start < 0 and item.end < 0 and not item.cut
@@ -92,9 +121,6 @@ cdef bint window_takes(Slot* slot, Item* item, int64_t length) noexcept nogil:
     if more <= 0 or slot.hedges or item.resumed or not may_outgrow(item):
         return True
     pthread_mutex_lock(&batch.mutex)
-    takes = batch.held + more <= batch.window or batch.held == item.reserved
-    if takes:
-        batch.held += more
-        item.reserved += more
+    takes = reserve(batch, item, more)
     pthread_mutex_unlock(&batch.mutex)
     return takes

@@ -175,6 +175,10 @@ cdef void try_again(LoopC* loop, Slot* slot) noexcept nogil:
 cdef void conclude(LoopC* loop, Slot* slot, int result, bint reused) noexcept nogil:
     """End a request that nobody works on any more: with its reply, with an error, at the beginning, or elsewhere."""
     cdef bint again
+    if slot.put_off:
+        slot.item.sent = slot.item.whole = False        # nothing of it has failed
+        try_again(loop, slot)
+        return
     if loop.hedging and twins_end(loop, slot, result):
         return
     again = result != curl.CURLE_OK and never_arrived(loop, slot, &result, reused)
@@ -191,6 +195,8 @@ cdef void conclude(LoopC* loop, Slot* slot, int result, bint reused) noexcept no
 cdef void end_slot(LoopC* loop, Slot* slot, int result) noexcept nogil:
     cdef BatchRef* share = slot.share
     slot_unlink(loop, slot)
+    if slot.first:
+        origin_served(slot, result, loop.now_ns)
     origin_ended(slot, loop.now_ns, result == curl.CURLE_OK and slot.headed)
     slot_conclude(slot, result)
     ready_push(loop, share)
@@ -338,6 +344,7 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
         atomic_store_64(&loop.requests, loop.requests + 1)
         atomic_store_64(&loop.connections, loop.connections + connects)
         slot.item.connects += <int>connects
+        slot.first = connects > 0
         slot_stop(slot)
         if slot.item.status and not slot.headed:
             drop_handle(slot)

@@ -86,6 +86,7 @@ cdef struct Item:
     size_t head_capacity
     int64_t capacity
     int64_t reserved        # bytes this item holds of its batch's window
+    int64_t length          # of a whole object, what was to be read of it; 0: not known
     Kept kept               # what an earlier try brought of the body
     int64_t resumed         # how much of it this reply goes on from
     int64_t waited_ns       # for the reply to begin
@@ -179,7 +180,9 @@ cdef struct BatchC:
     int64_t held
     int64_t cuts            # how many were cut
     int64_t of_parts        # how many have a checksum of those of parts
-    int64_t largest         # largest body seen: what an item of unknown size is expected to hold
+    int64_t largest         # largest body seen, in a window lately: what an item of unknown size is expected to hold
+    int64_t largest_lately  # of a window, since that was looked at last,
+    int64_t lengths         # and how many have told how large they are
     int64_t bytes_received  # by tries that have ended
     int64_t bytes_sent
     int64_t incoming        # by those that have not, as far as it is much: added without the mutex
@@ -366,6 +369,8 @@ cdef int64_t item_expected(Item* item) noexcept nogil:
         return min(item.end - item.start, MOST_EXPECTED)
     if item.start < 0 and item.end > 0:
         return min(item.end, MOST_EXPECTED)
+    if item.length:
+        return item.length
     if item.batch.cut_over:
         return min(item.batch.largest, item.batch.cut_over)
     return item.batch.largest

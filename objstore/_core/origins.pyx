@@ -6,6 +6,7 @@
 
 cdef enum:
     MOST_ORIGINS = 256          # that are remembered while nobody uses them
+    MANY_UNSERVED = 16          # in a row: by chance only where most fail
     LASTING = 3                 # more for each that came before a batch
 
 cdef int64_t STUCK_NS = 1_000_000_000
@@ -23,6 +24,8 @@ cdef struct Origin:
     int users                   # of which only that makes the first
     PaceC pace
     int64_t ended_ns            # when a request last ended
+    int64_t answered_ns         # and when one was answered
+    int unserved                # new connections in a row of which nothing came
     BatchC* batches             # that use it
     int64_t most_open           # what the descriptors suffice for
     int64_t most_asked          # the least that one of them asks for
@@ -315,6 +318,8 @@ cdef void origin_ended(Slot* slot, int64_t now, bint answered) noexcept nogil:
     pthread_mutex_lock(&origin.mutex)
     lane.in_flight -= 1
     origin.ended_ns = now
+    if answered:
+        origin.answered_ns = now
     if answered and item.status < 500 and item.status != 429 and item.hop == NULL:
         if batch.is_get:
             pace_note_wait(&origin.pace, item.waited_ns, now)
@@ -322,6 +327,29 @@ cdef void origin_ended(Slot* slot, int64_t now, bint answered) noexcept nogil:
         lane_reply(&origin.pace, lane, kind, size, slot.started_ns, slot.asked_ns, now)
     origin_invite(origin)
     pthread_mutex_unlock(&origin.mutex)
+
+
+cdef void origin_served(Slot* slot, int result, int64_t now) noexcept nogil:
+    """Note whether a new connection was served. Where many in a row are not, while others are, the server takes no more
+    than those."""
+    cdef BatchC* batch = slot.item.batch
+    cdef Origin* origin = batch.at
+    pthread_mutex_lock(&origin.mutex)
+    if slot.item.status:
+        origin.unserved = 0
+    elif is_unserved(result) and origin.answered_ns > slot.started_ns:
+        origin.unserved += 1
+        if origin.unserved == MANY_UNSERVED:
+            lane_shrink(lane_of(batch), MANY_UNSERVED, now)
+        elif origin.unserved > MANY_UNSERVED:
+            lane_shrink(lane_of(batch), 1, now)
+    pthread_mutex_unlock(&origin.mutex)
+
+
+cdef inline bint is_unserved(int result) noexcept nogil:
+    return result in (
+        curl.CURLE_GOT_NOTHING, curl.CURLE_SEND_ERROR, curl.CURLE_RECV_ERROR, curl.CURLE_OPERATION_TIMEDOUT
+    )
 
 
 cdef void origin_arrived(Slot* slot, int64_t bytes) noexcept nogil:

@@ -450,6 +450,14 @@ cdef void lane_throttle(Lane* lane, int64_t started_ns, int64_t now) noexcept no
     lane_begin_round(lane, now)
 
 
+cdef void lane_shrink(Lane* lane, int64_t fewer, int64_t now) noexcept nogil:
+    """Have so many fewer in flight than there were: the server does not serve them."""
+    lane_settle(lane, max(min(lane.window, <double>lane.peak) - fewer, <double>1), now)
+    lane.throttled_ns = now
+    lane.credit = 0
+    lane_begin_round(lane, now)
+
+
 cdef inline int64_t next_rest(int64_t now) noexcept nogil:
     """Return when all processes of a machine begin to rest."""
     return (now // LATELY_NS + 1) * LATELY_NS

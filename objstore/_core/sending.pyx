@@ -201,6 +201,7 @@ cdef void begin_exchange(Wire* wire, Slot* slot) noexcept nogil:
     wire.slot = slot
     slot.wire = wire
     wire.uses += 1
+    slot.first = wire.uses == 1
     wire.sent = wire.head_bytes = 0
     wire.partial_length = 0
     wire.error[0] = 0

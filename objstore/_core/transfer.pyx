@@ -52,6 +52,8 @@ cdef struct Slot:
     bint old                # it is HTTP/1.0
     bint streamed           # it is HTTP/2 or later, where the end of a body is always told
     int local_port          # of the connection that libcurl carries it on
+    bint first              # its connection has served no other
+    bint put_off            # there is no room for the body
     bint too_soon           # it was to go on a connection that has not been looked behind
     bint chunked
     bint ranged             # it has a Content-Range
@@ -528,7 +530,7 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     slot.item = item
     slot.loop = loop
     slot.in_head = slot.headed = slot.streamed = slot.chunked = slot.closes = slot.begun = slot.cut = False
-    slot.too_soon = slot.unnamed = slot.hedged = False
+    slot.first = slot.put_off = slot.too_soon = slot.unnamed = slot.hedged = False
     slot.ranges = 0
     item.cut = item.of_parts = False
     slot.local_port = 0

@@ -98,6 +98,8 @@ cdef bint is_whole(Slot* slot, Item* item) noexcept nogil:
 cdef bint worth_reading(Slot* slot) noexcept nogil:
     """Tell whether a body can come to anything: one whose end nobody tells could go on for ever, and is not trusted."""
     cdef Item* item = slot.item
+    if slot.put_off:
+        return False
     return item.status >= 300 or is_whole(slot, item) or (item.start >= 0 and item.end >= 0)
 
 

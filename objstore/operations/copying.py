@@ -14,13 +14,13 @@ from objstore.exceptions import BaseError, IntegrityError
 from objstore.interface.provider import OutOfReachError, alone
 from objstore.interface.store import BaseStore
 from objstore.interface.values import ANY, Source, WriteOptions, carried
-from objstore.operations.arguments import check_at_least, read_get_options, read_overwrite
+from objstore.operations.arguments import read_get_options, read_overwrite
 from objstore.operations.bars import called, drawn
 from objstore.operations.naming import key_of
 from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
-from objstore.operations.outcomes import OnError, check_on_error
+from objstore.operations.outcomes import OnError, check_on_error, in_flight_of
 from objstore.operations.requested import Groups, two_of
-from objstore.operations.transfers import AT_A_TIME, PARTS, Transfers
+from objstore.operations.transfers import AT_A_TIME, MANY_AT_A_TIME, PARTS, Transfers
 
 if TYPE_CHECKING:
     from objstore.exceptions import BaseError
@@ -90,7 +90,7 @@ def copy_many(
     overwrite: bool = True,
     to_store: BaseStore | None = None,
     on_error: Literal["raise"] = "raise",
-    max_concurrency: int = AT_A_TIME,
+    max_concurrency: int | None = None,
     progress: Progress | bool | None = None,
 ) -> Plan[list[None]]: ...
 
@@ -103,7 +103,7 @@ def copy_many(
     overwrite: bool = True,
     to_store: BaseStore | None = None,
     on_error: Literal["return"],
-    max_concurrency: int = AT_A_TIME,
+    max_concurrency: int | None = None,
     progress: Progress | bool | None = None,
 ) -> Plan[list[BaseError | OSError | None]]: ...
 
@@ -116,7 +116,7 @@ def copy_many(
     overwrite: bool = True,
     to_store: BaseStore | None = None,
     on_error: OnError = "raise",
-    max_concurrency: int = AT_A_TIME,
+    max_concurrency: int | None = None,
     progress: Progress | bool | None = None,
 ) -> Plan[list[Any]]:
     """Copy many objects, each as `copy` does, many at a time.
@@ -128,7 +128,8 @@ def copy_many(
         to_store: Where the copies go; the same store if not given.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
         max_concurrency: How many requests are in flight at the most, at the source and at the target: one for each
-            object under way, and more for large ones, while there is room.
+            object under way, and more for large ones, while there is room. If not given, 128 at the pace of the service
+            where it copies by itself, else 32.
         progress: True draws a bar; a function is called with how many are copied, how many there are so far, and the
             bytes that went through this machine.
 
@@ -141,8 +142,8 @@ def copy_many(
     """
     progress = called(progress)
     check_on_error(on_error)
-    check_at_least("max_concurrency", max_concurrency, 1)
     other = _other(store, to_store)
+    most = in_flight_of(max_concurrency) or usual_for(store, other)
     mode = read_overwrite(overwrite)
     if not isinstance(mode, str):
         raise TypeError(f"overwrite = {overwrite!r}: no version is that of many objects, give True or False")
@@ -157,7 +158,12 @@ def copy_many(
     def begin(keys: tuple[str, str], share: Share, told: Progress | None) -> Plan[None]:
         return copy_key(way._replace(share=share, parts=PARTS), *keys, told)
 
-    return (yield from Transfers(groups, read, begin, on_error, progress, max_concurrency).run())
+    return (yield from Transfers(groups, read, begin, on_error, progress, most).run())
+
+
+def usual_for(store: BaseStore, other: BaseStore) -> int:
+    """Return how many copies are under way, where nobody says how many."""
+    return MANY_AT_A_TIME if other.provider.can_copy_from(store.provider) else AT_A_TIME
 
 
 class Way(NamedTuple):

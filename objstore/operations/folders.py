@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 from objstore.disk.room import Place
 from objstore.interface.store import store_of
 from objstore.interface.values import ListQuery
-from objstore.operations.arguments import check_at_least, read_write_options
+from objstore.operations.arguments import read_write_options
 from objstore.operations.bars import called, drawn
 from objstore.operations.copying import Way, copy_key
 from objstore.operations.glob import Pattern, is_pattern
 from objstore.operations.listing import glob
 from objstore.operations.local_names import check_names, folds_case
 from objstore.operations.objects import DEFAULT_CHUNK, put_body
-from objstore.operations.outcomes import OnError, check_on_error
+from objstore.operations.outcomes import OnError, check_on_error, in_flight_of
 from objstore.operations.pages import OneAfterTheOther
 from objstore.operations.requested import Groups, two_of
 from objstore.operations.sources import check_file, open_body
-from objstore.operations.transfers import AT_A_TIME, PARTS, Transfers
+from objstore.operations.transfers import AT_A_TIME, MANY_AT_A_TIME, PARTS, Transfers
 from objstore.plans.effects import Call
 from objstore.types import Transfer
 
@@ -55,7 +55,7 @@ def upload_many(
     tags: dict[str, str] | None = None,
     mode: PutMode | None = None,
     on_error: Literal["raise"] = "raise",
-    max_concurrency: int = AT_A_TIME,
+    max_concurrency: int | None = None,
     progress: Progress | bool | None = None,
 ) -> Plan[list[Transfer]]: ...
 
@@ -70,7 +70,7 @@ def upload_many(
     tags: dict[str, str] | None = None,
     mode: PutMode | None = None,
     on_error: Literal["return"],
-    max_concurrency: int = AT_A_TIME,
+    max_concurrency: int | None = None,
     progress: Progress | bool | None = None,
 ) -> Plan[list[Transfer | BaseError | OSError]]: ...
 
@@ -85,7 +85,7 @@ def upload_many(
     tags: dict[str, str] | None = None,
     mode: PutMode | None = None,
     on_error: OnError = "raise",
-    max_concurrency: int = AT_A_TIME,
+    max_concurrency: int | None = None,
     progress: Progress | bool | None = None,
 ) -> Plan[list[Any]]:
     """Upload many local files, many at a time.
@@ -101,7 +101,7 @@ def upload_many(
         mode: ``"overwrite"`` or ``"create"``.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
         max_concurrency: How many requests are in flight at the most: one for each file under way, and up to three for
-            large ones while there is room.
+            large ones while there is room. 128, at the pace of the service, if not given.
         progress: True draws a bar; a function is called with how many files are uploaded, how many there are so far,
             and the bytes sent.
 
@@ -115,7 +115,7 @@ def upload_many(
     """
     progress = called(progress)
     check_on_error(on_error)
-    check_at_least("max_concurrency", max_concurrency, 1)
+    most = in_flight_of(max_concurrency) or MANY_AT_A_TIME
     options = read_write_options(store.provider, attributes, tags, mode)
     front = store.path(store.full_prefix(prefix))
     groups: Groups[Any]
@@ -134,7 +134,7 @@ def upload_many(
     def begin(file: _File, share: Share, told: Progress | None) -> Plan[Transfer]:
         return _upload(store, file, options, share, told)
 
-    return (yield from Transfers(groups, read, begin, on_error, progress, max_concurrency).run())
+    return (yield from Transfers(groups, read, begin, on_error, progress, most).run())
 
 
 def _upload(
@@ -174,7 +174,7 @@ def download_many(
     folder: str | Path,
     *,
     on_error: Literal["raise"] = "raise",
-    max_concurrency: int = AT_A_TIME,
+    max_concurrency: int | None = None,
     progress: Progress | bool | None = None,
 ) -> Plan[list[Transfer]]: ...
 
@@ -186,7 +186,7 @@ def download_many(
     folder: str | Path,
     *,
     on_error: Literal["return"],
-    max_concurrency: int = AT_A_TIME,
+    max_concurrency: int | None = None,
     progress: Progress | bool | None = None,
 ) -> Plan[list[Transfer | BaseError | OSError]]: ...
 
@@ -198,7 +198,7 @@ def download_many(
     folder: str | Path,
     *,
     on_error: OnError = "raise",
-    max_concurrency: int = AT_A_TIME,
+    max_concurrency: int | None = None,
     progress: Progress | bool | None = None,
 ) -> Plan[list[Any]]:
     """Download many objects to files below a folder, many at a time.
@@ -214,7 +214,7 @@ def download_many(
         folder: The local folder; it is made if it is missing.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
         max_concurrency: How many requests are in flight at the most: one for each object under way, and up to three for
-            large ones while there is room.
+            large ones while there is room. 32 if not given.
         progress: True draws a bar; a function is called with how many objects are downloaded, how many there are, and
             the bytes received.
 
@@ -228,7 +228,7 @@ def download_many(
     """
     progress = called(progress)
     check_on_error(on_error)
-    check_at_least("max_concurrency", max_concurrency, 1)
+    most = in_flight_of(max_concurrency) or AT_A_TIME
     keys, names = yield from _named(store, paths)
     check_names(names, folds=False)
     target = store_of(folder, mkdir=True).with_raw_keys()
@@ -241,7 +241,7 @@ def download_many(
         return _download(way._replace(share=share, parts=PARTS), *named, root, told)
 
     groups: Groups[Any] = Groups([*zip(keys, names, strict=True)])
-    return (yield from Transfers(groups, list, begin, on_error, progress, max_concurrency).run())
+    return (yield from Transfers(groups, list, begin, on_error, progress, most).run())
 
 
 def _download(way: Way, key: str, name: str, root: Path, progress: Progress | None) -> Plan[Transfer]:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from objstore.exceptions import BaseError
 from objstore.interface.store import BaseStore, store_of
-from objstore.operations.arguments import check_at_least
 from objstore.operations.bars import called, drawn
 from objstore.operations.comparing import Compare, Comparison, Side, Step, SyncActions
-from objstore.operations.copying import Way, copy_key
+from objstore.operations.copying import Way, copy_key, usual_for
 from objstore.operations.local_names import folds_case
 from objstore.operations.objects import not_gone, raise_first
+from objstore.operations.outcomes import in_flight_of
 from objstore.operations.progress import Tally
-from objstore.operations.transfers import AT_A_TIME, EXPECTED, PARTS, shared
+from objstore.operations.transfers import EXPECTED, PARTS, shared
 from objstore.plans.effects import Call
 from objstore.plans.several import Several
 from objstore.types import SyncResult
@@ -46,7 +46,7 @@ def sync(
     delete: bool = False,
     compare: Compare = "time",
     dry_run: Literal[False] = False,
-    max_concurrency: int = AT_A_TIME,
+    max_concurrency: int | None = None,
     progress: Progress | bool | None = None,
 ) -> Plan[SyncResult]: ...
 
@@ -61,7 +61,7 @@ def sync(
     delete: bool = False,
     compare: Compare = "time",
     dry_run: Literal[True],
-    max_concurrency: int = AT_A_TIME,
+    max_concurrency: int | None = None,
     progress: Progress | bool | None = None,
 ) -> Plan[SyncActions]: ...
 
@@ -76,7 +76,7 @@ def sync(
     delete: bool = False,
     compare: Compare = "time",
     dry_run: bool = False,
-    max_concurrency: int = AT_A_TIME,
+    max_concurrency: int | None = None,
     progress: Progress | bool | None = None,
 ) -> Plan[Any]:
     """Make one place as another: copy to the target what it lacks, and what has changed.
@@ -98,7 +98,8 @@ def sync(
             whole objects, or where these are not of one kind, by what is read of both.
         dry_run: Do nothing, and give what would be done.
         max_concurrency: How many requests are in flight at the most at the source and at the target, beside those that
-            list: one for each object under way, and up to three for large ones while there is room.
+            list: one for each object under way, and up to three for large ones while there is room. If not given, 128
+            at the pace of the service where it copies by itself, else 32.
         progress: True draws a bar; a function is called with how many objects are done, how many have been found so
             far, and the bytes copied.
 
@@ -113,7 +114,7 @@ def sync(
             nothing has been deleted.
     """
     progress = called(progress)
-    check_at_least("max_concurrency", max_concurrency, 1)
+    asked = in_flight_of(max_concurrency)
     if compare not in ("time", "size", "checksum"):
         raise ValueError(f"compare = {compare!r}: give 'time', 'size' or 'checksum'")
     here = _side(store_of(source), prefix)
@@ -128,7 +129,8 @@ def sync(
     way = Way(here.store, there.store, plain=plain)
     folds = not isinstance(target, BaseStore) and (yield Call(lambda: folds_case(Path(target))))
     fresh = way._replace(mode="create" if folds else "overwrite")
-    return (yield from _Sync(comparison, way, fresh, here.prefix, there, progress, max_concurrency).run())
+    most = asked or usual_for(here.store, there.store)
+    return (yield from _Sync(comparison, way, fresh, here.prefix, there, progress, most).run())
 
 
 def _side(store: BaseStore, prefix: str | None) -> Side:

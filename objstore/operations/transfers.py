@@ -24,7 +24,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 AT_A_TIME = 32
-"""How many objects are under way, where nobody says how many."""
+"""How many objects are under way that go through this machine's memory, where nobody says how many."""
+
+MANY_AT_A_TIME = 128
+"""How many others are: requests are sent at the pace of the service."""
 
 PARTS = 3
 """How many parts of each are in flight at the most: its share, as others are under way beside it."""

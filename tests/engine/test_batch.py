@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from objstore._core import Buffer
+from objstore._core import Batch, Buffer
 from objstore.plans.run import run
 from tests.engine.client import SETTINGS, SOON, Server, batch, new_batch, released, settle, wait_until
 from tests.faults.content import content
@@ -205,6 +205,52 @@ def test_the_window_bounds_what_is_in_flight_or_waits_to_be_taken(server: Server
             taken += 1
     made.close()
     assert made.over
+
+
+LIKE = 64
+"""Objects that tell what is to be expected of others."""
+
+
+def known_to_be_small(server: Server, window: int) -> Batch:
+    """Return a batch that has read some small objects, and goes on."""
+    made = new_batch(server.origin, "GET", SETTINGS, each=True, window=window, cut_over=32 << 20, cut_to=1 << 20)
+    for index in range(LIKE):
+        made.add(f"/1/{index}".encode())
+    made.start(background=True)
+    taken = 0
+    while taken < LIKE:
+        made.wait()
+        for index in made.finished():
+            made.take(index)
+            taken += 1
+    return made
+
+
+def test_small_objects_of_which_nobody_told_the_size_are_many_in_a_window(own_server: Server) -> None:
+    made = known_to_be_small(own_server, window=16 << 20)
+    for index in range(40):
+        made.add(f"/1/held{index}?held=1".encode())
+    made.seal()
+    wait_until(lambda: own_server.seen()["held"] == 40)
+    made.close()
+
+
+def test_objects_that_are_larger_than_those_before_wait_for_room_in_the_window(server: Server) -> None:
+    size, window, count = 1 << 20, 4 << 20, 24
+    made = known_to_be_small(server, window)
+    for index in range(count):
+        made.add(f"/{size}/large{index}".encode())
+    made.seal()
+    taken = 0
+    while taken < count:
+        time.sleep(0.02)
+        assert made.settled <= LIKE + taken + window // size + 1
+        made.wait()
+        for index in made.finished():
+            assert bytes(made.take(index)) == content(0, size)
+            taken += 1
+    assert not made.failures()
+    made.close()
 
 
 def test_a_failure_that_fills_the_window_does_not_block_it_for_ever(server: Server) -> None:

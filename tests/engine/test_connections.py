@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +14,12 @@ from itertools import count
 
 import pytest
 
-from objstore._core import ClientSettings
+from objstore._core import ClientSettings, origin_info
 from objstore.plans.run import arun, run
+from objstore.store import S3Store
 from tests.conftest import BY_CURL
 from tests.engine.client import PATIENT, SETTINGS, at_best, batch, settle, wait_until
-from tests.engine.raw import Raw, answering
+from tests.engine.raw import Raw, answering, resets
 from tests.engine.test_replies import head
 
 FIRST, ANSWERED_AT_ONCE = 64, 8
@@ -26,6 +28,7 @@ AWAY_SECONDS = 0.05
 THREADS, CAP = 6, 2
 UNUSED_SECONDS = 1.1  # what has been idle for a second may be closed
 LOOPS_KEPT_SECONDS = 20  # of those that nobody uses then, the connections are closed in any case
+FEW = 8
 
 
 @pytest.mark.skipif(BY_CURL, reason="libcurl makes a connection for each request")
@@ -126,3 +129,31 @@ def test_an_idle_connection_of_a_helper_is_closed_in_time(raw: Raw) -> None:
     ask_by_helper(raw, ClientSettings(user_agent="tests", verify=False, max_idle=1, **PATIENT))
     assert len(raw.connections) == before + 1
     wait_until(lambda: raw.connections[-1].fileno() < 0)
+
+
+@pytest.mark.parametrize("ends", ["closed", "reset"])
+def test_a_server_that_takes_few_connections_is_asked_by_as_many(ends: str) -> None:
+    served: set[socket.socket] = set()
+    serving = threading.Lock()
+
+    def is_served(connection: socket.socket) -> bool:
+        with serving:
+            served.difference_update([one for one in served if one.fileno() < 0])
+            if len(served) < FEW:
+                served.add(connection)
+            return connection in served
+
+    def answer(connection: socket.socket) -> None:
+        if is_served(connection):
+            time.sleep(0.002)
+            connection.sendall(head("Content-Length: 2", 'ETag: "a"') + b"ok")
+        else:
+            ended(connection)
+
+    ended = socket.socket.close if ends == "closed" else resets(b"")
+    with answering(answer) as raw:
+        store = S3Store("bucket", endpoint=raw.origin, skip_signature=True, client_options={"allow_http": True})
+        assert store.get_many([str(number) for number in range(500)]) == [b"ok"] * 500
+        found = origin_info(raw.origin)
+    assert found is not None
+    assert found["reads"] < FIRST
