@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from objstore._core import Reply
+    from objstore._core import Batch, Reply
     from objstore.settings.options import RetryOptions
 
 
@@ -245,6 +245,8 @@ class Budget:
     COST_THROTTLED = 5.0
     MEMORY_SECONDS = 10.0
     MEMORY_ANSWERS = 32
+    KNOCK_SECONDS = 0.8
+    KNOCK_SHARE = 0.05  # of an outage
     WEIGHED_AFTER = 0.1  # seconds: successes are only counted for so long, which is all that most calls wait for
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -252,13 +254,15 @@ class Budget:
         self._tokens = self.FULL
         self._successes = 0.0
         self._failures = 0.0
-        self._seen = clock()
+        self._seen = self._well_at = self._knock_at = clock()
         self._counted = 0
 
     def note(self, successes: int, failures: int) -> None:
         """Count how requests ended."""
         self._counted += successes
         now = self._clock()
+        if successes:
+            self._well_at = self._knock_at = now
         if failures or now - self._seen > self.WEIGHED_AFTER:
             self._weigh(now, failures)
 
@@ -285,6 +289,23 @@ class Budget:
     def failing(self) -> float:
         """The share of what was answered lately that failed; before anything was, one success is assumed."""
         return self._failures / (self._successes + self._counted + self._failures + 1)
+
+    @property
+    def is_nobody_knocking(self) -> bool:
+        """Whether nobody is about to try whether the server is back."""
+        return self._clock() >= self._knock_at
+
+    def knock(self) -> float | None:
+        """Return after how many seconds one may try whether the server is back; None: another does.
+
+        It is tried every second, and ever more rarely the longer nothing has succeeded.
+        """
+        now = self._clock()
+        if now < self._knock_at:
+            return None
+        pause = max(self.KNOCK_SECONDS, self.KNOCK_SHARE * (now - self._well_at))
+        self._knock_at = now + pause
+        return pause
 
     def spend(self, throttled: bool) -> bool:
         """Pay for a retry; False when the budget does not allow it."""
@@ -322,6 +343,39 @@ class Policy:
         self.options = options
         self.budget = budget or Budget(clock)
         self.clock = clock
+        self.silent_since: float | None = None
+        self.parked: set[Batch] = set()  # some of their requests wait for the server to answer
+
+    def note_answer(self) -> None:
+        """The server has answered."""
+        self.silent_since = None
+
+    def note_success(self, count: int) -> None:
+        """Requests have succeeded: two of those that wait for that are sent, ever more while all succeed."""
+        self.budget.note(count, 0)
+        self.silent_since = None
+        if self.parked:
+            self.unpark(2)
+
+    def hand_on(self) -> None:
+        """Have another find out whether the server is back, where no request is about to."""
+        if self.budget.is_nobody_knocking:
+            self.unpark(1, least=self.budget.KNOCK_SECONDS)
+
+    def unpark(self, most: int, *, least: float = 0) -> None:
+        """Have so many sent of those that wait for the server, and would for `least` seconds more."""
+        others = []
+        while self.parked and most > 0:
+            batch = self.parked.pop()
+            most -= batch.unpark(most, least)
+            if batch.parked:
+                others.append(batch)
+        self.parked.update(others)
+
+    def note_silence(self) -> None:
+        """A try has ended without an answer."""
+        if self.silent_since is None:
+            self.silent_since = self.clock()
 
     def delay(
         self, failure: Failure, attempts: int, since: float, *, safe: bool, answered: bool = True
@@ -331,31 +385,66 @@ class Policy:
         Args:
             failure: What went wrong with the last try.
             attempts: How many tries there were.
-            since: When the request last made progress, by the policy's clock.
+            since: When the request last made progress, or was first in vain, by the policy's clock.
             safe: Whether sending the request twice does no harm.
             answered: Whether the origin has ever answered.
         """
         row = failure.row
-        if not self._has_tries(row, attempts) or not (safe or row.may_repeat):
+        has_tries = self._has_tries(row, attempts)
+        if not (safe or row.may_repeat) or not (has_tries or self._looks_for_others(row)):
             return None
-        wait = self._backoff(row, attempts)
-        if failure.wait is not None:
-            asked = min(failure.wait, self.options.max_backoff)
-            wait = max(asked, wait) + random.uniform(0, 0.1 * asked)
-        left = since + self.options.retry_timeout - self.clock()
+        wait, left = self._backoff(row, attempts), self.left(row, since, answered=answered)
         if row.patience is not None and not answered:
-            left = min(left, since + row.patience - self.clock())
             wait = min(wait, left)  # the last try is at the very end
-        if wait > left or left <= 0:
+        if left <= 0 or max(wait, failure.wait or 0) > left:
             return None
-        return wait if row.unasked or self.budget.spend(row.throttled) else None
+        if failure.wait is not None:
+            wait = min(max(failure.wait, wait) + random.uniform(0, 0.1 * failure.wait), left)
+        if has_tries and (self._is_free(row, wait) or (not row.unasked and self.budget.spend(row.throttled))):
+            return wait
+        pause = self.budget.knock()
+        return None if pause is None else min(max(failure.wait or 0, random.uniform(pause, 1.1 * pause)), left)
+
+    def patience(
+        self, failure: Failure, attempts: int, since: float, *, safe: bool, answered: bool = True
+    ) -> float | None:
+        """Return how many seconds a request may wait for the server to answer others, None to give up.
+
+        Args:
+            failure: What went wrong with the last try.
+            attempts: How many tries there were.
+            since: When the request last made progress, or was first in vain, by the policy's clock.
+            safe: Whether sending the request twice does no harm.
+            answered: Whether the origin has ever answered.
+        """
+        row = failure.row
+        left = self.left(row, since, answered=answered)
+        tries = self._has_tries(row, attempts) or self._looks_for_others(row)
+        return left if tries and (safe or row.may_repeat) and left > (failure.wait or 0) else None
+
+    def left(self, row: Row, since: float, *, answered: bool) -> float:
+        """Return for how many seconds more a request may be tried again that failed so: none are left below zero."""
+        limit = self.options.retry_timeout
+        if row.patience is not None and not answered:
+            limit = min(limit, row.patience)
+        return since + limit - self.clock()
 
     def _has_tries(self, row: Row, attempts: int) -> bool:
         """Tell whether there are tries left."""
         most = self.options.usual_retries
         if row.again in FEW_TRIES:
             return attempts <= min(most, FEW_TRIES[row.again])
+        if row.unasked and self.options.max_retries is None:
+            return True
         return row.again in ("always", "safe") and (attempts <= most or self._insists(attempts))
+
+    def _is_free(self, row: Row, wait: float) -> bool:
+        """Tell whether a request may be sent again at no cost: it found no server, and does not go on with that."""
+        return row.unasked and (self.options.max_retries is not None or wait <= self.budget.KNOCK_SECONDS)
+
+    def _looks_for_others(self, row: Row) -> bool:
+        """Tell whether a request that has had its tries goes on: others wait to hear of it that the server is back."""
+        return bool(self.parked) and self.options.max_retries is None and row.again in ("always", "safe")
 
     def _insists(self, attempts: int) -> bool:
         """Tell whether it is but chance that a request has failed so often, and nobody said how often it may."""

@@ -138,6 +138,7 @@ class Service:
     def note_answer(self) -> None:
         """Remember that it has answered."""
         ANSWERED.add(self.origin)
+        self.policy.note_answer()
 
     @property
     def pace(self) -> Pace:
@@ -251,7 +252,9 @@ class Service:
         what = f"{name!r}{detail}" if name or not detail else detail.lstrip()  # of no key: the bucket itself
         return failure.row.error(
             f"{method} {what} failed: {failure.row.words} ({reason} from {self._place}{said}{tries})",
-            hint=self._hint(reply, failure) or self._hint_of_lack(reply, failure, method, sent),
+            hint=self._hint(reply, failure)
+            or self._hint_of_lack(reply, failure, method, sent)
+            or self._hint_of_wait(failure),
             store=self.dialect.store,
             path=self.path(key),
             bucket=self.bucket,
@@ -277,6 +280,13 @@ class Service:
         if not named and reply.status == 501:  # it may be any of them
             named = [*dict.fromkeys(fits.values())]
         return " ".join(named) or None
+
+    def _hint_of_wait(self, failure: Failure) -> str | None:
+        """Return what the server asks for, where it asks for time."""
+        if not failure.wait or not failure.row.leaves_open:
+            return None
+        most = self.policy.options.retry_timeout
+        return f"It asks to wait {failure.wait:g} s; retry_config allows {most:g} s in all (retry_timeout)."
 
     # --- what is told
 
