@@ -6,6 +6,7 @@ The scenarios are those of tests/faults: a key SCENARIO/NAME gets the replies of
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
 import time
@@ -369,3 +370,33 @@ def test_what_became_of_many_writes_is_looked_for_side_by_side() -> None:
         results = store.put_many([(f"{n}", b"") for n in range(8)], mode="create", on_error="return")
     assert [type(error) for error in results] == [AlreadyExistsError] * 8
     assert max(at_once) > 1
+
+
+def test_an_upload_whose_end_meets_another_write_is_ended_soon() -> None:
+    begun = b"<InitiateMultipartUploadResult><UploadId>U</UploadId></InitiateMultipartUploadResult>"
+    refusal = b"<Error><Code>ConditionalRequestConflict</Code></Error>"
+
+    def answer(connection: socket.socket) -> None:
+        head = raw.heads[-1]
+        _read_body(connection, head)
+        conflict = head.startswith(b"POST") and b"uploadId=U" in head
+        body = refusal if conflict else begun if head.startswith(b"POST") else b""
+        status = b"409 Conflict" if conflict else b"204 Done" if head.startswith(b"DELETE") else b"200 OK"
+        length = b"" if head.startswith(b"DELETE") else b"Content-Length: %d\r\n" % len(body)
+        connection.sendall(b'HTTP/1.1 %b\r\nETag: "e"\r\n%b\r\n%b' % (status, length, body))
+
+    with answering(answer) as raw:
+        options = {"allow_http": True}
+        store = S3Store(
+            "bucket", endpoint=raw.origin, skip_signature=True, conditional_put="etag", client_options=options
+        )
+        with pytest.raises(GenericError, match="another write was under way") as caught:
+            store.put("a", BODY, chunk_size=PART, mode="create")
+    assert (caught.value.attempts, caught.value.maybe_applied) == (3, False)
+
+
+def _read_body(connection: socket.socket, head: bytes) -> None:
+    found = re.search(rb"(?i)content-length: (\d+)", head)
+    left = int(found[1]) if found else 0
+    while left:
+        left -= len(connection.recv(left))

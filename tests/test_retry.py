@@ -5,10 +5,12 @@ from __future__ import annotations
 import heapq
 import random
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +24,7 @@ from objstore.store import HTTPStore, S3Store
 from tests.engine.client import SETTINGS, at_best, batch, new_batch, settle
 from tests.engine.raw import answering, crowded, ends
 from tests.engine.server import certificate
+from tests.tls_proxy import write_certificate
 
 ALWAYS = Row(errors.GenericError, "planted", "always")
 SAFE = Row(errors.GenericError, "planted", "safe")
@@ -359,6 +362,33 @@ def test_a_certificate_that_nobody_vouches_for_ends_at_once() -> None:
     with answering(ends(b""), tls=certificate()) as raw, pytest.raises(errors.ConnectionFailedError) as caught:
         HTTPStore(raw.origin).get("a")
     assert caught.value.attempts == 1
+
+
+@at_best
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_wants_a_client_certificate_says_so_soon(version: ssl.TLSVersion) -> None:
+    context = certificate()
+    context.maximum_version, context.verify_mode = version, ssl.CERT_REQUIRED
+    options = {"allow_invalid_certificates": True}
+    with answering(ends(b""), tls=context) as raw, pytest.raises(errors.ConnectionFailedError) as caught:
+        HTTPStore(raw.origin, client_options=options).put("a", b"1")
+    assert caught.value.attempts == 1
+    assert "client certificate" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "days", "hint"),
+    [(["localhost"], -1, "The server needs a new one"), (["other.test"], 1, "It is another host's")],
+)
+def test_what_is_wrong_with_a_certificate_is_told(hosts: list[str], days: int, hint: str, tmp_path: Path) -> None:
+    file = write_certificate(hosts, tmp_path, days=days)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    options = {"root_certificate": file.read_bytes()}
+    with answering(ends(b""), tls=context) as raw, pytest.raises(errors.ConnectionFailedError) as caught:
+        HTTPStore(raw.origin.replace("127.0.0.1", "localhost"), client_options=options).get("a")
+    assert caught.value.attempts == 1
+    assert hint in str(caught.value)
 
 
 def test_a_server_that_has_answered_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

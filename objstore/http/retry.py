@@ -52,7 +52,8 @@ class Row(NamedTuple):
         words: What happened; a full sentence is made of it.
         again: ``never``; ``safe``: if sending it twice does no harm; ``once``: likewise, but only one more time;
             ``always``: the server says that it has not acted on it; ``damaged``: nor on what arrived otherwise than it
-            was sent, which may lie with the sender: only a few more times;
+            was sent, which may lie with the sender: only a few more times; ``briefly``: likewise, for what more of the
+            same would hardly mend;
             ``credential``, ``clock``, ``region``: with another credential, or signed by the server's clock, or for
             the region that it names.
         throttled: The server asked for less, or has to be asked for less.
@@ -78,7 +79,7 @@ class Row(NamedTuple):
     @property
     def may_repeat(self) -> bool:
         """Whether the server says that it has not acted on the request, so that any may be sent again."""
-        return self.again in ("always", "damaged")
+        return self.again in ("always", "damaged", "briefly")
 
 
 NOBODY_SECONDS = 3.0
@@ -110,7 +111,7 @@ CURL_ROWS: dict[int, Row] = {
     52: Row(ConnectionFailedError, "the server closed the connection without a reply", "safe", patience=NOBODY_SECONDS),
     55: Row(ConnectionFailedError, "the connection broke while the request was sent", "safe"),
     56: Row(ConnectionFailedError, "the connection broke while the reply was read", "safe", patience=NOBODY_SECONDS),
-    60: Row(ConnectionFailedError, "the server's certificate is not trusted"),
+    60: Row(ConnectionFailedError, "the server's certificate is not trusted", patience=0),
     63: Row(CorruptResponseError, "the reply is larger than such a reply can be"),
     65: Row(ConnectionFailedError, "the connection broke while the request was sent", "safe"),
     77: Row(ConfigurationError, "the file of trusted certificates cannot be read"),
@@ -154,6 +155,18 @@ PLAIN = Row(ConnectionFailedError, "the server does not speak TLS", "always", pa
 
 PLAIN_WORDS = ("wrong version number", "packet length too long", "unexpected TLS packet")
 """What OpenSSL and GnuTLS say of it."""
+
+UNPROVEN = Row(ConnectionFailedError, "the server does not take our side of TLS", "always", patience=0)
+"""It says so by an alert: it wants a client certificate, or versions and ciphers that we do not have."""
+
+UNPROVEN_WORDS = (
+    "alert certificate required",
+    "alert bad certificate",
+    "alert handshake failure",
+    "alert protocol version",
+    "alert access denied",
+)
+"""What OpenSSL says of these alerts (RFC 8446, section 6.2); of TLS 1.3 they may come in the place of a reply."""
 
 REFUSED = Row(GenericError, "the server refused the request")
 REFUSED_IN_SUCCESS = Row(GenericError, "the server failed")
@@ -209,6 +222,8 @@ def _by_curl_code(reply: Reply) -> Row:
         return UNCONNECTED
     if reply.curl_code == 35 and any(words in (reply.error or "") for words in PLAIN_WORDS):
         return PLAIN
+    if reply.curl_code in (35, 56) and any(words in (reply.error or "") for words in UNPROVEN_WORDS):
+        return UNPROVEN
     return CURL_ROWS.get(reply.curl_code, UNKNOWN)
 
 
@@ -318,7 +333,7 @@ class Budget:
         return True
 
 
-FEW_TRIES = {"once": 1, "damaged": 2}
+FEW_TRIES = {"once": 1, "damaged": 2, "briefly": 2}
 """How often what is understood so is tried again: more of the same would bring no other end."""
 
 
