@@ -6,7 +6,10 @@ The scenarios are those of tests/faults: a key SCENARIO/NAME gets the replies of
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +24,7 @@ from objstore.exceptions import (
     PreconditionError,
 )
 from objstore.store import HTTPStore, S3Store
+from tests.engine.client import SOON
 from tests.engine.raw import answering, ends, resets, sends
 from tests.faults.client import FaultServer
 
@@ -337,3 +341,62 @@ def test_a_delete_that_is_answered_by_what_is_left_has_failed() -> None:
         with pytest.raises(GenericError, match="DELETE 'a' failed: it was done in part only") as error:
             store.delete("a")
     assert (error.value.status, error.value.path, error.value.maybe_applied) == (207, "a", True)
+
+
+def test_what_became_of_many_writes_is_looked_for_side_by_side() -> None:
+    asked, answered, at_once = [], [], []
+    found = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nLast-Modified: Wed, 01 Jan 2020 00:00:00 GMT\r\n\r\n"
+    all_put = threading.Barrier(8)
+
+    def put(connection: socket.socket) -> None:
+        all_put.wait(SOON)
+        ends(b"")(connection)
+
+    def head(connection: socket.socket) -> None:
+        asked.append(connection)
+        at_once.append(len(asked) - len(answered))
+        time.sleep(0.3)
+        answered.append(connection)
+        connection.sendall(found)
+
+    def answer(connection: socket.socket) -> None:
+        (head if len(raw.heads) > 8 else put)(connection)
+
+    with answering(answer) as raw:
+        options = {"allow_http": True}
+        store = S3Store(
+            "bucket", endpoint=raw.origin, skip_signature=True, conditional_put="etag", client_options=options
+        )
+        results = store.put_many([(f"{n}", b"") for n in range(8)], mode="create", on_error="return")
+    assert [type(error) for error in results] == [AlreadyExistsError] * 8
+    assert max(at_once) > 1
+
+
+def test_an_upload_whose_end_meets_another_write_is_ended_soon() -> None:
+    begun = b"<InitiateMultipartUploadResult><UploadId>U</UploadId></InitiateMultipartUploadResult>"
+    refusal = b"<Error><Code>ConditionalRequestConflict</Code></Error>"
+
+    def answer(connection: socket.socket) -> None:
+        head = raw.heads[-1]
+        _read_body(connection, head)
+        conflict = head.startswith(b"POST") and b"uploadId=U" in head
+        body = refusal if conflict else begun if head.startswith(b"POST") else b""
+        status = b"409 Conflict" if conflict else b"204 Done" if head.startswith(b"DELETE") else b"200 OK"
+        length = b"" if head.startswith(b"DELETE") else b"Content-Length: %d\r\n" % len(body)
+        connection.sendall(b'HTTP/1.1 %b\r\nETag: "e"\r\n%b\r\n%b' % (status, length, body))
+
+    with answering(answer) as raw:
+        options = {"allow_http": True}
+        store = S3Store(
+            "bucket", endpoint=raw.origin, skip_signature=True, conditional_put="etag", client_options=options
+        )
+        with pytest.raises(GenericError, match="another write was under way") as caught:
+            store.put("a", BODY, chunk_size=PART, mode="create")
+    assert (caught.value.attempts, caught.value.maybe_applied) == (3, False)
+
+
+def _read_body(connection: socket.socket, head: bytes) -> None:
+    found = re.search(rb"(?i)content-length: (\d+)", head)
+    left = int(found[1]) if found else 0
+    while left:
+        left -= len(connection.recv(left))

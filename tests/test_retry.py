@@ -5,10 +5,12 @@ from __future__ import annotations
 import heapq
 import random
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +24,7 @@ from objstore.store import HTTPStore, S3Store
 from tests.engine.client import SETTINGS, at_best, batch, new_batch, settle
 from tests.engine.raw import answering, crowded, ends
 from tests.engine.server import certificate
+from tests.tls_proxy import write_certificate
 
 ALWAYS = Row(errors.GenericError, "planted", "always")
 SAFE = Row(errors.GenericError, "planted", "safe")
@@ -121,12 +124,20 @@ def test_backoff_follows_the_options() -> None:
 # --- what the server asks for
 
 
-@pytest.mark.parametrize(("asked", "least", "most"), [(2, 2, 2.2), (0, 0, 0.05), (600, 20, 22), (float("inf"), 20, 22)])
+@pytest.mark.parametrize(("asked", "least", "most"), [(2, 2, 2.2), (0, 0, 0.05), (100, 100, 110)])
 def test_a_wait_that_the_server_asks_for_is_kept_within_bounds(asked: float, least: float, most: float) -> None:
     seen = delays(policy(), SAFE, 1, wait=asked)
     assert least <= min(seen)
     assert max(seen) <= most
     assert len(set(seen)) > 1000
+
+
+def test_a_wait_that_is_longer_than_the_deadline_ends_a_request_at_once_and_its_error_says_so() -> None:
+    head = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: 3600\r\n\r\n"
+    with answering(ends(head)) as raw, pytest.raises(errors.GenericError) as caught:
+        HTTPStore(raw.origin, client_options={"allow_http": True}).get("a")
+    assert caught.value.attempts == 1
+    assert "It asks to wait 3600 s; retry_config allows 180 s in all (retry_timeout)." in str(caught.value)
 
 
 def reply_failure(*lines: str, status: str = "503 Busy", codes: dict[str, Row] | None = None) -> Failure:
@@ -353,6 +364,33 @@ def test_a_certificate_that_nobody_vouches_for_ends_at_once() -> None:
     assert caught.value.attempts == 1
 
 
+@at_best
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_wants_a_client_certificate_says_so_soon(version: ssl.TLSVersion) -> None:
+    context = certificate()
+    context.maximum_version, context.verify_mode = version, ssl.CERT_REQUIRED
+    options = {"allow_invalid_certificates": True}
+    with answering(ends(b""), tls=context) as raw, pytest.raises(errors.ConnectionFailedError) as caught:
+        HTTPStore(raw.origin, client_options=options).put("a", b"1")
+    assert caught.value.attempts == 1
+    assert "client certificate" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "days", "hint"),
+    [(["localhost"], -1, "The server needs a new one"), (["other.test"], 1, "It is another host's")],
+)
+def test_what_is_wrong_with_a_certificate_is_told(hosts: list[str], days: int, hint: str, tmp_path: Path) -> None:
+    file = write_certificate(hosts, tmp_path, days=days)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    options = {"root_certificate": file.read_bytes()}
+    with answering(ends(b""), tls=context) as raw, pytest.raises(errors.ConnectionFailedError) as caught:
+        HTTPStore(raw.origin.replace("127.0.0.1", "localhost"), client_options=options).get("a")
+    assert caught.value.attempts == 1
+    assert hint in str(caught.value)
+
+
 def test_a_server_that_has_answered_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CURL_ROWS, 7, CURL_ROWS[7]._replace(patience=0))
     ok = ends(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1")
@@ -380,6 +418,8 @@ class Load:
     clock: Clock = field(default_factory=Clock)
     sent: int = 0
     lost: int = 0
+    events: list[tuple[float, int, int, float]] = field(default_factory=list)
+    parked: list[tuple[float, int, int, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.policy = policy(self.clock)
@@ -387,22 +427,47 @@ class Load:
     def run(self, count: int, every: float, row: Row = BUSY, reply_seconds: float = 0.02) -> None:
         """Send `count` requests, a new one `every` so many seconds, until each has succeeded or is given up."""
         begun = self.clock.now
-        events = [(begun + index * every, index, 1, 0.0) for index in range(count)]
-        heapq.heapify(events)
-        while events:
-            self.clock.now, index, attempts, since = heapq.heappop(events)
-            self.sent += 1
+        self.events = [(begun + index * every, index, 1, 0.0) for index in range(count)]
+        while self.events or self.parked:
+            queue = min((queue for queue in (self.events, self.parked) if queue), key=lambda queue: queue[0])
+            at, index, attempts, since = heapq.heappop(queue)
+            self.clock.now = max(self.clock.now, at)
+            if queue is self.parked:
+                self.fail(failure(row), index, attempts - 1, since)  # its time is up
+                continue
             self.clock.now += reply_seconds
+            self.sent += 1
             if self.succeeds(self.clock.now):
                 self.policy.budget.note(1, 0)
-                continue
-            self.policy.budget.note(0, 1)
-            since = since or self.clock.now
-            wait = self.policy.delay(failure(row), attempts, since, safe=True)
-            if wait is None:
-                self.lost += 1
+                self.unpark(2)
             else:
-                heapq.heappush(events, (self.clock.now + wait, index, attempts + 1, since))
+                self.policy.budget.note(0, 1)
+                self.fail(failure(row), index, attempts, since or self.clock.now)
+
+    def fail(self, failure: Failure, index: int, attempts: int, since: float) -> None:
+        """Have a request that has failed sent again, or wait for the success of others, or lose it."""
+        wait = self.policy.delay(failure, attempts, since, safe=True)
+        queue = self.events if wait is not None else self.parked
+        if wait is None:
+            wait = self.policy.patience(failure, attempts, since, safe=True)
+        if wait is None:
+            self.lost += 1
+            self.hand_on()
+        else:
+            heapq.heappush(queue, (self.clock.now + wait, index, attempts + 1, since))
+
+    def hand_on(self) -> None:
+        """Have the one sent that would wait longest, where nobody else finds out whether the service is back."""
+        if self.parked and self.policy.budget.is_nobody_knocking and max(self.parked)[0] > self.clock.now + 0.8:
+            self.parked.sort()
+            _, *request = self.parked.pop()
+            heapq.heappush(self.events, (self.clock.now, *request))
+
+    def unpark(self, most: int) -> None:
+        """Have some sent that wait for a success."""
+        for _ in range(min(most, len(self.parked))):
+            _, *request = heapq.heappop(self.parked)
+            heapq.heappush(self.events, (self.clock.now, *request))
 
 
 @pytest.mark.parametrize("row", [BUSY, SAFE])

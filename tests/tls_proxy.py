@@ -120,12 +120,13 @@ def _pass_on(source: socket.socket, target: socket.socket, change: Change = byte
         target.shutdown(socket.SHUT_WR)
 
 
-def write_certificate(hosts: list[str], folder: Path) -> Path:
-    """Write a certificate for the hosts, signed by itself, and its key into one file."""
+def write_certificate(hosts: list[str], folder: Path, days: int = 1) -> Path:
+    """Write a certificate for the hosts, signed by itself and good for so many days, and its key into one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stand-in")])
     now, day = datetime.now(UTC), timedelta(days=1)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - day, now + day)
+    number, begin, end = x509.random_serial_number(), now - 3 * day, now + days * day
+    builder = x509.CertificateBuilder(name, name, key.public_key(), number, begin, end)
     names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
     basic = x509.BasicConstraints(ca=True, path_length=None)
     signed = builder.add_extension(names, critical=False).add_extension(basic, critical=True).sign(key, SHA256())

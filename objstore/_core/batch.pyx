@@ -400,6 +400,7 @@ cdef class Batch:
         pthread_mutex_lock(&self.c.mutex)
         item = self.c.failures
         self.c.failures = NULL
+        self.c.heard = False
         pthread_mutex_unlock(&self.c.mutex)
         while item != NULL:
             replies.append(item_reply(item, self.held))
@@ -447,13 +448,14 @@ cdef class Batch:
             raise IndexError(f"no request {index} in a batch of {self.c.count}")
         return batch_item(self.c, index)
 
-    def retry(self, Py_ssize_t index, double delay=0, Signer signer=None, *, bint anew=False):
+    def retry(self, Py_ssize_t index, double delay=0, Signer signer=None, *, bint anew=False, bint parked=False):
         """Send a failed request again, after `delay` seconds, where given with a fresh signer.
 
-        A body that broke off goes on where it ended, if it is still of the same object; with `anew` from the start.
+        A body that broke off goes on where it ended, if it is still of the same object; with `anew` from the start. One
+        that is `parked` is sent sooner, or fails once more: each request of the batch that succeeds has two of those
+        sent, and so does ``unpark``.
         """
         cdef Item* item = self._item(index)
-        cdef Item** link = &self.c.retries
         cdef SignerC* old = item.signer
         if anew:
             item_drop_kept(item)
@@ -467,14 +469,33 @@ cdef class Batch:
         self.c.held -= item.reserved
         item.reserved = 0
         item.state = WAITING
-        while link[0] != NULL and link[0].due_ns <= item.due_ns:
-            link = &link[0].next
-        item.next = link[0]
-        link[0] = item
+        if parked:
+            self.c.parked_count += 1
+        queue_put(&self.c.parked if parked else &self.c.retries, item)
         batch_poke(self.c)
         pthread_mutex_unlock(&self.c.mutex)
         if signer is not None:
             signer_release(old)
+
+    def unpark(self, int64_t most, double least=0):
+        """Have so many of the requests be sent now that are parked, for `least` seconds more, and return how many."""
+        cdef int64_t before
+        if self.made_in != generation:
+            return 0
+        pthread_mutex_lock(&self.c.mutex)
+        before = self.c.parked_count
+        if before:
+            unpark(self.c, most, now_ns() + <int64_t>(least * SECOND))
+        before -= self.c.parked_count
+        pthread_mutex_unlock(&self.c.mutex)
+        return before
+
+    def fail_waiting(self, Py_ssize_t like):
+        """Have all requests fail that are to be sent, or sent again; those that never were by the error of another."""
+        cdef Item* item = self._item(like)
+        pthread_mutex_lock(&self.c.mutex)
+        fail_waiting(self.c, item)
+        pthread_mutex_unlock(&self.c.mutex)
 
     def remember(self, Py_ssize_t index, int attempts, bint lost):
         """Say how often a request was sent before, by another batch, and whether an answer to that was lost."""
@@ -684,6 +705,11 @@ cdef class Batch:
         """Whether all requests, sealed, are done or given up."""
         self._check()
         return batch_is_over(self.c)
+
+    @property
+    def parked(self):
+        """How many requests wait for the server to answer others."""
+        return self._read(&self.c.parked_count)
 
     @property
     def in_flight(self):

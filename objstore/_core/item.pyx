@@ -12,6 +12,7 @@ cdef enum:
 cdef enum:
     ITEMS_PER_CHUNK = 256
     TOLD_AT_ONCE = 256 << 10
+    ANSWERED_BY = 2         # a success has so many sent that wait for the server to answer: ever more while all succeed
     ROOM_FIRST = 512        # what a batch keeps its requests in doubles from here up to ARENA_LAST
     MAX_LOOPS = 32
     ARENA_FIRST = 64 << 10  # of a batch of many: its arenas double up to ARENA_LAST
@@ -104,6 +105,10 @@ cdef struct Item:
     bint replaced           # it is of another object than what an earlier try brought, which is forgotten
     char* error             # libcurl's words for a transport error, or NULL
 
+cdef struct Queue:          # of items to be sent again, by when they are due
+    Item* first
+    Item* last
+
 cdef struct BatchRef:       # one loop's share in a batch
     BatchC* batch
     LoopC* loop
@@ -168,7 +173,10 @@ cdef struct BatchC:
     size_t next_room
     int64_t count           # items added
     int64_t next_fresh      # first item never claimed
-    Item* retries           # by due time
+    Queue retries
+    Queue parked            # until then, or until the server answers
+    int64_t parked_count
+    bint heard              # one has succeeded while some were parked
     Item* failures
     Item* finished          # newest first, where `each`
     int64_t settled         # items done or given up
@@ -359,7 +367,7 @@ cdef inline bint batch_complete(BatchC* batch) noexcept nogil:
 
 cdef inline bint batch_has_news(BatchC* batch) noexcept nogil:
     """Tell whether the waiting side has something to do, under the mutex."""
-    return batch.failures != NULL or batch.finished != NULL or batch.settled == batch.count
+    return batch.failures != NULL or batch.finished != NULL or batch.heard or batch.settled == batch.count
 
 
 cdef int64_t item_expected(Item* item) noexcept nogil:
@@ -376,19 +384,105 @@ cdef int64_t item_expected(Item* item) noexcept nogil:
     return item.batch.largest
 
 
+cdef inline bint is_due(Queue* queue, int64_t now) noexcept nogil:
+    return queue.first != NULL and queue.first.due_ns <= now
+
+
 cdef inline bint has_work(BatchC* batch, int64_t now) noexcept nogil:
-    return (batch.retries != NULL and batch.retries.due_ns <= now) or batch.next_fresh < batch.count
+    return is_due(&batch.retries, now) or batch.next_fresh < batch.count
+
+
+cdef int64_t next_due(BatchC* batch) noexcept nogil:
+    """Return when the first of those that are to be sent again is due, 0 where there is none."""
+    cdef int64_t due = batch.retries.first.due_ns if batch.retries.first != NULL else INT64_MAX
+    if batch.parked.first != NULL:
+        due = min(due, batch.parked.first.due_ns)
+    return due if due < INT64_MAX else 0
+
+
+cdef void queue_put(Queue* queue, Item* item) noexcept nogil:
+    cdef Item** link = &queue.first
+    if queue.first != NULL and queue.last.due_ns <= item.due_ns:
+        link = &queue.last.next
+    while link[0] != NULL and link[0].due_ns <= item.due_ns:
+        link = &link[0].next
+    item.next = link[0]
+    link[0] = item
+    if item.next == NULL:
+        queue.last = item
+
+
+cdef Item* queue_take(Queue* queue) noexcept nogil:
+    cdef Item* item = queue.first
+    queue.first = item.next
+    return item
+
+
+cdef Item* take_parked(BatchC* batch) noexcept nogil:
+    batch.parked_count -= 1
+    return queue_take(&batch.parked)
 
 
 cdef Item* next_item(BatchC* batch, int64_t now) noexcept nogil:
-    """Take the next item to send of a batch that has work: a retry first."""
-    cdef Item* item = batch.retries
-    if item != NULL and item.due_ns <= now:
-        batch.retries = item.next
-    else:
-        item = batch_item(batch, batch.next_fresh)
-        batch.next_fresh += 1
-    return item
+    """Take the next item to send of a batch that has work: one that is sent again first."""
+    if is_due(&batch.retries, now):
+        return queue_take(&batch.retries)
+    batch.next_fresh += 1
+    return batch_item(batch, batch.next_fresh - 1)
+
+
+cdef void unpark(BatchC* batch, int64_t most, int64_t since_ns) noexcept nogil:
+    """Have so many be sent now that wait for the server to answer, and would wait until then."""
+    cdef Item** link = &batch.parked.first
+    cdef Item* before = NULL
+    cdef Item* item
+    while link[0] != NULL and most > 0:
+        item = link[0]
+        if item.due_ns < since_ns:
+            before = item
+            link = &item.next
+            continue
+        link[0] = item.next
+        if item.next == NULL:
+            batch.parked.last = before
+        batch.parked_count -= 1
+        item.due_ns = 0
+        queue_put(&batch.retries, item)
+        most -= 1
+    batch_poke(batch)
+
+
+cdef void fail_waiting(BatchC* batch, Item* like) noexcept nogil:
+    """Have all fail that wait to be sent; those that never were as one that was."""
+    cdef Item* item
+    while batch.retries.first != NULL or batch.parked.first != NULL or batch.next_fresh < batch.count:
+        if batch.retries.first != NULL:
+            item = queue_take(&batch.retries)
+        elif batch.parked.first != NULL:
+            item = take_parked(batch)
+        else:
+            item = batch_item(batch, batch.next_fresh)
+            batch.next_fresh += 1
+        if item.error == NULL and item.status == 0:
+            item.result = like.result
+            item.error = strdup(like.error) if like.error != NULL else NULL
+        fail_again(item)
+
+
+cdef void fail_again(Item* item) noexcept nogil:
+    """Have it decided what becomes of an item that waits, as if it had failed once more."""
+    item.state = FAILED
+    item.next = item.batch.failures
+    item.batch.failures = item
+
+
+cdef void fail_overdue(BatchC* batch, int64_t now) noexcept nogil:
+    """Let those wait no longer for the server to answer whose time is up: no more is sent of them."""
+    if not is_due(&batch.parked, now):
+        return
+    while is_due(&batch.parked, now):
+        fail_again(take_parked(batch))
+    tell_news(batch)
 
 
 cdef Item* batch_claim(BatchRef* share, int64_t now, int64_t* due) noexcept nogil:
@@ -400,6 +494,7 @@ cdef Item* batch_claim(BatchRef* share, int64_t now, int64_t* due) noexcept nogi
     cdef Item* item = NULL
     due[0] = 0
     pthread_mutex_lock(&batch.mutex)
+    fail_overdue(batch, now)
     if batch.cancelled or batch_complete(batch):
         due[0] = -1
     elif batch.in_flight + batch.doubled >= batch.most_in_flight:
@@ -409,8 +504,8 @@ cdef Item* batch_claim(BatchRef* share, int64_t now, int64_t* due) noexcept nogi
     elif has_work(batch, now):
         if origin_admits(share, now):
             item = next_item(batch, now)
-    elif batch.retries != NULL:
-        due[0] = batch.retries.due_ns
+    else:
+        due[0] = next_due(batch)
     if item != NULL:
         item.state = ACTIVE
         item.attempts += 1
@@ -450,7 +545,6 @@ cdef inline void forget_moved(Item* item) noexcept nogil:
 cdef void batch_settle(Item* item, bint success) noexcept nogil:
     """Record how an item in flight ended and tell those who wait."""
     cdef BatchC* batch = item.batch
-    cdef bint news
     pthread_mutex_lock(&batch.mutex)
     batch.in_flight -= 1
     batch.held += item.received - item.reserved
@@ -461,6 +555,9 @@ cdef void batch_settle(Item* item, bint success) noexcept nogil:
     if item.received > batch.largest:
         batch.largest = item.received
     if success:
+        if batch.parked.first != NULL:
+            batch.heard = True
+            unpark(batch, ANSWERED_BY, 0)
         batch.bytes_sent += max(item.body_length, 0)
         batch_compare(batch, item)
         item.state = DONE
@@ -476,12 +573,17 @@ cdef void batch_settle(Item* item, bint success) noexcept nogil:
         batch.failures = item
     if batch.share_count > 1 and batch_complete(batch):
         batch_poke(batch)
-    news = batch_has_news(batch)
+    tell_news(batch)
+    pthread_mutex_unlock(&batch.mutex)
+
+
+cdef void tell_news(BatchC* batch) noexcept nogil:
+    """Wake those who wait for a batch, if there is something for them, under its mutex."""
+    cdef bint news = batch_has_news(batch)
     if news or (batch.cancelled and batch.in_flight == 0):
         pthread_cond_broadcast(&batch.changed)
     if news and batch.channel != NULL:
         channel_post(batch.channel, batch)
-    pthread_mutex_unlock(&batch.mutex)
 
 
 cdef void batch_poke(BatchC* batch) noexcept nogil:
@@ -500,8 +602,10 @@ cdef void batch_unclaim(Item* item) noexcept nogil:
     forget_moved(item)
     item.attempts -= not item.sent
     item.due_ns = 0
-    item.next = batch.retries
-    batch.retries = item
+    if batch.retries.first == NULL:
+        batch.retries.last = item
+    item.next = batch.retries.first
+    batch.retries.first = item
     batch.in_flight -= 1
     batch.held -= item.reserved
     if batch.in_flight == 0:

@@ -15,6 +15,8 @@ cdef enum:
     SERVES_S = 60               # how long an address serves that no answer has had since
     INSIST_S = 5                # between two look-ups that fail while there are addresses
 
+cdef int64_t JUST_NS = 20_000_000   # what failed so lately is not asked again: many who ask at once flood resolvers
+
 cdef enum:                      # what name_state returns
     NAME_KNOWN
     NAME_AWAITED
@@ -171,7 +173,7 @@ cdef bint name_serves(Name* name, int64_t now) noexcept nogil:
 cdef int name_state(LoopC* loop, Name* name, SettingsC* settings, int64_t since_ns) noexcept nogil:
     """Tell whether a name's addresses are known, and have it looked up where that is due.
 
-    It is unknown to whom a look-up failed that ended after `since_ns`.
+    It is unknown to whom a look-up failed that ended after `since_ns`, or just before.
     """
     cdef int64_t now = now_ns()
     cdef bint serves, due
@@ -183,7 +185,7 @@ cdef int name_state(LoopC* loop, Name* name, SettingsC* settings, int64_t since_
         due = now - name.answered_ns >= settings.resolve_ns
         due &= name.asked_ns < since_ns
         due &= name.failing_ns == 0 or now - name.asked_ns >= INSIST_S * SECOND
-    elif name.failing_ns and name.asked_ns >= since_ns:
+    elif name.failing_ns and name.asked_ns >= since_ns - JUST_NS:
         state = NAME_UNKNOWN
         due = False
     else:

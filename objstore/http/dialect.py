@@ -46,6 +46,7 @@ class Dialect:
         deleted: The reply header that says "true" where what was asked for is a delete marker.
         error_code: The reply header with an error's code, for replies that have no document.
         codes: What the service's error codes mean, where the status does not say enough.
+        codes_for: What such a code means in reply to a method, where that is not what it usually means.
         successes: The statuses that are successes, by method; of a method that is not there, all from 200 on.
         statuses: What a status means in reply to a method, where that is not what it usually means.
         hints: What to do about the message of an error or its code, or a status without, or a CURLcode without reply.
@@ -73,6 +74,7 @@ class Dialect:
     deleted: str = ""
     error_code: str = ""
     codes: Mapping[str, Row] = field(default_factory=dict)
+    codes_for: Mapping[tuple[str, str], Row] = field(default_factory=dict)
     successes: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: SUCCESSES)
     statuses: Mapping[tuple[str, int], Row] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)

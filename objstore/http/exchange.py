@@ -109,6 +109,7 @@ class Exchange:
         self._window = window
         self._added: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = []  # until something has succeeded
         self._counted = 0
+        self._asked = 0.0  # when the last one was added
         self._open_batch()
 
     @cached_property
@@ -213,12 +214,14 @@ class Exchange:
         out: Target | None = None,
     ) -> None:
         """Add a request, with headers of its own where `shape` is given."""
+        self._asked = self._service.policy.clock()
         if self._added is not None:
             self._added.append((self._add, (target, range, shape, body, out)))
         self._add(target, range, shape, body, out)
 
     def add_reads(self, base: bytes, reads: Reads, tail: bytes) -> None:
         """Add many reads: of the keys below a path, with the same query."""
+        self._asked = self._service.policy.clock()
         if self._added is not None:
             self._added.append((self.add_reads, (base, reads, tail)))
         self.batch.add_reads(base, reads.keys, reads.ranges, tail, reads.targets)
@@ -296,19 +299,24 @@ class Exchange:
         yield self._effect
         if self._heard:
             self._tell()
-        succeeded = batch.settled - len(self.errors) - (len(self._refused) if self._anew else 0)
+        self._count_successes()
+        while failures := batch.failures():
+            yield from self.renew()
+            for reply in failures:
+                yield from self._decide(reply)
+            self._count_successes()  # those that wait for one may have come to that meanwhile
+        if self._anew and (self._safe or batch.settled == batch.total):  # the answers of others may still come
+            self._send_anew()
+
+    def _count_successes(self) -> None:
+        """Note that some have succeeded since this was last looked at."""
+        succeeded = self.batch.settled - len(self.errors) - (len(self._refused) if self._anew else 0)
         if succeeded > self._counted:
-            self._service.policy.budget.note(succeeded - self._counted, 0)
+            self._service.policy.note_success(succeeded - self._counted)
             self._counted = succeeded
             self._added = None
             if self._origin not in ANSWERED:
                 self._service.note_answer()
-        if failures := batch.failures():
-            yield from self.renew()
-            for reply in failures:
-                yield from self._decide(reply)
-        if self._anew and (self._safe or batch.settled == batch.total):  # the answers of others may still come
-            self._send_anew()
 
     def finish(self, patience: float = 0) -> Plan[None]:
         """Add no more requests, and wait for all there are; interrupted or cancelled, `patience` seconds more."""
@@ -347,8 +355,19 @@ class Exchange:
         """End what is still under way, and return when nothing touches the caller's memory any more."""
         self._added = None
         self.batch.close()
+        self._leave_parked()
         if self._heard:
             self._tell()
+
+    def _leave_parked(self) -> None:
+        """Wait no longer for the server; if it was one of these that was to find it back, another has to."""
+        policy = self._service.policy
+        policy.parked.discard(self.batch)
+        if policy.parked:
+            if len(self.errors) + self._counted < self.batch.total:
+                policy.unpark(1)
+            else:
+                policy.hand_on()
 
     def _time_to_wait(self) -> float | None:
         """Return when to come back without news: what is still to be sent by then is signed afresh."""
@@ -380,12 +399,8 @@ class Exchange:
         """Send a failed request again, or let its error stand."""
         index, service = reply.index, self._service
         failure = service.understand(reply, self._shape.method)
-        trouble = self._troubles.note(reply, failure)
-        service.policy.budget.note(0, 1)
-        if reply.status:
-            service.note_answer()
-        if failure.row.throttled:
-            self.batch.throttle(index)
+        self._note_end(reply, failure)
+        trouble = self._troubles.note(reply, failure, self._asked)
         replaced = reply.replaced or (reply.status == 412 and reply.kept > 0)
         if replaced:
             failure = replace(failure, row=REPLACED)
@@ -398,13 +413,37 @@ class Exchange:
             self._refused[index] = self._error(reply, failure)
             self.batch.give_up(index)
             return
-        wait = 0.0 if again else self._troubles.delay(reply, failure, answered=service.has_answered)
-        if wait is None:
-            self._fail(index, self._error(reply, failure))
-            self.batch.give_up(index)
+        answered = service.has_answered
+        later = (0.0, False) if again else self._troubles.delay(reply, failure, answered=answered)
+        if later is not None:
+            self._retry(reply, failure, *later, anew=replaced)
+            return
+        self._fail(index, self._error(reply, failure))
+        self.batch.give_up(index)
+        if self._troubles.is_time_up(index, failure, answered=answered):
+            self.batch.fail_waiting(index)
+        elif service.policy.parked:
+            service.policy.hand_on()
+
+    def _note_end(self, reply: Reply, failure: Failure) -> None:
+        """Count a failure; fewer requests are sent where a server wants that, not where there is none at all."""
+        policy = self._service.policy
+        is_silent = policy.silent_since is not None and not reply.status
+        policy.budget.note(0, 1)
+        if reply.status:
+            self._service.note_answer()
         else:
-            self._tell_retry(reply, failure, wait)
-            self.batch.retry(index, wait, self._signer_for(index), anew=replaced)
+            policy.note_silence()
+        if failure.row.throttled and not is_silent:
+            self.batch.throttle(reply.index)
+
+    def _retry(self, reply: Reply, failure: Failure, wait: float, parked: bool, *, anew: bool) -> None:
+        """Send a request again after some time; where it is parked, no later than another has succeeded."""
+        self._tell_retry(reply, failure, wait)
+        self.batch.retry(reply.index, wait, self._signer_for(reply.index), anew=anew, parked=parked)
+        if parked:
+            self._service.policy.parked.add(self.batch)
+            self._service.policy.hand_on()
 
     def _fail(self, index: int, error: BaseError) -> None:
         """Let a request have failed for good."""

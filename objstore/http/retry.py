@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from objstore._core import Reply
+    from objstore._core import Batch, Reply
     from objstore.settings.options import RetryOptions
 
 
@@ -52,7 +52,8 @@ class Row(NamedTuple):
         words: What happened; a full sentence is made of it.
         again: ``never``; ``safe``: if sending it twice does no harm; ``once``: likewise, but only one more time;
             ``always``: the server says that it has not acted on it; ``damaged``: nor on what arrived otherwise than it
-            was sent, which may lie with the sender: only a few more times;
+            was sent, which may lie with the sender: only a few more times; ``briefly``: likewise, for what more of the
+            same would hardly mend;
             ``credential``, ``clock``, ``region``: with another credential, or signed by the server's clock, or for
             the region that it names.
         throttled: The server asked for less, or has to be asked for less.
@@ -78,7 +79,7 @@ class Row(NamedTuple):
     @property
     def may_repeat(self) -> bool:
         """Whether the server says that it has not acted on the request, so that any may be sent again."""
-        return self.again in ("always", "damaged")
+        return self.again in ("always", "damaged", "briefly")
 
 
 NOBODY_SECONDS = 3.0
@@ -110,7 +111,7 @@ CURL_ROWS: dict[int, Row] = {
     52: Row(ConnectionFailedError, "the server closed the connection without a reply", "safe", patience=NOBODY_SECONDS),
     55: Row(ConnectionFailedError, "the connection broke while the request was sent", "safe"),
     56: Row(ConnectionFailedError, "the connection broke while the reply was read", "safe", patience=NOBODY_SECONDS),
-    60: Row(ConnectionFailedError, "the server's certificate is not trusted"),
+    60: Row(ConnectionFailedError, "the server's certificate is not trusted", patience=0),
     63: Row(CorruptResponseError, "the reply is larger than such a reply can be"),
     65: Row(ConnectionFailedError, "the connection broke while the request was sent", "safe"),
     77: Row(ConfigurationError, "the file of trusted certificates cannot be read"),
@@ -154,6 +155,18 @@ PLAIN = Row(ConnectionFailedError, "the server does not speak TLS", "always", pa
 
 PLAIN_WORDS = ("wrong version number", "packet length too long", "unexpected TLS packet")
 """What OpenSSL and GnuTLS say of it."""
+
+UNPROVEN = Row(ConnectionFailedError, "the server does not take our side of TLS", "always", patience=0)
+"""It says so by an alert: it wants a client certificate, or versions and ciphers that we do not have."""
+
+UNPROVEN_WORDS = (
+    "alert certificate required",
+    "alert bad certificate",
+    "alert handshake failure",
+    "alert protocol version",
+    "alert access denied",
+)
+"""What OpenSSL says of these alerts (RFC 8446, section 6.2); of TLS 1.3 they may come in the place of a reply."""
 
 REFUSED = Row(GenericError, "the server refused the request")
 REFUSED_IN_SUCCESS = Row(GenericError, "the server failed")
@@ -209,6 +222,8 @@ def _by_curl_code(reply: Reply) -> Row:
         return UNCONNECTED
     if reply.curl_code == 35 and any(words in (reply.error or "") for words in PLAIN_WORDS):
         return PLAIN
+    if reply.curl_code in (35, 56) and any(words in (reply.error or "") for words in UNPROVEN_WORDS):
+        return UNPROVEN
     return CURL_ROWS.get(reply.curl_code, UNKNOWN)
 
 
@@ -245,6 +260,8 @@ class Budget:
     COST_THROTTLED = 5.0
     MEMORY_SECONDS = 10.0
     MEMORY_ANSWERS = 32
+    KNOCK_SECONDS = 0.8
+    KNOCK_SHARE = 0.05  # of an outage
     WEIGHED_AFTER = 0.1  # seconds: successes are only counted for so long, which is all that most calls wait for
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -252,13 +269,15 @@ class Budget:
         self._tokens = self.FULL
         self._successes = 0.0
         self._failures = 0.0
-        self._seen = clock()
+        self._seen = self._well_at = self._knock_at = clock()
         self._counted = 0
 
     def note(self, successes: int, failures: int) -> None:
         """Count how requests ended."""
         self._counted += successes
         now = self._clock()
+        if successes:
+            self._well_at = self._knock_at = now
         if failures or now - self._seen > self.WEIGHED_AFTER:
             self._weigh(now, failures)
 
@@ -286,6 +305,23 @@ class Budget:
         """The share of what was answered lately that failed; before anything was, one success is assumed."""
         return self._failures / (self._successes + self._counted + self._failures + 1)
 
+    @property
+    def is_nobody_knocking(self) -> bool:
+        """Whether nobody is about to try whether the server is back."""
+        return self._clock() >= self._knock_at
+
+    def knock(self) -> float | None:
+        """Return after how many seconds one may try whether the server is back; None: another does.
+
+        It is tried every second, and ever more rarely the longer nothing has succeeded.
+        """
+        now = self._clock()
+        if now < self._knock_at:
+            return None
+        pause = max(self.KNOCK_SECONDS, self.KNOCK_SHARE * (now - self._well_at))
+        self._knock_at = now + pause
+        return pause
+
     def spend(self, throttled: bool) -> bool:
         """Pay for a retry; False when the budget does not allow it."""
         if self.well:
@@ -297,7 +333,7 @@ class Budget:
         return True
 
 
-FEW_TRIES = {"once": 1, "damaged": 2}
+FEW_TRIES = {"once": 1, "damaged": 2, "briefly": 2}
 """How often what is understood so is tried again: more of the same would bring no other end."""
 
 
@@ -322,6 +358,39 @@ class Policy:
         self.options = options
         self.budget = budget or Budget(clock)
         self.clock = clock
+        self.silent_since: float | None = None
+        self.parked: set[Batch] = set()  # some of their requests wait for the server to answer
+
+    def note_answer(self) -> None:
+        """The server has answered."""
+        self.silent_since = None
+
+    def note_success(self, count: int) -> None:
+        """Requests have succeeded: two of those that wait for that are sent, ever more while all succeed."""
+        self.budget.note(count, 0)
+        self.silent_since = None
+        if self.parked:
+            self.unpark(2)
+
+    def hand_on(self) -> None:
+        """Have another find out whether the server is back, where no request is about to."""
+        if self.budget.is_nobody_knocking:
+            self.unpark(1, least=self.budget.KNOCK_SECONDS)
+
+    def unpark(self, most: int, *, least: float = 0) -> None:
+        """Have so many sent of those that wait for the server, and would for `least` seconds more."""
+        others = []
+        while self.parked and most > 0:
+            batch = self.parked.pop()
+            most -= batch.unpark(most, least)
+            if batch.parked:
+                others.append(batch)
+        self.parked.update(others)
+
+    def note_silence(self) -> None:
+        """A try has ended without an answer."""
+        if self.silent_since is None:
+            self.silent_since = self.clock()
 
     def delay(
         self, failure: Failure, attempts: int, since: float, *, safe: bool, answered: bool = True
@@ -331,31 +400,66 @@ class Policy:
         Args:
             failure: What went wrong with the last try.
             attempts: How many tries there were.
-            since: When the request last made progress, by the policy's clock.
+            since: When the request last made progress, or was first in vain, by the policy's clock.
             safe: Whether sending the request twice does no harm.
             answered: Whether the origin has ever answered.
         """
         row = failure.row
-        if not self._has_tries(row, attempts) or not (safe or row.may_repeat):
+        has_tries = self._has_tries(row, attempts)
+        if not (safe or row.may_repeat) or not (has_tries or self._looks_for_others(row)):
             return None
-        wait = self._backoff(row, attempts)
-        if failure.wait is not None:
-            asked = min(failure.wait, self.options.max_backoff)
-            wait = max(asked, wait) + random.uniform(0, 0.1 * asked)
-        left = since + self.options.retry_timeout - self.clock()
+        wait, left = self._backoff(row, attempts), self.left(row, since, answered=answered)
         if row.patience is not None and not answered:
-            left = min(left, since + row.patience - self.clock())
             wait = min(wait, left)  # the last try is at the very end
-        if wait > left or left <= 0:
+        if left <= 0 or max(wait, failure.wait or 0) > left:
             return None
-        return wait if row.unasked or self.budget.spend(row.throttled) else None
+        if failure.wait is not None:
+            wait = min(max(failure.wait, wait) + random.uniform(0, 0.1 * failure.wait), left)
+        if has_tries and (self._is_free(row, wait) or (not row.unasked and self.budget.spend(row.throttled))):
+            return wait
+        pause = self.budget.knock()
+        return None if pause is None else min(max(failure.wait or 0, random.uniform(pause, 1.1 * pause)), left)
+
+    def patience(
+        self, failure: Failure, attempts: int, since: float, *, safe: bool, answered: bool = True
+    ) -> float | None:
+        """Return how many seconds a request may wait for the server to answer others, None to give up.
+
+        Args:
+            failure: What went wrong with the last try.
+            attempts: How many tries there were.
+            since: When the request last made progress, or was first in vain, by the policy's clock.
+            safe: Whether sending the request twice does no harm.
+            answered: Whether the origin has ever answered.
+        """
+        row = failure.row
+        left = self.left(row, since, answered=answered)
+        tries = self._has_tries(row, attempts) or self._looks_for_others(row)
+        return left if tries and (safe or row.may_repeat) and left > (failure.wait or 0) else None
+
+    def left(self, row: Row, since: float, *, answered: bool) -> float:
+        """Return for how many seconds more a request may be tried again that failed so: none are left below zero."""
+        limit = self.options.retry_timeout
+        if row.patience is not None and not answered:
+            limit = min(limit, row.patience)
+        return since + limit - self.clock()
 
     def _has_tries(self, row: Row, attempts: int) -> bool:
         """Tell whether there are tries left."""
         most = self.options.usual_retries
         if row.again in FEW_TRIES:
             return attempts <= min(most, FEW_TRIES[row.again])
+        if row.unasked and self.options.max_retries is None:
+            return True
         return row.again in ("always", "safe") and (attempts <= most or self._insists(attempts))
+
+    def _is_free(self, row: Row, wait: float) -> bool:
+        """Tell whether a request may be sent again at no cost: it found no server, and does not go on with that."""
+        return row.unasked and (self.options.max_retries is not None or wait <= self.budget.KNOCK_SECONDS)
+
+    def _looks_for_others(self, row: Row) -> bool:
+        """Tell whether a request that has had its tries goes on: others wait to hear of it that the server is back."""
+        return bool(self.parked) and self.options.max_retries is None and row.again in ("always", "safe")
 
     def _insists(self, attempts: int) -> bool:
         """Tell whether it is but chance that a request has failed so often, and nobody said how often it may."""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from objstore._core import origin_info
 from objstore.http.client import header_lines
 from objstore.http.observed import request_info, tell_retry
-from objstore.http.retry import DELETED, STATUS_ROWS, Failure, Policy, understand
+from objstore.http.retry import DELETED, STATUS_ROWS, UNPROVEN, Failure, Policy, understand
 from objstore.http.stats import Stats
 from objstore.http.words import Words, read_words
 from objstore.interface.values import FAST, Pace
@@ -53,6 +53,13 @@ CURL_HINTS = {
     28: "Raise connect_timeout, first_byte_timeout or stall_timeout in client_options if the server is just slow.",
     60: "Give the authority's certificate in client_options['root_certificate'].",
 }
+
+CERTIFICATE_HINTS = {
+    "has expired": "The server needs a new one; or this machine's clock is wrong.",
+    "not yet valid": "This machine's clock may be wrong.",
+    "no alternative certificate": "It is another host's: use the name that it has in the URL or `endpoint`.",
+}
+"""What to do about a certificate, by what libcurl says of it."""
 
 PLAIN_HINTS = CURL_HINTS | dict.fromkeys((52, 56), "If the server speaks TLS there, write https://.")
 
@@ -138,6 +145,7 @@ class Service:
     def note_answer(self) -> None:
         """Remember that it has answered."""
         ANSWERED.add(self.origin)
+        self.policy.note_answer()
 
     @property
     def pace(self) -> Pace:
@@ -203,6 +211,7 @@ class Service:
         """Say what a failed reply means."""
         code, message, region = self._words(reply)
         failure = understand(reply, self.dialect.codes, code, message)
+        failure = replace(failure, row=self.dialect.codes_for.get((method, code or ""), failure.row))
         region = region_in(reply.headers.get(self.dialect.region)) or region_in(region)
         if region is not None and reply.status in ELSEWHERE and failure.row.again in ("never", "region"):
             failure = replace(failure, region=region, row=failure.row._replace(again="region"))
@@ -251,7 +260,9 @@ class Service:
         what = f"{name!r}{detail}" if name or not detail else detail.lstrip()  # of no key: the bucket itself
         return failure.row.error(
             f"{method} {what} failed: {failure.row.words} ({reason} from {self._place}{said}{tries})",
-            hint=self._hint(reply, failure) or self._hint_of_lack(reply, failure, method, sent),
+            hint=self._hint(reply, failure)
+            or self._hint_of_lack(reply, failure, method, sent)
+            or self._hint_of_wait(failure),
             store=self.dialect.store,
             path=self.path(key),
             bucket=self.bucket,
@@ -278,6 +289,13 @@ class Service:
             named = [*dict.fromkeys(fits.values())]
         return " ".join(named) or None
 
+    def _hint_of_wait(self, failure: Failure) -> str | None:
+        """Return what the server asks for, where it asks for time."""
+        if not failure.wait or not failure.row.leaves_open:
+            return None
+        most = self.policy.options.retry_timeout
+        return f"It asks to wait {failure.wait:g} s; retry_config allows {most:g} s in all (retry_timeout)."
+
     # --- what is told
 
     def describe(self, tried: Try, origin: str, method: str, key: str) -> RequestInfo:
@@ -298,7 +316,12 @@ class Service:
         return self.origin if self.bucket is None else f"{self.dialect.container} {self.bucket!r} at {self.origin}"
 
     def _hint(self, reply: Reply, failure: Failure) -> str | None:
+        if failure.row is UNPROVEN:
+            return "It may want a client certificate, which objstore cannot give: go by a proxy that does."
         if reply.error is not None:
+            for words, hint in CERTIFICATE_HINTS.items():
+                if reply.curl_code == 60 and words in reply.error:
+                    return hint
             hints = PLAIN_HINTS if self.origin.startswith("http:") else CURL_HINTS
             return self.dialect.hints.get(str(reply.curl_code)) or hints.get(reply.curl_code)
         said = self.dialect.hints

@@ -47,11 +47,21 @@ class Troubles:
         self._safe = safe
         self._known: dict[int, Trouble] = {}
 
-    def note(self, reply: Reply, failure: Failure) -> Trouble:
-        """Return what is known of a failed request; one that brought more than before has made progress."""
+    def note(self, reply: Reply, failure: Failure, asked: float) -> Trouble:
+        """Return what is known of a failed request; one that brought more than before has made progress.
+
+        Where the server has been silent to all, those that waited for their first try meanwhile have failed as long.
+
+        Args:
+            reply: How it failed.
+            failure: What that means.
+            asked: Since when it has been there to be sent.
+        """
         known = self._known.get(reply.index)
         if known is None:
-            known = self._known[reply.index] = Trouble(self._policy.clock(), reply.kept)
+            silent_since = self._policy.silent_since
+            began = self._policy.clock() if silent_since is None else max(silent_since, asked)
+            known = self._known[reply.index] = Trouble(began, reply.kept)
         elif reply.kept > known.kept:
             known.at, known.kept, known.attempts = self._policy.clock(), reply.kept, reply.attempts - 1
         left_open = reply.lost or (reply.error is None and _may_be_done(reply, failure))
@@ -59,8 +69,9 @@ class Troubles:
         known.lost |= reply.lost or (left_open and not failure.row.may_repeat)
         return known
 
-    def delay(self, reply: Reply, failure: Failure, *, answered: bool) -> float | None:
-        """Return how many seconds to wait before a failed request is sent again, None to let its error stand.
+    def delay(self, reply: Reply, failure: Failure, *, answered: bool) -> tuple[float, bool] | None:
+        """Return how many seconds to wait before a failed request is sent again, and whether no longer than until the
+        server answers; None to let its error stand.
 
         Args:
             reply: How it failed.
@@ -69,9 +80,19 @@ class Troubles:
         """
         if reply.lost and not self._safe:
             return None
-        known = self._known[reply.index]
+        known, policy = self._known[reply.index], self._policy
         tries = reply.attempts - known.attempts
-        return self._policy.delay(failure, tries, known.at, safe=self._safe, answered=answered)
+        wait = policy.delay(failure, tries, known.at, safe=self._safe, answered=answered)
+        if wait is not None:
+            return wait, False
+        wait = policy.patience(failure, tries, known.at, safe=self._safe, answered=answered)
+        return None if wait is None else (wait, True)
+
+    def is_time_up(self, index: int, failure: Failure, *, answered: bool) -> bool:
+        """Tell whether there is no time left for a request, in all of which the server has been silent to everybody."""
+        policy, known = self._policy, self._known[index]
+        silent = policy.silent_since is not None and policy.silent_since <= known.at
+        return silent and policy.left(failure.row, known.at, answered=answered) <= 0
 
     def begin_anew(self, sent: dict[int, int]) -> None:
         """Count tries from the beginning; so often was each request sent before."""

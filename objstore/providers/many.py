@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from objstore.exceptions import BaseError
 from objstore.http.exchange import Exchange
 from objstore.interface.values import ANY, Seen
+from objstore.plans.several import Several, given
 from objstore.providers.conditional_headers import look_after, write_error
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 NO_FIRST_BYTE = 416
 """How a server says that an object is empty, where its first byte is asked for (RFC 9110, section 15.5.17)."""
+
+LOOKS = 64
+"""For how many writes whose answers were lost it is looked at a time what became of them."""
 
 
 def tells_size(reply: Reply) -> bool:
@@ -240,6 +244,7 @@ class PutMany(Exchange):
             keep_head=True,
             most_in_flight=most_in_flight,
         )
+        self._failed: list[int] = []  # of which it is not yet known what they may have done
         self._items = items
         self._options = options
         self._result = result
@@ -278,11 +283,23 @@ class PutMany(Exchange):
 
     def _decide(self, reply: Reply) -> Plan[None]:
         yield from super()._decide(reply)
-        error = self.errors.get(reply.index)
-        if error is not None:
-            key, source = self._items[reply.index]
-            error = yield from look_after(error, self._options, self._head(key))
-            self.errors[reply.index] = why(error, source)
+        if reply.index in self.errors:
+            self._failed.append(reply.index)
+
+    def news(self, within: float | None = None) -> Plan[None]:
+        """Wait until something has changed; look at once for what became of all writes that have failed since."""
+        yield from super().news(within)
+        failed, self._failed = self._failed, []
+
+        def take(number: int, found: BaseError | Exception) -> None:
+            if not isinstance(found, BaseError):
+                raise found
+            self.errors[failed[number]] = why(found, self._items[failed[number]][1])
+
+        yield from Several(given(map(self._look, failed)), LOOKS).each(take)
+
+    def _look(self, index: int) -> Plan[BaseError]:
+        return look_after(self.errors[index], self._options, self._head(self._items[index][0]))
 
     def _error(self, reply: Reply, failure: Failure) -> BaseError:
         return write_error(super()._error(reply, failure), self._options)

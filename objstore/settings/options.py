@@ -335,7 +335,7 @@ _RETRY_OPTIONS = {
 }
 _BACKOFF_OPTIONS = {
     "init_backoff": Option("init_backoff", "Upper bound of the first wait; seconds.", DURATION),
-    "max_backoff": Option("max_backoff", "Upper bound of any wait; seconds.", DURATION),
+    "max_backoff": Option("max_backoff", "Upper bound of a wait that no server asks for; seconds.", DURATION),
     "base": Option("base", "How much the bound grows from one wait to the next.", kind=number(1)),
 }
 
@@ -352,7 +352,7 @@ class RetryOptions:
             they fail.
         retry_timeout: No new try this long after the first one started; seconds.
         init_backoff: Upper bound of the first wait; seconds.
-        max_backoff: Upper bound of any wait; seconds.
+        max_backoff: Upper bound of a wait that no server asks for; seconds.
         base: How much the bound grows from one wait to the next.
     """
 

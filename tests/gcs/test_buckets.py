@@ -31,7 +31,7 @@ def test_a_project_is_named(server: StrictServer, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "from-environment")
     open_store(server).list_buckets()
     open_store(server, project_id="given").create_bucket()
-    assert [call.query["project"] for call in server.calls] == ["from-environment", "given"]
+    assert [call.query["project"] for call in server.calls if call.query] == ["from-environment", "given"]
 
 
 def test_long_lists_come_in_pages(server: StrictServer) -> None:
@@ -62,6 +62,18 @@ def test_what_was_done_by_a_request_whose_answer_was_lost(server: StrictServer) 
     store.delete_bucket()
     with pytest.raises(NotFoundError):
         store.delete_bucket()
+
+
+def test_a_bucket_that_was_there_is_not_taken_for_one_whose_answer_was_lost(server: StrictServer) -> None:
+    server.make_bucket("bucket")
+    server.faults.append(Fault("POST /storage/v1/b?", None))
+    with pytest.raises(AlreadyExistsError):
+        open_store(server, project_id="p").create_bucket()
+
+
+def test_a_bucket_is_made_by_who_may_not_look(server: StrictServer) -> None:
+    server.faults.append(Fault("GET /storage/v1/b/bucket", error(403, "forbidden")))
+    open_store(server, project_id="p").create_bucket()
 
 
 def test_a_bucket_of_somebody_else_is_not_taken(server: StrictServer) -> None:

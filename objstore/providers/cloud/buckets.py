@@ -34,6 +34,8 @@ class Buckets:
         listing: Reads one page of all buckets, after what the last one told of the next.
     """
 
+    _look = "HEAD"
+
     def __init__(
         self,
         bucket: Requests,
@@ -50,12 +52,7 @@ class Buckets:
     def create(self, *, exist_ok: bool) -> Plan[None]:
         """Make the bucket; some services take it for made where it is there already, so it is looked for."""
         if not exist_ok and (yield from self._exists()):
-            raise AlreadyExistsError(
-                f"The bucket {self._bucket.service.bucket!r} exists already",
-                hint="Give exist_ok=True to take it as it is.",
-                store=self._bucket.service.dialect.store,
-                bucket=self._bucket.service.bucket,
-            )
+            raise self._there_already()
         yield from self._bucket.service.refresh()  # which may find the region that is described
         try:
             yield from self._send("PUT", self.description())
@@ -93,9 +90,17 @@ class Buckets:
                 store = self._bucket.service.dialect.store
                 raise CorruptResponseError("The list of buckets does not go on: a token came twice", store=store)
 
+    def _there_already(self) -> AlreadyExistsError:
+        return AlreadyExistsError(
+            f"The bucket {self._bucket.service.bucket!r} exists already",
+            hint="Give exist_ok=True to take it as it is.",
+            store=self._bucket.service.dialect.store,
+            bucket=self._bucket.service.bucket,
+        )
+
     def _exists(self) -> Plan[bool]:
         try:
-            yield from self._send("HEAD", to=self._asked)
+            yield from self._send(self._look, to=self._asked)
         except NotFoundError:
             return False
         return True

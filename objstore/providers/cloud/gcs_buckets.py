@@ -10,7 +10,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from objstore.exceptions import AlreadyExistsError, BaseError, ConfigurationError, CorruptResponseError
+from objstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    ConfigurationError,
+    CorruptResponseError,
+    PermissionDeniedError,
+)
 from objstore.providers.cloud.buckets import Buckets
 from objstore.providers.conditional_headers import as_kind
 from objstore.signing.sigv4 import canonical_query
@@ -30,23 +36,34 @@ class GoogleBuckets(Buckets):
         project: The project that has them; empty where nobody says which.
     """
 
+    _look = "GET"
+
     def __init__(self, bucket: Objects, project: str) -> None:
         super().__init__(bucket, (), (), self._page)
         self._objects = bucket
         self._project = project
 
     def create(self, *, exist_ok: bool) -> Plan[None]:
-        """Make the bucket (Buckets: insert)."""
-        bucket = self._objects
+        """Make the bucket (Buckets: insert); where an answer is lost, none says whether it was there before."""
+        bucket, target = self._objects, self._all([("fields", "name")])
+        if not exist_ok and (yield from self._is_seen()):
+            raise self._there_already()
         body = json.dumps({"name": bucket.bucket}).encode()
         try:
-            yield from bucket.ask("POST", self._all([("fields", "name")]), "", body=body, detail=" bucket")
+            yield from bucket.ask("POST", target, "", body=body, detail=" bucket")
         except BaseError as error:
             if error.status != 409:
                 raise
             if not (exist_ok or error.maybe_applied):
                 raise as_kind(AlreadyExistsError, error, "Give exist_ok=True to take it as it is.") from None
             yield from self._send("GET")  # raises where it is somebody else's
+
+    def _is_seen(self) -> Plan[bool]:
+        """Tell whether it exists, as far as the caller may know: to make one, nobody has to be allowed to look."""
+        try:
+            return (yield from self._exists())
+        except PermissionDeniedError:
+            return False
 
     def target(self, bucket: Requests) -> bytes:
         """Return the target of requests for the bucket itself (Buckets: get, delete)."""

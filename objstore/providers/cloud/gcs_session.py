@@ -108,7 +108,7 @@ class Step(Exchange):
         if self._safe or not failure.row.leaves_open:
             yield from super()._decide(reply)
             return
-        self._troubles.note(reply, failure)
+        self._troubles.note(reply, failure, self._asked)
         self._service.policy.budget.note(0, 1)
         self.failure = failure
         self.errors[reply.index] = self._error(reply, failure)

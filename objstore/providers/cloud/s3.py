@@ -116,6 +116,9 @@ DIALECT = Dialect(
         "ServiceUnavailable": UNAVAILABLE,
         "TokenRefreshRequired": EXPIRED,
     },
+    # the end of an upload, which is then to be begun anew:
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+    codes_for={("POST", "ConditionalRequestConflict"): CONFLICT._replace(again="briefly")},
     # The answer to a HEAD has no document that could say SlowDown, so an answer without words may be that.
     # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
     statuses={("HEAD", 503): THROTTLED},
