@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from objstore._core import Reply
 from objstore.exceptions import BaseError, CorruptResponseError, NotSupportedError
 from objstore.http.shape import Shape
-from objstore.interface.values import ANY, FIRST_BYTE, WHOLE, Conditions, Fetched, Range, Reads, Target, WriteOptions
+from objstore.interface.values import ANY, FIRST_BYTE, WHOLE, Conditions, Fetched, Range, Reads, Seen, Target, WriteOptions
 from objstore.providers.many import HeadMany
 from objstore.providers.requests import Requests
 from objstore.providers.web.shared_replies import SharedReplies
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from objstore.http.service import Service
     from objstore.interface.provider import Fetch
     from objstore.plans.effects import Plan
-    from objstore.types import ObjectMeta
 
 NO_HEAD = (400, 403, 405, 501)
 """How servers say that they do not answer HEAD; the first two, where a URL is signed for GET."""
@@ -154,17 +153,17 @@ class Server(Requests):
         return super().object_headers(options)
 
 
-def _place_of_all(reads: Reads, expected: ObjectMeta | None) -> Target | None:
+def _place_of_all(reads: Reads, expected: Seen | None) -> Target | None:
     """Return where there is room for all of an object, whose ranges are to lie there as they do in the object."""
     place = reads[0].target
-    if expected is None or place is None or not reads.one_object or len(place.buffer) != expected["size"]:
+    if expected is None or place is None or not reads.one_object or len(place.buffer) != expected.meta["size"]:
         return None
     targets = (target for _, range, target in reads if target is not None and target.start == range.start)
     fits = sum(target.buffer is place.buffer for target in targets) == len(reads)
-    return Target(place.buffer, 0, expected["size"]) if fits else None
+    return Target(place.buffer, 0, expected.meta["size"]) if fits else None
 
 
-def _shared(reads: Reads, whole: set[str], expected: ObjectMeta | None) -> tuple[Reads, list[tuple[int, Range]]]:
+def _shared(reads: Reads, whole: set[str], expected: Seen | None) -> tuple[Reads, list[tuple[int, Range]]]:
     """Return the reads to send, and for each that was asked for, which of them it is cut out of and where."""
     place = _place_of_all(reads, expected)
     keys: list[str] = []
