@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 from objstore._core import Reply
 from objstore.exceptions import BaseError, CorruptResponseError, NotSupportedError
 from objstore.http.shape import Shape
-from objstore.interface.values import ANY, FIRST_BYTE, WHOLE, Conditions, Fetched, Range, Reads, Seen, Target, WriteOptions
+from objstore.interface.values import (
+    ANY,
+    FIRST_BYTE,
+    WHOLE,
+    Conditions,
+    Fetched,
+    Range,
+    Reads,
+    Seen,
+    Target,
+    WriteOptions,
+)
 from objstore.providers.many import HeadMany
 from objstore.providers.requests import Requests
 from objstore.providers.web.shared_replies import SharedReplies
