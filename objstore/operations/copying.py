@@ -6,23 +6,25 @@ bounded memory.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
-from objstore._core import Buffer, Bytes
 from objstore.exceptions import BaseError, IntegrityError
 from objstore.interface.provider import OutOfReachError, alone
 from objstore.interface.store import BaseStore
-from objstore.interface.values import ANY, Source, WriteOptions, carried
+from objstore.interface.values import ANY, WriteOptions, carried
 from objstore.operations.arguments import read_get_options, read_overwrite
 from objstore.operations.bars import called, drawn
 from objstore.operations.naming import key_of
 from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
 from objstore.operations.outcomes import OnError, check_on_error, in_flight_of
 from objstore.operations.requested import Groups, two_of
+from objstore.operations.sources import END, Pieces
 from objstore.operations.transfers import AT_A_TIME, MANY_AT_A_TIME, PARTS, Transfers
 
 if TYPE_CHECKING:
+    from objstore._core import Bytes
     from objstore.exceptions import BaseError
     from objstore.interface.provider import Share
     from objstore.operations.results import BytesStream
@@ -246,36 +248,33 @@ def _carry(way: Way, source: str, target: str, progress: Progress | None) -> Pla
             body.close()
 
 
-class _Remote:
-    """The body of an object elsewhere, as something to upload."""
+class _Remote(Pieces):
+    """The body of an object elsewhere, as something to upload.
 
-    in_memory = False
+    Every part is of the same version, or reading it has failed.
+    """
 
     def __init__(self, stream: BytesStream, size: int) -> None:
-        self.size: int | None = size
+        super().__init__(_Streamed(stream), size)
         self._stream = stream
-        self._kept: list[Bytes] = []
-
-    def next(self, size: int) -> Plan[Source | None]:
-        """Return the next part."""
-        have = sum(map(len, self._kept))
-        while have < size:
-            pieces = yield from self._stream.next_pieces()
-            if not pieces:
-                break
-            self._kept += pieces
-            have += sum(map(len, pieces))
-        whole = self._kept[0] if len(self._kept) == 1 else Bytes(b"".join(self._kept))
-        part, rest = whole[:size], whole[size:]
-        self._kept = [rest] if len(rest) else []
-        return Source(Buffer(part), len(part)) if len(part) else None
-
-    def check(self) -> None:
-        """Every part was of the same version, or reading it had failed."""
 
     def close(self) -> None:
         """Stop reading."""
         self._stream.close()
+
+
+class _Streamed:
+    """The pieces of a stream."""
+
+    def __init__(self, stream: BytesStream) -> None:
+        self._stream = stream
+        self._here: deque[Bytes] = deque()
+
+    def next(self, size: int) -> Plan[Any]:
+        """Return the next one."""
+        if not self._here:
+            self._here += yield from self._stream.next_pieces()
+        return self._here.popleft() if self._here else END
 
 
 @drawn

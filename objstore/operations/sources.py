@@ -31,7 +31,7 @@ MOST_READ = 16 << 20
 """The most that a reader is asked for at a time, in bytes."""
 
 NOTHING = memoryview(b"")
-_END = object()
+END = object()
 
 
 class Body(Protocol):
@@ -74,9 +74,9 @@ def open_body(file: PutInput) -> Body:
         if fault(file) is not None:
             raise unfit(file) from None
     if isinstance(file, AsyncIterable):
-        return _Pieces(_AsyncPieces(aiter(file)))
+        return Pieces(_AsyncPieces(aiter(file)))
     if isinstance(file, Iterable) and not isinstance(file, Mapping):
-        return _Pieces(_SyncPieces(iter(file)))
+        return Pieces(_SyncPieces(iter(file)))
     raise unfit(file)
 
 
@@ -134,7 +134,7 @@ def _of_reader(file: Any) -> Body:
         descriptor = file.fileno()
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             return _File(descriptor, file.tell(), str(file.name), owned=False)
-    return _Pieces(_Reader(file))
+    return Pieces(_Reader(file))
 
 
 class _Memory:
@@ -191,13 +191,25 @@ class _File:
             os.close(self._descriptor)
 
 
-class _Pieces:
-    """Whatever comes in pieces of any size, gathered into parts."""
+class Supply(Protocol):
+    """What gives the pieces of a body."""
+
+    def next(self, size: int) -> Plan[Any]:
+        """Return the next piece, a buffer, of `size` bytes if that can be chosen; END at the end."""
+
+
+class Pieces:
+    """Whatever comes in pieces of any size, gathered into parts.
+
+    Args:
+        pieces: Gives them.
+        size: How many bytes there are, if that is known.
+    """
 
     in_memory = False
 
-    def __init__(self, pieces: _SyncPieces | _AsyncPieces | _Reader) -> None:
-        self.size: int | None = None
+    def __init__(self, pieces: Supply, size: int | None = None) -> None:
+        self.size = size
         self._pieces = pieces
         self._left = NOTHING  # of the last piece
         self._ended = False
@@ -211,8 +223,8 @@ class _Pieces:
     def _some(self, most: int) -> Plan[memoryview]:
         """Return what comes next; nothing at the end."""
         if not len(self._left):
-            piece = yield self._pieces.next(min(most, MOST_READ))
-            self._ended = piece is _END
+            piece = yield from self._pieces.next(min(most, MOST_READ))
+            self._ended = piece is END
             self._left = NOTHING if self._ended else _lasting(piece)
         some, left = self._left[:most], self._left[most:]
         self._left = left if len(left) else NOTHING  # an empty slice would hold all of it
@@ -272,8 +284,8 @@ class _SyncPieces:
     def __init__(self, iterator: Iterator[Any]) -> None:
         self._iterator = iterator
 
-    def next(self, size: int) -> Call:
-        return Call(lambda: next(self._iterator, _END))
+    def next(self, size: int) -> Plan[Any]:
+        return (yield Call(lambda: next(self._iterator, END)))
 
 
 class _AsyncPieces:
@@ -282,8 +294,8 @@ class _AsyncPieces:
     def __init__(self, iterator: AsyncIterator[Any]) -> None:
         self._iterator = iterator
 
-    def next(self, size: int) -> Call:
-        return Call(lambda: anext(self._iterator, _END), quick=True)
+    def next(self, size: int) -> Plan[Any]:
+        return (yield Call(lambda: anext(self._iterator, END), quick=True))
 
 
 class _Reader:
@@ -292,11 +304,11 @@ class _Reader:
     def __init__(self, file: Any) -> None:
         self._file = file
 
-    def next(self, size: int) -> Call:
-        return Call(lambda: self._read(size))
+    def next(self, size: int) -> Plan[Any]:
+        return (yield Call(lambda: self._read(size)))
 
     def _read(self, size: int) -> Any:
         piece = self._file.read(size)
         if piece is None:
             raise BlockingIOError(errno.EAGAIN, "The file has nothing to read yet: give one that waits")
-        return piece if len(piece) else _END
+        return piece if len(piece) else END

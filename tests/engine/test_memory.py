@@ -153,6 +153,7 @@ def test_memory_that_was_freed_last_is_kept() -> None:
         "grows_beyond_what_is_believed",
         "keeps_what_came",
         "sends_pieces_once",
+        "copies_once",
         "reads_all_in_place",
     ],
 )

@@ -129,6 +129,16 @@ def sends_pieces_once(origin: str) -> None:
     assert SIZE <= resident("VmHWM") - before < 1.4 * SIZE
 
 
+def copies_once(origin: str) -> None:
+    """Copy an object to a server that takes no parts, and is not the one it is on: it is in memory once."""
+    source = HTTPStore(origin, client_options={"allow_http": True})
+    target = HTTPStore(origin.replace("127.0.0.1", "localhost"), client_options={"allow_http": True})
+    source.copy("5/a", "0/a", to_store=target)
+    before = resident("VmRSS")
+    source.copy(f"{2 * SIZE}/a", "0/b", to_store=target)
+    assert 2 * SIZE <= resident("VmHWM") - before < 3.2 * SIZE
+
+
 def reads_all_in_place(origin: str) -> None:
     """Get an object of a server that knows no ranges: what it sends once is read to where all is wanted."""
     store = HTTPStore(f"{origin}?ranges=0", client_options={"allow_http": True})
