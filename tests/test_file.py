@@ -18,7 +18,7 @@ import pytest
 
 import objstore
 from objstore import exceptions
-from objstore.operations.window import SPARE
+from objstore.operations.window import PAGE, SPARE
 from objstore.plans.effects import Plan, Sleep, alone
 from objstore.plans.run import arun
 from objstore.store import LocalStore, MemoryStore, Store
@@ -135,7 +135,7 @@ def test_reads_here_and_there_fetch_what_they_ask_for(store: Store, monkeypatch:
     for at in range(20 * MIB, 0, -3 * MIB):
         file.seek(at)
         assert file.read(10) == LARGE[at : at + 10]
-    assert reads.sizes == [10 + SPARE, *[10] * 6]
+    assert reads.sizes == [10 + SPARE, *[PAGE] * 6]
 
 
 def test_blocks_read_lately_are_not_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

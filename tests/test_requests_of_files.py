@@ -214,6 +214,21 @@ def test_what_is_here_of_the_end_of_a_read_is_not_fetched_again(places: Places, 
     assert sum(asked.sizes) == (64 << 10) + size
 
 
+@pytest.mark.parametrize("by", ["open", "fsspec"])
+@pytest.mark.parametrize("first", [0, 1, -22])
+def test_all_that_is_read_in_order_is_fetched_to_be_compared(places: Places, by: str, first: int) -> None:
+    """Though its end is here: a checksum of the whole object would be made of it, and compared."""
+    body = random.Random(8).randbytes(5 << 20)
+    places.store.put("all.zip", body)
+    with counted() as asked, opened(places, "all.zip", by=by) as file:
+        file.seek(first % len(body))
+        assert file.read(10) == body[first % len(body) :][:10]
+        before = sum(asked.sizes)
+        file.seek(0)
+        assert file.read(2 << 20) + file.read() == body
+    assert sum(asked.sizes) - before >= len(body) - (128 << 10 if first == 0 else 0)
+
+
 @pytest.mark.parametrize("scanned", [True, False])
 @pytest.mark.parametrize("pre_buffer", [True, False])
 @pytest.mark.parametrize("groups", [range(20, 30), range(49), range(3, 5)])
@@ -273,6 +288,20 @@ def test_headers_with_gaps_between_them_are_read_as_if_there_were_none(places: P
             file.seek(at)
             assert file.read(512) == body[at : at + 512]
     assert len(asked.tries) <= 12
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec"])
+@pytest.mark.parametrize("begin", [0, 1 << 20])
+def test_of_headers_far_from_each_other_little_else_is_fetched(places: Places, by: str, begin: int) -> None:
+    """As those of pages in a TIFF, each of which is read in a few small pieces by one request."""
+    body = random.Random(5).randbytes(10 << 20)
+    places.store.put("pages", body)
+    with counted() as asked, opened(places, "pages", by=by) as file:
+        for at in range(begin, len(body) - 300, 300_000):
+            file.seek(at)
+            assert b"".join(file.read(size) for size in (2, 132, 4)) == body[at : at + 138]
+    assert len(asked.tries) <= 36
+    assert sum(asked.sizes) <= (256 << 10) + 36 * (16 << 10)
 
 
 @pytest.mark.parametrize("by", ["open", "fsspec"])

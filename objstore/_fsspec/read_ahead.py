@@ -57,7 +57,7 @@ class ReadAhead(BaseCache):  # type: ignore[misc]
             held = bytes(self._blocks.view(start, here))
             if here == stop - start:
                 return held
-            end = b"" if start == 0 else bytes(self._blocks.end_of(start + here, stop - start - here))
+            end = bytes(self._blocks.end_of(start + here, stop - start - here))
             return held + self._rest(start + here, stop - len(end)) + end
 
     def _rest(self, start: int, stop: int) -> bytes:

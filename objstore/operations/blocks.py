@@ -83,6 +83,7 @@ class Blocks:
         self._beyond = Beyond()
         self._others: list[Block] = []
         at, here = piece
+        self._in_turn = 0 if at else len(here)  # up to where all has come, from the beginning on
         if here:
             self._last.at, self._last.memory = at, bytearray(here)
             self._last.end = at + len(here)
@@ -130,7 +131,12 @@ class Blocks:
         self.account.asked += asked
 
     def end_of(self, at: int, size: int) -> memoryview:
-        """Return what is here of the end of a range whose beginning is not: until the next block is begun."""
+        """Return what is here of the end of a range whose beginning is not: until the next block is begun.
+
+        Nothing while all is read from its beginning on: what comes then is compared with the checksum of the object.
+        """
+        if at in (0, self._in_turn):
+            return memoryview(b"")
         end = at + size
         for block in (self._last, *self._others):
             if at < block.at < end <= block.end:
@@ -138,10 +144,10 @@ class Blocks:
                 return memoryview(block.memory)[: end - block.at]
         return memoryview(b"")
 
-    def view(self, at: int, size: int) -> memoryview:
-        """Return bytes that `ready` has just told of."""
+    def view(self, at: int, size: int, wanted: int | None = None) -> memoryview:
+        """Return bytes that `ready` has just told of; a buffer takes more of them than are wanted."""
         self._ask(self._last, size)
-        self._window.taken(at, size)
+        self._window.taken(at, size if wanted is None else min(size, wanted))
         start = at - self._last.at
         return memoryview(self._last.memory)[start : start + size]
 
@@ -183,13 +189,20 @@ class Blocks:
         """Note that the last block is there."""
         self._last.end = start + size
         self._last.unasked = size
+        self._goes_on(start, size)
         self._window.came(start, size)
         if self._window.wants_end:
             self._take_end()
 
     def fetched(self, start: int, size: int) -> None:
         """Note that a read has been fetched to its destination."""
+        self._goes_on(start, size)
         self._window.came_to_reader(start, size)
+
+    def _goes_on(self, start: int, size: int) -> None:
+        """Note up to where all has come, where what comes goes on from the beginning."""
+        if start in (0, self._in_turn):
+            self._in_turn = start + size
 
     def _hold(self) -> None:
         """Put the last block to the others, if it is worth it."""

@@ -117,7 +117,7 @@ class Reader:
     def _fill_rest(self, here: int, view: memoryview) -> Plan[None]:
         """Read into a view what is to be behind its beginning, which is here; and not again what is here of its end."""
         start = self.at + here
-        rest = view[here:] if self.at == 0 else self._without_end(start, view[here:])
+        rest = self._without_end(start, view[here:])
         if rest and self._blocks.is_direct(start, len(rest)):
             if self.at == 0:  # all of it again, where it may be all: what is damaged then is got anew
                 start, rest = 0, view
@@ -141,7 +141,8 @@ class Reader:
             yield from self._load(self.at, left - len(self._blocks.end_of(self.at, left)))
         size = self.left(len(view) if self._blocks.goes_on(self.at) else wanted)
         size = min(size, self._blocks.ready(self.at))
-        view[:size] = self._take(size)
+        view[:size] = self._blocks.view(self.at, size, wanted)
+        self.at += size
         return size
 
     def readline(self, size: int | None = -1) -> Plan[bytes]:

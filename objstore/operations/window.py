@@ -4,8 +4,8 @@ Reads that go on from each other fetch more and more. Others fetch little more t
 before them found what they wanted next to each other.
 
 Its one invariant: of a file whose reader does not begin at its beginning, no more is fetched than what it asks for and
-half of that again, or `SPARE`. It has an index, as that at the end of a Parquet file, and leaves out what it does not
-want.
+half of that again, or `SPARE`, or `PAGE` for each read that asks for less. It has an index, as that at the end of a
+Parquet file, and leaves out what it does not want.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ SPARE = 48 << 10
 
 CLOSE = 16 << 10
 """What reads here and there fetch at the least, where no index tells what is wanted: headers are followed by others."""
+
+PAGE = 4 << 10
+"""What any read fetches at the least: less is no quicker, and small reads are followed by others."""
 
 
 class Account:
@@ -121,7 +124,7 @@ class Window:
         gap = at - (self.end if at >= self.end else self._start)
         most = self.account.share if -size <= gap <= size // 2 else 0
         row = (self._reach - self._start) // 2 if at == self.end else 0
-        return max(row, self.account.left(most))
+        return max(row, self.account.left(most), PAGE - size)
 
     def _follows(self, at: int) -> bool:
         """Tell whether a read goes on from the last one, or leaves out a little."""
@@ -144,7 +147,7 @@ class Window:
             rest_of_index = self._indexed and self.end == self._size
             return 0 if rest_of_index else max(min(self._near * 2, self._least), self._start - at)
         near = (self._reach - self._start) * 2 if self._reach > self._first else self._near // 2
-        return min(max(near, 0 if self._indexed else CLOSE), self._least)
+        return min(max(near, PAGE if self._indexed else CLOSE), self._least)
 
     def stretch(self, at: int, size: int, amount: int) -> tuple[int, int]:
         """Return from where to where to fetch so much for a read of `size` bytes: up to what is here, or to the end."""
