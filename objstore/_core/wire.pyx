@@ -394,6 +394,14 @@ cdef void wire_rest(Wire* wire) noexcept nogil:
     wire_put(wire, &wire.route.idle)
 
 
+cdef inline bint is_anothers(Wire* wire) noexcept nogil:
+    """Tell whether the descriptor of an idle connection is one of the last eighth: the rest of the program needs some.
+
+    The kernel gives the lowest that is free.
+    """
+    return wire.fd >= wire.loop.most_allowed // 6 * 7
+
+
 cdef bint too_old(Wire* wire, int64_t now) noexcept nogil:
     return now - wire.idle_ns > wire.route.settings.max_idle_s * SECOND or now - wire.made_ns > WIRE_LIFETIME_S * SECOND
 

@@ -161,6 +161,11 @@ def test_who_wants_a_descriptor_waits_for_it(server: Server, mode: str, count: i
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{count}\nTrue\n", "")
 
 
+def test_idle_connections_leave_descriptors_to_the_rest_of_the_program(server: Server) -> None:
+    ended = run_program("descriptors.others", server.origin)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "64\n", "")
+
+
 def test_an_event_loop_waits_for_a_descriptor(server: Server) -> None:
     ended = run_program("descriptors.many_loops", server.origin)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "260\n", "")

@@ -63,6 +63,25 @@ def many_callers(origin: str, mode: str) -> None:
     print(len(os.listdir("/proc/self/fd")) - len(taken) < 900)
 
 
+def others(origin: str) -> None:
+    """Send requests from 2,000 tasks, then from 400 threads, with 1,024 descriptors; say how many others may have."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+    all_there = threading.Barrier(400)
+
+    async def tasks() -> None:
+        made = [batch(origin, [f"/100/{index}?delay=0.3"], most_in_flight=1) for index in range(2000)]
+        await asyncio.gather(*(arun(settle(one)) for one in made))
+
+    def thread(index: int) -> None:
+        all_there.wait()
+        run(settle(batch(origin, [f"/100/{index}?delay=0.3"], most_in_flight=1)))
+
+    asyncio.run(tasks())
+    with ThreadPoolExecutor(400) as pool:
+        list(pool.map(thread, range(400)))
+    print(len([os.open("/dev/null", os.O_RDONLY) for _ in range(64)]))
+
+
 def many_loops(origin: str) -> None:
     """Send a request from each of 260 event loops, whose own descriptors leave no room for as many bells of ours."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
