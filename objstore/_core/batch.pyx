@@ -483,6 +483,9 @@ cdef class Batch:
         if self.made_in != generation:
             return 0
         pthread_mutex_lock(&self.c.mutex)
+        if self.c.cancelled:
+            self.c.parked.first = NULL
+            self.c.parked_count = 0
         before = self.c.parked_count
         if before:
             unpark(self.c, most, now_ns() + <int64_t>(least * SECOND))

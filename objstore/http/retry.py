@@ -380,12 +380,17 @@ class Policy:
     def unpark(self, most: int, *, least: float = 0) -> None:
         """Have so many sent of those that wait for the server, and would for `least` seconds more."""
         others = []
-        while self.parked and most > 0:
-            batch = self.parked.pop()
+        while most > 0 and (batch := self._take_parked()) is not None:
             most -= batch.unpark(most, least)
             if batch.parked:
                 others.append(batch)
         self.parked.update(others)
+
+    def _take_parked(self) -> Batch | None:
+        try:
+            return self.parked.pop()
+        except KeyError:  # there is none, or another thread was faster
+            return None
 
     def note_silence(self) -> None:
         """A try has ended without an answer."""
