@@ -12,7 +12,7 @@ import io
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from objstore.exceptions import GenericError, PreconditionError
+from objstore.exceptions import GenericError, NotSupportedError, PreconditionError
 from objstore.interface.values import Range
 from objstore.interface.versions import can_pin
 from objstore.operations.columns import MARK, Span, metadata_start, read_layout
@@ -57,6 +57,7 @@ def open_parquet(
     Raises:
         NotFoundError: There is no such object.
         GenericError: It is not a Parquet file.
+        NotSupportedError: Its columns are encrypted.
         ObjectChangedError: It was replaced meanwhile.
 
     Source: https://parquet.apache.org/docs/file-format/
@@ -67,6 +68,8 @@ def open_parquet(
         tail = store.get(path)
     pieces = _Pieces(store, tail.meta, tail._conditions, tail.range[0], tail.bytes())
     layout = read_layout(_metadata(pieces))
+    if layout is None:
+        raise NotSupportedError(f"The columns of {path!r} are encrypted", hint="Read it through store.open(path).")
     pieces.fetch(layout.wanted(columns, row_groups))
     return ParquetFile(PythonFile(pieces, mode="r"), metadata=layout.metadata, pre_buffer=False)
 

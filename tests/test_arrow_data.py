@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import pickle
 import random
 import sys
@@ -19,6 +21,7 @@ import pyarrow.csv as csv
 import pyarrow.dataset as ds
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as encryption
 from pyarrow import fs
 
 from objstore import engine_info, exceptions
@@ -504,6 +507,35 @@ def test_a_file_that_is_replaced_is_noticed(table: Any, by: str) -> None:
         write_wide(table, "wide.parquet", filesystem)
         with pytest.raises(exceptions.PreconditionError):
             file.read_row_group(1, columns=WANTED)
+    assert ahead.process.held == 0, "though the traceback has the file"
+
+
+class Keys(encryption.KmsClient):  # type: ignore[misc]
+    """Keys that lie beside what they lock."""
+
+    def __init__(self, _: Any) -> None:
+        super().__init__()
+
+    def wrap_key(self, key: bytes, _: str) -> bytes:
+        return base64.b64encode(key)
+
+    def unwrap_key(self, key: bytes, _: str) -> bytes:
+        return base64.b64decode(key)
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["plain footer", "encrypted footer"])
+def test_encrypted_columns_are_read_with_their_keys(table: Any, plain: bool) -> None:
+    """Whoever asks a plain footer where they are, without the keys, has the process ended."""
+    factory, service = encryption.CryptoFactory(Keys), encryption.KmsConnectionConfig()
+    locks = encryption.EncryptionConfiguration(footer_key="f", column_keys={"k": ["c00"]}, plaintext_footer=plain)
+    file, store = io.BytesIO(), MemoryStore()
+    properties = factory.file_encryption_properties(service, locks)
+    pq.write_table(table, file, encryption_properties=properties)
+    store.put("locked.parquet", file.getvalue())
+    keys = factory.file_decryption_properties(service, encryption.DecryptionConfiguration())
+    assert pq.ParquetFile(store.open("locked.parquet"), decryption_properties=keys).read() == table
+    with pytest.raises(exceptions.NotSupportedError if plain else exceptions.GenericError):
+        open_parquet(store, "locked.parquet")
 
 
 # --- open_parquet

@@ -10,6 +10,7 @@ import pickle
 import random
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -402,3 +403,12 @@ def test_one_operation_at_a_time() -> None:
         assert first == "done"
         assert isinstance(second, RuntimeError)
         assert "under way" in str(second)
+
+
+def test_several_threads_write_a_file_piece_by_piece() -> None:
+    store, size, times = MemoryStore(), 300_000, 20
+    with store.open("x", "wb") as file, ThreadPoolExecutor(3) as threads:
+        list(threads.map(lambda letter: [file.write(letter * size) for _ in range(times)], [b"a", b"b", b"c"]))
+    written = bytes(store.get("x").bytes())
+    pieces = [written[at : at + size] for at in range(0, len(written), size)]
+    assert {piece: pieces.count(piece) for piece in pieces} == {letter * size: times for letter in (b"a", b"b", b"c")}

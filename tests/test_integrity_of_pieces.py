@@ -14,6 +14,7 @@ import pytest
 
 from objstore.exceptions import CorruptResponseError, ObjectChangedError
 from objstore.http import exchange
+from objstore.providers import requests
 from objstore.store import MemoryStore, S3Store
 from tests.faults.client import FaultServer
 from tests.faults.content import content
@@ -172,8 +173,11 @@ def test_parts_of_an_earlier_call_are_compared_too(fault_server: FaultServer, tm
     assert asked.count(f"bytes=0-{PIECE - 1}") == 1, "what was here already is got anew, once"
 
 
-def test_what_is_behind_the_beginning_of_one_of_many_is_compared_too(fault_server: FaultServer) -> None:
+def test_what_is_behind_the_beginning_of_one_of_many_is_compared_too(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The reply to the beginning tells no checksum, so that is asked for, once."""
+    monkeypatch.setattr(requests, "LARGE", PIECE)
     for key in ("pieces/a", "pieces-spoilt-once/a", "hashed/a", "hashed-spoilt-once/a"):
         assert [body for _, body in asking(fault_server).iter_many([key])] == [RIGHT]
         assert [entry["operation"] for entry in fault_server.requests(key)].count("head") == 1

@@ -14,7 +14,7 @@ from objstore.exceptions import BaseError
 from objstore.http.retry import CURL_ROWS
 from objstore.store import HTTPStore
 from tests.engine.client import SOON
-from tests.engine.raw import Raw, answering
+from tests.engine.raw import Raw, answering, resets, sends
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1"
 DOWN = b"HTTP/1.1 503 Down\r\nContent-Length: 0\r\n\r\n"
@@ -80,3 +80,13 @@ def test_where_nobody_is_there_most_of_a_batch_is_not_even_tried(monkeypatch: py
     assert all(isinstance(error, BaseError) and error.maybe_applied is False for error in found)
     assert sum(error.attempts or 0 for error in found if isinstance(error, BaseError)) < 1000
     assert f"'1999' failed: {CURL_ROWS[7].words}" in str(found[-1])
+
+
+def test_where_no_time_is_given_one_reset_is_that_of_one_request() -> None:
+    def answer(connection: socket.socket) -> None:
+        (resets(b"") if b"/bad" in raw.heads[-1] else sends(OK))(connection)
+
+    with answering(answer) as raw:
+        store = HTTPStore(raw.origin, client_options={"allow_http": True}, retry_config={"retry_timeout": 0})
+        found = store.get_many(["warm", "bad", *"a" * 50], on_error="return", max_concurrency=1)
+    assert [isinstance(each, BaseError) for each in found] == [False, True, *[False] * 50]

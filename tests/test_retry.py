@@ -571,3 +571,15 @@ def test_what_is_tried_once_more_is_not_where_nothing_is_to_be() -> None:
     once = Row(errors.GenericError, "planted", "once")
     assert tries(stormy(0.6), once) == 2
     assert tries(stormy(0.6, max_retries=0), once) == 1
+
+
+def test_a_silence_in_which_nobody_asked_is_forgotten() -> None:
+    clock = Clock()
+    chosen = policy(clock)
+    chosen.note_silence()
+    clock.now += 300
+    chosen.note_silence()
+    assert chosen.silent_since == clock.now
+    clock.now += 30
+    chosen.note_silence()
+    assert chosen.silent_since == clock.now - 30

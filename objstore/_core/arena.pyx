@@ -223,8 +223,7 @@ cdef Arena* arena_trim(Arena* arena, size_t size) noexcept nogil:
         smaller.size = size
         return smaller
     size = max(arena_round(size), <size_t>SMALLEST_MAPPED)
-    if size < arena.size:
-        munmap(arena.base + size, arena.size - size)
+    if size < arena.size and munmap(arena.base + size, arena.size - size) == 0:
         pool_shrunk(arena.size - size)
         arena.size = size
     return arena

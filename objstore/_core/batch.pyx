@@ -81,8 +81,8 @@ cdef class Batch:
     :param signer: signs every request, unless an item brings its own.
     :param most_in_flight: how many of its requests may be in flight at once, 0 for as many as the origin's pace allows.
     :param window: how many bytes of bodies may be in flight or finished but not released, 0 for no limit.
-    :param cut_over: of ranges and objects that are larger, or larger than what the window has for them, only the
-        beginning is read, where their server takes ranges and tells versions; 0: all of all is read.
+    :param cut_over: of ranges and objects that are larger, only the beginning is read, where their server takes ranges
+        and tells versions; 0: all of all is read.
     :param cut_to: how much of them is.
     """
     cdef BatchC* c
@@ -469,7 +469,8 @@ cdef class Batch:
         self.c.held -= item.reserved
         item.reserved = 0
         item.state = WAITING
-        if parked:
+        if parked:      # of many, each is then put at the end at once
+            item.due_ns += ALIKE_NS - item.due_ns % ALIKE_NS
             self.c.parked_count += 1
         queue_put(&self.c.parked if parked else &self.c.retries, item)
         batch_poke(self.c)
@@ -712,7 +713,7 @@ cdef class Batch:
     @property
     def parked(self):
         """How many requests wait for the server to answer others."""
-        return self._read(&self.c.parked_count)
+        return self._read(&self.c.parked_count) if self.made_in == generation else 0
 
     @property
     def in_flight(self):

@@ -6,7 +6,7 @@
 # head tells the length, and memory is bounded, the body is read as far as there is room, and later anew.
 #
 # Where memory is bounded, an object is expected to be as large as others were. One that turns out larger, and finds no
-# room, is asked for again when there is room for all of it.
+# room, is asked for again when there is some: then all of it counts from the beginning.
 
 cdef enum:
     ALIKE = 32                      # objects, of which the largest tells what is to be expected

@@ -83,12 +83,15 @@ cdef class Gathered:
     cdef Arena* arena
     cdef Py_ssize_t expected
     cdef Py_ssize_t length
+    cdef pthread_mutex_t mutex      # a file may be written by several threads
 
     def __cinit__(self, Py_ssize_t expected=0):
+        pthread_mutex_init(&self.mutex, NULL)
         self.expected = expected if expected <= HEADER_BUDGET else 0
 
     def __dealloc__(self):
         arena_release(self.arena)
+        pthread_mutex_destroy(&self.mutex)
 
     def __len__(self):
         return self.length
@@ -117,23 +120,31 @@ cdef class Gathered:
         cdef Buffer held = Buffer(piece)
         cdef bint fits
         with nogil:
+            pthread_mutex_lock(&self.mutex)
             fits = self._make_room(self.length + held.view.len)
             if fits:
                 memcpy(self.arena.base + self.length, held.view.buf, held.view.len)
+                self.length += held.view.len
+            pthread_mutex_unlock(&self.mutex)
         if not fits:
             raise MemoryError(f"no memory for {self.length + held.view.len} bytes")
-        self.length += held.view.len
 
     def take(self):
         """Return all of them, and have none."""
         cdef Bytes body
-        if self.arena == NULL:
+        cdef Arena* arena
+        cdef Py_ssize_t length
+        with nogil:
+            pthread_mutex_lock(&self.mutex)
+            arena, length = self.arena, self.length
+            self.arena = NULL
+            self.length = 0
+            pthread_mutex_unlock(&self.mutex)
+        if arena == NULL:
             return Bytes()
-        self.arena = arena_trim(self.arena, self.length)
-        body = bytes_over(None, self.arena, self.arena.base, self.length)
-        arena_release(self.arena)
-        self.arena = NULL
-        self.length = 0
+        arena = arena_trim(arena, length)
+        body = bytes_over(None, arena, arena.base, length)
+        arena_release(arena)
         return body
 
 

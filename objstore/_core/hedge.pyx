@@ -268,6 +268,8 @@ cdef void adopt(Slot* slot, Item* item) noexcept nogil:
     copy.out_capacity = item.out_capacity
     copy.fresh = item.fresh
     copy.lost = item.lost
+    copy.reserved = item.reserved
+    copy.length = item.length
     copy.connects += item.connects
     if item.out != NULL and slot.begun and copy.status < 300:
         memcpy(item.out, copy.data, copy.received)

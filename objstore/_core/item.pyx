@@ -20,6 +20,7 @@ cdef enum:
     HEADER_BUDGET = 64 << 20    # the most memory that is set aside on the word of a header
 
 cdef int64_t MOST_EXPECTED = 1 << 40    # of one body: the sum of any number of them still fits
+cdef int64_t ALIKE_NS = 100_000_000     # those that wait for a server and are due within it are due at the same time
 
 cdef struct Check:          # a checksum
     const Crc* crc          # which, NULL for none
@@ -608,6 +609,8 @@ cdef void batch_unclaim(Item* item) noexcept nogil:
     batch.retries.first = item
     batch.in_flight -= 1
     batch.held -= item.reserved
+    item.reserved = 0
+    item.status = 0             # as if it had not been tried
     if batch.in_flight == 0:
         pthread_cond_broadcast(&batch.changed)
     pthread_mutex_unlock(&batch.mutex)

@@ -399,7 +399,10 @@ cdef inline bint is_anothers(Wire* wire) noexcept nogil:
 
     The kernel gives the lowest that is free.
     """
-    return wire.fd >= wire.loop.most_allowed // 6 * 7
+    cdef rlimit files
+    if wire.fd < wire.loop.most_allowed // 6 * 7:
+        return False
+    return getrlimit(RLIMIT_NOFILE, &files) != 0 or <rlim_t>wire.fd >= files.rlim_cur // 8 * 7
 
 
 cdef bint too_old(Wire* wire, int64_t now) noexcept nogil:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,7 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         _check_reading(block_size, cache_type)
         if mode == "xb" and fs.exists(path):
             raise AlreadyExistsError(f"{fs.shown(path)!r} exists already", path=fs.shown(path))
+        self._turn = RLock()  # threads that write one file do so one after the other
         before = run(_before(fs, path)) if mode == "ab" else None
         self._writer = None if mode == "rb" else _writer(fs, path, mode, buffer_size, attributes, tags, before)
         if mode == "rb":
@@ -136,8 +138,9 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         """Write bytes; they are sent when they fill a part."""
         if self._writer is None or self.closed:
             raise io.UnsupportedOperation("this file is not open for writing")
-        size = run(self._writer.write(data))
-        self.loc += size
+        with self._turn:
+            size = run(self._writer.write(data))
+            self.loc += size
         return size
 
     def flush(self, force: bool = False) -> None:

@@ -304,7 +304,8 @@ class Exchange:
             yield from self.renew()
             for reply in failures:
                 yield from self._decide(reply)
-            self._count_successes()  # those that wait for one may have come to that meanwhile
+            if not self._anew:
+                self._count_successes()  # those that wait for one may have come to that meanwhile
         if self._anew and (self._safe or batch.settled == batch.total):  # the answers of others may still come
             self._send_anew()
 

@@ -349,6 +349,7 @@ class Policy:
     THROTTLED_BACKOFF = 1.0  # the first bound of a throttled request where all are
     WELL_BACKOFF = 0.8  # the last bound where most requests succeed
     PATIENT_TRIES = 2
+    LATELY = 60.0  # for how many seconds a silence is remembered in which nobody asks
     BAD_LUCK = 0.001  # a request that fails so often has more against it than chance
     WORST_LUCK = 1e-9  # so few requests have more, where all fail alike
 
@@ -359,6 +360,7 @@ class Policy:
         self.budget = budget or Budget(clock)
         self.clock = clock
         self.silent_since: float | None = None
+        self._silent_at = 0.0
         self.parked: set[Batch] = set()  # some of their requests wait for the server to answer
 
     def note_answer(self) -> None:
@@ -394,8 +396,10 @@ class Policy:
 
     def note_silence(self) -> None:
         """A try has ended without an answer."""
-        if self.silent_since is None:
-            self.silent_since = self.clock()
+        now = self.clock()
+        if self.silent_since is None or now - self._silent_at > self.LATELY:
+            self.silent_since = now
+        self._silent_at = now
 
     def delay(
         self, failure: Failure, attempts: int, since: float, *, safe: bool, answered: bool = True
@@ -416,8 +420,9 @@ class Policy:
         wait, left = self._backoff(row, attempts), self.left(row, since, answered=answered)
         if row.patience is not None and not answered:
             wait = min(wait, left)  # the last try is at the very end
-        if left <= 0 or max(wait, failure.wait or 0) > left:
+        if left <= 0 or (failure.wait or 0) > left:
             return None
+        has_tries = has_tries and wait <= left
         if failure.wait is not None:
             wait = min(max(failure.wait, wait) + random.uniform(0, 0.1 * failure.wait), left)
         if has_tries and (self._is_free(row, wait) or (not row.unasked and self.budget.spend(row.throttled))):

@@ -291,9 +291,10 @@ class Service:
 
     def _hint_of_wait(self, failure: Failure) -> str | None:
         """Return what the server asks for, where it asks for time."""
-        if not failure.wait or not failure.row.leaves_open:
+        options = self.policy.options
+        if not failure.wait or not failure.row.leaves_open or options.max_retries == 0:
             return None
-        most = self.policy.options.retry_timeout
+        most = options.retry_timeout
         return f"It asks to wait {failure.wait:g} s; retry_config allows {most:g} s in all (retry_timeout)."
 
     # --- what is told

@@ -92,7 +92,8 @@ class Troubles:
         """Tell whether there is no time left for a request, in all of which the server has been silent to everybody."""
         policy, known = self._policy, self._known[index]
         silent = policy.silent_since is not None and policy.silent_since <= known.at
-        return silent and policy.left(failure.row, known.at, answered=answered) <= 0
+        given = policy.options.retry_timeout > 0 or (failure.row.patience is not None and not answered)
+        return silent and given and policy.left(failure.row, known.at, answered=answered) <= 0
 
     def begin_anew(self, sent: dict[int, int]) -> None:
         """Count tries from the beginning; so often was each request sent before."""

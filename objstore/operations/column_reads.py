@@ -9,6 +9,7 @@ Its one invariant: all bytes are of one version of the object.
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from objstore.exceptions import PreconditionError
@@ -45,6 +46,7 @@ class Layouts:
 
     def __init__(self) -> None:
         self._known: dict[str, Known] = {}
+        self._lock = Lock()
 
     def of(self, path: str) -> Known | None:
         """Return what is known of a file."""
@@ -52,10 +54,11 @@ class Layouts:
 
     def keep(self, path: str, known: Known) -> None:
         """Remember what is known of a file, in the place of the oldest."""
-        self._known.pop(path, None)
-        self._known[path] = known
-        while len(self._known) > LAYOUTS_KEPT or sum(len(each.tail) for each in self._known.values()) > BYTES_KEPT:
-            del self._known[next(iter(self._known))]
+        with self._lock:
+            self._known.pop(path, None)
+            self._known[path] = known
+            while len(self._known) > LAYOUTS_KEPT or sum(len(each.tail) for each in self._known.values()) > BYTES_KEPT:
+                del self._known[next(iter(self._known))]
 
 
 class File(Protocol):
@@ -79,8 +82,8 @@ class ColumnReads:
         path: Its path.
         pinned: The version of it that is read.
         account: What of the file has been fetched, and asked for.
-        layouts: What is known of files read lately, and of this one once its metadata have been read;
-        name: by this name, the path if not given.
+        layouts: What is known of files read lately, and of this one once its metadata have been read.
+        name: By which it is known there, the path if not given.
     """
 
     def __init__(
@@ -127,6 +130,8 @@ class ColumnReads:
 
     def close(self) -> None:
         """Let go of what has been fetched ahead."""
+        if self._ahead is not None:
+            self._ahead.close()
         self._ahead, self._tail = None, b""
 
     def _take(self, start: int, end: int) -> memoryview | None:
@@ -153,7 +158,10 @@ class ColumnReads:
         e_tag = self._pinned.e_tag
         if e_tag is None:
             return
-        known = Known(e_tag, read_layout(tail[begin - self._pinned.size :]), tail)
+        layout = read_layout(tail[begin - self._pinned.size :])
+        if layout is None:
+            return
+        known = Known(e_tag, layout, tail)
         self._layouts.keep(self._name, known)
         self._begin(known)
 

@@ -90,12 +90,18 @@ def metadata_start(mark: bytes, size: int) -> int | None:
     return start if mark[4:] == MAGIC and start >= len(MAGIC) else None
 
 
-def read_layout(metadata: bytes) -> Layout:
-    """Return the layout that a file's metadata, with the 8 bytes behind them, describe."""
+def read_layout(metadata: bytes) -> Layout | None:
+    """Return the layout that a file's metadata, with the 8 bytes behind them, describe; None where they are signed.
+
+    Then columns may be encrypted, and pyarrow ends the process that asks where those are without their keys.
+
+    Source: https://parquet.apache.org/docs/file-format/data-pages/encryption/
+    """
     from pyarrow import BufferReader
     from pyarrow.parquet import read_metadata
 
-    return Layout(read_metadata(BufferReader(metadata)))
+    found = read_metadata(BufferReader(metadata))
+    return Layout(found) if found.serialized_size == len(metadata) - MARK else None
 
 
 class ReadAhead:
@@ -142,6 +148,11 @@ class ReadAhead:
             )
         self._given.add((start, end))
         return self._here.pop((start, end))
+
+    def close(self) -> None:
+        """Let go of what is here, whoever still has this object, as the traceback of an error has."""
+        self._here.clear()
+        self._beyond.end()
 
     def _get(self, asked: Span, coming: Iterable[Span]) -> None:
         """Fetch a range, and of those that are to be read next as many as may be in vain."""

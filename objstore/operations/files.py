@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import os
 from contextlib import suppress
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex, TypeAlias, overload
 
 from objstore._core import Buffer
@@ -165,6 +166,7 @@ class ObjectWriter(io.BufferedIOBase):
         self.name = writer.path
         self.mode = mode
         self._writer = writer
+        self._turn = RLock()  # threads that write one file do so one after the other
         self._dropped = False  # by what wraps it, which will still flush and close it, and must not fail at that
 
     def __repr__(self) -> str:
@@ -181,7 +183,10 @@ class ObjectWriter(io.BufferedIOBase):
 
     def write(self, data: BufferLike, /) -> int:
         """Write bytes; return how many. They are sent when they fill a part, or when the file is closed."""
-        return memoryview(data).nbytes if self._dropped else run(self._writer.write(data))
+        if self._dropped:
+            return memoryview(data).nbytes
+        with self._turn:
+            return run(self._writer.write(data))
 
     def tell(self) -> int:
         """Return how many bytes have been written."""

@@ -70,6 +70,7 @@ class Writer:
         self._tail = bytearray()
         self._parts: Parts | None = None
         self._process = os.getpid()
+        self._busy = False
         _open.add(self)
 
     def __repr__(self) -> str:
@@ -81,6 +82,7 @@ class Writer:
         if self.closed:
             raise io.UnsupportedOperation(f"{self.path!r} has been closed: open it again to write it anew")
 
+    @alone
     def write(self, data: BufferLike) -> Plan[int]:
         """Take bytes; send what has become a part. Whatever fails ends the upload."""
         self.check_open()

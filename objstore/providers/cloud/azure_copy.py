@@ -15,7 +15,7 @@ from objstore.exceptions import BaseError, GenericError, NotFoundError
 from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.interface.provider import OutOfReachError
-from objstore.interface.values import ANY, WHOLE, WriteOptions, carried
+from objstore.interface.values import ANY, WHOLE, Seen, WriteOptions, carried
 from objstore.plans.effects import Sleep
 from objstore.providers.cloud.azure_blobs import MOST_AT_ONCE, Blobs, tags_of
 from objstore.providers.cloud.azure_dialect import COPIES
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from objstore._core import Reply
     from objstore.interface.provider import Share
-    from objstore.interface.values import Seen
     from objstore.plans.effects import Plan
     from objstore.types import PutMode
 
@@ -130,7 +129,7 @@ def _copy_in_blocks(
 ) -> Plan[None]:
     """Copy an object in blocks that the service reads, all of the same version of it."""
     found = seen.meta
-    check_one_version(origin.service.dialect.store, source, origin.service.path(source), seen)
+    check_one_version(origin.service.dialect.store, source, origin.service.path(source), Seen(found))  # by its ETag
     step = max(COPIED_BLOCK, -(-found["size"] // blobs.most_parts))
     pinned = {PIN: found["e_tag"]} if found["e_tag"] else {}
     upload = BlockUpload(blobs, target, options, most, patient=True)
