@@ -257,7 +257,8 @@ def outcome(server: FaultServer, read: Get, path: str) -> tuple[object, ...]:
         return (read(store_on(server, retries=1), path),)
     except exceptions.BaseError as error:
         facts = (error.status, error.code, error.request_id, error.attempts, error.url, error.maybe_applied)
-        return type(error), str(error), *facts
+        words = str(error).replace("Received HTTP/0.9 when not allowed", "Invalid status line")  # of libcurl, by chance
+        return type(error), words, *facts
 
 
 @pytest.mark.parametrize("read", GETS)
