@@ -151,7 +151,9 @@ def carrier(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def installed(package: str) -> str:
-    """Return the version of `package`, or that there is none."""
+    """Return the version of `package`, or that there is none; what is in this folder has none."""
+    if package.startswith("tests."):
+        return "is here"
     try:
         return version(package)
     except PackageNotFoundError:

@@ -23,6 +23,7 @@ from objstore.http.exchange import Exchange
 from objstore.http.shape import Shape
 from objstore.interface.provider import OutOfReachError
 from objstore.interface.values import EPOCH, PACED, Conditions, ListQuery, Page, Range, Source, WriteOptions
+from objstore.plans.once import Once
 from objstore.providers.conditional_headers import as_kind, look_after
 from objstore.providers.many import PutMany
 from objstore.providers.pages import OneByOne
@@ -51,6 +52,10 @@ NOT_MOVED = (403, 404, 409)
 
 NO_TREES = (400, 403, 413, 507)
 """How they say that they do not list whole trees; RFC 4918 has the second (section 9.1.1)."""
+
+
+_making = Once()
+"""The folders that are being made."""
 
 
 class WebDav(Server):
@@ -99,10 +104,15 @@ class WebDav(Server):
     # --- folders
 
     def make_folders(self, target: bytes) -> Plan[None]:
-        """Make the folder that a target is in, and those above it, as far as they are missing (MKCOL)."""
+        """Make the folder that a target is in, and those above it, as far as they are missing (MKCOL).
+
+        Servers lock a folder while it is made: what else is to lie in it waits for that.
+        """
         folder = target.partition(b"?")[0].rpartition(b"/")[0]
-        if not folder:
-            return
+        if folder:
+            yield from _making.do((self.service, folder), lambda: self._make_folders(folder))
+
+    def _make_folders(self, folder: bytes) -> Plan[None]:
         if (yield from self._make_folder(folder)) in NO_FOLDER:
             yield from self.make_folders(folder)
             yield from self._make_folder(folder)
