@@ -11,7 +11,6 @@ import hashlib
 import importlib
 import io
 import random
-import sys
 import tarfile
 import threading
 import zipfile
@@ -25,11 +24,12 @@ from types import ModuleType
 from typing import Any
 
 from objstore.store import S3Store
+from objstore.types import ClientConfig
 
 GROUPS, COLUMNS, ROWS = 50, 31, 1_152
 FEW = ["c3", "c14", "c29"]
 KEYS: dict[str, Any] = {"region": "us-east-1", "access_key_id": "k", "secret_access_key": "s"}
-PLAIN = {"allow_http": True}
+PLAIN: ClientConfig = {"allow_http": True}
 
 
 @dataclass
@@ -242,4 +242,4 @@ def _figure(server: Counted, row: Row, name: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
