@@ -161,6 +161,7 @@ def test_who_wants_a_descriptor_waits_for_it(server: Server, mode: str, count: i
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{count}\nTrue\n", "")
 
 
+@pytest.mark.own_http("libcurl keeps idle connections by a number of its own")
 def test_idle_connections_leave_descriptors_to_the_rest_of_the_program(server: Server) -> None:
     ended = run_program("descriptors.others", server.origin)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "64\n", "")

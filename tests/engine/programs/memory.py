@@ -136,7 +136,7 @@ def copies_once(origin: str) -> None:
     source.copy("5/a", "0/a", to_store=target)
     before = resident("VmRSS")
     source.copy(f"{2 * SIZE}/a", "0/b", to_store=target)
-    assert 2 * SIZE <= resident("VmHWM") - before < 3.2 * SIZE
+    assert resident("VmHWM") - before < 3.7 * SIZE  # twice it would be 4, and what is being read
 
 
 def reads_all_in_place(origin: str) -> None:
