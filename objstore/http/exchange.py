@@ -421,10 +421,15 @@ class Exchange:
             return
         self._fail(index, self._error(reply, failure))
         self.batch.give_up(index)
+        self._tell_waiting(index, failure, answered=answered)
+
+    def _tell_waiting(self, index: int, failure: Failure, *, answered: bool) -> None:
+        """Have those that wait fail with a request for which no server was there all the time, or one of them try."""
+        policy = self._service.policy
         if self._troubles.is_time_up(index, failure, answered=answered):
             self.batch.fail_waiting(index)
-        elif service.policy.parked:
-            service.policy.hand_on()
+        elif policy.parked:
+            policy.hand_on()
 
     def _note_end(self, reply: Reply, failure: Failure) -> None:
         """Count a failure; fewer requests are sent where a server wants that, not where there is none at all."""

@@ -252,7 +252,8 @@ class Budget:
 
     While at least a tenth of what it answered lately succeeded, retries cost nothing: a flaky service is worth the
     insistence. Below that it is down, and each retry is paid from a fixed sum that successes refill, so that an outage
-    is met with at most twice the requests that there were to begin with. What finds no server costs nothing either.
+    is met with at most twice the requests that there were to begin with. What finds no server costs nothing either,
+    until it waits as long as it takes to knock.
     """
 
     FULL = 500.0
@@ -413,16 +414,14 @@ class Policy:
             safe: Whether sending the request twice does no harm.
             answered: Whether the origin has ever answered.
         """
-        row = failure.row
-        has_tries = self._has_tries(row, attempts)
-        if not (safe or row.may_repeat) or not (has_tries or self._looks_for_others(row)):
+        left = self.patience(failure, attempts, since, safe=safe, answered=answered)
+        if left is None:
             return None
-        wait, left = self._backoff(row, attempts), self.left(row, since, answered=answered)
+        row = failure.row
+        wait = self._backoff(row, attempts)
         if row.patience is not None and not answered:
             wait = min(wait, left)  # the last try is at the very end
-        if left <= 0 or (failure.wait or 0) > left:
-            return None
-        has_tries = has_tries and wait <= left
+        has_tries = wait <= left and self._has_tries(row, attempts)
         if failure.wait is not None:
             wait = min(max(failure.wait, wait) + random.uniform(0, 0.1 * failure.wait), left)
         if has_tries and (self._is_free(row, wait) or (not row.unasked and self.budget.spend(row.throttled))):
@@ -433,19 +432,11 @@ class Policy:
     def patience(
         self, failure: Failure, attempts: int, since: float, *, safe: bool, answered: bool = True
     ) -> float | None:
-        """Return how many seconds a request may wait for the server to answer others, None to give up.
-
-        Args:
-            failure: What went wrong with the last try.
-            attempts: How many tries there were.
-            since: When the request last made progress, or was first in vain, by the policy's clock.
-            safe: Whether sending the request twice does no harm.
-            answered: Whether the origin has ever answered.
-        """
+        """Return how many seconds a request has left, of which `delay` is told so; None to give up."""
         row = failure.row
         left = self.left(row, since, answered=answered)
         tries = self._has_tries(row, attempts) or self._looks_for_others(row)
-        return left if tries and (safe or row.may_repeat) and left > (failure.wait or 0) else None
+        return left if tries and (safe or row.may_repeat) and left > 0 and left >= (failure.wait or 0) else None
 
     def left(self, row: Row, since: float, *, answered: bool) -> float:
         """Return for how many seconds more a request may be tried again that failed so: none are left below zero."""
