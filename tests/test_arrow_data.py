@@ -27,7 +27,7 @@ from pyarrow import fs
 from objstore import engine_info, exceptions
 from objstore.arrow import ArrowFileSystemHandler
 from objstore.operations import ahead, column_reads, columns
-from objstore.operations.column_reads import Known, Layouts
+from objstore.operations.column_reads import Footer, Layouts
 from objstore.operations.columns import Layout, ReadAhead
 from objstore.operations.ranges import ranges_of
 from objstore.operations.window import SPARE, Account
@@ -431,7 +431,7 @@ def test_of_few_parquet_files_is_remembered_where_their_columns_are(
     monkeypatch.setattr(column_reads, "BYTES_KEPT", 100)
     layouts = Layouts()
     for number, size in enumerate((10, 10, 10, 10, 85)):
-        layouts.keep(str(number), Known("e", layout, bytes(size)))
+        layouts.keep(str(number), Footer("e", layout, bytes(size)))
     assert [layouts.of(str(number)) is not None for number in range(5)] == [False, False, False, True, True]
 
 

@@ -36,7 +36,7 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
     looked_at: Known
     """What `info` has told of files: dask wants a key for each next."""
     listed: Known
-    """What listings and `info` have told: dask and pyarrow ask next of what kind each is."""
+    """What listings, `info` and opened files have told: dask and pyarrow ask next of what kind each is."""
     layouts: Layouts
     """Where the columns of Parquet files are that pyarrow has read lately."""
     service: ClassVar[services.Service]

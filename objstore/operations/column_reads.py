@@ -32,7 +32,7 @@ LAYOUTS_KEPT, BYTES_KEPT = 64, 16 << 20
 """Of how many Parquet files is remembered where their columns are and how they end, and how much of their ends."""
 
 
-class Known(NamedTuple):
+class Footer(NamedTuple):
     """What is known of a Parquet file: the ETag of which it is true, where the columns are, and how it ends."""
 
     e_tag: str
@@ -45,14 +45,14 @@ class Layouts:
     for its columns."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, Footer] = {}
         self._lock = Lock()
 
-    def of(self, path: str) -> Known | None:
+    def of(self, path: str) -> Footer | None:
         """Return what is known of a file."""
         return self._known.get(path)
 
-    def keep(self, path: str, known: Known) -> None:
+    def keep(self, path: str, known: Footer) -> None:
         """Remember what is known of a file, in the place of the oldest."""
         with self._lock:
             self._known.pop(path, None)
@@ -108,7 +108,7 @@ class ColumnReads:
         if known is not None and known.e_tag == pinned.e_tag:
             self._begin(known)
 
-    def _begin(self, known: Known) -> None:
+    def _begin(self, known: Footer) -> None:
         """Fetch columns ahead from now on."""
         self._tail = known.tail
         self._account.index_is(MARK + int.from_bytes(known.tail[-MARK:-4], "little"))
@@ -161,7 +161,7 @@ class ColumnReads:
         layout = read_layout(tail[begin - self._pinned.size :])
         if layout is None:
             return
-        known = Known(e_tag, layout, tail)
+        known = Footer(e_tag, layout, tail)
         self._layouts.keep(self._name, known)
         self._begin(known)
 
