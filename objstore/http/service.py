@@ -334,7 +334,7 @@ def paced(seen: Mapping[str, Any] | None) -> Pace:
     if seen is None or seen["least_wait"] is None:
         return FAST
     rate = seen["bytes_per_second"] or FAST.bytes_per_second
-    return Pace(seen["least_wait"], rate, seen["reads"], seen["most"], seen["request_cost"])
+    return Pace(seen["least_wait"], rate, seen["reads"], seen["most"], seen["request_cost"], seen["writes"])
 
 
 def region_in(text: str | None) -> str | None:
