@@ -11,6 +11,7 @@ import pytest
 
 import objstore
 from objstore._core import memory_limit
+from objstore.http.service import paced
 from objstore.interface.provider import Provider
 from objstore.interface.values import FAST, FIRST
 from objstore.operations.transfers import CARRIED, IN_MEMORY, LATELY, Room
@@ -56,6 +57,19 @@ def test_it_is_more_than_the_service_has_use_for(monkeypatch: pytest.MonkeyPatch
     provider = seen(monkeypatch, reads=300, writes=500)
     assert Room(0, provider).most == 1000
     assert Room(7, provider).most == Room(7, provider, provider).most == 7
+
+
+def test_writes_alone_are_enough_to_tell() -> None:
+    """Where nobody has read anything, the least wait is not known."""
+    seen = {
+        "least_wait": None,
+        "bytes_per_second": None,
+        "reads": 64,
+        "writes": 300,
+        "most": 1024,
+        "request_cost": None,
+    }
+    assert paced(seen) == FAST._replace(writes=300)
 
 
 def test_what_is_carried_is_as_many_as_memory_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
