@@ -436,3 +436,14 @@ class Changing(Server):
         if now >= self.when:
             vars(self).update(self.after)
         return super().answer(now, size)
+
+
+@pytest.mark.parametrize(("size", "line"), [(16 << 10, 80), (4 << 10, 80), (16 << 10, 8)])
+def test_from_afar_what_bytes_take_is_not_held_to_be_what_requests_cost(size: int, line: int) -> None:
+    """Of bodies too small to tell how fast the line is: what is read along with them is worth no more than they are."""
+    client = Client(Server(20 * MS, line=line), 4000, size)
+    client.pace.wait(20 * MS, 0)
+    play(client)
+    slowness, cost = client.pace.costs()
+    assert slowness >= line / 2
+    assert cost <= slowness * size

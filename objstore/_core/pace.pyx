@@ -52,6 +52,8 @@ cdef double RISING = 1.15           # a rate still grows by itself: connections 
 cdef int64_t LEAST_BODY = 32 << 10  # a mean body from which on bytes, and not requests, are what is paced
 cdef double LONG = 512              # replies by whose work what they cost is known
 cdef double GUESSED = 8 << 20        # bytes at a nanosecond each, or the first bad moment would be believed for long
+cdef double FAR_NS = 5_000_000         # from afar, no byte is thought cheap before it was seen:
+cdef double SLOW_NS = 80                # 100 Mbit/s
 cdef double CONNECTING_NS = 50_000      # of work for a connection,
 cdef double SECURING_NS = 430_000       # and for one with TLS
 cdef double NEVER = 1e300
@@ -117,6 +119,7 @@ cdef struct PaceC:
     int64_t recent_ns
     Recent wait                     # for the first byte of a GET
     Recent toll                     # nanoseconds for each reply
+    Recent flow                     # and for each byte of replies, whatever took the time
     Recent connecting               # until a connection is there
     double served                   # replies lately,
     double served_before            # and before that
@@ -160,6 +163,7 @@ cdef void pace_start(PaceC* pace, int64_t most, bint careful) noexcept nogil:
     pace.recent_ns = 0
     recent_start(&pace.wait)
     recent_start(&pace.toll)
+    recent_start(&pace.flow)
     recent_start(&pace.connecting)
     pace.served = pace.served_before = 0
     memset(&pace.turns, 0, sizeof(Work))
@@ -554,6 +558,7 @@ cdef void pace_note_wait(PaceC* pace, int64_t waited_ns, int64_t now) noexcept n
         pace.recent_ns = now
         recent_age(&pace.wait)
         recent_age(&pace.toll)
+        recent_age(&pace.flow)
         recent_age(&pace.connecting)
         pace.served_before = pace.served
         pace.served = 0
@@ -596,6 +601,8 @@ cdef void pace_note_rates(PaceC* pace, Lane* lane, double lasted, double stretch
     pace.toll.now = min(pace.toll.now, lasted / lane.replies)
     if lane == &pace.writes:
         return
+    if lane.bytes and lasted >= recent_least(&pace.wait):       # else they came at once
+        pace.flow.now = min(pace.flow.now, lasted / lane.bytes)
     if lane == &pace.reads:
         pace.noted_ns = now
     if 2 * lane.in_flight < lane.round_replies:
@@ -617,16 +624,25 @@ cdef void work_add(Work* work, Lane* lane, double lasted) noexcept nogil:
     work.bytes += lane.bytes
 
 
+cdef inline double pace_byte(PaceC* pace) noexcept nogil:
+    """Return the nanoseconds for each byte; where no bodies were read, few near by, and what was seen from afar."""
+    cdef double wait = recent_least(&pace.wait)
+    if pace.bodies.replies or wait < FAR_NS or wait == NEVER:
+        return pace.bodies.took / pace.bodies.bytes
+    return min(recent_least(&pace.flow), SLOW_NS)
+
+
 cdef double pace_slowness(PaceC* pace) noexcept nogil:
     """Return the nanoseconds for each byte, or -1 where they are not known."""
-    return pace.bodies.took / pace.bodies.bytes if pace.bodies.replies else -1
+    cdef double wait = recent_least(&pace.wait)
+    return pace_byte(pace) if pace.bodies.replies or FAR_NS <= wait < NEVER else -1
 
 
 cdef double pace_cost(PaceC* pace) noexcept nogil:
     """Return the nanoseconds that a read takes beside its bytes, where others wait for it; -1: not known."""
     if not pace.turns.replies:
         return -1
-    return max(pace.turns.took - pace.bodies.took / pace.bodies.bytes * pace.turns.bytes, 0) / pace.turns.replies
+    return max(pace.turns.took - pace_byte(pace) * pace.turns.bytes, 0) / pace.turns.replies
 
 
 cdef class _Pace:
