@@ -374,3 +374,76 @@ def _served(connections: int, waiting: int, wait: int, until: int, cost: int) ->
 
 def test_what_a_connection_takes_is_not_guessed() -> None:
     assert _Pace().repaid(1, secure=True) > 1024
+
+
+RESTS = 10 * SECOND
+"""When all processes of a machine rest."""
+
+WAYS = {
+    "2 ms": {"away": 2 * MS},
+    "20 ms": {"away": 20 * MS},
+    "80 ms": {"away": 80 * MS},
+    "2 ms, 10 Gbit/s": {"away": 2 * MS, "line": 0.8},
+    "20 ms, 2 Gbit/s": {"away": 20 * MS, "line": 4},
+    "20 ms, 100 Mbit/s": {"away": 20 * MS, "line": 80},
+    "80 ms, 1 Gbit/s": {"away": 80 * MS, "line": 8},
+}
+
+
+@pytest.mark.parametrize("careful", [False, True], ids=["known", "unknown"])
+@pytest.mark.parametrize(
+    ("size", "before", "after"),
+    [
+        (1 << 10, "2 ms", "80 ms"),
+        (1 << 10, "2 ms", "20 ms"),
+        (1 << 10, "80 ms", "2 ms"),
+        (64 << 10, "20 ms, 2 Gbit/s", "20 ms, 100 Mbit/s"),
+        (64 << 10, "20 ms, 100 Mbit/s", "20 ms, 2 Gbit/s"),
+        (64 << 10, "2 ms, 10 Gbit/s", "80 ms, 1 Gbit/s"),
+        (64 << 10, "80 ms, 1 Gbit/s", "2 ms, 10 Gbit/s"),
+    ],
+)
+def test_another_way_to_the_server_is_found_out_within_seconds(
+    size: int, before: str, after: str, careful: bool
+) -> None:
+    """As fast as a process that has never known another; where it may be a queue of others, once all have rested."""
+    fresh = Client(Server(**WAYS[after]), 1 << 30, size, careful=careful)  # type: ignore[arg-type]
+    play(fresh, until=4 * SECOND)
+    client = Client(Changing(WAYS[before], WAYS[after], RESTS - SECOND), 1 << 30, size, careful=careful)
+    play(client, begin=RESTS - 3 * SECOND, until=RESTS + 3 * SECOND)
+    assert _replies(client, RESTS + 2 * SECOND) >= 0.9 * _replies(fresh, 3 * SECOND)
+
+
+@pytest.mark.parametrize("careful", [False, True], ids=["known", "unknown"])
+def test_a_way_that_is_longer_than_a_queue_of_others_is_found_out_at_once(careful: bool) -> None:
+    client = Client(Changing(WAYS["2 ms"], WAYS["80 ms"], 3 * SECOND), 1 << 30, careful=careful)
+    play(client, begin=SECOND, until=7 * SECOND)
+    assert _replies(client, 6 * SECOND) >= 10_000
+
+
+def _replies(client: Client, since: float) -> int:
+    return sum(reply > since for reply in client.replies)
+
+
+class Changing(Server):
+    """A server to which the way is another from some time on."""
+
+    def __init__(self, before: dict[str, float], after: dict[str, float], when: float) -> None:
+        super().__init__(**before)  # type: ignore[arg-type]
+        self.after, self.when = after, when
+
+    def answer(self, now: float, size: int) -> tuple[float, bool]:
+        if now >= self.when:
+            vars(self).update(self.after)
+        return super().answer(now, size)
+
+
+@pytest.mark.parametrize(("size", "line"), [(16 << 10, 80), (4 << 10, 80), (16 << 10, 8)])
+def test_from_afar_what_bytes_take_is_not_held_to_be_what_requests_cost(size: int, line: int) -> None:
+    """Of bodies too small to tell how fast the line is: what is read along with them is worth no more than they are."""
+    client = Client(Server(20 * MS, line=line), 4000, size)
+    client.pace.wait(20 * MS, 0)
+    play(client)
+    slowness, cost = client.pace.costs()
+    assert slowness >= line / 2
+    assert cost <= slowness * size

@@ -21,6 +21,8 @@ cdef enum:
     CALM_LOOKS = 3                  # at them, after which more are tried
     RESTING = 32                    # in flight while the least wait is looked for
     CALM_ROUNDS = 2                 # of these, after which it is known
+    LONG_ROUNDS = 3                 # with few in flight that wait long, after which the least is doubted
+    CROWD = 32                      # processes that have as few in flight, and might be why
 
 cdef int64_t LATELY_NS = 10_000_000_000     # how long what was seen is believed, to twice that
 cdef int64_t PAUSE_NS = 2_000_000_000       # before it is tried again whether more brings more
@@ -36,6 +38,7 @@ cdef double SLOWLY = 1.25           # that grows no faster: others may not rest 
 cdef double FIRST_BEARABLE = 2    # at first, while it is not known how much two rounds differ by chance
 cdef double SETTLED = 0.25         # of what they took, replies have waited for connections: more hides the rest
 cdef double BACK_OFF = 0.9
+cdef int64_t DOUBT_NS = 4_000_000_000       # from one doubt to the next
 cdef double LEAP = 4                # times as many are tried where nothing waits
 cdef double RARELY = 10             # waits, at the least, from one rest to the next
 cdef double FALLS = 0.9             # times the wait before: a queue still goes away
@@ -49,6 +52,8 @@ cdef double RISING = 1.15           # a rate still grows by itself: connections 
 cdef int64_t LEAST_BODY = 32 << 10  # a mean body from which on bytes, and not requests, are what is paced
 cdef double LONG = 512              # replies by whose work what they cost is known
 cdef double GUESSED = 8 << 20        # bytes at a nanosecond each, or the first bad moment would be believed for long
+cdef double FAR_NS = 5_000_000         # from afar, no byte is thought cheap before it was seen:
+cdef double SLOW_NS = 80                # 100 Mbit/s
 cdef double CONNECTING_NS = 50_000      # of work for a connection,
 cdef double SECURING_NS = 430_000       # and for one with TLS
 cdef double NEVER = 1e300
@@ -74,6 +79,9 @@ cdef struct Lane:
     double rest_took                # what a reply took in the last rest
     double rest_stretch             # how many times the least
     int64_t rest_ns                 # when others rest next
+    int long_rounds                 # in a row whose replies took long though few were in flight
+    double doubted                  # how many times the least they took: this rest is to see whether that still holds
+    int64_t doubted_ns
     int stalls                      # rounds since the last that brought more
     double best                     # the rate of that one
     double best_window
@@ -111,6 +119,7 @@ cdef struct PaceC:
     int64_t recent_ns
     Recent wait                     # for the first byte of a GET
     Recent toll                     # nanoseconds for each reply
+    Recent flow                     # and for each byte of replies, whatever took the time
     Recent connecting               # until a connection is there
     double served                   # replies lately,
     double served_before            # and before that
@@ -154,6 +163,7 @@ cdef void pace_start(PaceC* pace, int64_t most, bint careful) noexcept nogil:
     pace.recent_ns = 0
     recent_start(&pace.wait)
     recent_start(&pace.toll)
+    recent_start(&pace.flow)
     recent_start(&pace.connecting)
     pace.served = pace.served_before = 0
     memset(&pace.turns, 0, sizeof(Work))
@@ -292,7 +302,10 @@ cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
     if now >= lane.rest_ns:
         lane_age(lane, now)
     if lane.resting:
-        lane_rest(lane, stretch)
+        lane_rest(pace, lane, stretch)
+    elif lane_doubts(pace, lane, stretch, now):
+        lane.doubted_ns = now
+        lane_begin_rest(lane)
     elif lane.full and lane.growing:
         lane_judge(pace, lane, rate, stretch, now)
     elif stretch > lane_bearable(lane) and lane.window > FIRST_WINDOW and not lane.skewed:
@@ -304,6 +317,21 @@ cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
         lane.best_window = lane.window
         lane.window = lane_goal(pace, lane)
     lane_begin_round(lane, now)
+
+
+cdef bint lane_doubts(PaceC* pace, Lane* lane, double stretch, int64_t now) noexcept nogil:
+    """Tell whether replies go on taking long though no more are in flight than at first: the way may be longer now.
+
+    What others may be the reason of is seen when all rest.
+    """
+    cdef double crowd = CROWD * FIRST_WINDOW * recent_least(&pace.toll)
+    if not lane.full or lane.skewed or lane.window != FIRST_WINDOW or stretch <= lane_bearable(lane):
+        lane.long_rounds = 0
+        return False
+    lane.long_rounds += 1
+    if lane.long_rounds < LONG_ROUNDS or now - lane.doubted_ns < DOUBT_NS:
+        return False
+    return lane.took - lane.least_took > crowd * lane.replies
 
 
 cdef bint may_probe(PaceC* pace, Lane* lane, double stretch, int64_t now) noexcept nogil:
@@ -467,11 +495,17 @@ cdef void lane_age(Lane* lane, int64_t now) noexcept nogil:
     """Forget what was least long ago, and rest where it is time to."""
     cdef int i
     if lane.full and lane.window >= FIRST_WINDOW and rests_now(lane, now):
-        lane.resting = CALM_ROUNDS
-        lane.rest_took = NEVER
+        lane_begin_rest(lane)
     lane.rest_ns = next_rest(now)
     for i in range(CLASSES):
         recent_age(&lane.least[i])
+
+
+cdef void lane_begin_rest(Lane* lane) noexcept nogil:
+    lane.resting = CALM_ROUNDS
+    lane.rest_took = NEVER
+    lane.doubted = lane.took / lane.least_took if lane.long_rounds >= LONG_ROUNDS else 0
+    lane.long_rounds = 0
 
 
 cdef bint rests_now(Lane* lane, int64_t now) noexcept nogil:
@@ -487,7 +521,7 @@ cdef bint rests_now(Lane* lane, int64_t now) noexcept nogil:
     return now % period < LATELY_NS // 8
 
 
-cdef void lane_rest(Lane* lane, double stretch) noexcept nogil:
+cdef void lane_rest(PaceC* pace, Lane* lane, double stretch) noexcept nogil:
     """Rest until the queue has gone away, that of the others too, and see what replies take without."""
     cdef double took = lane.took / lane.replies
     if took < FALLS * lane.rest_took:
@@ -496,8 +530,26 @@ cdef void lane_rest(Lane* lane, double stretch) noexcept nogil:
         return
     lane.rest_stretch = min(lane.rest_stretch, stretch)
     lane.resting -= 1
-    if lane.resting == 0:
+    if lane.resting:
+        return
+    if lane.rest_stretch > FALLS * lane.doubted > 0:
+        lane_renew(pace, lane)
+    else:
         lane.base = min(lane.rest_stretch, SLOWLY * lane.base) if lane.base > 0 else lane.rest_stretch
+    lane.doubted = 0
+
+
+cdef void lane_renew(PaceC* pace, Lane* lane) noexcept nogil:
+    """Begin anew: half as many in flight wait as long, so it is no queue of ours, and the least was of another way."""
+    cdef int i
+    for i in range(CLASSES):
+        recent_start(&lane.least[i])
+    recent_start(&pace.wait)
+    lane.growing = lane.first = True
+    lane.best = lane.base = 0
+    lane.best_window = lane.window
+    lane.stalls = 0
+    lane.pause_ns = PAUSE_NS
 
 
 cdef void pace_note_wait(PaceC* pace, int64_t waited_ns, int64_t now) noexcept nogil:
@@ -506,6 +558,7 @@ cdef void pace_note_wait(PaceC* pace, int64_t waited_ns, int64_t now) noexcept n
         pace.recent_ns = now
         recent_age(&pace.wait)
         recent_age(&pace.toll)
+        recent_age(&pace.flow)
         recent_age(&pace.connecting)
         pace.served_before = pace.served
         pace.served = 0
@@ -548,6 +601,8 @@ cdef void pace_note_rates(PaceC* pace, Lane* lane, double lasted, double stretch
     pace.toll.now = min(pace.toll.now, lasted / lane.replies)
     if lane == &pace.writes:
         return
+    if lane.bytes and lasted >= recent_least(&pace.wait):       # else they came at once
+        pace.flow.now = min(pace.flow.now, lasted / lane.bytes)
     if lane == &pace.reads:
         pace.noted_ns = now
     if 2 * lane.in_flight < lane.round_replies:
@@ -569,16 +624,25 @@ cdef void work_add(Work* work, Lane* lane, double lasted) noexcept nogil:
     work.bytes += lane.bytes
 
 
+cdef inline double pace_byte(PaceC* pace) noexcept nogil:
+    """Return the nanoseconds for each byte; where no bodies were read, few near by, and what was seen from afar."""
+    cdef double wait = recent_least(&pace.wait)
+    if pace.bodies.replies or wait < FAR_NS or wait == NEVER:
+        return pace.bodies.took / pace.bodies.bytes
+    return min(recent_least(&pace.flow), SLOW_NS)
+
+
 cdef double pace_slowness(PaceC* pace) noexcept nogil:
     """Return the nanoseconds for each byte, or -1 where they are not known."""
-    return pace.bodies.took / pace.bodies.bytes if pace.bodies.replies else -1
+    cdef double wait = recent_least(&pace.wait)
+    return pace_byte(pace) if pace.bodies.replies or FAR_NS <= wait < NEVER else -1
 
 
 cdef double pace_cost(PaceC* pace) noexcept nogil:
     """Return the nanoseconds that a read takes beside its bytes, where others wait for it; -1: not known."""
     if not pace.turns.replies:
         return -1
-    return max(pace.turns.took - pace.bodies.took / pace.bodies.bytes * pace.turns.bytes, 0) / pace.turns.replies
+    return max(pace.turns.took - pace_byte(pace) * pace.turns.bytes, 0) / pace.turns.replies
 
 
 cdef class _Pace:

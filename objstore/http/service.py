@@ -331,10 +331,15 @@ class Service:
 
 def paced(seen: Mapping[str, Any] | None) -> Pace:
     """Return the pace that the engine has seen, what it has not seen as of a near and fast server."""
-    if seen is None or seen["least_wait"] is None:
+    if seen is None:
         return FAST
+    windows = FAST._replace(reads=seen["reads"], writes=seen["writes"])
+    if seen["least_wait"] is None:
+        return windows
     rate = seen["bytes_per_second"] or FAST.bytes_per_second
-    return Pace(seen["least_wait"], rate, seen["reads"], seen["most"], seen["request_cost"])
+    return windows._replace(
+        wait=seen["least_wait"], bytes_per_second=rate, most=seen["most"], cost=seen["request_cost"]
+    )
 
 
 def region_in(text: str | None) -> str | None:

@@ -57,6 +57,7 @@ class Pace(NamedTuple):
         reads: How many reads are in flight at a time.
         most: How many may be, if that brings more.
         cost: What one more read costs where all are in flight, in seconds; None where that is not known.
+        writes: How many writes are in flight at a time.
     """
 
     wait: float
@@ -64,6 +65,7 @@ class Pace(NamedTuple):
     reads: int
     most: int
     cost: float | None
+    writes: int = 64
 
 
 AT_HAND = Pace(0.0, 1e9, 64, 64, 0.0)

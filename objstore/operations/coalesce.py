@@ -66,7 +66,8 @@ def _is_same(one: Target | None, two: Target) -> bool:
 def cheap_gap(pace: Pace, ranges: Sequence[Range]) -> int:
     """Return the gap that costs as much to read as one more request, in bytes.
 
-    Where all are in flight at once, one more costs nothing but the work; else it shares a round with the others.
+    Where all are in flight at once, one more costs nothing but the work; else it shares a round with the others, as
+    far as their own bytes do not fill it.
 
     Args:
         pace: What the network does.
@@ -74,16 +75,16 @@ def cheap_gap(pace: Pace, ranges: Sequence[Range]) -> int:
     """
     cost = max(pace.cost or 0, LEAST_COST)
     if pace.wait > cost * pace.reads:  # else a share of a round is less
-        at_once = _at_once(pace, ranges)
-        cost = max(cost, pace.wait / at_once if len(ranges) > at_once else 0)
+        size = sum(end - start for start, end in ranges) / len(ranges)
+        at_once = _at_once(pace, ranges, size)
+        cost = max(cost, pace.wait / at_once - size / pace.bytes_per_second if len(ranges) > at_once else 0)
     return int(cost * pace.bytes_per_second)
 
 
-def _at_once(pace: Pace, ranges: Sequence[Range]) -> float:
+def _at_once(pace: Pace, ranges: Sequence[Range], size: float) -> float:
     """Return how many reads come to be in flight: where bytes were the limit, more of those that are smaller."""
     if len(ranges) <= pace.reads or pace.reads < FAST.reads:  # fewer than that: the server has asked for it
         return pace.reads
-    size = sum(end - start for start, end in ranges) / len(ranges)
     return max(pace.reads, min(pace.wait * pace.bytes_per_second / max(size, 1), pace.most))
 
 

@@ -21,13 +21,13 @@ from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
 from objstore.operations.outcomes import OnError, check_on_error, in_flight_of
 from objstore.operations.requested import Groups, two_of
 from objstore.operations.sources import END, Pieces
-from objstore.operations.transfers import AT_A_TIME, MANY_AT_A_TIME, PARTS, Transfers
+from objstore.operations.transfers import PARTS, Room, Transfers
 
 if TYPE_CHECKING:
     from objstore._core import Bytes
     from objstore.exceptions import BaseError
     from objstore.interface.provider import Share
-    from objstore.operations.results import BytesStream
+    from objstore.operations.results import BytesStream, GetResult
     from objstore.plans.effects import Plan
     from objstore.types import Progress, PutMode, UpdateVersion
 
@@ -130,8 +130,8 @@ def copy_many(
         to_store: Where the copies go; the same store if not given.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
         max_concurrency: How many requests are in flight at the most, at the source and at the target: one for each
-            object under way, and more for large ones, while there is room. If not given, 128 at the pace of the service
-            where it copies by itself, else 32.
+            object under way, and more for large ones, while there is room. If not given, as many as the network has use
+            for, and fit into memory where the bytes go through this machine.
         progress: True draws a bar; a function is called with how many are copied, how many there are so far, and the
             bytes that went through this machine.
 
@@ -145,11 +145,11 @@ def copy_many(
     progress = called(progress)
     check_on_error(on_error)
     other = _other(store, to_store)
-    most = in_flight_of(max_concurrency) or usual_for(store, other)
+    room = room_for(in_flight_of(max_concurrency), store, other)
     mode = read_overwrite(overwrite)
     if not isinstance(mode, str):
         raise TypeError(f"overwrite = {overwrite!r}: no version is that of many objects, give True or False")
-    way = Way(store, other, mode)
+    way = Way(store, other, mode, room=room)
     groups: Groups[Any] = Groups(pairs.items() if isinstance(pairs, Mapping) else pairs)
 
     def read(group: list[Any]) -> list[tuple[str, str]]:
@@ -160,12 +160,13 @@ def copy_many(
     def begin(keys: tuple[str, str], share: Share, told: Progress | None) -> Plan[None]:
         return copy_key(way._replace(share=share, parts=PARTS), *keys, told)
 
-    return (yield from Transfers(groups, read, begin, on_error, progress, most).run())
+    return (yield from Transfers(groups, read, begin, on_error, progress, room).run())
 
 
-def usual_for(store: BaseStore, other: BaseStore) -> int:
-    """Return how many copies are under way, where nobody says how many."""
-    return MANY_AT_A_TIME if other.provider.can_copy_from(store.provider) else AT_A_TIME
+def room_for(asked: int, store: BaseStore, other: BaseStore) -> Room:
+    """Return the room for copies."""
+    origin, provider = store.provider, other.provider
+    return Room(asked, provider, None if provider.can_copy_from(origin) else origin)
 
 
 class Way(NamedTuple):
@@ -179,6 +180,7 @@ class Way(NamedTuple):
         share: Tells how many parts of an object are in flight.
         parts: Of one that has to be carried, how many are read, and sent, at the most.
         if_match: The ETag of the version that is meant.
+        room: What those share that are carried at the same time, if others are.
     """
 
     store: BaseStore
@@ -188,6 +190,7 @@ class Way(NamedTuple):
     share: Share = alone
     parts: int = PARTS_IN_FLIGHT
     if_match: str | None = None
+    room: Room | None = None
 
 
 def copy_key(way: Way, source: str, target: str, progress: Progress | None) -> Plan[None]:
@@ -238,6 +241,11 @@ def _carry(way: Way, source: str, target: str, progress: Progress | None) -> Pla
     """Read an object here and write it there, a few parts at a time."""
     store = way.store.with_raw_keys()
     result = yield from get(store, store.path(source), options={"if_match": way.if_match})
+    write = _write(way, result, target, progress)
+    yield from write if way.room is None else way.room.holding(result.meta["size"], write)
+
+
+def _write(way: Way, result: GetResult, target: str, progress: Progress | None) -> Plan[None]:
     attributes = {} if way.plain else carried(result.attributes)
     written = WriteOptions(attributes, mode=way.mode)
     with way.share(result.meta["size"], way.parts) as parts:

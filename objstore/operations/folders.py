@@ -16,7 +16,7 @@ from objstore.interface.store import store_of
 from objstore.interface.values import ListQuery
 from objstore.operations.arguments import read_write_options
 from objstore.operations.bars import called, drawn
-from objstore.operations.copying import Way, copy_key
+from objstore.operations.copying import Way, copy_key, room_for
 from objstore.operations.glob import Pattern, is_pattern
 from objstore.operations.listing import glob
 from objstore.operations.local_names import check_names, folds_case
@@ -25,7 +25,7 @@ from objstore.operations.outcomes import OnError, check_on_error, in_flight_of
 from objstore.operations.pages import OneAfterTheOther
 from objstore.operations.requested import Groups, two_of
 from objstore.operations.sources import check_file, open_body
-from objstore.operations.transfers import AT_A_TIME, MANY_AT_A_TIME, PARTS, Transfers
+from objstore.operations.transfers import PARTS, Room, Transfers
 from objstore.plans.effects import Call
 from objstore.types import Transfer
 
@@ -101,7 +101,7 @@ def upload_many(
         mode: ``"overwrite"`` or ``"create"``.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
         max_concurrency: How many requests are in flight at the most: one for each file under way, and up to three for
-            large ones while there is room. 128, at the pace of the service, if not given.
+            large ones while there is room. As many as the network has use for if not given.
         progress: True draws a bar; a function is called with how many files are uploaded, how many there are so far,
             and the bytes sent.
 
@@ -115,7 +115,7 @@ def upload_many(
     """
     progress = called(progress)
     check_on_error(on_error)
-    most = in_flight_of(max_concurrency) or MANY_AT_A_TIME
+    room = Room(in_flight_of(max_concurrency), store.provider)
     options = read_write_options(store.provider, attributes, tags, mode)
     front = store.path(store.full_prefix(prefix))
     groups: Groups[Any]
@@ -134,7 +134,7 @@ def upload_many(
     def begin(file: _File, share: Share, told: Progress | None) -> Plan[Transfer]:
         return _upload(store, file, options, share, told)
 
-    return (yield from Transfers(groups, read, begin, on_error, progress, most).run())
+    return (yield from Transfers(groups, read, begin, on_error, progress, room).run())
 
 
 def _upload(
@@ -214,7 +214,7 @@ def download_many(
         folder: The local folder; it is made if it is missing.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
         max_concurrency: How many requests are in flight at the most: one for each object under way, and up to three for
-            large ones while there is room. 32 if not given.
+            large ones while there is room. If not given, as many as the network has use for and fit into memory.
         progress: True draws a bar; a function is called with how many objects are downloaded, how many there are, and
             the bytes received.
 
@@ -228,20 +228,21 @@ def download_many(
     """
     progress = called(progress)
     check_on_error(on_error)
-    most = in_flight_of(max_concurrency) or AT_A_TIME
+    asked = in_flight_of(max_concurrency)
     keys, names = yield from _named(store, paths)
     check_names(names, folds=False)
     target = store_of(folder, mkdir=True).with_raw_keys()
     root = Path(folder)
     if (yield Call(lambda: folds_case(root))):
         check_names(names, folds=True)
-    way = Way(store, target, plain=True)
+    room = room_for(asked, store, target)
+    way = Way(store, target, plain=True, room=room)
 
     def begin(named: tuple[str, str], share: Share, told: Progress | None) -> Plan[Transfer]:
         return _download(way._replace(share=share, parts=PARTS), *named, root, told)
 
     groups: Groups[Any] = Groups([*zip(keys, names, strict=True)])
-    return (yield from Transfers(groups, list, begin, on_error, progress, most).run())
+    return (yield from Transfers(groups, list, begin, on_error, progress, room).run())
 
 
 def _download(way: Way, key: str, name: str, root: Path, progress: Progress | None) -> Plan[Transfer]:

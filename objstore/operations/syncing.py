@@ -17,12 +17,12 @@ from objstore.exceptions import BaseError
 from objstore.interface.store import BaseStore, store_of
 from objstore.operations.bars import called, drawn
 from objstore.operations.comparing import Compare, Comparison, Side, Step, SyncActions
-from objstore.operations.copying import Way, copy_key, usual_for
+from objstore.operations.copying import Way, copy_key, room_for
 from objstore.operations.local_names import folds_case
 from objstore.operations.objects import not_gone, raise_first
 from objstore.operations.outcomes import in_flight_of
 from objstore.operations.progress import Tally
-from objstore.operations.transfers import EXPECTED, PARTS, shared
+from objstore.operations.transfers import EXPECTED, PARTS, Room, shared
 from objstore.plans.effects import Call
 from objstore.plans.several import Several
 from objstore.types import SyncResult
@@ -98,8 +98,8 @@ def sync(
             whole objects, or where these are not of one kind, by what is read of both.
         dry_run: Do nothing, and give what would be done.
         max_concurrency: How many requests are in flight at the most at the source and at the target, beside those that
-            list: one for each object under way, and up to three for large ones while there is room. If not given, 128
-            at the pace of the service where it copies by itself, else 32.
+            list: one for each object under way, and up to three for large ones while there is room. If not given, as
+            many as the network has use for, and fit into memory where the bytes go through this machine.
         progress: True draws a bar; a function is called with how many objects are done, how many have been found so
             far, and the bytes copied.
 
@@ -126,11 +126,11 @@ def sync(
     if there is None or dry_run:
         return SyncActions(comparison)
     plain = not isinstance(target, BaseStore)
-    way = Way(here.store, there.store, plain=plain)
+    room = room_for(asked, here.store, there.store)
+    way = Way(here.store, there.store, plain=plain, room=room)
     folds = not isinstance(target, BaseStore) and (yield Call(lambda: folds_case(Path(target))))
     fresh = way._replace(mode="create" if folds else "overwrite")
-    most = asked or usual_for(here.store, there.store)
-    return (yield from _Sync(comparison, way, fresh, here.prefix, there, progress, most).run())
+    return (yield from _Sync(comparison, way, fresh, here.prefix, there, progress, room, asked).run())
 
 
 def _side(store: BaseStore, prefix: str | None) -> Side:
@@ -147,7 +147,8 @@ class _Sync:
         prefix: What their keys begin with.
         target: Where they go.
         progress: Is told.
-        most: How many requests are in flight at the most.
+        room: How many are under way at the most.
+        asked: How many requests the caller wants in flight at the most; 0: as many as pay off.
     """
 
     def __init__(
@@ -158,10 +159,12 @@ class _Sync:
         prefix: str,
         target: Side,
         progress: Progress | None,
-        most: int,
+        room: Room,
+        asked: int,
     ) -> None:
-        self._most = most
-        self._several: Several[int] = Several(self._next, most)
+        self._asked = asked
+        self._room = room
+        self._several: Several[int] = Several(self._next, room.most)
         share = shared(self._several)
         self._comparison = comparison
         self._way = way._replace(share=share, parts=PARTS)
@@ -205,6 +208,7 @@ class _Sync:
         return size
 
     def _take(self, number: int, result: int | Exception) -> None:
+        self._several.allow(self._room.most)
         if isinstance(result, Exception):
             if not isinstance(result, EXPECTED):
                 raise result
@@ -231,7 +235,7 @@ class _Sync:
         provider = self._target.store.provider
         while names := (yield Call(lambda: [*islice(self._surplus, DELETED_AT_ONCE)], settle=True)):
             keys = [self._target.prefix + json.loads(name) for name in names]
-            failed |= not_gone((yield from provider.delete(keys, most_in_flight=self._most)))
+            failed |= not_gone((yield from provider.delete(keys, most_in_flight=self._asked)))
             total += len(keys)
             self._tally.done += len(keys)
             self._tally.tell()

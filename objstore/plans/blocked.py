@@ -33,7 +33,8 @@ class Blocked:
         self._channel = Channel()
         self._poll = select.poll()
         self._poll.register(self._channel.fileno(), select.POLLIN)
-        self._batches: dict[int, int] = {}
+        self._waiting: dict[int, int] = {}  # plans, by their batches
+        self._batches: dict[int, int] = {}  # and the other way round
         self._futures: dict[int, Future[Any]] = {}
         self._until: dict[int, float] = {}
 
@@ -70,7 +71,8 @@ class Blocked:
         if batch.has_news:
             several.answers.append((number, None, None))
             return
-        self._batches[batch.id] = number
+        self._waiting[batch.id] = number
+        self._batches[number] = batch.id
         if batch.wake_after is not None:
             self._until[number] = time.monotonic() + batch.wake_after
 
@@ -87,8 +89,8 @@ class Blocked:
         """Wait for a while, and note what has come."""
         if self._poll.poll(milliseconds):
             for batch in self._channel.drain():
-                if batch in self._batches:
-                    self._answer(several, self._batches[batch])
+                if batch in self._waiting:
+                    self._answer(several, self._waiting[batch])
         now = time.monotonic()
         for number in [number for number, until in self._until.items() if until <= now]:
             self._answer(several, number)
@@ -99,7 +101,7 @@ class Blocked:
         """Note that the wait of a plan is over."""
         self._until.pop(number, None)
         self._futures.pop(number, None)
-        self._batches = {batch: other for batch, other in self._batches.items() if other != number}
+        self._waiting.pop(self._batches.pop(number, -1), None)
         try:
             several.answers.append((number, None if future is None else future.result(), None))
         except Exception as error:

@@ -45,6 +45,7 @@ class Several(Generic[T]):
         self._supply = supply
         self._over = False
         self._most = most
+        self._taken = 0
         self._running: dict[int, Plan[T]] = {}
         self._count = 0
         self._ended: list[tuple[int, T | Exception]] = []
@@ -77,17 +78,21 @@ class Several(Generic[T]):
         Returns:
             How many more those are, until they are given back.
         """
-        more = max(0, min(most, self._most - len(self._running)))
-        self._most -= more
+        more = max(0, min(most, self._most - self._taken - len(self._running)))
+        self._taken += more
         return more
 
     def give_room(self, more: int) -> None:
         """Give back what was taken."""
-        self._most += more
+        self._taken -= more
+
+    def allow(self, most: int) -> None:
+        """Have so many under way at the most from now on."""
+        self._most = most
 
     def _begin(self) -> Plan[bool]:
         """Begin as many as there is room for; tell whether any is under way."""
-        while not (self._over or self._ended or len(self._running) >= self._most):
+        while not (self._over or self._ended or len(self._running) + self._taken >= self._most):
             plan = yield from self._supply()
             if plan is None:
                 self._over = True
