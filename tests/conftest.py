@@ -191,6 +191,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Tests interrupt themselves and their programs. What a shell runs in the background inherits that it is ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.addinivalue_line("markers", "costly: it moves much, and a sample has it on one server of each service")
     config.addinivalue_line("markers", "own_http(reason): only the engine's own HTTP does it; why libcurl's does not")
     # What the machine says of who we are on AWS is none of the tests' business.
     os.environ |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)

@@ -1,13 +1,15 @@
 """What `--sample` leaves to a run of everything: products of servers, ways to call and parameters.
 
 Where a test runs on each of many servers with each of many parameters, a server is asked with a third of them, and the
-next one with others; and in one of the modes. Each server, each parameter and each mode of each test still comes.
+next one with others; and in one of the modes. Each server, each parameter and each mode of each test still comes. A test
+without parameters that moves much (the mark `costly`) comes on one server of each service.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
@@ -33,17 +35,37 @@ class Case(NamedTuple):
 
 
 def left_to_all(
-    items: Iterable[pytest.Item], factor: str, whole: Collection[object], share: int = SHARE
+    items: Iterable[pytest.Item],
+    factor: str,
+    whole: Collection[object],
+    share: int = SHARE,
+    services: Mapping[object, str] = MappingProxyType({}),
 ) -> list[pytest.Item]:
     """Return the tests that a sample leaves out, of those whose server the parameter `factor` names.
 
-    Of the servers in `whole` nothing is left out; another is asked with one of `share` parameters.
+    Of the servers in `whole` nothing is left out; another is asked with one of `share` parameters. What a server is an
+    emulator of, is in `services`.
     """
     tests = defaultdict(list)
     for item in items:
         if factor in parameters(item) and parameters(item)[factor] not in whole:
             tests[item.nodeid.partition("[")[0]].append(Case.of(item, factor))
-    return [left for number, cases in enumerate(tests.values()) for left in surplus(cases, number, share)]
+    left = []
+    for number, cases in enumerate(tests.values()):
+        several = len({case.rest for case in cases}) > 1
+        costly = not several and cases[0].item.get_closest_marker("costly") is not None
+        running = one_of_each(cases, number, services) if costly else cases
+        left += [case.item for case in cases if case not in running] + surplus(running, number, share)
+    return left
+
+
+def one_of_each(cases: Sequence[Case], shift: int, services: Mapping[object, str]) -> list[Case]:
+    """Return the cases of one server of each service, of another from test to test."""
+    servers = defaultdict(list)
+    for server in dict.fromkeys(case.server for case in cases):
+        servers[services.get(server, server)].append(server)
+    asked = [each[shift % len(each)] for each in servers.values()]
+    return [case for case in cases if case.server in asked]
 
 
 def parameters(item: pytest.Item) -> dict[str, Any]:

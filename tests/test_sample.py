@@ -17,6 +17,10 @@ class Item(NamedTuple):
     nodeid: str
     callspec: Any = None
     words: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+
+    def get_closest_marker(self, name: str) -> str | None:
+        return name if name in self.marks else None
 
     def __hash__(self) -> int:
         return hash(self.nodeid)
@@ -63,6 +67,14 @@ def test_a_server_that_few_parameters_are_for_has_one_of_them() -> None:
     sample = kept(items)
     assert {words[0] for words in sample} == {"one", "two", "three", "four"}
     assert {words[2] for words in sample} == {*"abc"}
+
+
+def test_what_is_costly_comes_on_one_server_of_each_service() -> None:
+    items = [item._replace(marks=("costly",)) for test in "abc" for item in made(test, ("one", "two", "three", "four"))]
+    services = {"one": "S3", "two": "S3", "three": "S3"}
+    left = left_to_all(items, "server", (), services=services)
+    sample = [(item.nodeid[0], item.words[0]) for item in items if item not in left]
+    assert sorted(sample) == sorted([("a", "one"), ("b", "two"), ("c", "three"), *((test, "four") for test in "abc")])
 
 
 def test_what_has_no_servers_is_not_touched() -> None:

@@ -183,6 +183,14 @@ SLOW = {
 QUICK = ("memory", "local")
 """Where a sample of the tests has all of them."""
 
+SERVICES: dict[object, str] = {
+    **dict.fromkeys(S3_SERVERS, "S3"),
+    **dict.fromkeys(AZURE_SERVERS, "Azure"),
+    **dict.fromkeys(GOOGLE_SERVERS, "Google"),
+    **dict.fromkeys(WEBDAV_SERVERS, "WebDAV"),
+}
+"""What a server is an emulator of."""
+
 made: list[tuple[AzureServer, str]] = []
 """The containers that the running test has made."""
 
@@ -278,7 +286,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--sample"):
         ours = [item for item in items if "conformance" in item.path.parts]
         for factor in ("server", "s3_server"):
-            summary.leave_out(config, items, left_to_all(ours, factor, QUICK), WHY)
+            summary.leave_out(config, items, left_to_all(ours, factor, QUICK, services=SERVICES), WHY)
 
 
 def cannot(item: pytest.Item) -> list[str]:
