@@ -271,6 +271,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(feature): what the server must be able to do, else the test is skipped")
 
 
+@pytest.hookimpl(trylast=True)  # a sample is of what -k has left
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run in one mode on servers that take their time, and nowhere what a server cannot do; a sample, if asked for."""
     summary = config.pluginmanager.get_plugin("summary")

@@ -7,6 +7,7 @@ import pytest
 from tests.sample import WHY, left_to_all
 
 
+@pytest.hookimpl(trylast=True)  # a sample is of what -k has left
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what each server is asked with beside the others, if a sample is asked for."""
     if config.getoption("--sample"):
