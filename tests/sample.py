@@ -1,8 +1,8 @@
 """What `--sample` leaves to a run of everything: products of servers, ways to call and parameters.
 
 Where a test runs on each of many servers with each of many parameters, a server is asked with a third of them, and the
-next one with others; and in one of the modes. Each server, each parameter and each mode of each test still comes. Where a
-test without parameters moves much (the mark `costly`), one server of each service has it.
+next one with others; and in one of the modes. Each server, each parameter and each mode of each test still comes. What
+moves much and has no parameters (the mark `costly`) comes on one server of each service.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from tests.engine import client
 from tests.engine.client import Server
 from tests.sample import parameters
 
-
 CHOSEN = "left to ci/test --all: the test itself says who carries, and has run so beside the engine's"
 
 
