@@ -99,7 +99,9 @@ class AzureServer:
 
     def make_container(self, name: str) -> str:
         """Create a container if it does not exist yet, and return its name."""
-        if not self.client().get_container_client(name).exists():
+        from azure.core.exceptions import ResourceExistsError
+
+        with suppress(ResourceExistsError):
             self.client().create_container(name)
         return name
 
