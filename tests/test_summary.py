@@ -15,7 +15,7 @@ CONFTEST = """
 from tests.summary import Summary
 
 def pytest_configure(config):
-    config.pluginmanager.register(Summary(["moto", "rclone"]), "summary")
+    config.pluginmanager.register(Summary({"moto": "", "rclone": "", "minio": "not built"}), "summary")
 
 def pytest_collection_modifyitems(config, items):
     summary = config.pluginmanager.get_plugin("summary")
@@ -58,6 +58,6 @@ def test_what_ran_against_what_and_what_did_not_run(tmp_path: Path, processes: i
     )
     assert ended.returncode == 0, ended.stdout
     lines = [line.strip() for line in ended.stdout.splitlines()]
-    assert {"moto: 2 passed, 1 skipped", "rclone: nothing ran"} <= {*lines}
+    assert {"moto: 2 passed, 1 skipped", "rclone: nothing ran", "minio: not built"} <= {*lines}
     assert {"1  moto counts to two", "1  the moon is full", "1  once is enough"} <= {*lines}
     assert {"1  no module: test_module.py", "2  skipped, 2 not begun"} <= {*lines}

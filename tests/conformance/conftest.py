@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
+from collections import defaultdict
 from collections.abc import Coroutine, Iterator
 from datetime import timedelta
 from itertools import count
@@ -19,8 +20,9 @@ import pytest
 
 from objstore.operations.results import LARGEST_PART
 from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store, Store
-from tests.conftest import AZURE_SERVERS, GOOGLE_SERVERS, S3_SERVERS, WEBDAV_SERVERS
+from tests.conftest import AZURE_SERVERS, GOOGLE_SERVERS, S3_SERVERS, WEBDAV_SERVERS, here
 from tests.s3_express.server import KEY, REGION, SECRET, Express, express
+from tests.sample import WHY, left_to_all, parameters
 from tests.servers import AzureServer, GoogleServer, S3Server, WebDavServer
 
 Server: TypeAlias = S3Server | AzureServer | GoogleServer | WebDavServer | Express | Path | None
@@ -178,6 +180,17 @@ SLOW = {
 }
 """In which mode a server is not asked."""
 
+QUICK = ("memory", "local")
+"""Where a sample of the tests has all of them."""
+
+SERVICES: dict[object, str] = {
+    **dict.fromkeys(S3_SERVERS, "S3"),
+    **dict.fromkeys(AZURE_SERVERS, "Azure"),
+    **dict.fromkeys(GOOGLE_SERVERS, "Google"),
+    **dict.fromkeys(WEBDAV_SERVERS, "WebDAV"),
+}
+"""What a server is an emulator of."""
+
 made: list[tuple[AzureServer, str]] = []
 """The containers that the running test has made."""
 
@@ -258,12 +271,31 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(feature): what the server must be able to do, else the test is skipped")
 
 
+@pytest.hookimpl(trylast=True)  # a sample is of what -k has left
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run in one mode on servers that take their time: what they do otherwise shows in either."""
+    """Run in one mode on servers that take their time, and nowhere what a server cannot do; a sample, if asked for."""
     summary = config.pluginmanager.get_plugin("summary")
     for server, mode in SLOW.items():
         left = [item for item in items if f"[{server}-{mode}" in item.name]
         summary.leave_out(config, items, left, f"{server} takes its time: the mode {mode} runs on the quicker servers")
+    unable: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        for why in cannot(item):
+            unable[why].append(item)
+    for why, left in unable.items():
+        summary.leave_out(config, items, left, why)
+    if config.getoption("--sample"):
+        ours = [item for item in items if "conformance" in item.path.parts]
+        for factor in ("server", "s3_server"):
+            summary.leave_out(config, items, left_to_all(ours, factor, QUICK, services=SERVICES), WHY)
+
+
+def cannot(item: pytest.Item) -> list[str]:
+    """Return why the server of a test cannot do what the test needs, if so."""
+    asked = parameters(item)
+    unable = CANNOT.get(asked.get("server", asked.get("s3_server", "")), {})
+    needed = [feature for marker in item.iter_markers("needs") for feature in marker.args]
+    return [unable[feature] for feature in needed if feature in unable][:1]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -276,18 +308,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Literal[True] | None:
     return True
 
 
-@pytest.fixture(autouse=True)
-def _needs(request: pytest.FixtureRequest) -> None:
-    """Skip a test that needs what its server cannot do."""
-    callspec = getattr(request.node, "callspec", None)
-    parameters = callspec.params if callspec is not None else {}
-    name = parameters.get("server", parameters.get("s3_server", ""))
-    for marker in request.node.iter_markers("needs"):
-        for feature in marker.args:
-            if feature in CANNOT.get(name, {}):
-                pytest.skip(CANNOT[name][feature])
-
-
 @pytest.fixture(params=["sync", "async"])
 def mode(request: pytest.FixtureRequest) -> Mode:
     return Mode(request.param)
@@ -295,7 +315,7 @@ def mode(request: pytest.FixtureRequest) -> Mode:
 
 @pytest.fixture(
     scope="session",
-    params=["memory", "local", *S3_SERVERS, *AZURE_SERVERS, *GOOGLE_SERVERS, *WEBDAV_SERVERS, "strictexpress"],
+    params=here(["memory", "local", *S3_SERVERS, *AZURE_SERVERS, *GOOGLE_SERVERS, *WEBDAV_SERVERS, "strictexpress"]),
 )
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Server:
     """Each server in turn; a directory for local files, None for the memory."""

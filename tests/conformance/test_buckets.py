@@ -31,7 +31,7 @@ def store_of(server: Server, mode: Mode, name: str) -> Any:
 
 
 @pytest.fixture
-def fresh(_needs: None, server: Server, mode: Mode) -> Any:
+def fresh(server: Server, mode: Mode) -> Any:
     """A store on a bucket that is not there."""
     return store_of(server, mode, f"made-here-{next(numbers)}")
 

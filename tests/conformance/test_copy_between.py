@@ -10,6 +10,8 @@ from objstore import exceptions
 from objstore.store import MemoryStore, Store
 from tests.conformance.conftest import Bucket, Face, Mode, Told
 
+pytestmark = pytest.mark.costly
+
 ATTRIBUTES = {"Content-Type": "text/plain", "own": "value"}
 
 

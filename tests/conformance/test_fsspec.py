@@ -20,7 +20,7 @@ from objstore.fsspec import FsspecStore
 from objstore.operations.results import PART
 from objstore.store import MemoryStore
 from tests.conformance.conftest import Bucket, Mode, numbers, open_container
-from tests.conftest import AZURE_SERVERS, S3_SERVERS
+from tests.conftest import AZURE_SERVERS, S3_SERVERS, here
 from tests.servers import AzureServer, GoogleServer, S3Server
 
 TREE = {"a/b": b"1", "a/c/d": b"22", "a/c/e.txt": b"333", "ab": b"4444", "empty": b""}
@@ -82,7 +82,7 @@ def open_fs(server: Server, **options: Any) -> FsspecStore:
     )
 
 
-@pytest.fixture(scope="session", params=["memory", *S3_SERVERS, *AZURE_SERVERS, "fakegcs"])
+@pytest.fixture(scope="session", params=here(["memory", *S3_SERVERS, *AZURE_SERVERS, "fakegcs"]))
 def server(request: pytest.FixtureRequest) -> Server:
     """Each server with buckets in turn; None for the memory. fsspec's own suite runs over local files too."""
     return None if request.param == "memory" else request.getfixturevalue(request.param)
@@ -352,6 +352,7 @@ async def test_trees_there_and_back(files: Files, tmp_path: Path) -> None:
     assert not list((tmp_path / "back").rglob(".*"))
 
 
+@pytest.mark.costly
 async def test_one_large_file_there_and_back(files: Files, tmp_path: Path) -> None:
     body = random.Random(2).randbytes(70 << 20)
     (tmp_path / "here").write_bytes(body)

@@ -20,8 +20,8 @@ FEW, FEW_BODIES = MANY[:100], BODIES[:100]
 
 
 async def test_get_many_in_order(library: Face) -> None:
-    results = await library.get_many(reversed(MANY))
-    assert results == BODIES[::-1]
+    results = await library.get_many(reversed(MANY[:300]))
+    assert results == BODIES[:300][::-1]
     assert all(isinstance(result, Bytes) for result in results)
 
 

@@ -15,6 +15,8 @@ import pytest
 from objstore import exceptions
 from tests.conformance.conftest import SMALL, Bucket, Face, Mode, Told
 
+pytestmark = pytest.mark.costly
+
 MIB = 1 << 20
 
 

@@ -7,8 +7,19 @@ from collections.abc import Iterator
 import pytest
 
 from objstore._core import engine_info
+from tests.conftest import BY_CURL
 from tests.engine import client
 from tests.engine.client import Server
+from tests.sample import parameters
+
+CHOSEN = "left to ci/test --all: the test itself says who carries, and has run so beside the engine's"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of a sample by libcurl's HTTP, leave out what another run has had by it."""
+    if BY_CURL and config.getoption("--sample"):
+        left = [item for item in items if "carrier" in parameters(item)]
+        config.pluginmanager.get_plugin("summary").leave_out(config, items, left, CHOSEN)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
 from hashlib import md5
 from itertools import accumulate, count, pairwise
 from urllib.parse import unquote
@@ -74,8 +75,12 @@ def stored(data: bytes, etag: str | None = None) -> Object:
 
 def generated(reply: Reply) -> Object:
     """Return the object that a key holds which nobody wrote."""
-    version = reply.version or 1
-    size = GENERATED_SIZE if reply.size is None else reply.size
+    return of_version(GENERATED_SIZE if reply.size is None else reply.size, reply.version or 1)
+
+
+@cache
+def of_version(size: int, version: int) -> Object:
+    """Return the object of a size: one and the same, so that its checksums are made once."""
     return Object(size, f'"generated-v{version}"', lambda start, end: content(start, end, version))
 
 
@@ -84,15 +89,17 @@ def digest(algorithm: str, data: bytes) -> bytes:
     return crc32(data).to_bytes(4, "big") if algorithm == "crc32" else hashlib.new(algorithm, data).digest()
 
 
-def checksum_of_parts(found: Object, reply: Reply) -> dict[str, str]:
+@lru_cache(maxsize=16)
+def checksum_of_parts(found: Object, algorithm: str, parts: tuple[int, ...]) -> dict[str, str]:
     """Return the headers with the checksum of those of the parts."""
-    ends = [*accumulate(reply.parts)]
+    ends = [*accumulate(parts)]
     assert ends[-1] == found.size
-    sums = [digest(reply.algorithm, found.read(start, end)) for start, end in pairwise([0, *ends])]
-    told = b64encode(digest(reply.algorithm, b"".join(sums))).decode()
-    return {f"x-amz-checksum-{reply.algorithm}": f"{told}-{len(ends)}", "x-amz-checksum-type": "COMPOSITE"}
+    sums = [digest(algorithm, found.read(start, end)) for start, end in pairwise([0, *ends])]
+    told = b64encode(digest(algorithm, b"".join(sums))).decode()
+    return {f"x-amz-checksum-{algorithm}": f"{told}-{len(ends)}", "x-amz-checksum-type": "COMPOSITE"}
 
 
+@lru_cache(maxsize=16)
 def checksum(found: Object, algorithm: str) -> dict[str, str]:
     """Return the headers with the checksum of the whole object."""
     told = b64encode(digest(algorithm, found.read(0, found.size))).decode()
@@ -102,7 +109,7 @@ def checksum(found: Object, algorithm: str) -> dict[str, str]:
 def told(found: Object, span: tuple[int, int], reply: Reply) -> dict[str, str]:
     """Return what a reply tells of the checksum: of a part of the object, nothing."""
     if reply.parts and span == (0, found.size):
-        return checksum_of_parts(found, reply)
+        return checksum_of_parts(found, reply.algorithm, (*reply.parts,))
     return checksum(found, reply.algorithm) if reply.checksum and span == (0, found.size) else {}
 
 
@@ -110,10 +117,12 @@ def spoilt(found: Object, start: int, reply: Reply) -> Callable[[int, int], byte
     """Return what reads the bytes of an object from there on, with what `reply` does to them."""
 
     def read(a: int, b: int) -> bytes:
-        piece = bytearray(found.read(start + reply.shift + a, start + reply.shift + b))
-        if reply.spoil and reply.holds is not None and a <= reply.holds - start < b:
-            piece[reply.holds - start - a] ^= 1
-        return bytes(piece)
+        piece = found.read(start + reply.shift + a, start + reply.shift + b)
+        if not reply.spoil or reply.holds is None or not a <= reply.holds - start < b:
+            return piece
+        changed = bytearray(piece)
+        changed[reply.holds - start - a] ^= 1
+        return bytes(changed)
 
     return read
 

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -100,8 +101,9 @@ class Reply:
         return any(text in headers.get(name, "") for name, text in self.unless.items())
 
 
+@cache
 def load(folder: Path) -> dict[str, list[Reply]]:
-    """Return the scenarios of `folder` by name: NAME.json is scenario NAME."""
+    """Return the scenarios of `folder` by name: NAME.json is scenario NAME. They are read once."""
     replies = {path.stem: json.loads(path.read_text())["replies"] for path in folder.glob("*.json")}
     return {name: [Reply.parse(row) for row in rows] for name, rows in replies.items()}
 

@@ -30,6 +30,9 @@ BRIEFLY = settings(
 EXAMPLES = {MemoryStore: 50, LocalStore: 25}
 """How often a machine runs on a store: once is up to a second of zarr's own work. OBJSTORE_MACHINE=1000 has more."""
 
+SAMPLE = 3
+"""By how much `--sample` divides that."""
+
 
 class StoreMachine(ZarrStoreStateMachine):
     """zarr's machine, without keys below the key of another object: what is a file cannot be a folder too."""
@@ -47,8 +50,11 @@ def pairs(key: str, other: str) -> list[tuple[str, str]]:
 
 @pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning", "ignore::zarr.errors.ZarrUserWarning")
 @pytest.mark.parametrize("machine", [ZarrStoreStateMachine, ZarrHierarchyStateMachine])
-def test_machine(machine: Callable[[Store], RuleBasedStateMachine], place: ObjectStore) -> None:
-    examples = int(os.environ.get("OBJSTORE_MACHINE", EXAMPLES.get(type(place), 5)))
+def test_machine(
+    machine: Callable[[Store], RuleBasedStateMachine], place: ObjectStore, pytestconfig: pytest.Config
+) -> None:
+    usual = EXAMPLES.get(type(place), 5) // (SAMPLE if pytestconfig.getoption("--sample") else 1)
+    examples = int(os.environ.get("OBJSTORE_MACHINE", usual))
     if isinstance(place, LocalStore):
         machine = StoreMachine if machine is ZarrStoreStateMachine else machine
     run_state_machine_as_test(lambda: machine(Store(place)), settings=settings(BRIEFLY, max_examples=examples))

@@ -1,0 +1,16 @@
+"""A sample of fsspec's suites: each row of its tables on one server, and in memory and on local files."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sample import WHY, left_to_all
+
+
+@pytest.hookimpl(trylast=True)  # a sample is of what -k has left
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what each server is asked with beside the others, if a sample is asked for."""
+    if config.getoption("--sample"):
+        ours = [item for item in items if "fsspec_suite" in item.path.parts]
+        left = left_to_all(ours, "fs", ("memory", "file"), share=5)
+        config.pluginmanager.get_plugin("summary").leave_out(config, items, left, WHY)
