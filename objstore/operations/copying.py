@@ -260,6 +260,7 @@ class _Remote(Pieces):
 
     def close(self) -> None:
         """Stop reading."""
+        super().close()
         self._stream.close()
 
 
