@@ -84,6 +84,8 @@ cdef class Batch:
     :param cut_over: of ranges and objects that are larger, only the beginning is read, where their server takes ranges
         and tells versions; 0: all of all is read.
     :param cut_to: how much of them is.
+    :param piece: give the body of the one request there is while it comes, in pieces of so many bytes: see ``piece``.
+        Then `window` is how many bytes of it may have come and not been taken. 0: bodies are given whole.
     """
     cdef BatchC* c
     cdef LoopC* loop                # borrowed while the caller drives
@@ -97,7 +99,7 @@ cdef class Batch:
     cdef public object wake_after   # seconds after which a waiting driver comes back without news, or None
 
     def __cinit__(self, Kind kind not None, headers=(), Signer signer=None, int64_t most_in_flight=0,
-                  int64_t window=0, int64_t cut_over=0, int64_t cut_to=0):
+                  int64_t window=0, int64_t cut_over=0, int64_t cut_to=0, int64_t piece=0):
         cdef BatchC* batch = <BatchC*>malloc(sizeof(BatchC))
         if batch == NULL:
             raise MemoryError
@@ -121,6 +123,7 @@ cdef class Batch:
         batch.largest = ARENA_LAST if window else 0
         batch.cut_over = cut_over
         batch.cut_to = cut_to
+        batch.piece = piece
         if signer is not None:
             batch.signer = signer.c
             atomic_add(&signer.c.references, 1)
@@ -614,6 +617,23 @@ cdef class Batch:
         batch_poke(self.c)
         pthread_mutex_unlock(&self.c.mutex)
         return body
+
+    def piece(self):
+        """Return the next piece of the body that comes in pieces, and let go of it; None where none is here.
+
+        :returns: where in the body it lies, its bytes, and what the head of its reply says, where it is a first one:
+            each try begins with one anew.
+        """
+        cdef Piece* piece
+        self._check()
+        pthread_mutex_lock(&self.c.mutex)
+        piece = self.c.first_piece
+        if piece != NULL:
+            self.c.first_piece = piece.next
+            self.c.held -= piece.length
+            batch_poke(self.c)
+        pthread_mutex_unlock(&self.c.mutex)
+        return None if piece == NULL else taken_piece(piece)
 
     def close(self):
         """End what is in flight, and return when no thread touches the caller's memory any more."""

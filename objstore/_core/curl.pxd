@@ -52,6 +52,7 @@ ctypedef CURL* (*url_new_t)() noexcept nogil
 ctypedef int (*url_set_t)(CURL*, int, const char*, unsigned int) noexcept nogil
 ctypedef int (*url_get_t)(CURL*, int, char**, unsigned int) noexcept nogil
 ctypedef void (*free_t)(void*) noexcept nogil
+ctypedef int (*easy_pause_t)(CURL*, int) noexcept nogil
 ctypedef int (*easy_recv_t)(CURL*, void*, size_t, size_t*) noexcept nogil
 ctypedef int (*easy_send_t)(CURL*, const void*, size_t, size_t*) noexcept nogil
 
@@ -64,6 +65,7 @@ cdef struct Functions:
     easy_void_t curl_easy_reset
     easy_void_t curl_easy_cleanup
     easy_recv_t curl_easy_recv
+    easy_pause_t curl_easy_pause
     easy_send_t curl_easy_send
     strerror_t curl_easy_strerror
     multi_init_t curl_multi_init
@@ -113,6 +115,8 @@ cdef enum:
     CURL_POLL_OUT = 2
     CURL_POLL_REMOVE = 4
     CURL_READFUNC_ABORT = 0x10000000
+    CURL_WRITEFUNC_PAUSE = 0x10000001
+    CURLPAUSE_CONT = 0
     CURL_SOCKOPT_OK = 0
     CURL_PREREQFUNC_OK = 0
     CURL_PREREQFUNC_ABORT = 1

@@ -53,14 +53,31 @@ cdef bint read_bytes(const Text* text, int length, uint8_t* out) noexcept nogil:
 
 cdef bint digest_differs(const Digest* told, const void* data, size_t length) noexcept nogil:
     """Tell whether bytes have another hash than the one that was told."""
-    cdef uint8_t made[SHA256_BYTES]
     cdef uint8_t state[SHA256_STATE]  # that of SHA-1 is smaller
+    digest_begin(told, state)
+    digest_add(told, state, data, length)
+    return digest_is_other(told, state)
+
+
+cdef void digest_begin(const Digest* told, uint8_t* state) noexcept nogil:
     if told.length == SHA1_BYTES:
         crypto.SHA1_Init(state)
-        crypto.SHA1_Update(state, data, length)
-        crypto.SHA1_Final(made, state)
     else:
         crypto.SHA256_Init(state)
+
+
+cdef void digest_add(const Digest* told, uint8_t* state, const void* data, size_t length) noexcept nogil:
+    if told.length == SHA1_BYTES:
+        crypto.SHA1_Update(state, data, length)
+    else:
         crypto.SHA256_Update(state, data, length)
+
+
+cdef bint digest_is_other(const Digest* told, uint8_t* state) noexcept nogil:
+    """Tell whether the hash of all that was added is another than the one that was told."""
+    cdef uint8_t made[SHA256_BYTES]
+    if told.length == SHA1_BYTES:
+        crypto.SHA1_Final(made, state)
+    else:
         crypto.SHA256_Final(made, state)
     return memcmp(told.bytes, made, told.length) != 0

@@ -34,6 +34,8 @@ cdef void slot_link(LoopC* loop, Slot* slot) noexcept nogil:
 
 
 cdef void slot_unlink(LoopC* loop, Slot* slot) noexcept nogil:
+    if slot.paused_ns:
+        slot_unpause(loop, slot)
     slot.previous[0] = slot.next
     if slot.next != NULL:
         slot.next.previous = slot.previous

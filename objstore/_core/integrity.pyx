@@ -192,7 +192,8 @@ cdef void begin_check(Slot* slot, Item* item) noexcept nogil:
 
 
 cdef inline void sum_up(Item* item) noexcept nogil:
-    item.sum = crc_update(item.check.crc, item.sum, item.data + item.summed, item.received - item.summed)
+    cdef const char* behind = item.data + (item.summed - item.given)
+    item.sum = crc_update(item.check.crc, item.sum, behind, item.received - item.summed)
     item.summed = item.received
 
 
@@ -218,7 +219,20 @@ cdef bint has_other_digest(Slot* slot, Item* item) noexcept nogil:
         return False
     if not (item.status == 200 or told.full) or not came_whole(slot, item):
         return False
-    return digest_differs(&told.digest, item.data, item.received)
+    if not in_pieces(item):
+        return digest_differs(&told.digest, item.data, item.received)
+    hash_piece(slot, item)
+    return digest_is_other(&told.digest, item.batch.hashing)
+
+
+cdef void hash_piece(Slot* slot, Item* item) noexcept nogil:
+    """Add what has come since the last piece to the hash of all, where one is told."""
+    cdef Digest* told = &slot.told.digest
+    if told.length == 0:
+        return
+    if item.given == 0:
+        digest_begin(told, item.batch.hashing)
+    digest_add(told, item.batch.hashing, item.data, item.received - item.given)
 
 
 cdef bint is_damaged(Slot* slot, Item* item) noexcept nogil:

@@ -39,6 +39,19 @@ cdef struct Kept:           # the beginning of a body, from a try that broke off
     Check check             # its checksum
     bint of_parts           # that is one of those of its parts
 
+cdef struct Piece:              # of a body that is given while it comes
+    Piece* next
+    Arena* arena
+    int64_t offset
+    int64_t length
+    char* head                  # of the first: the header lines of its reply, and what they say
+    int status
+    int64_t content_length
+    int64_t start
+    int64_t end
+    int64_t total
+    bint settled
+
 cdef struct Hop:            # where redirects have led a request
     char* origin
     Text target
@@ -87,6 +100,7 @@ cdef struct Item:
     Text head               # header lines of the reply, as they came
     size_t head_capacity
     int64_t capacity
+    int64_t given           # of the body, in pieces: `data` is what is behind them
     int64_t reserved        # bytes this item holds of its batch's window
     int64_t length          # of a whole object, what was to be read of it; 0: not known
     Kept kept               # what an earlier try brought of the body
@@ -119,6 +133,7 @@ cdef struct BatchRef:       # one loop's share in a batch
     BatchRef* next_delayed
     BatchRef* next_held
     BatchRef* previous_held
+    Slot* paused            # is not read on until pieces of it are taken
     bint ready
     bint held               # until the origin has room
     bint overdue            # it has waited for that long enough
@@ -166,6 +181,10 @@ cdef struct BatchC:
     const Crc* by           # or by this, where one is given
     int64_t cut_over        # what is larger is cut, 0 for nothing
     int64_t cut_to          # to so much of its beginning
+    int64_t piece           # how large the pieces are that the body of its one item is given in, 0: all at once
+    Piece* first_piece      # those that nobody has taken
+    Piece* last_piece
+    uint8_t hashing[SHA256_STATE]   # of all that were given
 
     Item first              # items: one, then chunks of many
     Item** chunks
@@ -233,6 +252,7 @@ cdef void item_forget_reply(Item* item) noexcept nogil:
     item.head_capacity = 0
     item.received = 0
     item.capacity = 0
+    item.given = 0
 
 
 cdef void item_drop_kept(Item* item) noexcept nogil:
@@ -293,6 +313,7 @@ cdef void batch_release(BatchC* batch) noexcept nogil:
         item_clear(batch_item(batch, i))
     free(batch.chunks)
     free_notes(batch.notes)
+    free_pieces(batch)
     release_room(batch)
     free(batch.origin.data)
     free(batch.method)
@@ -368,7 +389,10 @@ cdef inline bint batch_complete(BatchC* batch) noexcept nogil:
 
 cdef inline bint batch_has_news(BatchC* batch) noexcept nogil:
     """Tell whether the waiting side has something to do, under the mutex."""
-    return batch.failures != NULL or batch.finished != NULL or batch.heard or batch.settled == batch.count
+    return (
+        batch.failures != NULL or batch.finished != NULL or batch.first_piece != NULL or batch.heard
+        or batch.settled == batch.count
+    )
 
 
 cdef int64_t item_expected(Item* item) noexcept nogil:
@@ -510,7 +534,7 @@ cdef Item* batch_claim(BatchRef* share, int64_t now, int64_t* due) noexcept nogi
     if item != NULL:
         item.state = ACTIVE
         item.attempts += 1
-        item.reserved = item_expected(item)
+        item.reserved = 0 if batch.piece else item_expected(item)
         batch.in_flight += 1
         batch.held += item.reserved
     pthread_mutex_unlock(&batch.mutex)
@@ -548,8 +572,9 @@ cdef void batch_settle(Item* item, bint success) noexcept nogil:
     cdef BatchC* batch = item.batch
     pthread_mutex_lock(&batch.mutex)
     batch.in_flight -= 1
-    batch.held += item.received - item.reserved
-    item.reserved = item.received
+    if batch.piece == 0:        # else pieces have been counted one by one
+        batch.held += item.received - item.reserved
+        item.reserved = item.received
     forget_moved(item)
     batch.bytes_received += item.came
     count_try(item, success)

@@ -96,6 +96,7 @@ cdef _fill_curl(void* handle):
     lib.curl_easy_reset = <curl.easy_void_t>_symbol(handle, b"curl_easy_reset")
     lib.curl_easy_cleanup = <curl.easy_void_t>_symbol(handle, b"curl_easy_cleanup")
     lib.curl_easy_recv = <curl.easy_recv_t>_symbol(handle, b"curl_easy_recv")
+    lib.curl_easy_pause = <curl.easy_pause_t>_symbol(handle, b"curl_easy_pause")
     lib.curl_easy_send = <curl.easy_send_t>_symbol(handle, b"curl_easy_send")
     lib.curl_easy_strerror = <curl.strerror_t>_symbol(handle, b"curl_easy_strerror")
     lib.curl_multi_init = <curl.multi_init_t>_symbol(handle, b"curl_multi_init")

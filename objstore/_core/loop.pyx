@@ -26,6 +26,7 @@ cdef struct FdState:
     Wire* wire                      # that it is the socket of
     bint connection                 # libcurl tells of its end; of that of its other descriptors it does not
     bint streamed                   # it speaks HTTP/2, where the server may say something at any time
+    bint paused                     # libcurl waits until what comes on it is wanted
     int kept_port                   # its own port, where libcurl keeps it for the next request of HTTP/1.1
 
 cdef struct LoopC:
@@ -284,6 +285,8 @@ cdef const char* overdue(Slot* slot, int64_t now) noexcept nogil:
     cdef SettingsC* settings = slot.item.batch.settings
     cdef int64_t arrived
     cdef bint late
+    if slot.paused_ns:
+        return NULL
     if slot.item.body_length > 0 and slot.item.status < 200:
         arrived = bytes_arrived(slot)
         if arrived != slot.arrived:
@@ -442,7 +445,8 @@ cdef void dispatch(LoopC* loop, epoll_event* event) noexcept nogil:
         wire_event(state.wire, event.events)
         return
     if not state.wanted:
-        hush(state, fd)
+        if not state.paused:
+            hush(state, fd)
         loop_unwatch(loop, fd, state)
         return
     if event.events & EPOLLIN:

@@ -372,6 +372,13 @@ cdef void origin_left(BatchC* batch) noexcept nogil:
     pthread_mutex_unlock(&batch.at.mutex)
 
 
+cdef void origin_rejoin(BatchC* batch, int64_t now) noexcept nogil:
+    """Count a request again that was not read for a while."""
+    pthread_mutex_lock(&batch.at.mutex)
+    lane_enter(&batch.at.pace, lane_of(batch), now)
+    pthread_mutex_unlock(&batch.at.mutex)
+
+
 cdef void free_stuck(LoopC* loop) noexcept nogil:
     """Let a share of a loop go on that has nothing in flight, where nothing of its origin has ended for a while.
 

@@ -93,7 +93,7 @@ cdef char* final_place(Wire* wire, size_t* size) noexcept nogil:
     if not slot.begun or slot.skip or slot.wanted >= 0 or item.received == item.capacity:
         return NULL
     size[0] = <size_t>min(framing.left, item.capacity - item.received)
-    return item.data + item.received
+    return item.data + (item.received - item.given)
 
 
 cdef void refuse(Wire* wire, int result, const char* words) noexcept nogil:
@@ -212,6 +212,9 @@ cdef void read_reply(Wire* wire) noexcept nogil:
     cdef ssize_t got
     cdef char* place
     while turn < TURN_BYTES:
+        if waits_for_room(wire.slot):
+            slot_pause(loop, wire.slot)
+            return
         size = HEAD_READ
         place = final_place(wire, &size)
         got = receive(wire, place if place != NULL else loop.scratch, size)
@@ -253,6 +256,8 @@ cdef void wire_event(Wire* wire, uint32_t events) noexcept nogil:
     if slot == NULL:
         if hung_up(wire):
             close_wire(wire)
+        return
+    if slot.paused_ns:
         return
     if events & EPOLLOUT:
         send_request(wire)      # all sent: this sets what is watched back

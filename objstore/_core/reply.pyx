@@ -53,6 +53,32 @@ cdef Bytes item_body(Item* item, dict held):
     return bytes_over(owner, item.arena, item.data, item.received)
 
 
+cdef tuple taken_piece(Piece* piece):
+    """Return a piece as Python sees it, which nobody else has, and free it."""
+    cdef Reply reply = None
+    try:
+        body = bytes_over(None, piece.arena, piece.arena.base, piece.length) if piece.arena != NULL else Bytes()
+        if piece.head != NULL:
+            reply = piece_reply(piece)
+        return piece.offset, body, reply
+    finally:
+        piece_free(piece)
+
+
+cdef Reply piece_reply(Piece* piece):
+    """Return what the head of a reply says whose body is still to come."""
+    cdef Reply reply = Reply.__new__(Reply)
+    reply.status = piece.status
+    reply.body = Bytes()
+    reply.start = piece.start
+    reply.end = piece.end
+    reply.total = piece.total
+    reply.content_length = piece.content_length
+    reply.settled = piece.settled
+    reply.head = piece.head
+    return reply
+
+
 cdef Reply item_reply(Item* item, dict held):
     cdef Reply reply = Reply.__new__(Reply)
     reply.index = item.index
@@ -64,7 +90,7 @@ cdef Reply item_reply(Item* item, dict held):
     reply.lost = item.lost
     reply.error = item.error.decode("utf-8", "replace") if item.error != NULL else None
     reply.target = item.target.data[:item.target.length]
-    reply.body = item_body(item, held)
+    reply.body = Bytes() if in_pieces(item) else item_body(item, held)
     reply.start = item.range_start - item.resumed if item.range_start >= 0 else -1
     reply.end = item.range_end
     reply.total = item.total

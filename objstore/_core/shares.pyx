@@ -138,6 +138,7 @@ cdef void take_inbox(LoopC* loop) noexcept nogil:
             share_detach(loop, share)
         else:
             loop.hedging |= share.batch.hedged
+            share_read_on(loop, share)
             ready_push(loop, share)
 
 

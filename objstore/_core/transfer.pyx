@@ -54,6 +54,8 @@ cdef struct Slot:
     int local_port          # of the connection that libcurl carries it on
     bint first              # its connection has served no other
     bint put_off            # there is no room for the body
+    int64_t paused_ns       # since when it is not read on, 0 while it is
+    int paused_fd           # where libcurl then leaves what comes, -1 for nowhere
     bint too_soon           # it was to go on a connection that has not been looked behind
     bint chunked
     bint ranged             # it has a Content-Range
@@ -205,7 +207,7 @@ cdef bint body_fits(Slot* slot, Item* item, int64_t length) noexcept nogil:
         0 <= item.range_start and item.status < 300 and needed > item.resumed + item.range_end - item.range_start
     ):
         slot_refuse(slot, curl.CURLE_WRITE_ERROR, b"the reply is longer than what was asked for")
-    elif grow_body(item, needed, announced_length(slot, item)):
+    elif in_pieces(item) or grow_body(item, needed, announced_length(slot, item)):
         return True
     else:
         slot_refuse(slot, curl.CURLE_OUT_OF_MEMORY, b"there is no memory for the body of the reply")
@@ -239,8 +241,12 @@ cdef size_t on_body(char* data, size_t unit, size_t size, void* userdata) noexce
         return 0
     if not body_fits(slot, item, length):
         return 0
-    memcpy(item.data + item.received, data, length)
-    item.received += length
+    if in_pieces(item):
+        if not put_in_pieces(slot, item, data, length):
+            return 0
+    else:
+        memcpy(item.data + item.received, data, length)
+        item.received += length
     tell_arrived(item)
     origin_arrived(slot, length)
     sum_arrived(item)
@@ -252,6 +258,9 @@ cdef size_t on_carried_body(char* data, size_t unit, size_t size, void* userdata
     """Take bytes of a body that libcurl carries: chunks as they came, so that we are the ones who read them."""
     cdef Slot* slot = <Slot*>userdata
     cdef char* end
+    if waits_for_room(slot):
+        slot_pause(slot.loop, slot)
+        return curl.CURL_WRITEFUNC_PAUSE
     if slot.framing != BY_CHUNKS or slot.streamed:
         return on_body(data, unit, size, userdata)
     end = take_chunks(slot, &slot.chunks, data, data + size)
@@ -532,6 +541,7 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     slot.in_head = slot.headed = slot.streamed = slot.chunked = slot.closes = slot.begun = slot.cut = False
     slot.first = slot.put_off = slot.too_soon = slot.unnamed = slot.hedged = False
     slot.ranges = 0
+    slot.paused_ns = 0
     item.cut = item.of_parts = False
     slot.local_port = 0
     slot.framing = NO_BODY

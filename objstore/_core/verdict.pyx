@@ -39,7 +39,8 @@ cdef void forget_other(Item* item) noexcept nogil:
 cdef bint may_resume(Slot* slot, Item* item) noexcept nogil:
     """Tell whether what came before a transfer broke off is worth keeping, and can be told to be of the same object."""
     return (
-        item.batch.is_get and item.received > 0 and slot.tag[0] != 0 and slot.wanted < 0 and not slot.cut
+        item.batch.is_get and item.batch.piece == 0
+        and item.received > 0 and slot.tag[0] != 0 and slot.wanted < 0 and not slot.cut
         and slot.refused == curl.CURLE_OK and begins_right(item)
     )
 
@@ -195,6 +196,8 @@ cdef void slot_conclude(Slot* slot, int result) noexcept nogil:
     slot.signer = NULL
     slot.item = NULL
     success = item_succeeded(slot, item)
-    if success:
+    if success and item.batch.piece:
+        success = give_last(slot, item)
+    elif success:
         trim_body(item)
     batch_settle(item, success)

@@ -71,6 +71,7 @@ class Exchange:
         cut_over: Of ranges and objects that are larger than this only the beginning is read; 0: all of all is.
         brief: Whether a beginning of a range will do, where more of the object follows and the rest would come slowly.
         hedged: Whether they read objects: one that is late may be asked again elsewhere, if the settings say so.
+        piece: The body of the one request is given while it comes, in pieces of so many bytes; 0: it is given whole.
     """
 
     _anew = False
@@ -95,6 +96,7 @@ class Exchange:
         cut_over: int = 0,
         brief: bool = False,
         hedged: bool = False,
+        piece: int = 0,
     ) -> None:
         self.errors: dict[int, BaseError] = {}
         self._service = service
@@ -107,6 +109,7 @@ class Exchange:
         self._background = background
         self._cut_over = cut_over
         self._window = window
+        self._piece = piece
         self._added: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = []  # until something has succeeded
         self._counted = 0
         self._asked = 0.0  # when the last one was added
@@ -133,7 +136,14 @@ class Exchange:
         self._heard = observed.is_heard()
         kind = service.kinds.get((self._origin, self._heard, self._manner)) or self._make_kind(*self._manner)
         self.batch = Batch(
-            kind, prepared.lines, prepared.signer, self._most_in_flight, self._window, self._cut_over, BEGINNING
+            kind,
+            prepared.lines,
+            prepared.signer,
+            self._most_in_flight,
+            self._window,
+            self._cut_over,
+            BEGINNING,
+            self._piece,
         )
         self._effect = Background(self.batch) if self._background else self.batch
 

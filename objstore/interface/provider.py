@@ -128,6 +128,39 @@ class Fetch(Exchange, Protocol):
         """Return all bodies in order, None for the reads that failed."""
 
 
+class Flow(Exchange, Protocol):
+    """One read under way whose body is given while it comes, piece by piece."""
+
+    def piece(self) -> tuple[int, Bytes, Seen | None] | None:
+        """Return the next piece, if one is here, and let go of it.
+
+        Returns:
+            Where in the body it lies, in bytes; its bytes; and what its reply tells of the object, where it is the
+            first piece of one: each try begins anew. The last piece comes once the whole reply is known to be right.
+        """
+
+    def widen(self, window: int) -> None:
+        """Set how many bytes may have come and not been taken from now on."""
+
+
+class Flows(Protocol):
+    """Reads of objects that cannot be read by several requests, however large they are."""
+
+    def is_needed(self, key: str, seen: Seen) -> bool:
+        """Tell whether an object, as a reply told of it, cannot be read in ranges of one version."""
+
+    def flow(self, key: str, range: Range, conditions: Conditions, *, piece: int, window: int) -> Plan[Flow]:
+        """Begin to read an object or a range.
+
+        Args:
+            key: Its key.
+            range: What of it is read.
+            conditions: Which version is meant.
+            piece: How large pieces are, in bytes.
+            window: How many bytes may have come and not been taken.
+        """
+
+
 class Upload(Exchange, Protocol):
     """The parts of one multipart upload under way. Parts count from 0 here."""
 
@@ -325,6 +358,10 @@ class Provider(Protocol):
     @property
     def parts(self) -> Parts | None:
         """The parts that its objects were made of; None where the service tells nothing of them."""
+
+    @property
+    def flows(self) -> Flows | None:
+        """What reads objects of which nothing tells the version; None where there are no such objects."""
 
     def fetch_one(self, key: str, range: Range, conditions: Conditions, *, brief: bool = False) -> Plan[Fetched]:
         """Read one object, or a range of it; the body may go on behind the range, to the end of the object.

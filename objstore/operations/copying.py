@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
-from objstore.exceptions import BaseError, IntegrityError
+from objstore.exceptions import BaseError, IntegrityError, ObjectChangedError
 from objstore.interface.provider import OutOfReachError, alone
 from objstore.interface.store import BaseStore
 from objstore.interface.values import ANY, WriteOptions, carried
@@ -228,11 +228,11 @@ def _is_copied(way: Way, source: str, target: str) -> Plan[bool]:
 
 
 def _carry_sound(way: Way, source: str, target: str, progress: Progress | None) -> Plan[None]:
-    """Carry an object; one whose body is damaged, of which nothing was written then, once more."""
+    """Carry an object; once more, where its body is damaged or it was replaced, of which nothing was written then."""
     try:
         yield from _carry(way, source, target, progress)
-    except IntegrityError as error:
-        if error.maybe_applied:
+    except (IntegrityError, ObjectChangedError) as error:
+        if error.maybe_applied or way.if_match is not None:
             raise
         yield from _carry(way, source, target, None)
 
@@ -268,6 +268,7 @@ class _Remote(Pieces):
 
     def close(self) -> None:
         """Stop reading."""
+        super().close()
         self._stream.close()
 
 

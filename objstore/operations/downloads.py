@@ -4,8 +4,8 @@ The parts are written in place into a part file beside the target, which is rena
 object's bytes it has one byte for each part, 1 once that is written, and a hash of the version that they are of. So a
 later download of the same version goes on where an earlier one ended, and one of another version begins anew, in the
 same file. Only a strong ETag tells that it is the same: without one, nothing is kept for later, and without any
-validator all comes by one request, into memory. Where the service tells the checksum of the object, the parts are
-compared with that, those of an earlier call too.
+validator, or where the server knows no ranges, all comes by one request, each try of which begins anew. Where the
+service tells the checksum of the object, the parts are compared with that, those of an earlier call too.
 
 Its one invariant: the target is the whole object of one version, or it is untouched.
 """
@@ -14,19 +14,21 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from objstore.disk.descriptors import read_into, write_all
+from objstore.disk.descriptors import read_into
 from objstore.disk.room import Place, insist
 from objstore.exceptions import ObjectChangedError
-from objstore.interface.values import ANY, Range, Reads
-from objstore.interface.versions import can_pin, pinned, strong
+from objstore.interface.values import ANY, WHOLE, Range, Reads
+from objstore.interface.versions import is_same, pinned, strong
 from objstore.operations.arguments import check_at_least
 from objstore.operations.bars import called, drawn
+from objstore.operations.following import flows_for
 from objstore.operations.naming import readable_key_of
 from objstore.operations.outcomes import in_flight_of
-from objstore.operations.pieces import changed, check_version, is_cut_anew, whole_of
+from objstore.operations.pieces import changed, check_errors, check_version, is_cut_anew, whole_of
 from objstore.operations.progress import news
 from objstore.operations.targets import Target
 from objstore.plans.effects import Call, Plan
@@ -34,9 +36,9 @@ from objstore.plans.work import at_once
 
 if TYPE_CHECKING:
     from objstore._core import Bytes
-    from objstore.interface.provider import Fetch, Provider
+    from objstore.interface.provider import Fetch, Flow, Flows, Provider
     from objstore.interface.store import BaseStore
-    from objstore.interface.values import Conditions, Sums
+    from objstore.interface.values import Conditions, Seen, Sums
     from objstore.operations.sums import Digest, Whole
     from objstore.types import ObjectMeta, Progress
 
@@ -59,8 +61,9 @@ def download(
     """Download an object to a local file, in parallel parts; broken off, it goes on where it ended.
 
     It needs memory for `chunk_size` times `max_concurrency` bytes at the most, 256 MiB where that is not given, and as
-    much disk as the object has bytes. Where the server names no strong ETag, and no time that is a minute old, all of
-    it comes by one request, and is in memory before it is written.
+    much disk as the object has bytes. Where the server names no strong ETag, and no time that is a minute old, or knows
+    no ranges, all of it comes by one request: then it needs memory for four parts, and begins anew where that breaks
+    off.
 
     Args:
         store: Where it is.
@@ -91,13 +94,65 @@ def download(
     fetched = yield from store.provider.look(key, ANY)
     meta = store.named(fetched.meta)
     conditions = pinned(fetched.seen)
-    part_size = min(chunk_size, store.provider.most_compared) if can_pin(fetched.seen) else max(meta["size"], 1)
+    flows = flows_for(store.provider, key, fetched.seen)
+    if flows is not None:
+        yield from _download_by_one(flows, key, fetched.seen, meta, Target(file, fsync=fsync), chunk_size, progress)
+        return meta
+    part_size = min(chunk_size, store.provider.most_compared)
     whole = yield from whole_of(store.provider, key, meta["path"], conditions, fetched.sums, most_in_flight=in_flight)
     part_file = _PartFile(file, store, meta, part_size, whole, fsync=fsync)
     with Place() as place:
         yield from place.take(2)  # the part file, and its folder
         yield from _fill(store.provider, key, conditions, part_file, whole, in_flight, progress)
     return meta
+
+
+def _download_by_one(
+    flows: Flows,
+    key: str,
+    seen: Seen,
+    meta: ObjectMeta,
+    target: Target,
+    piece: int,
+    progress: Progress | None,
+) -> Plan[None]:
+    """Get all of an object by one request, and put it in the target's place."""
+    with Place() as place:
+        yield from place.take(2)  # the part file, and its folder
+        try:
+            yield from insist(target.open, target.discard)
+            yield Call(lambda: target.reserve(meta["size"]), settle=True)
+            flow = yield from flows.flow(key, WHOLE, pinned(seen), piece=piece, window=2 * piece)
+            try:
+                yield from _write_flow(flow, seen, meta, target, progress)
+            finally:
+                flow.close()
+            yield Call(lambda: target.publish(meta["size"]), settle=True)
+        finally:
+            target.discard()
+
+
+def _write_flow(flow: Flow, expected: Seen, meta: ObjectMeta, target: Target, progress: Progress | None) -> Plan[None]:
+    """Write what comes to where it lies in the object: each try begins anew, and in the end all is of the last one."""
+    end = told = 0
+    while True:
+        over = flow.over  # asked first: what comes after this is written in the next round
+        while (found := flow.piece()) is not None:
+            at, piece, seen = found
+            if seen is not None and not is_same(seen, expected):
+                raise changed(meta["path"])
+            yield Call(partial(target.write, piece, at), settle=True)
+            end = at + len(piece)
+            told = max(told, end)
+        check_errors(flow, meta["path"])
+        if progress is not None:
+            told = max(told, min(flow.bytes_received, meta["size"]))
+            progress(int(over), 1, told)
+        if over and end == meta["size"]:
+            return
+        if over:
+            raise changed(meta["path"])
+        yield from news(flow, progress)
 
 
 def _fill(
@@ -250,7 +305,7 @@ class _PartFile:
         return bytes(buffer[:got])
 
     def _write(self, data: bytes | Bytes, at: int) -> None:
-        at_once(write_all(self._target.descriptor, memoryview(data), at))
+        self._target.write(data, at)
 
     @property
     def written(self) -> int:

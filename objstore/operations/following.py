@@ -1,36 +1,65 @@
-"""The parts of one version of an object, one after the other, fetched before they are asked for."""
+"""What follows on a place in one version of an object, part by part, fetched before it is asked for.
+
+By parallel ranges, where these can be told to be of one version; else by one request, however large the object is.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from objstore._core import Buffer, Bytes
-from objstore.interface.values import PACED, Range, Reads
+from objstore._core import Buffer, Bytes, checksum
+from objstore.interface.values import PACED, WHOLE, Range, Reads
+from objstore.interface.versions import is_same
 from objstore.operations.ahead import Ahead
-from objstore.operations.pieces import changed, check_version, parts_of
+from objstore.operations.pieces import changed, check_errors, check_version, parts_of
 from objstore.operations.progress import news, tell
+from objstore.operations.sums import Combined
 
 if TYPE_CHECKING:
-    from objstore.interface.provider import Fetch, Provider
-    from objstore.interface.values import Conditions
+    from objstore.interface.provider import Fetch, Flow, Flows, Provider
+    from objstore.interface.values import Conditions, Seen
     from objstore.operations.sums import Whole
     from objstore.plans.effects import Plan
     from objstore.types import Progress
 
 
-class Following:
-    """What follows on a place in an object.
+def following(
+    provider: Provider,
+    key: str,
+    path: str,
+    conditions: Conditions,
+    span: Range,
+    part: int,
+    most: int,
+    progress: Progress | None = None,
+) -> Following:
+    """Return what follows on a place in the version of an object that a reply was of.
 
     Args:
         provider: Where the object is.
         key: Its key.
         path: Its path, for errors.
-        conditions: Which version is meant.
+        conditions: Which version is meant, as a reply told it.
         span: From where to where.
-        part: How much one request brings, in bytes.
+        part: How much comes at a time, in bytes.
         most: How many bytes are fetched before they are asked for at the most.
         progress: Is told of the parts.
     """
+    assert conditions.expected is not None
+    flows = flows_for(provider, key, conditions.expected)
+    if flows is None:
+        return Parallel(provider, key, path, conditions, span, part, most, progress)
+    return Single(flows, provider, key, path, conditions, span, part, most, progress)
+
+
+def flows_for(provider: Provider, key: str, seen: Seen) -> Flows | None:
+    """Return what reads an object by one request, where several could not be told to be of one version."""
+    flows = provider.flows
+    return flows if flows is not None and flows.is_needed(key, seen) else None
+
+
+class Following:
+    """What follows on a place in an object."""
 
     def __init__(
         self,
@@ -51,9 +80,6 @@ class Following:
         self._part = part
         self._ahead = Ahead(part, most, lambda: provider.pace)
         self._progress = progress
-        self._fetch: Fetch | None = None
-        self._arrived: set[int] = set()
-        self._given = 0
         self._left = Bytes()  # of the part that was given last, what is in front of `at`
 
     @property
@@ -79,6 +105,29 @@ class Following:
         Args:
             whole: What the pieces of the object are to add up to, where they go on from others.
         """
+        raise NotImplementedError
+
+    def _taken(self, part: Bytes) -> Bytes:
+        """Go behind a part."""
+        self.at += len(part)
+        if self.at == self.end:
+            self._ahead.end()
+        return part
+
+    def close(self) -> None:
+        """Stop what is still under way."""
+        self._left = Bytes()
+        self._ahead.end()
+
+
+class Parallel(Following):
+    """What follows on a place in an object, by several requests at a time."""
+
+    _fetch: Fetch | None = None
+    _given = 0
+
+    def part(self, whole: Whole | None = None) -> Plan[Bytes]:
+        """Return the next part, waiting for it."""
         fetch = yield from self._begin(whole)
         self._look(fetch)
         if self._given and self._ahead.asked(here=self._given in self._arrived):
@@ -90,6 +139,7 @@ class Following:
 
     def _begin(self, whole: Whole | None) -> Plan[Fetch]:
         if self._fetch is None:
+            self._arrived: set[int] = set()
             self._ahead.begin()
             reads = Reads.of(
                 self._key,
@@ -114,14 +164,123 @@ class Following:
             raise changed(self._path)
         if whole is not None:
             whole.add(self.at, whole.digest(self.at, part, sums))
-        self.at += len(part)
-        if self.at == self.end:
-            self._ahead.end()
-        return part
+        return self._taken(part)
 
     def close(self) -> None:
         """Stop what is still under way."""
-        self._left = Bytes()
+        super().close()
         if self._fetch is not None:
             self._fetch.close()
-        self._ahead.end()
+
+
+SUM = "crc64nvme"
+"""By what it is told whether two tries have brought the same bytes."""
+
+
+class Single(Following):
+    """What follows on a place in an object, by one request; each try begins anew where one breaks off.
+
+    Nothing in the replies tells whether they are of the same version. So what a new one brings of what has been given
+    already is compared with that: where it is the same, all that is given is of the version of the last reply.
+    """
+
+    def __init__(
+        self,
+        flows: Flows,
+        provider: Provider,
+        key: str,
+        path: str,
+        conditions: Conditions,
+        span: Range,
+        part: int,
+        most: int,
+        progress: Progress | None = None,
+    ) -> None:
+        super().__init__(provider, key, path, conditions, span, part, most, progress)
+        self._flows = flows
+        self._flow: Flow | None = None
+        self._start = span.start
+        self._sum = Combined(SUM)  # of all that has been given,
+        self._again = Combined(SUM)  # and of what comes again of it
+        self._given = (span.start, self._sum.digest())  # up to where that is, and what it sums up to
+
+    def part(self, whole: Whole | None = None) -> Plan[Bytes]:
+        """Return the next part, waiting for it; the last one when nothing is left that could show it to be wrong."""
+        flow = yield from self._begin()
+        found = self._new_part(flow)
+        if self.at > self._start and self._ahead.asked(here=found is not None):
+            flow.widen(self._ahead.window)
+        while found is None:
+            if flow.over:
+                found = self._new_part(flow)
+                break
+            yield from news(flow, self._progress)
+            found = self._new_part(flow)
+        if found is None or self.at + len(found) > self.end:
+            check_errors(flow, self._path)
+            raise changed(self._path)
+        if self.at + len(found) == self.end:
+            yield from self._finish(flow)
+        if whole is not None:
+            whole.add(self.at, whole.digest(self.at, found, None))
+        self._sum.add(checksum(SUM, found), len(found))
+        self._given = (self.at + len(found), self._sum.digest())
+        return self._taken(found)
+
+    def check(self, body: Bytes) -> None:
+        """Raise if an object that has come otherwise is not the one of which parts have been given."""
+        end, digest = self._given
+        if checksum(SUM, body[self._start : end]) != digest:
+            raise changed(self._path)
+
+    def _begin(self) -> Plan[Flow]:
+        if self._flow is None:
+            expected = self._conditions.expected
+            assert expected is not None
+            span = WHOLE if (self.at, self.end) == (0, expected.meta["size"]) else Range(self.at, self.end)
+            self._ahead.begin()
+            self._flow = yield from self._flows.flow(
+                self._key, span, self._conditions, piece=self._part, window=self._ahead.window
+            )
+        return self._flow
+
+    def _new_part(self, flow: Flow) -> Bytes | None:
+        """Return what has come that is new, if it is here."""
+        tell(flow, self._progress)
+        while (found := flow.piece()) is not None:
+            at, part, seen = found
+            if seen is not None:
+                self._check_same(seen)
+            if self._start + at == self.at:
+                return part
+            self._compare(at, part)
+        return None
+
+    def _check_same(self, seen: Seen) -> None:
+        """Raise if a reply does not seem to be of the version that is meant; one that may be is compared anew."""
+        assert self._conditions.expected is not None
+        self._again = Combined(SUM)
+        if not is_same(seen, self._conditions.expected):
+            raise changed(self._path)
+
+    def _compare(self, at: int, part: Bytes) -> None:
+        """Compare what has come again with what was given."""
+        self._again.add(checksum(SUM, part), len(part))
+        end = self._start + at + len(part)
+        if end > self.at or (end == self.at and self._again.digest() != self._sum.digest()):
+            raise changed(self._path)
+
+    def _finish(self, flow: Flow) -> Plan[None]:
+        """Wait for the end of the reply whose last part is here."""
+        while not flow.over:
+            yield from news(flow, self._progress)
+        tell(flow, self._progress)
+        check_errors(flow, self._path)
+        if flow.piece() is not None:
+            raise changed(self._path)
+
+    def close(self) -> None:
+        """Stop what is still under way."""
+        super().close()
+        if self._flow is not None:
+            self._flow.close()

@@ -5,7 +5,6 @@ Nothing here blocks or awaits. Each function is the plan of a public operation; 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -265,7 +264,9 @@ def put(
     """Put an object: from memory, a file, a reader, an iterator or an async iterator.
 
     Memory and files are sent from where they are, without a copy; all else needs memory for `chunk_size` times
-    `max_concurrency` bytes and two of an iterator's pieces at the most, and for all of it where there are no parts.
+    `max_concurrency` bytes and two of an iterator's pieces at the most. Where there are no parts (web servers, or
+    ``use_multipart=False``), what is more than 32 MiB is put into an unnamed temporary file first (in ``TMPDIR``), so
+    that it can be sent again.
 
     Args:
         store: Where to.
@@ -327,7 +328,7 @@ def put_body(
         use_multipart = False
     small = body.size is not None and body.size <= chunk
     whole = use_multipart is False or (use_multipart is None and small)
-    first = yield from body.next(part_size if not whole else sys.maxsize if body.size is None else max(body.size, 1))
+    first = yield from (body.all() if whole else body.next(part_size))
     if use_multipart is not True and (first is None or first.size < part_size or whole):
         result = yield from told_of(provider.put(key, first or EMPTY, options), progress)
         if progress is not None:

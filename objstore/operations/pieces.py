@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from objstore._core import Buffer, Bytes
-    from objstore.interface.provider import Fetch, Parts, Provider
+    from objstore.interface.provider import Exchange, Fetch, Parts, Provider
     from objstore.interface.values import Conditions, Sums
     from objstore.plans.effects import Plan
     from objstore.types import Progress
@@ -217,12 +217,17 @@ def add_up(whole: Whole, fetch: Fetch, spans: Sequence[Range], bodies: Sequence[
 
 def check_version(fetch: Fetch, path: str) -> None:
     """Raise the first error of the parts of one object, or that they are not all of the version they should be."""
-    for error in fetch.errors.values():
+    check_errors(fetch, path)
+    if fetch.mixed:
+        raise changed(path)
+
+
+def check_errors(exchange: Exchange, path: str) -> None:
+    """Raise the first error of reads that are to go on with one version of an object."""
+    for error in exchange.errors.values():
         if isinstance(error, PreconditionError | InvalidRangeError):
             raise changed(path, error.status) from error
         raise error
-    if fetch.mixed:
-        raise changed(path)
 
 
 def changed(path: str, status: int | None = None) -> ObjectChangedError:

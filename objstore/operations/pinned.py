@@ -14,17 +14,20 @@ from objstore.exceptions import InvalidRangeError, WrongSizeError
 from objstore.interface.values import ANY, Conditions, Range
 from objstore.interface.versions import can_pin, is_same, pinned
 from objstore.operations.ahead import READ_AHEAD
-from objstore.operations.following import Following
+from objstore.operations.following import Following, Single, flows_for, following
 from objstore.operations.pieces import changed, is_cut_anew, read_into, told_of
 from objstore.operations.sums import Whole
 
 if TYPE_CHECKING:
-    from objstore.interface.provider import Provider
+    from objstore.interface.provider import Flows, Provider
     from objstore.interface.values import Fetched, Sums
     from objstore.plans.effects import Plan
 
 PART = 4 << 20
 """What one request of a large read brings."""
+
+STREAMED = 1 << 20
+"""The same, of the one request that an object takes of which nothing tells the version."""
 
 FAR = 0.0005
 """Where a reply takes so many seconds, it is worth it to fetch more than is asked for,"""
@@ -36,8 +39,9 @@ FOLLOWED = 8 << 20
 class Pinned:
     """One version of an object, to be read in ranges, by several threads if need be.
 
-    Where a reply has no strong validator, nothing tells one version from another: then the first read that does not
-    bring all of it brings it again, as a whole, and the others are served from that.
+    Where a reply has no strong validator, nothing tells one version from another, and a server may know no ranges: then
+    one request brings all of it. Reads that go on from each other from its beginning take what that brings, and little
+    of it is in memory; any other read has all of it read into memory, which has to be what they were given.
 
     Where the service tells the checksum of the object, reads from its beginning that go on from each other are compared
     with it when they reach the end.
@@ -73,6 +77,8 @@ class Pinned:
         self._lock = Lock()
         self._whole: Bytes | None = None
         self._following: Following | None = None
+        self._single: Single | None = None
+        self._is_free = False  # nobody reads of that at the moment
         self._end = self._in_turn = 0  # where the last read ended, and how many bytes went on from each other
         self._at = at
         self._piece = Bytes() if piece is None else self._checked(piece)
@@ -111,8 +117,9 @@ class Pinned:
         """Let go of what is in memory."""
         self._whole = None
         self._piece = Bytes()
-        if self._following is not None:
-            self._following.close()
+        for ahead in (self._following, self._single):
+            if ahead is not None:
+                ahead.close()
 
     def fetch(self, at: int, buffer: Buffer) -> Plan[None]:
         """Fetch what is at this place into the whole of a buffer.
@@ -148,10 +155,10 @@ class Pinned:
 
     def _follow(self, at: int) -> Following | None:
         """Return what fetches ahead from a place on; nothing where it takes the whole object to read any of it."""
-        if self.conditions is None or self.conditions.expected is None or not can_pin(self.conditions.expected):
+        if self.conditions is None or self._flows() is not None:
             return None
         span = Range(at, self.size)
-        return Following(self._provider, self._key, self.path, self.conditions, span, PART, READ_AHEAD)
+        return following(self._provider, self._key, self.path, self.conditions, span, PART, READ_AHEAD)
 
     def _sum_from(self, at: int) -> Whole | None:
         """Return what the pieces are to add up to, where the one at this place goes on from the others."""
@@ -163,9 +170,8 @@ class Pinned:
         if self.conditions is None:
             filled = yield from self._pin(at, buffer)
         assert self.conditions is not None
-        assert self.conditions.expected is not None
-        if not can_pin(self.conditions.expected) and filled < self.size:
-            memoryview(buffer)[:] = memoryview((yield from self._all()))[at : at + len(buffer)]
+        if filled < self.size and self._flows() is not None:
+            yield from self._fetch_singly(at, buffer)
         elif filled < len(buffer):
             whole = self._sum_of_all
             if whole is not None and whole.end != at + filled and not whole.is_damaged:
@@ -173,6 +179,41 @@ class Pinned:
             yield from read_into(
                 self._provider, self._key, at, buffer, filled, PART, self.conditions, self.path, whole=whole
             )
+
+    def _flows(self) -> Flows | None:
+        """Return what reads the object, where that takes one request for all of it."""
+        assert self.conditions is not None
+        assert self.conditions.expected is not None
+        return flows_for(self._provider, self._key, self.conditions.expected)
+
+    def _fetch_singly(self, at: int, buffer: Buffer) -> Plan[None]:
+        """Fetch what is at this place, where all of it takes one request: of what that brings, as long as reads go on
+        from each other from the beginning; else out of all of it."""
+        single = self._take_single(at)
+        if single is None:
+            memoryview(buffer)[:] = memoryview((yield from self._all()))[at : at + len(buffer)]
+        else:
+            yield from single.fill(buffer, 0)
+            self._is_free = True
+        if self._single is not None and self._whole is not None:
+            self._single.check(self._whole)
+
+    def _take_single(self, at: int) -> Single | None:
+        """Return what reads a large object from its beginning on, if it stands here and nobody else uses it."""
+        with self._lock:
+            if self._single is None and at == 0 and self._whole is None and self.size > FOLLOWED:
+                self._single, self._is_free = self._begin_single(), True
+            if self._single is None or not self._is_free or self._single.at != at or self._whole is not None:
+                return None
+            self._is_free = False
+            return self._single
+
+    def _begin_single(self) -> Single:
+        assert self.conditions is not None
+        span = Range(0, self.size)
+        single = following(self._provider, self._key, self.path, self.conditions, span, STREAMED, READ_AHEAD)
+        assert isinstance(single, Single)
+        return single
 
     def _from_piece(self, at: int, buffer: Buffer) -> int:
         """Fill a buffer as far as the bytes are here already; return how far that is."""
@@ -223,6 +264,10 @@ class Pinned:
         """Return the whole object, read by one request."""
         if (here := self._whole) is not None:
             return here
+        with self._lock:
+            idle, self._is_free = self._single if self._is_free else None, False
+        if idle is not None:
+            idle.close()
         buffer, whole = Buffer.allocate(self.size)
         assert self.conditions is not None
         yield from read_into(self._provider, self._key, 0, buffer, 0, self.size, self.conditions, self.path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -207,7 +206,7 @@ def _put_some(
             body = open_body(file)
             if not body.in_memory:  # a callback costs more than the rest
                 opened.callback(body.close)
-            source = yield from body.next(sys.maxsize if body.size is None else max(body.size, 1))
+            source = yield from body.all()
             files += isinstance(file, _PATHS)
             size += 0 if source is None or body.size is not None else source.size
             items.append((key, source or EMPTY))

@@ -15,7 +15,7 @@ from objstore.interface.versions import can_pin, pinned
 from objstore.operations.ahead import READ_AHEAD
 from objstore.operations.arguments import check_at_least
 from objstore.operations.bars import end, shown
-from objstore.operations.following import Following
+from objstore.operations.following import Following, flows_for, following
 from objstore.operations.pieces import MOST_PIECES, is_cut_anew, parts_of, read_into, told_of, whole_of
 from objstore.operations.progress import Found, onward
 from objstore.plans.run import arun, both, run
@@ -54,8 +54,9 @@ class GetResult:
     A body of up to 4 MiB is here already. Of a larger one the beginning is, less of it where it comes slowly; the rest
     is fetched when it is read, as parallel ranges of the same version of the object: if it has been replaced meanwhile,
     reading raises ObjectChangedError. Where a server names no strong ETag, and no time that is a minute old, nothing
-    would show that for sure: then all of it is read again, by one request. Where the service tells the checksum of the
-    object, all of it is compared with that before it is here as a whole, or in front of the last chunk.
+    would show that for sure: then all of it is read again, by one request, which a stream holds little of. Where the
+    service tells the checksum of the object, all of it is compared with that before it is here as a whole, or in front
+    of the last chunk.
 
     Attributes:
         meta: Path, size, time and ETag of the whole object.
@@ -81,12 +82,11 @@ class GetResult:
         self._key = key
         self._conditions = pinned(first.seen, version)
         size = range[1] - range[0]
-        in_parts = can_pin(first.seen)
+        in_parts = flows_for(provider, key, first.seen) is None
         self._part_size = part_size(size, provider.most_compared) if in_parts else max(size, 1)
-        self._chunk = PART if in_parts else self._part_size
         self._read_ahead = READ_AHEAD if read_ahead is None else read_ahead
         self._sums, self._is_told = first.sums, first.told
-        self._first: Bytes | None = first.body if in_parts or len(first.body) >= size else Bytes()
+        self._first: Bytes | None = first.body if can_pin(first.seen) or len(first.body) >= size else Bytes()
         here = len(self._first)
         self._told = progress
         self._progress = onward(progress, 1, here)
@@ -152,7 +152,7 @@ class GetResult:
     def _following(self, start: int, size: int) -> Following:
         """Return what is not here, in parts of one version of the object."""
         path, span = self.meta["path"], Range(start, self.range[1])
-        return Following(
+        return following(
             self._provider, self._key, path, self._conditions, span, size, self._read_ahead, self._progress
         )
 
@@ -226,7 +226,7 @@ class BytesStream(Stream[bytes]):
         self._result = result
         self._told = result._told
         self._least = least
-        part_size = max(result._chunk, least)
+        part_size = max(PART, least)
         self._here = deque(first[at : at + part_size] for at in range(0, len(first), part_size))
         self._rest = result._following(result.range[0] + len(first), part_size)
         self._first = first

@@ -5,7 +5,6 @@ Its one invariant: a handle holds what a store's own pickle holds, and the uploa
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from itertools import pairwise
 from operator import index
@@ -110,7 +109,7 @@ class MultipartUpload:
             raise ValueError(f"the number of a part must be between 1 and {most}, not {number}")
         body = open_body(data)
         try:
-            part = yield from body.next(sys.maxsize if body.size is None else max(body.size, 1))
+            part = yield from body.all()
             return (yield from _uploads(self._store).put_part(self._key, self.upload_id, number, part or EMPTY))
         finally:
             body.close()

@@ -14,9 +14,11 @@ import os
 import stat
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from objstore._core import Buffer, Gathered
+from objstore.disk.descriptors import write_all
+from objstore.disk.room import insist
 from objstore.exceptions import SourceChangedError
 from objstore.interface.values import Source
 from objstore.operations.buffers import bytes_of, fault
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 MOST_READ = 16 << 20
 """The most that a reader is asked for at a time, in bytes."""
+
+IN_MEMORY = 32 << 20
+"""How much is gathered in memory of what has to be sent by one request."""
 
 NOTHING = memoryview(b"")
 END = object()
@@ -45,6 +50,9 @@ class Body(Protocol):
 
     def next(self, size: int) -> Plan[Source | None]:
         """Return the next part, of exactly `size` bytes unless it is the last; None at the end."""
+
+    def all(self) -> Plan[Source | None]:
+        """Return all of it, which has to be sent by one request; None where it is empty."""
 
     def check(self) -> None:
         """Raise SourceChangedError if it is not what it was when it was opened."""
@@ -153,6 +161,9 @@ class _Memory:
         return Source(Buffer(part), len(part), stays=True) if len(part) else None
         yield
 
+    def all(self) -> Plan[Source | None]:
+        return self.next(max(len(self._view), 1))
+
     def check(self) -> None:
         """It cannot change unseen."""
 
@@ -179,6 +190,9 @@ class _File:
         self._at += length
         return part if length > 0 else None
         yield
+
+    def all(self) -> Plan[Source | None]:
+        return self.next(self._before.st_size)
 
     def check(self) -> None:
         """Raise SourceChangedError if the file has changed since it was opened."""
@@ -213,12 +227,38 @@ class Pieces:
         self._pieces = pieces
         self._left = NOTHING  # of the last piece
         self._ended = False
+        self._file: IO[bytes] | None = None  # of what is sent by one request, and large
 
     def next(self, size: int) -> Plan[Source | None]:
         part = Joined(size)
         while len(part) < size and not self._ended:
             yield from part.add((yield from self._some(size - len(part))))  # with no name: the next takes its place
         return part.source() if len(part) else None
+
+    def all(self) -> Plan[Source | None]:
+        """Return all of it; what is large is in a file that has no name, so that it can be sent again."""
+        begun = None
+        if self.size is None or self.size <= IN_MEMORY:
+            begun = yield from self.next(IN_MEMORY)
+            if begun is None or begun.size < IN_MEMORY:
+                return begun
+        return (yield from self._spooled(NOTHING if begun is None else memoryview(cast("Buffer", begun.data))))
+
+    def _spooled(self, some: memoryview) -> Plan[Source | None]:
+        """Put what has come, and what comes, into a file."""
+        yield from insist(self._open, self.close)
+        assert self._file is not None
+        descriptor, size = self._file.fileno(), 0
+        while len(some) or not self._ended:
+            yield from in_steps(write_all(descriptor, some, size))
+            size += len(some)
+            some = yield from self._some(MOST_READ)
+        return Source((descriptor, 0, size), size, stays=True) if size else None
+
+    def _open(self) -> None:
+        from tempfile import TemporaryFile
+
+        self._file = TemporaryFile(buffering=0)  # noqa: SIM115, it is closed with the body
 
     def _some(self, most: int) -> Plan[memoryview]:
         """Return what comes next; nothing at the end."""
@@ -234,7 +274,10 @@ class Pieces:
         """It cannot change unseen."""
 
     def close(self) -> None:
-        """Nothing was opened."""
+        """Let go of the file, if there is one."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 def _lasting(piece: Any) -> memoryview:

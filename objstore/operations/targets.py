@@ -90,6 +90,10 @@ class Target:
             raise
         self.sync()
 
+    def write(self, data: bytes | Bytes, at: int) -> None:
+        """Write bytes where they lie in the file."""
+        at_once(write_all(self.descriptor, memoryview(data), at))
+
     def sync(self) -> None:
         """Force what has been written out to the disk, if that is wanted."""
         if self._fsync:
@@ -154,7 +158,7 @@ def write_file(file: str | Path, body: Bytes) -> None:
     try:
         target.open()
         target.reserve(len(body))
-        at_once(write_all(target.descriptor, memoryview(body), 0))
+        target.write(body, 0)
         target.publish(len(body))
     except BaseException:
         target.discard()

@@ -77,6 +77,7 @@ class Memory:
     has_locks = False
     versions = None
     parts = None
+    flows = None
     asks_for_checksums = False
     tells_of_wholes = False
     most_compared = ANY_SIZE

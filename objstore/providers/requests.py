@@ -36,12 +36,15 @@ from objstore.interface.values import (
     Pace,
     Range,
     Reads,
+    Seen,
     Source,
     Sums,
     WriteOptions,
 )
+from objstore.interface.versions import can_pin
 from objstore.providers.conditional_headers import IF_MATCH, read_headers, unconditional, write_headers
-from objstore.providers.many import HeadMany, LookMany, PutMany, ReadMany, tells_size
+from objstore.providers.flow import Flow
+from objstore.providers.many import HeadMany, LookMany, PutMany, ReadMany, seen_by, tells_size
 from objstore.providers.one_version import Conditional, OneVersion
 from objstore.providers.preconditions import matches
 from objstore.signing.sigv4 import UNSIGNED_PAYLOAD, canonical_query
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from objstore.http.service import Service
-    from objstore.interface.provider import Buckets, Fetch, Forms, Parts, Provider, Share, Tags, Versions
+    from objstore.interface.provider import Buckets, Fetch, Flows, Forms, Parts, Provider, Share, Tags, Versions
     from objstore.interface.provider import PutMany as Puts
     from objstore.plans.effects import Plan
     from objstore.types import CredentialInfo, ObjectMeta, PutMode, PutResult, StoreStats
@@ -64,6 +67,9 @@ LARGE = 32 << 20
 
 MOST_LARGE = 256 << 20
 """The same, where many others are read beside it: they keep the line busy."""
+
+KEPT = 64 << 20
+"""How much of an object is kept in memory that has to be read to its end for its size alone."""
 
 
 class Requests:
@@ -153,6 +159,11 @@ class Requests:
         """The parts that objects were made of: nothing is known of them, unless a service tells."""
         return None
 
+    @property
+    def flows(self) -> Flows | None:
+        """What reads objects of which nothing tells the version."""
+        return self
+
     def credential_info(self) -> CredentialInfo:
         """Return where the credential came from, and when it ends."""
         return self.service.identity.credential_info()
@@ -165,12 +176,23 @@ class Requests:
         reply = yield from self.read_one("GET", key, range, conditions, brief=brief)
         size, body = _size(reply, range), reply.body
         if size < 0:
-            reply = yield from self.read_one("GET", key, WHOLE, conditions)
-            size = len(reply.body)
-            body = reply.body[range.within(size)[0] :]
+            size, all_of_it = yield from self._measure(key, conditions, reply)
+            body = body if all_of_it is None else all_of_it[range.within(size)[0] :]
         meta, attributes = self.meta(key, reply, size), self._attributes(reply)
         sums = self.sums(reply)
         return Fetched(meta, attributes, range.within(size), body, sums, told=told, settled=reply.settled)
+
+    def _measure(self, key: str, conditions: Conditions, begun: Reply) -> Plan[tuple[int, Bytes | None]]:
+        """Return the size of an object that no reply tells, by reading all of it, and all of what is small.
+
+        Raises:
+            ObjectChangedError: It is not the one of which something has come.
+        """
+        flow = yield from self.flow(key, WHOLE, conditions, piece=KEPT // 32, window=KEPT // 16)
+        try:
+            return (yield from flow.measure(KEPT, seen_by(begun, key, self.meta)))
+        finally:
+            flow.close()
 
     def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
         """Read what is known about one object; by a GET, where HEAD does not tell the size."""
@@ -243,6 +265,19 @@ class Requests:
         if wanted is not None and not matches(self.meta(key, reply, -1)["e_tag"], wanted):
             path = self.service.path(key)
             raise PreconditionError(f"{key!r} is not what was expected", store=self.service.dialect.store, path=path)
+
+    def is_needed(self, key: str, seen: Seen) -> bool:
+        """Tell whether an object has to be read by one request."""
+        return not can_pin(seen)
+
+    def flow(self, key: str, range: Range, conditions: Conditions, *, piece: int, window: int) -> Plan[Flow]:
+        """Begin to read an object or a range, to be taken while it comes."""
+        yield from self.service.refresh()
+        shape, tail = self._reading("GET", conditions, [range])
+        flow = Flow(self.service, shape, key, self.meta, piece=piece, window=window)
+        flow.add(self.path(key) + tail, range)
+        flow.seal()
+        return flow
 
     def fetch(
         self,

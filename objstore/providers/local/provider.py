@@ -92,6 +92,7 @@ class Local:
     has_locks = False
     versions = None
     parts = None
+    flows = None
     asks_for_checksums = False
     tells_of_wholes = False
     most_compared = ANY_SIZE

@@ -136,6 +136,10 @@ class Server(Requests):
         )
         return SharedReplies(exchange, reads, sources, each=each, lie_there=bool(sent.targets)) if whole else exchange
 
+    def is_needed(self, key: str, seen: Seen) -> bool:
+        """Tell whether an object has to be read by one request: also where the server knows no ranges of it."""
+        return super().is_needed(key, seen) or key in self._whole
+
     def _read_whole(self, reads: Reads, conditions: Conditions) -> Plan[set[str]]:
         """Return which keys are better read as a whole: those of several reads that the server gives no ranges of."""
         if len(reads) == 1:
