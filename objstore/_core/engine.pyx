@@ -113,7 +113,7 @@ cdef void free_unused(LoopC* last) noexcept nogil:
         else:
             if loop.resting and last.returned_ns - loop.swept_ns > IDLE_LOOK_S * SECOND:
                 loop.now_ns = loop.swept_ns = last.returned_ns
-                close_idle(loop, False)
+                each_route(loop, close_old)
             link = &loop.next_idle
 
 
@@ -130,7 +130,7 @@ cdef void forget_loop(LoopC* loop) noexcept nogil:
 cdef void drop_idle(LoopC* loop) noexcept nogil:
     """Close the idle connections of a loop: their descriptors are needed."""
     cdef Shard* shard = loop.shards
-    close_idle(loop, True)
+    close_idle(loop)
     while shard != NULL:
         lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_NETWORK_CHANGED, <long>curl.CURLMNWC_CLEAR_CONNS)
         shard = shard.next

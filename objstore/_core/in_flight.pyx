@@ -156,10 +156,12 @@ cdef void start_on_libcurl(LoopC* loop, Slot* slot, Route* route) noexcept nogil
 
 cdef void slot_stop(Slot* slot) noexcept nogil:
     """Have nobody work on a slot's request any more; if it was under way, its connection is lost."""
-    cdef long size = 0
+    cdef long size = 0, connects = 0
     if slot.wire != NULL:
         close_wire(slot.wire)
     elif slot.shard != NULL:
+        lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_NUM_CONNECTS, <void*>&connects)
+        slot.first = connects > 0
         lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_REQUEST_SIZE, <void*>&size)
         slot.item.sent = slot.item.whole = size > 0     # of what libcurl sends, the end is not known
         lib.curl_multi_remove_handle(slot.shard.multi, slot.easy)
@@ -265,7 +267,7 @@ cdef bint descriptors_are_short(LoopC* loop, Slot* slot, int* result) noexcept n
     if loop.active > 1:
         loop.most_active = loop.active - 1
         return True
-    close_idle(loop, True)
+    close_idle(loop)
     engine_drop_idle(loop)
     if has_descriptor(loop):
         return True
@@ -346,7 +348,6 @@ cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
         atomic_store_64(&loop.requests, loop.requests + 1)
         atomic_store_64(&loop.connections, loop.connections + connects)
         slot.item.connects += <int>connects
-        slot.first = connects > 0
         slot_stop(slot)
         if slot.item.status and not slot.headed:
             drop_handle(slot)

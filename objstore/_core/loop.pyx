@@ -201,7 +201,7 @@ cdef void loop_free(LoopC* loop) noexcept nogil:
     cdef Shard* shard
     cdef Wire* wire
     cdef Slot* slot
-    close_idle(loop, True)
+    close_idle(loop)
     while loop.unused_wires != NULL:
         wire = loop.unused_wires
         loop.unused_wires = wire.next
@@ -318,8 +318,8 @@ cdef void sweep(LoopC* loop) noexcept nogil:
         pass
     neglected = max(loop.now_ns - loop.swept_ns - SWEEP_EVERY_MS * MILLISECOND, <int64_t>0)
     loop.swept_ns = loop.now_ns
-    close_idle(loop, False)
-    shed_unused(loop)
+    each_route(loop, close_old)
+    each_route(loop, shed_unused)
     slot = loop.active_slots
     while slot != NULL:
         following = slot.next
@@ -390,7 +390,7 @@ cdef void loop_work(LoopC* loop) noexcept nogil:
         fill(loop)
         run_timers(loop)
     if loop.active == 0:
-        close_spare(loop)
+        each_route(loop, close_spare)
         if loop.resting and loop.now_ns - loop.swept_ns > IDLE_LOOK_S * SECOND:
             sweep(loop)
     elif loop.now_ns - loop.swept_ns > SWEEP_EVERY_MS * MILLISECOND:

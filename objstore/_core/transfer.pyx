@@ -362,6 +362,7 @@ cdef void slot_configure(Slot* slot, LoopC* loop, SettingsC* settings) noexcept 
     set_long(easy, curl.CURLOPT_MAXAGE_CONN, settings.max_idle_s)
     set_long(easy, curl.CURLOPT_MAXLIFETIME_CONN, WIRE_LIFETIME_S)
     set_long(easy, curl.CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
+    set_long(easy, curl.CURLOPT_PIPEWAIT, 1)    # or each request that finds no HTTP/2 yet would connect for itself
 
 
 cdef void slot_set_method(Slot* slot, Item* item) noexcept nogil:

@@ -454,20 +454,35 @@ cdef void close_wires(Wire* wire, bint all) noexcept nogil:
         wire = following
 
 
-cdef void close_idle(LoopC* loop, bint all) noexcept nogil:
-    """Close the idle connections of a loop that are too old; or all, and those that are being made for no request."""
+cdef void each_route(LoopC* loop, void (*visit)(LoopC*, Route*) noexcept nogil) noexcept nogil:
+    """Visit the routes of a loop; none goes meanwhile, though its last connection be closed."""
     cdef Route* route = loop.routes
     cdef Route* following
-    cdef Wire* spare
+    if route != NULL:
+        route.references += 1
     while route != NULL:
+        visit(loop, route)
         following = route.next
-        spare = route.spare if all else NULL
-        route.references += 1           # closing its last wire frees a route
-        close_wires(route.idle, all)
-        close_wires(spare, True)
-        close_surplus(route, loop.now_ns - UNUSED_NS)
+        if following != NULL:
+            following.references += 1
         route_release(loop, route)
         route = following
+
+
+cdef void close_idle(LoopC* loop) noexcept nogil:
+    """Close the idle connections of a loop, and those that are being made for no request."""
+    each_route(loop, close_resting)
+
+
+cdef void close_resting(LoopC* loop, Route* route) noexcept nogil:
+    close_wires(route.idle, True)
+    close_wires(route.spare, True)
+
+
+cdef void close_old(LoopC* loop, Route* route) noexcept nogil:
+    """Close the idle connections that are too old, and of those that are unused as many as there are too many."""
+    close_wires(route.idle, False)
+    close_surplus(route, loop.now_ns - UNUSED_NS)
 
 
 cdef Wire* oldest_idle(Route* route) noexcept nogil:
@@ -487,19 +502,9 @@ cdef void close_surplus(Route* route, int64_t until_ns) noexcept nogil:
         wire = oldest_idle(route)
 
 
-cdef void shed_unused(LoopC* loop) noexcept nogil:
-    """Have all loops close wires that are unused, as far as there are too many to the origins of this one."""
-    cdef Route* route = loop.routes
-    cdef Route* following
-    if route != NULL:
-        route.references += 1           # closing its last wire would free it
-    while route != NULL:
-        following = route.next
-        if following != NULL:
-            following.references += 1
-        make_way(loop, route.at, 0)
-        route_release(loop, route)
-        route = following
+cdef void shed_unused(LoopC* loop, Route* route) noexcept nogil:
+    """Have all loops close wires that are unused, as far as there are too many to an origin."""
+    make_way(loop, route.at, 0)
 
 
 cdef bint close_oldest(Route* route) noexcept nogil:
@@ -514,17 +519,14 @@ cdef bint close_oldest(Route* route) noexcept nogil:
 
 cdef void close_unwanted(LoopC* loop) noexcept nogil:
     """Close the idle wires of a loop in whose place others have made some."""
-    cdef Route* route = loop.routes
-    cdef Route* following
     atomic_store(&loop.crowded, 0)
-    while route != NULL:
-        following = route.next
-        route.references += 1           # as above
-        while atomic_load(&route.unwanted) and close_oldest(route):
-            atomic_add(&route.unwanted, -1)
-        atomic_store(&route.unwanted, 0)
-        route_release(loop, route)
-        route = following
+    each_route(loop, close_in_place)
+
+
+cdef void close_in_place(LoopC* loop, Route* route) noexcept nogil:
+    while atomic_load(&route.unwanted) and close_oldest(route):
+        atomic_add(&route.unwanted, -1)
+    atomic_store(&route.unwanted, 0)
 
 
 # --- those being made
@@ -573,11 +575,6 @@ cdef void serve_waiting(LoopC* loop) noexcept nogil:
             serve_first(route, idle)
 
 
-cdef void close_spare(LoopC* loop) noexcept nogil:
+cdef void close_spare(LoopC* loop, Route* route) noexcept nogil:
     """Make no more connections for which there is no request: nobody may drive the loop until they are there."""
-    cdef Route* route = loop.routes
-    cdef Route* following
-    while route != NULL:
-        following = route.next
-        close_wires(route.spare, True)
-        route = following
+    close_wires(route.spare, True)

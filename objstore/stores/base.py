@@ -7,6 +7,9 @@ store imports neither the operations nor its provider: they come, with the engin
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from objstore.exceptions import ConfigurationError
@@ -261,3 +264,28 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
 def rebuild(kind: type[StoreT], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> StoreT:
     """Make a store from the arguments that `__getnewargs_ex__` shows."""
     return kind(*arguments, **keywords)
+
+
+_ENDING = {"objstore", *sys.stdlib_module_names}
+"""What is imported in little time; that of a program's own module may last as long as the program."""
+
+
+def _end_imports() -> None:
+    """Wait for what other threads are importing of this library and of Python's: where a fork cuts an import short, the
+    child would wait for it for ever."""
+    awaited: set[str] = set()
+    while begun := [name for name in _being_imported() if name not in awaited]:
+        for name in begun:
+            with suppress(ImportError):  # whoever imports it is told
+                import_module(name)
+        awaited.update(begun)
+
+
+def _being_imported() -> list[str]:
+    """Return the names of those modules, by the locks that are held for them: they may not be in `sys.modules` yet."""
+    locks = getattr(sys.modules["_frozen_importlib"], "_module_locks", {})  # of CPython
+    return [name for name in [*locks] if name.partition(".")[0] in _ENDING]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_end_imports)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -135,12 +136,16 @@ def at_best(check: Check, times: int = 10) -> Check:
 def run_program(
     name: str, *arguments: object, env: Mapping[str, str] | None = None, timeout: float = 110
 ) -> subprocess.CompletedProcess[str]:
-    """Run MODULE.FUNCTION of `tests.engine.programs` in a process of its own and return how it ended."""
-    return subprocess.run(
-        [sys.executable, "-m", "tests.engine.programs", name, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    """Run MODULE.FUNCTION of `tests.engine.programs` in a process of its own and return how it ended; what it has
+    forked ends with it, where it takes too long."""
+    command = [sys.executable, "-m", "tests.engine.programs", name, *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            told, said = process.communicate(timeout=timeout)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, told, said)

@@ -41,3 +41,7 @@ def test_a_child_keeps_none_of_its_parents_sockets(server: Server) -> None:
 
 def test_children_forked_beside_threads_with_slow_hooks(server: Server) -> None:
     assert printed("hooks.fork_beside_threads", server.origin) == ["[]"]
+
+
+def test_children_forked_while_another_thread_makes_the_first_call(server: Server) -> None:
+    assert printed("first_use.fork_beside_it", server.origin) == ["0"]
