@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from objstore.interface.values import FIRST_BYTE, Range
+from objstore.interface.values import Range
 from objstore.operations.column_reads import ColumnReads, Layouts
 from objstore.operations.in_turn import InTurn
 from objstore.operations.reader import open_object
@@ -37,7 +37,7 @@ class ObjectInputFile(io.RawIOBase):
         layouts, in_turn = layouts or Layouts(), in_turn or InTurn()
 
         def begin(path: str) -> Plan[Reader]:
-            return open_object(store, path, piece=Range(end=INDEX) if layouts.of(path) is None else FIRST_BYTE)
+            return open_object(store, path, piece=layouts.piece(path, Range(end=INDEX)))
 
         self._file = run(in_turn.open(store.provider, path, begin))
         self._columns = ColumnReads(store, path, self._file.pinned, self._file.account, layouts)

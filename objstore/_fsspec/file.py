@@ -24,7 +24,6 @@ from objstore._core import Buffer
 from objstore._fsspec.listing import info, is_folder
 from objstore._fsspec.read_ahead import ReadAhead
 from objstore.exceptions import AlreadyExistsError, NotFoundError
-from objstore.interface.values import FIRST_BYTE
 from objstore.operations.arguments import check_at_least
 from objstore.operations.blocks import first_piece, has_index
 from objstore.operations.column_reads import ColumnReads
@@ -273,7 +272,7 @@ def _pinned(fs: FileSystem, path: str, size: int | None) -> Plan[Pinned]:
 def _begin(fs: FileSystem, path: str) -> Plan[Pinned]:
     """Ask for the version of a file and a piece of it; who asks next whether it is a file is told so."""
     store, name = _store_of(fs, path)
-    piece = first_piece(name, LEAST_AHEAD) if fs.layouts.of(path) is None else FIRST_BYTE
+    piece = fs.layouts.piece(path, first_piece(name, LEAST_AHEAD))
     asked = monotonic()
     pinned = yield from pin(store.provider, store.key(name), fs.shown(path), piece)
     fs.listed.note([{"name": path, "type": "file"}], asked)  # pyarrow asks, and opens it anew
