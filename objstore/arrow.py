@@ -15,6 +15,7 @@ from objstore._arrow.directories import directories_of, parents
 from objstore._arrow.input import ObjectInputFile
 from objstore.exceptions import BaseError, NotFoundError
 from objstore.operations.column_reads import Layouts
+from objstore.operations.in_turn import InTurn
 from objstore.settings.extras import missing
 from objstore.settings.paths import check_path
 from objstore.stores.urls import ClientOptions, open_root
@@ -28,6 +29,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from objstore.operations.reader import Reader
     from objstore.store import Store
     from objstore.types import ObjectMeta
 
@@ -55,6 +57,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
         self._keys = self.store.with_raw_keys()
         self._directories = directories_of(self.store)
         self._layouts = Layouts()
+        self._in_turn: InTurn[Reader] = InTurn()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the store."""
@@ -103,6 +106,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
         """Say what each path is; all are asked about at once."""
         keys = [self.normalize_path(path) for path in paths]
         found = self._directories.look([*dict.fromkeys(filter(None, keys))])
+        self._in_turn.listed(key for key, meta in found.items() if isinstance(meta, dict))
         return [self._info(path, key, found[key] if key else None) for path, key in zip(paths, keys, strict=True)]
 
     def get_file_info_selector(self, selector: FileSelector) -> list[FileInfo]:
@@ -116,6 +120,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
         entries = self._directories.tree(directory) if selector.recursive else self._directories.level(directory)
         if not entries and not self._directories.exists(directory):
             self._refuse_directory(selector)
+        self._in_turn.listed(directory + name for name, meta in entries if meta is not None)
         shown = selector.base_dir if selector.base_dir[-1:] in ("", "/") else f"{selector.base_dir}/"
         return [self._info(shown + name, directory + name, meta) for name, meta in entries]
 
@@ -165,6 +170,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
             FileNotFoundError: There is no such directory.
             ValueError: It is the root.
         """
+        self._in_turn.forget()
         directory = self._not_root(path)
         if not self._directories.remove(directory):
             raise FileNotFoundError(f"the directory {path!r} does not exist")
@@ -177,6 +183,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
             FileNotFoundError: There is no such directory, and that is not allowed.
             ValueError: It is the root.
         """
+        self._in_turn.forget()
         directory = self._not_root(path)
         if self._directories.remove(directory):
             self._directories.make([directory])
@@ -185,6 +192,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
 
     def delete_root_dir_contents(self) -> None:
         """Delete all that is in the root."""
+        self._in_turn.forget()
         self._directories.remove("")
 
     def _not_root(self, path: str) -> str:
@@ -202,6 +210,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
             FileNotFoundError: There is no such file.
             IsADirectoryError: It is a directory.
         """
+        self._in_turn.forget()
         key = self._file(path)
         try:
             self._keys.head(key)
@@ -217,6 +226,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
             FileNotFoundError: There is no such file.
             IsADirectoryError: It is a directory.
         """
+        self._in_turn.forget()
         source, target = self._file(src), self._file(dest)
         try:
             self._keys.rename(source, target)
@@ -233,6 +243,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
             FileNotFoundError: There is no such file.
             IsADirectoryError: It is a directory.
         """
+        self._in_turn.forget()
         try:
             self._keys.copy(self._file(src), self._file(dest))
         except NotFoundError as error:
@@ -252,7 +263,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
             IsADirectoryError: It is a directory.
         """
         try:
-            return PythonFile(ObjectInputFile(self._keys, self._file(path), self._layouts), mode="r")
+            return PythonFile(ObjectInputFile(self._keys, self._file(path), self._layouts, self._in_turn), mode="r")
         except NotFoundError as error:
             self._refuse_file(path, error)
 
@@ -275,6 +286,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
             path: Its path.
             metadata: What to store with it: Content-Type and the like, or metadata of your own.
         """
+        self._in_turn.forget()
         attributes = {_text(name): _text(value) for name, value in (metadata or {}).items()}
         return PythonFile(self._keys.open(self._file(path), "wb", attributes=attributes), mode="w")
 

@@ -28,7 +28,7 @@ from objstore import engine_info, exceptions
 from objstore.arrow import ArrowFileSystemHandler
 from objstore.operations import ahead, column_reads, columns
 from objstore.operations.column_reads import Footer, Layouts
-from objstore.operations.columns import Layout, ReadAhead
+from objstore.operations.columns import Layout, ReadAhead, Usual
 from objstore.operations.ranges import ranges_of
 from objstore.operations.window import SPARE, Account
 from objstore.parquet import FOOTER, open_parquet
@@ -458,6 +458,86 @@ def test_a_projection_takes_few_round_trips(
     assert len(WANTED) * GROUPS - 1 <= sum(batches) <= len(WANTED) * GROUPS  # the last one came with the file's end
     assert len(batches) < sum(batches)  # how many is for the order in which pyarrow comes to the row groups
     assert engine_info()["requests"] - before <= len(WANTED) * GROUPS + 4
+
+
+def put_set(filesystem: Any, table: Any, files: int) -> list[str]:
+    paths = [f"set/{number}.parquet" for number in range(files)]
+    for path in paths:
+        write_wide(table, path, filesystem)
+    return paths
+
+
+def test_columns_of_one_file_are_fetched_of_the_next_at_once(
+    moto: S3Server, table: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filesystem = fs.PyFileSystem(ArrowFileSystemHandler(s3_store(moto)))
+    paths = put_set(filesystem, table, 6)
+    batches: list[int] = []
+
+    def counted(store: Any, path: str, ranges: Any, *how: Any) -> Any:
+        batches.append(len(ranges))
+        return ranges_of(store, path, ranges, *how)
+
+    monkeypatch.setattr(column_reads, "ranges_of", counted)
+    rounds = []
+    for path in paths:
+        before = len(batches)
+        with filesystem.open_input_file(path) as source:
+            found = pq.ParquetFile(source, pre_buffer=False).read(columns=WANTED, use_threads=False)
+        assert found == table.select(WANTED)
+        rounds.append(len(batches) - before)
+    assert rounds[0] > rounds[-1] == 1
+    assert sum(batches) <= len(paths) * GROUPS * len(WANTED)  # none but those
+
+
+def test_other_columns_of_the_next_file_are_fetched_alone(layout: Layout) -> None:
+    """Row groups that a filter left out of one file are not fetched of the next, and columns not if others are read."""
+    usual, fetched = Usual(), list[tuple[int, int]]()
+
+    def fetch(spans: Any) -> list[memoryview]:
+        fetched.extend(spans)
+        return [memoryview(bytes(end - start)) for start, end in spans]
+
+    def read(*chunks: tuple[int, int]) -> list[tuple[int, int]]:
+        fetched.clear()
+        ahead = ReadAhead(layout, fetch, Account(), usual)
+        for chunk in chunks:
+            ahead.take(*layout.chunk(*chunk))
+        ahead.close()
+        return sorted(fetched)
+
+    usual.count(asked=16 << 20)
+    assert read((1, 3), (1, 11)) == [layout.chunk(1, 3), layout.chunk(1, 11)]
+    assert read((2, 3)) == [layout.chunk(2, 3), layout.chunk(2, 11)]
+    assert read((2, 4)) == [layout.chunk(2, 4)]
+    assert read((2, 3)) == [layout.chunk(2, 3)]
+
+
+def test_what_is_fetched_in_vain_of_all_files_is_at_most_half(layout: Layout) -> None:
+    usual, fetched = Usual(), list[int]()
+    chunk = layout.chunk(0, 3)[1] - layout.chunk(0, 3)[0]
+
+    def fetch(spans: Any) -> list[memoryview]:
+        fetched.extend(end - start for start, end in spans)
+        return [memoryview(bytes(end - start)) for start, end in spans]
+
+    for _ in range(200):
+        usual.note([(column, column) for column in range(10)], of_all=True)
+        ReadAhead(layout, fetch, Account(), usual).take(*layout.chunk(0, 3))
+    assert sum(fetched) <= 200 * chunk * 3 // 2 + 200 * SPARE
+    assert sum(fetched) > 200 * chunk
+
+
+def test_a_file_that_is_known_is_opened_with_the_column_that_comes_first(moto: S3Server, table: Any) -> None:
+    """pyarrow keeps the metadata of a data set's files: it needs no more of them than their columns."""
+    filesystem = fs.PyFileSystem(ArrowFileSystemHandler(s3_store(moto)))
+    put_set(filesystem, table, 4)
+    found = ds.dataset("set", filesystem=filesystem)
+    how: dict[str, Any] = {"columns": WANTED[:1], "use_threads": False}
+    assert found.to_table(**how).num_rows == 4 * GROUPS * ROWS
+    before = engine_info()["requests"]
+    assert found.to_table(**how).column(0)[: GROUPS * ROWS] == table.column(WANTED[0])
+    assert engine_info()["requests"] - before <= 4 * GROUPS + 2
 
 
 @pytest.mark.parametrize("pre_buffer", [True, False])

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from objstore.interface.values import FIRST_BYTE, Range
+from objstore.interface.values import Range
 from objstore.operations.column_reads import ColumnReads, Layouts
+from objstore.operations.in_turn import InTurn
 from objstore.operations.reader import open_object
 from objstore.operations.window import INDEX
 from objstore.plans.run import run
 
 if TYPE_CHECKING:
+    from objstore.operations.reader import Reader
+    from objstore.plans.effects import Plan
     from objstore.store import Store
     from objstore.types import Buffer
 
@@ -23,14 +26,20 @@ class ObjectInputFile(io.RawIOBase):
         store: Where it is.
         path: Its path.
         layouts: What is known of files read lately, by a handler.
+        in_turn: Opens the files that a handler has listed.
     """
 
     mode = "rb"
 
-    def __init__(self, store: Store, path: str, layouts: Layouts | None = None) -> None:
-        layouts = layouts or Layouts()
-        piece = Range(end=INDEX) if layouts.of(path) is None else FIRST_BYTE
-        self._file = run(open_object(store, path, piece=piece))
+    def __init__(
+        self, store: Store, path: str, layouts: Layouts | None = None, in_turn: InTurn[Reader] | None = None
+    ) -> None:
+        layouts, in_turn = layouts or Layouts(), in_turn or InTurn()
+
+        def begin(path: str) -> Plan[Reader]:
+            return open_object(store, path, piece=layouts.piece(path, Range(end=INDEX)))
+
+        self._file = run(in_turn.open(store.provider, path, begin))
         self._columns = ColumnReads(store, path, self._file.pinned, self._file.account, layouts)
 
     def readable(self) -> bool:

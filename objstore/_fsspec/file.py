@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+from functools import partial
 from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,8 @@ from objstore._core import Buffer
 from objstore._fsspec.listing import info, is_folder
 from objstore._fsspec.read_ahead import ReadAhead
 from objstore.exceptions import AlreadyExistsError, NotFoundError
-from objstore.interface.values import FIRST_BYTE
 from objstore.operations.arguments import check_at_least
-from objstore.operations.blocks import first_piece
+from objstore.operations.blocks import first_piece, has_index
 from objstore.operations.column_reads import ColumnReads
 from objstore.operations.pinned import Pinned, pin
 from objstore.operations.reader import READ_BUFFER
@@ -254,21 +254,29 @@ def _check_reading(block_size: object, cache_type: object) -> None:
 
 def _pinned(fs: FileSystem, path: str, size: int | None) -> Plan[Pinned]:
     """Begin to read a file; a request asks for its size, its version and its beginning, unless the size is known."""
-    store, name = _store_of(fs, path)
-    provider, key = store.provider, store.key(name)
+    store, key = _store_of(fs, path)
     if size is not None:
-        return Pinned(provider, key, fs.shown(path), size, None)
+        return Pinned(store.provider, store.key(key), fs.shown(path), size, None)
+    name = fs._strip_protocol(path)
     try:
-        piece = first_piece(name, LEAST_AHEAD) if fs.layouts.of(fs._strip_protocol(path)) is None else FIRST_BYTE
-        asked = monotonic()
-        pinned = yield from pin(provider, key, fs.shown(path), piece)
-        fs.listed.note([{"name": fs._strip_protocol(path), "type": "file"}], asked)  # pyarrow asks, and opens it anew
-        return pinned
+        if has_index(name):
+            return (yield from fs.in_turn.open(store.provider, name, partial(_begin, fs)))
+        return (yield from _begin(fs, name))
     except NotFoundError:
         details = yield from info(fs, path)
         if is_folder(details):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), fs.shown(path)) from None
         raise
+
+
+def _begin(fs: FileSystem, path: str) -> Plan[Pinned]:
+    """Ask for the version of a file and a piece of it; who asks next whether it is a file is told so."""
+    store, name = _store_of(fs, path)
+    piece = fs.layouts.piece(path, first_piece(name, LEAST_AHEAD))
+    asked = monotonic()
+    pinned = yield from pin(store.provider, store.key(name), fs.shown(path), piece)
+    fs.listed.note([{"name": path, "type": "file"}], asked)  # pyarrow asks, and opens it anew
+    return pinned
 
 
 def _store_of(fs: FileSystem, path: str) -> tuple[Store, str]:

@@ -15,11 +15,14 @@ from objstore._fsspec.known import Known
 from objstore._fsspec.options import Given, read_options
 from objstore.exceptions import InvalidPathError
 from objstore.operations.arguments import check_at_least
+from objstore.operations.blocks import has_index
 from objstore.operations.column_reads import Layouts
+from objstore.operations.in_turn import InTurn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
+    from objstore.operations.pinned import Pinned
     from objstore.store import Store
 
 _LISTINGS = ("use_listings_cache", "listings_expiry_time", "max_paths")
@@ -39,6 +42,8 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
     """What listings, `info` and opened files have told: dask and pyarrow ask next of what kind each is."""
     layouts: Layouts
     """Where the columns of Parquet files are that pyarrow has read lately."""
+    in_turn: InTurn[Pinned]
+    """Which files with an index have been listed, and are opened one after the other."""
     service: ClassVar[services.Service]
 
     def __init__(
@@ -64,7 +69,7 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
         self.asynchronous = asynchronous or type(self).asynchronous
         self._loop = loop
         self.keeps_listings = bool(listings) and self.dircache.use_listings_cache
-        self.looked_at, self.listed, self.layouts = Known(60), Known(5), Layouts()
+        self.looked_at, self.listed, self.layouts, self.in_turn = Known(60), Known(5), Layouts(), InTurn()
         self._construct_store = lru_cache(max_cache_size)(self._construct_store)  # type: ignore[method-assign]
 
     @property
@@ -139,6 +144,11 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
         """Return the URL of a path."""
         return f"{self.protocol}://{self._strip_protocol(name)}"
 
+    def note_listed(self, entries: Collection[dict[str, Any]], asked: float) -> None:
+        """Keep what was listed, which was asked for at this time."""
+        self.listed.note(entries, asked)
+        self.in_turn.listed(entry["name"] for entry in entries if has_index(entry["name"]))
+
     def invalidate_cache(self, path: str | None = None) -> None:
         """Forget the listings that a path is in, and those below it; without a path, all.
 
@@ -147,6 +157,7 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
         super().invalidate_cache(path)
         self.looked_at.forget()
         self.listed.forget()
+        self.in_turn.forget()
         if path is None:
             self.dircache.clear()
             return

@@ -266,7 +266,7 @@ def find(
     path = fs._strip_protocol(path)
     asked = monotonic()
     found = yield from find_entries(fs, path, maxdepth, withdirs, prefix=prefix)
-    fs.listed.note(found.values(), asked)
+    fs.note_listed(found.values(), asked)
     return dict(sorted(found.items())) if detail else sorted(found)
 
 

@@ -41,7 +41,7 @@ def glob(
     """
     asked = monotonic()
     found = yield from glob_entries(fs, path, maxdepth, withdirs)
-    fs.listed.note(found.values(), asked)
+    fs.note_listed(found.values(), asked)
     return dict(sorted(found.items())) if detail else sorted(found)
 
 

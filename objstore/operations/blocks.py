@@ -32,9 +32,14 @@ INDEXED = (".npz", ".orc", ".parq", ".parquet", ".pq", ".zip")
 
 def first_piece(path: str, buffer_size: int) -> Range:
     """Return which piece of a file to ask for as it is opened: what is read of it first."""
-    if path.lower().endswith(INDEXED):
+    if has_index(path):
         return Range(end=min(INDEX, buffer_size))
     return Range(0, min(LEAST_AHEAD, buffer_size))
+
+
+def has_index(path: str) -> bool:
+    """Tell whether a file is one that has an index at its end, by its name."""
+    return path.lower().endswith(INDEXED)
 
 
 class Block:

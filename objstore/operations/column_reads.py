@@ -13,8 +13,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from objstore.exceptions import PreconditionError
-from objstore.interface.values import Range
-from objstore.operations.columns import MARK, Layout, ReadAhead, Span, metadata_start, read_layout
+from objstore.interface.values import FIRST_BYTE, Range
+from objstore.operations.columns import MARK, Layout, ReadAhead, Span, Usual, metadata_start, read_layout
 from objstore.operations.pieces import changed
 from objstore.operations.ranges import ranges_of
 from objstore.operations.window import INDEX
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from objstore.operations.window import Account
 
 
-LAYOUTS_KEPT, BYTES_KEPT = 64, 16 << 20
+LAYOUTS_KEPT, BYTES_KEPT = 1024, 16 << 20
 """Of how many Parquet files is remembered where their columns are and how they end, and how much of their ends."""
 
 
@@ -45,12 +45,21 @@ class Layouts:
     for its columns."""
 
     def __init__(self) -> None:
+        self.usual = Usual()
         self._known: dict[str, Footer] = {}
         self._lock = Lock()
 
     def of(self, path: str) -> Footer | None:
         """Return what is known of a file."""
         return self._known.get(path)
+
+    def piece(self, path: str, unknown: Range) -> Range:
+        """Return which piece to ask for as a file is opened: of one that is known, what is likely to be read."""
+        known = self._known.get(path)
+        if known is None:
+            return unknown
+        first = self.usual.first(known.layout)
+        return FIRST_BYTE if first is None else Range(*first)
 
     def keep(self, path: str, known: Footer) -> None:
         """Remember what is known of a file, in the place of the oldest."""
@@ -106,13 +115,14 @@ class ColumnReads:
         self._ahead: ReadAhead | None = None
         known = layouts.of(self._name)
         if known is not None and known.e_tag == pinned.e_tag:
-            self._begin(known)
+            self._begin(known).give(pinned.piece[0], memoryview(pinned.piece[1]))
 
-    def _begin(self, known: Footer) -> None:
+    def _begin(self, known: Footer) -> ReadAhead:
         """Fetch columns ahead from now on."""
         self._tail = known.tail
         self._account.index_is(MARK + int.from_bytes(known.tail[-MARK:-4], "little"))
-        self._ahead = ReadAhead(known.layout, self._fetch, self._account)
+        self._ahead = ReadAhead(known.layout, self._fetch, self._account, self._layouts.usual)
+        return self._ahead
 
     def read(self, file: File, size: int) -> bytes | memoryview:
         """Read so many bytes of a file, without a copy where they are here; all that is left where the size is -1."""

@@ -6,15 +6,16 @@ KiB: see `Account`.
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left, bisect_right
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from objstore.operations.ahead import Beyond
+from objstore.operations.window import Account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from objstore.operations.window import Account
 
 MAGIC = b"PAR1"
 MARK = 8
@@ -22,6 +23,12 @@ MARK = 8
 
 MOST_AHEAD = 64 << 20
 """How many bytes are held at the most that nobody has asked for yet."""
+
+MOST_AT_FIRST = 1 << 20
+"""How large a column may be that comes as a file is opened."""
+
+LATELY = 32 << 20
+"""For about how many bytes of columns it counts whether they were asked for, once they had been fetched."""
 
 Span = tuple[int, int]
 
@@ -104,6 +111,45 @@ def read_layout(metadata: bytes) -> Layout | None:
     return Layout(found) if found.serialized_size == len(metadata) - MARK else None
 
 
+class Usual:
+    """Which columns were read of the last file: of the next one of a data set, the same are going to be."""
+
+    def __init__(self) -> None:
+        self.columns: frozenset[tuple[int, int]] = frozenset()
+        self.of_all = False  # row groups
+        self._account = Account()
+        self._lock = Lock()
+
+    def note(self, columns: Iterable[tuple[int, int]], *, of_all: bool) -> None:
+        """Note what was read of a file."""
+        self.columns, self.of_all = frozenset(columns), of_all
+
+    def count(self, *, fetched: int = 0, asked: int = 0) -> None:
+        """Count bytes of columns: lately, for many that were wanted long ago allow for none in vain now."""
+        with self._lock:
+            self._account.fetched += fetched
+            self._account.asked += asked
+            if self._account.asked > LATELY:
+                self._account.fetched //= 2
+                self._account.asked //= 2
+
+    @property
+    def left(self) -> int:
+        """How many bytes may still be fetched in vain: half of those that were asked for of all files."""
+        return self._account.left(self._account.share)
+
+    def first(self, layout: Layout) -> Span | None:
+        """Return what is read first of a file, if it is little; it counts as fetched."""
+        first, last = min(self.columns, default=(0, sys.maxsize))
+        if last >= layout.metadata.num_columns or not layout.metadata.num_row_groups:
+            return None
+        start, end = layout.span(Columns(0, first, last))
+        if not 0 < end - start <= min(self.left, MOST_AT_FIRST):
+            return None
+        self.count(fetched=end - start)
+        return start, end
+
+
 class ReadAhead:
     """Fetches the columns that are being read for the row groups to come.
 
@@ -116,14 +162,21 @@ class ReadAhead:
         layout: Where the columns are.
         fetch: Reads several ranges at once, and nothing besides.
         account: What of the file has been fetched, and asked for.
+        usual: Which columns were read of the file before.
     """
 
     def __init__(
-        self, layout: Layout, fetch: Callable[[Sequence[Span]], Sequence[memoryview]], account: Account
+        self,
+        layout: Layout,
+        fetch: Callable[[Sequence[Span]], Sequence[memoryview]],
+        account: Account,
+        usual: Usual | None = None,
     ) -> None:
         self._layout = layout
         self._fetch = fetch
         self._account = account
+        self._usual = usual or Usual()
+        self._expected: frozenset[tuple[int, int]] = frozenset()  # which are as usual, once the first one was
         self._read: set[tuple[int, int]] = set()  # the columns that are being read,
         self._groups: set[int] = set()  # from which they have been read
         self._end = -1  # of the last one,
@@ -140,23 +193,33 @@ class ReadAhead:
         before = self._row if start == self._end else 0
         self._end, self._row = end, before + end - start
         self._account.asked += end - start
+        self._usual.count(asked=end - start)
+        if not self._read and columns[1:] in self._usual.columns:
+            self._expected = self._usual.columns
         self._groups.add(columns.group)
         self._read.add(columns[1:])
         if (start, end) not in self._here:
-            self._get(
-                (start, end), self._of_groups(columns.group) if len(self._groups) > 1 else self._beside(columns, before)
-            )
+            self._get((start, end), self._coming(columns, before))
         self._given.add((start, end))
         return self._here.pop((start, end))
 
+    def give(self, start: int, piece: memoryview) -> None:
+        """Take a column that came as the file was opened."""
+        if self._layout.find(start, start + len(piece)) is not None:
+            self._here[start, start + len(piece)] = piece
+
     def close(self) -> None:
         """Let go of what is here, whoever still has this object, as the traceback of an error has."""
+        if self._read:
+            self._usual.note(self._read, of_all=len(self._groups) == self._layout.metadata.num_row_groups)
+        self._read.clear()
         self._here.clear()
         self._beyond.end()
 
     def _get(self, asked: Span, coming: Iterable[Span]) -> None:
         """Fetch a range, and of those that are to be read next as many as may be in vain."""
         self._account.fetched += asked[1] - asked[0]
+        self._usual.count(fetched=asked[1] - asked[0])
         ahead = self._granted(span for span in coming if span != asked and self._is_new(span))
         spans = [asked, *ahead]
         self._here.update(zip(spans, self._fetch(spans), strict=True))
@@ -164,21 +227,32 @@ class ReadAhead:
     def _granted(self, coming: Iterable[Span]) -> list[Span]:
         """Return those ranges that may be fetched in vain, if the process has memory for them."""
         held = sum(map(len, self._here.values()))
-        spans = [*_within(min(self._account.left(self._account.share), MOST_AHEAD - held), coming)]
+        left = max(self._account.left(self._account.share), self._usual.left if self._expected else 0)
+        spans = [*_within(min(left, MOST_AHEAD - held), coming)]
         size = sum(end - start for start, end in spans)
         if self._beyond.reach(held + size) < held + size:
             return []
         self._account.fetched += size
+        self._usual.count(fetched=size)
         return spans
 
     def _is_new(self, span: Span) -> bool:
         return span not in self._here and span not in self._given
 
-    def _of_groups(self, group: int) -> Iterator[Span]:
-        """Yield the columns that have been read, of this row group and those behind it."""
-        for number in range(group, self._layout.metadata.num_row_groups):
-            for first, last in sorted(self._read):
-                yield self._layout.span(Columns(number, first, last))
+    def _coming(self, columns: Columns, before: int) -> Iterator[Span]:
+        """Return which columns are to come after these."""
+        last = self._layout.metadata.num_row_groups
+        if len(self._groups) > 1 or (self._expected and self._usual.of_all):
+            return self._of_groups(range(columns.group, last))
+        return self._of_groups([columns.group]) if self._expected else self._beside(columns, before)
+
+    def _of_groups(self, groups: Iterable[int]) -> Iterator[Span]:
+        """Yield the columns that have been read or are expected, of some row groups."""
+        columns = sorted(self._read | self._expected)
+        for number in groups:
+            for first, last in columns:
+                if last < self._layout.metadata.num_columns:
+                    yield self._layout.span(Columns(number, first, last))
 
     def _beside(self, columns: Columns, before: int) -> Iterator[Span]:
         """Yield the columns that follow, half as many bytes as those that have been read as they follow each other."""

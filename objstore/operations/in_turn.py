@@ -1,0 +1,144 @@
+"""Files that are opened one after the other, as they were listed: those to come are opened before anybody asks.
+
+pyarrow opens the files of a data set one by one, and each waits for a reply. Once some have been opened in the order of
+a listing, half as many as those are opened along with the next one, at the same time.
+
+Its one invariant: no more are opened in vain than half of those that were asked for; and what was opened ahead is given
+once, to who goes on in that order, within `FRESH` seconds, in which nothing was written by the same store.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from itertools import islice
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from objstore.plans.once import Once
+from objstore.plans.several import Several, given
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from objstore.interface.provider import Provider
+    from objstore.plans.effects import Plan
+
+T = TypeVar("T")
+
+FRESH = 1.0
+"""For how many seconds a file that was opened ahead is as good as one that is opened now."""
+
+MOST_AHEAD = 64
+"""How many files are opened ahead at the most: each holds what came along."""
+
+LISTINGS, MOST_LISTED = 4, 100_000
+"""How many listings are remembered, and how many files of each."""
+
+ROWS = 8
+"""How many rows of files may be under way at a time, as those of threads that read a data set each."""
+
+
+class Row(Generic[T]):
+    """Files that are opened one after the other."""
+
+    __slots__ = ("asked", "count", "here", "sent", "since")
+
+    def __init__(self) -> None:
+        self.count = self.since = 0  # how many have been opened, and since those ahead were
+        self.here: dict[str, T] = {}  # opened ahead,
+        self.asked = monotonic()  # at this time,
+        self.sent = -1  # when the store had sent so many bytes
+
+    def go_on(self, sent: int) -> None:
+        """Note that the next one is opened; forget those that are no longer as good as if they were opened now."""
+        self.count += 1
+        self.since += 1
+        if self.here and (monotonic() - self.asked >= FRESH or sent != self.sent):
+            self.here = {}
+            self.count = 1
+
+    def ahead(self) -> int:
+        """Return how many to open ahead: half of those that were opened, and of those that are in so short a time."""
+        taken = monotonic() - self.asked
+        return min(self.count // 2, int(self.since * FRESH / 2 / taken) if taken else 0)
+
+    def keep(self, here: dict[str, T], asked: float, sent: int) -> None:
+        """Keep what was opened ahead."""
+        self.here, self.asked, self.sent, self.since = here, asked, sent, 0
+
+
+class InTurn(Generic[T]):
+    """Opens files, and those that follow on them in a listing."""
+
+    def __init__(self) -> None:
+        self._lock, self._once = Lock(), Once()
+        self._listings: deque[list[str]] = deque(maxlen=LISTINGS)
+        self._rows: dict[str, Row[T]] = {}  # by the name of the file that is next
+
+    def listed(self, names: Iterable[str]) -> None:
+        """Note files in the place of the oldest listing: they may be opened in this order."""
+        listing = sorted(islice(names, MOST_LISTED))
+        with self._lock:
+            if len(listing) > 1 and listing not in self._listings:
+                self._listings.append(listing)
+
+    def forget(self) -> None:
+        """Keep nothing that was opened ahead: something is going to be written."""
+        with self._lock:
+            self._rows.clear()
+
+    def open(self, provider: Provider, name: str, begin: Callable[[str], Plan[T]]) -> Plan[T]:
+        """Open a file.
+
+        Args:
+            provider: Where it is.
+            name: Its name, as it was listed.
+            begin: Makes the plan that opens a file of this name.
+        """
+        if not provider.pace.wait:  # it is on this machine
+            return (yield from begin(name))
+        sent = provider.stats()["bytes_sent"]
+        opened: list[T] = []
+
+        def work() -> Plan[None]:
+            names = [name, *following[: row.ahead()]]
+            opened.append((yield from self._together(row, names, sent, begin)))
+
+        row, following = self._row_of(name)
+        row.go_on(sent)
+        if name not in row.here:
+            yield from self._once.do(row, work)  # or it comes with what another thread opens
+        return opened[0] if opened else row.here.pop(name, None) or (yield from begin(name))
+
+    def _row_of(self, name: str) -> tuple[Row[T], Sequence[str]]:
+        """Return the row that a file goes on, which waits for the next one now, and what follows on it."""
+        with self._lock:
+            row = self._rows.pop(name) if name in self._rows else Row[T]()
+            following = self._following(name)
+            if following:
+                self._rows[following[0]] = row
+            if len(self._rows) > ROWS:
+                del self._rows[next(iter(self._rows))]
+            return row, following
+
+    def _following(self, name: str) -> Sequence[str]:
+        for listing in reversed(self._listings):
+            index = bisect_right(listing, name)
+            if index and listing[index - 1] == name:
+                return listing[index : index + MOST_AHEAD]
+        return ()
+
+    def _together(self, row: Row[T], names: Sequence[str], sent: int, begin: Callable[[str], Plan[T]]) -> Plan[T]:
+        """Open files at the same time: the first is asked for, and errors of others are for who asks for those."""
+        opened: dict[str, T | Exception] = {}
+        asked = monotonic()
+        yield from Several(given(map(begin, names)), len(names)).each(
+            lambda number, file: opened.__setitem__(names[number], file)
+        )
+        first = opened.pop(names[0])
+        if isinstance(first, Exception):
+            raise first
+        row.keep({name: file for name, file in opened.items() if not isinstance(file, Exception)}, asked, sent)
+        return first
