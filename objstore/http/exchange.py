@@ -169,6 +169,7 @@ class Exchange:
             careful=service.careful,
             most_body=LARGEST_REPLIES.get(method, LARGEST_WORD) if most_body is None else most_body,
             successes=service.dialect.successes.get(method, ()) if successes is None else successes,
+            slow=[code for code, row in service.dialect.codes.items() if row.throttled],
             silent=method in SILENT,
             sums=sums,
             brief=SLOW if brief else 0,
