@@ -341,7 +341,7 @@ def test_throttled_large_reads_are_halved_and_recover() -> None:
     pace.leave(0, MS, throttled=True, large=True)
     assert pace.window(large=True) == 8
     for number in range(15):
-        pace.leave(0, SECOND + number, 4 << 20, large=True)
+        pace.leave(0, SECOND // 4 + number, 4 << 20, large=True)
     assert 8 < pace.window(large=True) < 16
 
 
