@@ -28,6 +28,9 @@ class Server:
     a_byte: float = 0
     workers: int = 1
     most_a_second: int = 0
+    burst: float = 0
+    at_once: int = 0
+    uneven: bool = False
     jitter: int = 0
     line: float = 0
     lost: float = 0
@@ -36,26 +39,37 @@ class Server:
 
     def __post_init__(self) -> None:
         self.busy = [0.0] * self.workers
-        self.allowed, self.asked, self.sent = 0.1 * self.most_a_second, 0.0, 0.0
+        self.burst = self.burst or 0.1 * self.most_a_second
+        self.allowed, self.asked, self.sent = self.burst, 0.0, 0.0
+        self.served: list[float] = []
 
     def answer(self, now: float, size: int) -> tuple[float, bool]:
         """Return when the reply is there, and whether it asks for fewer requests."""
         arrived = now + self.away / 2
         if self.most_a_second:
             earned = (arrived - self.asked) * self.most_a_second / SECOND
-            self.allowed, self.asked = min(0.1 * self.most_a_second, self.allowed + earned), arrived
+            self.allowed, self.asked = min(self.burst, self.allowed + earned), arrived
             if self.allowed < 1:
                 return arrived + self.away / 2, True
             self.allowed -= 1
-        done = max(arrived, self.busy[0]) + self.a_request + self.a_byte * size
+        if self.at_once:
+            self.served = [ends for ends in self.served if ends > arrived]
+            if len(self.served) >= self.at_once:
+                return arrived + self.away / 2, True
+        a_request = self.a_request * (self.random.expovariate(1) if self.uneven else 1)
+        done = max(arrived, self.busy[0]) + a_request + self.a_byte * size
         heapq.heapreplace(self.busy, done)
-        self.sent = done = max(done, self.sent) + self.line * size
+        if self.line:
+            self.sent = done = max(done, self.sent) + self.line * size
+        self.served.append(done)
         late = self.random.expovariate(1) * self.jitter + (SECOND / 5 if self.random.random() < self.lost else 0)
         return done + late + self.away / 2, False
 
 
 class Client:
     """One process with requests to send, in flight as its pace allows or as many as `fixed`."""
+
+    looks = 0.0  # when it looks next whether it is time for a request
 
     def __init__(
         self, server: Server, requests: int, size: int = 1024, *, fixed: int = 0, careful: bool = False
@@ -65,8 +79,8 @@ class Client:
         self.idle = self.connections = self.in_flight = self.refused = 0
         self.replies: list[float] = []
 
-    def may_send(self) -> bool:
-        return self.left > 0 and (self.in_flight < self.fixed if self.fixed else self.pace.admits())
+    def may_send(self, now: float) -> bool:
+        return self.left > 0 and (self.in_flight < self.fixed if self.fixed else self.pace.admits(now=int(now)))
 
     def send(self, now: float) -> tuple[float, float, bool]:
         """Send a request, on a new connection where none is idle: when it is sent, answered, and refused."""
@@ -106,9 +120,13 @@ def play(*clients: Client, begin: float = 0, stagger: float = 0, late: float = 0
                 client.left += 1
                 later = now + client.server.random.uniform(0, SECOND / 2)
                 heapq.heappush(events, (later, next(order), client, None))
-        while client.may_send():
+        while client.may_send(now):
             asked, answered, refused = client.send(now)
             heapq.heappush(events, (answered, next(order), client, (now, asked, refused)))
+        rate = client.pace.rate(int(now))
+        if client.left and rate and now >= client.looks:
+            client.looks = now + max(SECOND / rate, MS)
+            heapq.heappush(events, (client.looks, next(order), client, None))
     return now
 
 
@@ -198,9 +216,10 @@ def test_those_that_were_sent_together_count_once() -> None:
     for _ in range(64):
         pace.leave(0, SECOND, throttled=True)
     assert pace.window() == 32
-    pace.enter(2 * SECOND)
+    for _ in range(32):
+        pace.enter(2 * SECOND)
     pace.leave(2 * SECOND, 3 * SECOND, throttled=True)
-    assert pace.window() < 32
+    assert pace.window() == 16
 
 
 def test_throttled_writes_do_not_slow_reads() -> None:
@@ -322,7 +341,7 @@ def test_throttled_large_reads_are_halved_and_recover() -> None:
     pace.leave(0, MS, throttled=True, large=True)
     assert pace.window(large=True) == 8
     for number in range(15):
-        pace.leave(0, SECOND + number, 4 << 20, large=True)
+        pace.leave(0, SECOND // 4 + number, 4 << 20, large=True)
     assert 8 < pace.window(large=True) < 16
 
 

@@ -30,6 +30,7 @@ SHARED = {
     "2 ms, 10 Gbit/s, large": ({"away": 2 * MS, "jitter": MS // 10, "line": 0.8}, 2384, 512 << 10, 20),
     "waits that differ": ({"away": 30 * MS, "jitter": 30 * MS, "a_request": 125_000}, 8000, 1024, 20),
     "throttling": ({"away": 20 * MS, "jitter": MS, "most_a_second": 2000}, 2000, 1024, 20),
+    "throttling, near": ({"away": MS, "jitter": MS, "most_a_second": 500}, 500, 1024, 20),
 }
 
 

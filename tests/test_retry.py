@@ -583,3 +583,14 @@ def test_a_silence_in_which_nobody_asked_is_forgotten() -> None:
     clock.now += 30
     chosen.note_silence()
     assert chosen.silent_since == clock.now - 30
+
+
+def test_who_was_to_knock_and_is_not_heard_of_is_stood_in_for() -> None:
+    clock = Clock()
+    budget = Budget(clock)
+    assert budget.knock() is not None
+    clock.now += Budget.KNOCK_SECONDS + 1
+    assert not budget.stand_in()
+    clock.now += Budget.MISSED_SECONDS
+    assert budget.stand_in()
+    assert not budget.stand_in()

@@ -18,6 +18,7 @@ cdef class Kind:
     :param careful: it is not known that the origin takes more than a few connections: try it step by step.
     :param most_body: how large the body of a success can be, if it is right; 0 for any size.
     :param successes: the statuses that are successes; none: all from 200 to 299.
+    :param slow: words by which the body of a 503 asks for fewer requests; a 429 does so without.
     :param silent: a success says nothing: one with the status 200 whose body is a web page or an error is none.
     :param brief: seconds after which a beginning of a range will do, where more of the object follows it; sooner, where
         the server is far and the rest would come slowly. 0: it never will.
@@ -35,10 +36,10 @@ cdef class Kind:
 
     def __cinit__(self, str origin, str method, ClientSettings settings not None, *, bint keep_head=False,
                   bint each=False, bint safe=True, int64_t most_connections=INT64_MAX, bint careful=True,
-                  int64_t most_body=0, successes=(), bint silent=False, str sums=None,
+                  int64_t most_body=0, successes=(), slow=(), bint silent=False, str sums=None,
                   double brief=0, bint hedged=False, bint watched=False, Tally tally=None):
         cdef BatchC* model = &self.model
-        cdef int status
+        cdef int status, i
         self.origin = origin.lower().encode()   # as it is signed
         self.method = method.encode()
         self.settings = settings
@@ -62,6 +63,10 @@ cdef class Kind:
             if not 200 <= status < 300:
                 raise ValueError(f"{status} is the status of no success")
             model.successes[(status - 200) >> 6] |= <uint64_t>1 << ((status - 200) & 63)
+        for i, word in enumerate(slow):
+            if i >= SLOW_WORDS or len(word) >= sizeof(model.slow[0]):
+                raise ValueError(f"there is no room for the word {word!r}")
+            strcpy(model.slow[i], word.encode())
         model.silent = silent
         model.pieces = sums is not None
         model.by = checksum_named(sums) if sums else NULL
@@ -524,13 +529,13 @@ cdef class Batch:
         pthread_mutex_unlock(&self.c.mutex)
 
     def throttle(self, Py_ssize_t index):
-        """Halve the number of such requests that may be in flight to the origin: it refused one, and wants less.
+        """Send fewer such requests to the origin: it refused one, and wants less.
 
-        It grows again with what succeeds. Of requests that were on their way together, only the first counts.
+        They become more again with what succeeds. Of requests that were on their way together, only the first counts.
         """
         cdef Item* item = self._item(index)
         pthread_mutex_lock(&self.c.at.mutex)
-        lane_throttle(lane_of(self.c), item.started_ns, now_ns())
+        lane_throttle(lane_of(self.c), item.started_ns, now_ns(), item.status != 0)
         pthread_mutex_unlock(&self.c.at.mutex)
 
     def renew(self, Signer signer not None):

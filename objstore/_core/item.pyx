@@ -15,6 +15,7 @@ cdef enum:
     ANSWERED_BY = 2         # a success has so many sent that wait for the server to answer: ever more while all succeed
     ROOM_FIRST = 512        # what a batch keeps its requests in doubles from here up to ARENA_LAST
     MAX_LOOPS = 32
+    SLOW_WORDS = 4
     ARENA_FIRST = 64 << 10  # of a batch of many: its arenas double up to ARENA_LAST
     ARENA_LAST = 8 << 20
     HEADER_BUDGET = 64 << 20    # the most memory that is set aside on the word of a header
@@ -168,6 +169,7 @@ cdef struct BatchC:
     SettingsC* settings
     SignerC* signer
     uint64_t successes[2]   # a bit for each status from 200 on that is one; none for all
+    char slow[SLOW_WORDS][32]   # what the body of a 503 has in it by which the server asks for fewer requests
     bint silent             # a success says nothing: what has a page or an error for a body is none
     bint keep_head          # keep the header lines of successful replies too
     bint watched            # leave a note of every try

@@ -64,6 +64,7 @@ cdef struct LoopC:
     BatchRef* inbox
     bint hedging                    # some of its batches may hedge
     int64_t look_ns                 # when to look for what is late
+    int64_t in_time_ns              # when to look whether a rate lets more be sent, 0 where none has held any back
     int held                        # shares that wait for room at their origins
     int mail                        # whether it holds something, to be looked at without the mutex
     int awaits_name                 # whether slots wait for the addresses of a server
@@ -377,6 +378,8 @@ cdef void loop_work(LoopC* loop) noexcept nogil:
         drop_idle(loop)
     if atomic_load(&loop.crowded):
         close_unwanted(loop)
+    if loop.in_time_ns and loop.now_ns >= loop.in_time_ns:
+        invite_in_time(loop)
     take_inbox(loop)
     promote_delayed(loop)
     if atomic_load(&loop.named):
@@ -417,6 +420,8 @@ cdef int next_wait_ms(LoopC* loop, int64_t until_ns) noexcept nogil:
         until = min(until, loop.swept_ns + SWEEP_EVERY_MS * MILLISECOND + MILLISECOND)
         if loop.hedging:
             until = min(until, loop.look_ns)
+    if loop.in_time_ns:
+        until = min(until, loop.in_time_ns)
     while shard != NULL:
         if shard.deadline_ns >= 0:
             until = min(until, shard.deadline_ns)

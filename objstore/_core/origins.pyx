@@ -10,6 +10,7 @@ cdef enum:
     LASTING = 3                 # more for each that came before a batch
 
 cdef int64_t STUCK_NS = 1_000_000_000
+cdef int64_t IN_TIME_NS = 2_000_000    # how often it is looked whether a rate lets more be sent
 cdef int64_t UNUSED_NS = 1_000_000_000
 
 cdef struct Held:               # shares that wait for room
@@ -215,11 +216,11 @@ cdef void invite(Held* held, int64_t room) noexcept nogil:
 
 cdef inline void origin_invite(Origin* origin) noexcept nogil:
     if origin.reads.first != NULL:
-        invite(&origin.reads, lane_room(&origin.pace, &origin.pace.reads))
+        invite(&origin.reads, lane_welcomes(&origin.pace, &origin.pace.reads))
     if origin.large.first != NULL:
-        invite(&origin.large, lane_room(&origin.pace, &origin.pace.large))
+        invite(&origin.large, lane_welcomes(&origin.pace, &origin.pace.large))
     if origin.writes.first != NULL:
-        invite(&origin.writes, lane_room(&origin.pace, &origin.pace.writes))
+        invite(&origin.writes, lane_welcomes(&origin.pace, &origin.pace.writes))
 
 
 cdef inline bint is_free(BatchC* batch, int64_t now) noexcept nogil:
@@ -279,13 +280,16 @@ cdef bint origin_admits(BatchRef* share, int64_t now) noexcept nogil:
     cdef Origin* origin = batch.at
     cdef bint admitted
     pthread_mutex_lock(&origin.mutex)
-    admitted = (lane_admits(&origin.pace, lane_of(batch)) and affords(share)) or share.overdue or is_free(batch, now)
+    admitted = lane_admits(&origin.pace, lane_of(batch), now) and affords(share)
+    admitted = admitted or share.overdue or is_free(batch, now)
     if admitted:
         share.overdue = False
         unhold(share)
         lane_enter(&origin.pace, lane_of(batch), now)
     else:
         hold(share)
+        if lane_of(batch).rate.less:
+            loop_look_in_time(share.loop)
     pthread_mutex_unlock(&origin.mutex)
     return admitted
 
@@ -325,8 +329,23 @@ cdef void origin_ended(Slot* slot, int64_t now, bint answered) noexcept nogil:
             pace_note_wait(&origin.pace, item.waited_ns, now)
         kind = batch.method_class * SIZES + size_class(size)
         lane_reply(&origin.pace, lane, kind, size, slot.started_ns, slot.asked_ns, now)
+    elif answered and asks_for_less(item):
+        lane_throttle(lane, slot.started_ns, now, True)
     origin_invite(origin)
     pthread_mutex_unlock(&origin.mutex)
+
+
+cdef bint asks_for_less(Item* item) noexcept nogil:
+    """Tell whether a reply asks for fewer requests, as far as that is plain: whoever decides about it may be busy."""
+    cdef int i
+    if item.status != 503 or item.hop != NULL or item.data == NULL:
+        return item.status == 429 and item.hop == NULL
+    for i in range(SLOW_WORDS):
+        if item.batch.slow[i][0] == 0:
+            break
+        if memmem(item.data, item.received, item.batch.slow[i], strlen(item.batch.slow[i])) != NULL:
+            return True
+    return False
 
 
 cdef void origin_served(Slot* slot, int result, int64_t now) noexcept nogil:
@@ -396,6 +415,31 @@ cdef void free_stuck(LoopC* loop) noexcept nogil:
         pthread_mutex_unlock(&origin.mutex)
         origin = origin.next
     pthread_mutex_unlock(&engine.mutex)
+
+
+cdef inline void loop_look_in_time(LoopC* loop) noexcept nogil:
+    """Have a loop look soon whether a rate lets more be sent."""
+    if loop.in_time_ns == 0:
+        loop.in_time_ns = loop.now_ns + IN_TIME_NS
+
+
+cdef void invite_in_time(LoopC* loop) noexcept nogil:
+    """Have those go on for whom it has become time by the rates of their origins, whichever loops they wait in."""
+    cdef Origin* origin
+    loop.in_time_ns = 0
+    pthread_mutex_lock(&engine.mutex)
+    origin = engine.origins
+    while origin != NULL:
+        pthread_mutex_lock(&origin.mutex)
+        lane_fill(&origin.pace.reads, loop.now_ns)
+        lane_fill(&origin.pace.large, loop.now_ns)
+        lane_fill(&origin.pace.writes, loop.now_ns)
+        origin_invite(origin)
+        pthread_mutex_unlock(&origin.mutex)
+        origin = origin.next
+    pthread_mutex_unlock(&engine.mutex)
+    if atomic_load(&loop.held):
+        loop_look_in_time(loop)
 
 
 cdef void free_one(LoopC* loop, BatchRef* share) noexcept nogil:

@@ -3,7 +3,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EISDIR, EMFILE, EMSGSIZE, ENOMEM, EPIPE, ERANGE, ESTALE, errno
-from libc.math cimport sqrt
+from libc.math cimport fabs, sqrt
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport atoi
 from libc.string cimport (
@@ -163,6 +163,7 @@ cdef extern from "<netdb.h>" nogil:
 
 cdef extern from "<string.h>" nogil:
     void* memrchr(const void* text, int letter, size_t length)
+    void* memmem(const void* text, size_t length, const void* wanted, size_t wanted_length)
 
 cdef extern from "<arpa/inet.h>" nogil:
     int inet_pton(int family, const char* text, void* address)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from objstore._core import Batch, Buffer, Bytes, Kind, Reply, Signer
 from objstore.http import observed
-from objstore.http.retry import REPLACED
+from objstore.http.retry import REPLACED, Budget
 from objstore.http.service import ANSWERED
 from objstore.http.troubles import Trouble, Troubles
 from objstore.interface.values import WHOLE, Range, Reads, Sums, Target
@@ -179,6 +179,7 @@ class Exchange:
             careful=service.careful,
             most_body=LARGEST_REPLIES.get(method, LARGEST_WORD) if most_body is None else most_body,
             successes=service.dialect.successes.get(method, ()) if successes is None else successes,
+            slow=[code for code, row in service.dialect.codes.items() if row.throttled],
             silent=method in SILENT,
             sums=sums,
             brief=SLOW if brief else 0,
@@ -310,6 +311,7 @@ class Exchange:
         if self._heard:
             self._tell()
         self._count_successes()
+        self._knock_for_another()
         while failures := batch.failures():
             yield from self.renew()
             for reply in failures:
@@ -370,6 +372,12 @@ class Exchange:
         if self._heard:
             self._tell()
 
+    def _knock_for_another(self) -> None:
+        """Find out whether the server is back, where one who was to do so does not read what that has brought."""
+        policy = self._service.policy
+        if policy.parked and self.batch.parked and policy.budget.stand_in():
+            self.batch.unpark(1)
+
     def _leave_parked(self) -> None:
         """Wait no longer for the server; if it was one of these that was to find it back, another has to."""
         policy = self._service.policy
@@ -383,6 +391,8 @@ class Exchange:
     def _time_to_wait(self) -> float | None:
         """Return when to come back without news: what is still to be sent by then is signed afresh."""
         within = observed.TOLD_WITHIN if self._heard else None
+        if within is None and self._service.policy.parked:
+            within = Budget.MISSED_SECONDS
         total = self.batch.total
         if (total == 1 or total <= self._most_in_flight) and self._prepared.is_lasting:
             return within

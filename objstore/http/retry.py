@@ -263,6 +263,7 @@ class Budget:
     MEMORY_ANSWERS = 32
     KNOCK_SECONDS = 0.8
     KNOCK_SHARE = 0.05  # of an outage
+    MISSED_SECONDS = 2.0  # after which who was to knock is not waited for: nobody may read what it brings
     WEIGHED_AFTER = 0.1  # seconds: successes are only counted for so long, which is all that most calls wait for
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -322,6 +323,13 @@ class Budget:
         pause = max(self.KNOCK_SECONDS, self.KNOCK_SHARE * (now - self._well_at))
         self._knock_at = now + pause
         return pause
+
+    def stand_in(self) -> bool:
+        """Tell whether to try now, in the place of one who was to and has not been heard of since."""
+        now = self._clock()
+        if now < self._knock_at + self.MISSED_SECONDS:
+            return False
+        return self.knock() is not None
 
     def spend(self, throttled: bool) -> bool:
         """Pay for a retry; False when the budget does not allow it."""
