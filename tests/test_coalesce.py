@@ -36,6 +36,7 @@ MANY = 8000
         pytest.param(Pace(0.02, 250e6, 64, 64, 500 * US), 512, 125_000, id="far, by turns, and a costly server"),
         pytest.param(Pace(0.02, 2e6, 64, 64, None), 512, 30, id="far, and their bytes take as long as a turn"),
         pytest.param(Pace(0.02, 2e6, 512, 1024, None), 512, 30, id="a slow line"),
+        pytest.param(Pace(0.02, 250e6, 64, 64, None), 0, 3_750, id="far, and nothing is wanted"),
     ],
 )
 def test_a_gap_is_worth_the_request_it_spares(pace: Pace, requests: int, gap: int) -> None:

@@ -74,7 +74,7 @@ def cheap_gap(pace: Pace, ranges: Sequence[Range]) -> int:
         ranges: What is wanted.
     """
     cost = max(pace.cost or 0, LEAST_COST)
-    if pace.wait > cost * pace.reads:  # else a share of a round is less
+    if ranges and pace.wait > cost * pace.reads:  # else a share of a round is less
         size = sum(end - start for start, end in ranges) / len(ranges)
         at_once = _at_once(pace, ranges, size)
         cost = max(cost, pace.wait / at_once - size / pace.bytes_per_second if len(ranges) > at_once else 0)
