@@ -62,6 +62,7 @@ class Worker:
         self.waiting: deque[Request] = deque()
         self.patient: deque[Request] = deque()
         self.left = 0
+        self.looks = 0
         self.work: tuple[Future[int], Piece] | None = None
 
     @property
@@ -85,7 +86,7 @@ class Fleet(Executor):
     asked: int = 0
     refused: int = 0
     most_tries: int = 0
-    events: list[tuple[float, int, Worker, Request, float | None, bool]] = field(default_factory=list)
+    events: list[tuple[float, int, Worker, Request | None, float | None, bool]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.idle = [Worker(self.clock) for _ in range(WORKERS)]
@@ -114,13 +115,17 @@ class Fleet(Executor):
     def send(self, worker: Worker) -> None:
         """Send what the pace of a worker lets through."""
         now = self.clock.now
-        while worker.waiting and worker.pace.admits():
+        while worker.waiting and worker.pace.admits(now=now):
             request = worker.waiting.popleft()
             request.attempts += 1
             self.asked += 1
             worker.pace.enter(now)
             answered, refused = self.server.answer(now, 1024)
             heapq.heappush(self.events, (answered, next(self.order), worker, request, now, refused))
+        rate = worker.pace.rate(now)
+        if worker.waiting and rate and now >= worker.looks:  # it sends by the clock: its loop looks again
+            worker.looks = now + max(int(SECOND / rate), MS)
+            heapq.heappush(self.events, (worker.looks, next(self.order), worker, None, None, False))
 
     def step(self) -> None:
         """Let the next thing happen: a reply, or the end of a wait."""
@@ -128,9 +133,9 @@ class Fleet(Executor):
         self.clock.now = int(at)
         if worker.work is None:
             return  # of a piece that failed
-        if asked is None:
+        if request is not None and asked is None:
             worker.waiting.append(request)
-        else:
+        elif request is not None and asked is not None:
             worker.pace.leave(int(asked), int(at), 1024, throttled=refused)
             self.take(worker, request, refused)
         self.send(worker)
