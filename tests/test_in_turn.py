@@ -144,8 +144,17 @@ def by_itself(files: Files) -> None:
         file.write(BEFORE + b"new")
 
 
-@pytest.mark.parametrize("write", [of_that_store, of_that_store_alone, by_itself])
+def by_a_copy(files: Files) -> None:
+    files.store.copy("other", "set/02.parquet")
+
+
+def of_another_store(files: Files) -> None:
+    files.put_all(b"new")
+
+
+@pytest.mark.parametrize("write", [of_that_store, of_that_store_alone, by_itself, by_a_copy, of_another_store])
 def test_nothing_is_kept_over_a_write(files: Files, write: Callable[[Files], None]) -> None:
+    files.others.put("other", BEFORE + b"new")
     files.read(0), files.read(1)
     write(files)
     assert files.read(2) == b"new"
@@ -153,11 +162,10 @@ def test_nothing_is_kept_over_a_write(files: Files, write: Callable[[Files], Non
 
 def test_who_takes_long_opens_them_anew(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     files.read(0), files.read(1)
-    files.put_all(b"new")
     monkeypatch.setattr(in_turn, "FRESH", 0.0)
     with counted() as asked:
-        assert files.read(2) == b"new"
-        assert files.read(3) == b"new"
+        assert files.read(2) == b"old"
+        assert files.read(3) == b"old"
     assert asked.count("GET") == 2
 
 

@@ -4,8 +4,8 @@ written.
 libcurl looks for proxies and certificates in the environment, from its own threads, and finds what the machine that
 built it had. Here they are looked up once, in Python, and given to it.
 
-What is rarely needed of the standard library is imported where it is used: urllib.request, email and ssl take longer to
-import than all of this library.
+What is rarely needed of the standard library is imported where it is used, as a client is made: urllib.request takes
+longer to import than all of this library.
 
 Its one invariant: no header line that leaves here has a control character in it, but tabs.
 """
@@ -16,6 +16,7 @@ import atexit
 import hashlib
 import os
 from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -282,8 +283,6 @@ def text_headers(headers: Mapping[str, bytes] | None) -> dict[str, str]:
 
 def http_date(moment: datetime) -> str:
     """Write an aware time as HTTP does (RFC 9110, section 5.6.7)."""
-    from email.utils import format_datetime
-
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
@@ -301,8 +300,6 @@ def parse_http_date(text: str) -> datetime | None:
                 int(text[23:25]),
                 tzinfo=UTC,
             )
-        from email.utils import parsedate_to_datetime
-
         return parsedate_to_datetime(text).astimezone(UTC)
     except (TypeError, ValueError):
         return None

@@ -15,6 +15,7 @@ from objstore._core import Batch, Buffer, Bytes, Kind, Reply, Signer
 from objstore.http import observed
 from objstore.http.retry import REPLACED, Budget
 from objstore.http.service import ANSWERED
+from objstore.http.stats import note_write
 from objstore.http.troubles import Trouble, Troubles
 from objstore.interface.values import WHOLE, Range, Reads, Sums, Target
 from objstore.plans.effects import Background, Plan
@@ -308,6 +309,8 @@ class Exchange:
             yield from self.renew()
         batch.wake_after = self._time_to_wait() if within is None else within
         yield self._effect
+        if self._shape.method not in READS:
+            note_write()
         if self._heard:
             self._tell()
         self._count_successes()
@@ -368,6 +371,8 @@ class Exchange:
         """End what is still under way, and return when nothing touches the caller's memory any more."""
         self._added = None
         self.batch.close()
+        if self._shape.method not in READS:
+            note_write()
         self._leave_parked()
         if self._heard:
             self._tell()

@@ -4,7 +4,7 @@ pyarrow opens the files of a data set one by one, and each waits for a reply. On
 a listing, half as many as those are opened along with the next one, at the same time.
 
 Its one invariant: no more are opened in vain than half of those that were asked for; and what was opened ahead is given
-once, to who goes on in that order, within `FRESH` seconds, in which nothing was written by the same store.
+once, to who goes on in that order, within `FRESH` seconds, in which this process wrote nothing to any store.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from objstore.http.stats import last_write
 from objstore.plans.once import Once
 from objstore.plans.several import Several, given
 
@@ -43,19 +44,19 @@ ROWS = 8
 class Row(Generic[T]):
     """Files that are opened one after the other."""
 
-    __slots__ = ("asked", "count", "here", "sent", "since")
+    __slots__ = ("asked", "count", "here", "since", "written")
 
     def __init__(self) -> None:
         self.count = self.since = 0  # how many have been opened, and since those ahead were
         self.here: dict[str, T] = {}  # opened ahead,
         self.asked = monotonic()  # at this time,
-        self.sent = -1  # when the store had sent so many bytes
+        self.written: object = None  # when this was the last write
 
-    def go_on(self, sent: int) -> None:
+    def go_on(self, written: object) -> None:
         """Note that the next one is opened; forget those that are no longer as good as if they were opened now."""
         self.count += 1
         self.since += 1
-        if self.here and (monotonic() - self.asked >= FRESH or sent != self.sent):
+        if self.here and (monotonic() - self.asked >= FRESH or written is not self.written):
             self.here = {}
             self.count = 1
 
@@ -64,9 +65,9 @@ class Row(Generic[T]):
         taken = monotonic() - self.asked
         return min(self.count // 2, int(self.since * FRESH / 2 / taken) if taken else 0)
 
-    def keep(self, here: dict[str, T], asked: float, sent: int) -> None:
+    def keep(self, here: dict[str, T], asked: float, written: object) -> None:
         """Keep what was opened ahead."""
-        self.here, self.asked, self.sent, self.since = here, asked, sent, 0
+        self.here, self.asked, self.written, self.since = here, asked, written, 0
 
 
 class InTurn(Generic[T]):
@@ -99,15 +100,15 @@ class InTurn(Generic[T]):
         """
         if not provider.pace.wait:  # it is on this machine
             return (yield from begin(name))
-        sent = provider.stats()["bytes_sent"]
+        written = last_write()
         opened: list[T] = []
 
         def work() -> Plan[None]:
             names = [name, *following[: row.ahead()]]
-            opened.append((yield from self._together(row, names, sent, begin)))
+            opened.append((yield from self._together(row, names, written, begin)))
 
         row, following = self._row_of(name)
-        row.go_on(sent)
+        row.go_on(written)
         if name not in row.here:
             yield from self._once.do(row, work)  # or it comes with what another thread opens
         return opened[0] if opened else row.here.pop(name, None) or (yield from begin(name))
@@ -130,7 +131,7 @@ class InTurn(Generic[T]):
                 return listing[index : index + MOST_AHEAD]
         return ()
 
-    def _together(self, row: Row[T], names: Sequence[str], sent: int, begin: Callable[[str], Plan[T]]) -> Plan[T]:
+    def _together(self, row: Row[T], names: Sequence[str], written: object, begin: Callable[[str], Plan[T]]) -> Plan[T]:
         """Open files at the same time: the first is asked for, and errors of others are for who asks for those."""
         opened: dict[str, T | Exception] = {}
         asked = monotonic()
@@ -140,5 +141,5 @@ class InTurn(Generic[T]):
         first = opened.pop(names[0])
         if isinstance(first, Exception):
             raise first
-        row.keep({name: file for name, file in opened.items() if not isinstance(file, Exception)}, asked, sent)
+        row.keep({name: file for name, file in opened.items() if not isinstance(file, Exception)}, asked, written)
         return first

@@ -1,15 +1,12 @@
 """What stores have in common: options plus a provider. Their operations are those of `operations.functions`.
 
 A store is small, picklable and equal to another that was given the same; all it holds is what it was given. Importing a
-store imports neither the operations nor its provider: they come, with the engine, when they are first used.
+store imports neither the operations nor its provider: they come, with the engine, when the first store is made.
 """
 
 from __future__ import annotations
 
 import os
-import sys
-from contextlib import suppress
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from objstore.exceptions import ConfigurationError
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
 
 StoreT = TypeVar("StoreT", bound="Store")
 CredentialProviderT = TypeVar("CredentialProviderT")
+ProviderT = TypeVar("ProviderT")
 
 
 class _Operation:
@@ -194,7 +192,9 @@ class BucketStore(RemoteStore, Generic[CredentialProviderT]):
         self._retry = RetryOptions.from_config(retry_config or {})
         self._credential_provider = credential_provider
         self._keys = Keys(prefix, raw=raw_keys)
-        self.provider = kind.open(self._settings, self._retry, credential_provider, USER_AGENT, self._keys.prefix)
+        self.provider = ready(
+            kind.open(self._settings, self._retry, credential_provider, USER_AGENT, self._keys.prefix)
+        )
 
     @classmethod
     def _at(cls, url: str, keywords: Mapping[str, object], **arguments: Any) -> Self:
@@ -266,26 +266,9 @@ def rebuild(kind: type[StoreT], arguments: tuple[Any, ...], keywords: dict[str, 
     return kind(*arguments, **keywords)
 
 
-_ENDING = {"objstore", *sys.stdlib_module_names}
-"""What is imported in little time; that of a program's own module may last as long as the program."""
+def ready(provider: ProviderT) -> ProviderT:
+    """Return what a store is made of, once all is imported that its calls need: a child that is forked while another
+    thread imports would wait for that import for ever."""
+    import objstore.operations.functions  # noqa: F401
 
-
-def _end_imports() -> None:
-    """Wait for what other threads are importing of this library and of Python's: where a fork cuts an import short, the
-    child would wait for it for ever."""
-    awaited: set[str] = set()
-    while begun := [name for name in _being_imported() if name not in awaited]:
-        for name in begun:
-            with suppress(ImportError):  # whoever imports it is told
-                import_module(name)
-        awaited.update(begun)
-
-
-def _being_imported() -> list[str]:
-    """Return the names of those modules, by the locks that are held for them: they may not be in `sys.modules` yet."""
-    locks = getattr(sys.modules["_frozen_importlib"], "_module_locks", {})  # of CPython
-    return [name for name in [*locks] if name.partition(".")[0] in _ENDING]
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_end_imports)
+    return provider

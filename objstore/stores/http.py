@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from objstore.exceptions import ConfigurationError
-from objstore.stores.base import RemoteStore
+from objstore.stores.base import RemoteStore, ready
 from objstore.version import USER_AGENT
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class HTTPStore(RemoteStore):
         self._settings = parse(HTTP_TABLE, keywords=keywords, client_options=client_options)
         refuse_unsupported(HTTP_TABLE, self._settings)
         self._retry = RetryOptions.from_config(retry_config or {})
-        self.provider: WebDav = open_http(self._settings, self._retry, USER_AGENT)
+        self.provider: WebDav = ready(open_http(self._settings, self._retry, USER_AGENT))
 
     @classmethod
     def from_url(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from objstore.exceptions import ConfigurationError
 from objstore.interface.store import opens_folders
-from objstore.stores.base import LastingStore
+from objstore.stores.base import LastingStore, ready
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ class LocalStore(LastingStore):
         self._automatic_cleanup = automatic_cleanup
         self._mkdir = mkdir
         self._fsync = fsync
-        self.provider = Local(str(self._root or "/"), automatic_cleanup=automatic_cleanup, fsync=fsync)
+        self.provider = ready(Local(str(self._root or "/"), automatic_cleanup=automatic_cleanup, fsync=fsync))
 
     @classmethod
     def from_url(cls, url: str, *, automatic_cleanup: bool = False, mkdir: bool = False, fsync: bool = False) -> Self:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from objstore.exceptions import ConfigurationError
 from objstore.settings.paths import Keys
-from objstore.stores.base import Store
+from objstore.stores.base import Store, ready
 
 if TYPE_CHECKING:
     from typing import Self
@@ -29,7 +29,7 @@ class MemoryStore(Store):
         from objstore.providers.memory import Memory
 
         self._keys = Keys(raw=raw_keys)
-        self.provider = Memory()
+        self.provider = ready(Memory())
 
     @classmethod
     def from_url(cls, url: str, *, raw_keys: bool = False) -> Self:

@@ -121,12 +121,12 @@ def keeps_what_came(origin: str) -> None:
 
 
 def sends_pieces_once(origin: str) -> None:
-    """Put an object of many pieces by one request: it is in memory once."""
+    """Put an object of many pieces by one request: what is beyond 32 MiB of it is in a file, and in memory never."""
     store = HTTPStore(origin, client_options={"allow_http": True})
     store.put("0/a", iter([b"some", b"more"]))
     before = resident("VmRSS")
     store.put("0/b", (bytes([index]) * MIB for index in range(SIZE // MIB)))
-    assert SIZE <= resident("VmHWM") - before < 1.4 * SIZE
+    assert SIZE // 2 <= resident("VmHWM") - before < 0.9 * SIZE
 
 
 def copies_once(origin: str) -> None:

@@ -87,6 +87,8 @@ def aws_credentials(
     """
     found = environment(config) if not config.named else None
     if not isinstance(found, Fixed):
+        import objstore.credentials.chains.aws.order  # noqa: F401  now: see stores/base.ready
+
         return shared(lambda: AwsChain(read), (config.told, client), lambda: (read().told, client))
     chain = AwsChain(read)
     chain.name = found.name
