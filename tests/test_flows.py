@@ -177,10 +177,9 @@ def test_what_has_become_longer_is_read_no_further(
     read: Callable[..., bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(requests, "KEPT", 4 * MIB)
-    with serving(Shelf(SIZE, validators=(), ranges=False, chunked=True, replaced_after=2, new_size=4 * SIZE)) as shelf:
-        with pytest.raises(ObjectChangedError):
-            read(shelf.http(), tmp_path)
-        assert objstore.engine_info()["origins"][shelf.origin]["in_flight"] == 0
+    shelf = Shelf(SIZE, validators=(), ranges=False, chunked=True, replaced_after=2, new_size=4 * SIZE)
+    with serving(shelf), pytest.raises(ObjectChangedError):
+        read(shelf.http(), tmp_path)
     assert not (tmp_path / "x").exists()
 
 
