@@ -45,7 +45,7 @@ def download(store: HTTPStore, folder: Path) -> bytes:
 
 
 def stream(store: HTTPStore, folder: Path) -> bytes:
-    return b"".join(store.get("k"))
+    return b"".join(store.get("k", options={"read_ahead": 4 * MIB}))
 
 
 def awaited(store: HTTPStore, folder: Path) -> bytes:
@@ -170,6 +170,17 @@ def test_a_target_that_cannot_be_whole_is_as_it_was(kind: str, tmp_path: Path) -
             shelf.http().download("k", tmp_path / "x")
         assert (tmp_path / "x").read_bytes() == b"before"
         assert [*tmp_path.iterdir()] == [tmp_path / "x"]
+
+
+@pytest.mark.parametrize("read", [download, stream])
+def test_what_has_become_longer_is_read_no_further(
+    read: Callable[..., bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "KEPT", 4 * MIB)
+    shelf = Shelf(SIZE, validators=(), ranges=False, chunked=True, replaced_after=2, new_size=4 * SIZE)
+    with serving(shelf), pytest.raises(ObjectChangedError):
+        read(shelf.http(), tmp_path)
+    assert not (tmp_path / "x").exists()
 
 
 def cut_second(shelf: Shelf) -> None:

@@ -34,18 +34,23 @@ cdef bint has_spoken(LoopC* loop, int port) noexcept nogil:
     return False
 
 
+cdef int port_of(int fd) noexcept nogil:
+    """Return the port of a socket on this machine, 0 where it has none."""
+    cdef uint16_t address[64]       # family, port, and what else there is
+    cdef unsigned int size = sizeof(address)
+    return ntohs(address[1]) if getsockname(fd, <sockaddr*>address, &size) == 0 else 0
+
+
 cdef int kept_socket(Slot* slot) noexcept nogil:
     """Return the socket of a finished transfer if its connection has been kept, else -1.
 
     After one that was closed libcurl still names the one that the handle had before.
     """
-    cdef uint16_t address[64]       # family, port, and what else there is
-    cdef unsigned int size = sizeof(address)
     cdef int fd = -1
     lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_ACTIVESOCKET, <void*>&fd)
-    if not 0 <= fd < slot.loop.fd_capacity or getsockname(fd, <sockaddr*>address, &size) != 0:
+    if not 0 <= fd < slot.loop.fd_capacity or not slot.local_port:
         return -1
-    return fd if ntohs(address[1]) == slot.local_port else -1
+    return fd if port_of(fd) == slot.local_port else -1
 
 
 cdef void look_behind(LoopC* loop, Slot* slot) noexcept nogil:
@@ -69,11 +74,23 @@ cdef void look_behind(LoopC* loop, Slot* slot) noexcept nogil:
         settings_keep(&slot.configured, NULL)
 
 
-cdef void hush(FdState* state, int fd) noexcept nogil:
+cdef bint is_under_way(LoopC* loop, int port) noexcept nogil:
+    """Tell whether a reply comes on a connection, be it that it is not read on at the moment."""
+    cdef Slot* slot = loop.active_slots
+    while slot != NULL:
+        if slot.local_port == port:
+            return True
+        slot = slot.next
+    return False
+
+
+cdef void hush(LoopC* loop, FdState* state, int fd) noexcept nogil:
     """End a connection of libcurl's that speaks while nobody has asked: libcurl looks once a second at the most."""
     cdef char said[4096]
     cdef bint ended = False
-    while state.connection and not state.streamed and recv(fd, said, sizeof(said), MSG_DONTWAIT) > 0:
+    if not state.connection or state.streamed or is_under_way(loop, port_of(fd)):
+        return
+    while recv(fd, said, sizeof(said), MSG_DONTWAIT) > 0:
         ended = True
     if ended:
         shutdown(fd, SHUT_RDWR)

@@ -128,19 +128,9 @@ cdef void slot_pause(LoopC* loop, Slot* slot) noexcept nogil:
     """Read a reply no further until some of it has been taken."""
     slot.paused_ns = loop.now_ns
     slot.share.paused = slot
-    slot.paused_fd = -1
     if slot.wire != NULL:
         loop_unwatch(loop, slot.wire.fd, &loop.fds[slot.wire.fd])   # or its end would be told of again and again
-    else:
-        lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_ACTIVESOCKET, <void*>&slot.paused_fd)
-        note_paused(loop, slot, True)
     origin_left(slot.item.batch)
-
-
-cdef inline void note_paused(LoopC* loop, Slot* slot, bint paused) noexcept nogil:
-    """Note that what comes on a connection of libcurl's is wanted later, or now."""
-    if 0 <= slot.paused_fd < loop.fd_capacity:
-        loop.fds[slot.paused_fd].paused = paused
 
 
 cdef void slot_unpause(LoopC* loop, Slot* slot) noexcept nogil:
@@ -151,7 +141,6 @@ cdef void slot_unpause(LoopC* loop, Slot* slot) noexcept nogil:
     slot.progress_ns = loop.now_ns
     slot.paused_ns = 0
     slot.share.paused = NULL
-    note_paused(loop, slot, False)
     origin_rejoin(slot.item.batch, loop.now_ns)
 
 

@@ -26,7 +26,6 @@ cdef struct FdState:
     Wire* wire                      # that it is the socket of
     bint connection                 # libcurl tells of its end; of that of its other descriptors it does not
     bint streamed                   # it speaks HTTP/2, where the server may say something at any time
-    bint paused                     # libcurl waits until what comes on it is wanted
     int kept_port                   # its own port, where libcurl keeps it for the next request of HTTP/1.1
 
 cdef struct LoopC:
@@ -450,8 +449,7 @@ cdef void dispatch(LoopC* loop, epoll_event* event) noexcept nogil:
         wire_event(state.wire, event.events)
         return
     if not state.wanted:
-        if not state.paused:
-            hush(state, fd)
+        hush(loop, state, fd)
         loop_unwatch(loop, fd, state)
         return
     if event.events & EPOLLIN:

@@ -55,7 +55,6 @@ cdef struct Slot:
     bint first              # its connection has served no other
     bint put_off            # there is no room for the body
     int64_t paused_ns       # since when it is not read on, 0 while it is
-    int paused_fd           # where libcurl then leaves what comes, -1 for nowhere
     bint too_soon           # it was to go on a connection that has not been looked behind
     bint chunked
     bint ranged             # it has a Content-Range

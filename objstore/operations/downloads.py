@@ -139,10 +139,10 @@ def _write_flow(flow: Flow, expected: Seen, meta: ObjectMeta, target: Target, pr
         over = flow.over  # asked first: what comes after this is written in the next round
         while (found := flow.piece()) is not None:
             at, piece, seen = found
-            if seen is not None and not is_same(seen, expected):
+            end = at + len(piece)
+            if end > meta["size"] or (seen is not None and not is_same(seen, expected)):
                 raise changed(meta["path"])
             yield Call(partial(target.write, piece, at), settle=True)
-            end = at + len(piece)
             told = max(told, end)
         check_errors(flow, meta["path"])
         if progress is not None:

@@ -271,13 +271,16 @@ class Single(Following):
             raise changed(self._path)
 
     def _finish(self, flow: Flow) -> Plan[None]:
-        """Wait for the end of the reply whose last part is here."""
-        while not flow.over:
-            yield from news(flow, self._progress)
+        """Wait for the end of the reply whose last part is here; nothing may come behind that."""
+        over = False
+        while not over:
+            over = flow.over  # asked first: what comes after this is seen in the next round
+            if flow.piece() is not None:
+                raise changed(self._path)
+            check_errors(flow, self._path)
+            if not over:
+                yield from news(flow, self._progress)
         tell(flow, self._progress)
-        check_errors(flow, self._path)
-        if flow.piece() is not None:
-            raise changed(self._path)
 
     def close(self) -> None:
         """Stop what is still under way."""

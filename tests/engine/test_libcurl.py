@@ -11,6 +11,7 @@ import pytest
 
 from objstore._core import engine_info
 from tests.engine.client import Server, run_program
+from tests.shelf import Shelf, serving
 
 SYSTEM = ctypes.util.find_library("curl") or ctypes.util.find_library("curl-gnutls")
 
@@ -47,6 +48,12 @@ def test_forks_and_exits_on_every_libcurl(server: Server, env: dict[str, str]) -
     exits = partial(run_program, "exits.exit_in_flight", server.origin, server.tls_origin, "code", env=env)
     with ThreadPoolExecutor(4) as pool:  # several, as it is by chance where threads are then
         assert {ended.returncode for ended in pool.map(lambda _: exits(), range(8))} == {5}
+
+
+def test_what_is_not_read_on_is_not_lost(env: dict[str, str]) -> None:
+    with serving(Shelf(24 << 20, validators=("weak",))) as shelf:
+        ended = run_program("helpers.slow_reader", shelf.origin, env=env)
+    assert (ended.returncode, ended.stderr, ended.stdout) == (0, "", f"{24 << 20} 0\n")
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 
+import objstore
 from objstore._core import engine_info
 from objstore.plans.run import run
+from objstore.store import HTTPStore
 from tests.engine.client import SETTINGS, batch, new_batch, settle
 from tests.engine.programs.asking import good
 from tests.engine.raw import answering, sends
@@ -30,6 +33,17 @@ def lookups(origin: str) -> None:
         made = batch(origin, [f"/100/{index}{close}" for index in range(20)])
         failed += len(run(settle(made, background=number % 3 == 0)))
     print(engine_info()["libcurl_path"], failed)
+
+
+def slow_reader(origin: str) -> None:
+    """Stream an object by libcurl, slower than it comes; print its size, and how many requests are in flight then."""
+    objstore.configure(http="curl")
+    store = HTTPStore(origin, client_options={"allow_http": True}, retry_config={"max_retries": 0})
+    size = 0
+    for chunk in store.get("k", options={"read_ahead": 1}):
+        size += len(chunk)
+        time.sleep(0.1)
+    print(size, engine_info()["origins"][origin]["in_flight"])
 
 
 def carrier() -> None:
