@@ -288,7 +288,7 @@ cdef bint origin_admits(BatchRef* share, int64_t now) noexcept nogil:
         lane_enter(&origin.pace, lane_of(batch), now)
     else:
         hold(share)
-        if lane_of(batch).rate.less:
+        if lane_of(batch).window < 1:
             loop_look_in_time(share.loop)
     pthread_mutex_unlock(&origin.mutex)
     return admitted
@@ -431,9 +431,9 @@ cdef void invite_in_time(LoopC* loop) noexcept nogil:
     origin = engine.origins
     while origin != NULL:
         pthread_mutex_lock(&origin.mutex)
-        lane_fill(&origin.pace.reads, loop.now_ns)
-        lane_fill(&origin.pace.large, loop.now_ns)
-        lane_fill(&origin.pace.writes, loop.now_ns)
+        lane_fill(&origin.pace, &origin.pace.reads, loop.now_ns)
+        lane_fill(&origin.pace, &origin.pace.large, loop.now_ns)
+        lane_fill(&origin.pace, &origin.pace.writes, loop.now_ns)
         origin_invite(origin)
         pthread_mutex_unlock(&origin.mutex)
         origin = origin.next
