@@ -295,10 +295,11 @@ cdef bint origin_admits(BatchRef* share, int64_t now) noexcept nogil:
 
 
 cdef void origin_turn_down(BatchRef* share) noexcept nogil:
-    """A share has nothing to send now, if it was invited: the next may."""
+    """A share has nothing to send now, if it was invited: the next may. One that is held has no room, and none has."""
     cdef Origin* origin = share.batch.at
     pthread_mutex_lock(&origin.mutex)
-    origin_invite(origin)
+    if not share.held:
+        origin_invite(origin)
     pthread_mutex_unlock(&origin.mutex)
 
 

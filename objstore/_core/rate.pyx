@@ -11,7 +11,7 @@
 # CUT of 0.8 eight processes do not come to equal shares of how many are under way, whoever came first keeps them; with
 # a GROWTH of 200 eight at 50 a second are refused three times for each that is taken.
 
-cdef double FALL = 0.3              # of what was sent, where fewer were taken since the last refusal than fit the window,
+cdef double FALL = 0.3              # of what was sent, where fewer were taken since the last refusal than fit it,
 cdef double CUT = 0.7               # and elsewhere
 cdef double GROWTH = 48             # of the square root of what is sent in a second, a second, for each second since
 cdef double LEAST_RATE = 1          # a second
