@@ -215,11 +215,12 @@ def test_those_that_were_sent_together_count_once() -> None:
         pace.enter(0)
     for _ in range(64):
         pace.leave(0, SECOND, throttled=True)
-    assert pace.window() == 32
-    for _ in range(32):
+    less = pace.window()
+    assert 16 < less < 32
+    for _ in range(int(less)):
         pace.enter(2 * SECOND)
     pace.leave(2 * SECOND, 3 * SECOND, throttled=True)
-    assert pace.window() == 16
+    assert less / 4 < pace.window() < less / 2
 
 
 def test_throttled_writes_do_not_slow_reads() -> None:
@@ -227,7 +228,7 @@ def test_throttled_writes_do_not_slow_reads() -> None:
     for _ in range(64):
         pace.enter(0, writes=True)
     pace.leave(0, SECOND, writes=True, throttled=True)
-    assert (pace.window(), pace.window(writes=True)) == (64, 32)
+    assert (pace.window(), pace.window(writes=True) < 32) == (64, True)
     assert pace.admits()
     assert not pace.admits(writes=True)
 
@@ -331,7 +332,7 @@ def test_more_connections_than_bring_anything_are_given_back_though_the_call_was
     assert reader.most == 16
 
 
-def test_throttled_large_reads_are_halved_and_recover() -> None:
+def test_throttled_large_reads_are_fewer_and_recover() -> None:
     pace = _Pace()
     pace.wait(2 * MS, 0)
     for _ in range(16):
@@ -339,10 +340,11 @@ def test_throttled_large_reads_are_halved_and_recover() -> None:
     assert not pace.admits(large=True)
     assert pace.admits()
     pace.leave(0, MS, throttled=True, large=True)
-    assert pace.window(large=True) == 8
+    less = pace.window(large=True)
+    assert less < 8
     for number in range(15):
-        pace.leave(0, SECOND // 4 + number, 4 << 20, large=True)
-    assert 8 < pace.window(large=True) < 16
+        pace.leave(0, SECOND // 20 + number, 4 << 20, large=True)
+    assert less < pace.window(large=True) < 64
 
 
 def test_as_many_connections_are_made_as_are_repaid_by_what_waits() -> None:

@@ -29,6 +29,18 @@ SHARED = {
     "80 ms, 1 Gbit/s, losses": ({"away": 80 * MS, "jitter": 4 * MS, "line": 8, "lost": 0.005}, 1907, 64 << 10, 40),
     "2 ms, 10 Gbit/s, large": ({"away": 2 * MS, "jitter": MS // 10, "line": 0.8}, 2384, 512 << 10, 20),
     "waits that differ": ({"away": 30 * MS, "jitter": 30 * MS, "a_request": 125_000}, 8000, 1024, 20),
+    "100 at a time, refused beyond": (
+        {"away": MS, "a_request": 20 * MS, "workers": 4096, "at_once": 100},
+        5000,
+        1024,
+        20,
+    ),
+    "20 at a time, refused beyond": (
+        {"away": MS, "a_request": 20 * MS, "workers": 4096, "at_once": 20},
+        1000,
+        1024,
+        20,
+    ),
     "throttling": ({"away": 20 * MS, "jitter": MS, "most_a_second": 2000}, 2000, 1024, 20),
     "throttling, near": ({"away": MS, "jitter": MS, "most_a_second": 500}, 500, 1024, 20),
 }

@@ -61,7 +61,7 @@ def _answered(client: Client, since: int, until: int) -> int:
 
 
 @pytest.mark.parametrize("uneven", [False, True], ids=["even", "uneven"])
-@pytest.mark.parametrize("at_once", [4, 20])
+@pytest.mark.parametrize("at_once", [2, 4, 20])
 def test_a_limit_of_how_many_are_under_way_is_told_apart(at_once: int, uneven: bool) -> None:
     server = Server(MS, a_request=20 * MS, workers=4096, at_once=at_once, uneven=uneven)
     client = Client(server, 250 * at_once)
@@ -69,6 +69,12 @@ def test_a_limit_of_how_many_are_under_way_is_told_apart(at_once: int, uneven: b
     assert client.pace.rate(int(took)) is None
     assert took <= 1.3 * 5 * 21 / 20 * SECOND
     assert client.refused <= 0.3 * 250 * at_once
+
+
+def test_where_one_is_answered_at_a_time_one_is_sent_at_a_time() -> None:
+    client = Client(Server(MS, a_request=20 * MS, workers=4096, at_once=1, uneven=True), 250)
+    assert play(client) <= 1.3 * 5 * 21 / 20 * SECOND
+    assert client.refused <= 150  # of the first that are sent at once, 63
 
 
 def test_a_limit_of_writes_is_none_of_reads() -> None:

@@ -288,17 +288,18 @@ cdef bint origin_admits(BatchRef* share, int64_t now) noexcept nogil:
         lane_enter(&origin.pace, lane_of(batch), now)
     else:
         hold(share)
-        if lane_of(batch).rate.less:
+        if lane_of(batch).window < 1:
             loop_look_in_time(share.loop)
     pthread_mutex_unlock(&origin.mutex)
     return admitted
 
 
 cdef void origin_turn_down(BatchRef* share) noexcept nogil:
-    """A share has nothing to send now, if it was invited: the next may."""
+    """A share has nothing to send now, if it was invited: the next may. One that is held has no room, and none has."""
     cdef Origin* origin = share.batch.at
     pthread_mutex_lock(&origin.mutex)
-    origin_invite(origin)
+    if not share.held:
+        origin_invite(origin)
     pthread_mutex_unlock(&origin.mutex)
 
 
@@ -431,9 +432,9 @@ cdef void invite_in_time(LoopC* loop) noexcept nogil:
     origin = engine.origins
     while origin != NULL:
         pthread_mutex_lock(&origin.mutex)
-        lane_fill(&origin.pace.reads, loop.now_ns)
-        lane_fill(&origin.pace.large, loop.now_ns)
-        lane_fill(&origin.pace.writes, loop.now_ns)
+        lane_fill(&origin.pace, &origin.pace.reads, loop.now_ns)
+        lane_fill(&origin.pace, &origin.pace.large, loop.now_ns)
+        lane_fill(&origin.pace, &origin.pace.writes, loop.now_ns)
         origin_invite(origin)
         pthread_mutex_unlock(&origin.mutex)
         origin = origin.next

@@ -19,7 +19,6 @@ cdef enum:
     LEAST_ROUND = 16                # replies, or chance decides
     FIRST_LARGE = 16                # large reads, where a reply comes at once
     CALM_LOOKS = 3                  # at them, after which more are tried
-    FEW_REFUSED = 4                 # in flight: with fewer it is no matter of how many are
     RESTING = 32                    # in flight while the least wait is looked for
     CALM_ROUNDS = 2                 # of these, after which it is known
     LONG_ROUNDS = 3                 # with few in flight that wait long, after which the least is doubted
@@ -31,7 +30,6 @@ cdef int64_t LONGEST_PAUSE_NS = 8_000_000_000
 cdef int64_t SOONER = 16            # times as often where there is no queue at all,
 cdef double AT_ONCE = 1.25          # for what answers in so many times the least
 cdef int64_t CALM_NS = 10_000_000_000       # without a server that wants less, before such a try
-cdef double TOLD_APART = 1.5        # times as many were taken at once as are refused now: it is no limit of how many
 cdef double WORTH = 0.25            # of what a larger window could bring at the most: less is none
 cdef double DEEP = 8.0              # waits so many times the least are a queue: more in flight only makes it longer
 cdef double QUEUE = 0.3            # of a window may be one,
@@ -91,13 +89,9 @@ cdef struct Lane:
     int64_t probed_ns               # when growing ended
     int64_t pause_ns                # until it is tried again: twice as long after each time in vain
     int64_t throttled_ns
-    Rate rate                       # none while the window alone keeps to what the server takes
-    double less                     # the window after the last refusal,
-    double before                   # and before
-    double turns                    # replies a second for each request in flight, by then
-    double recovers_to              # how far the window grows with replies alone
-    double taken                    # the most that was under way at a time lately, and was not refused
-    double replies_since            # it was last refused, in rounds that have ended,
+    Rate rate                       # after a refusal
+    double recovers_to              # how far the window grows by it
+    double replies_since            # the last refusal, in rounds that have ended,
     double took_since               # and what they took
     int64_t round_ns                # the round: since when
     int64_t round_replies           # how many it lasts for
@@ -157,6 +151,7 @@ cdef void lane_start(Lane* lane) noexcept nogil:
     memset(lane, 0, sizeof(Lane))
     lane.window = lane.round_window = lane.best_window = FIRST_WINDOW
     lane.recovers_to = FIRST_WINDOW
+    lane.rate.turns = 1
     lane.growing = lane.first = True
     lane.pause_ns = PAUSE_NS
     for i in range(CLASSES):
@@ -210,34 +205,33 @@ cdef inline double lane_limit(Lane* lane) noexcept nogil:
 
 cdef bint lane_admits(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
     """Tell whether one more request may be in flight."""
+    if lane.window < 1:
+        lane_fill(pace, lane, now)
     if lane_room(pace, lane) > 0:
-        return lane.rate.less == 0 or lane_is_in_time(lane, now)
+        return True
     lane.full = True
     return False
 
 
-cdef bint lane_is_in_time(Lane* lane, int64_t now) noexcept nogil:
-    """Tell whether the rate lets one more be sent; it is forgotten where nothing was refused for a while."""
-    if now - lane.throttled_ns >= CALM_NS:
-        lane.rate.less = lane.rate.binds = 0
-    return lane.rate.less == 0 or rate_admits(&lane.rate, now)
+cdef void lane_fill(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
+    """Let as many more be sent as it has become time for, where less than one is to be in flight."""
+    if lane.window < 1:
+        lane_recover(pace, lane, now)
+        rate_fill(&lane.rate, lane.window, now)
 
 
 cdef inline int64_t lane_room(PaceC* pace, Lane* lane) noexcept nogil:
     """Return how many more requests may be in flight."""
     cdef int64_t window = <int64_t>lane_limit(lane) - lane.in_flight
+    if lane.window < 1:
+        window = min(<int64_t>lane.rate.tokens, FIRST_WINDOW - lane.in_flight)
     return min(window, pace.most - pace_in_flight(pace))
 
 
 cdef inline int64_t lane_welcomes(PaceC* pace, Lane* lane) noexcept nogil:
-    """Return how many of those that wait are to ask now: by a rate, one at the least, so that its loop looks again."""
+    """Return how many of those that wait are to ask now: one at the least where time is waited for, or none looks."""
     cdef int64_t room = lane_room(pace, lane)
-    return min(room, max(<int64_t>lane.rate.tokens, <int64_t>1)) if lane.rate.less else room
-
-
-cdef inline void lane_fill(Lane* lane, int64_t now) noexcept nogil:
-    if lane.rate.less:
-        rate_fill(&lane.rate, now)
+    return max(room, <int64_t>1) if lane.window < 1 else room
 
 
 cdef inline int64_t pace_in_flight(PaceC* pace) noexcept nogil:
@@ -255,8 +249,7 @@ cdef void lane_enter(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
         lane_begin_round(lane, now)     # what came before, nobody waited for
         lane.skewed = True
     lane.in_flight += 1
-    if lane.rate.less:
-        lane.rate.tokens -= 1
+    lane.rate.tokens -= 1
     if lane.replies == 0:
         lane.round_replies = max(lane.round_replies, lane.in_flight)
     lane.peak = max(lane.peak, lane.in_flight)
@@ -295,13 +288,7 @@ cdef void lane_reply(PaceC* pace, Lane* lane, int kind, int64_t bytes, int64_t b
 cdef inline void lane_recover(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
     """Grow by the time since a request was refused; beyond what a lane begins with, only where more wait."""
     if lane.window < FIRST_WINDOW or lane.full:
-        lane.window = max(
-            lane.window,
-            min(
-                grown(lane.less * lane.turns, lane.before * lane.turns, now - lane.throttled_ns) / lane.turns,
-                <double>pace.most,
-            ),
-        )
+        lane.window = max(lane.window, min(rate_window(&lane.rate, now), <double>pace.most))
 
 
 cdef inline bint grows_by_reply(PaceC* pace, Lane* lane) noexcept nogil:
@@ -335,7 +322,6 @@ cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
     pace_note_rates(pace, lane, lasted, stretch, now)
     if now - lane.throttled_ns >= CALM_NS:
         lane.recovers_to = FIRST_LARGE if lane == &pace.large else FIRST_WINDOW
-    lane.taken = max(min(lane.took / lasted, lane.round_window), FALLS * lane.taken)
     if lane == &pace.large:
         lane_begin_round(lane, now)     # it is judged while they come
         return
@@ -514,34 +500,31 @@ cdef void lane_throttle(Lane* lane, int64_t started_ns, int64_t now, bint refuse
     :param refused: it said so, rather than left a request alone.
     """
     cdef double most = min(lane.window, <double>lane.peak)
-    cdef double took = lane.took_since + lane.took, replies = lane.replies_since + lane.replies
-    cdef double lasted = max(now - lane.throttled_ns, <int64_t>1)
-    cdef double less = most / 2
+    cdef double replies = lane.replies_since + lane.replies
+    cdef double less
     if started_ns < lane.throttled_ns:
         return
-    if refused and (lane.rate.binds or most < FEW_REFUSED or lane.taken > TOLD_APART * most):
-        rate_cut(&lane.rate, most * SECOND / max(now - started_ns, <int64_t>1), replies * SECOND / lasted, now)
-        less = max(lane.window, <double>FIRST_WINDOW)
-    elif now - lane.throttled_ns < CALM_NS:
-        less = cut_to(most, took / lasted)
-    lane_send_less(lane, most, less, now)
+    if lane.throttled_ns == 0:
+        lane.rate.turns = SECOND / <double>max(now - started_ns, <int64_t>1)
+    less = most * (CUT if replies >= max(most, <double>1) else FALL)
+    lane_send_less(lane, most, less if refused else max(less, min(most, <double>1)), now)
 
 
 cdef void lane_send_less(Lane* lane, double before, double window, int64_t now) noexcept nogil:
-    lane_settle(lane, max(window, <double>1), now)
     lane_begin_round(lane, now)
+    if lane.took_since:
+        lane.rate.turns = lane.replies_since * SECOND / lane.took_since
+    lane_settle(lane, max(window, min(LEAST_RATE / lane.rate.turns, <double>1)), now)
+    rate_cut(&lane.rate, max(before, lane.window), lane.window, now)
     lane.throttled_ns = now
     lane.recovers_to = NEVER
-    lane.less = lane.window
-    lane.before = max(before, lane.window)
-    lane.turns = lane.replies_since * SECOND / lane.took_since if lane.took_since else 1
     lane.replies_since = lane.took_since = 0
 
 
 cdef void lane_shrink(Lane* lane, int64_t fewer, int64_t now) noexcept nogil:
     """Have so many fewer in flight than there were: the server does not serve them."""
     cdef double most = min(lane.window, <double>lane.peak)
-    lane_send_less(lane, most, most - fewer, now)
+    lane_send_less(lane, most, max(most - fewer, min(most, <double>1)), now)
 
 
 cdef inline int64_t next_rest(int64_t now) noexcept nogil:
@@ -757,8 +740,8 @@ cdef class _Pace:
 
     def rate(self, int64_t now, bint writes=False, bint large=False):
         """Return how many requests a second are sent; None where no limit is known."""
-        cdef Rate* rate = &self.lane(writes, large).rate
-        return rate_now(rate, now) if rate.less else None
+        cdef Lane* lane = self.lane(writes, large)
+        return lane.window * lane.rate.turns if lane.window < 1 else None
 
     def costs(self):
         """Return what a byte costs, and what a read does beside its bytes, in nanoseconds; -1: not known."""

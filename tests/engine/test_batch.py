@@ -39,7 +39,7 @@ def test_the_limit_holds_at_the_server_and_is_used(server: Server, limit: int, b
     assert seen["accepted"] <= limit
 
 
-def test_throttle_halves_the_limit_once_for_what_was_sent_together(own_server: Server) -> None:
+def test_throttle_lowers_the_limit_once_for_what_was_sent_together(own_server: Server) -> None:
     targets = [f"/10/{index}?{'status=503' if index < 4 else 'held=1'}" for index in range(200)]
     made = batch(own_server.origin, targets, most_in_flight=16)
     made.start(background=True)
@@ -54,7 +54,7 @@ def test_throttle_halves_the_limit_once_for_what_was_sent_together(own_server: S
             made.give_up(index)
         found = origin_info(own_server.origin)
         assert found is not None
-        assert found["reads"] == 8
+        assert 16 / 4 <= found["reads"] < 16 / 2
         made.seal()
         while not made.over:  # it grows again with what succeeds
             own_server.control("release")
