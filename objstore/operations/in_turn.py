@@ -4,7 +4,7 @@ pyarrow opens the files of a data set one by one, and each waits for a reply. On
 a listing, half as many as those are opened along with the next one, at the same time.
 
 Its one invariant: no more are opened in vain than half of those that were asked for; and what was opened ahead is given
-once, to who goes on in that order, within `FRESH` seconds, in which this process wrote nothing to any store.
+once, to who goes on in that order, within `FRESH` seconds, in which this process wrote nothing, and listed nothing anew.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FRESH = 1.0
-"""For how many seconds a file that was opened ahead is as good as one that is opened now."""
+FRESH = 0.25
+"""For how many seconds a file that was opened ahead is as good as one that is opened now: who is faster gains by it."""
 
 MOST_AHEAD = 64
 """How many files are opened ahead at the most: each holds what came along."""
@@ -79,9 +79,10 @@ class InTurn(Generic[T]):
         self._rows: dict[str, Row[T]] = {}  # by the name of the file that is next
 
     def listed(self, names: Iterable[str]) -> None:
-        """Note files in the place of the oldest listing: they may be opened in this order."""
+        """Note files in the place of the oldest listing: they may be opened in this order, anew."""
         listing = sorted(islice(names, MOST_LISTED))
         with self._lock:
+            self._rows.clear()
             if len(listing) > 1 and listing not in self._listings:
                 self._listings.append(listing)
 

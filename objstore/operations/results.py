@@ -81,12 +81,10 @@ class GetResult:
         self._provider = provider
         self._key = key
         self._conditions = pinned(first.seen, version)
-        size = range[1] - range[0]
-        in_parts = flows_for(provider, key, first.seen) is None
-        self._part_size = part_size(size, provider.most_compared) if in_parts else max(size, 1)
         self._read_ahead = READ_AHEAD if read_ahead is None else read_ahead
         self._sums, self._is_told = first.sums, first.told
-        self._first: Bytes | None = first.body if can_pin(first.seen) or len(first.body) >= size else Bytes()
+        is_whole = len(first.body) >= range[1] - range[0]
+        self._first: Bytes | None = first.body if is_whole or can_pin(first.seen) else Bytes()
         here = len(self._first)
         self._told = progress
         self._progress = onward(progress, 1, here)
@@ -96,6 +94,15 @@ class GetResult:
     def __repr__(self) -> str:
         """Return the path, the size and the range."""
         return f"GetResult(path={self.meta['path']!r}, size={self.meta['size']}, range={self.range})"
+
+    @property
+    def _part_size(self) -> int:
+        """How much of what is not here one request brings, in bytes."""
+        size, expected = self.range[1] - self.range[0], self._conditions.expected
+        assert expected is not None
+        if flows_for(self._provider, self._key, expected) is None:
+            return part_size(size, self._provider.most_compared)
+        return max(size, 1)
 
     def _consume(self) -> Bytes:
         """Return what is here, once."""
