@@ -4,7 +4,7 @@ pyarrow opens the files of a data set one by one, and each waits for a reply. On
 a listing, half as many as those are opened along with the next one, at the same time.
 
 Its one invariant: no more are opened in vain than half of those that were asked for; and what was opened ahead is given
-once, to who goes on in that order, within `FRESH` seconds, in which this process wrote nothing, and listed nothing anew.
+once, to who goes on in that order, within `FRESH` seconds, in which this process wrote and listed nothing.
 """
 
 from __future__ import annotations
