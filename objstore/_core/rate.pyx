@@ -1,11 +1,11 @@
 # Rate: how a lane goes on that a server has refused a request of. Pure arithmetic, as in pace.pyx.
 #
 # A refusal does not say whether too many were under way or too many came in a second, and where others share the limit
-# nobody can know. Both are one window: one that is less than 1 is sent by the clock, as many in a second as so many in
 # nobody can know. Both are one window: one that is less than 1 is sent by the clock, as many a second as so many in
-# since the last one: then the limit is far below. It grows fast at first, slowly where it was refused, and then ever
-# faster (as CUBIC does, RFC 9438), by the square root of what it sends in a second: of those who share a limit the
-# smaller grows faster by comparison, so they come to equal shares.
+# flight would be answered. It is cut at a refusal, and more where fewer were taken than fit it since the last one: then
+# the limit is far below. It grows fast at first, slowly where it was refused, and then ever faster (as CUBIC does, RFC
+# 9438), by the square root of what it sends in a second: of those who share a limit the smaller grows faster by
+# comparison, so they come to equal shares.
 #
 # Simulated, one and eight processes at limits of 50 to 3,500 a second and of 1 to 50 at a time: with a GROWTH of 2 or a
 # CUT of 0.8 eight processes do not come to equal shares of how many are under way, whoever came first keeps them; with
