@@ -543,6 +543,11 @@ cdef inline double each_second(Recent* recent) noexcept nogil:
     return SECOND / recent_least(recent) if recent_least(recent) < NEVER else -1
 
 
+cdef inline int64_t in_whole(Lane* lane) noexcept nogil:
+    """Return how many may be in flight; one, too, where less than that is sent by the clock."""
+    return max(<int64_t>lane.window, <int64_t>1)
+
+
 cdef dict origin_report(Origin* origin):
     cdef double wait, slowness, replies, cost
     cdef PaceC* pace = &origin.pace
@@ -551,9 +556,9 @@ cdef dict origin_report(Origin* origin):
     slowness, cost = pace_slowness(pace), pace_cost(pace)
     report = {
         "in_flight": pace_in_flight(pace),
-        "reads": <int64_t>pace.reads.window,
-        "large_reads": <int64_t>pace.large.window,
-        "writes": <int64_t>pace.writes.window,
+        "reads": in_whole(&pace.reads),
+        "large_reads": in_whole(&pace.large),
+        "writes": in_whole(&pace.writes),
         "most": pace.most,
         "least_wait": None if wait < 0 else wait,
         "bytes_per_second": None if slowness < 0 else SECOND / slowness,
