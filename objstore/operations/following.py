@@ -46,10 +46,8 @@ def following(
         progress: Is told of the parts.
     """
     assert conditions.expected is not None
-    flows = flows_for(provider, key, conditions.expected)
-    if flows is None:
-        return Parallel(provider, key, path, conditions, span, part, most, progress)
-    return Single(flows, provider, key, path, conditions, span, part, most, progress)
+    kind = Parallel if flows_for(provider, key, conditions.expected) is None else Single
+    return kind(provider, key, path, conditions, span, part, most, progress)
 
 
 def flows_for(provider: Provider, key: str, seen: Seen) -> Flows | None:
@@ -184,25 +182,8 @@ class Single(Following):
     already is compared with that: where it is the same, all that is given is of the version of the last reply.
     """
 
-    def __init__(
-        self,
-        flows: Flows,
-        provider: Provider,
-        key: str,
-        path: str,
-        conditions: Conditions,
-        span: Range,
-        part: int,
-        most: int,
-        progress: Progress | None = None,
-    ) -> None:
-        super().__init__(provider, key, path, conditions, span, part, most, progress)
-        self._flows = flows
-        self._flow: Flow | None = None
-        self._start = span.start
-        self._sum = Combined(SUM)  # of all that has been given,
-        self._again = Combined(SUM)  # and of what comes again of it
-        self._given = (span.start, self._sum.digest())  # up to where that is, and what it sums up to
+    _flow: Flow | None = None
+    _given: tuple[int, bytes] | None = None  # up to where parts have been given, and what they sum up to
 
     def part(self, whole: Whole | None = None) -> Plan[Bytes]:
         """Return the next part, waiting for it; the last one when nothing is left that could show it to be wrong."""
@@ -229,17 +210,20 @@ class Single(Following):
 
     def check(self, body: Bytes) -> None:
         """Raise if an object that has come otherwise is not the one of which parts have been given."""
-        end, digest = self._given
-        if checksum(SUM, body[self._start : end]) != digest:
+        if self._given is not None and checksum(SUM, body[self._start : self._given[0]]) != self._given[1]:
             raise changed(self._path)
 
     def _begin(self) -> Plan[Flow]:
         if self._flow is None:
-            expected = self._conditions.expected
+            expected, flows = self._conditions.expected, self._provider.flows
             assert expected is not None
+            assert flows is not None
+            self._start = self.at
+            self._sum = Combined(SUM)  # of all that has been given,
+            self._again = Combined(SUM)  # and of what comes again of it
             span = WHOLE if (self.at, self.end) == (0, expected.meta["size"]) else Range(self.at, self.end)
             self._ahead.begin()
-            self._flow = yield from self._flows.flow(
+            self._flow = yield from flows.flow(
                 self._key, span, self._conditions, piece=self._part, window=self._ahead.window
             )
         return self._flow
