@@ -290,7 +290,10 @@ class PutMany(Exchange):
         """Wait until something has changed; look at once for what became of all writes that have failed since."""
         yield from super().news(within)
         failed, self._failed = self._failed, []
+        if failed:
+            yield from self._look_at(failed)
 
+    def _look_at(self, failed: list[int]) -> Plan[None]:
         def take(number: int, found: BaseError | Exception) -> None:
             if not isinstance(found, BaseError):
                 raise found
