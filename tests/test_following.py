@@ -24,7 +24,9 @@ CALM = "pieces/a"
 def far(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pinned, "FAR", 0)
     monkeypatch.setattr(pinned, "FOLLOWED", MIB)
+    monkeypatch.setattr(pinned, "FROM_BEGINNING", MIB)
     monkeypatch.setattr(pinned, "PART", MIB)
+    monkeypatch.setattr(pinned, "FOLLOWING", MIB)
 
 
 def ahead(server: FaultServer, scenario: str) -> bool:
@@ -43,6 +45,19 @@ def read_all(store: S3Store, path: str, size: int = 700_000) -> bytes:
 def test_all_of_a_file(fault_server: FaultServer, size: int) -> None:
     assert read_all(asking(fault_server), CALM, size) == RIGHT
     assert ahead(fault_server, CALM)
+
+
+@pytest.mark.parametrize("start", [0, MIB])
+def test_less_has_to_be_read_of_a_beginning(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch, start: int
+) -> None:
+    monkeypatch.setattr(pinned, "FOLLOWED", SIZE)
+    monkeypatch.setattr(pinned, "PART", SIZE)
+    with asking(fault_server).open(CALM, buffer_size=MIB) as file:
+        file.seek(start)
+        while file.read(700_000):
+            pass
+    assert ahead(fault_server, CALM) == (start == 0)
 
 
 def test_awaited(fault_server: FaultServer) -> None:

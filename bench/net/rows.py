@@ -20,6 +20,9 @@ ROWS = (
     Row("ranges", "1,000 ranges of 64 KiB of 256 MiB", "ranges", "plain", each=1 << 16, per_call=1_000, key=LARGE),
     Row("whole", "one object of 256 MiB", "whole", "plain", key=LARGE),
     Row("whole_paced", "the same, 50 MB/s a connection", "whole", "paced", key=LARGE),
+    Row("stream", "the same as a stream", "stream", "plain", key=LARGE),
+    Row("stream_paced", "as a stream, 50 MB/s a connection", "stream", "paced", key=LARGE),
+    Row("file", "as a file, 1 MiB at a time", "file", "plain", key=LARGE),
     Row("many_1k_tls", "2,000 x 1 KiB by TLS", "many", "tls", count=2_000, concurrency=OBSTORE_TASKS, each=1 << 10),
     Row("whole_tls", "256 MiB by TLS", "whole", "tls", key=LARGE),
 )
@@ -28,7 +31,10 @@ BY_HAND = (16, 64, 256, 512)
 """Requests in flight: max_concurrency of get_many, to which ranges and the parts of a large object are given one by
 one."""
 
-CURLS = {"many": (16, 64), "ranges": (16, 64), "whole": (1, 4, 16)}
+OF_ONE = "whole", "stream", "file"
+"""All of one object: at once, or one piece after the other."""
+
+CURLS = {"many": (16, 64), "ranges": (16, 64), **dict.fromkeys(OF_ONE, (1, 4, 16))}
 """How many curls side by side share the work: with others it took longer on each of the networks."""
 
 DEFAULT, OBSTORE, CURL = "default", "obstore", "curl"

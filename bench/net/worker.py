@@ -11,17 +11,18 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench import data
-from bench.net.rows import CURL, DEFAULT, LARGE_BYTES, OBSTORE, ROWS
+from bench.net.rows import CURL, DEFAULT, LARGE_BYTES, OBSTORE, OF_ONE, ROWS
 from bench.peers import Target
 from bench.rows import Row
 
 LEAST_CALLS, MOST_CALLS, SECONDS = 2, 6, 2.0
+PIECE = 1 << 20
 
 Asks = list[tuple[str, int, int]]
 """Paths, and from where to where."""
@@ -57,7 +58,7 @@ def asks_of(row: Row) -> Asks:
     """Return what a row asks for."""
     if row.operation == "many":
         return [(key_of(row, index), 0, row.each) for index in range(row.count)]
-    if row.operation == "whole":
+    if row.operation in OF_ONE:
         return [(row.key, 0, LARGE_BYTES)]
     starts = random.Random(2).sample(range(LARGE_BYTES - row.each), row.per_call)
     return [(row.key, start, start + row.each) for start in starts]
@@ -92,15 +93,29 @@ def _by_default(target: Target, asks: Asks) -> Callable[[], Any]:
         "many": lambda: store.get_many([path for path, _, _ in asks]),
         "ranges": lambda: store.get_ranges(row.key, starts=starts, lengths=[row.each] * len(starts)),
         "whole": lambda: [store.get(row.key).bytes()],
+        "stream": lambda: _count(store.get(row.key).stream()),
+        "file": lambda: _count(_pieces(store.open(row.key))),
     }
     return calls[row.operation]
+
+
+def _pieces(file: Any) -> Iterator[Any]:
+    """Read a file to its end."""
+    while piece := file.read(PIECE):
+        yield piece
+
+
+def _count(pieces: Iterable[Any]) -> None:
+    """Take one piece after the other, and keep none."""
+    came = sum(map(len, pieces))
+    assert came == LARGE_BYTES, f"{came} bytes"
 
 
 def _by_hand(target: Target, asks: Asks, in_flight: int) -> Callable[[], Any]:
     from bench.peers.objstore import store_for
 
     store = store_for(target)
-    requests: list[Any] = [*_parts(asks[0], in_flight)] if target.row.operation == "whole" else asks
+    requests: list[Any] = [*_parts(asks[0], in_flight)] if target.row.operation in OF_ONE else asks
     if target.row.operation == "many":
         requests = [path for path, _, _ in asks]
     return lambda: store.get_many(requests, max_concurrency=in_flight)
@@ -114,7 +129,7 @@ def _parts(ask: tuple[str, int, int], count: int) -> Iterator[tuple[str, int, in
 
 def _by_curls(target: Target, asks: Asks, count: int) -> Callable[[], None]:
     """Have so many programs share the work, each on a connection of its own; the bytes are counted, and thrown away."""
-    pieces = [*_parts(asks[0], count)] if target.row.operation == "whole" else asks
+    pieces = [*_parts(asks[0], count)] if target.row.operation in OF_ONE else asks
     scripts = ["next\n".join(_transfer(target, ask) for ask in pieces[number::count]) for number in range(count)]
     size = sum(end - start for _, start, end in asks)
 
@@ -142,8 +157,16 @@ def _transfer(target: Target, ask: tuple[str, int, int]) -> str:
 
 
 def _by_obstore(target: Target, asks: Asks) -> Callable[[], Any]:
-    from bench.peers.obstore import WORKS
+    import obstore
 
+    from bench.peers.obstore import WORKS, store_for
+
+    key = target.row.key
+    if target.row.operation in ("stream", "file"):
+        store = store_for(target)
+        if target.row.operation == "stream":
+            return lambda: _count(obstore.get(store, key).stream())
+        return lambda: _count(_pieces(obstore.open_reader(store, key)))
     calls: dict[str, Callable[[], Any]] = {
         "many": lambda: WORKS["many", "tasks"](target),
         "ranges": lambda: WORKS["ranges", "get_ranges"](target),
@@ -153,7 +176,7 @@ def _by_obstore(target: Target, asks: Asks) -> Callable[[], Any]:
     if target.row.operation == "many":
         return lambda: work([path for path, _, _ in asks])
     if target.row.operation == "whole":
-        return lambda: [work(target.row.key)]
+        return lambda: [work(key)]
     return lambda: work([[start for _, start, _ in asks]])[0]
 
 

@@ -647,9 +647,14 @@ cdef class Batch:
             self.held.clear()
 
     def widen(self, int64_t window):
-        """Set how many bytes of bodies may be in flight or finished but not released."""
+        """Set how many bytes of bodies may be in flight or finished but not released, where they are taken in order.
+
+        Half of it is for those that have come before their turn. Were all of it in flight, all would come together, and
+        the line be idle while one of them is late.
+        """
         pthread_mutex_lock(&self.c.mutex)
         self.c.window = window
+        self.c.under_way = window // 2
         batch_poke(self.c)
         pthread_mutex_unlock(&self.c.mutex)
 

@@ -208,6 +208,7 @@ cdef struct BatchC:
     int64_t most_in_flight  # what the caller allows
     int64_t window          # most bytes held by items in flight or finished and not taken, 0 for no limit
     int64_t held
+    int64_t under_way       # most bytes of them in flight, where they are taken in order, 0 for no limit
     int64_t cuts            # how many were cut
     int64_t of_parts        # how many have a checksum of those of parts
     int64_t largest         # largest body seen, in a window lately: what an item of unknown size is expected to hold
@@ -527,6 +528,8 @@ cdef Item* batch_claim(BatchRef* share, int64_t now, int64_t* due) noexcept nogi
     elif batch.in_flight + batch.doubled >= batch.most_in_flight:
         pass
     elif batch.window and batch.held >= batch.window and batch.held > 0:
+        pass
+    elif batch.under_way and batch.in_flight * item_expected(&batch.first) > batch.under_way:
         pass
     elif has_work(batch, now):
         if origin_admits(share, now):

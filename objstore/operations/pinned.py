@@ -26,14 +26,17 @@ if TYPE_CHECKING:
 PART = 4 << 20
 """What one request of a large read brings."""
 
+FOLLOWING = 2 << 20
+"""The same, of what is fetched before it is asked for."""
+
 STREAMED = 1 << 20
 """The same, of the one request that an object takes of which nothing tells the version."""
 
 FAR = 0.0005
 """Where a reply takes so many seconds, it is worth it to fetch more than is asked for,"""
 
-FOLLOWED = 8 << 20
-"""once so many bytes have been read one after the other."""
+FOLLOWED, FROM_BEGINNING = 8 << 20, 2 << 20
+"""once so many bytes have been read one after the other; less of them, where these are the first of the object."""
 
 
 class Pinned:
@@ -149,16 +152,21 @@ class Pinned:
         if following is not None and following.at != at:
             following.close()
             following = None
-        if following is None and self._in_turn - size >= FOLLOWED and self._provider.pace.wait >= FAR:
+        if following is None and self._goes_on(at, size) and self._provider.pace.wait >= FAR:
             following = self._follow(at)
         return following
+
+    def _goes_on(self, at: int, size: int) -> bool:
+        """Tell whether reads go on from each other for long."""
+        before = self._in_turn - size
+        return before >= (FROM_BEGINNING if at - before <= len(self._piece) else FOLLOWED)
 
     def _follow(self, at: int) -> Following | None:
         """Return what fetches ahead from a place on; nothing where it takes the whole object to read any of it."""
         if self.conditions is None or self._flows() is not None:
             return None
         span = Range(at, self.size)
-        return following(self._provider, self._key, self.path, self.conditions, span, PART, READ_AHEAD)
+        return following(self._provider, self._key, self.path, self.conditions, span, FOLLOWING, READ_AHEAD)
 
     def _sum_from(self, at: int) -> Whole | None:
         """Return what the pieces are to add up to, where the one at this place goes on from the others."""

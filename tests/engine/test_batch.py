@@ -210,6 +210,20 @@ def test_the_window_bounds_what_is_in_flight_or_waits_to_be_taken(server: Server
     assert made.over
 
 
+def test_of_what_is_taken_in_order_about_half_the_window_is_in_flight(own_server: Server) -> None:
+    size, parts = 1000, 8
+    made = new_batch(own_server.origin, "GET", SETTINGS, each=True, window=2 * size)
+    made.widen(parts * size)
+    for index in range(2 * parts):
+        made.add(f"/{size}/{index}?held=1".encode(), 0, size)
+    made.seal()
+    made.start(background=True)
+    wait_until(lambda: own_server.seen()["held"] > parts // 2)
+    time.sleep(0.05)
+    assert made.in_flight == own_server.seen()["held"] == parts // 2 + 1
+    made.close()
+
+
 LIKE = 64
 """Objects that tell what is to be expected of others."""
 
