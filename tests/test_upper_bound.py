@@ -30,6 +30,8 @@ from tests.engine.test_replies import head
 from tests.faulty_proxy import Handler, Plan, faulty_proxy
 from tests.servers import S3Server
 
+pytestmark = pytest.mark.product("way")
+
 K = TypeVar("K", bound="Counted")
 MIB = 1 << 20
 SIZE = 8 * MIB
