@@ -49,7 +49,7 @@ def is_here(used: socket.socket, address: Any) -> bool:
 
 
 if __name__ == "__main__":
-    # Once for all environments: it takes long. What asks the machine looks at its environment as it is imported: not here.
+    # Once for all environments: it takes long. What reads its environment as it is imported, is not imported here.
     import google.auth.transport.requests  # noqa: F401
 
     import objstore.credentials.chains.google.chain
