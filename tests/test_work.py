@@ -248,6 +248,7 @@ def read(piece: Piece) -> bytes:
     return b"".join(map(bytes, piece.get_many()))
 
 
+@pytest.mark.product("method")
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 @pytest.mark.parametrize("store", ["local", "rclone"], indirect=True)
 def test_pieces_are_read_by_other_processes(store: Any, method: str) -> None:

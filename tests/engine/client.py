@@ -134,11 +134,11 @@ def at_best(check: Check, times: int = 10) -> Check:
 
 
 def run_program(
-    name: str, *arguments: object, env: Mapping[str, str] | None = None, timeout: int = 110
+    name: str, *arguments: object, env: Mapping[str, str] | None = None, timeout: float = 110
 ) -> subprocess.CompletedProcess[str]:
     """Run MODULE.FUNCTION of `tests.engine.programs` in a process of its own and return how it ended; what it has
     forked ends with it, where it takes too long."""
-    command = [sys.executable, "-m", "tests.engine.programs", str(timeout + 10), name, *map(str, arguments)]
+    command = [sys.executable, "-m", "tests.engine.programs", name, *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
