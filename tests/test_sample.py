@@ -86,11 +86,11 @@ def test_what_has_no_servers_is_not_touched() -> None:
 def test_of_a_product_each_value_comes_with_some_of_the_others() -> None:
     marks = (SimpleNamespace(args=("server",)),)
     items = [item._replace(marks=marks) for item in made("test", SERVERS, *"abcdef") if item.words[1] == "sync"]
-    left = left_of_products(items)
+    left = left_of_products(items, {})
     sample = [item.words for item in items if item not in left]
     assert [{words[place] for words in sample} for place in (0, 2)] == [{*SERVERS}, {*"abcdef"}]
     assert len(sample) == len(items) / 3
-    assert left_of_products(made("test", SERVERS, *"abcdef")) == []
+    assert left_of_products(made("test", SERVERS, *"abcdef"), {}) == []
 
 
 def test_parameters_that_look_alike_are_no_product() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conformance.conftest import SERVICES
+from tests.conftest import SERVICES
 from tests.sample import WHY, left_to_all
 
 

@@ -12,7 +12,8 @@ from typing import Literal
 import pytest
 
 from objstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, S3Store, Store
-from tests.conformance.conftest import QUICK, SERVICES, open_container
+from tests.conformance.conftest import QUICK, open_container
+from tests.conftest import SERVICES
 from tests.sample import WHY, left_to_all
 from tests.servers import AzureServer, GoogleServer, S3Server
 
