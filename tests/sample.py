@@ -1,8 +1,9 @@
 """What `--sample` leaves to a run of everything: products of servers, ways to call and parameters.
 
 Where a test runs on each of many servers with each of many parameters, a server is asked with a third of them, and the
-next one with others; and in one of the modes. Each server, each parameter and each mode of each test still comes. What
-moves much and has no parameters (the mark `costly`) comes on one server of each service.
+next one with others; and in one of the modes. Each server, each parameter and each mode of such a test still comes. A
+test without parameters comes on one server of each service, the next test on another. Of other products the mark
+`product` names the parameter that takes the place of the server.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any, NamedTuple
 import pytest
 
 SHARE = 3
-WHY = "left to ci/test --all: a server has some of a test's parameters and modes, others have the rest"
+WHY = "left to ci/test --all: a server has some of the tests of its service, parameters and modes, others have the rest"
+OF_PRODUCTS = "left to ci/test --all: of two parameters each value comes with some of the other's"
 
 
 class Case(NamedTuple):
@@ -23,15 +25,14 @@ class Case(NamedTuple):
 
     item: pytest.Item
     server: object
-    rest: str  # the ids of all parameters but the server and the mode
+    rest: tuple[str, ...]  # all parameters but the server and the mode
 
     @staticmethod
     def of(item: pytest.Item, factor: str) -> Case:
         """Take a test apart, one of whose parameters says on which server it runs."""
-        rest = f"-{item.callspec.id}-"
-        for name in (factor, "mode"):
-            rest = rest.replace(f"-{parameters(item).get(name)}-", "-", 1)
-        return Case(item, parameters(item)[factor], rest)
+        named = parameters(item)
+        rest = tuple(str(named[name]) for name in sorted(named.keys() - {factor, "mode"}))
+        return Case(item, named[factor], rest)
 
 
 def left_to_all(
@@ -43,8 +44,8 @@ def left_to_all(
 ) -> list[pytest.Item]:
     """Return the tests that a sample leaves out, of those whose server the parameter `factor` names.
 
-    Of the servers in `whole` nothing is left out; another is asked with one of `share` parameters. What a server is an
-    emulator of, is in `services`.
+    Of the servers in `whole` nothing is left out; another is asked with one of `share` parameters. A test without any
+    comes on one of those that are emulators of the same, as `services` says.
     """
     tests = defaultdict(list)
     for item in items:
@@ -53,10 +54,19 @@ def left_to_all(
     left = []
     for number, cases in enumerate(tests.values()):
         several = len({case.rest for case in cases}) > 1
-        costly = not several and cases[0].item.get_closest_marker("costly") is not None
-        running = one_of_each(cases, number, services) if costly else cases
+        running = cases if several else one_of_each(cases, number, services)
         left += [case.item for case in cases if case not in running] + surplus(running, number, share)
     return left
+
+
+def left_of_products(items: Collection[pytest.Item], services: Mapping[object, str]) -> list[pytest.Item]:
+    """Return what a sample leaves out of the tests with the mark `product`."""
+    marked = defaultdict(list)
+    for item in items:
+        for marker in item.iter_markers("product"):
+            for factor in marker.args:
+                marked[factor].append(item)
+    return [item for factor, ours in marked.items() for item in left_to_all(ours, factor, (), services=services)]
 
 
 def one_of_each(cases: Sequence[Case], shift: int, services: Mapping[object, str]) -> list[Case]:
@@ -79,6 +89,8 @@ def surplus(cases: Sequence[Case], shift: int, share: int) -> list[pytest.Item]:
     by_rest: dict[object, dict[object, list[pytest.Item]]] = defaultdict(lambda: defaultdict(list))
     for case in cases:
         by_rest[case.rest][case.server].append(case.item)
+        modes = [parameters(item).get("mode") for item in by_rest[case.rest][case.server]]
+        assert len(modes) == len({*modes}), f"another test looks like {case.item.nodeid}"
     asked = {server for _, server in chosen(by_rest, share)}
     missed = {server: rest for rest in [*by_rest][::-1] for server in by_rest[rest] if server not in asked}
     kept = [*chosen(by_rest, share), *((rest, server) for server, rest in missed.items())]

@@ -55,6 +55,9 @@ def s3_store(server: S3Server, prefix: str | None = None) -> S3Store:
     )
 
 
+pytestmark = pytest.mark.product("store")
+
+
 @pytest.fixture(params=["memory", "local", "webdav", "wsgidav", "ministack", "moto"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "memory":

@@ -56,6 +56,8 @@ def new_store(server: Server) -> Store:
     )
 
 
+pytestmark = pytest.mark.product("server")
+
 SERVERS = [
     "memory",
     "local",

@@ -30,6 +30,8 @@ from tests.faults.client import FaultServer
 from tests.servers import S3Server
 from tests.test_faults import store_on
 
+pytestmark = pytest.mark.product("algorithm")
+
 PART = 5 << 20
 BODY = os.urandom(PART + 100_003)
 SMALL = 100_003  # MiniStack sums up in Python: a second for each 2 MB

@@ -138,6 +138,7 @@ READS = {
 }
 
 
+@pytest.mark.product("place")
 @pytest.mark.parametrize("reads", READS)
 @pytest.mark.parametrize("place", PLACES)
 def test_the_tenth_identical_call_is_as_fast_as_the_first_and_asks_for_the_same_as_the_ninth(

@@ -20,6 +20,8 @@ from tests.faults.client import FaultServer
 from tests.faults.content import content
 from tests.test_faults import store_on
 
+pytestmark = pytest.mark.product("read")
+
 PIECE = 10 << 20
 SIZE = 2 * PIECE + 1
 RIGHT = content(0, SIZE)

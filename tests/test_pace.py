@@ -411,6 +411,7 @@ WAYS = {
 }
 
 
+@pytest.mark.product("careful")
 @pytest.mark.parametrize("careful", [False, True], ids=["known", "unknown"])
 @pytest.mark.parametrize(
     ("size", "before", "after"),

@@ -62,6 +62,7 @@ class Process(Client):
         super().take(begun, asked, now, refused)
 
 
+@pytest.mark.product("careful")
 @pytest.mark.parametrize("careful", [False, True], ids=["known", "unknown"])
 @pytest.mark.parametrize("place", SHARED)
 def test_eight_processes_come_to_equal_shares_and_keep_a_server_busy(place: str, careful: bool) -> None:

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -82,18 +83,25 @@ def parquet() -> tuple[ModuleType, ModuleType]:
     return pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
 
 
-def put_table(places: Places) -> int:
-    """Write a table of some columns and row groups; return how many bytes hold what is wanted of it."""
+@cache
+def table_in_parquet() -> tuple[bytes, int]:
+    """Return a table of some columns and row groups, and how many bytes hold what is wanted of it."""
     arrow, parquet_files = parquet()
     rng = random.Random(1)
     columns = {f"c{number}": arrow.array(rng.random() for _ in range(ROWS)) for number in (*range(4), 14, 29)}
     table = arrow.table({f"c{number}": columns.get(f"c{number}", columns["c0"]) for number in range(COLUMNS)})
     made = io.BytesIO()
     parquet_files.write_table(table, made, row_group_size=ROWS // GROUPS)
-    places.store.put("table", made.getvalue())
     metadata = parquet_files.ParquetFile(made).metadata
     chunks = [metadata.row_group(group).column(column) for group in range(GROUPS) for column in range(COLUMNS)]
-    return sum(chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema in WANTED)
+    return made.getvalue(), sum(chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema in WANTED)
+
+
+def put_table(places: Places) -> int:
+    """Write that table; return how many bytes hold what is wanted of it."""
+    body, wanted = table_in_parquet()
+    places.store.put("table", body)
+    return wanted
 
 
 @pytest.mark.parametrize("by", ["open", "fsspec"])
@@ -107,16 +115,22 @@ def test_columns_of_parquet_are_what_is_fetched(places: Places, by: str, *, pre_
     assert wanted < sum(asked.sizes) < 1.5 * wanted
 
 
-def put_small_chunks(places: Places, name: str) -> int:
-    """Write a table of 50 row groups of 31 chunks with 9 KB each; return how many bytes its index has."""
+@cache
+def small_chunks() -> bytes:
+    """Return a table of 50 row groups of 31 chunks with 9 KB each."""
     arrow, parquet_files = parquet()
     numpy = pytest.importorskip("numpy")
     values = numpy.random.default_rng(1).random(50 * 1152)
     made = io.BytesIO()
     table = arrow.table({f"c{number}": values if number else numpy.arange(50 * 1152) for number in range(31)})
     parquet_files.write_table(table, made, row_group_size=1152, compression="none", use_dictionary=False)
-    places.store.put(name, made.getvalue())
-    return int.from_bytes(made.getvalue()[-8:-4], "little") + 8
+    return made.getvalue()
+
+
+def put_small_chunks(places: Places, name: str) -> int:
+    """Write that table; return how many bytes its index has."""
+    places.store.put(name, small_chunks())
+    return int.from_bytes(small_chunks()[-8:-4], "little") + 8
 
 
 def handled(places: Places) -> Any:
@@ -125,6 +139,7 @@ def handled(places: Places) -> Any:
     )
 
 
+@pytest.mark.product("by")
 @pytest.mark.parametrize("by", ["open", "fsspec", "filesystem", "handler"])
 @pytest.mark.parametrize("pre_buffer", [True, False])
 @pytest.mark.parametrize("name", ["small.parquet", "small"])

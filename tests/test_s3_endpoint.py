@@ -168,7 +168,8 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The cases that the SDKs are tested with, from botocore's source distribution."""
     folder = tmp_path_factory.mktemp("botocore")
     wanted = f"botocore=={botocore.__version__}"
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", "botocore", wanted, "-d", folder]
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-build-isolation"]
+    command += ["--no-binary", "botocore", wanted, "-d", folder]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip(f"pip could not fetch the source distribution of {wanted}")
     with tarfile.open(next(Path(folder).glob("*.tar.gz"))) as archive:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.sample import left_to_all
+from tests.sample import left_of_products, left_to_all
 
 
 class Item(NamedTuple):
@@ -17,10 +17,10 @@ class Item(NamedTuple):
     nodeid: str
     callspec: Any = None
     words: tuple[str, ...] = ()
-    marks: tuple[str, ...] = ()
+    marks: tuple[Any, ...] = ()
 
-    def get_closest_marker(self, name: str) -> str | None:
-        return name if name in self.marks else None
+    def iter_markers(self, name: str) -> tuple[Any, ...]:
+        return self.marks
 
     def __hash__(self) -> int:
         return hash(self.nodeid)
@@ -35,8 +35,8 @@ def made(test: str, servers: tuple[str, ...], *parameters: str) -> list[Any]:
     items = []
     for server, mode, parameter in product(servers, MODES, parameters or ("",)):
         words = tuple(filter(None, (server, mode, parameter)))
-        spec = SimpleNamespace(id="-".join(words), params={"server": server, "mode": mode})
-        items.append(Item(f"{test}[{spec.id}]", spec, words))
+        spec = SimpleNamespace(params={"server": server, "mode": mode, "parameter": parameter})
+        items.append(Item(f"{test}[{'-'.join(words)}]", spec, words))
     return items
 
 
@@ -69,8 +69,8 @@ def test_a_server_that_few_parameters_are_for_has_one_of_them() -> None:
     assert {words[2] for words in sample} == {*"abc"}
 
 
-def test_what_is_costly_comes_on_one_server_of_each_service() -> None:
-    items = [item._replace(marks=("costly",)) for test in "abc" for item in made(test, ("one", "two", "three", "four"))]
+def test_what_has_no_parameters_comes_on_one_server_of_each_service() -> None:
+    items = [item for test in "abc" for item in made(test, ("one", "two", "three", "four"))]
     services = {"one": "S3", "two": "S3", "three": "S3"}
     left = left_to_all(items, "server", (), services=services)
     sample = [(item.nodeid[0], item.words[0]) for item in items if item not in left]
@@ -81,3 +81,19 @@ def test_what_has_no_servers_is_not_touched() -> None:
     item = Item("test")
     items: list[Any] = [item, *made("test", ("one",), "a")[:1]]
     assert left_to_all(items, "server", ()) == []
+
+
+def test_of_a_product_each_value_comes_with_some_of_the_others() -> None:
+    marks = (SimpleNamespace(args=("server",)),)
+    items = [item._replace(marks=marks) for item in made("test", SERVERS, *"abcdef") if item.words[1] == "sync"]
+    left = left_of_products(items, {})
+    sample = [item.words for item in items if item not in left]
+    assert [{words[place] for words in sample} for place in (0, 2)] == [{*SERVERS}, {*"abcdef"}]
+    assert len(sample) == len(items) / 3
+    assert left_of_products(made("test", SERVERS, *"abcdef"), {}) == []
+
+
+def test_parameters_that_look_alike_are_no_product() -> None:
+    items = [item._replace(nodeid=f"test[{number}]") for number in range(2) for item in made("test", SERVERS, *"ab")]
+    with pytest.raises(AssertionError, match="another test looks like"):
+        left_to_all(items, "server", ())

@@ -38,6 +38,8 @@ from tests.test_integrity_of_pieces import (
     whole,
 )
 
+pytestmark = pytest.mark.product("read")
+
 
 def many_async(store: S3Store, key: str, folder: Path) -> bytes:
     return bytes(asyncio.run(store.get_many_async([key]))[0])
@@ -270,6 +272,7 @@ def read_in_ranges(store: S3Store, key: str, folder: Path) -> bytes:
     return b"".join(map(bytes, store.get_ranges(key, starts=[0, half], ends=[half, len(MADE)])))
 
 
+@pytest.mark.product("s3_server")
 @pytest.mark.parametrize(("algorithm", "shape"), CASES)
 def test_real_servers(s3_server: S3Server, tmp_path: Path, algorithm: str, shape: str) -> None:
     """What is right is read, what is damaged once is mended, and what always is, is an error."""

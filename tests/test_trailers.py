@@ -34,6 +34,8 @@ from tests.servers import S3Server
 from tests.test_checksums_of_writes import CRCS, by_botocore, file_source, has_changed, told
 from tests.tls_proxy import Change, fronting, standing_in, write_certificate
 
+pytestmark = pytest.mark.product("algorithm")
+
 PART = 5 << 20
 PARTS = os.urandom(2 * PART + 100_003)
 BODY = PARTS[: SHORTEST_TRAILED + 7]

@@ -30,12 +30,15 @@ from tests.engine.test_replies import head
 from tests.faulty_proxy import Handler, Plan, faulty_proxy
 from tests.servers import S3Server
 
+pytestmark = pytest.mark.product("way")
+
 K = TypeVar("K", bound="Counted")
 MIB = 1 << 20
 SIZE = 8 * MIB
 LARGE = b"0123456789abcdef" * (SIZE // 16)
 SMALL = b"small" * 20
 PATHS = [f"{'large' if index in (3, 20) else 'small'}{index}" for index in range(24)]
+AT_ONCE = 64
 RIGHT = {index: LARGE if "large" in path else SMALL for index, path in enumerate(PATHS)}
 
 
@@ -127,6 +130,7 @@ class InParts(Counted):
 
 
 class Server(ThreadingHTTPServer):
+    request_queue_size = AT_ONCE
     daemon_threads = True
 
     def handle_error(self, *args: object) -> None:
@@ -158,6 +162,15 @@ def test_rests_are_read_beside_others_within_the_bound(bound: int) -> None:
         found = dict(store.iter_many(PATHS, max_concurrency=bound))
     assert {index: bytes(body) for index, body in found.items()} == RIGHT
     assert handler.most == bound
+
+
+def test_without_a_bound_small_objects_are_read_by_as_many_requests_as_the_pace_allows() -> None:
+    """Though nobody knows their sizes before: what the window has room for."""
+    with serving(Counted, AT_ONCE) as (origin, handler):
+        store = HTTPStore(origin, client_options={"allow_http": True})
+        found = dict(store.iter_many([f"small{index}" for index in range(2 * AT_ONCE)]))
+    assert [*map(bytes, found.values())] == [SMALL] * (2 * AT_ONCE)
+    assert handler.most == AT_ONCE
 
 
 def in_parts(origin: str) -> S3Store:
@@ -271,7 +284,6 @@ def test_parts_of_many_files_keep_within_the_bound(files: Path, rclone: S3Server
 
 
 COPIED = b'<CopyObjectResult><ETag>"1"</ETag><LastModified>2026-01-01T00:00:00.000Z</LastModified></CopyObjectResult>'
-AT_ONCE = 64
 
 
 @pytest.mark.parametrize("way", ["copy_many", "upload_many"])

@@ -27,6 +27,8 @@ from objstore.providers import requests
 from objstore.store import HTTPStore, MemoryStore, S3Store
 from tests.shelf import Shelf, serving
 
+pytestmark = pytest.mark.product("way")
+
 Either = HTTPStore | S3Store
 
 PART = 64 << 10

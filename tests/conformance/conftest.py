@@ -20,7 +20,7 @@ import pytest
 
 from objstore.operations.results import LARGEST_PART
 from objstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store, Store
-from tests.conftest import AZURE_SERVERS, GOOGLE_SERVERS, S3_SERVERS, WEBDAV_SERVERS, here
+from tests.conftest import AZURE_SERVERS, GOOGLE_SERVERS, S3_SERVERS, SERVICES, WEBDAV_SERVERS, here
 from tests.s3_express.server import KEY, REGION, SECRET, Express, express
 from tests.sample import WHY, left_to_all, parameters
 from tests.servers import AzureServer, GoogleServer, S3Server, WebDavServer
@@ -182,14 +182,6 @@ SLOW = {
 
 QUICK = ("memory", "local")
 """Where a sample of the tests has all of them."""
-
-SERVICES: dict[object, str] = {
-    **dict.fromkeys(S3_SERVERS, "S3"),
-    **dict.fromkeys(AZURE_SERVERS, "Azure"),
-    **dict.fromkeys(GOOGLE_SERVERS, "Google"),
-    **dict.fromkeys(WEBDAV_SERVERS, "WebDAV"),
-}
-"""What a server is an emulator of."""
 
 made: list[tuple[AzureServer, str]] = []
 """The containers that the running test has made."""

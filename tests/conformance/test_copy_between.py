@@ -10,8 +10,6 @@ from objstore import exceptions
 from objstore.store import MemoryStore, Store
 from tests.conformance.conftest import Bucket, Face, Mode, Told
 
-pytestmark = pytest.mark.costly
-
 ATTRIBUTES = {"Content-Type": "text/plain", "own": "value"}
 
 

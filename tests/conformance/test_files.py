@@ -18,8 +18,6 @@ from objstore import AsyncReadableFile, AsyncWritableFile, Bytes, ReadableFile, 
 from objstore.file import FileBytes
 from tests.conformance.conftest import SMALL, Bucket, Face, Mode
 
-pytestmark = pytest.mark.costly
-
 MIB = 1 << 20
 LINES = b"one\r\n\n\xff\xfe three\n" + b"x" * 5000 + b"\nlast"
 

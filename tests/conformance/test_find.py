@@ -9,8 +9,6 @@ import pytest
 from tests.conformance.conftest import MANY, Face, Mode, Told
 from tests.conformance.test_list import PATHS, filled, paths
 
-pytestmark = pytest.mark.costly
-
 
 @pytest.mark.needs("any beginning")
 @pytest.mark.parametrize(

@@ -352,7 +352,6 @@ async def test_trees_there_and_back(files: Files, tmp_path: Path) -> None:
     assert not list((tmp_path / "back").rglob(".*"))
 
 
-@pytest.mark.costly
 async def test_one_large_file_there_and_back(files: Files, tmp_path: Path) -> None:
     body = random.Random(2).randbytes(70 << 20)
     (tmp_path / "here").write_bytes(body)

@@ -16,8 +16,6 @@ from objstore.providers import many, requests
 from objstore.store import LocalStore, MemoryStore
 from tests.conformance.conftest import SMALL, Face, Mode, Told
 
-pytestmark = pytest.mark.costly
-
 UNIT = 1 << 19
 BEGINNING = 64 << 10
 CHANGED = b"another" * (UNIT + 1)

@@ -14,8 +14,6 @@ from objstore.store import LocalStore, MemoryStore, Store
 from objstore.types import Transfer
 from tests.conformance.conftest import Face, Mode, Told
 
-pytestmark = pytest.mark.costly
-
 BODIES = {f"data/{number // 7}/{number:03}": b"%d" % number * 3 for number in range(40)}
 SIZE = sum(map(len, BODIES.values()))
 

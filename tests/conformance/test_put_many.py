@@ -13,8 +13,6 @@ import pytest
 from objstore import exceptions
 from tests.conformance.conftest import BODIES, MANY, SMALL, Face, Mode, Told
 
-pytestmark = pytest.mark.costly
-
 SIZE = len(SMALL)
 FEW, FEW_BODIES = MANY[:100], BODIES[:100]
 

@@ -13,8 +13,6 @@ from objstore.types import SyncAction, SyncResult
 from tests.conformance.conftest import BODIES as LISTED
 from tests.conformance.conftest import MANY, Bucket, Face, Mode, Told
 
-pytestmark = pytest.mark.costly
-
 BODIES = {f"d/{number // 7}-x/{number:03}": b"%03d" % number for number in range(30)} | {"d/0": b"zero", "d/0.x": b""}
 SIZE = sum(map(len, BODIES.values()))
 COUNT = len(BODIES)

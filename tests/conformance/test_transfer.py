@@ -15,8 +15,6 @@ import pytest
 from objstore import exceptions
 from tests.conformance.conftest import SMALL, Bucket, Face, Mode, Told
 
-pytestmark = pytest.mark.costly
-
 MIB = 1 << 20
 
 

@@ -10,6 +10,7 @@ import pytest
 from objstore._core import Buffer, ClientSettings, Reply, engine_info
 from objstore.plans.run import run
 from tests.engine.client import SETTINGS, SOON, Server, at_best, batch, new_batch, released, run_program, settle
+from tests.engine.programs.descriptors import AT_ONCE
 from tests.faults.client import FaultServer
 
 TIMED_OUT = 28  # CURLE_OPERATION_TIMEDOUT
@@ -154,11 +155,15 @@ def test_1000_requests_succeed_with_64_descriptors(server: Server, mode: str) ->
 
 
 @pytest.mark.parametrize("threads", ["0", "1"])
-@pytest.mark.parametrize(("mode", "count"), [("tasks", 2000), ("threads", 1200)])
-def test_who_wants_a_descriptor_waits_for_it(server: Server, mode: str, count: int, threads: str) -> None:
+@pytest.mark.parametrize(("mode", "held", "said"), [("tasks", (), "2000\n"), ("threads", (AT_ONCE,), "1200 True\n")])
+def test_who_wants_a_descriptor_waits_for_it(
+    server: Server, mode: str, held: tuple[int, ...], said: str, threads: str
+) -> None:
     env = {"OBJSTORE_IO_THREADS": threads}
+    releasing = released(server, *held)
     ended = run_program("descriptors.many_callers", server.origin, mode, env=env)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{count}\nTrue\n", "")
+    releasing.join()
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, said, "")
 
 
 @pytest.mark.own_http("libcurl keeps idle connections by a number of its own")

@@ -49,4 +49,11 @@ def is_here(used: socket.socket, address: Any) -> bool:
 
 
 if __name__ == "__main__":
+    # Once for all environments: it takes long. What reads its environment as it is imported, is not imported here.
+    import google.auth.transport.requests  # noqa: F401
+
+    import objstore.credentials.chains.google.chain
+    import objstore.providers.cloud.gcs  # noqa: F401
+
+    assert "google.auth.compute_engine" not in sys.modules
     in_turn({"google-auth": by_google_auth, "objstore": by_objstore}[sys.argv[1]], is_here)

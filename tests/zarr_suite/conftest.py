@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 from datetime import timedelta
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from objstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, S3Store, Store
-from tests.conformance.conftest import open_container
+from tests.conformance.conftest import QUICK, open_container
+from tests.conftest import SERVICES
+from tests.sample import WHY, left_to_all
 from tests.servers import AzureServer, GoogleServer, S3Server
 
 SERVERS = ("ministack", "moto")
@@ -21,9 +23,17 @@ SERVERS = ("ministack", "moto")
 numbers = count()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the state machines: they take minutes, and what begins last is waited for by all processes but one."""
+@pytest.hookimpl(trylast=True)  # a sample is of what -k has left
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the state machines: they take minutes, and what begins last is waited for by all processes but one.
+
+    Of a sample, leave out what each server is asked with beside the others.
+    """
     items.sort(key=lambda item: item.path.name != "test_machines.py")
+    if config.getoption("--sample"):
+        ours = [item for item in items if "zarr_suite" in item.path.parts]
+        left = [left_to_all(ours, factor, QUICK, services=SERVICES) for factor in ("server", "s3_server")]
+        config.pluginmanager.get_plugin("summary").leave_out(config, items, chain(*left), WHY)
 
 
 @pytest.hookimpl(tryfirst=True)
