@@ -27,6 +27,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "untold": {"validators": ()},
     "fresh": {"validators": ("fresh",)},
     "whole": {"ranges": False},
+    "dated": {"validators": ("time",), "ranges": False},
     "sizeless": {"validators": ("weak",), "ranges": False, "chunked": True},
 }
 
@@ -107,6 +108,16 @@ def test_a_stream_holds_little(carrier: str) -> None:
             given += len(chunk)
             assert max(come) - given <= 8 * MIB
         assert given == SIZE
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_that_is_read_in_order_holds_little(kind: str) -> None:
+    with serving(Shelf(2 * SIZE, **KINDS[kind])) as shelf, shelf.http().open("k") as opened:
+        before, asked, held = objstore.engine_info()["memory"], shelf.gets, []
+        while opened.read(700_000):
+            held.append(objstore.engine_info()["memory"] - before)
+        assert max(held) <= SIZE
+        assert shelf.gets <= asked + 1
 
 
 def test_a_download_writes_what_comes(carrier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

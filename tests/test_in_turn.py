@@ -19,10 +19,12 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 import objstore
+from objstore._core import memory_limit
 from objstore.arrow import ArrowFileSystemHandler
 from objstore.exceptions import NotFoundError
 from objstore.fsspec import FsspecStore
 from objstore.operations import in_turn
+from objstore.operations.ahead import process
 from objstore.operations.window import INDEX
 from objstore.store import MemoryStore, S3Store
 from objstore.types import RequestInfo
@@ -95,6 +97,23 @@ def test_half_as_many_as_were_opened_are_opened_ahead(files: Files) -> None:
             assert files.read(number) == b"old"
             assert asked.count("GET") == comes
         assert asked.count("HEAD") <= 2
+
+
+def test_those_ahead_are_held_within_the_limit_of_the_process(files: Files) -> None:
+    before, limit = process.held, memory_limit()
+    held = []
+    objstore.configure(memory_limit=before + 2 * INDEX)
+    try:
+        with counted() as asked:
+            for number in range(FILES):
+                files.read(number)
+                held.append(process.held - before)
+                assert asked.count("GET") <= number + 1 + 2
+        assert max(held) == 2 * INDEX
+        files.list()
+        assert process.held == before
+    finally:
+        objstore.configure(memory_limit=limit)
 
 
 def test_who_opens_them_in_another_order_opens_none_ahead(files: Files) -> None:

@@ -36,10 +36,13 @@ class ObjectInputFile(io.RawIOBase):
     ) -> None:
         layouts, in_turn = layouts or Layouts(), in_turn or InTurn()
 
-        def begin(path: str) -> Plan[Reader]:
-            return open_object(store, path, piece=layouts.piece(path, Range(end=INDEX)))
+        def piece(path: str) -> Range:
+            return layouts.piece(path, Range(end=INDEX))
 
-        self._file = run(in_turn.open(store.provider, path, begin))
+        def begin(path: str, piece: Range) -> Plan[Reader]:
+            return open_object(store, path, piece=piece)
+
+        self._file = run(in_turn.open(store.provider, path, piece, begin))
         self._columns = ColumnReads(store, path, self._file.pinned, self._file.account, layouts)
 
     def readable(self) -> bool:

@@ -35,6 +35,7 @@ from objstore.plans.run import arun, run
 
 if TYPE_CHECKING:
     from objstore._fsspec.filesystem import FileSystem
+    from objstore.interface.values import Range
     from objstore.plans.effects import Plan
     from objstore.store import Store
     from objstore.types import Attributes, PutMode
@@ -260,8 +261,8 @@ def _pinned(fs: FileSystem, path: str, size: int | None) -> Plan[Pinned]:
     name = fs._strip_protocol(path)
     try:
         if has_index(name):
-            return (yield from fs.in_turn.open(store.provider, name, partial(_begin, fs)))
-        return (yield from _begin(fs, name))
+            return (yield from fs.in_turn.open(store.provider, name, partial(_piece, fs), partial(_begin, fs)))
+        return (yield from _begin(fs, name, _piece(fs, name)))
     except NotFoundError:
         details = yield from info(fs, path)
         if is_folder(details):
@@ -269,10 +270,14 @@ def _pinned(fs: FileSystem, path: str, size: int | None) -> Plan[Pinned]:
         raise
 
 
-def _begin(fs: FileSystem, path: str) -> Plan[Pinned]:
+def _piece(fs: FileSystem, path: str) -> Range:
+    """Return which piece of a file to ask for as it is opened."""
+    return fs.layouts.piece(path, first_piece(path, LEAST_AHEAD))
+
+
+def _begin(fs: FileSystem, path: str, piece: Range) -> Plan[Pinned]:
     """Ask for the version of a file and a piece of it; who asks next whether it is a file is told so."""
     store, name = _store_of(fs, path)
-    piece = fs.layouts.piece(path, first_piece(name, LEAST_AHEAD))
     asked = monotonic()
     pinned = yield from pin(store.provider, store.key(name), fs.shown(path), piece)
     fs.listed.note([{"name": path, "type": "file"}], asked)  # pyarrow asks, and opens it anew

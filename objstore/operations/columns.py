@@ -1,7 +1,7 @@
 """Where the columns of a Parquet file are, and which of them to fetch before they are asked for.
 
 Its one invariant: what is fetched ahead is fetched once, and never more of it than half of what is asked for, or a few
-KiB: see `Account`.
+KiB: see `Account`. Besides, the columns of row groups that are being read are, as many bytes as have been asked for.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ MARK = 8
 
 MOST_AHEAD = 64 << 20
 """How many bytes are held at the most that nobody has asked for yet."""
+
+BEGUN = 8
+"""Of how many row groups columns are on their way to be read at a time: pyarrow has as many threads for it."""
 
 MOST_AT_FIRST = 1 << 20
 """How large a column may be that comes as a file is opened."""
@@ -154,9 +157,10 @@ class ReadAhead:
     """Fetches the columns that are being read for the row groups to come.
 
     pyarrow reads the columns of a file one after the other, row group by row group. Once one is read of a second row
-    group, all columns read so far are fetched of that one and those behind it, side by side. Of the first one,
-    those are that follow where columns are read as they follow each other. How many bytes are is for the file's account
-    to say: a filter may leave out what comes next, and then no more is fetched than what is asked for.
+    group, all columns read so far are fetched of those that have been begun and those behind them, side by side. Of the
+    first one, those are that follow where columns are read as they follow each other. How many bytes are is for the
+    file's account to say: a filter may leave out what comes next, and then no more is fetched than what is asked for.
+    Of row groups that have been begun it leaves out nothing: they count as in vain only for each other.
 
     Args:
         layout: Where the columns are.
@@ -182,6 +186,7 @@ class ReadAhead:
         self._end = -1  # of the last one,
         self._row = 0  # and of how many bytes those are that it goes on from
         self._given: set[Span] = set()
+        self._begun: set[Span] = set()  # of row groups that have been begun, fetched and not given
         self._here: dict[Span, memoryview] = {}
         self._beyond = Beyond()
 
@@ -198,9 +203,10 @@ class ReadAhead:
             self._expected = self._usual.columns
         self._groups.add(columns.group)
         self._read.add(columns[1:])
+        self._given.add((start, end))
+        self._begun.discard((start, end))
         if (start, end) not in self._here:
             self._get((start, end), self._coming(columns, before))
-        self._given.add((start, end))
         return self._here.pop((start, end))
 
     def give(self, start: int, piece: memoryview) -> None:
@@ -220,16 +226,18 @@ class ReadAhead:
         """Fetch a range, and of those that are to be read next as many as may be in vain."""
         self._account.fetched += asked[1] - asked[0]
         self._usual.count(fetched=asked[1] - asked[0])
-        ahead = self._granted(span for span in coming if span != asked and self._is_new(span))
-        spans = [asked, *ahead]
+        held = sum(map(len, self._here.values()))
+        begun = self._granted(self._of_begun(), self._account.left(self._account.asked), held)
+        self._begun.update(begun)
+        left = self._account.left(self._account.share) + _size(self._begun)
+        left = max(left, self._usual.left if self._expected else 0)
+        spans = [asked, *begun, *self._granted(coming, left, held + _size(begun))]
         self._here.update(zip(spans, self._fetch(spans), strict=True))
 
-    def _granted(self, coming: Iterable[Span]) -> list[Span]:
-        """Return those ranges that may be fetched in vain, if the process has memory for them."""
-        held = sum(map(len, self._here.values()))
-        left = max(self._account.left(self._account.share), self._usual.left if self._expected else 0)
-        spans = [*_within(min(left, MOST_AHEAD - held), coming)]
-        size = sum(end - start for start, end in spans)
+    def _granted(self, coming: Iterable[Span], left: int, held: int) -> list[Span]:
+        """Return those ranges that may be fetched in vain, if the process has memory for them beside what is held."""
+        spans = [*_within(min(left, MOST_AHEAD - held), filter(self._is_new, coming))]
+        size = _size(spans)
         if self._beyond.reach(held + size) < held + size:
             return []
         self._account.fetched += size
@@ -237,7 +245,7 @@ class ReadAhead:
         return spans
 
     def _is_new(self, span: Span) -> bool:
-        return span not in self._here and span not in self._given
+        return span not in self._here and span not in self._given and span not in self._begun
 
     def _coming(self, columns: Columns, before: int) -> Iterator[Span]:
         """Return which columns are to come after these."""
@@ -245,6 +253,10 @@ class ReadAhead:
         if len(self._groups) > 1 or (self._expected and self._usual.of_all):
             return self._of_groups(range(columns.group, last))
         return self._of_groups([columns.group]) if self._expected else self._beside(columns, before)
+
+    def _of_begun(self) -> Iterator[Span]:
+        """Return the columns of the last row groups that have been begun, where these are several."""
+        return self._of_groups(sorted(self._groups)[-BEGUN:] if len(self._groups) > 1 else ())
 
     def _of_groups(self, groups: Iterable[int]) -> Iterator[Span]:
         """Yield the columns that have been read or are expected, of some row groups."""
@@ -258,6 +270,10 @@ class ReadAhead:
         """Yield the columns that follow, half as many bytes as those that have been read as they follow each other."""
         following = range(columns.last + 1, self._layout.metadata.num_columns if before else 0)
         return _within(self._row // 2, (self._layout.chunk(columns.group, column) for column in following))
+
+
+def _size(spans: Iterable[Span]) -> int:
+    return sum(end - start for start, end in spans)
 
 
 def _within(most: int, spans: Iterable[Span]) -> Iterator[Span]:

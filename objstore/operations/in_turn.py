@@ -4,19 +4,21 @@ pyarrow opens the files of a data set one by one, and each waits for a reply. On
 a listing, half as many as those are opened along with the next one, at the same time.
 
 Its one invariant: no more are opened in vain than half of those that were asked for; and what was opened ahead is given
-once, to who goes on in that order, within `FRESH` seconds, in which this process wrote and listed nothing.
+once, to who goes on in that order, within `FRESH` seconds, in which this process wrote and listed nothing. It is held
+within `configure(memory_limit=...)`.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from itertools import islice
+from itertools import islice, starmap
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from objstore.http.stats import last_write
+from objstore.operations.ahead import Beyond
 from objstore.plans.once import Once
 from objstore.plans.several import Several, given
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from objstore.interface.provider import Provider
+    from objstore.interface.values import Range
     from objstore.plans.effects import Plan
 
 T = TypeVar("T")
@@ -44,26 +47,46 @@ ROWS = 8
 class Row(Generic[T]):
     """Files that are opened one after the other."""
 
-    __slots__ = ("asked", "count", "here", "since", "written")
+    __slots__ = ("_held", "asked", "count", "here", "since", "written")
 
     def __init__(self) -> None:
         self.count = self.since = 0  # how many have been opened, and since those ahead were
         self.here: dict[str, T] = {}  # opened ahead,
         self.asked = monotonic()  # at this time,
         self.written: object = None  # when this was the last write
+        self._held = Beyond()
 
     def go_on(self, written: object) -> None:
         """Note that the next one is opened; forget those that are no longer as good as if they were opened now."""
         self.count += 1
         self.since += 1
         if self.here and (monotonic() - self.asked >= FRESH or written is not self.written):
-            self.here = {}
+            self.let_go()
             self.count = 1
+
+    def let_go(self) -> None:
+        """Hold nothing that was opened ahead."""
+        self.here = {}
+        self._held.end()
 
     def ahead(self) -> int:
         """Return how many to open ahead: half of those that were opened, and of those that are in so short a time."""
         taken = monotonic() - self.asked
         return min(self.count // 2, int(self.since * FRESH / 2 / taken) if taken else 0)
+
+    def granted(self, names: Iterable[str], piece: Callable[[str], Range]) -> dict[str, Range]:
+        """Return which files to open in the place of those that are here, and with which piece of each: as many as the
+        process has memory for."""
+        self.let_go()
+        pieces: dict[str, Range] = {}
+        size = 0
+        for name in names:
+            first = piece(name)
+            size += first.end - max(first.start, 0)
+            if self._held.reach(size) < size:
+                break
+            pieces[name] = first
+        return pieces
 
     def keep(self, here: dict[str, T], asked: float, written: object) -> None:
         """Keep what was opened ahead."""
@@ -91,28 +114,35 @@ class InTurn(Generic[T]):
         with self._lock:
             self._rows.clear()
 
-    def open(self, provider: Provider, name: str, begin: Callable[[str], Plan[T]]) -> Plan[T]:
+    def open(
+        self,
+        provider: Provider,
+        name: str,
+        piece: Callable[[str], Range],
+        begin: Callable[[str, Range], Plan[T]],
+    ) -> Plan[T]:
         """Open a file.
 
         Args:
             provider: Where it is.
             name: Its name, as it was listed.
-            begin: Makes the plan that opens a file of this name.
+            piece: Tells which piece of a file of this name is to come along.
+            begin: Makes the plan that opens a file of this name with that.
         """
         if not provider.pace.wait:  # it is on this machine
-            return (yield from begin(name))
+            return (yield from begin(name, piece(name)))
         written = last_write()
         opened: list[T] = []
 
         def work() -> Plan[None]:
-            names = [name, *following[: row.ahead()]]
-            opened.append((yield from self._together(row, names, written, begin)))
+            pieces = {name: piece(name), **row.granted(following[: row.ahead()], piece)}
+            opened.append((yield from self._together(row, pieces, written, begin)))
 
         row, following = self._row_of(name)
         row.go_on(written)
         if name not in row.here:
             yield from self._once.do(row, work)  # or it comes with what another thread opens
-        return opened[0] if opened else row.here.pop(name, None) or (yield from begin(name))
+        return opened[0] if opened else row.here.pop(name, None) or (yield from begin(name, piece(name)))
 
     def _row_of(self, name: str) -> tuple[Row[T], Sequence[str]]:
         """Return the row that a file goes on, which waits for the next one now, and what follows on it."""
@@ -132,11 +162,14 @@ class InTurn(Generic[T]):
                 return listing[index : index + MOST_AHEAD]
         return ()
 
-    def _together(self, row: Row[T], names: Sequence[str], written: object, begin: Callable[[str], Plan[T]]) -> Plan[T]:
+    def _together(
+        self, row: Row[T], pieces: dict[str, Range], written: object, begin: Callable[[str, Range], Plan[T]]
+    ) -> Plan[T]:
         """Open files at the same time: the first is asked for, and errors of others are for who asks for those."""
         opened: dict[str, T | Exception] = {}
+        names = [*pieces]
         asked = monotonic()
-        yield from Several(given(map(begin, names)), len(names)).each(
+        yield from Several(given(starmap(begin, pieces.items())), len(names)).each(
             lambda number, file: opened.__setitem__(names[number], file)
         )
         first = opened.pop(names[0])
