@@ -209,14 +209,14 @@ class Pinned:
     def _take_single(self, at: int) -> Single | None:
         """Return what reads a large object from its beginning on, if it stands here and nobody else uses it."""
         with self._lock:
-            if self._single is None and self._goes_on(at) and self._whole is None and self.size > FOLLOWED:
+            if self._single is None and self._begins(at) and self._whole is None and self.size > FOLLOWED:
                 self._single, self._is_free = self._begin_single(at), True
             if self._single is None or not self._is_free or self._single.at != at or self._whole is not None:
                 return None
             self._is_free = False
             return self._single
 
-    def _goes_on(self, at: int) -> bool:
+    def _begins(self, at: int) -> bool:
         """Tell whether a read begins at the beginning, or goes on from the piece that is here of that."""
         return at == 0 or (self._at == 0 and at == len(self._piece))
 
