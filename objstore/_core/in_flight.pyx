@@ -135,10 +135,13 @@ cdef void start_on_wire(LoopC* loop, Slot* slot, Route* route) noexcept nogil:
 
 
 cdef inline bint goes_alone(Item* item) noexcept nogil:
-    """Tell whether a request shares no connection of HTTP/2 with others: what is long would have the rate of one."""
+    """Tell whether a request shares no connection of HTTP/2 with others.
+
+    What is long would have the rate of one; and what is not read on holds back all that come on its connection.
+    """
     if item.batch.settings.http_version == curl.CURL_HTTP_VERSION_1_1:
         return False
-    return item.batch.large or item.body_length >= LARGE
+    return item.batch.large or item.batch.piece or item.body_length >= LARGE
 
 
 cdef void start_on_libcurl(LoopC* loop, Slot* slot, Route* route) noexcept nogil:

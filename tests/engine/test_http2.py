@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from objstore._core import Buffer, ClientSettings
+from objstore._core import Batch, Buffer, ClientSettings, Kind
 from objstore.plans.run import run
 from tests.engine.client import PATIENT, SOON, batch, new_batch, settle
 
@@ -91,3 +91,14 @@ def test_long_bodies_are_sent_side_by_side() -> None:
             sent.add(f"/long/{number}".encode(), body=Buffer(bytes(1 << 20)))
         sent.seal()
         assert run(settle(sent)) == {}
+
+
+def test_what_is_not_read_on_holds_back_nothing_else() -> None:
+    with speaking(stream=2) as (origin, _):
+        streams = [Batch(Kind(origin, "GET", SETTINGS), window=1 << 16, piece=1 << 16) for _ in range(2)]
+        for number, stream in enumerate(streams):
+            stream.add(f"/stream/{number}".encode())
+            stream.seal()
+            stream.start(background=True)
+        for stream in streams:
+            assert run(settle(stream)) == {}
