@@ -14,6 +14,8 @@ MS = 1_000_000
 SECOND = 1000 * MS
 CONNECTING_NS, SECURING_NS = 50_000, 430_000
 """The work of a connection, and of one with TLS."""
+IN_TIME_NS = 2 * MS
+"""How often a loop looks whether it has become time for a request."""
 
 
 @dataclass
@@ -123,9 +125,8 @@ def play(*clients: Client, begin: float = 0, stagger: float = 0, late: float = 0
         while client.may_send(now):
             asked, answered, refused = client.send(now)
             heapq.heappush(events, (answered, next(order), client, (now, asked, refused)))
-        rate = client.pace.rate(int(now))
-        if client.left and rate and now >= client.looks:
-            client.looks = now + max(SECOND / rate, MS)
+        if client.left and now >= client.looks and client.pace.rate(int(now)):
+            client.looks = now + client.server.random.uniform(1, 1.5) * IN_TIME_NS  # not all loops in step
             heapq.heappush(events, (client.looks, next(order), client, None))
     return now
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import chain
+from random import Random
 
 import pytest
 
@@ -80,3 +81,20 @@ def test_eight_processes_come_to_equal_shares_and_keep_a_server_busy(place: str,
     assert min(each_second[second] for second in range(seconds // 2)) >= most / 2
     assert sum(client.refused for client in clients) <= most * seconds / 4
     assert sum(client.most for client in clients) <= MOST_IN_FLIGHT
+
+
+def _played(at_once: int, processes: int, seed: int) -> list[int]:
+    """Return how many replies each process gets of a server that answers so many requests at a time."""
+    server = Server(MS, a_request=20 * MS, workers=4096, at_once=at_once, random=Random(seed))
+    clients = [Client(server, 1 << 30, careful=True) for _ in range(processes)]
+    end = BEGIN + 20 * SECOND
+    play(*clients, begin=BEGIN, stagger=SECOND / 10, until=end)
+    return [sum(now > end - 10 * SECOND for now in client.replies) for client in clients]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("at_once", "least"), [(4, 0.85), (8, 0.9)])
+def test_where_places_are_few_all_processes_have_some(at_once: int, least: float, seed: int) -> None:
+    shares = _played(at_once, CLIENTS, seed)
+    assert jain(shares) >= least
+    assert sum(shares) >= sum(_played(at_once, 1, seed)) / 1.3

@@ -62,11 +62,10 @@ def _answered(client: Client, since: int, until: int) -> int:
 
 @pytest.mark.parametrize("uneven", [False, True], ids=["even", "uneven"])
 @pytest.mark.parametrize("at_once", [2, 4, 20])
-def test_a_limit_of_how_many_are_under_way_is_told_apart(at_once: int, uneven: bool) -> None:
+def test_where_so_many_are_answered_at_a_time_little_more_are_sent(at_once: int, uneven: bool) -> None:
     server = Server(MS, a_request=20 * MS, workers=4096, at_once=at_once, uneven=uneven)
     client = Client(server, 250 * at_once)
     took = play(client)
-    assert client.pace.rate(int(took)) is None
     assert took <= 1.3 * 5 * 21 / 20 * SECOND
     assert client.refused <= 0.3 * 250 * at_once
 

@@ -147,12 +147,15 @@ cdef void slot_unpause(LoopC* loop, Slot* slot) noexcept nogil:
 cdef void share_read_on(LoopC* loop, BatchRef* share) noexcept nogil:
     """Read on what was not, if there is room for it now."""
     cdef Slot* slot = share.paused
+    cdef int result
     if slot == NULL or is_filled(share.batch):
         return
     slot_unpause(loop, slot)
     if slot.wire == NULL:
         slot.shard.deadline_ns = 0      # libcurl goes on in its own time, which is now
-        lib.curl_easy_pause(slot.easy, curl.CURLPAUSE_CONT)
+        result = lib.curl_easy_pause(slot.easy, curl.CURLPAUSE_CONT)
+        if result != curl.CURLE_OK:
+            end_carried(loop, slot, result)
     elif watch_wire(slot.wire, EPOLLIN):
         read_reply(slot.wire)
     else:

@@ -134,16 +134,28 @@ cdef void start_on_wire(LoopC* loop, Slot* slot, Route* route) noexcept nogil:
         open_wire(loop, route, slot)
 
 
+cdef inline bint goes_alone(Item* item) noexcept nogil:
+    """Tell whether a request shares no connection of HTTP/2 with others.
+
+    What is long would have the rate of one; and what is not read on holds back all that come on its connection.
+    """
+    if item.batch.settings.http_version == curl.CURL_HTTP_VERSION_1_1:
+        return False
+    return item.batch.large or item.batch.piece or item.body_length >= LARGE
+
+
 cdef void start_on_libcurl(LoopC* loop, Slot* slot, Route* route) noexcept nogil:
     """Have libcurl send an item's request."""
     cdef SettingsC* settings = slot.item.batch.settings
     cdef Shard* shard
     if not is_named(loop, slot, route):
         return
-    shard = loop_shard(loop, False)
+    shard = loop_shard(loop, ALONE if goes_alone(slot.item) else SHARING)
     if shard == NULL or not slot_prepare(slot, loop, slot.item, route.direct) or (
         route.name != NULL
-        and not offer_addresses(&slot.offer, route.name, route.port, slot.easy, settings, late_address(slot))
+        and not offer_addresses(
+            &slot.offer, route.name, route.port, slot.easy, settings, late_address(slot), False
+        )
     ):
         conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
         return
@@ -321,37 +333,37 @@ cdef void fill(LoopC* loop) noexcept nogil:
 cdef void harvest(LoopC* loop, Shard* shard) noexcept nogil:
     """Take the transfers that libcurl has finished."""
     cdef curl.CURLMsg* message
-    cdef Slot* slot
     cdef void* owner
-    cdef curl.CURL* easy
     cdef int left, result
-    cdef long connects
     while True:
         message = lib.curl_multi_info_read(shard.multi, &left)
         if message == NULL:
             return
         if message.msg != curl.CURLMSG_DONE:
             continue
-        easy = message.easy_handle
         result = message.data.result
         owner = NULL
-        connects = 0
-        lib.curl_easy_getinfo(easy, curl.CURLINFO_PRIVATE, <void*>&owner)
-        if shard.wires:
+        lib.curl_easy_getinfo(message.easy_handle, curl.CURLINFO_PRIVATE, <void*>&owner)
+        if shard.use == WIRES:
             wire_connected(loop, <Wire*>owner, result)
-            continue
-        slot = <Slot*>owner
-        lib.curl_easy_getinfo(easy, curl.CURLINFO_NUM_CONNECTS, <void*>&connects)
-        if connects or result != curl.CURLE_OK:
-            offer_taken(&slot.offer, easy, was_answered(slot))  # what we end ourselves is no failure of the address
-        look_behind(loop, slot)
-        atomic_store_64(&loop.requests, loop.requests + 1)
-        atomic_store_64(&loop.connections, loop.connections + connects)
-        slot.item.connects += <int>connects
-        slot_stop(slot)
-        if slot.item.status and not slot.headed:
-            drop_handle(slot)
-        conclude(loop, slot, libcurl_result(slot, result), connects == 0)
+        else:
+            end_carried(loop, <Slot*>owner, result)
+
+
+cdef void end_carried(LoopC* loop, Slot* slot, int result) noexcept nogil:
+    """End a transfer that libcurl has finished."""
+    cdef long connects = 0
+    lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_NUM_CONNECTS, <void*>&connects)
+    if connects or not slot.local_port:
+        offer_taken(&slot.offer, slot.easy, was_answered(slot))     # what we end ourselves is no failure of the address
+    look_behind(loop, slot)
+    atomic_store_64(&loop.requests, loop.requests + 1)
+    atomic_store_64(&loop.connections, loop.connections + connects)
+    slot.item.connects += <int>connects
+    slot_stop(slot)
+    if slot.item.status and not slot.headed:
+        drop_handle(slot)
+    conclude(loop, slot, libcurl_result(slot, result), connects == 0)
 
 
 cdef bint was_answered(Slot* slot) noexcept nogil:

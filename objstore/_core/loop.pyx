@@ -11,12 +11,17 @@ cdef enum:
     SWEEP_EVERY_MS = 500
     IDLE_LOOK_S = 1                 # how often a loop with nothing in flight looks for connections idle for too long
 
+cdef enum Use:                  # what a shard is for:
+    WIRES                       # to make and keep wires,
+    SHARING                     # to carry requests, those of HTTP/2 side by side on a connection,
+    ALONE                       # or one on each: all bodies on a connection together have no more than its rate
+
 cdef struct Shard:
     curl.CURLM* multi
     LoopC* loop
     Shard* next
     int64_t deadline_ns             # when libcurl wants to be called, -1 for not
-    bint wires                      # it makes and keeps wires; else it carries requests
+    Use use
     int active
 
 cdef struct FdState:
@@ -224,7 +229,7 @@ cdef void loop_free(LoopC* loop) noexcept nogil:
     free(loop)
 
 
-cdef Shard* shard_new(LoopC* loop, bint wires) noexcept nogil:
+cdef Shard* shard_new(LoopC* loop, Use use) noexcept nogil:
     cdef Shard* shard = <Shard*>calloc(1, sizeof(Shard))
     if shard == NULL:
         return NULL
@@ -233,26 +238,28 @@ cdef Shard* shard_new(LoopC* loop, bint wires) noexcept nogil:
         free(shard)
         return NULL
     shard.loop = loop
-    shard.wires = wires
+    shard.use = use
     shard.deadline_ns = -1
     expect_ok(lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_SOCKETFUNCTION, <void*>on_socket))
     expect_ok(lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_SOCKETDATA, <void*>shard))
     expect_ok(lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_TIMERFUNCTION, <void*>on_timer))
     expect_ok(lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_TIMERDATA, <void*>shard))
     expect_ok(lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_MAXCONNECTS, <long>CONNECTIONS_PER_SHARD))
+    if use == ALONE:
+        expect_ok(lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_MAX_CONCURRENT_STREAMS, <long>1))
     shard.next = NULL
     return shard
 
 
-cdef Shard* loop_shard(LoopC* loop, bint wires) noexcept nogil:
+cdef Shard* loop_shard(LoopC* loop, Use use) noexcept nogil:
     """Return the first shard with room: the early ones stay warm, the late ones age out."""
     cdef Shard** link = &loop.shards
-    cdef int most = WIRES_PER_SHARD if wires else CONNECTIONS_PER_SHARD
+    cdef int most = WIRES_PER_SHARD if use == WIRES else CONNECTIONS_PER_SHARD
     while link[0] != NULL:
-        if link[0].wires == wires and link[0].active < most:
+        if link[0].use == use and link[0].active < most:
             return link[0]
         link = &link[0].next
-    link[0] = shard_new(loop, wires)
+    link[0] = shard_new(loop, use)
     return link[0]
 
 

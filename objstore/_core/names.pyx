@@ -343,7 +343,7 @@ cdef int next_address(Name* name, int* chosen, int count, bint six, int64_t now)
     return best
 
 
-cdef int choose_addresses(Name* name, int* chosen, int64_t now) noexcept nogil:
+cdef int choose_addresses(Name* name, int* chosen, bint connects, int64_t now) noexcept nogil:
     """Choose the addresses for one connection, in the order in which libcurl will try them; return how many.
 
     libcurl begins with IPv6 and then takes turns: behind an IPv4 address there is none of IPv6 to choose.
@@ -351,7 +351,7 @@ cdef int choose_addresses(Name* name, int* chosen, int64_t now) noexcept nogil:
     cdef bint six = name.six_first, mixed = True
     cdef int count = 0
     cdef int index = next_address(name, chosen, 0, six, now)
-    if index >= 0 and name.addresses[index].rests_ns:       # one connection tries it, others see what comes of that
+    if connects and index >= 0 and name.addresses[index].rests_ns:      # it alone tries: others see what comes
         name.addresses[index].rests_ns = now + REST_S * SECOND
     while index >= 0 and (mixed or not name.addresses[index].six):
         mixed = name.addresses[index].six if count == 0 else mixed
@@ -382,10 +382,11 @@ cdef bint has_several(Name* name) noexcept nogil:
 
 
 cdef bint offer_addresses(Offer* offer, Name* name, int port, curl.CURL* easy, SettingsC* settings,
-                          const char* elsewhere) noexcept nogil:
+                          const char* elsewhere, bint connects) noexcept nogil:
     """Give libcurl the next addresses of a name, for one connection; False when there is no memory.
 
     :param elsewhere: an address that is not to be the first of several, as libcurl spells it; NULL for none.
+    :param connects: the connection is made in any case, and not where none is idle.
     """
     cdef int chosen[OFFERED]
     cdef int i, count, race_ms
@@ -399,7 +400,7 @@ cdef bint offer_addresses(Offer* offer, Name* name, int port, curl.CURL* easy, S
         name.turn = 0
     if elsewhere != NULL and name.count > 1 and is_address(name.addresses[name.turn % name.count].text, elsewhere):
         name.turn += 1
-    count = choose_addresses(name, chosen, now)
+    count = choose_addresses(name, chosen, connects, now)
     race_ms = race_after(name, chosen, count, now)
     for i in range(count):
         length += snprintf(offer.line + length, offer.capacity - length, b"%s%s", <const char*>(b"," if i else b":"),
@@ -421,9 +422,25 @@ cdef void offer_drop(Offer* offer) noexcept nogil:
     offer.name = NULL
 
 
+cdef inline char* offered(Offer* offer) noexcept nogil:
+    """Return the addresses of an offer."""
+    return strchr(strchr(offer.line, c":") + 1, c":") + 1
+
+
+cdef bint is_offered_address(Offer* offer, const char* address) noexcept nogil:
+    cdef const char* at = offered(offer)
+    while at != NULL and not is_address(at, address):
+        at = strchr(at, c",")
+        at = at + 1 if at != NULL else NULL
+    return at != NULL
+
+
 cdef void offer_taken(Offer* offer, curl.CURL* easy, bint connected) noexcept nogil:
     """Note which of the offered addresses took the connection. Those that were tried before it rest, as does a last
-    one that did not serve."""
+    one that did not serve.
+
+    What waited for a connection of HTTP/2 before it made one may have done so by what was offered to another.
+    """
     cdef const char* winner = NULL
     cdef char* at
     cdef char* end
@@ -431,7 +448,9 @@ cdef void offer_taken(Offer* offer, curl.CURL* easy, bint connected) noexcept no
     if offer.name == NULL:
         return
     lib.curl_easy_getinfo(easy, curl.CURLINFO_PRIMARY_IP, <void*>&winner)
-    at = strchr(strchr(offer.line, c":") + 1, c":") + 1
+    at = offered(offer)
+    if winner != NULL and winner[0] != 0 and not is_offered_address(offer, winner):
+        at = NULL
     pthread_mutex_lock(&names.mutex)
     while not found and at != NULL:
         end = strchr(at, c",")
@@ -449,7 +468,7 @@ cdef bint is_address(const char* text, const char* winner) noexcept nogil:
     """Tell whether libcurl's spelling of an address, without brackets, is this one."""
     cdef size_t length = strlen(winner)
     text += text[0] == c"["
-    return strncmp(text, winner, length) == 0 and text[length] in (0, c"]")
+    return strncmp(text, winner, length) == 0 and text[length] in (0, c"]", c",")
 
 
 cdef void name_rest(Name* name, const char* address) noexcept nogil:

@@ -288,7 +288,7 @@ cdef bint origin_admits(BatchRef* share, int64_t now) noexcept nogil:
         lane_enter(&origin.pace, lane_of(batch), now)
     else:
         hold(share)
-        if lane_of(batch).window < 1:
+        if goes_by_clock(lane_of(batch)):
             loop_look_in_time(share.loop)
     pthread_mutex_unlock(&origin.mutex)
     return admitted

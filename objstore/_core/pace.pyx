@@ -50,6 +50,7 @@ cdef double LOOK_WAITS = 3          # and so many of the least waits: a new conn
 cdef int64_t LOOK_BYTES = 64 << 10  # of each
 cdef double RISING = 1.15           # a rate still grows by itself: connections begin slowly
 cdef int64_t LEAST_BODY = 32 << 10  # a mean body from which on bytes, and not requests, are what is paced
+cdef double LATELY = 32             # replies by which what one takes is known, after a refusal,
 cdef double LONG = 512              # replies by whose work what they cost is known
 cdef double GUESSED = 8 << 20        # bytes at a nanosecond each, or the first bad moment would be believed for long
 cdef double FAR_NS = 5_000_000         # from afar, no byte is thought cheap before it was seen:
@@ -91,8 +92,8 @@ cdef struct Lane:
     int64_t throttled_ns
     Rate rate                       # after a refusal
     double recovers_to              # how far the window grows by it
-    double replies_since            # the last refusal, in rounds that have ended,
-    double took_since               # and what they took
+    double replies_since            # the last refusal, in rounds that have ended
+    Work lately                     # what replies took: few come between two refusals, and they differ
     int64_t round_ns                # the round: since when
     int64_t round_replies           # how many it lasts for
     double round_window
@@ -192,7 +193,8 @@ cdef void lane_begin_round(Lane* lane, int64_t now) noexcept nogil:
     lane.round_window = lane.window
     lane.peak = max(lane.in_flight, 3 * lane.peak // 4)
     lane.replies_since += lane.replies
-    lane.took_since += lane.took
+    lane.lately.replies += lane.replies
+    lane.lately.took += lane.took
     lane.replies = lane.bytes = 0
     lane.took = lane.least_took = lane.opening = 0
     lane.full = False
@@ -203,10 +205,14 @@ cdef inline double lane_limit(Lane* lane) noexcept nogil:
     return min(lane.window, <double>RESTING) if lane.resting else lane.window
 
 
+cdef inline bint goes_by_clock(Lane* lane) noexcept nogil:
+    """Tell whether requests are sent as many a second as the window, and what it has of one, would be answered."""
+    return lane.recovers_to == NEVER
+
+
 cdef bint lane_admits(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
     """Tell whether one more request may be in flight."""
-    if lane.window < 1:
-        lane_fill(pace, lane, now)
+    lane_fill(pace, lane, now)
     if lane_room(pace, lane) > 0:
         return True
     lane.full = True
@@ -214,24 +220,29 @@ cdef bint lane_admits(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
 
 
 cdef void lane_fill(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
-    """Let as many more be sent as it has become time for, where less than one is to be in flight."""
-    if lane.window < 1:
+    """Let as many more be sent as it has become time for, where they are sent by the clock."""
+    if not goes_by_clock(lane):
+        return
+    if lane.window < 1 or lane.in_flight:
         lane_recover(pace, lane, now)
-        rate_fill(&lane.rate, lane.window, now)
+    rate_fill(&lane.rate, lane.window, now)
 
 
 cdef inline int64_t lane_room(PaceC* pace, Lane* lane) noexcept nogil:
     """Return how many more requests may be in flight."""
-    cdef int64_t window = <int64_t>lane_limit(lane) - lane.in_flight
-    if lane.window < 1:
-        window = min(<int64_t>lane.rate.tokens, FIRST_WINDOW - lane.in_flight)
+    cdef double limit = lane_limit(lane)
+    cdef int64_t window = <int64_t>limit - lane.in_flight
+    if goes_by_clock(lane) and (window < 1 or lane.in_flight):
+        window = min(<int64_t>lane.rate.tokens, <int64_t>(max(limit, <double>1) + 1 - ENOUGH) - lane.in_flight)
+    elif goes_by_clock(lane):
+        window = 1      # of one place alone, the clock would leave a part unused
     return min(window, pace.most - pace_in_flight(pace))
 
 
 cdef inline int64_t lane_welcomes(PaceC* pace, Lane* lane) noexcept nogil:
     """Return how many of those that wait are to ask now: one at the least where time is waited for, or none looks."""
     cdef int64_t room = lane_room(pace, lane)
-    return max(room, <int64_t>1) if lane.window < 1 else room
+    return max(room, <int64_t>1) if goes_by_clock(lane) else room
 
 
 cdef inline int64_t pace_in_flight(PaceC* pace) noexcept nogil:
@@ -249,7 +260,7 @@ cdef void lane_enter(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
         lane_begin_round(lane, now)     # what came before, nobody waited for
         lane.skewed = True
     lane.in_flight += 1
-    lane.rate.tokens -= 1
+    lane.rate.tokens -= rate_toll(now)
     if lane.replies == 0:
         lane.round_replies = max(lane.round_replies, lane.in_flight)
     lane.peak = max(lane.peak, lane.in_flight)
@@ -512,13 +523,15 @@ cdef void lane_throttle(Lane* lane, int64_t started_ns, int64_t now, bint refuse
 
 cdef void lane_send_less(Lane* lane, double before, double window, int64_t now) noexcept nogil:
     lane_begin_round(lane, now)
-    if lane.took_since:
-        lane.rate.turns = lane.replies_since * SECOND / lane.took_since
+    if lane.lately.took:
+        lane.rate.turns = lane.lately.replies * SECOND / lane.lately.took
+        lane.lately.took *= min(LATELY / lane.lately.replies, <double>1)
+        lane.lately.replies = min(lane.lately.replies, LATELY)
     lane_settle(lane, max(window, min(LEAST_RATE / lane.rate.turns, <double>1)), now)
     rate_cut(&lane.rate, max(before, lane.window), lane.window, now)
     lane.throttled_ns = now
     lane.recovers_to = NEVER
-    lane.replies_since = lane.took_since = 0
+    lane.replies_since = 0
 
 
 cdef void lane_shrink(Lane* lane, int64_t fewer, int64_t now) noexcept nogil:
@@ -741,7 +754,7 @@ cdef class _Pace:
     def rate(self, int64_t now, bint writes=False, bint large=False):
         """Return how many requests a second are sent; None where no limit is known."""
         cdef Lane* lane = self.lane(writes, large)
-        return lane.window * lane.rate.turns if lane.window < 1 else None
+        return lane.window * lane.rate.turns if goes_by_clock(lane) else None
 
     def costs(self):
         """Return what a byte costs, and what a read does beside its bytes, in nanoseconds; -1: not known."""

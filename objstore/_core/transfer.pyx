@@ -361,7 +361,6 @@ cdef void slot_configure(Slot* slot, LoopC* loop, SettingsC* settings) noexcept 
     set_long(easy, curl.CURLOPT_MAXAGE_CONN, settings.max_idle_s)
     set_long(easy, curl.CURLOPT_MAXLIFETIME_CONN, WIRE_LIFETIME_S)
     set_long(easy, curl.CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
-    set_long(easy, curl.CURLOPT_PIPEWAIT, 1)    # or each request that finds no HTTP/2 yet would connect for itself
 
 
 cdef void slot_set_method(Slot* slot, Item* item) noexcept nogil:
@@ -577,6 +576,8 @@ cdef bint slot_prepare(Slot* slot, LoopC* loop, Item* item, bint direct) noexcep
         return False
     set_pointer(slot.easy, curl.CURLOPT_PROXY, <const char*>b"" if direct else settings.proxy)
     set_pointer(slot.easy, curl.CURLOPT_URL, slot.url)
+    # What may share a connection of HTTP/2 waits until there is one, where it would else connect for itself.
+    set_long(slot.easy, curl.CURLOPT_PIPEWAIT, not goes_alone(item))
     set_pointer(slot.easy, curl.CURLOPT_HTTPHEADER, lines)
     if atomic_load(&setopt_failures) == failures:
         return True

@@ -226,7 +226,7 @@ cdef void open_ahead(LoopC* loop, BatchRef* share) noexcept nogil:
 
 cdef Wire* new_wire(LoopC* loop, Route* route) noexcept nogil:
     """Return a wire on a route, for a connection to be made; NULL when there is no memory."""
-    cdef Shard* shard = loop_shard(loop, True)
+    cdef Shard* shard = loop_shard(loop, WIRES)
     cdef Wire* wire = loop_wire(loop) if shard != NULL else NULL
     if wire == NULL:
         return NULL
@@ -258,7 +258,7 @@ cdef bint begin_connecting(Wire* wire, SettingsC* settings, const char* late) no
     # A setting that is lost, say whom to trust, must not be made up for by libcurl's own.
     return (
         (route.name == NULL
-         or offer_addresses(&wire.offer, route.name, route.port, wire.easy, settings, late))
+         or offer_addresses(&wire.offer, route.name, route.port, wire.easy, settings, late, True))
         and atomic_load(&setopt_failures) == failures
         and lib.curl_multi_add_handle(wire.shard.multi, wire.easy) == curl.CURLE_OK
     )
