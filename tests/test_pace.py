@@ -367,6 +367,15 @@ def test_as_many_connections_are_made_as_are_repaid_by_what_waits() -> None:
     assert min(of_fewest, of_all) > 8
 
 
+def test_replies_to_writes_tell_what_connections_are_worth() -> None:
+    pace = _Pace()
+    pace.connect(60 * MS)
+    assert pace.repaid(2_000, secure=True) > 1024
+    pace.enter(0, writes=True)
+    pace.leave(0, 20 * MS, writes=True)
+    assert pace.repaid(2_000, secure=True) == _known(20 * MS, 60 * MS).repaid(2_000, secure=True)
+
+
 def test_half_as_many_connections_again_are_made_or_none() -> None:
     pace = _known(20 * MS, 60 * MS)
     first = pace.affords(2_000, secure=True)

@@ -126,6 +126,7 @@ cdef struct PaceC:
     bint careful                    # more than FIRST_WINDOW is taken step by step
     int64_t recent_ns
     Recent wait                     # for the first byte of a GET
+    Recent reply                    # for any reply
     Recent toll                     # nanoseconds for each reply
     Recent flow                     # and for each byte of replies, whatever took the time
     Recent connecting               # until a connection is there
@@ -174,6 +175,7 @@ cdef void pace_start(PaceC* pace, int64_t most, bint careful) noexcept nogil:
     pace.careful = careful
     pace.recent_ns = 0
     recent_start(&pace.wait)
+    recent_start(&pace.reply)
     recent_start(&pace.toll)
     recent_start(&pace.flow)
     recent_start(&pace.connecting)
@@ -275,6 +277,7 @@ cdef void lane_reply(PaceC* pace, Lane* lane, int kind, int64_t bytes, int64_t b
     cdef Recent* least = &lane.least[kind]
     if took < least.now:
         least.now = took
+    pace.reply.now = min(pace.reply.now, took)
     pace.served += 1
     lane.replies += 1
     lane.bytes += bytes
@@ -612,6 +615,7 @@ cdef void pace_note_wait(PaceC* pace, int64_t waited_ns, int64_t now) noexcept n
     if now - pace.recent_ns > LATELY_NS:
         pace.recent_ns = now
         recent_age(&pace.wait)
+        recent_age(&pace.reply)
         recent_age(&pace.toll)
         recent_age(&pace.flow)
         recent_age(&pace.connecting)
@@ -637,7 +641,7 @@ cdef double pace_repaid(PaceC* pace, double waiting, bint secure) noexcept nogil
     While one more is made, those that are there serve some of them; of what is left it spares the others its share.
     """
     cdef double until = recent_least(&pace.connecting)
-    cdef double wait = recent_least(&pace.wait)
+    cdef double wait = min(recent_least(&pace.wait), recent_least(&pace.reply))
     cdef double cost = SECURING_NS if secure else CONNECTING_NS
     if until == NEVER or wait == NEVER:
         return NEVER        # nothing is known
