@@ -7,7 +7,7 @@
 cdef enum:
     MOST_ORIGINS = 256          # that are remembered while nobody uses them
     MANY_UNSERVED = 16          # in a row: by chance only where most fail
-    LASTING = 3                 # more for each that came before a batch
+    LASTING = 1                 # more for each that came before a batch
 
 cdef int64_t STUCK_NS = 1_000_000_000
 cdef int64_t IN_TIME_NS = 2_000_000    # how often it is looked whether a rate lets more be sent
