@@ -368,6 +368,25 @@ def test_as_many_connections_are_made_as_are_repaid_by_what_waits() -> None:
     assert min(of_fewest, of_all) > 8
 
 
+def test_replies_to_writes_tell_what_connections_are_worth() -> None:
+    pace = _Pace()
+    pace.connect(60 * MS)
+    assert pace.repaid(2_000, secure=True) > 1024
+    pace.enter(0, writes=True)
+    pace.leave(0, 20 * MS, writes=True)
+    assert pace.repaid(2_000, secure=True) == _known(20 * MS, 60 * MS).repaid(2_000, secure=True)
+
+
+def test_many_more_connections_are_made_or_none() -> None:
+    pace = _known(20 * MS, 60 * MS)
+    first = pace.affords(2_000, secure=True)
+    assert first == pace.repaid(2_000, secure=True)
+    assert first < pace.repaid(3_000, secure=True) < 2.5 * first
+    assert pace.affords(3_000, secure=True) == first
+    assert pace.affords(10_000, secure=True) == pace.repaid(10_000, secure=True) > 2.5 * first
+    assert pace.affords(2_000, secure=True) == first
+
+
 def test_no_more_connections_are_made_ahead_than_are_there_before_a_reply() -> None:
     assert _known(2 * MS, 2 * MS).ahead(10_000, secure=False) == 2 * MS / CONNECTING_NS
     assert _known(80 * MS, 80 * MS).ahead(10_000, secure=False) == 1024
@@ -375,7 +394,7 @@ def test_no_more_connections_are_made_ahead_than_are_there_before_a_reply() -> N
 
 def _known(wait: int, until: int) -> _Pace:
     """Return what knows how long a reply takes."""
-    pace = _Pace()
+    pace = _Pace(careful=True)
     pace.connect(until)
     pace.enter(0)
     pace.wait(wait, wait)
@@ -392,6 +411,31 @@ def _served(connections: int, waiting: int, wait: int, until: int, cost: int) ->
         ended = max(ended, free[0] + wait)
         heapq.heapreplace(free, free[0] + wait)
     return ended
+
+
+@pytest.mark.parametrize(("made", "grows"), [(192, True), (0, False)])
+def test_what_replies_wait_for_while_connections_are_made_is_no_queue(made: int, grows: bool) -> None:
+    """Of a larger window, as many as it has more: with TLS, that takes longer than to answer."""
+    pace = _known(20 * MS, 60 * MS)
+    now = _round(pace, 20 * MS, SECOND)
+    wide = pace.window()
+    for _ in range(made):
+        pace.connect(60 * MS)
+    now = _round(pace, 160 * MS, now)
+    _round(pace, 20 * MS, now)
+    assert wide == 4 * 64
+    assert pace.window() > wide if grows else pace.window() < wide / 2
+
+
+def _round(pace: _Pace, took: int, now: int) -> int:
+    """Have as many in flight as may be, and all answered after so long; return when that is."""
+    count = 0
+    while pace.admits(now=now):
+        pace.enter(now)
+        count += 1
+    for _ in range(count):
+        pace.leave(now, now + took)
+    return now + took
 
 
 def test_what_a_connection_takes_is_not_guessed() -> None:

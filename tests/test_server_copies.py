@@ -218,6 +218,41 @@ def test_a_part_that_is_answered_200_with_an_error_is_copied_again(fault_server:
     assert store.head("copied-part-error/b")["size"] == 6 * GIB
 
 
+def test_where_the_service_refuses_what_is_too_large_it_is_not_asked_how_large_an_object_is(
+    fault_server: FaultServer, amazon: S3Store
+) -> None:
+    amazon.put("a", b"1")
+    amazon.copy("a", "b")
+    amazon.copy("a", "c", overwrite=False)
+    assert [amazon.get(name).bytes() for name in "bc"] == [b"1", b"1"]
+    assert (sent(fault_server, "head"), sent(fault_server, "copy")) == (0, 2)
+    with pytest.raises(AlreadyExistsError) as there:
+        amazon.copy("a", "c", overwrite=False)
+    assert (there.value.path, sent(fault_server, "head")) == ("c", 0)
+    with pytest.raises(NotFoundError) as missing:
+        amazon.copy("nothing", "missing/b")
+    assert (missing.value.path, sent(fault_server, "head")) == ("nothing", 0)
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_what_is_refused_as_too_large_is_copied_in_parts(
+    fault_server: FaultServer, amazon: S3Store, overwrite: bool
+) -> None:
+    amazon.copy("huge-object/a", "huge-object/b", overwrite=overwrite)
+    assert amazon.head("huge-object/b")["size"] == 6 * GIB
+    copied = [request["headers"] for request in fault_server.requests() if request["operation"] == "part-copy"]
+    assert {headers["x-amz-copy-source-if-match"] for headers in copied} == {'"generated-v1"'}
+    assert (sent(fault_server, "copy"), sent(fault_server, "complete")) == (1, 1)
+
+
+def test_what_is_refused_for_another_reason_is_not_copied_in_parts(fault_server: FaultServer, amazon: S3Store) -> None:
+    amazon.put("a", b"1")
+    with pytest.raises(GenericError, match="teapot") as error:
+        amazon.copy("a", "refused-copy/b")
+    assert (error.value.status, error.value.code) == (400, "InvalidRequest")
+    assert (sent(fault_server, "copy"), sent(fault_server, "head"), sent(fault_server, "part-copy")) == (1, 1, 0)
+
+
 @pytest.mark.parametrize("most", [1, 4])
 def test_no_more_parts_are_copied_at_a_time_than_the_caller_allows(most: int) -> None:
     with counting() as (endpoint, counts):

@@ -349,6 +349,7 @@ cdef void before_fork() noexcept nogil:
     pthread_mutex_lock(&engine.mutex)
     pthread_mutex_lock(&names.mutex)
     pthread_mutex_lock(&pool.mutex)
+    pthread_mutex_lock(&trusts.mutex)
     loop = engine.loops
     while loop != NULL:
         pthread_mutex_lock(&loop.mutex)
@@ -360,6 +361,7 @@ cdef void after_fork_in_parent() noexcept nogil:
     while loop != NULL:
         pthread_mutex_unlock(&loop.mutex)
         loop = loop.next_loop
+    pthread_mutex_unlock(&trusts.mutex)
     pthread_mutex_unlock(&pool.mutex)
     pthread_mutex_unlock(&names.mutex)
     pthread_mutex_unlock(&engine.mutex)
@@ -380,6 +382,7 @@ cdef void after_fork_in_child() noexcept nogil:
     engine_init()
     names_init()
     pool_init()
+    trusts_init()
     generation += 1
 
 

@@ -19,7 +19,21 @@ cdef struct Crypto:             # SHA-1 has functions of the same types
     sha256_update_t SHA256_Update
     sha256_final_t SHA256_Final
 
+ctypedef void* (*store_new_t)() noexcept nogil
+ctypedef int (*store_load_t)(void*, const char*, const char*) noexcept nogil
+ctypedef int (*store_flags_t)(void*, unsigned long) noexcept nogil
+ctypedef void (*store_free_t)(void*) noexcept nogil
+ctypedef void (*store_set_t)(void*, void*) noexcept nogil
+
+cdef struct Trusting:           # all NULL where libcurl has other TLS than OpenSSL's
+    store_new_t X509_STORE_new
+    store_load_t X509_STORE_load_locations
+    store_flags_t X509_STORE_set_flags
+    store_free_t X509_STORE_free
+    store_set_t SSL_CTX_set1_cert_store
+
 cdef curl.Functions lib
+cdef Trusting trusting
 cdef Crypto crypto
 cdef void* crypto_handle
 cdef bytes libcurl_path
@@ -135,6 +149,18 @@ cdef _fill_crypto(void* handle):
     crypto.SHA256_Final = <sha256_final_t>_symbol(handle, b"SHA256_Final")
 
 
+cdef _fill_trusting(void* handle):
+    """Take what holds authorities from the OpenSSL behind libcurl."""
+    memset(&trusting, 0, sizeof(trusting))
+    if not lib.curl_version_info(curl.CURLVERSION_FIRST).ssl_version.startswith(b"OpenSSL/"):
+        return
+    trusting.X509_STORE_load_locations = <store_load_t>_symbol(handle, b"X509_STORE_load_locations")
+    trusting.X509_STORE_set_flags = <store_flags_t>_symbol(handle, b"X509_STORE_set_flags")
+    trusting.X509_STORE_free = <store_free_t>_symbol(handle, b"X509_STORE_free")
+    trusting.SSL_CTX_set1_cert_store = <store_set_t>_symbol(handle, b"SSL_CTX_set1_cert_store")
+    trusting.X509_STORE_new = <store_new_t>_symbol(handle, b"X509_STORE_new")
+
+
 cdef _load_from(str path):
     global libcurl_path
     cdef void* handle = _open(path)
@@ -143,6 +169,7 @@ cdef _load_from(str path):
     _fill_curl(handle)
     _check_version(lib.curl_version_info(curl.CURLVERSION_FIRST))
     _fill_crypto(handle)
+    _fill_trusting(handle)
     # OpenSSL 3 frees its tables in a C atexit handler, under threads that may still be in TLS: it must not register it.
     openssl_init = dlsym(handle, b"OPENSSL_init_crypto")
     if openssl_init != NULL:

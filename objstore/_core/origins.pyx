@@ -7,7 +7,7 @@
 cdef enum:
     MOST_ORIGINS = 256          # that are remembered while nobody uses them
     MANY_UNSERVED = 16          # in a row: by chance only where most fail
-    LASTING = 3                 # more for each that came before a batch
+    LASTING = 1                 # more for each that came before a batch
 
 cdef int64_t STUCK_NS = 1_000_000_000
 cdef int64_t IN_TIME_NS = 2_000_000    # how often it is looked whether a rate lets more be sent
@@ -240,7 +240,7 @@ cdef inline bint affords(BatchRef* share) noexcept nogil:
         return True
     if route.idle != NULL or route.spare != NULL or not goes_by_wire(route):
         return True
-    return pace_in_flight(pace) < pace_repaid(pace, expected(share.batch), route.secure)
+    return pace_in_flight(pace) < pace_affords(pace, expected(share.batch), route.secure)
 
 
 cdef inline double expected(BatchC* batch) noexcept nogil:
@@ -266,12 +266,20 @@ cdef int64_t origin_ahead(BatchRef* share, int64_t wanted) noexcept nogil:
     return min(wanted, <int64_t>most)
 
 
-cdef void origin_connected(BatchC* batch, int64_t took) noexcept nogil:
-    """Note how long it took until a connection was there."""
-    cdef Recent* connecting = &batch.at.pace.connecting
-    pthread_mutex_lock(&batch.at.mutex)
+cdef void origin_connected(Origin* origin, int64_t took) noexcept nogil:
+    """Count a connection, and note how long it took until it was there."""
+    cdef Recent* connecting = &origin.pace.connecting
+    pthread_mutex_lock(&origin.mutex)
+    pace_count_made(&origin.pace, 1)
     connecting.now = min(connecting.now, <double>max(took, <int64_t>1))
-    pthread_mutex_unlock(&batch.at.mutex)
+    pthread_mutex_unlock(&origin.mutex)
+
+
+cdef void origin_disconnected(Origin* origin) noexcept nogil:
+    """Count a connection that is closed."""
+    pthread_mutex_lock(&origin.mutex)
+    pace_count_made(&origin.pace, -1)
+    pthread_mutex_unlock(&origin.mutex)
 
 
 cdef bint origin_admits(BatchRef* share, int64_t now) noexcept nogil:

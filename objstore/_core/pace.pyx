@@ -37,6 +37,7 @@ cdef double QUEUED = 48             # and so many requests in any case
 cdef double SLOWLY = 1.25           # that grows no faster: others may not rest when we do
 cdef double FIRST_BEARABLE = 2    # at first, while it is not known how much two rounds differ by chance
 cdef double SETTLED = 0.25         # of what they took, replies have waited for connections: more hides the rest
+cdef double DISTURBED = 0.125       # connections more for each reply: that they were made is what took the time
 cdef double BACK_OFF = 0.9
 cdef int64_t DOUBT_NS = 4_000_000_000       # from one doubt to the next
 cdef double LEAP = 4                # times as many are tried where nothing waits
@@ -55,6 +56,7 @@ cdef double LONG = 512              # replies by whose work what they cost is kn
 cdef double GUESSED = 8 << 20        # bytes at a nanosecond each, or the first bad moment would be believed for long
 cdef double FAR_NS = 5_000_000         # from afar, no byte is thought cheap before it was seen:
 cdef double SLOW_NS = 80                # 100 Mbit/s
+cdef double STEP = 2.5                 # times as many connections are made, or none: a call in which they are is slower
 cdef double CONNECTING_NS = 50_000      # of work for a connection,
 cdef double SECURING_NS = 430_000       # and for one with TLS
 cdef double NEVER = 1e300
@@ -84,7 +86,8 @@ cdef struct Lane:
     double doubted                  # how many times the least they took: this rest is to see whether that still holds
     int64_t doubted_ns
     int stalls                      # rounds since the last that brought more
-    double best                     # the rate of that one
+    double best                     # the rate of that one,
+    bint rough                      # in which connections were made
     double best_window
     double best_stretch             # how many times the least its replies took
     int64_t probed_ns               # when growing ended
@@ -102,6 +105,8 @@ cdef struct Lane:
     double took                     # what they took
     double least_took               # what the least of their like took
     double opening                  # what they waited for new connections before
+    int64_t made                    # connections, less those that were closed,
+    int64_t made_before             # and in the round before, when what is answered now was asked
     double base                     # how many times the least they took with few in flight, when last seen
     Recent least[CLASSES]
 
@@ -122,9 +127,11 @@ cdef struct PaceC:
     bint careful                    # more than FIRST_WINDOW is taken step by step
     int64_t recent_ns
     Recent wait                     # for the first byte of a GET
+    Recent reply                    # for any reply
     Recent toll                     # nanoseconds for each reply
     Recent flow                     # and for each byte of replies, whatever took the time
     Recent connecting               # until a connection is there
+    double worth                    # how many connections were found to be repaid when more were made last
     double served                   # replies lately,
     double served_before            # and before that
     Work bodies                     # of reads whose bytes are what took time
@@ -169,10 +176,11 @@ cdef void pace_start(PaceC* pace, int64_t most, bint careful) noexcept nogil:
     pace.careful = careful
     pace.recent_ns = 0
     recent_start(&pace.wait)
+    recent_start(&pace.reply)
     recent_start(&pace.toll)
     recent_start(&pace.flow)
     recent_start(&pace.connecting)
-    pace.served = pace.served_before = 0
+    pace.served = pace.served_before = pace.worth = 0
     memset(&pace.turns, 0, sizeof(Work))
     pace.bodies.replies = 0
     pace.bodies.took = pace.bodies.bytes = GUESSED
@@ -195,7 +203,8 @@ cdef void lane_begin_round(Lane* lane, int64_t now) noexcept nogil:
     lane.replies_since += lane.replies
     lane.lately.replies += lane.replies
     lane.lately.took += lane.took
-    lane.replies = lane.bytes = 0
+    lane.made_before = lane.made
+    lane.replies = lane.bytes = lane.made = 0
     lane.took = lane.least_took = lane.opening = 0
     lane.full = False
     lane.skewed = lane.in_flight > lane.window
@@ -279,6 +288,7 @@ cdef void lane_reply(PaceC* pace, Lane* lane, int kind, int64_t bytes, int64_t b
     cdef Recent* least = &lane.least[kind]
     if took < least.now:
         least.now = took
+    pace.reply.now = min(pace.reply.now, took)
     pace.served += 1
     lane.replies += 1
     lane.bytes += bytes
@@ -345,7 +355,7 @@ cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
         lane_begin_rest(lane)
     elif lane.full and lane.growing:
         lane_judge(pace, lane, rate, stretch, now)
-    elif stretch > lane_bearable(lane) and lane.window > FIRST_WINDOW and not lane.skewed:
+    elif stretch > lane_bearable(lane) and lane.window > FIRST_WINDOW and not lane.skewed and not disturbed(lane):
         lane.window = max(min(lane.window * BACK_OFF, lane_fitting(lane, lane.window, stretch)), <double>FIRST_WINDOW)
     elif lane.full and lane.window >= FIRST_WINDOW and may_probe(pace, lane, stretch, now):
         lane.growing = True
@@ -354,6 +364,11 @@ cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
         lane.best_window = lane.window
         lane.window = lane_goal(pace, lane)
     lane_begin_round(lane, now)
+
+
+cdef inline bint disturbed(Lane* lane) noexcept nogil:
+    """Tell whether so many connections were made that it is the work of it that replies have waited for."""
+    return lane.made + lane.made_before > DISTURBED * lane.replies and lane.least_took >= AT_HAND_NS * lane.replies
 
 
 cdef bint lane_doubts(PaceC* pace, Lane* lane, double stretch, int64_t now) noexcept nogil:
@@ -380,11 +395,13 @@ cdef bint may_probe(PaceC* pace, Lane* lane, double stretch, int64_t now) noexce
 
 cdef void lane_judge(PaceC* pace, Lane* lane, double rate, double stretch, int64_t now) noexcept nogil:
     """Decide whether the last round's larger window has brought more, and growing goes on."""
-    cdef double larger = lane.round_window / lane.best_window - 1
+    cdef double larger = max(lane.round_window / lane.best_window - 1, 0)
     cdef double now_fits
-    cdef bint settled = lane.opening < SETTLED * lane.took
-    if lane.best == 0 or (larger > 0 and rate > lane.best * (1 + WORTH * min(larger, <double>1))):
+    cdef bint rough = disturbed(lane)
+    cdef bint settled = lane.opening < SETTLED * lane.took and not rough
+    if lane.best == 0 or ((larger > 0 or lane.rough) and rate > lane.best * (1 + WORTH * min(larger, <double>1))):
         lane.best = rate
+        lane.rough = rough
         lane.best_window = lane.round_window
         lane.best_stretch = stretch
         lane.stalls = 0
@@ -611,6 +628,7 @@ cdef void pace_note_wait(PaceC* pace, int64_t waited_ns, int64_t now) noexcept n
     if now - pace.recent_ns > LATELY_NS:
         pace.recent_ns = now
         recent_age(&pace.wait)
+        recent_age(&pace.reply)
         recent_age(&pace.toll)
         recent_age(&pace.flow)
         recent_age(&pace.connecting)
@@ -623,22 +641,40 @@ cdef inline double pace_served(PaceC* pace) noexcept nogil:
     return pace.served + pace.served_before
 
 
+cdef void pace_count_made(PaceC* pace, int more) noexcept nogil:
+    """Count a connection that was made, or closed."""
+    pace.reads.made += more
+    pace.large.made += more
+    pace.writes.made += more
+
+
 cdef double pace_repaid(PaceC* pace, double waiting, bint secure) noexcept nogil:
     """Return how many connections are repaid by requests that wait.
 
     While one more is made, those that are there serve some of them; of what is left it spares the others its share.
     """
     cdef double until = recent_least(&pace.connecting)
-    cdef double wait = recent_least(&pace.wait)
+    cdef double wait = min(recent_least(&pace.wait), recent_least(&pace.reply))
     cdef double cost = SECURING_NS if secure else CONNECTING_NS
     if until == NEVER or wait == NEVER:
         return NEVER        # nothing is known
     return (sqrt(until * until + 4 * cost * wait * waiting) - until) / (2 * cost)
 
 
+cdef double pace_affords(PaceC* pace, double waiting, bint secure) noexcept nogil:
+    """Return how many connections there may be: more than before only where many more are repaid.
+
+    To make a few more with every call disturbs each of these, and brings little.
+    """
+    cdef double repaid = pace_repaid(pace, waiting, secure)
+    if NEVER > repaid > STEP * pace.worth:
+        pace.worth = repaid
+    return min(repaid, pace.worth) if repaid < NEVER else repaid
+
+
 cdef double pace_ahead(PaceC* pace, double waiting, bint secure) noexcept nogil:
     """Return how many connections are worth making ahead: of those repaid, what is made before a reply comes."""
-    cdef double most = min(pace_repaid(pace, waiting, secure), <double>pace.most) - pace_in_flight(pace)
+    cdef double most = min(pace_affords(pace, waiting, secure), <double>pace.most) - pace_in_flight(pace)
     return min(most, recent_least(&pace.wait) / CONNECTING_NS)
 
 
@@ -736,12 +772,17 @@ cdef class _Pace:
             lane_reply(&self.c, lane, size_class(size), size, asked if begun < 0 else begun, asked, now)
 
     def connect(self, int64_t took):
-        """Note how long it took until a connection was there."""
+        """Count a connection, and note how long it took until it was there."""
+        pace_count_made(&self.c, 1)
         self.c.connecting.now = min(self.c.connecting.now, <double>took)
 
     def repaid(self, int64_t waiting, bint secure):
         """Return how many connections are repaid by requests that wait."""
         return pace_repaid(&self.c, waiting, secure)
+
+    def affords(self, int64_t waiting, bint secure):
+        """Return how many connections there may be for requests that wait."""
+        return pace_affords(&self.c, waiting, secure)
 
     def ahead(self, int64_t waiting, bint secure):
         """Return how many connections are worth making ahead of requests."""

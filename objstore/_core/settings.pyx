@@ -26,6 +26,7 @@ cdef struct SettingsC:
     char* redirects         # the schemes that a redirect of a GET or HEAD may lead to, NULL to follow none
     int until_close         # which bodies are read that end with their connection
     bint hedge              # ask again elsewhere for what is late
+    Trust* trust            # what ca_file says, NULL until it is asked for: under the mutex of `trusts`
 
 
 cdef char* string_copy(object value) except? NULL:
@@ -51,6 +52,7 @@ cdef void settings_release(SettingsC* settings) noexcept nogil:
     free(settings.no_proxy)
     free(settings.proxy_ca_file)
     free(settings.redirects)
+    trust_release(settings.trust)
     free(settings)
 
 

@@ -250,6 +250,8 @@ cdef bint begin_connecting(Wire* wire, SettingsC* settings, const char* late) no
     cdef Route* route = wire.route
     cdef int failures = atomic_load(&setopt_failures)
     configure_connection(wire.easy, wire.loop, settings)
+    if route.secure:
+        configure_trust(wire.easy, route.settings, wire.loop.now_ns)
     set_pointer(wire.easy, curl.CURLOPT_PROXY, b"")     # nor one of the environment
     set_pointer(wire.easy, curl.CURLOPT_PRIVATE, wire)
     set_pointer(wire.easy, curl.CURLOPT_ERRORBUFFER, wire.error)
@@ -283,12 +285,11 @@ cdef void wire_connected(LoopC* loop, Wire* wire, int result) noexcept nogil:
     wire.fd = fd
     wire.route.making -= 1
     state.wire = wire
+    origin_connected(wire.route.at, loop.now_ns - wire.made_ns)
+    wire.made_ns = loop.now_ns
     if slot == NULL:
-        wire.made_ns = loop.now_ns
         rest_unused(wire)
         return
-    origin_connected(slot.item.batch, loop.now_ns - wire.made_ns)
-    wire.made_ns = loop.now_ns
     slot.item.connects += 1
     slot.asked_ns = slot.progress_ns = loop.now_ns
     if speaks_unasked(wire):
@@ -342,6 +343,7 @@ cdef void close_wire(Wire* wire) noexcept nogil:
         wire.slot = NULL
     if wire.fd >= 0:
         loop.fds[wire.fd].wire = NULL
+        origin_disconnected(wire.route.at)
     else:
         wire.route.making -= 1
     lib.curl_multi_remove_handle(wire.shard.multi, wire.easy)

@@ -66,6 +66,7 @@ class Bucket(Writes):
         base: The path of the bucket, percent-encoded, without a trailing slash; empty where the host names it.
         copied_from: What its objects' keys stand behind where they are the source of a copy, and a slash.
         guard: How a copy is kept from replacing an object; None: the service has no way.
+        bounds_copies: Whether it is known to refuse at once to copy more by one request than such take.
         read_headers: Headers of every request that reads an object.
         get_headers: More headers of those that read its bytes: they ask for checksums.
         write_headers: Headers of every request that creates an object (encryption and the like).
@@ -94,6 +95,7 @@ class Bucket(Writes):
         copied_from: str,
         *,
         guard: Guard | None,
+        bounds_copies: bool,
         write_headers: Mapping[str, str],
         read_headers: Mapping[str, str],
         get_headers: Mapping[str, str],
@@ -115,6 +117,7 @@ class Bucket(Writes):
             base,
             copied_from,
             guard=guard,
+            bounds_copies=bounds_copies,
             read_headers=read_headers,
             get_headers=get_headers,
             write_headers=write_headers,

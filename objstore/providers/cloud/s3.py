@@ -203,6 +203,7 @@ def _ways(values: Any, address: Address) -> dict[str, Any]:
     payer = {"x-amz-request-payer": "requester"} if values["request_payer"] else {}
     return {
         "guard": _guard(values),
+        "bounds_copies": _is_amazon(values),
         "read_headers": {**payer, **s3_encryption.read_headers(values)},
         "get_headers": _checksum_mode(values),
         "change_headers": payer,

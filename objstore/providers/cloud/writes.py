@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 COPY_AT_ONCE = 5 << 30
 """The most that one request copies, in bytes (CopyObject, and each UploadPartCopy)."""
 
+TOO_LARGE = (400, 413)
+"""How a service may refuse a larger one; it may do so for another reason."""
+
 NO_GUARD = (
     "Say by the setting copy_if_not_exists what it has: multipart, header:NAME:VALUE or "
     "header-with-status:NAME:VALUE:STATUS."
@@ -82,6 +85,7 @@ class Writes(ProvedWrites):
         base: The path of the bucket, percent-encoded, without a trailing slash; empty where the host names it.
         copied_from: What its objects' keys stand behind where they are the source of a copy, and a slash.
         guard: How a copy is kept from replacing an object; None: the service has no way.
+        bounds_copies: Whether it is known to refuse at once what is more than COPY_AT_ONCE.
         read_headers: Headers of every request that reads an object.
         get_headers: More headers of those that read its bytes.
         write_headers: Headers of every request that creates an object (encryption and the like).
@@ -98,6 +102,7 @@ class Writes(ProvedWrites):
         copied_from: str,
         *,
         guard: Guard | None,
+        bounds_copies: bool,
         write_headers: Mapping[str, str],
         read_headers: Mapping[str, str],
         get_headers: Mapping[str, str],
@@ -118,6 +123,7 @@ class Writes(ProvedWrites):
         )
         self.copied_from = copied_from
         self._guard = guard
+        self._bounds_copies = bounds_copies
         self._checksum = checksum
 
     def fetched_head(self, key: str, reply: Reply) -> Fetched:
@@ -220,10 +226,13 @@ class Writes(ProvedWrites):
         guard = self._guard_of(source, target, options)
         conditional = mode != "overwrite" and not guard.headers
         needed = conditional or e_tag is not None or not isinstance(mode, str)
-        head = yield from _head(origin, source, needed=needed)
-        if e_tag is not None and head is not None:
-            _compare(origin, source, origin.fetched_head(source, head), e_tag)
         try:
+            if self._bounds_copies and not needed:
+                yield from self._copy_unseen(origin, source, target, guard, options, share)
+                return
+            head = yield from _head(origin, source, needed=needed)
+            if e_tag is not None and head is not None:
+                _compare(origin, source, origin.fetched_head(source, head), e_tag)
             if head is not None and (conditional or head.content_length > COPY_AT_ONCE):
                 copied = self._copy_in_parts(origin, source, target, head, options, share)
                 # that the end of an upload may replace nothing, the setting has said; of one version it says nothing
@@ -234,6 +243,20 @@ class Writes(ProvedWrites):
             if error.code != "NoSuchBucket":
                 error.path = origin.service.path(source)
             raise
+
+    def _copy_unseen(
+        self, origin: Writes, source: str, target: str, guard: Guard, options: WriteOptions, share: Share
+    ) -> Plan[None]:
+        """Copy an object of unknown size by one request; in parts, if that is refused and it proves to be too large."""
+        try:
+            yield from self._copy_at_once(origin, source, target, guard, options, None)
+            return
+        except BaseError as error:
+            refusal = error
+        head = (yield from _head(origin, source, needed=False)) if refusal.status in TOO_LARGE else None
+        if head is None or head.content_length <= COPY_AT_ONCE:
+            raise refusal
+        yield from self._copy_in_parts(origin, source, target, head, options, share)
 
     def _guard_of(self, source: str, target: str, options: WriteOptions) -> Guard:
         """Return how a copy is kept from replacing an object, or another version of it than the one that is named."""
