@@ -40,6 +40,7 @@ cdef extern from "<sys/stat.h>" nogil:
         int64_t st_size
         timespec st_mtim
     int fstat(int fd, file_stat* answer)
+    int c_stat "stat"(const char* path, file_stat* answer)
     bint S_ISREG(unsigned int mode)
 
 cdef enum:
@@ -154,17 +155,21 @@ cdef int read_body(int descriptor, FileRead* read, int64_t until) except -1 nogi
     return 0
 
 
-cdef bint is_unchanged(FileReader* reader) noexcept nogil:
-    """Tell whether a file that is open is what it was when it was opened: others may write to it in place."""
-    cdef file_stat now
+cdef inline int64_t modified_at(file_stat* stat) noexcept nogil:
+    return stat.st_mtim.tv_sec * SECOND + stat.st_mtim.tv_nsec
+
+
+cdef inline bint is_same_file(file_stat* one, file_stat* other) noexcept nogil:
+    """Tell whether a file is what it was: others may write to it in place, or put another in its place."""
     return (
-        fstat(reader.descriptor, &now) == 0 and now.st_size == reader.stat.st_size
-        and now.st_mtim.tv_sec == reader.stat.st_mtim.tv_sec and now.st_mtim.tv_nsec == reader.stat.st_mtim.tv_nsec
+        one.st_ino == other.st_ino and one.st_size == other.st_size and modified_at(one) == modified_at(other)
     )
 
 
-cdef inline int64_t modified_at(file_stat* stat) noexcept nogil:
-    return stat.st_mtim.tv_sec * SECOND + stat.st_mtim.tv_nsec
+cdef bint is_unchanged(FileReader* reader) noexcept nogil:
+    """Tell whether a file that is open is what it was when it was opened."""
+    cdef file_stat now
+    return fstat(reader.descriptor, &now) == 0 and is_same_file(&now, &reader.stat)
 
 
 cdef void begin_read(FileReader* reader, FileRead* read) noexcept nogil:

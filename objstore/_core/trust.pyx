@@ -7,13 +7,11 @@ cdef enum:
     TRUSTED_FIRST = 0x8000          # as libcurl has them
     PARTIAL_CHAIN = 0x80000
 
-cdef int64_t TRUSTED_NS = 24 * 3600 * SECOND    # as long as libcurl holds what it has read
-
 cdef struct Trust:                  # a file of authorities
     int references                  # settings that name it
     char* file
     void* store                     # what it says; NULL where it could not be read
-    int64_t read_ns
+    file_stat at                    # the file as it was before it was read
     Trust* next
 
 cdef struct Trusts:
@@ -70,24 +68,35 @@ cdef void* read_trust(const char* file) noexcept nogil:
     return store
 
 
-cdef bint have_trust(SettingsC* settings, int64_t now) noexcept nogil:
-    """Read the authorities, unless that was done lately; tell whether there are any."""
+cdef bint is_as_read(Trust* trust) noexcept nogil:
+    """Tell whether a file is the one that was read; what is gone meanwhile still counts."""
+    cdef file_stat now
+    return trust.store != NULL and (c_stat(trust.file, &now) != 0 or is_same_file(&now, &trust.at))
+
+
+cdef void trust_read(Trust* trust) noexcept nogil:
+    """Read the file anew. Connections that are there keep what they trust."""
+    trusting.X509_STORE_free(trust.store)
+    c_stat(trust.file, &trust.at)
+    trust.store = read_trust(trust.file)
+
+
+cdef bint have_trust(SettingsC* settings) noexcept nogil:
+    """Read the authorities, unless that was done; tell whether there are any."""
     cdef Trust* trust
     cdef bint known
     pthread_mutex_lock(&trusts.mutex)
     if settings.trust == NULL:
         settings.trust = trust_of(settings.ca_file)
     trust = settings.trust
-    if trust != NULL and (trust.store == NULL or now - trust.read_ns > TRUSTED_NS):
-        trusting.X509_STORE_free(trust.store)
-        trust.store = read_trust(trust.file)
-        trust.read_ns = now
+    if trust != NULL and not is_as_read(trust):
+        trust_read(trust)
     known = trust != NULL and trust.store != NULL
     pthread_mutex_unlock(&trusts.mutex)
     return known
 
 
-cdef void configure_trust(curl.CURL* easy, SettingsC* settings, int64_t now) noexcept nogil:
+cdef void configure_trust(curl.CURL* easy, SettingsC* settings) noexcept nogil:
     """Have a connection trust the authorities that were read, in the place of having libcurl read them.
 
     Libcurl is told of a folder of that name, which it does not look into: by that it keeps the sessions of those apart
@@ -97,7 +106,7 @@ cdef void configure_trust(curl.CURL* easy, SettingsC* settings, int64_t now) noe
     """
     if trusting.X509_STORE_new == NULL or not settings.verify or settings.ca_file == NULL:
         return
-    if not have_trust(settings, now):
+    if not have_trust(settings):
         return
     set_pointer(easy, curl.CURLOPT_CAINFO, NULL)
     set_pointer(easy, curl.CURLOPT_CAPATH, settings.ca_file)

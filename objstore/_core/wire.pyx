@@ -251,7 +251,7 @@ cdef bint begin_connecting(Wire* wire, SettingsC* settings, const char* late) no
     cdef int failures = atomic_load(&setopt_failures)
     configure_connection(wire.easy, wire.loop, settings)
     if route.secure:
-        configure_trust(wire.easy, route.settings, wire.loop.now_ns)
+        configure_trust(wire.easy, route.settings)
     set_pointer(wire.easy, curl.CURLOPT_PROXY, b"")     # nor one of the environment
     set_pointer(wire.easy, curl.CURLOPT_PRIVATE, wire)
     set_pointer(wire.easy, curl.CURLOPT_ERRORBUFFER, wire.error)

@@ -46,6 +46,16 @@ def test_nobody_trusts_the_authorities_of_another(secure: Proxy, tmp_path: Path)
         assert "certificate" in failed[0].error
 
 
+def test_a_file_that_was_replaced_is_read_anew(secure: Proxy, tmp_path: Path) -> None:
+    file = tmp_path / "trusted.pem"
+    (tmp_path / "others").mkdir()
+    others = write_certificate(["localhost"], tmp_path / "others")
+    file.write_bytes(others.read_bytes())
+    assert "certificate" in run(settle(batch(secure.url, ["/1/a"], settings=trusting(file))))[0].error
+    file.write_bytes(secure.certificates.read_bytes() + others.read_bytes())
+    assert run(settle(batch(secure.url, ["/1/b"], settings=trusting(file)))) == {}
+
+
 def test_a_file_without_authorities_is_named(secure: Proxy) -> None:
     settings = trusting(secure.certificates)
     secure.certificates.write_bytes(b"")
