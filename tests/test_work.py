@@ -52,7 +52,7 @@ def test_by_bytes_everything_is_there_once(sizes: list[int], most: int) -> None:
     cut = {each.path for piece in pieces for each in piece.slices if each.end - each.start != each.size}
     assert cut == {path for path, size in named(sizes) if size > most}
     full = [one.size + other.size for one, other in pairwise(pieces)]
-    assert all(size > most / 2 for size in full)  # small ones are together
+    assert all(size >= most / 2 for size in full)  # small ones are together; one that is cut is in halves, or larger
 
 
 @settings(max_examples=200, deadline=None)

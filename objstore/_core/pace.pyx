@@ -6,10 +6,6 @@
 # waits; it is taken back where only the wait has grown, is halved by a server that wants less, and is tried again now
 # and then. Waits are compared only with those of the same method and about the same size, and what a reply counts for
 # is the least that its like took lately: so no mixture of requests is mistaken for a change.
-#
-# Of large reads a whole object may be no more than a few, so their rate is looked at while they arrive. Each brings its
-# connection's first burst and doubles it with every round trip: near by, where a few fill the line, they begin with
-# few, or queues overflow and it is the timeouts of TCP that all wait for.
 
 cdef enum:
     FIRST_WINDOW = 64
@@ -45,20 +41,7 @@ cdef double RARELY = 10             # waits, at the least, from one rest to the 
 cdef double FALLS = 0.9             # times the wait before: a queue still goes away
 cdef int64_t LARGE = 1 << 20        # a mean range from which on reads are large
 cdef double AT_HAND_NS = 500_000        # what answers sooner is this machine, or one beside it: no queue is between
-cdef double LARGE_EACH_NS = 300_000     # one more of them at first for so much of the least wait
-cdef int64_t LOOK_NS = 2_000_000    # how long they are looked at, at the least,
-cdef double LOOK_WAITS = 3          # and so many of the least waits: a new connection delivers by then
-cdef int64_t LOOK_BYTES = 64 << 10  # of each
-cdef double RISING = 1.15           # a rate still grows by itself: connections begin slowly
-cdef int64_t LEAST_BODY = 32 << 10  # a mean body from which on bytes, and not requests, are what is paced
 cdef double LATELY = 32             # replies by which what one takes is known, after a refusal,
-cdef double LONG = 512              # replies by whose work what they cost is known
-cdef double GUESSED = 8 << 20        # bytes at a nanosecond each, or the first bad moment would be believed for long
-cdef double FAR_NS = 5_000_000         # from afar, no byte is thought cheap before it was seen:
-cdef double SLOW_NS = 80                # 100 Mbit/s
-cdef double STEP = 2.5                 # times as many connections are made, or none: a call in which they are is slower
-cdef double CONNECTING_NS = 50_000      # of work for a connection,
-cdef double SECURING_NS = 430_000       # and for one with TLS
 cdef double NEVER = 1e300
 
 cdef struct Recent:                 # a least value of the last minute
@@ -445,74 +428,6 @@ cdef double lane_leap(PaceC* pace, Lane* lane, double stretch) noexcept nogil:
     return max(lane.window, min(times * lane.round_window, repaid, <double>pace.most))
 
 
-cdef void large_begin(PaceC* pace, int64_t now) noexcept nogil:
-    """Look at what comes of large reads from now on."""
-    cdef Lane* lane = &pace.large
-    cdef double wait = recent_least(&pace.wait)
-    memset(&pace.come, 0, sizeof(Large))
-    pace.come.since_ns = now
-    if lane.growing and lane.best > 0:
-        lane_settle(lane, lane.best_window, now)    # what comes of a larger one, nobody has seen to the end
-    elif lane.first and lane.best == 0 and wait < NEVER and not lane.throttled_ns:
-        lane.window = FIRST_WINDOW
-        if wait >= AT_HAND_NS:
-            lane.window = max(<double>FIRST_LARGE, min(wait / LARGE_EACH_NS, <double>FIRST_WINDOW))
-
-
-cdef bint large_arrived(PaceC* pace, int64_t bytes, bint wanted, int64_t now) noexcept nogil:
-    """Count what has come of a large read; with more `wanted`, tell whether there is room for more now."""
-    cdef Large* come = &pace.come
-    cdef double wait = recent_least(&pace.wait)
-    cdef double look = LOOK_NS if wait == NEVER else max(<double>LOOK_NS, LOOK_WAITS * wait)
-    cdef double before = pace.large.window
-    come.bytes += bytes
-    if now - come.since_ns < look or come.bytes < LOOK_BYTES * pace.large.in_flight:
-        return False
-    if wanted:
-        large_look(pace, come.bytes, now - come.since_ns, now)
-    come.since_ns = now
-    come.bytes = 0
-    return pace.large.window > before
-
-
-cdef void large_look(PaceC* pace, double bytes, double lasted, int64_t now) noexcept nogil:
-    """Look at what came lately; once it grows no further by itself, decide whether more large reads bring more."""
-    cdef Large* come = &pace.come
-    if not pace.large.growing:
-        if may_probe(pace, &pace.large, 1, now):
-            pace.large.growing = True
-            pace.large.best = 0
-    elif bytes > RISING * come.highest * lasted:
-        come.highest = bytes / lasted
-        large_forget(come)
-    else:
-        come.calm += 1
-        come.calm_bytes += bytes
-        come.calm_ns += lasted
-        if come.calm == CALM_LOOKS:
-            large_judge(pace, come.calm_bytes / come.calm_ns, now)
-            come.highest = 0
-            large_forget(come)
-
-
-cdef inline void large_forget(Large* come) noexcept nogil:
-    come.calm = 0
-    come.calm_bytes = come.calm_ns = 0
-
-
-cdef void large_judge(PaceC* pace, double rate, int64_t now) noexcept nogil:
-    """Have twice as many in flight, until that brings no more."""
-    cdef Lane* lane = &pace.large
-    cdef double larger = lane.window / lane.best_window - 1
-    if lane.best == 0 or rate > lane.best * (1 + WORTH * min(larger, <double>1)):
-        lane.best = rate
-        lane.best_window = lane.window
-        lane.pause_ns = PAUSE_NS
-        lane.window = lane_goal(pace, lane)
-    else:
-        lane_settle(lane, lane.best_window, now)
-
-
 cdef void lane_settle(Lane* lane, double window, int64_t now) noexcept nogil:
     """End growing with this window."""
     lane.growing = lane.first = False
@@ -621,118 +536,6 @@ cdef void lane_renew(PaceC* pace, Lane* lane) noexcept nogil:
     lane.best_window = lane.window
     lane.stalls = 0
     lane.pause_ns = PAUSE_NS
-
-
-cdef void pace_note_wait(PaceC* pace, int64_t waited_ns, int64_t now) noexcept nogil:
-    """Note how long the first byte of a GET took to come."""
-    if now - pace.recent_ns > LATELY_NS:
-        pace.recent_ns = now
-        recent_age(&pace.wait)
-        recent_age(&pace.reply)
-        recent_age(&pace.toll)
-        recent_age(&pace.flow)
-        recent_age(&pace.connecting)
-        pace.served_before = pace.served
-        pace.served = 0
-    pace.wait.now = min(pace.wait.now, <double>max(waited_ns, <int64_t>1))
-
-
-cdef inline double pace_served(PaceC* pace) noexcept nogil:
-    return pace.served + pace.served_before
-
-
-cdef void pace_count_made(PaceC* pace, int more) noexcept nogil:
-    """Count a connection that was made, or closed."""
-    pace.reads.made += more
-    pace.large.made += more
-    pace.writes.made += more
-
-
-cdef double pace_repaid(PaceC* pace, double waiting, bint secure) noexcept nogil:
-    """Return how many connections are repaid by requests that wait.
-
-    While one more is made, those that are there serve some of them; of what is left it spares the others its share.
-    """
-    cdef double until = recent_least(&pace.connecting)
-    cdef double wait = min(recent_least(&pace.wait), recent_least(&pace.reply))
-    cdef double cost = SECURING_NS if secure else CONNECTING_NS
-    if until == NEVER or wait == NEVER:
-        return NEVER        # nothing is known
-    return (sqrt(until * until + 4 * cost * wait * waiting) - until) / (2 * cost)
-
-
-cdef double pace_affords(PaceC* pace, double waiting, bint secure) noexcept nogil:
-    """Return how many connections there may be: more than before only where many more are repaid.
-
-    To make a few more with every call disturbs each of these, and brings little.
-    """
-    cdef double repaid = pace_repaid(pace, waiting, secure)
-    if NEVER > repaid > STEP * pace.worth:
-        pace.worth = repaid
-    return min(repaid, pace.worth) if repaid < NEVER else repaid
-
-
-cdef double pace_ahead(PaceC* pace, double waiting, bint secure) noexcept nogil:
-    """Return how many connections are worth making ahead: of those repaid, what is made before a reply comes."""
-    cdef double most = min(pace_affords(pace, waiting, secure), <double>pace.most) - pace_in_flight(pace)
-    return min(most, recent_least(&pace.wait) / CONNECTING_NS)
-
-
-cdef bint lane_looks_ahead(PaceC* pace, Lane* lane) noexcept nogil:
-    """Tell whether more requests are to be expected in flight soon."""
-    if lane == &pace.large or lane.resting or not pace_served(pace):
-        return False
-    return lane.first and lane.growing and lane.stalls == 0
-
-
-cdef void pace_note_rates(PaceC* pace, Lane* lane, double lasted, double stretch, int64_t now) noexcept nogil:
-    """Note what reads took, where a round has ended with others under way: else there were more at its beginning."""
-    cdef bint goes_on = lane.round_ns == pace.noted_ns
-    pace.toll.now = min(pace.toll.now, lasted / lane.replies)
-    if lane == &pace.writes:
-        return
-    if lane.bytes and lasted >= recent_least(&pace.wait):       # else they came at once
-        pace.flow.now = min(pace.flow.now, lasted / lane.bytes)
-    if lane == &pace.reads:
-        pace.noted_ns = now
-    if 2 * lane.in_flight < lane.round_replies:
-        return
-    if lane.bytes >= LEAST_BODY * lane.replies:
-        work_add(&pace.bodies, lane, lasted)
-    elif lane == &pace.reads and goes_on and stretch >= DEEP:       # those that came first waited for connections
-        work_add(&pace.turns, lane, lasted)
-
-
-cdef void work_add(Work* work, Lane* lane, double lasted) noexcept nogil:
-    """Add those of a round; of what is long ago, half is forgotten at a time."""
-    if work.replies > LONG:
-        work.took /= 2
-        work.replies /= 2
-        work.bytes /= 2
-    work.took += lasted
-    work.replies += lane.replies
-    work.bytes += lane.bytes
-
-
-cdef inline double pace_byte(PaceC* pace) noexcept nogil:
-    """Return the nanoseconds for each byte; where no bodies were read, few near by, and what was seen from afar."""
-    cdef double wait = recent_least(&pace.wait)
-    if pace.bodies.replies or wait < FAR_NS or wait == NEVER:
-        return pace.bodies.took / pace.bodies.bytes
-    return min(recent_least(&pace.flow), SLOW_NS)
-
-
-cdef double pace_slowness(PaceC* pace) noexcept nogil:
-    """Return the nanoseconds for each byte, or -1 where they are not known."""
-    cdef double wait = recent_least(&pace.wait)
-    return pace_byte(pace) if pace.bodies.replies or FAR_NS <= wait < NEVER else -1
-
-
-cdef double pace_cost(PaceC* pace) noexcept nogil:
-    """Return the nanoseconds that a read takes beside its bytes, where others wait for it; -1: not known."""
-    if not pace.turns.replies:
-        return -1
-    return max(pace.turns.took - pace_byte(pace) * pace.turns.bytes, 0) / pace.turns.replies
 
 
 cdef class _Pace:
