@@ -10,9 +10,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPResponse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
+
+from tests.listener import Listener
 
 Fault = Literal["refused", "busy", "broken", "lost", "hung up", "cut", "broken after all"]
 """What happens to a request. The first three never reach the server, the others do: no reply comes (RST or FIN), half
@@ -142,22 +144,12 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class Server(ThreadingHTTPServer):
-    """The listening socket."""
-
-    daemon_threads = True
-    request_queue_size = 1024  # or connections made together are dropped, and tried again after a second
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: what is broken here is meant to be."""
-
-
 @contextmanager
 def faulty_proxy(endpoint: str, plan: Plan | None = None, kind: type[Handler] = Handler) -> Iterator[tuple[str, Plan]]:
     """Run a proxy before a server; yield its own endpoint, and what breaks its replies."""
     url, plan = urlsplit(endpoint), plan or Plan()
     handler = type("ProxyHandler", (kind,), {"plan": plan, "server_address": (url.hostname, url.port)})
-    with Server(("127.0.0.1", 0), handler) as server:
+    with Listener(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Lock, Thread
 
 from objstore.store import HTTPStore, S3Store
 from tests.faults.content import content
+from tests.listener import Listener
 
 TIMES = ("Wed, 01 Jan 2025 00:00:00 GMT", "Thu, 02 Jan 2025 00:00:00 GMT")
 FRESH = "Thu, 02 Jan 2025 23:59:01 GMT"
@@ -154,18 +155,10 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing of connections that the client closed."""
-
-
 @contextmanager
 def serving(shelf: Shelf) -> Iterator[Shelf]:
     """Serve until the block is left."""
-    with Server(("127.0.0.1", 0), type("ShelfHandler", (Handler,), {"shelf": shelf})) as server:
+    with Listener(("127.0.0.1", 0), type("ShelfHandler", (Handler,), {"shelf": shelf})) as server:
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         shelf.origin = f"http://127.0.0.1:{server.server_port}"
         yield shelf

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from http.client import HTTPResponse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +28,7 @@ from tests.engine.client import SOON, wait_until
 from tests.engine.raw import answering
 from tests.engine.test_replies import head
 from tests.faulty_proxy import Handler, Plan, faulty_proxy
+from tests.listener import Listener
 from tests.servers import S3Server
 
 pytestmark = pytest.mark.product("way")
@@ -129,18 +130,10 @@ class InParts(Counted):
         self.end_headers()
 
 
-class Server(ThreadingHTTPServer):
-    request_queue_size = AT_ONCE
-    daemon_threads = True
-
-    def handle_error(self, *args: object) -> None:
-        """A body that is read no further is no error."""
-
-
 @contextmanager
 def serving(kind: type[K], bound: int) -> Iterator[tuple[str, type[K]]]:
     handler = type("Handler", (kind,), {"change": threading.Condition(), "bound": bound})
-    with Server(("127.0.0.1", 0), handler) as server:
+    with Listener(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}", handler

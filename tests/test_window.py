@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from weakref import ref
 
 import pytest
 
 from objstore import engine_info
 from objstore.store import HTTPStore, MemoryStore
+from tests.listener import Listener
 
 MIB = 1 << 20
 SIZE, WINDOW, COUNT = 24 * MIB, 32 * MIB, 12
@@ -46,18 +47,10 @@ class Together(BaseHTTPRequestHandler):
         pass
 
 
-class Server(ThreadingHTTPServer):
-    request_queue_size = 64
-    daemon_threads = True
-
-    def handle_error(self, *args: object) -> None:
-        """A body that is read no further is no error."""
-
-
 @contextmanager
 def serving(*, chunked: bool) -> Iterator[str]:
     handler = type("Handler", (Together,), {"chunked": chunked, "here": threading.Barrier(COUNT)})
-    with Server(("127.0.0.1", 0), handler) as server:
+    with Listener(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"

@@ -6,11 +6,13 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Thread
 from typing import TypeVar
 from urllib.parse import parse_qs, urlsplit
+
+from tests.listener import Listener
 
 FORM = "application/x-www-form-urlencoded"
 RequestT = TypeVar("RequestT", bound="Request")
@@ -83,13 +85,7 @@ def serving(
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None:
-            """Say nothing of connections that the client closed."""
-
-    with Server(address, Handler) as server:
+    with Listener(address, Handler) as server:
         if certificates is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificates)

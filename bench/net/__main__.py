@@ -13,11 +13,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench import data
 from bench.asked import add_choice
@@ -32,10 +31,7 @@ from bench.servers.nginx import Nginx
 from bench.servers.process import MissingProgramError
 from bench.site import HERE
 
-if TYPE_CHECKING:
-    from bench.net.picture import Measured
-
-WORKER_SECONDS = 60
+WORKER_SECONDS = 100
 COLUMNS = "{:<12} {:>13} {:>13} {:>13} {:>7} {:>13} {:>4} {:>13} {:>16} {:>14} {:>13}"
 HEAD = COLUMNS.format(
     "", "default", "obstore", "curls", "line", "by hand", "at",
@@ -45,6 +41,7 @@ HEAD = COLUMNS.format(
 
 def main() -> int:
     asked = _arguments()
+    draw = None if asked.picture is None else _drawing()
     with tempfile.TemporaryDirectory(prefix="objstore-net-", dir=data.folder()) as folder:
         try:
             with served(Path(folder), asked.rows) as (network, nginx):
@@ -52,17 +49,18 @@ def main() -> int:
                 for profile in asked.profile:
                     network.become(profile)
                     measured[profile.name] = _measure(profile, asked.rows, nginx)
-                if asked.picture is not None:
-                    _draw(asked, measured)
+                if draw is not None:
+                    draw(asked.profile, asked.rows, measured, asked.picture)
         except MissingProgramError as missing:
             print(missing, file=sys.stderr)
     return 0
 
 
-def _draw(asked: argparse.Namespace, measured: Measured) -> None:
-    from bench.net import picture  # matplotlib is heavy, and not everybody wants a picture
+def _drawing() -> Callable[..., None]:
+    """Return what draws. matplotlib is heavy, and not everybody wants it; who does, learns at once if it is missing."""
+    from bench.net import picture
 
-    picture.draw(asked.profile, asked.rows, measured, asked.picture)
+    return picture.draw
 
 
 @contextmanager

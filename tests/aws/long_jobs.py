@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 
 from objstore.store import S3Store
+from tests.listener import Listener
 
 AT_ONCE = 4
 PAUSE = 0.02
@@ -89,10 +90,8 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class Server(ThreadingHTTPServer):
+class Server(Listener):
     """The services, at an address of this machine."""
-
-    daemon_threads = True
 
     def __init__(self, counts: Counts) -> None:
         self.counts = counts

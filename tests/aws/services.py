@@ -14,10 +14,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.listener import Listener
 
 ENDS = "2040-01-01T00:00:00Z"
 IMDS_TOKEN = "imds-token"
@@ -154,11 +156,8 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class Server(ThreadingHTTPServer):
+class Server(Listener):
     """The services at one address."""
-
-    daemon_threads = True
-    request_queue_size = 128
 
     def __init__(self, address: str, port: int, behaviour: Behaviour) -> None:
         self.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET

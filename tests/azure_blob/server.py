@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -28,6 +28,7 @@ from tests.azure_blob.objects import (
     md5,
     parents,
 )
+from tests.listener import Listener
 
 NEWEST = "2026-10-06"
 OF_KEYED_SOURCES = "2026-02-06"
@@ -571,11 +572,7 @@ def strict_server(**options: int) -> Iterator[StrictServer]:
         def log_message(self, *arguments: object) -> None:
             """Say nothing."""
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
-
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Listener(("127.0.0.1", 0), Handler)
     strict.endpoint = f"http://127.0.0.1:{server.server_port}"
     strict.running[strict.endpoint] = strict
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

@@ -18,7 +18,7 @@ import time
 from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -26,6 +26,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.faults.objects import Objects, Request, Response, text
 from tests.faults.scenario import Reply, Script, load
+from tests.listener import Listener
 
 CHUNK = 1 << 18  # bytes written at once
 PAUSE = 0.1  # seconds between the pieces of a body that has a rate
@@ -204,17 +205,10 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing: the control address tells what was asked."""
 
 
-class Server(ThreadingHTTPServer):
-    """The listening socket."""
-
-    request_queue_size = 1024
-    daemon_threads = True
-
-
 def main(port: int) -> None:
     """Serve until killed."""
     handler = type("ServiceHandler", (Handler,), {"service": Service()})
-    Server(("127.0.0.1", port), handler).serve_forever()
+    Listener(("127.0.0.1", port), handler).serve_forever()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -24,6 +24,7 @@ from tests.gcs.objects import (
     check_sum,
 )
 from tests.gcs.xml_api import read_object, xml_api
+from tests.listener import Listener
 
 BUCKETS_AT_ONCE = 3
 """How many buckets are on a page of a list of them."""
@@ -336,13 +337,6 @@ ROUTES: list[tuple[str, Callable[..., Answer]]] = [
 def _call(method: str, target: str, headers: Message, body: bytes) -> Call:
     path, _, query = target.partition("?")
     return Call(method, target, path, dict(parse_qsl(query, keep_blank_values=True)), headers, body)
-
-
-class Listener(ThreadingHTTPServer):
-    """Takes as many connections at once as a client opens."""
-
-    daemon_threads = True
-    request_queue_size = 256
 
 
 @contextmanager
