@@ -17,7 +17,7 @@ from typing import ClassVar
 import pytest
 
 from objstore.store import HTTPStore, LocalStore, MemoryStore, S3Store, Store
-from tests.shelf import Server
+from tests.listener import Listener
 
 MIB = 1 << 20
 SIZE = (3 << 30) + 10
@@ -96,7 +96,7 @@ class Bucket(BaseHTTPRequestHandler):
 def bucket(large: Path) -> Iterator[tuple[type[Bucket], str]]:
     file = os.open(large, os.O_RDONLY)
     handler = type("Handler", (Bucket,), {"file": file, "found": {}, "size": [], "part_size": 64 * MIB})
-    with Server(("127.0.0.1", 0), handler) as server:
+    with Listener(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield handler, f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

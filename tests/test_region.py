@@ -23,7 +23,7 @@ from objstore.providers.cloud.region import RegionalService, ServiceToFind
 from objstore.providers.cloud.s3_buckets import S3Buckets
 from objstore.settings.options import RetryOptions
 from objstore.store import S3Store
-from tests.shelf import Server
+from tests.listener import Listener
 
 REGION = "eu-west-9"
 MALFORMED = (
@@ -221,7 +221,7 @@ def elsewhere(request: pytest.FixtureRequest) -> Iterator[tuple[type[Elsewhere],
     status, named, body = request.param
     fields = {"status": status, "named": named, "body": body, "seen": [], "asked": [], "objects": {}}
     handler = type("Handler", (Elsewhere,), fields)
-    with Server(("127.0.0.1", 0), handler) as server:
+    with Listener(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, args=(0.01,)).start()
         yield handler, f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
@@ -301,7 +301,7 @@ def test_every_operation_moves(elsewhere: tuple[type[Elsewhere], str], act: Call
 @pytest.mark.parametrize("region", ["evil.example.com/", "a@b", "", "eu west", "x" * 64])
 def test_a_region_that_is_none_is_not_gone_to(region: str) -> None:
     handler = type("Handler", (Elsewhere,), {"seen": [], "named": {"x-amz-bucket-region": region}})
-    with Server(("127.0.0.1", 0), handler) as server:
+    with Listener(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, args=(0.01,)).start()
         with pytest.raises(BaseError, match="elsewhere"):
             at_an_endpoint(f"http://127.0.0.1:{server.server_port}").get("a")
@@ -336,7 +336,7 @@ class Losing(Elsewhere):
 def losing() -> Iterator[tuple[type[Losing], S3Store]]:
     handler = type("Handler", (Losing,), {"seen": [], "puts": [], "objects": {}, "named": HEADER})
     handler.right_host = "localhost"
-    with Server(("127.0.0.1", 0), handler) as server:
+    with Listener(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, args=(0.01,)).start()
         yield handler, in_a_region(f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
