@@ -4,7 +4,7 @@
 # nobody can know. Both are one window, which also goes by the clock: as many are sent a second as so many in flight
 # would be answered, and so is what it has of one. Who sent the next at once for each reply would keep places that
 # others never find free: eight processes on a server of 8 at a time had shares of 0.54 to 0.63 by Jain's index, now of
-# 0.9 to 0.97.
+# 0.96 to 0.98.
 # It is cut at a refusal, and more where fewer were taken than fit it since the last one: then the limit is far below.
 # It grows fast at first, slowly where it was refused, and then ever faster (as CUBIC does, RFC 9438), by the square
 # root of what it sends in a second: of those who share a limit the smaller grows faster by comparison, so they come to
