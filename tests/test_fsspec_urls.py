@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from objstore.exceptions import BaseError, ConfigurationError
 from objstore.fsspec import FsspecStore
+from tests.listener import Listener
 from tests.servers import WebDavServer
 
 BODY = bytes(range(100))
@@ -58,7 +59,7 @@ def seen() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def pages(seen: list[tuple[str, str]]) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Pages,), {"seen": seen})) as server:
+    with Listener(("127.0.0.1", 0), type("Handler", (Pages,), {"seen": seen})) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

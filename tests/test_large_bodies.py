@@ -6,7 +6,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 
 from objstore.operations import sources
 from objstore.store import HTTPStore, MemoryStore, S3Store
+from tests.listener import Listener
 
 PIECES = [bytes([number]) * 300_000 for number in range(9)]
 ALL = b"".join(PIECES)
@@ -38,9 +39,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server() -> Iterator[ThreadingHTTPServer]:
+def server() -> Iterator[Listener]:
     handler = type("OwnHandler", (Handler,), {"bodies": [], "refuses": 2})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as made:
+    with Listener(("127.0.0.1", 0), handler) as made:
         Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
         yield made
         made.shutdown()
@@ -78,7 +79,7 @@ async def awaited() -> AsyncIterator[bytes]:
 @pytest.mark.parametrize("store_of", [web, bucket])
 @pytest.mark.parametrize("made", [lambda: iter(PIECES), awaited])
 def test_an_iterator_is_sent_again_out_of_a_file(
-    store_of: Callable[[str], Any], made: Callable[[], Any], server: ThreadingHTTPServer, files: list[int]
+    store_of: Callable[[str], Any], made: Callable[[], Any], server: Listener, files: list[int]
 ) -> None:
     store, handler = store_of(f"http://127.0.0.1:{server.server_port}"), server.RequestHandlerClass
     before, file = unnamed(), made()
@@ -98,14 +99,14 @@ def unnamed() -> list[str]:
     return [name for name in named if name.startswith(tempfile.gettempdir()) and name.endswith("(deleted)")]
 
 
-def test_what_is_small_stays_in_memory(server: ThreadingHTTPServer, files: list[int]) -> None:
+def test_what_is_small_stays_in_memory(server: Listener, files: list[int]) -> None:
     store, handler = web(f"http://127.0.0.1:{server.server_port}"), server.RequestHandlerClass
     store.put("k", iter(PIECES[:3]))
     assert handler.bodies[-1] == b"".join(PIECES[:3])  # type: ignore[attr-defined]
     assert files == []
 
 
-def test_copies_and_many_too(server: ThreadingHTTPServer, files: list[int]) -> None:
+def test_copies_and_many_too(server: Listener, files: list[int]) -> None:
     store, handler = web(f"http://127.0.0.1:{server.server_port}"), server.RequestHandlerClass
     memory = MemoryStore()
     memory.put("k", ALL)
@@ -115,7 +116,7 @@ def test_copies_and_many_too(server: ThreadingHTTPServer, files: list[int]) -> N
     assert sum(files) == 2 * len(ALL)
 
 
-def test_an_iterator_that_fails_sends_nothing(server: ThreadingHTTPServer) -> None:
+def test_an_iterator_that_fails_sends_nothing(server: Listener) -> None:
     def failing() -> Iterator[bytes]:
         yield from PIECES
         raise RuntimeError("no more")

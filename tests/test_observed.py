@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from objstore.store import HTTPStore, LocalStore, MemoryStore, S3Store
 from objstore.types import RequestInfo
 from tests.faults.client import ROOT, FaultServer
 from tests.faults.content import content
+from tests.listener import Listener
 from tests.servers import free_port
 from tests.test_faults import SIZE, store_on
 
@@ -154,7 +155,7 @@ class Holding(BaseHTTPRequestHandler):
 @pytest.mark.parametrize("read", ["get_many", "get_many_async"])
 def test_what_has_ended_is_told_while_others_are_under_way(read: str) -> None:
     told = threading.Event()
-    with ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Holding,), {"told": told})) as server:
+    with Listener(("127.0.0.1", 0), type("Handler", (Holding,), {"told": told})) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         store = HTTPStore(f"http://127.0.0.1:{server.server_port}", client_options={"allow_http": True})
         objstore.configure(on_request=lambda _: told.set())

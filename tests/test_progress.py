@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from objstore._core import engine_info
 from objstore.store import HTTPStore, MemoryStore
 from tests.conformance.test_progress import SHORT
 from tests.faults.client import ROOT
+from tests.listener import Listener
 
 SIZE = 8 << 20
 HALF = SIZE // 2
@@ -71,7 +72,7 @@ def told() -> threading.Event:
 
 @pytest.fixture
 def store(told: threading.Event) -> Iterator[HTTPStore]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Halves,), {"told": told})) as server:
+    with Listener(("127.0.0.1", 0), type("Handler", (Halves,), {"told": told})) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield HTTPStore(f"http://127.0.0.1:{server.server_port}", client_options={"allow_http": True})
         server.shutdown()

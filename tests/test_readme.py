@@ -7,13 +7,14 @@ import re
 import subprocess
 import sys
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
 from objstore.store import S3Store
+from tests.listener import Listener
 from tests.servers import S3Server, WebDavServer
 from tests.tls_proxy import standing_in
 
@@ -45,12 +46,12 @@ def fill(server: S3Server) -> None:
     zarr.create_group(arrays).create_array("group/array", shape=(4,), dtype="i4", dimension_names=("x",))[:] = 1
 
 
-def serve_files(folder: Path) -> ThreadingHTTPServer:
+def serve_files(folder: Path) -> Listener:
     """Run an HTTP server of the files in a folder."""
     (folder / "data").mkdir(parents=True)
     for name in ("a", "b"):
         (folder / "data" / name).write_bytes(bytes(4096))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    server = Listener(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
     Thread(target=server.serve_forever, daemon=True).start()
     return server
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Thread
 from typing import ClassVar
 
@@ -68,7 +68,7 @@ class Amazon(BaseHTTPRequestHandler):
 @pytest.fixture
 def amazon() -> Iterator[str]:
     Amazon.seen.clear()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Amazon) as server:
+    with Listener(("127.0.0.1", 0), Amazon) as server:
         Thread(target=server.serve_forever).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

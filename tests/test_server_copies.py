@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from objstore.store import S3Store
 from tests.conformance.conftest import Bucket
 from tests.faults.client import FaultServer
 from tests.faults.content import content
+from tests.listener import Listener
 from tests.servers import S3Server
 from tests.test_lost_answers import sent, store_on
 from tests.tls_proxy import standing_in
@@ -301,7 +302,7 @@ def counting() -> Iterator[tuple[str, Counter[str]]]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Counting) as server:
+    with Listener(("127.0.0.1", 0), Counting) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", counts
         server.shutdown()

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -32,6 +32,7 @@ from objstore.plans.effects import Sleep
 from objstore.plans.run import arun, run
 from objstore.store import S3Store
 from tests.aws.services import ENDS, Behaviour, named, services
+from tests.listener import Listener
 from tests.servers import POLICY, S3Server
 
 ROLE = "arn:aws:iam::123456789012:role/r"
@@ -435,7 +436,7 @@ class OnlyNew(BaseHTTPRequestHandler):
 def test_all_that_are_under_way_when_a_key_ends_are_signed_anew(home: Path) -> None:
     keys = home / ".aws" / "credentials"
     keys.write_text("[default]\naws_access_key_id = OLD\naws_secret_access_key = s\n")
-    with ThreadingHTTPServer(("127.0.0.1", 0), OnlyNew) as server:
+    with Listener(("127.0.0.1", 0), OnlyNew) as server:
         thread = Thread(target=server.serve_forever, args=[0.02])
         thread.start()
         endpoint = f"http://127.0.0.1:{server.server_port}"
