@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from objstore import exceptions as errors
-from objstore._core import ClientSettings
+from objstore._core import ClientSettings, origin_info
 from objstore.http.client import http_date
 from objstore.http.retry import CURL_ROWS, STATUS_ROWS, UNCONNECTED, Budget, Failure, Policy, Row, understand
 from objstore.plans.run import run
 from objstore.settings.options import RetryOptions
 from objstore.store import HTTPStore, S3Store
 from tests.engine.client import SETTINGS, at_best, batch, new_batch, settle
-from tests.engine.raw import answering, crowded, ends
+from tests.engine.raw import answering, crowded, ends, sends
 from tests.engine.server import certificate
 from tests.tls_proxy import write_certificate
 
@@ -194,12 +194,32 @@ def test_a_code_of_the_service_counts_more_than_the_status() -> None:
     [("head", "the server asks for fewer requests"), ("get", "the server is unavailable")],
 )
 def test_a_head_of_s3_that_is_told_nothing_may_have_been_throttled(call: str, words: str) -> None:
-    keys = {"access_key_id": "k", "secret_access_key": "s", "region": "us-east-1"}
-    with answering(ends(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n")) as raw:
-        options = {"allow_http": True}
-        store = S3Store("bucket", endpoint=raw.origin, client_options=options, retry_config={"max_retries": 0}, **keys)
-        with pytest.raises(errors.GenericError, match=words):
-            getattr(store, call)("a")
+    with answering(ends(SLOW)) as raw, pytest.raises(errors.GenericError, match=words):
+        getattr(bucket_at(raw.origin, max_retries=0), call)("a")
+
+
+SLOW = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n"
+
+
+def bucket_at(origin: str, max_retries: int) -> S3Store:
+    return S3Store(
+        "bucket",
+        endpoint=origin,
+        access_key_id="k",
+        secret_access_key="s",
+        region="us-east-1",
+        client_options={"allow_http": True},
+        retry_config={"max_retries": max_retries},
+    )
+
+
+def test_while_most_heads_are_answered_one_that_is_told_nothing_has_failed_by_chance() -> None:
+    here = sends(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nLast-Modified: Wed, 01 Jan 2020 00:00:00 GMT\r\n\r\n")
+    with answering(lambda connection: (here if len(raw.heads) % 20 else sends(SLOW))(connection)) as raw:
+        store = bucket_at(raw.origin, max_retries=9)
+        assert len(store.head_many([f"{index}" for index in range(200)], max_concurrency=8)) == 200
+        assert store.stats()["retries"] >= 10
+        assert origin_info(raw.origin)["reads"] >= 64
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from objstore import exceptions
 from objstore.http import exchange
 from objstore.interface.values import PACED
+from objstore.operations import objects
 from objstore.operations.results import PART
 from objstore.providers import requests
 from objstore.store import HTTPStore
@@ -111,6 +112,22 @@ def test_a_long_range_is_read_though_no_reply_tells_the_size(chunked: bool, monk
         assert store.get_many([("k", 5, LONG - 5)], out=[out]) == [PART_OF_LONG]
         assert out[: LONG - 10] == PART_OF_LONG
         assert list(store.iter_many([("k", 5, LONG - 5)])) == [(0, PART_OF_LONG)]
+
+
+def test_what_only_whole_replies_tell_the_size_of_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "FIRST", LONG // 2)
+
+    def answer(connection: Any) -> None:
+        if b"range:" in raw.heads[-1].lower():
+            without_total(raw.heads)(connection)
+        else:
+            connection.sendall(reply("1.1", "200 OK", f"Content-Length: {LONG}", 'ETag: "e"') + content(0, LONG))
+
+    with answering(lambda connection: answer(connection)) as raw:
+        store = HTTPStore(raw.origin, **OPTIONS)
+        assert store.get("k").bytes() == content(0, LONG)
+        with store.open("k") as file:
+            assert file.read() == content(0, LONG)
 
 
 def test_what_is_read_by_one_request_may_be_hedged(monkeypatch: pytest.MonkeyPatch) -> None:

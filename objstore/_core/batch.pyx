@@ -402,8 +402,6 @@ cdef class Batch:
         if signer is not None:
             atomic_add(&signer.c.references, 1)
             item.signer = signer.c
-        self.c.held -= item.reserved
-        item.reserved = 0
         item.state = WAITING
         if parked:      # of many, each is then put at the end at once
             item.due_ns += ALIKE_NS - item.due_ns % ALIKE_NS

@@ -6,7 +6,7 @@ cdef inline bint is_due(Queue* queue, int64_t now) noexcept nogil:
 
 
 cdef inline bint has_work(BatchC* batch, int64_t now) noexcept nogil:
-    return is_due(&batch.retries, now) or batch.next_fresh < batch.count
+    return is_due(&batch.retries, now) or batch.put_off.first != NULL or batch.next_fresh < batch.count
 
 
 cdef int64_t next_due(BatchC* batch) noexcept nogil:
@@ -44,8 +44,25 @@ cdef Item* next_item(BatchC* batch, int64_t now) noexcept nogil:
     """Take the next item to send of a batch that has work: one that is sent again first."""
     if is_due(&batch.retries, now):
         return queue_take(&batch.retries)
+    if batch.put_off.first != NULL:
+        return queue_take(&batch.put_off)
+    return take_fresh(batch)
+
+
+cdef Item* take_fresh(BatchC* batch) noexcept nogil:
     batch.next_fresh += 1
     return batch_item(batch, batch.next_fresh - 1)
+
+
+cdef Item* take_waiting(BatchC* batch) noexcept nogil:
+    """Take an item that waits to be sent, whenever that is to be; NULL where there is none."""
+    if batch.retries.first != NULL:
+        return queue_take(&batch.retries)
+    if batch.put_off.first != NULL:
+        return queue_take(&batch.put_off)
+    if batch.parked.first != NULL:
+        return take_parked(batch)
+    return take_fresh(batch) if batch.next_fresh < batch.count else NULL
 
 
 cdef void unpark(BatchC* batch, int64_t most, int64_t since_ns) noexcept nogil:
@@ -71,19 +88,13 @@ cdef void unpark(BatchC* batch, int64_t most, int64_t since_ns) noexcept nogil:
 
 cdef void fail_waiting(BatchC* batch, Item* like) noexcept nogil:
     """Have all fail that wait to be sent; those that never were as one that was."""
-    cdef Item* item
-    while batch.retries.first != NULL or batch.parked.first != NULL or batch.next_fresh < batch.count:
-        if batch.retries.first != NULL:
-            item = queue_take(&batch.retries)
-        elif batch.parked.first != NULL:
-            item = take_parked(batch)
-        else:
-            item = batch_item(batch, batch.next_fresh)
-            batch.next_fresh += 1
+    cdef Item* item = take_waiting(batch)
+    while item != NULL:
         if item.error == NULL and item.status == 0:
             item.result = like.result
             item.error = strdup(like.error) if like.error != NULL else NULL
         fail_again(item)
+        item = take_waiting(batch)
 
 
 cdef void fail_again(Item* item) noexcept nogil:
@@ -102,6 +113,18 @@ cdef void fail_overdue(BatchC* batch, int64_t now) noexcept nogil:
     tell_news(batch)
 
 
+cdef inline bint is_full(BatchC* batch) noexcept nogil:
+    return batch.window and batch.held >= batch.window and batch.held > 0
+
+
+cdef inline void expect(Item* item) noexcept nogil:
+    """Reserve what the reply will hold. What is sent again has done so, or others would take the place of what is
+    waited for."""
+    cdef int64_t more = max(item_expected(item) - item.reserved, <int64_t>0)
+    item.reserved += more
+    item.batch.held += more
+
+
 cdef Item* batch_claim(BatchRef* share, int64_t now, int64_t* due) noexcept nogil:
     """Take the next item to send, or NULL.
 
@@ -116,8 +139,8 @@ cdef Item* batch_claim(BatchRef* share, int64_t now, int64_t* due) noexcept nogi
         due[0] = -1
     elif batch.in_flight + batch.doubled >= batch.most_in_flight:
         pass
-    elif batch.window and batch.held >= batch.window and batch.held > 0:
-        pass
+    elif is_full(batch) and not is_due(&batch.retries, now):
+        due[0] = next_due(batch)
     elif batch.under_way and batch.in_flight * item_expected(&batch.first) > batch.under_way:
         pass
     elif has_work(batch, now):
@@ -128,8 +151,8 @@ cdef Item* batch_claim(BatchRef* share, int64_t now, int64_t* due) noexcept nogi
     if item != NULL:
         item.state = ACTIVE
         item.attempts += 1
-        item.reserved = 0 if batch.piece else item_expected(item)
         batch.in_flight += 1
-        batch.held += item.reserved
+        if batch.piece == 0:
+            expect(item)
     pthread_mutex_unlock(&batch.mutex)
     return item

@@ -239,7 +239,7 @@ cdef void put_back(LoopC* loop, Slot* slot) noexcept nogil:
     if slot.twin != NULL:
         drop_hedge(loop, slot.twin)
     slot_leave(loop, slot)
-    batch_unclaim(item)
+    batch_unclaim(item, slot.put_off)
 
 
 cdef void slot_leave(LoopC* loop, Slot* slot) noexcept nogil:

@@ -195,7 +195,8 @@ cdef struct BatchC:
     size_t next_room
     int64_t count           # items added
     int64_t next_fresh      # first item never claimed
-    Queue retries
+    Queue retries           # what they hold of the window, they keep
+    Queue put_off           # until the window has room for them
     Queue parked            # until then, or until the server answers
     int64_t parked_count
     bint heard              # one has succeeded while some were parked
@@ -469,11 +470,13 @@ cdef inline void forget_moved(Item* item) noexcept nogil:
 cdef void batch_settle(Item* item, bint success) noexcept nogil:
     """Record how an item in flight ended and tell those who wait."""
     cdef BatchC* batch = item.batch
+    cdef int64_t reserved
     pthread_mutex_lock(&batch.mutex)
     batch.in_flight -= 1
     if batch.piece == 0:        # else pieces have been counted one by one
-        batch.held += item.received - item.reserved
-        item.reserved = item.received
+        reserved = item.received if success else max(item.received, item.reserved)
+        batch.held += reserved - item.reserved
+        item.reserved = reserved
     forget_moved(item)
     batch.bytes_received += item.came
     count_try(item, success)
@@ -519,21 +522,24 @@ cdef void batch_poke(BatchC* batch) noexcept nogil:
             share_poke(batch.shares[i])
 
 
-cdef void batch_unclaim(Item* item) noexcept nogil:
-    """Take back an item whose transfer was dropped: it is the next to be claimed. What was not sent was no attempt."""
+cdef void batch_unclaim(Item* item, bint put_off) noexcept nogil:
+    """Take back an item whose transfer was dropped: it is the next to be claimed, once the window has room for one that
+    was put off. What was not sent was no attempt."""
     cdef BatchC* batch = item.batch
+    cdef Queue* queue = &batch.put_off if put_off else &batch.retries
     pthread_mutex_lock(&batch.mutex)
     item.state = WAITING
     forget_moved(item)
     item.attempts -= not item.sent
     item.due_ns = 0
-    if batch.retries.first == NULL:
-        batch.retries.last = item
-    item.next = batch.retries.first
-    batch.retries.first = item
+    if queue.first == NULL:
+        queue.last = item
+    item.next = queue.first
+    queue.first = item
     batch.in_flight -= 1
-    batch.held -= item.reserved
-    item.reserved = 0
+    if put_off:
+        batch.held -= item.reserved
+        item.reserved = 0
     item.status = 0             # as if it had not been tried
     if batch.in_flight == 0:
         pthread_cond_broadcast(&batch.changed)

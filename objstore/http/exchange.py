@@ -53,6 +53,9 @@ BEGINNING = 1 << 20
 SLOW = 10.0
 """After how many seconds a beginning is enough where one will do: near by it may be a busy machine that is slow."""
 
+MANY = 1 / 3
+"""Which share of what was answered lately is to have failed, that a refusal without words asks for fewer requests."""
+
 
 class Exchange:
     """Requests of one shape on their way to one service.
@@ -465,8 +468,12 @@ class Exchange:
             self._service.note_answer()
         else:
             policy.note_silence()
-        if failure.row.throttled and not is_silent:
+        if failure.row.throttled and not is_silent and (self._says_why(reply) or policy.budget.failing > MANY):
             self.batch.throttle(reply.index)
+
+    def _says_why(self, reply: Reply) -> bool:
+        """Tell whether a refusal has words: the answer to a HEAD has none by which 503 is told from a lone failure."""
+        return reply.status != 503 or self._shape.method != "HEAD"
 
     def _retry(self, reply: Reply, failure: Failure, wait: float, parked: bool, *, anew: bool) -> None:
         """Send a request again after some time; where it is parked, no later than another has succeeded."""

@@ -42,7 +42,7 @@ def _is_settled(seen: Seen) -> bool:
 
 
 def is_same(found: Seen, expected: Seen) -> bool:
-    """Tell whether a reply is of the version that is expected; a size of -1 is one that the reply does not name.
+    """Tell whether a reply is of the version that is expected; a size of -1 is one that a reply does not name.
 
     Where the expected one has no strong validator, it is enough that nothing speaks against it: then all must have been
     read by one request.
@@ -58,7 +58,7 @@ def _is_proven(found: Seen, expected: Seen) -> bool:
 
 def _agree(found: ObjectMeta, expected: ObjectMeta) -> bool:
     """Tell whether all that two replies both say is the same, and they say as much as can be compared."""
-    if found["size"] not in (-1, expected["size"]):
+    if found["size"] != expected["size"] and -1 not in (found["size"], expected["size"]):
         return False
     if not (_says_something(found) or _says_something(expected)):
         return True

@@ -283,6 +283,40 @@ def test_a_failure_that_fills_the_window_does_not_block_it_for_ever(server: Serv
     made.close()
 
 
+def test_what_is_sent_again_keeps_its_place_in_the_window(server: Server) -> None:
+    size, parts = 1000, 4
+    made = new_batch(server.origin, "GET", SETTINGS, each=True, window=2 * size)
+    for index in range(parts):
+        made.add(f"/{size}/again{index}{'' if index else '?once=503'}".encode(), 0, size)
+    made.seal()
+    made.start(background=True)
+    arrived: set[int] = set()
+    for wanted in range(parts):  # taken in order, as a stream is
+        while wanted not in arrived:
+            assert made.wait(SOON)
+            for reply in made.failures():
+                made.retry(reply.index, 0.1)
+            arrived.update(made.finished())
+        made.take(wanted)
+    made.close()
+
+
+def test_what_waits_for_the_server_fails_in_time_while_the_window_is_full(server: Server) -> None:
+    made = new_batch(server.origin, "GET", SETTINGS, each=True, window=2)
+    made.add(b"/1/first?status=503", 0, 1)
+    made.add(b"/1/second", 0, 1)
+    made.add(b"/1/third", 0, 1)
+    made.seal()
+    made.start(background=True)
+    for parked in (True, False):
+        while not (failures := made.failures()):
+            assert made.wait(SOON)
+            made.finished()
+        if parked:
+            made.retry(failures[0].index, 0.1, parked=True)
+    made.close()
+
+
 def test_what_was_taken_stays_and_is_gone_from_the_batch(server: Server) -> None:
     made = new_batch(server.origin, "GET", SETTINGS, each=True)
     for _ in range(4):
