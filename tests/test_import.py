@@ -22,7 +22,7 @@ OURS = {
     "objstore.settings.paths",
     "objstore.store",
     "objstore.stores",
-    *(f"objstore.stores.{name}" for name in ("azure", "base", "gcs", "http", "local", "memory", "s3", "urls")),
+    *(f"objstore.stores.{name}" for name in ("azure", "base", "forks", "gcs", "http", "local", "memory", "s3", "urls")),
     "objstore.version",
 }
 # os, typing and re, and what these bring; every interpreter has its own few of these.

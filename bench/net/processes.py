@@ -1,11 +1,12 @@
-"""`python -m bench.net.processes`: eight processes on one server beside one alone, over the region's network.
+"""`python -m bench.net.processes`: eight processes on one server beside one alone, over each network.
 
 Each asks for small objects again and again. What they bring together is compared with what one does, how equal their
-shares are by Jain's index, and how many connections there are by ss.
+shares are by Jain's index, and how many connections there are by ss. One and eight take turns: rounds of both.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 
 from bench import data
+from bench.asked import add_choice
 from bench.net.__main__ import served
 from bench.net.network import SERVER
 from bench.net.rows import PROFILES, ROWS
@@ -25,18 +27,22 @@ from bench.servers.process import MissingProgramError
 from bench.site import HERE
 
 PROCESSES, SECONDS = 8, 14.0
-PROFILE = next(profile for profile in PROFILES if profile.name == "region")
 ROW = next(row for row in ROWS if row.name == "many_64k")
 
 
 def main() -> int:
+    asked = _arguments()
+    if asked.work:
+        work(ROW, asked.work)
+        return 0
     with tempfile.TemporaryDirectory(prefix="objstore-net-", dir=data.folder()) as folder:
         try:
             with served(Path(folder), [ROW]) as (network, nginx):
-                network.become(PROFILE)
-                url = f"http://{SERVER}:{nginx.ports[ROW.door]}"
-                for count in (1, PROCESSES):
-                    _report(*_together(count, url))
+                for profile in asked.profile:
+                    network.become(profile)
+                    for _ in range(asked.rounds):
+                        for count in (1, PROCESSES):
+                            _report(profile.name, *_together(count, f"http://{SERVER}:{nginx.ports[ROW.door]}"))
         except MissingProgramError as missing:
             print(missing, file=sys.stderr)
     return 0
@@ -45,12 +51,21 @@ def main() -> int:
 def _together(count: int, url: str) -> tuple[list[int], int]:
     """Return how much each of so many processes has got in the second half, and the most connections meanwhile."""
     environment = {name: value for name, value in os.environ.items() if name.lower() not in PROXIES}
-    end = time.monotonic() + SECONDS
-    command = [sys.executable, "-m", __spec__.name, url, str(end)]
+    command = [sys.executable, "-m", __spec__.name, "--work", url]
     workers = [
-        subprocess.Popen(command, cwd=HERE.parent, env=environment, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command, cwd=HERE.parent, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         for _ in range(count)
     ]
+    for worker in workers:
+        assert worker.stdout is not None
+        worker.stdout.readline()
+    end = time.monotonic() + SECONDS
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write(f"{end}\n")
+        worker.stdin.flush()
     connections = 0
     while time.monotonic() < end:
         time.sleep(1)
@@ -65,27 +80,34 @@ def _connections() -> int:
     return len(shown.stdout.splitlines())
 
 
-def _report(replies: list[int], connections: int) -> None:
-    jain = sum(replies) ** 2 / (len(replies) * sum(each**2 for each in replies))
+def _report(place: str, replies: list[int], connections: int) -> None:
+    jain = sum(replies) ** 2 / max(len(replies) * sum(each**2 for each in replies), 1)
     each_second = sum(replies) / (SECONDS / 2)
-    print(f"{len(replies)} processes: {each_second:.0f} replies a second, Jain {jain:.3f}, {connections} connections")
+    shown = f"{each_second:.0f} replies a second, Jain {jain:.3f}, {connections} connections"
+    print(f"{place}, {len(replies)} processes: {shown}", flush=True)
 
 
-def work(row: Row, url: str, end: float) -> int:
-    """Ask until then; return how many replies came in the second half."""
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.net.processes", description=__doc__)
+    add_choice(parser, "--profile", PROFILES)
+    parser.add_argument("--rounds", type=int, default=1, help="how often each number of processes is looked at")
+    parser.add_argument("--work", metavar="URL", help=argparse.SUPPRESS)  # as one of the processes
+    return parser.parse_args()
+
+
+def work(row: Row, url: str) -> None:
+    """Say when there is a store, be told until when to ask, and say how many replies came in the second half."""
     from bench.peers.objstore import store_for
 
     store = store_for(Target(row, url, Path()))
     paths = [path for path, _, _ in asks_of(row)]
-    replies = 0
+    print(flush=True)
+    end, replies = float(sys.stdin.readline()), 0
     while time.monotonic() < end:
-        store.get_many(paths)
-        replies += len(paths) if time.monotonic() > end - SECONDS / 2 else 0
-    return replies
+        for _ in store.iter_many(paths):  # each counts when it comes: calls are long where all are slow
+            replies += end - SECONDS / 2 < time.monotonic() < end
+    print(replies)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(work(ROW, sys.argv[1], float(sys.argv[2])))
-        sys.exit(0)
     sys.exit(main())

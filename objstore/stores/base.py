@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from objstore.exceptions import ConfigurationError
 from objstore.interface.store import BaseStore
 from objstore.settings.paths import Keys
+from objstore.stores import forks  # noqa: F401  they begin anew what they find half imported
 from objstore.version import USER_AGENT
 
 if TYPE_CHECKING:
@@ -267,8 +268,7 @@ def rebuild(kind: type[StoreT], arguments: tuple[Any, ...], keywords: dict[str, 
 
 
 def ready(provider: ProviderT) -> ProviderT:
-    """Return what a store is made of, once all is imported that its calls need: a child that is forked while another
-    thread imports would wait for that import for ever."""
+    """Return what a store is made of, once all is imported that its calls need."""
     import objstore.operations.functions  # noqa: F401
 
     return provider

@@ -45,3 +45,8 @@ def test_children_forked_beside_threads_with_slow_hooks(server: Server) -> None:
 
 def test_children_forked_while_another_thread_makes_the_first_call(server: Server) -> None:
     assert printed("first_use.fork_beside_it", server.origin) == ["0"]
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_children_forked_while_another_thread_makes_the_first_store(attempt: int) -> None:
+    assert printed("first_use.fork_beside_the_first_store") == ["True 0"]
