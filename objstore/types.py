@@ -56,6 +56,7 @@ __all__ = [
     "GetOptions",
     "ListChunkType",
     "ListResult",
+    "Listed",
     "ObjectHead",
     "ObjectMeta",
     "ObjectVersion",
@@ -119,6 +120,13 @@ class ObjectMeta(TypedDict):
     size: int
     e_tag: str | None
     version: str | None
+
+
+class Listed(TypedDict):
+    """What is enough of an ObjectMeta to say which object is meant, and how large it is."""
+
+    path: str
+    size: int
 
 
 class ObjectHead(ObjectMeta):

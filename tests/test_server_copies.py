@@ -19,6 +19,7 @@ from typing import Any
 import boto3
 import pytest
 
+from objstore import sync
 from objstore.exceptions import (
     AlreadyExistsError,
     GenericError,
@@ -252,6 +253,47 @@ def test_what_is_refused_for_another_reason_is_not_copied_in_parts(fault_server:
         amazon.copy("a", "refused-copy/b")
     assert (error.value.status, error.value.code) == (400, "InvalidRequest")
     assert (sent(fault_server, "copy"), sent(fault_server, "head"), sent(fault_server, "part-copy")) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_what_was_listed_as_small_is_copied_by_one_request(fault_server: FaultServer, overwrite: bool) -> None:
+    store = store_on(fault_server, copy_if_not_exists=HEADER)
+    store.put_many([(name, name.encode()) for name in "ab"])
+    listed = store.list().collect()
+    store.copy_many([(meta, f"to/{meta['path']}") for meta in listed], overwrite=overwrite)
+    assert [store.get(f"to/{name}").bytes() for name in "ab"] == [b"a", b"b"]
+    assert (sent(fault_server, "head"), sent(fault_server, "copy") + sent(fault_server, "create")) == (0, 2)
+
+
+def test_what_is_synced_is_not_asked_for_again(fault_server: FaultServer) -> None:
+    store = store_on(fault_server)
+    store.put_many([(f"from/{name}", name.encode()) for name in "ab"])
+    store.copy("from/a", "to/a")
+    heads = sent(fault_server, "head")
+    synced = sync(store, store, prefix="from", to_prefix="into")
+    assert (synced.copied, sent(fault_server, "head") - heads, heads) == (2, 0, 1)
+
+
+@pytest.mark.parametrize("size", [(1 << 30) + 1, 6 * GIB])
+def test_what_was_listed_as_large_is_asked_how_large_it_is(fault_server: FaultServer, size: int) -> None:
+    store = store_on(fault_server)
+    store.copy_many([({"path": "huge-object/a", "size": size}, "huge-object/b")])
+    assert store.head("huge-object/b")["size"] == 6 * GIB
+    assert (sent(fault_server, "copy"), sent(fault_server, "part-copy") > 0) == (0, True)
+
+
+def test_what_was_listed_as_small_and_is_refused_as_too_large_is_copied_in_parts(fault_server: FaultServer) -> None:
+    store = store_on(fault_server)
+    store.copy_many([({"path": "huge-object/a", "size": 1}, "huge-object/b")])
+    assert store.head("huge-object/b")["size"] == 6 * GIB
+    assert sent(fault_server, "copy") == 1
+
+
+@pytest.mark.parametrize("source", [{"path": "a"}, {"path": "a", "size": -1}, {"path": "a", "size": "1"}, {"size": 1}])
+def test_an_object_that_is_not_as_it_was_listed_is_refused(fault_server: FaultServer, source: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="size"):
+        store_on(fault_server).copy_many([(source, "b")])
+    assert fault_server.requests() == []
 
 
 @pytest.mark.parametrize("most", [1, 4])

@@ -79,8 +79,8 @@ cdef class Batch:
 
     cdef void _end(self) noexcept:
         if self.started:
-            with nogil:
-                if self.driven != NULL or not batch_is_over(self.c):
+            if self.driven != NULL or not batch_is_over(self.c):    # else it is not worth handing over the GIL
+                with nogil:
                     cancel(self.c, self.driven)
             if self.driver is not None:
                 self.driver.kick()

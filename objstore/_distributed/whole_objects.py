@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from objstore._distributed.engines import ExecutorInput
     from objstore._distributed.manifest import Manifest
     from objstore.store import Store
-    from objstore.types import Progress
+    from objstore.types import Listed, Progress
 
 PIECE = 64 << 20
 """How many bytes a piece of a transfer has: what is done again when a worker is lost."""
@@ -100,7 +100,8 @@ def _grouped(objects: Iterable[Slice], most: int) -> Iterator[tuple[Slice, ...]]
 
 def copied(source: Store, target: Store, objects: Sequence[Slice], paths: Sequence[str]) -> Totals:
     """Copy objects to paths of another store, and ask it for them; raise if one is of another size than planned."""
-    source.copy_many([(each.path, path) for each, path in zip(objects, paths, strict=True)], to_store=target)
+    listed: list[Listed] = [{"path": each.path, "size": each.size} for each in objects]
+    source.copy_many([*zip(listed, paths, strict=True)], to_store=target)
     metas = target.head_many(paths)
     for each, meta in zip(objects, metas, strict=True):
         if meta["size"] != each.size:

@@ -434,8 +434,18 @@ class Provider(Protocol):
     def can_copy_from(self, origin: Provider) -> bool:
         """Return whether `copy` can take objects of another provider."""
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
+    def copy(
+        self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share, size: int | None
+    ) -> Plan[None]:
         """Copy an object here, from this provider or another one that `can_copy_from` it.
+
+        Args:
+            source: Its key.
+            target: The key of the copy.
+            mode: What the copy may replace.
+            origin: Where the object is.
+            share: Tells how many parts of it are in flight.
+            size: How many bytes it had when it was listed; None: nobody knows.
 
         Raises:
             OutOfReachError: The service cannot read it there, or see to what it may replace.

@@ -14,7 +14,7 @@ from objstore.exceptions import BaseError, IntegrityError, ObjectChangedError
 from objstore.interface.provider import OutOfReachError, alone
 from objstore.interface.store import BaseStore
 from objstore.interface.values import ANY, WriteOptions, carried
-from objstore.operations.arguments import read_get_options, read_overwrite
+from objstore.operations.arguments import check_at_least, read_get_options, read_overwrite
 from objstore.operations.bars import called, drawn
 from objstore.operations.naming import key_of
 from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Share
     from objstore.operations.results import BytesStream, GetResult
     from objstore.plans.effects import Plan
-    from objstore.types import Progress, PutMode, UpdateVersion
+    from objstore.types import Listed, Progress, PutMode, UpdateVersion
 
 PARTS_IN_FLIGHT = 12
 
@@ -87,7 +87,7 @@ def _other(store: BaseStore, to_store: object) -> BaseStore:
 @overload
 def copy_many(
     store: BaseStore,
-    pairs: Iterable[tuple[str, str]] | Mapping[str, str],
+    pairs: Iterable[tuple[str | Listed, str]] | Mapping[str, str],
     *,
     overwrite: bool = True,
     to_store: BaseStore | None = None,
@@ -100,7 +100,7 @@ def copy_many(
 @overload
 def copy_many(
     store: BaseStore,
-    pairs: Iterable[tuple[str, str]] | Mapping[str, str],
+    pairs: Iterable[tuple[str | Listed, str]] | Mapping[str, str],
     *,
     overwrite: bool = True,
     to_store: BaseStore | None = None,
@@ -113,7 +113,7 @@ def copy_many(
 @drawn
 def copy_many(
     store: BaseStore,
-    pairs: Iterable[tuple[str, str]] | Mapping[str, str],
+    pairs: Iterable[tuple[str | Listed, str]] | Mapping[str, str],
     *,
     overwrite: bool = True,
     to_store: BaseStore | None = None,
@@ -126,6 +126,8 @@ def copy_many(
     Args:
         store: Where they are.
         pairs: The path of each and that of its copy, or a mapping of these. An iterator is read as the copies are made.
+            In the place of its path, an object may be given as it was listed: a service that is not known to refuse
+            what is too large for one request is then not asked how large a small one is.
         overwrite: Whether a copy may replace an object.
         to_store: Where the copies go; the same store if not given.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result.
@@ -152,15 +154,26 @@ def copy_many(
     way = Way(store, other, mode, room=room)
     groups: Groups[Any] = Groups(pairs.items() if isinstance(pairs, Mapping) else pairs)
 
-    def read(group: list[Any]) -> list[tuple[str, str]]:
+    def read(group: list[Any]) -> list[tuple[str, str, int | None]]:
         named = [two_of(pair, "a path and that of its copy") for pair in group]
-        sources, targets = store.keys([pair[0] for pair in named]), other.keys([pair[1] for pair in named])
-        return [*zip(sources, targets, strict=True)]
+        listed = [_as_listed(source) for source, _ in named]
+        sources, targets = store.keys([path for path, _ in listed]), other.keys([target for _, target in named])
+        return [*zip(sources, targets, [size for _, size in listed], strict=True)]
 
-    def begin(keys: tuple[str, str], share: Share, told: Progress | None) -> Plan[None]:
-        return copy_key(way._replace(share=share, parts=PARTS), *keys, told)
+    def begin(pair: tuple[str, str, int | None], share: Share, told: Progress | None) -> Plan[None]:
+        source, target, size = pair
+        return copy_key(way._replace(share=share, parts=PARTS, size=size), source, target, told)
 
     return (yield from Transfers(groups, read, begin, on_error, progress, room).run())
+
+
+def _as_listed(source: Any) -> tuple[Any, int | None]:
+    """Return the path of an object that is given by it, or as it was listed, and its size where that is told."""
+    if not isinstance(source, Mapping):
+        return source, None
+    if not {"path", "size"} <= source.keys():
+        raise TypeError(f"{source!r} is no object as it was listed: give its path, or a dict with path and size")
+    return source["path"], check_at_least("size", source["size"], 0)
 
 
 def room_for(asked: int, store: BaseStore, other: BaseStore) -> Room:
@@ -181,6 +194,7 @@ class Way(NamedTuple):
         parts: Of one that has to be carried, how many are read, and sent, at the most.
         if_match: The ETag of the version that is meant.
         room: What those share that are carried at the same time, if others are.
+        size: How many bytes the object had when it was listed; None: nobody knows.
     """
 
     store: BaseStore
@@ -191,6 +205,7 @@ class Way(NamedTuple):
     parts: int = PARTS_IN_FLIGHT
     if_match: str | None = None
     room: Room | None = None
+    size: int | None = None
 
 
 def copy_key(way: Way, source: str, target: str, progress: Progress | None) -> Plan[None]:
@@ -219,7 +234,7 @@ def _is_copied(way: Way, source: str, target: str) -> Plan[bool]:
         return False
     try:
         if way.if_match is None:
-            yield from provider.copy(source, target, mode=way.mode, origin=origin, share=way.share)
+            yield from provider.copy(source, target, mode=way.mode, origin=origin, share=way.share, size=way.size)
         else:
             yield from provider.copy_if(source, target, way.if_match, mode=way.mode, origin=origin, share=way.share)
     except OutOfReachError:

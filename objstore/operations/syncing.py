@@ -204,7 +204,8 @@ class _Sync:
         if (yield from self._comparison.is_same(step)):
             return -1
         keys = self._prefix + step.name, self._target.prefix + step.name
-        yield from copy_key(self._fresh if step.theirs is None else self._way, *keys, self._tally.of(number))
+        way = self._fresh if step.theirs is None else self._way
+        yield from copy_key(way._replace(size=size), *keys, self._tally.of(number))
         return size
 
     def _take(self, number: int, result: int | Exception) -> None:

@@ -258,7 +258,9 @@ class Memory:
         """Tell whether the other is a memory too."""
         return isinstance(origin, Memory)
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
+    def copy(
+        self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share, size: int | None
+    ) -> Plan[None]:
         """Copy an object."""
         assert isinstance(origin, Memory)
         self._copy(origin._find(source, ANY), target, mode)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
+import sysconfig
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 
 from objstore._core import Buffer, engine_info
 from objstore.plans.run import arun, run
-from tests.engine.client import SETTINGS, Server, batch, new_batch, run_program, settle
+from tests.engine.client import LONG, SETTINGS, Server, batch, new_batch, run_program, settle
 from tests.faults.content import content
 
 THREADS = 32
@@ -51,6 +54,39 @@ def test_single_requests(server: Server) -> None:
     together(work)
     assert engine_info()["loops"] <= THREADS + engine_info()["io_threads"] + 8
     assert len(server.seen()["requests"]) == 60 * THREADS
+
+
+@pytest.mark.skipif(bool(sysconfig.get_config_var("Py_GIL_DISABLED")), reason="this build of Python has no GIL")
+def test_what_is_over_is_closed_without_a_word_to_other_threads(server: Server) -> None:
+    """Each time that a thread lets go of the GIL, another of many takes it, and hundreds wait for it again."""
+    batches = [batch(server.origin, ["/1/a"]) for _ in range(200)]
+    for made in batches:
+        assert run(settle(made)) == {}
+    turns = [0]
+    over = threading.Event()
+
+    def take_turns() -> None:
+        while not over.is_set():
+            turns[0] += 1
+            time.sleep(0)
+
+    other = threading.Thread(target=take_turns)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(LONG)  # nobody takes the GIL from who does not let go of it
+    try:
+        other.start()
+        while turns[0] < 10:
+            time.sleep(0)
+        before = turns[0]
+        for made in batches:
+            made.close()
+        while batches:
+            del batches[-1]
+        assert turns[0] == before
+    finally:
+        sys.setswitchinterval(interval)
+        over.set()
+        other.join()
 
 
 def test_batches_with_failures_cancels_and_memory_of_the_callers(server: Server) -> None:

@@ -141,7 +141,9 @@ class Container(Blobs):
         public = all(each.service.origin.startswith("https:") for each in (self, origin))
         return public or self.service.is_same_as(origin.service)
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
+    def copy(
+        self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share, size: int | None
+    ) -> Plan[None]:
         """Copy an object here (Copy Blob)."""
         assert isinstance(origin, Container)
         yield from copy(self, source, target, mode=mode, origin=origin, share=share)
@@ -153,7 +155,7 @@ class Container(Blobs):
         """
         if (yield from self._directories.rename(source, target, mode=mode)):
             return
-        yield from self.copy(source, target, mode=mode, origin=self, share=alone)
+        yield from self.copy(source, target, mode=mode, origin=self, share=alone, size=None)
         for error in (yield from self.delete([source], most_in_flight=1)).values():
             raise error
 

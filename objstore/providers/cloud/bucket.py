@@ -280,7 +280,7 @@ class Bucket(Writes):
 
     def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[None]:
         """Copy an object and delete the old one: the service cannot rename."""
-        yield from self.copy(source, target, mode=mode, origin=self, share=alone)
+        yield from self.copy(source, target, mode=mode, origin=self, share=alone, size=None)
         for error in (yield from self.delete([source], most_in_flight=1)).values():
             raise error
 

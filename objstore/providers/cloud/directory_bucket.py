@@ -137,9 +137,11 @@ class DirectoryBucket(Bucket):
         mine, theirs = self._by_key.service, origin._by_key.service
         return mine is theirs or mine.identity.is_same_as(theirs.identity)
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
+    def copy(
+        self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share, size: int | None
+    ) -> Plan[None]:
         """Copy an object here, by our own key."""
-        return self._by_key.copy(source, target, mode=mode, origin=origin, share=share)
+        return self._by_key.copy(source, target, mode=mode, origin=origin, share=share, size=size)
 
     def copy_if(
         self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider, share: Share

@@ -213,7 +213,9 @@ class GoogleBucket(Signed):
         """Tell whether the other is a bucket of the same service, for the same account."""
         return isinstance(origin, GoogleBucket) and self.service.is_same_as(origin.service)
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
+    def copy(
+        self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share, size: int | None
+    ) -> Plan[None]:
         """Copy an object here (objects.rewrite): the service may do a part of it at a time."""
         assert isinstance(origin, GoogleBucket)
         options = with_generation(WriteOptions(mode=mode))
@@ -251,7 +253,7 @@ class GoogleBucket(Signed):
 
     def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[None]:
         """Copy an object and delete the old one."""
-        yield from self.copy(source, target, mode=mode, origin=self, share=alone)
+        yield from self.copy(source, target, mode=mode, origin=self, share=alone, size=None)
         for error in (yield from self.delete([source], most_in_flight=1)).values():
             raise error
 

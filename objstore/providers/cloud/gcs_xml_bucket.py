@@ -118,7 +118,9 @@ class XmlBucket(GoogleBucket):
         """Delete an object, if its ETag is still this one: its generation."""
         yield from self.delete_on_condition(key, self.target(key), {_MATCH: generation_named(e_tag)})
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
+    def copy(
+        self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share, size: int | None
+    ) -> Plan[None]:
         """Copy an object here by one request (PUT Object with x-goog-copy-source)."""
         assert isinstance(origin, GoogleBucket)
         options = with_generation(WriteOptions(mode=mode))

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 COPY_AT_ONCE = 5 << 30
 """The most that one request copies, in bytes (CopyObject, and each UploadPartCopy)."""
 
+FAR_BELOW = 1 << 30
+"""What was listed as no more than this is not more than COPY_AT_ONCE by now."""
+
 TOO_LARGE = (400, 413)
 """How a service may refuse a larger one; it may do so for another reason."""
 
@@ -196,9 +199,12 @@ class Writes(ProvedWrites):
         is_here = not self.base and home != host and not home.startswith("s3-accelerate.")
         return f"{scheme}://{home}" if is_here else None
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
+    def copy(
+        self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share, size: int | None
+    ) -> Plan[None]:
         """Copy an object here: by one request, or in parts where that is too much for one, or has to be conditional."""
-        yield from self._copy(source, target, mode, origin, None, share)
+        small = size is not None and size <= FAR_BELOW
+        yield from self._copy(source, target, mode, origin, None, share, bounded=small or self._bounds_copies)
 
     def copy_if(
         self, source: str, target: str, e_tag: str, *, mode: PutMode, origin: Provider, share: Share
@@ -208,7 +214,7 @@ class Writes(ProvedWrites):
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
         try:
-            yield from self._copy(source, target, mode, origin, e_tag, share)
+            yield from self._copy(source, target, mode, origin, e_tag, share, bounded=False)
         except (AlreadyExistsError, PreconditionError):
             yield from _check_is(origin, source, e_tag)  # which of the two conditions it was, no answer tells
             raise
@@ -219,15 +225,24 @@ class Writes(ProvedWrites):
             raise
 
     def _copy(
-        self, source: str, target: str, mode: PutMode, origin: Provider, e_tag: str | None, share: Share
+        self,
+        source: str,
+        target: str,
+        mode: PutMode,
+        origin: Provider,
+        e_tag: str | None,
+        share: Share,
+        *,
+        bounded: bool,
     ) -> Plan[None]:
+        """Copy an object; one that is `bounded` is not cut short in silence, if it is too large for one request."""
         assert isinstance(origin, Writes)
         options = WriteOptions(mode=mode)
         guard = self._guard_of(source, target, options)
         conditional = mode != "overwrite" and not guard.headers
         needed = conditional or e_tag is not None or not isinstance(mode, str)
         try:
-            if self._bounds_copies and not needed:
+            if bounded and not needed:
                 yield from self._copy_unseen(origin, source, target, guard, options, share)
                 return
             head = yield from _head(origin, source, needed=needed)
@@ -247,7 +262,7 @@ class Writes(ProvedWrites):
     def _copy_unseen(
         self, origin: Writes, source: str, target: str, guard: Guard, options: WriteOptions, share: Share
     ) -> Plan[None]:
-        """Copy an object of unknown size by one request; in parts, if that is refused and it proves to be too large."""
+        """Copy an object by one request; in parts, if that is refused and it proves to be too large."""
         try:
             yield from self._copy_at_once(origin, source, target, guard, options, None)
             return

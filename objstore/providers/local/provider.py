@@ -270,7 +270,9 @@ class Local:
         """Tell whether the other is a directory too."""
         return isinstance(origin, Local)
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
+    def copy(
+        self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share, size: int | None
+    ) -> Plan[None]:
         """Copy an object here; the file system shares its blocks, where it can."""
         assert isinstance(origin, Local)
         yield from in_steps(self._copy(source, target, mode, origin))

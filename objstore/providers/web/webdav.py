@@ -197,7 +197,9 @@ class WebDav(Server):
         """Tell whether the other is on the same server, for the same account."""
         return isinstance(origin, WebDav) and self.service.is_same_as(origin.service)
 
-    def copy(self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share) -> Plan[None]:
+    def copy(
+        self, source: str, target: str, *, mode: PutMode, origin: Provider, share: Share, size: int | None
+    ) -> Plan[None]:
         """Copy an object here (COPY); few servers compare the version that is there (If, RFC 4918, section 10.4)."""
         assert isinstance(origin, WebDav)
         if not isinstance(mode, str):
