@@ -21,7 +21,8 @@ import objstore
 from objstore._fsspec import known as known_paths
 from objstore._fsspec.known import Known
 from objstore.fsspec import FsspecStore
-from objstore.operations import column_reads
+from objstore.operations import ahead, column_reads
+from objstore.operations.pinned import Pinned
 from objstore.operations.ranges import ranges_of
 from objstore.store import S3Store
 from objstore.types import RequestInfo
@@ -370,6 +371,42 @@ def test_small_reads_at_both_ends(places: Places, by: str) -> None:
             file.seek(at)
             assert file.read(size) == body[at : at + size]
     assert 2 <= len(asked.tries) <= 4
+
+
+def jump(places: Places, body: bytes, by: str, times: int) -> Asked:
+    """Read here and there in a file, and say what was asked for."""
+    with counted() as asked, opened(places, "scattered", by=by) as file:
+        assert file.read(8) == body[:8]
+        for at in range(1 << 20, 2 * times * 299_993, 2 * 299_993):
+            file.seek(at % (len(body) - 50))
+            assert file.read(50) == body[at % (len(body) - 50) :][:50]
+    return asked
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec"])
+@pytest.mark.parametrize(("wait", "jumps"), [(0, 40), (200 << 10, 18), (1 << 20, 2), (2 << 20, 1)])
+def test_who_jumps_has_all_of_the_file_once_that_costs_no_more(
+    places: Places, monkeypatch: pytest.MonkeyPatch, by: str, wait: int, jumps: int
+) -> None:
+    """As HDF5 does: 4 MiB are fetched where they take no longer than the jumps, and three to come, have to wait."""
+    body = random.Random(9).randbytes(4 << 20)
+    places.store.put("scattered", body)
+    monkeypatch.setattr(Pinned, "wait_is_worth", wait)
+    asked = jump(places, body, by, 40)
+    assert len(asked.tries) <= 1 + jumps
+    assert sum(asked.sizes) <= (len(body) if wait else 0) + (128 << 10) + jumps * (16 << 10)
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec"])
+def test_all_of_the_file_is_not_fetched_where_it_has_no_room(
+    places: Places, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    body = random.Random(9).randbytes(4 << 20)
+    places.store.put("scattered", body)
+    monkeypatch.setattr(Pinned, "wait_is_worth", 4 << 20)
+    monkeypatch.setattr(ahead, "OF_FILES", 0)
+    asked = jump(places, body, by, 20)
+    assert sum(asked.sizes) < 1 << 20
 
 
 @pytest.mark.parametrize("by", ["open", "fsspec"])

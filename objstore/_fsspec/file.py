@@ -109,7 +109,7 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         block = buffer_size or (block_size if isinstance(block_size, int) else None) or usual
         super().__init__(fs, path, mode, block, autocommit, cache_type, cache_options, size=size)
         if isinstance(self.cache, ReadAhead):
-            self.cache.begin(self._pinned.piece)
+            self.cache.begin(self._pinned)
             named = fs.layouts, fs._strip_protocol(path)
             self._columns = ColumnReads(*_store_of(fs, path), self._pinned, self.cache.account, *named)
         if self._writer is not None and before is not None:

@@ -38,6 +38,9 @@ FAR = 0.0005
 FOLLOWED, FROM_BEGINNING = 8 << 20, 2 << 20
 """once so many bytes have been read one after the other; less of them, where these are the first of the object."""
 
+DISTANT = 0.005
+"""From how many seconds a reply on it is known what its bytes take, or at the least assumed."""
+
 
 class Pinned:
     """One version of an object, to be read in ranges, by several threads if need be.
@@ -115,6 +118,12 @@ class Pinned:
     def piece(self) -> tuple[int, Bytes]:
         """The piece that came along when the object was opened, and where it begins; it serves reads here, too."""
         return self._at, self._piece
+
+    @property
+    def wait_is_worth(self) -> float:
+        """How many bytes come in the time that a reply takes to begin, from afar; near by, none."""
+        pace = self._provider.pace
+        return pace.wait * pace.bytes_per_second if pace.wait >= DISTANT else 0
 
     def close(self) -> None:
         """Let go of what is in memory."""
