@@ -22,7 +22,7 @@ from objstore._fsspec import known as known_paths
 from objstore._fsspec.known import Known
 from objstore.exceptions import PermissionDeniedError
 from objstore.fsspec import FsspecStore
-from objstore.operations import ahead, column_reads, listing
+from objstore.operations import ahead, column_reads, listing, moment
 from objstore.operations.pinned import Pinned
 from objstore.operations.ranges import ranges_of
 from objstore.store import S3Store
@@ -291,6 +291,62 @@ def test_a_file_that_is_opened_anew_for_its_columns_fetches_no_index_again(place
     with counted() as asked:  # a schema is looked for as well
         parquet_files.read_table("small.parquet", columns=["c3"], filesystem=files)
     assert sum(asked.sizes) < 50 * (9216 + 512)
+
+
+@pytest.mark.parametrize(("by", "others"), [("handler", []), ("filesystem", ["HEAD"])])
+def test_a_file_that_pyarrow_asks_about_opens_and_opens_anew_is_asked_for_once(
+    places: Places, monkeypatch: pytest.MonkeyPatch, by: str, others: list[str]
+) -> None:
+    """Its end, the rest of its index, and its columns: nothing else, where all of it is done in a moment."""
+    _, parquet_files = parquet()
+    put_small_chunks(places, "small.parquet")
+    monkeypatch.setattr(moment, "FRESH", 1e9)
+    with counted() as asked, read_by(places, by, "small.parquet") as how:
+        parquet_files.read_table(**how, columns=["c2"])
+    assert asked.methods == others + ["GET"] * (2 + 50)
+
+
+def file_type(files: Any, path: str) -> str:
+    [found] = files.get_file_info([path])
+    return str(found.type.name)
+
+
+def test_what_is_asked_about_may_be_a_directory_or_nothing(places: Places) -> None:
+    files = handled(places)
+    places.store.put("set.parquet/0.parquet", b"1")
+    with counted() as asked:
+        assert file_type(files, "set.parquet") == "Directory"
+    assert asked.methods == ["GET", "GET"]
+    assert file_type(files, "set.parquet/0.parquet") == "File"
+    assert file_type(files, "set.parquet/1.parquet") == "NotFound"
+
+
+@pytest.mark.parametrize("fresh", [1e9, 1e-9])
+def test_what_was_asked_about_is_read_as_this_process_has_written_it(
+    places: Places, monkeypatch: pytest.MonkeyPatch, fresh: float
+) -> None:
+    monkeypatch.setattr(moment, "FRESH", fresh)
+    files = handled(places)
+    places.store.put("own.parquet", b"old")
+    assert file_type(files, "own.parquet") == "File"
+    places.store.put("own.parquet", b"newer")
+    with files.open_input_file("own.parquet") as file:
+        assert file.read() == b"newer"
+
+
+@pytest.mark.parametrize("fresh", [1e9, 1e-9])
+@pytest.mark.parametrize("by", ["handler", "filesystem"])
+def test_a_table_that_was_replaced_is_read_anew(
+    places: Places, monkeypatch: pytest.MonkeyPatch, by: str, fresh: float
+) -> None:
+    arrow, parquet_files = parquet()
+    monkeypatch.setattr(moment, "FRESH", fresh)
+    with read_by(places, by, "own.parquet") as how:
+        for rows in (3, 5):
+            made = io.BytesIO()
+            parquet_files.write_table(arrow.table({"a": range(rows)}), made)
+            places.store.put("own.parquet", made.getvalue())
+            assert parquet_files.read_table(**how).num_rows == rows
 
 
 @pytest.mark.parametrize("by", ["open", "fsspec"])

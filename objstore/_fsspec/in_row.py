@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from objstore._fsspec.known import Known
 from objstore.exceptions import BaseError
 from objstore.http.stats import last_write
-from objstore.operations.in_turn import FRESH
+from objstore.operations.moment import FRESH
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,6 +15,7 @@ from objstore.interface.values import ANY, Conditions, Range
 from objstore.interface.versions import can_pin, is_same, pinned
 from objstore.operations.ahead import READ_AHEAD
 from objstore.operations.following import Following, Single, flows_for, following
+from objstore.operations.moment import Moment
 from objstore.operations.pieces import changed, is_cut_anew, read_into, told_of
 from objstore.operations.sums import Whole
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Flows, Provider
     from objstore.interface.values import Fetched, Sums
     from objstore.plans.effects import Plan
+    from objstore.types import ObjectMeta
 
 PART = 4 << 20
 """What one request of a large read brings."""
@@ -88,6 +90,7 @@ class Pinned:
         self._end = self._in_turn = 0  # where the last read ended, and how many bytes went on from each other
         self._at = at
         self._piece = Bytes() if piece is None else self._checked(piece)
+        self.asked = Moment()
 
     def _checked(self, piece: Bytes) -> Bytes:
         """Return the piece, as far as it may be used; none of it where it is damaged, so that it is got again."""
@@ -108,6 +111,22 @@ class Pinned:
         """Make a piece the first of those that the sum of all is made of."""
         whole.forget()
         whole.add(0, whole.digest(0, piece, sums))
+
+    @property
+    def meta(self) -> ObjectMeta:
+        """What the reply told that this version is of."""
+        assert self.conditions is not None
+        assert self.conditions.expected is not None
+        return self.conditions.expected.meta
+
+    def anew(self) -> Plan[Pinned]:
+        """Return the same version, to be read from its beginning."""
+        assert self.conditions is not None
+        sums = None if self._sum_of_all is None else self._sum_of_all.told
+        whole = yield from told_of(self._provider, self._key, self.path, self.conditions, sums)
+        made = Pinned(self._provider, self._key, self.path, self.size, self.conditions, whole)
+        made.asked = self.asked
+        return made
 
     @property
     def e_tag(self) -> str | None:
@@ -309,10 +328,13 @@ def pin(provider: Provider, key: str, path: str, piece: Range) -> Plan[Pinned]:
     Raises:
         NotFoundError: There is no such object.
     """
+    asked = Moment()
     found = yield from provider.look(key, ANY, piece)
     size = found.meta["size"]
     start, end = piece.within(size)
     body = found.body if len(found.body) == end - start else None
     conditions = pinned(found.seen)
     whole = yield from told_of(provider, key, path, conditions, found.sums)
-    return Pinned(provider, key, path, size, conditions, whole, start, body)
+    made = Pinned(provider, key, path, size, conditions, whole, start, body)
+    made.asked = asked
+    return made
