@@ -12,10 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from objstore._arrow.directories import directories_of, parents
-from objstore._arrow.input import ObjectInputFile
+from objstore._arrow.input import Files, ObjectInputFile
 from objstore.exceptions import BaseError, NotFoundError
-from objstore.operations.column_reads import Layouts
-from objstore.operations.in_turn import InTurn
+from objstore.operations.blocks import has_index
 from objstore.settings.extras import missing
 from objstore.settings.paths import check_path
 from objstore.stores.urls import ClientOptions, open_root
@@ -29,7 +28,6 @@ except ImportError as error:
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from objstore.operations.reader import Reader
     from objstore.store import Store
     from objstore.types import ObjectMeta
 
@@ -56,8 +54,8 @@ class ArrowFileSystemHandler(FileSystemHandler):
         self.store = open_root(root, options, client_options)
         self._keys = self.store.with_raw_keys()
         self._directories = directories_of(self.store)
-        self._layouts = Layouts()
-        self._in_turn: InTurn[Reader] = InTurn()
+        self._files = Files(self._keys)
+        self._in_turn = self._files.in_turn
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the store."""
@@ -103,11 +101,25 @@ class ArrowFileSystemHandler(FileSystemHandler):
     # --- what there is
 
     def get_file_info(self, paths: list[str]) -> list[FileInfo]:
-        """Say what each path is; all are asked about at once."""
+        """Say what each path is; all are asked about at once. One alone is opened, if it has an index: that is next."""
         keys = [self.normalize_path(path) for path in paths]
-        found = self._directories.look([*dict.fromkeys(filter(None, keys))])
-        self._in_turn.listed(key for key, meta in found.items() if isinstance(meta, dict))
+        asked = [*dict.fromkeys(filter(None, keys))]
+        self._in_turn.forget()
+        opened = self._opened(asked)
+        found = self._directories.completed(opened) if opened else self._directories.look(asked)
+        if len(asked) > 1:
+            self._in_turn.listed(key for key, meta in found.items() if isinstance(meta, dict))
         return [self._info(path, key, found[key] if key else None) for path, key in zip(paths, keys, strict=True)]
+
+    def _opened(self, keys: list[str]) -> dict[str, ObjectMeta | BaseError]:
+        """Return what is known of a key that is asked about alone, by opening it."""
+        if len(keys) != 1 or not has_index(keys[0]) or not self._directories.are_prefixes:
+            return {}
+        try:
+            meta = self._files.look(keys[0])
+        except BaseError as error:
+            return {keys[0]: error}
+        return {} if meta is None else {keys[0]: meta}
 
     def get_file_info_selector(self, selector: FileSelector) -> list[FileInfo]:
         """List a directory, or all that is below it.
@@ -263,7 +275,7 @@ class ArrowFileSystemHandler(FileSystemHandler):
             IsADirectoryError: It is a directory.
         """
         try:
-            return PythonFile(ObjectInputFile(self._keys, self._file(path), self._layouts, self._in_turn), mode="r")
+            return PythonFile(ObjectInputFile(self._keys, self._file(path), self._files), mode="r")
         except NotFoundError as error:
             self._refuse_file(path, error)
 

@@ -76,8 +76,10 @@ class FsspecStore(FileSystem, metaclass=_ByProtocol):
     fsspec's `DirCache`): then ``info``, ``isfile``, ``ukey`` and so on are answered from them, as with s3fs, until they
     expire or ``invalidate_cache`` is called. Otherwise ``info`` and ``exists`` always ask the service, and what others
     ask of each file in a row is shared: ``isfile`` and ``isdir`` take what was listed in the last five seconds,
-    ``ukey`` and ``checksum`` what ``info`` told in the last minute, once. Who asks the same again, or has written
-    meanwhile, is told what is there now. A file that is opened is asked for anew, and read in that version.
+    ``ukey`` and ``checksum`` what ``info`` told in the last minute, once. ``info`` of many files of one folder, one
+    after the other in the order of their names, as dask asks it, is told by a listing of the last quarter of a second.
+    Who asks the same again, or has written meanwhile, is told what is there now. A file that
+    is opened is asked for anew, and read in that version.
 
     Args:
         protocol: Which service it is: ``"s3"``, ``"gs"``, ``"memory"`` and so on. The object is of a subclass of the

@@ -23,7 +23,7 @@ from objstore._core import memory_limit
 from objstore.arrow import ArrowFileSystemHandler
 from objstore.exceptions import NotFoundError
 from objstore.fsspec import FsspecStore
-from objstore.operations import in_turn
+from objstore.operations import moment
 from objstore.operations.ahead import process
 from objstore.operations.window import INDEX
 from objstore.store import MemoryStore, S3Store
@@ -85,7 +85,7 @@ class Files:
 
 @pytest.fixture(params=["handler", "fsspec"])
 def files(rclone: S3Server, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Files:
-    monkeypatch.setattr(in_turn, "FRESH", 1e9)
+    monkeypatch.setattr(moment, "FRESH", 1e9)
     found = Files(rclone, by=request.param)
     found.list()
     return found
@@ -181,7 +181,7 @@ def test_nothing_is_kept_over_a_write(files: Files, write: Callable[[Files], Non
 
 def test_who_takes_long_opens_them_anew(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     files.read(0), files.read(1)
-    monkeypatch.setattr(in_turn, "FRESH", 0.0)
+    monkeypatch.setattr(moment, "FRESH", 1e-9)
     with counted() as asked:
         assert files.read(2) == b"old"
         assert files.read(3) == b"old"

@@ -20,8 +20,10 @@ import pytest
 import objstore
 from objstore._fsspec import known as known_paths
 from objstore._fsspec.known import Known
+from objstore.exceptions import PermissionDeniedError
 from objstore.fsspec import FsspecStore
-from objstore.operations import column_reads
+from objstore.operations import ahead, column_reads, listing, moment
+from objstore.operations.pinned import Pinned
 from objstore.operations.ranges import ranges_of
 from objstore.store import S3Store
 from objstore.types import RequestInfo
@@ -43,8 +45,18 @@ class Places:
 
 @pytest.fixture
 def places(rclone: S3Server) -> Places:
-    bucket = rclone.make_bucket("requests-of-files")
-    how: dict[str, Any] = {name: getattr(rclone, name) for name in CONNECTION}
+    return places_on(rclone)
+
+
+@pytest.fixture
+def listed_alike(moto: S3Server) -> Places:
+    """Places on a server whose listings tell what it tells of each object, as Amazon's do."""
+    return places_on(moto)
+
+
+def places_on(server: S3Server) -> Places:
+    bucket = server.make_bucket("requests-of-files")
+    how: dict[str, Any] = {name: getattr(server, name) for name in CONNECTION}
     how["client_options"] = {"allow_http": True}
     return Places(bucket, S3Store(bucket, **how), FsspecStore("s3", skip_instance_cache=True, **how))
 
@@ -281,6 +293,62 @@ def test_a_file_that_is_opened_anew_for_its_columns_fetches_no_index_again(place
     assert sum(asked.sizes) < 50 * (9216 + 512)
 
 
+@pytest.mark.parametrize(("by", "others"), [("handler", []), ("filesystem", ["HEAD"])])
+def test_a_file_that_pyarrow_asks_about_opens_and_opens_anew_is_asked_for_once(
+    places: Places, monkeypatch: pytest.MonkeyPatch, by: str, others: list[str]
+) -> None:
+    """Its end, the rest of its index, and its columns: nothing else, where all of it is done in a moment."""
+    _, parquet_files = parquet()
+    put_small_chunks(places, "small.parquet")
+    monkeypatch.setattr(moment, "FRESH", 1e9)
+    with counted() as asked, read_by(places, by, "small.parquet") as how:
+        parquet_files.read_table(**how, columns=["c2"])
+    assert asked.methods == others + ["GET"] * (2 + 50)
+
+
+def file_type(files: Any, path: str) -> str:
+    [found] = files.get_file_info([path])
+    return str(found.type.name)
+
+
+def test_what_is_asked_about_may_be_a_directory_or_nothing(places: Places) -> None:
+    files = handled(places)
+    places.store.put("set.parquet/0.parquet", b"1")
+    with counted() as asked:
+        assert file_type(files, "set.parquet") == "Directory"
+    assert asked.methods == ["GET", "GET"]
+    assert file_type(files, "set.parquet/0.parquet") == "File"
+    assert file_type(files, "set.parquet/1.parquet") == "NotFound"
+
+
+@pytest.mark.parametrize("fresh", [1e9, 1e-9])
+def test_what_was_asked_about_is_read_as_this_process_has_written_it(
+    places: Places, monkeypatch: pytest.MonkeyPatch, fresh: float
+) -> None:
+    monkeypatch.setattr(moment, "FRESH", fresh)
+    files = handled(places)
+    places.store.put("own.parquet", b"old")
+    assert file_type(files, "own.parquet") == "File"
+    places.store.put("own.parquet", b"newer")
+    with files.open_input_file("own.parquet") as file:
+        assert file.read() == b"newer"
+
+
+@pytest.mark.parametrize("fresh", [1e9, 1e-9])
+@pytest.mark.parametrize("by", ["handler", "filesystem"])
+def test_a_table_that_was_replaced_is_read_anew(
+    places: Places, monkeypatch: pytest.MonkeyPatch, by: str, fresh: float
+) -> None:
+    arrow, parquet_files = parquet()
+    monkeypatch.setattr(moment, "FRESH", fresh)
+    with read_by(places, by, "own.parquet") as how:
+        for rows in (3, 5):
+            made = io.BytesIO()
+            parquet_files.write_table(arrow.table({"a": range(rows)}), made)
+            places.store.put("own.parquet", made.getvalue())
+            assert parquet_files.read_table(**how).num_rows == rows
+
+
 @pytest.mark.parametrize("by", ["open", "fsspec"])
 def test_a_member_of_an_archive_with_an_index(places: Places, by: str) -> None:
     made = io.BytesIO()
@@ -372,6 +440,42 @@ def test_small_reads_at_both_ends(places: Places, by: str) -> None:
     assert 2 <= len(asked.tries) <= 4
 
 
+def jump(places: Places, body: bytes, by: str, times: int) -> Asked:
+    """Read here and there in a file, and say what was asked for."""
+    with counted() as asked, opened(places, "scattered", by=by) as file:
+        assert file.read(8) == body[:8]
+        for at in range(1 << 20, 2 * times * 299_993, 2 * 299_993):
+            file.seek(at % (len(body) - 50))
+            assert file.read(50) == body[at % (len(body) - 50) :][:50]
+    return asked
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec"])
+@pytest.mark.parametrize(("wait", "jumps"), [(0, 40), (200 << 10, 18), (1 << 20, 2), (2 << 20, 1)])
+def test_who_jumps_has_all_of_the_file_once_that_costs_no_more(
+    places: Places, monkeypatch: pytest.MonkeyPatch, by: str, wait: int, jumps: int
+) -> None:
+    """As HDF5 does: 4 MiB are fetched where they take no longer than the jumps, and three to come, have to wait."""
+    body = random.Random(9).randbytes(4 << 20)
+    places.store.put("scattered", body)
+    monkeypatch.setattr(Pinned, "wait_is_worth", wait)
+    asked = jump(places, body, by, 40)
+    assert len(asked.tries) <= 1 + jumps
+    assert sum(asked.sizes) <= (len(body) if wait else 0) + (128 << 10) + jumps * (16 << 10)
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec"])
+def test_all_of_the_file_is_not_fetched_where_it_has_no_room(
+    places: Places, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    body = random.Random(9).randbytes(4 << 20)
+    places.store.put("scattered", body)
+    monkeypatch.setattr(Pinned, "wait_is_worth", 4 << 20)
+    monkeypatch.setattr(ahead, "OF_FILES", 0)
+    asked = jump(places, body, by, 20)
+    assert sum(asked.sizes) < 1 << 20
+
+
 @pytest.mark.parametrize("by", ["open", "fsspec"])
 @pytest.mark.parametrize("mode", ["r|", "r:"])
 def test_an_archive_is_read_in_growing_pieces(places: Places, by: str, mode: Any) -> None:
@@ -460,7 +564,7 @@ def test_what_dask_asks_of_each_file_is_one_request(places: Places, ask: Callabl
     with counted() as asked:
         for path in paths:
             ask(places.files, path)
-    assert len(asked.tries) == 20
+    assert len(asked.tries) <= 21  # where sizes are asked for, a listing is tried
 
 
 def put_csv_files(places: Places, count: int) -> list[str]:
@@ -470,20 +574,83 @@ def put_csv_files(places: Places, count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("pattern", [True, False])
-def test_what_dask_asks_comes_to_one_look_at_each_file(places: Places, *, pattern: bool) -> None:
+def test_what_dask_asks_comes_to_a_look_at_a_few_files_and_a_listing(
+    listed_alike: Places, monkeypatch: pytest.MonkeyPatch, *, pattern: bool
+) -> None:
     """In its order: a pattern, and of each path whether it is a folder; all sizes; all keys; then the bytes."""
-    paths = put_csv_files(places, 20)
+    places = listed_alike
+    paths = sorted(put_csv_files(places, 20))
+    stop_clock(monkeypatch)
     with counted() as asked:
         if pattern:
-            assert sorted(paths) == places.files.glob(f"{places.bucket}/20 files/*.csv")
+            assert paths == places.files.glob(f"{places.bucket}/20 files/*.csv")
             assert not any(places.files.isdir(path) for path in paths)
         assert [places.files.info(path)["size"] for path in paths] == [8] * 20
         keys = [places.files.ukey(path) for path in paths]
         for path in paths:
             with places.files.open(path) as file:
                 assert file.read() == b"a,b\n1,2\n"
-    assert asked.methods == ["GET"] * pattern + ["HEAD"] * 20 + ["GET"] * 20
+    assert asked.methods == ["GET"] * pattern + ["HEAD"] * 8 + ["GET"] * (1 + 20)
     assert keys == [places.files.ukey(path) for path in paths]
+
+
+def stop_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what was told just now be so for ever."""
+    now = time.monotonic()
+    monkeypatch.setattr(known_paths, "monotonic", lambda: now)
+
+
+def sizes_in_row(places: Places, paths: list[str]) -> tuple[list[int], list[str]]:
+    """Ask for the sizes of files, one after the other; return them, and by what requests."""
+    with counted() as asked:
+        sizes = [places.files.info(path)["size"] for path in paths]
+    return sizes, asked.methods
+
+
+def test_who_goes_on_asking_is_told_what_others_wrote(listed_alike: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = listed_alike
+    paths = sorted(put_csv_files(places, 30))
+    stop_clock(monkeypatch)
+    assert sizes_in_row(places, paths[:10]) == ([8] * 10, ["HEAD"] * 8 + ["GET"])
+    places.store.put(paths[10].partition("/")[2], b"longer than before")
+    assert sizes_in_row(places, paths[10:12]) == ([18, 8], ["HEAD"] * 2)
+
+
+def test_what_was_listed_is_told_once_and_for_a_quarter_of_a_second(
+    listed_alike: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = listed_alike
+    paths = sorted(put_csv_files(places, 15))
+    stop_clock(monkeypatch)
+    assert sizes_in_row(places, paths[:10])[1] == ["HEAD"] * 8 + ["GET"]
+    assert sizes_in_row(places, [paths[9], paths[2], paths[10]])[1] == ["HEAD"] * 2
+    later = time.monotonic() + 0.25
+    monkeypatch.setattr(known_paths, "monotonic", lambda: later)
+    assert sizes_in_row(places, paths[11:13])[1] == ["HEAD"] * 2
+
+
+@pytest.mark.parametrize("order", ["backwards", "of other folders"])
+def test_nothing_is_listed_for_who_asks_in_no_order(places: Places, order: str) -> None:
+    paths = sorted(put_csv_files(places, 12), reverse=True)
+    if order == "of other folders":
+        paths = [path for pair in zip(paths, sorted(put_csv_files(places, 13)), strict=False) for path in pair]
+    assert set(sizes_in_row(places, paths)[1]) == {"HEAD"}
+
+
+def test_listings_that_tell_otherwise_are_of_no_use(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of this server have ETags without quotes, and `ukey` would be another one each time."""
+    paths = sorted(put_csv_files(places, 30))
+    stop_clock(monkeypatch)
+    assert sizes_in_row(places, paths)[1] == ["HEAD"] * 8 + ["GET"] + ["HEAD"] * 16 + ["GET"] + ["HEAD"] * 6
+
+
+def test_who_may_not_list_is_told_of_each(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> Any:
+        raise PermissionDeniedError("no listings")
+
+    paths = sorted(put_csv_files(places, 20))
+    monkeypatch.setattr(listing, "list_level", refuse)
+    assert sizes_in_row(places, paths) == ([8] * 20, ["HEAD"] * 20)
 
 
 def test_what_pyarrow_lists_it_asks_about_no_more(places: Places) -> None:

@@ -25,7 +25,7 @@ from objstore.providers.web.webdav import meta_of
 from objstore.store import HTTPStore, LocalStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from objstore.store import Store
     from objstore.types import ObjectMeta
@@ -50,13 +50,19 @@ class Directories:
         store: A store with raw keys.
     """
 
+    are_prefixes = True
+    """Whether they are nothing but beginnings of keys: a key that names an object is no directory."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def look(self, keys: Sequence[str]) -> dict[str, ObjectMeta | BaseError | None]:
         """Say what each key is: an object, a directory (None), or neither. All objects are asked for at once."""
-        found: dict[str, ObjectMeta | BaseError | None] = {}
-        found.update(zip(keys, self._store.head_many(keys, on_error="return"), strict=True))
+        return self.completed(dict(zip(keys, self._store.head_many(keys, on_error="return"), strict=True)))
+
+    def completed(self, objects: Mapping[str, ObjectMeta | BaseError]) -> dict[str, ObjectMeta | BaseError | None]:
+        """Say what each key is, of which it is known whether there is an object."""
+        found: dict[str, ObjectMeta | BaseError | None] = {**objects}
         missing = [key for key, meta in found.items() if isinstance(meta, NotFoundError)]
         with ThreadPoolExecutor(LISTINGS_AT_ONCE) as pool:
             look = pool.map if len(missing) > 1 and may_have_threads() else map
@@ -124,6 +130,8 @@ class Folders(Directories):
         store: The store, with raw keys.
     """
 
+    are_prefixes = False
+
     def __init__(self, store: LocalStore) -> None:
         super().__init__(store)
         self._root = store.prefix or Path("/")
@@ -190,6 +198,8 @@ class Collections(Directories):
     Args:
         store: The store, with raw keys.
     """
+
+    are_prefixes = False
 
     def __init__(self, store: HTTPStore) -> None:
         super().__init__(store)

@@ -5,18 +5,53 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from objstore.interface.values import Range
+from objstore.interface.values import FIRST_BYTE, Range
 from objstore.operations.column_reads import ColumnReads, Layouts
 from objstore.operations.in_turn import InTurn
-from objstore.operations.reader import open_object
+from objstore.operations.reader import READ_BUFFER, Reader, open_object
 from objstore.operations.window import INDEX
 from objstore.plans.run import run
 
 if TYPE_CHECKING:
-    from objstore.operations.reader import Reader
     from objstore.plans.effects import Plan
     from objstore.store import Store
-    from objstore.types import Buffer
+    from objstore.types import Buffer, ObjectMeta
+
+
+class Files:
+    """The files of a store as pyarrow opens them.
+
+    Args:
+        store: The store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.layouts = Layouts()
+        self.in_turn: InTurn[Reader] = InTurn()
+
+    def open(self, path: str) -> Reader:
+        """Open a file, with a piece of its end."""
+        return run(self.in_turn.open(self.store.provider, path, self._piece, self._begin))
+
+    def look(self, path: str) -> ObjectMeta | None:
+        """Open a file that is asked about; None where that is no quicker than to ask alone, and then to open it.
+
+        Raises:
+            NotFoundError: There is no such file.
+        """
+        found = run(self.in_turn.look(self.store.provider, path, self._piece, self._begin))
+        return None if found is None else found.pinned.meta
+
+    def _piece(self, path: str) -> Range:
+        return self.layouts.piece(path, Range(end=INDEX))
+
+    def _begin(self, path: str, piece: Range) -> Plan[Reader]:
+        """Begin to read a file; one that was read just now, and of which nothing is to come along, is not asked for."""
+        again = self.layouts.again(path) if piece == FIRST_BYTE else None
+        if again is None:
+            return (yield from open_object(self.store, path, piece=piece))
+        return Reader((yield from again.anew()), READ_BUFFER)
 
 
 class ObjectInputFile(io.RawIOBase):
@@ -25,25 +60,15 @@ class ObjectInputFile(io.RawIOBase):
     Args:
         store: Where it is.
         path: Its path.
-        layouts: What is known of files read lately, by a handler.
-        in_turn: Opens the files that a handler has listed.
+        files: What is known of the files of the store, by a handler.
     """
 
     mode = "rb"
 
-    def __init__(
-        self, store: Store, path: str, layouts: Layouts | None = None, in_turn: InTurn[Reader] | None = None
-    ) -> None:
-        layouts, in_turn = layouts or Layouts(), in_turn or InTurn()
-
-        def piece(path: str) -> Range:
-            return layouts.piece(path, Range(end=INDEX))
-
-        def begin(path: str, piece: Range) -> Plan[Reader]:
-            return open_object(store, path, piece=piece)
-
-        self._file = run(in_turn.open(store.provider, path, piece, begin))
-        self._columns = ColumnReads(store, path, self._file.pinned, self._file.account, layouts)
+    def __init__(self, store: Store, path: str, files: Files | None = None) -> None:
+        files = files or Files(store)
+        self._file = files.open(path)
+        self._columns = ColumnReads(store, path, self._file.pinned, self._file.account, files.layouts)
 
     def readable(self) -> bool:
         """Return True."""

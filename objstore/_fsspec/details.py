@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -40,8 +41,11 @@ def info(fs: FileSystem, path: str, *, refresh: bool = False) -> Plan[Info]:
     Raises:
         FileNotFoundError: There is neither an object nor anything below it.
     """
-    asked = monotonic()
-    found = yield from listing.info(fs, path, refresh=refresh)
+    name, asked = fs._strip_protocol(path), monotonic()
+    found = None if refresh else (yield from fs.in_row.look(name, partial(listing.following, fs)))
+    if found is None:
+        found = yield from listing.info(fs, path, refresh=refresh)
+        fs.in_row.note(found)
     for known in (fs.looked_at, fs.listed):
         known.note([{**found}], asked)
     return found

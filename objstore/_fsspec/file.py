@@ -24,6 +24,7 @@ from objstore._core import Buffer
 from objstore._fsspec.listing import info, is_folder
 from objstore._fsspec.read_ahead import ReadAhead
 from objstore.exceptions import AlreadyExistsError, NotFoundError
+from objstore.interface.values import FIRST_BYTE
 from objstore.operations.arguments import check_at_least
 from objstore.operations.blocks import first_piece, has_index
 from objstore.operations.column_reads import ColumnReads
@@ -109,7 +110,7 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         block = buffer_size or (block_size if isinstance(block_size, int) else None) or usual
         super().__init__(fs, path, mode, block, autocommit, cache_type, cache_options, size=size)
         if isinstance(self.cache, ReadAhead):
-            self.cache.begin(self._pinned.piece)
+            self.cache.begin(self._pinned)
             named = fs.layouts, fs._strip_protocol(path)
             self._columns = ColumnReads(*_store_of(fs, path), self._pinned, self.cache.account, *named)
         if self._writer is not None and before is not None:
@@ -276,8 +277,14 @@ def _piece(fs: FileSystem, path: str) -> Range:
 
 
 def _begin(fs: FileSystem, path: str, piece: Range) -> Plan[Pinned]:
-    """Ask for the version of a file and a piece of it; who asks next whether it is a file is told so."""
+    """Ask for the version of a file and a piece of it, unless that was read just now and none is to come along.
+
+    Who asks next whether it is a file is told so.
+    """
     store, name = _store_of(fs, path)
+    again = fs.layouts.again(path) if piece == FIRST_BYTE else None
+    if again is not None:
+        return (yield from again.anew())
     asked = monotonic()
     pinned = yield from pin(store.provider, store.key(name), fs.shown(path), piece)
     fs.listed.note([{"name": path, "type": "file"}], asked)  # pyarrow asks, and opens it anew

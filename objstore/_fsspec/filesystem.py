@@ -11,6 +11,7 @@ from fsspec.asyn import AsyncFileSystem, get_loop
 from fsspec.utils import stringify_path
 
 from objstore._fsspec import services, web_paths
+from objstore._fsspec.in_row import InRow
 from objstore._fsspec.known import Known
 from objstore._fsspec.options import Given, read_options
 from objstore.exceptions import InvalidPathError
@@ -42,6 +43,8 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
     """What listings, `info` and opened files have told: dask and pyarrow ask next of what kind each is."""
     layouts: Layouts
     """Where the columns of Parquet files are that pyarrow has read lately."""
+    in_row: InRow
+    """Which files have been asked about one after the other, and what a listing tells of those to come."""
     in_turn: InTurn[Pinned]
     """Which files with an index have been listed, and are opened one after the other."""
     service: ClassVar[services.Service]
@@ -69,7 +72,8 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
         self.asynchronous = asynchronous or type(self).asynchronous
         self._loop = loop
         self.keeps_listings = bool(listings) and self.dircache.use_listings_cache
-        self.looked_at, self.listed, self.layouts, self.in_turn = Known(60), Known(5), Layouts(), InTurn()
+        self.looked_at, self.listed, self.in_row = Known(60), Known(5), InRow()
+        self.layouts, self.in_turn = Layouts(), InTurn()
         self._construct_store = lru_cache(max_cache_size)(self._construct_store)  # type: ignore[method-assign]
 
     @property
@@ -157,6 +161,7 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
         super().invalidate_cache(path)
         self.looked_at.forget()
         self.listed.forget()
+        self.in_row.forget()
         self.in_turn.forget()
         if path is None:
             self.dircache.clear()

@@ -103,6 +103,17 @@ def _cached(fs: FileSystem, path: str) -> Info | None:
     return next((entry for entry in found if entry["name"] == path), folder(path))
 
 
+def following(fs: FileSystem, path: str) -> Plan[list[Info]]:
+    """Return the files that a page of a listing has behind another one of their folder, where no more is to be read."""
+    bucket, key = fs._split_path(path)
+    store = fs._construct_store(bucket)
+    if fs.keeps_listings or not store.provider.lists_from_anywhere:
+        return []
+    above = key.rpartition("/")[0]
+    page = yield from listing.list_level(store, f"{above}/" if above else None, offset=key).next_item()
+    return [] if page is None else [_file(fs, bucket, meta) for meta in page["objects"]]
+
+
 def _has_any(store: Store, prefix: str) -> Plan[bool]:
     next_page = _pages(store, prefix)
     try:

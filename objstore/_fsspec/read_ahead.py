@@ -12,7 +12,7 @@ from objstore.operations.blocks import Blocks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from objstore._core import Bytes
+    from objstore.operations.pinned import Pinned
     from objstore.operations.window import Account
 
 
@@ -32,9 +32,9 @@ class ReadAhead(BaseCache):  # type: ignore[misc]
         self._blocks = Blocks(blocksize, size)
         self._lock = Lock()
 
-    def begin(self, piece: tuple[int, Bytes]) -> None:
-        """Take a piece of the file that is here already, and where it begins."""
-        self._blocks = Blocks(self.blocksize, self.size, piece)
+    def begin(self, pinned: Pinned) -> None:
+        """Take the version of the file that is read, and what is here of it already."""
+        self._blocks = Blocks(self.blocksize, self.size, pinned.piece, lambda: pinned.wait_is_worth)
 
     @property
     def account(self) -> Account:

@@ -15,6 +15,8 @@ from objstore.operations.ahead import Beyond
 from objstore.operations.window import INDEX, LEAST_AHEAD, Window
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from objstore._core import Bytes
     from objstore.operations.window import Account
 
@@ -78,12 +80,19 @@ class Blocks:
         buffer_size: What sequential reads begin with, in bytes.
         size: The size of the object.
         piece: Where a piece of the object begins that is here already, and its bytes.
+        worth: Tells how many bytes come in the time that a reply takes to begin.
     """
 
-    def __init__(self, buffer_size: int, size: int, piece: tuple[int, Bytes | bytes] = (0, b"")) -> None:
+    def __init__(
+        self,
+        buffer_size: int,
+        size: int,
+        piece: tuple[int, Bytes | bytes] = (0, b""),
+        worth: Callable[[], float] = lambda: 0,
+    ) -> None:
         self._buffer_size = buffer_size
         self._size = size
-        self._window = Window(buffer_size, size)
+        self._window = Window(buffer_size, size, worth)
         self._last = Block()
         self._beyond = Beyond()
         self._others: list[Block] = []
@@ -172,8 +181,7 @@ class Blocks:
 
     def begin(self, at: int, size: int) -> tuple[int, memoryview]:
         """Return where a new last block begins, for a read of so many bytes, and its memory, to be filled."""
-        amount = self._granted(size, self._window.to_fetch(at, size))
-        start, end = self._window.stretch(at, size, amount)
+        start, end = self._stretch(at, size)
         tail = b""
         if at == self._window.end:
             tail = self._last.tail(at)
@@ -182,6 +190,12 @@ class Blocks:
             self._last = self._fresh()
         self._window.go(at, size)
         return start, self._last.prepare(start, end, tail)
+
+    def _stretch(self, at: int, size: int) -> tuple[int, int]:
+        """Return from where to where to fetch for a read of so many bytes: all, if that is worth it and has room."""
+        if self._window.wants_all(at) and self._beyond.reach(self._size) >= self._size:
+            return 0, self._size
+        return self._window.stretch(at, size, self._granted(size, self._window.to_fetch(at, size)))
 
     def _granted(self, size: int, amount: int) -> int:
         """Return how much to fetch for a read of so many bytes: beyond the buffer, what the process has for it."""

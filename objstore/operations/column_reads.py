@@ -47,11 +47,21 @@ class Layouts:
     def __init__(self) -> None:
         self.usual = Usual()
         self._known: dict[str, Footer] = {}
+        self._last: tuple[str, Pinned] | None = None
         self._lock = Lock()
 
     def of(self, path: str) -> Footer | None:
         """Return what is known of a file."""
         return self._known.get(path)
+
+    def again(self, path: str) -> Pinned | None:
+        """Return a file whose metadata were read last, if it was asked for just now."""
+        last, pinned = self._last or ("", None)
+        return pinned if last == path and pinned is not None and pinned.asked.is_fresh else None
+
+    def read(self, path: str, pinned: Pinned) -> None:
+        """Note that the metadata of a file have been read."""
+        self._last = path, pinned
 
     def piece(self, path: str, unknown: Range) -> Range:
         """Return which piece to ask for as a file is opened: of one that is known, what is likely to be read."""
@@ -173,6 +183,7 @@ class ColumnReads:
             return
         known = Footer(e_tag, layout, tail)
         self._layouts.keep(self._name, known)
+        self._layouts.read(self._name, self._pinned)
         self._begin(known)
 
     def _fetch(self, spans: Sequence[Span]) -> list[memoryview]:

@@ -14,11 +14,10 @@ from bisect import bisect_right
 from collections import deque
 from itertools import islice, starmap
 from threading import Lock
-from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from objstore.http.stats import last_write
 from objstore.operations.ahead import Beyond
+from objstore.operations.moment import Moment
 from objstore.plans.once import Once
 from objstore.plans.several import Several, given
 
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from objstore.plans.effects import Plan
 
 T = TypeVar("T")
-
-FRESH = 0.25
-"""For how many seconds a file that was opened ahead is as good as one that is opened now: who is faster gains by it."""
 
 MOST_AHEAD = 64
 """How many files are opened ahead at the most: each holds what came along."""
@@ -47,20 +43,19 @@ ROWS = 8
 class Row(Generic[T]):
     """Files that are opened one after the other."""
 
-    __slots__ = ("_held", "asked", "count", "here", "since", "written")
+    __slots__ = ("_held", "asked", "count", "here", "since")
 
     def __init__(self) -> None:
         self.count = self.since = 0  # how many have been opened, and since those ahead were
         self.here: dict[str, T] = {}  # opened ahead,
-        self.asked = monotonic()  # at this time,
-        self.written: object = None  # when this was the last write
+        self.asked = Moment()  # then
         self._held = Beyond()
 
-    def go_on(self, written: object) -> None:
+    def go_on(self) -> None:
         """Note that the next one is opened; forget those that are no longer as good as if they were opened now."""
         self.count += 1
         self.since += 1
-        if self.here and (monotonic() - self.asked >= FRESH or written is not self.written):
+        if self.here and not self.asked.is_fresh:
             self.let_go()
             self.count = 1
 
@@ -71,8 +66,8 @@ class Row(Generic[T]):
 
     def ahead(self) -> int:
         """Return how many to open ahead: half of those that were opened, and of those that are in so short a time."""
-        taken = monotonic() - self.asked
-        return min(self.count // 2, int(self.since * FRESH / 2 / taken) if taken else 0)
+        age = self.asked.age
+        return min(self.count // 2, int(self.since / 2 / age) if age else 0)
 
     def granted(self, names: Iterable[str], piece: Callable[[str], Range]) -> dict[str, Range]:
         """Return which files to open in the place of those that are here, and with which piece of each: as many as the
@@ -88,9 +83,9 @@ class Row(Generic[T]):
             pieces[name] = first
         return pieces
 
-    def keep(self, here: dict[str, T], asked: float, written: object) -> None:
+    def keep(self, here: dict[str, T], asked: Moment) -> None:
         """Keep what was opened ahead."""
-        self.here, self.asked, self.written, self.since = here, asked, written, 0
+        self.here, self.asked, self.since = here, asked, 0
 
 
 class InTurn(Generic[T]):
@@ -131,18 +126,37 @@ class InTurn(Generic[T]):
         """
         if not provider.pace.wait:  # it is on this machine
             return (yield from begin(name, piece(name)))
-        written = last_write()
         opened: list[T] = []
 
         def work() -> Plan[None]:
             pieces = {name: piece(name), **row.granted(following[: row.ahead()], piece)}
-            opened.append((yield from self._together(row, pieces, written, begin)))
+            opened.append((yield from self._together(row, pieces, begin)))
 
         row, following = self._row_of(name)
-        row.go_on(written)
+        row.go_on()
         if name not in row.here:
             yield from self._once.do(row, work)  # or it comes with what another thread opens
         return opened[0] if opened else row.here.pop(name, None) or (yield from begin(name, piece(name)))
+
+    def look(
+        self,
+        provider: Provider,
+        name: str,
+        piece: Callable[[str], Range],
+        begin: Callable[[str, Range], Plan[T]],
+    ) -> Plan[T | None]:
+        """Open a file that is asked about, ahead of who opens it next; None where there is no room for what comes
+        along, or it is on this machine. The arguments are those of `open`."""
+        row = Row[T]()
+        pieces = row.granted([name], piece) if provider.pace.wait else {}
+        if not pieces:
+            return None
+        asked = Moment()
+        opened = yield from begin(name, pieces[name])
+        row.keep({name: opened}, asked)
+        with self._lock:
+            self._rows[name] = row
+        return opened
 
     def _row_of(self, name: str) -> tuple[Row[T], Sequence[str]]:
         """Return the row that a file goes on, which waits for the next one now, and what follows on it."""
@@ -162,18 +176,16 @@ class InTurn(Generic[T]):
                 return listing[index : index + MOST_AHEAD]
         return ()
 
-    def _together(
-        self, row: Row[T], pieces: dict[str, Range], written: object, begin: Callable[[str, Range], Plan[T]]
-    ) -> Plan[T]:
+    def _together(self, row: Row[T], pieces: dict[str, Range], begin: Callable[[str, Range], Plan[T]]) -> Plan[T]:
         """Open files at the same time: the first is asked for, and errors of others are for who asks for those."""
         opened: dict[str, T | Exception] = {}
         names = [*pieces]
-        asked = monotonic()
+        asked = Moment()
         yield from Several(given(starmap(begin, pieces.items())), len(names)).each(
             lambda number, file: opened.__setitem__(names[number], file)
         )
         first = opened.pop(names[0])
         if isinstance(first, Exception):
             raise first
-        row.keep({name: file for name, file in opened.items() if not isinstance(file, Exception)}, asked, written)
+        row.keep({name: file for name, file in opened.items() if not isinstance(file, Exception)}, asked)
         return first

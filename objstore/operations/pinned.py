@@ -15,6 +15,7 @@ from objstore.interface.values import ANY, Conditions, Range
 from objstore.interface.versions import can_pin, is_same, pinned
 from objstore.operations.ahead import READ_AHEAD
 from objstore.operations.following import Following, Single, flows_for, following
+from objstore.operations.moment import Moment
 from objstore.operations.pieces import changed, is_cut_anew, read_into, told_of
 from objstore.operations.sums import Whole
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from objstore.interface.provider import Flows, Provider
     from objstore.interface.values import Fetched, Sums
     from objstore.plans.effects import Plan
+    from objstore.types import ObjectMeta
 
 PART = 4 << 20
 """What one request of a large read brings."""
@@ -37,6 +39,9 @@ FAR = 0.0005
 
 FOLLOWED, FROM_BEGINNING = 8 << 20, 2 << 20
 """once so many bytes have been read one after the other; less of them, where these are the first of the object."""
+
+DISTANT = 0.005
+"""From how many seconds a reply on it is known what its bytes take, or at the least assumed."""
 
 
 class Pinned:
@@ -85,6 +90,7 @@ class Pinned:
         self._end = self._in_turn = 0  # where the last read ended, and how many bytes went on from each other
         self._at = at
         self._piece = Bytes() if piece is None else self._checked(piece)
+        self.asked = Moment()
 
     def _checked(self, piece: Bytes) -> Bytes:
         """Return the piece, as far as it may be used; none of it where it is damaged, so that it is got again."""
@@ -107,6 +113,22 @@ class Pinned:
         whole.add(0, whole.digest(0, piece, sums))
 
     @property
+    def meta(self) -> ObjectMeta:
+        """What the reply told that this version is of."""
+        assert self.conditions is not None
+        assert self.conditions.expected is not None
+        return self.conditions.expected.meta
+
+    def anew(self) -> Plan[Pinned]:
+        """Return the same version, to be read from its beginning."""
+        assert self.conditions is not None
+        sums = None if self._sum_of_all is None else self._sum_of_all.told
+        whole = yield from told_of(self._provider, self._key, self.path, self.conditions, sums)
+        made = Pinned(self._provider, self._key, self.path, self.size, self.conditions, whole)
+        made.asked = self.asked
+        return made
+
+    @property
     def e_tag(self) -> str | None:
         """The ETag that pins the version, once it is known, if it is strong."""
         return None if self.conditions is None else self.conditions.if_match
@@ -115,6 +137,12 @@ class Pinned:
     def piece(self) -> tuple[int, Bytes]:
         """The piece that came along when the object was opened, and where it begins; it serves reads here, too."""
         return self._at, self._piece
+
+    @property
+    def wait_is_worth(self) -> float:
+        """How many bytes come in the time that a reply takes to begin, from afar; near by, none."""
+        pace = self._provider.pace
+        return pace.wait * pace.bytes_per_second if pace.wait >= DISTANT else 0
 
     def close(self) -> None:
         """Let go of what is in memory."""
@@ -300,10 +328,13 @@ def pin(provider: Provider, key: str, path: str, piece: Range) -> Plan[Pinned]:
     Raises:
         NotFoundError: There is no such object.
     """
+    asked = Moment()
     found = yield from provider.look(key, ANY, piece)
     size = found.meta["size"]
     start, end = piece.within(size)
     body = found.body if len(found.body) == end - start else None
     conditions = pinned(found.seen)
     whole = yield from told_of(provider, key, path, conditions, found.sums)
-    return Pinned(provider, key, path, size, conditions, whole, start, body)
+    made = Pinned(provider, key, path, size, conditions, whole, start, body)
+    made.asked = asked
+    return made

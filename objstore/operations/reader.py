@@ -47,7 +47,7 @@ class Reader:
         self.closed = False
         self.pinned = pinned
         self.buffer_size = buffer_size
-        self._blocks = Blocks(buffer_size, pinned.size, pinned.piece)
+        self._blocks = Blocks(buffer_size, pinned.size, pinned.piece, lambda: pinned.wait_is_worth)
 
     @property
     def e_tag(self) -> str | None:

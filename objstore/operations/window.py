@@ -1,7 +1,8 @@
 """How much of a file the next fetch is to bring.
 
 Reads that go on from each other fetch more and more. Others fetch little more than what they ask for, unless those
-before them found what they wanted next to each other.
+before them found what they wanted next to each other. Once they have waited as long as all of the file takes, all of it
+is fetched: so who reads here and there never takes more than about twice the time that is possible.
 
 Its one invariant: of a file whose reader does not begin at its beginning, no more is fetched than what it asks for and
 half of that again, or `SPARE`, or `PAGE` for each read that asks for less. It has an index, as that at the end of a
@@ -9,6 +10,11 @@ Parquet file, and leaves out what it does not want.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MOST_AHEAD = 32 << 20
 """The most that sequential reads fetch ahead: they begin with the buffer's size and double it."""
@@ -25,6 +31,9 @@ SPARE = 48 << 10
 
 CLOSE = 16 << 10
 """What reads here and there fetch at the least, where no index tells what is wanted: headers are followed by others."""
+
+JUMPS = 3
+"""How many more of them are to be expected: who jumps to and fro looks for what tells where the rest is."""
 
 PAGE = 4 << 10
 """What any read fetches at the least: less is no quicker, and small reads are followed by others."""
@@ -59,9 +68,10 @@ class Window:
     Args:
         buffer_size: What sequential reads begin with, in bytes.
         size: The size of the object.
+        worth: Tells how many bytes come in the time that a reply takes to begin.
     """
 
-    def __init__(self, buffer_size: int, size: int) -> None:
+    def __init__(self, buffer_size: int, size: int, worth: Callable[[], float] = lambda: 0) -> None:
         self.account = Account()
         self.end = -1  # of the last fetch
         self._buffer_size = buffer_size
@@ -69,6 +79,8 @@ class Window:
         self._size = size
         self._indexed: bool | None = None  # nothing has been read yet
         self._of_end = 0  # how much comes of the end, where some of that is wanted
+        self._worth = worth
+        self._jumps = 0  # reads that went on from no other, and waited
         self._amount = 0  # of the last fetch
         self._start = self._first = self._reach = -1  # of fetches that go on from each other, see `go`
 
@@ -112,7 +124,13 @@ class Window:
 
     def is_direct(self, at: int, size: int) -> bool:
         """Tell whether a read goes straight to its destination: it is large, and nothing is fetched besides."""
-        return size >= self._least and self.to_fetch(at, size) <= size
+        return size >= self._least and self.to_fetch(at, size) <= size and not self.wants_all(at)
+
+    def wants_all(self, at: int) -> bool:
+        """Tell whether a read here, and those to be expected elsewhere, wait as long as all of the file takes."""
+        if self._indexed or self.end < 0 or self._follows(at) or self._size > MOST_AHEAD:
+            return False
+        return self._size <= self._worth() * (self._jumps + JUMPS)
 
     def to_fetch(self, at: int, size: int) -> int:
         """Return how much a read fetches that asks for so many bytes, unless the object ends before."""
@@ -166,6 +184,7 @@ class Window:
     def go(self, at: int, size: int) -> None:
         """Note that a read of so many bytes is fetched, which may begin a row of those that go on from each other."""
         if not self._follows(at):
+            self._jumps += 1
             self._near = self._nearby(at)
         if at != self.end:
             self._start = self._reach = at

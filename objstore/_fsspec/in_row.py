@@ -1,0 +1,90 @@
+"""Files that are asked about one after the other, in the order of their names: of those to come, a listing tells.
+
+dask asks how large each of 500 files is before it reads any of them, and each question waits for a reply. Once some of
+one folder have been asked about, a page of its listing is asked for in the place of the next one.
+
+Its one invariant: what was listed is told once, to who goes on in that order, within `FRESH` seconds, in which this
+process wrote nothing; only where it tells the same of the last one as was told of that alone (S3's listings have no
+versions); and there is no more than one listing for each `ROW` answers about one file, and half as many each time that
+one was of no use.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from objstore._fsspec.known import Known
+from objstore.exceptions import BaseError
+from objstore.http.stats import last_write
+from objstore.operations.moment import FRESH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from objstore.plans.effects import Plan
+
+    Following: TypeAlias = Callable[[str], Plan[list[dict[str, Any]]]]
+
+ROW = 8
+"""How many files are asked about one by one before others are listed, which S3 has paid like 12 of them."""
+
+
+class InRow:
+    """Files that are asked about one after the other."""
+
+    def __init__(self) -> None:
+        self._listed = Known(FRESH)
+        self._written: object = None  # when they were listed, this was the last write
+        self._before: dict[str, Any] = {"name": ""}
+        self._last: dict[str, Any] = {"name": ""}
+        self._count = 0  # of answers in a row, up to the last one,
+        self._row = ROW  # and of how many others are listed
+
+    def forget(self) -> None:
+        """Keep nothing of what was listed."""
+        self._listed.forget()
+
+    def note(self, found: dict[str, Any]) -> None:
+        """Note what the service has told of one file."""
+        self._count = self._count + 1 if self._goes_on(found["name"]) else 1
+        self._before, self._last = self._last, found
+
+    def _goes_on(self, name: str) -> bool:
+        last: str = self._last["name"]
+        return name > last and name.rpartition("/")[0] == last.rpartition("/")[0]
+
+    def look(self, name: str, following: Following) -> Plan[dict[str, Any] | None]:
+        """Return what a listing tells of a file: it is asked for now, if the file is the next of many in a row.
+
+        Args:
+            name: Its path.
+            following: Lists the files behind a path, as far as one request tells of them.
+        """
+        if self._count >= self._row and self._goes_on(name):
+            yield from self._list(following)
+        told = self._listed.take(name)
+        return told if self._written is last_write() else None
+
+    def _list(self, following: Following) -> Plan[None]:
+        """List the last file and what follows on it."""
+        before, last, asked, written = self._before, self._last, monotonic(), last_write()
+        self._count, row, self._row = 0, self._row, 2 * self._row
+        try:
+            entries = yield from following(before["name"])
+        except BaseError:  # who may not list is told of each
+            return
+        listed = {entry["name"]: _as_asked(entry, last) for entry in entries if "last_modified" in last}
+        if listed.get(last["name"]) == last:
+            self._row, self._listed, self._written = row, Known(FRESH), written
+            self._listed.note(listed.values(), asked)
+
+
+def _as_asked(listed: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """Return what a listing tells of a file as the service tells it of one: some have fractions of seconds in listings
+    alone."""
+    time: datetime = listed["last_modified"]
+    if asked["last_modified"].microsecond:
+        return listed
+    return {**listed, "last_modified": time.replace(microsecond=0), "mtime": time.timestamp() // 1}
