@@ -58,6 +58,7 @@ class Pace(NamedTuple):
         most: How many may be, if that brings more.
         cost: What one more read costs where all are in flight, in seconds; None where that is not known.
         writes: How many writes are in flight at a time.
+        alone: How many bytes a second one connection brings at the best; None where that is not known.
     """
 
     wait: float
@@ -66,6 +67,7 @@ class Pace(NamedTuple):
     most: int
     cost: float | None
     writes: int = 64
+    alone: float | None = None
 
 
 AT_HAND = Pace(0.0, 1e9, 64, 64, 0.0)
