@@ -118,6 +118,8 @@ cdef Item* batch_claim(BatchRef* share, int64_t now, int64_t* due) noexcept nogi
         pass
     elif batch.window and batch.held >= batch.window and batch.held > 0:
         pass
+    elif batch.unread:
+        pass        # what has been asked for goes first
     elif batch.under_way and batch.in_flight * item_expected(&batch.first) > batch.under_way:
         pass
     elif has_work(batch, now):
