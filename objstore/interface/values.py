@@ -195,7 +195,8 @@ class Fetched(NamedTuple):
     """The answer to one read: the metadata, what range the body is, the body (empty for a HEAD), and its checksum.
 
     Of an archived object, a HEAD tells how far it is restored. Where a service has `told` all that it knows of the
-    checksum of the object, it need not be asked for more. `settled` is as of what is `seen`.
+    checksum of the object, it need not be asked for more. `settled` is as of what is `seen`. `whole` is all of the
+    object, where it took that to learn its size.
     """
 
     meta: ObjectMeta
@@ -206,6 +207,7 @@ class Fetched(NamedTuple):
     restore: RestoreState | None = None
     told: bool = False
     settled: bool = False
+    whole: Bytes | None = None
 
     @property
     def seen(self) -> Seen:
