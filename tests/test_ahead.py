@@ -11,9 +11,10 @@ import pytest
 import objstore
 from objstore import engine_info
 from objstore._core import memory_limit
-from objstore.interface.values import AT_HAND, Pace
-from objstore.operations.ahead import OF_FILES, Ahead, Beyond, process
+from objstore.interface.values import AT_HAND, FIRST, Pace
+from objstore.operations.ahead import OF_FILES, Ahead, Beyond, piece_of, process
 from objstore.operations.results import PART
+from objstore.providers.requests import Requests
 from objstore.store import HTTPStore, MemoryStore
 from tests.engine import client
 from tests.engine.client import Server, wait_until
@@ -41,7 +42,7 @@ def limit() -> Iterator[None]:
 
 
 def begun(part: int = 1, most: int = 64) -> Ahead:
-    ahead = Ahead(part, most, lambda: AT_HAND)
+    ahead = Ahead(part, part, most, lambda: AT_HAND)
     ahead.begin()
     return ahead
 
@@ -66,6 +67,41 @@ def test_a_reader_that_never_waits_gets_less_but_two_parts() -> None:
     assert windows == sorted(windows, reverse=True)
     assert set(windows) == {16, 8, 4, 2}
     assert windows.index(8) == 15
+
+
+SLOW = Pace(0.002, 1e9, 64, 64, None, alone=50e6)
+
+
+@pytest.mark.parametrize(
+    ("pace", "piece"),
+    [
+        (AT_HAND, 2 * MIB),  # nothing is known of one connection
+        (SLOW, MIB),
+        (SLOW._replace(alone=1e9), 2 * MIB),  # one fills the line
+        (SLOW._replace(wait=0.08), 2 * MIB),  # most of the time would be waited for
+        (SLOW._replace(wait=0.08, alone=3e6), MIB),
+        (SLOW._replace(wait=0.0001), MIB),
+        (SLOW._replace(wait=0.0001, alone=2e9), 2 * MIB),
+    ],
+)
+def test_of_slow_connections_more_are_used_for_less_each(pace: Pace, piece: int) -> None:
+    assert piece_of(2 * MIB, pace) == piece
+
+
+def test_a_stream_by_slow_connections_holds_as_much_at_first_and_gives_the_same_chunks(
+    store: HTTPStore, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Requests, "pace", SLOW)
+    size = FIRST + 6 * PART
+    before = len(server.seen()["requests"])
+    stream = store.get(f"{size}/a").stream()
+    assert [len(chunk) for chunk in stream] == [PART] * (size // PART)
+    assert len(server.seen()["requests"]) - before == 1 + 6 * PART // MIB
+    ahead = Ahead(PART, MIB, 64 * MIB, lambda: SLOW)
+    ahead.begin()
+    assert ahead.window == 2 * PART
+    assert not any(ahead.asked(here=True) for _ in range(12))
+    assert ahead.window == 2 * PART
 
 
 def test_what_is_held_is_given_back(limit: None) -> None:
@@ -93,7 +129,7 @@ def test_what_is_waited_for_is_granted_whatever_the_limit(limit: None) -> None:
 
 def waiting(count: int, pace: Pace) -> list[Ahead]:
     """Return streams that found nothing, as often as it takes to get all that they can."""
-    streams = [Ahead(2 * MIB, 64 * MIB, lambda: pace) for _ in range(count)]
+    streams = [Ahead(2 * MIB, 2 * MIB, 64 * MIB, lambda: pace) for _ in range(count)]
     for ahead in streams:
         ahead.begin()
     for _ in range(10):

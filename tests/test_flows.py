@@ -5,7 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import hashlib
+import io
+import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +17,9 @@ from typing import Any
 import pytest
 
 import objstore
+from objstore.disk import unnamed
 from objstore.exceptions import CorruptResponseError, ObjectChangedError
 from objstore.operations.targets import Target
-from objstore.providers import requests
 from objstore.store import HTTPStore, MemoryStore
 from tests.engine.raw import answering, sends
 from tests.shelf import Shelf, serving
@@ -137,14 +141,56 @@ def test_a_download_writes_what_comes(carrier: str, tmp_path: Path, monkeypatch:
 def test_a_size_that_nobody_tells_is_found_out_in_little_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "KEPT", 4 * MIB)
+    monkeypatch.setattr(unnamed, "IN_MEMORY", 4 * MIB)
     with serving(Shelf(SIZE, **KINDS["sizeless"])) as shelf:
-        store = shelf.http()
+        store, before = shelf.http(), objstore.engine_info()["memory"]
         result = store.get("k")
         assert result.meta["size"] == SIZE
+        assert objstore.engine_info()["memory"] <= before + 8 * MIB
         assert b"".join(result) == shelf.version(1)
-        assert shelf.gets == 3  # a range of it, its size, and all of it
+        assert shelf.gets == 2  # a range of it, and all of it
         assert download(store, tmp_path) == shelf.version(1)
+
+
+@pytest.mark.parametrize("kind", ["whole", "dated", "sizeless"])
+def test_to_go_back_takes_one_request_more_and_little_memory(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unnamed, "IN_MEMORY", 4 * MIB)
+    with serving(Shelf(SIZE, **KINDS[kind])) as shelf:
+        store, before = shelf.http(), objstore.engine_info()["memory"]
+        body = shelf.version(1)
+        with store.open("k") as opened:
+            asked = shelf.gets
+            for at in (SIZE - 1000, 5, 7 * MIB, 0, SIZE - 100_000):
+                opened.seek(at)
+                assert opened.read(70_000) == body[at : at + 70_000]
+            assert shelf.gets <= asked + (kind != "sizeless")
+            assert objstore.engine_info()["memory"] <= before + 8 * MIB
+
+
+def test_where_the_disk_is_full_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unnamed, "IN_MEMORY", 4 * MIB)
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda buffering: io.FileIO("/dev/full", "r+"))
+    with serving(Shelf(SIZE, **KINDS["whole"])) as shelf, shelf.http().open("k") as opened:
+        opened.seek(SIZE // 2)
+        with pytest.raises(OSError, match=r"No space left .* set TMPDIR .* or download") as failed:
+            opened.read(10)
+    assert failed.value.errno == errno.ENOSPC
+
+
+def test_a_zip_file_of_a_server_without_ranges_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its index is at the end: all of it is read for that, and once."""
+    monkeypatch.setattr(unnamed, "IN_MEMORY", MIB)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in "abc":
+            archive.writestr(name, name * MIB)
+    body = packed.getvalue()
+    head = b'HTTP/1.1 200 OK\r\nETag: W/"a"\r\nContent-Length: %d\r\n\r\n' % len(body)
+    with answering(sends(head + body)) as raw:
+        store = HTTPStore(raw.origin, client_options={"allow_http": True})
+        with store.open("k.zip") as opened, zipfile.ZipFile(opened) as archive:
+            assert [archive.read(name) for name in "cab"] == [name.encode() * MIB for name in "cab"]
+        assert len(raw.heads) <= 2  # the first finds out the size
 
 
 # --- replaced while it is read
@@ -183,14 +229,10 @@ def test_a_target_that_cannot_be_whole_is_as_it_was(kind: str, tmp_path: Path) -
         assert [*tmp_path.iterdir()] == [tmp_path / "x"]
 
 
-@pytest.mark.parametrize("read", [download, stream])
-def test_what_has_become_longer_is_read_no_further(
-    read: Callable[..., bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(requests, "KEPT", 4 * MIB)
+def test_what_has_become_longer_is_read_no_further(tmp_path: Path) -> None:
     shelf = Shelf(SIZE, validators=(), ranges=False, chunked=True, replaced_after=2, new_size=4 * SIZE)
     with serving(shelf), pytest.raises(ObjectChangedError):
-        read(shelf.http(), tmp_path)
+        download(shelf.http(), tmp_path)
     assert not (tmp_path / "x").exists()
 
 

@@ -64,6 +64,7 @@ def test_writes_alone_are_enough_to_tell() -> None:
     seen = {
         "least_wait": None,
         "bytes_per_second": None,
+        "connection_bytes_per_second": None,
         "reads": 64,
         "writes": 300,
         "most": 1024,

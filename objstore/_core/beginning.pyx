@@ -6,7 +6,8 @@
 # head tells the length, and memory is bounded, the body is read as far as there is room, and later anew.
 #
 # Where memory is bounded, an object is expected to be as large as others were. One that turns out larger, and finds no
-# room, is asked for again when there is some: then all of it counts from the beginning.
+# room, is not read on until there is some (see flow.pyx). By HTTP/2 it is asked for again then: what is not read on
+# would hold back all that come on its connection.
 
 cdef enum:
     ALIKE = 32                      # objects, of which the largest tells what is to be expected
@@ -50,7 +51,7 @@ cdef bint can_be_cut(Slot* slot, Item* item) noexcept nogil:
 
 
 cdef bint is_cut(Slot* slot, Item* item) noexcept nogil:
-    """Tell whether a whole object is too large for one request; put it off where the window has no room for what is to
+    """Tell whether a whole object is too large for one request; let it wait where the window has no room for what is to
     be read of it now. A hedge has memory of its own."""
     cdef BatchC* batch = item.batch
     cdef bint cut = item.content_length > batch.cut_over
@@ -58,9 +59,23 @@ cdef bint is_cut(Slot* slot, Item* item) noexcept nogil:
         item.length = batch.cut_to if cut else item.content_length
         pthread_mutex_lock(&batch.mutex)
         expect_like(batch, item.length)
-        slot.put_off = not reserve(batch, item, item.length - item.reserved)
+        if not reserve(batch, item, item.length - item.reserved):
+            let_wait(slot, item)
         pthread_mutex_unlock(&batch.mutex)
     return cut
+
+
+cdef inline void let_wait(Slot* slot, Item* item) noexcept nogil:
+    """Have a reply wait until the window has room for its body, under the mutex; what it held of it is for others."""
+    slot.put_off = slot.streamed
+    if slot.put_off:
+        return
+    slot.unread = True
+    item.batch.unread += 1
+    item.batch.held -= item.reserved
+    item.reserved = 0
+    if item.batch.unread > 1:
+        batch_poke(item.batch)
 
 
 cdef inline void expect_like(BatchC* batch, int64_t length) noexcept nogil:

@@ -139,8 +139,8 @@ cdef Item* batch_claim(BatchRef* share, int64_t now, int64_t* due) noexcept nogi
         due[0] = -1
     elif batch.in_flight + batch.doubled >= batch.most_in_flight:
         pass
-    elif is_full(batch) and not is_due(&batch.retries, now):
-        due[0] = next_due(batch)
+    elif (is_full(batch) or batch.unread) and not is_due(&batch.retries, now):
+        due[0] = next_due(batch)    # what has been asked for goes first
     elif batch.under_way and batch.in_flight * item_expected(&batch.first) > batch.under_way:
         pass
     elif has_work(batch, now):

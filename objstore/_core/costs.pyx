@@ -2,6 +2,7 @@
 # as in pace.pyx.
 
 cdef int64_t LEAST_BODY = 32 << 10  # a mean body from which on bytes, and not requests, are what is paced
+cdef int64_t LEAST_ALONE = 256 << 10    # bytes of a reply that tell what its connection brings
 cdef double LONG = 512              # replies by whose work what they cost is known
 cdef double GUESSED = 8 << 20        # bytes at a nanosecond each, or the first bad moment would be believed for long
 cdef double FAR_NS = 5_000_000         # from afar, no byte is thought cheap before it was seen:
@@ -19,10 +20,20 @@ cdef void pace_note_wait(PaceC* pace, int64_t waited_ns, int64_t now) noexcept n
         recent_age(&pace.reply)
         recent_age(&pace.toll)
         recent_age(&pace.flow)
+        recent_age(&pace.alone)
         recent_age(&pace.connecting)
         pace.served_before = pace.served
         pace.served = 0
     pace.wait.now = min(pace.wait.now, <double>max(waited_ns, <int64_t>1))
+
+
+cdef void pace_note_alone(PaceC* pace, int64_t bytes, int64_t took_ns) noexcept nogil:
+    """Note what a connection brings: how long a GET took of which so much has come, less the least wait for any.
+
+    When its own first byte was read is not asked: a busy loop finds all of it at once, as if it had taken no time.
+    """
+    if bytes >= LEAST_ALONE:
+        pace.alone.now = min(pace.alone.now, max(took_ns - recent_least(&pace.wait), <double>1) / bytes)
 
 
 cdef inline double pace_served(PaceC* pace) noexcept nogil:

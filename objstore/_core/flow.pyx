@@ -1,6 +1,9 @@
-# A body that is given piece by piece while it comes: of an object that has to be read by one request, however large it
-# is. What has come and nobody has taken is bounded by the window of its batch: then the connection is not read on, its
-# request counts for nothing at its origin, and no time limit runs.
+# Replies that are not read on until somebody has taken some of what has come: of that, no batch holds more than its
+# window. Meanwhile such a request counts for nothing at its origin, and no time limit runs.
+#
+# It may be one of many whose head tells that there is no room for its body: of these, those that wait go before what
+# was not asked for yet. Or its body is given piece by piece while it comes: of an object that has to be read by one
+# request, however large it is.
 #
 # Each piece says where in the body it lies. A try that breaks off is begun anew, and so are the pieces, by one that
 # lies at the beginning; that one has the head of its reply too. The last piece is given when the verdict on the whole
@@ -12,7 +15,33 @@ cdef inline bint in_pieces(Item* item) noexcept nogil:
 
 
 cdef inline bint waits_for_room(Slot* slot) noexcept nogil:
+    if slot.unread:
+        return not takes_room(slot)
     return slot.item.batch.piece and in_pieces(slot.item) and is_filled(slot.item.batch)
+
+
+cdef bint takes_room(Slot* slot) noexcept nogil:
+    """Reserve room for a body that waits for it; False where there is none."""
+    cdef Item* item = slot.item
+    cdef bint takes
+    pthread_mutex_lock(&item.batch.mutex)
+    takes = reserve(item.batch, item, item.length)
+    pthread_mutex_unlock(&item.batch.mutex)
+    if takes:
+        slot.rested = True
+        wait_no_more(slot)
+    return takes
+
+
+cdef void wait_no_more(Slot* slot) noexcept nogil:
+    """Have a reply wait for room no more; others may be asked for when none does."""
+    cdef BatchC* batch = slot.item.batch
+    slot.unread = False
+    pthread_mutex_lock(&batch.mutex)
+    batch.unread -= 1
+    if batch.unread == 0:
+        batch_poke(batch)
+    pthread_mutex_unlock(&batch.mutex)
 
 
 cdef bint is_filled(BatchC* batch) noexcept nogil:
@@ -125,9 +154,13 @@ cdef void piece_free(Piece* piece) noexcept nogil:
 
 
 cdef void slot_pause(LoopC* loop, Slot* slot) noexcept nogil:
-    """Read a reply no further until some of it has been taken."""
+    """Read a reply no further until there is room for more of it."""
+    cdef Slot** link = &slot.share.paused
+    while link[0] != NULL:
+        link = &link[0].next_paused
+    link[0] = slot
+    slot.next_paused = NULL
     slot.paused_ns = loop.now_ns
-    slot.share.paused = slot
     if slot.wire != NULL:
         loop_unwatch(loop, slot.wire.fd, &loop.fds[slot.wire.fd])   # or its end would be told of again and again
     origin_left(slot.item.batch)
@@ -136,27 +169,33 @@ cdef void slot_pause(LoopC* loop, Slot* slot) noexcept nogil:
 cdef void slot_unpause(LoopC* loop, Slot* slot) noexcept nogil:
     """Have a reply count again that was not read; how long that was is nobody's fault."""
     cdef int64_t waited = max(loop.now_ns - slot.paused_ns, <int64_t>0)
+    cdef Slot** link = &slot.share.paused
+    while link[0] != slot:
+        link = &link[0].next_paused
+    link[0] = slot.next_paused
     slot.started_ns += waited
     slot.asked_ns += waited
     slot.progress_ns = loop.now_ns
     slot.paused_ns = 0
-    slot.share.paused = NULL
     origin_rejoin(slot.item.batch, loop.now_ns)
 
 
 cdef void share_read_on(LoopC* loop, BatchRef* share) noexcept nogil:
-    """Read on what was not, if there is room for it now."""
-    cdef Slot* slot = share.paused
+    """Read on what was not, as far as there is room for it now."""
+    while share.paused != NULL and not waits_for_room(share.paused):
+        slot_read_on(loop, share.paused)
+
+
+cdef void slot_read_on(LoopC* loop, Slot* slot) noexcept nogil:
+    cdef Wire* wire = slot.wire
     cdef int result
-    if slot == NULL or is_filled(share.batch):
-        return
     slot_unpause(loop, slot)
-    if slot.wire == NULL:
+    if wire == NULL:
         slot.shard.deadline_ns = 0      # libcurl goes on in its own time, which is now
         result = lib.curl_easy_pause(slot.easy, curl.CURLPAUSE_CONT)
         if result != curl.CURLE_OK:
             end_carried(loop, slot, result)
-    elif watch_wire(slot.wire, EPOLLIN):
-        read_reply(slot.wire)
-    else:
-        fail_wire(slot.wire, curl.CURLE_OUT_OF_MEMORY, NULL)
+    elif not watch_wire(wire, EPOLLIN):
+        fail_wire(wire, curl.CURLE_OUT_OF_MEMORY, NULL)
+    elif take_stashed(wire):
+        read_reply(wire)

@@ -34,6 +34,8 @@ cdef void slot_link(LoopC* loop, Slot* slot) noexcept nogil:
 
 
 cdef void slot_unlink(LoopC* loop, Slot* slot) noexcept nogil:
+    if slot.unread:
+        wait_no_more(slot)
     if slot.paused_ns:
         slot_unpause(loop, slot)
     slot.previous[0] = slot.next
@@ -191,7 +193,7 @@ cdef void try_again(LoopC* loop, Slot* slot) noexcept nogil:
 cdef void conclude(LoopC* loop, Slot* slot, int result, bint reused) noexcept nogil:
     """End a request that nobody works on any more: with its reply, with an error, at the beginning, or elsewhere."""
     cdef bint again
-    if slot.put_off:
+    if slot.put_off or slot.unread or broke_off_at_rest(slot, result):
         slot.item.sent = slot.item.whole = False        # nothing of it has failed
         try_again(loop, slot)
         return
@@ -206,6 +208,12 @@ cdef void conclude(LoopC* loop, Slot* slot, int result, bint reused) noexcept no
         try_again(loop, slot)
     else:
         end_slot(loop, slot, result)
+
+
+cdef inline bint broke_off_at_rest(Slot* slot, int result) noexcept nogil:
+    """Tell whether a connection has ended, maybe while nobody read on: that is no fault of it. The next try has its
+    room from the beginning."""
+    return slot.rested and result in (curl.CURLE_PARTIAL_FILE, curl.CURLE_RECV_ERROR) and slot.refused == curl.CURLE_OK
 
 
 cdef void end_slot(LoopC* loop, Slot* slot, int result) noexcept nogil:
@@ -233,13 +241,14 @@ cdef void abort_share(LoopC* loop, BatchRef* share) noexcept nogil:
 cdef void put_back(LoopC* loop, Slot* slot) noexcept nogil:
     """Give an item back to its batch as if it had not been tried."""
     cdef Item* item = slot.item
+    cdef bint put_off = slot.put_off or slot.unread
     if slot.hedges:
         drop_hedge(loop, slot)      # its item is none of the batch's
         return
     if slot.twin != NULL:
         drop_hedge(loop, slot.twin)
     slot_leave(loop, slot)
-    batch_unclaim(item, slot.put_off)
+    batch_unclaim(item, put_off)
 
 
 cdef void slot_leave(LoopC* loop, Slot* slot) noexcept nogil:

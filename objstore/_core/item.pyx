@@ -134,7 +134,7 @@ cdef struct BatchRef:       # one loop's share in a batch
     BatchRef* next_delayed
     BatchRef* next_held
     BatchRef* previous_held
-    Slot* paused            # is not read on until pieces of it are taken
+    Slot* paused            # those that are not read on until something has been taken, as long as they have waited
     bint ready
     bint held               # until the origin has room
     bint overdue            # it has waited for that long enough
@@ -209,6 +209,7 @@ cdef struct BatchC:
     int64_t most_in_flight  # what the caller allows
     int64_t window          # most bytes held by items in flight or finished and not taken, 0 for no limit
     int64_t held
+    int64_t unread          # how many replies wait for room in it
     int64_t under_way       # most bytes of them in flight, where they are taken in order, 0 for no limit
     int64_t cuts            # how many were cut
     int64_t of_parts        # how many have a checksum of those of parts
@@ -541,6 +542,8 @@ cdef void batch_unclaim(Item* item, bint put_off) noexcept nogil:
         batch.held -= item.reserved
         item.reserved = 0
     item.status = 0             # as if it had not been tried
+    if batch.unread:
+        batch_poke(batch)       # there may be room now
     if batch.in_flight == 0:
         pthread_cond_broadcast(&batch.changed)
     pthread_mutex_unlock(&batch.mutex)

@@ -87,7 +87,7 @@ cdef inline int64_t late_after(Slot* slot) noexcept nogil:
     has no hedge yet."""
     cdef Item* item = slot.item
     cdef Likes* likes
-    if not item.batch.hedged or slot.hedged or item.hop != NULL or item.kept.tag != NULL or item.resumed:
+    if not item.batch.hedged or slot.hedged or slot.unread or item.hop != NULL or item.kept.tag != NULL or item.resumed:
         return NEVER_LATE
     if not item.sent and slot.local_port == 0:      # by us, or by libcurl
         return NEVER_LATE

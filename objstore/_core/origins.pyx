@@ -336,6 +336,7 @@ cdef void origin_ended(Slot* slot, int64_t now, bint answered) noexcept nogil:
     if answered and item.status < 500 and item.status != 429 and item.hop == NULL:
         if batch.is_get:
             pace_note_wait(&origin.pace, item.waited_ns, now)
+            pace_note_alone(&origin.pace, size, now - slot.asked_ns)
         kind = batch.method_class * SIZES + size_class(size)
         lane_reply(&origin.pace, lane, kind, size, slot.started_ns, slot.asked_ns, now)
     elif answered and asks_for_less(item):

@@ -112,7 +112,8 @@ cdef struct PaceC:
     Recent wait                     # for the first byte of a GET
     Recent reply                    # for any reply
     Recent toll                     # nanoseconds for each reply
-    Recent flow                     # and for each byte of replies, whatever took the time
+    Recent flow                     # and for each byte of replies, whatever took the time,
+    Recent alone                    # or for each of one long reply, behind the wait for it
     Recent connecting               # until a connection is there
     double worth                    # how many connections were found to be repaid when more were made last
     double served                   # replies lately,
@@ -162,6 +163,7 @@ cdef void pace_start(PaceC* pace, int64_t most, bint careful) noexcept nogil:
     recent_start(&pace.reply)
     recent_start(&pace.toll)
     recent_start(&pace.flow)
+    recent_start(&pace.alone)
     recent_start(&pace.connecting)
     pace.served = pace.served_before = pace.worth = 0
     memset(&pace.turns, 0, sizeof(Work))

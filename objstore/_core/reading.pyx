@@ -167,7 +167,22 @@ cdef bint take_bytes(Wire* wire, char* data, char* end) noexcept nogil:
             wire.closing = True
             end_exchange(wire)
             return False
+        if slot.unread:
+            if stash(wire, data, end - data):
+                slot_pause(wire.loop, slot)
+            else:
+                fail_wire(wire, curl.CURLE_OUT_OF_MEMORY, NULL)
+            return False
     return take_body(wire, data, end)
+
+
+cdef bint take_stashed(Wire* wire) noexcept nogil:
+    """Read what of a body came together with its head, and had to wait; False when the exchange is over."""
+    cdef size_t length = wire.partial_length
+    if length == 0 or not wire.slot.headed:
+        return True
+    wire.partial_length = 0
+    return take_body(wire, wire.partial, wire.partial + length)
 
 
 cdef bint is_far(int fd) noexcept nogil:

@@ -15,11 +15,12 @@ cdef inline int64_t in_whole(Lane* lane) noexcept nogil:
 
 
 cdef dict origin_report(Origin* origin):
-    cdef double wait, slowness, replies, cost
+    cdef double wait, slowness, alone, replies, cost
     cdef PaceC* pace = &origin.pace
     pthread_mutex_lock(&origin.mutex)
     wait, replies = in_seconds(&pace.wait), each_second(&pace.toll)
     slowness, cost = pace_slowness(pace), pace_cost(pace)
+    alone = each_second(&pace.alone)
     report = {
         "in_flight": pace_in_flight(pace),
         "reads": in_whole(&pace.reads),
@@ -28,6 +29,7 @@ cdef dict origin_report(Origin* origin):
         "most": pace.most,
         "least_wait": None if wait < 0 else wait,
         "bytes_per_second": None if slowness < 0 else SECOND / slowness,
+        "connection_bytes_per_second": None if alone < 0 else alone,
         "replies_per_second": None if replies < 0 else replies,
         "request_cost": None if cost < 0 else cost / SECOND,
     }

@@ -53,7 +53,10 @@ cdef struct Slot:
     bint streamed           # it is HTTP/2 or later, where the end of a body is always told
     int local_port          # of the connection that libcurl carries it on
     bint first              # its connection has served no other
-    bint put_off            # there is no room for the body
+    bint put_off            # there is no room for the body: it is asked for again
+    bint unread             # the same, and it waits for some
+    bint rested             # it has waited for some
+    Slot* next_paused
     int64_t paused_ns       # since when it is not read on, 0 while it is
     bint too_soon           # it was to go on a connection that has not been looked behind
     bint chunked
@@ -538,6 +541,7 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     slot.item = item
     slot.loop = loop
     slot.in_head = slot.headed = slot.streamed = slot.chunked = slot.closes = slot.begun = slot.cut = False
+    slot.unread = slot.rested = False
     slot.first = slot.put_off = slot.too_soon = slot.unnamed = slot.hedged = False
     slot.ranges = 0
     slot.paused_ns = 0

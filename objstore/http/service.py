@@ -338,7 +338,11 @@ def paced(seen: Mapping[str, Any] | None) -> Pace:
         return windows
     rate = seen["bytes_per_second"] or FAST.bytes_per_second
     return windows._replace(
-        wait=seen["least_wait"], bytes_per_second=rate, most=seen["most"], cost=seen["request_cost"]
+        wait=seen["least_wait"],
+        bytes_per_second=rate,
+        most=seen["most"],
+        cost=seen["request_cost"],
+        alone=seen["connection_bytes_per_second"],
     )
 
 

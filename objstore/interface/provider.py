@@ -142,6 +142,14 @@ class Flow(Exchange, Protocol):
     def widen(self, window: int) -> None:
         """Set how many bytes may have come and not been taken from now on."""
 
+    def measure(self, expected: Seen, *, keep: bool) -> Plan[tuple[int, Bytes | None]]:
+        """Read to the end, and return how much that is; with all of it, if it is to be kept: what is large, in a file.
+
+        Raises:
+            ObjectChangedError: It is not of the version that is expected, as far as replies tell.
+            OSError: There is no room for it.
+        """
+
 
 class Flows(Protocol):
     """Reads of objects that cannot be read by several requests, however large they are."""

@@ -58,6 +58,7 @@ class Pace(NamedTuple):
         most: How many may be, if that brings more.
         cost: What one more read costs where all are in flight, in seconds; None where that is not known.
         writes: How many writes are in flight at a time.
+        alone: How many bytes a second one connection brings at the best; None where that is not known.
     """
 
     wait: float
@@ -66,6 +67,7 @@ class Pace(NamedTuple):
     most: int
     cost: float | None
     writes: int = 64
+    alone: float | None = None
 
 
 AT_HAND = Pace(0.0, 1e9, 64, 64, 0.0)
@@ -193,7 +195,8 @@ class Fetched(NamedTuple):
     """The answer to one read: the metadata, what range the body is, the body (empty for a HEAD), and its checksum.
 
     Of an archived object, a HEAD tells how far it is restored. Where a service has `told` all that it knows of the
-    checksum of the object, it need not be asked for more. `settled` is as of what is `seen`.
+    checksum of the object, it need not be asked for more. `settled` is as of what is `seen`. `whole` is all of the
+    object, where it took that to learn its size.
     """
 
     meta: ObjectMeta
@@ -204,6 +207,7 @@ class Fetched(NamedTuple):
     restore: RestoreState | None = None
     told: bool = False
     settled: bool = False
+    whole: Bytes | None = None
 
     @property
     def seen(self) -> Seen:

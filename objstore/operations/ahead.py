@@ -74,37 +74,56 @@ process = _Process()
 os.register_at_fork(after_in_child=process.free)
 
 
+WAITS, LEAST_S = 4, 0.002
+"""How many times the wait for a reply one request is to last at the least, and how many seconds."""
+
+LEAST_PIECE = 1 << 20
+"""The least that one request brings of what is fetched ahead: less would share a connection of HTTP/2 with others."""
+
+
+def piece_of(part: int, pace: Pace) -> int:
+    """Return how much of a part one request brings: little, where one connection takes long for it, and others can
+    bring the rest meanwhile."""
+    if pace.alone is not None:
+        least = max(pace.alone * max(WAITS * pace.wait, LEAST_S), LEAST_PIECE)
+        while part % 2 == 0 and part // 2 >= least:
+            part //= 2
+    return part
+
+
 class Ahead:
-    """What one stream may hold of what nobody has asked for yet: at first two parts, or one where memory is short.
+    """What one stream may hold of what nobody has asked for yet: at first two parts, or a piece where memory is short.
 
     Args:
-        part: How much one request brings.
-        most: How much it may hold at the most; a part in any case.
+        part: Two of these it may hold for as long as it lasts, as far as memory goes.
+        piece: How much one request brings.
+        most: How much it may hold at the most; a piece in any case.
         pace: Tells what the line was lately seen to do.
     """
 
-    def __init__(self, part: int, most: int, pace: Callable[[], Pace]) -> None:
+    def __init__(self, part: int, piece: int, most: int, pace: Callable[[], Pace]) -> None:
         self.window = 0
         self._pace = pace
-        self._part = part
-        self._most = max(most, part)
-        self._found = 0  # how many parts in a row were there when they were asked for
+        self._least = 2 * part
+        self._piece = piece
+        self._most = max(most, piece)
+        self._found = 0  # how many pieces in a row were there when they were asked for
 
     def begin(self) -> None:
         """Hold something from now on."""
-        self.window = self._part
-        process.count(self._part)
-        self._set(2 * self._part)
+        self.window = self._piece
+        process.count(self._piece)
+        self._set(self._least)
 
     def asked(self, *, here: bool) -> bool:
-        """Note whether a part was there when it was asked for; return whether the window is another now."""
+        """Note whether a piece was there when it was asked for; return whether the window is another now."""
         before = self.window
         self._found = self._found + 1 if here else 0
         if not here:
             self._set(2 * self.window)
-        elif self._found * self._part >= self.window:
+        elif self._found * self._piece >= self.window:
             self._found = 0
-            self._set(max(self.window // 2, min(2 * self._part, self.window)))
+            self._set(max(self.window // 2, min(self._least, self.window)))
         return self.window != before
 
     def end(self) -> None:
@@ -123,7 +142,7 @@ class Ahead:
 
     def _spare(self, window: int) -> int:
         """Return what of a window is beyond two parts."""
-        return max(window - 2 * self._part, 0)
+        return max(window - self._least, 0)
 
     def _shared(self) -> int:
         """Return how much all streams may hold beyond two parts each, on a line like this."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from objstore._core import Buffer, Bytes, checksum
 from objstore.interface.values import PACED, WHOLE, Range, Reads
 from objstore.interface.versions import is_same
-from objstore.operations.ahead import Ahead
+from objstore.operations.ahead import Ahead, piece_of
 from objstore.operations.pieces import changed, check_errors, check_version, parts_of
 from objstore.operations.progress import news, tell
 from objstore.operations.sums import Combined
@@ -41,13 +41,14 @@ def following(
         path: Its path, for errors.
         conditions: Which version is meant, as a reply told it.
         span: From where to where.
-        part: How much comes at a time, in bytes.
+        part: How much comes at a time, in bytes; less of it where a connection takes long for that.
         most: How many bytes are fetched before they are asked for at the most.
         progress: Is told of the parts.
     """
     assert conditions.expected is not None
-    kind = Parallel if flows_for(provider, key, conditions.expected) is None else Single
-    return kind(provider, key, path, conditions, span, part, most, progress)
+    if flows_for(provider, key, conditions.expected) is not None:
+        return Single(provider, key, path, conditions, span, part, part, most, progress)
+    return Parallel(provider, key, path, conditions, span, part, piece_of(part, provider.pace), most, progress)
 
 
 def flows_for(provider: Provider, key: str, seen: Seen) -> Flows | None:
@@ -67,6 +68,7 @@ class Following:
         conditions: Conditions,
         span: Range,
         part: int,
+        piece: int,
         most: int,
         progress: Progress | None = None,
     ) -> None:
@@ -75,8 +77,8 @@ class Following:
         self._key = key
         self._path = path
         self._conditions = conditions
-        self._part = part
-        self._ahead = Ahead(part, most, lambda: provider.pace)
+        self._piece = piece
+        self._ahead = Ahead(part, piece, most, lambda: provider.pace)
         self._progress = progress
         self._left = Bytes()  # of the part that was given last, what is in front of `at`
 
@@ -141,7 +143,7 @@ class Parallel(Following):
             self._ahead.begin()
             reads = Reads.of(
                 self._key,
-                parts_of(self.at, self.end, self._part),
+                parts_of(self.at, self.end, self._piece),
                 sums=None if whole is None else whole.by_engine,
             )
             self._fetch = yield from self._provider.fetch(
@@ -158,7 +160,7 @@ class Parallel(Following):
     def _take(self, fetch: Fetch, whole: Whole | None) -> Bytes:
         sums, part = fetch.sums(self._given), fetch.take(self._given)
         self._given += 1
-        if len(part) != min(self._part, self.end - self.at):
+        if len(part) != min(self._piece, self.end - self.at):
             raise changed(self._path)
         if whole is not None:
             whole.add(self.at, whole.digest(self.at, part, sums))
@@ -224,7 +226,7 @@ class Single(Following):
             span = WHOLE if (self.at, self.end) == (0, expected.meta["size"]) else Range(self.at, self.end)
             self._ahead.begin()
             self._flow = yield from flows.flow(
-                self._key, span, self._conditions, piece=self._part, window=self._ahead.window
+                self._key, span, self._conditions, piece=self._piece, window=self._ahead.window
             )
         return self._flow
 

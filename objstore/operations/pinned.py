@@ -10,8 +10,8 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Bytes
-from objstore.exceptions import InvalidRangeError, WrongSizeError
-from objstore.interface.values import ANY, Conditions, Range
+from objstore.exceptions import InvalidRangeError, PreconditionError, WrongSizeError
+from objstore.interface.values import ANY, WHOLE, Conditions, Range
 from objstore.interface.versions import can_pin, is_same, pinned
 from objstore.operations.ahead import READ_AHEAD
 from objstore.operations.following import Following, Single, flows_for, following
@@ -49,7 +49,8 @@ class Pinned:
 
     Where a reply has no strong validator, nothing tells one version from another, and a server may know no ranges: then
     one request brings all of it. Reads that go on from each other from its beginning take what that brings, and little
-    of it is in memory; any other read has all of it read into memory, which has to be what they were given.
+    of it is in memory; any other read has all of it read, if it is large into a file without a name. That has to be
+    what they were given.
 
     Where the service tells the checksum of the object, reads from its beginning that go on from each other are compared
     with it when they reach the end.
@@ -63,6 +64,7 @@ class Pinned:
         whole: What all of it is to add up to, where that is known.
         at: Where a piece begins that is here already.
         piece: That piece of this version, at its beginning or its end.
+        all: All of this version, where it is here.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Pinned:
         whole: Whole | None = None,
         at: int = 0,
         piece: Bytes | None = None,
+        all: Bytes | None = None,
     ) -> None:
         self.path = path
         self.size = size
@@ -83,7 +86,7 @@ class Pinned:
         self._provider = provider
         self._key = key
         self._lock = Lock()
-        self._whole: Bytes | None = None
+        self._whole = all
         self._following: Following | None = None
         self._single: Single | None = None
         self._is_free = False  # nobody reads of that at the moment
@@ -124,7 +127,7 @@ class Pinned:
         assert self.conditions is not None
         sums = None if self._sum_of_all is None else self._sum_of_all.told
         whole = yield from told_of(self._provider, self._key, self.path, self.conditions, sums)
-        made = Pinned(self._provider, self._key, self.path, self.size, self.conditions, whole)
+        made = Pinned(self._provider, self._key, self.path, self.size, self.conditions, whole, all=self._whole)
         made.asked = self.asked
         return made
 
@@ -308,12 +311,27 @@ class Pinned:
             idle, self._is_free = self._single if self._is_free else None, False
         if idle is not None:
             idle.close()
-        buffer, whole = Buffer.allocate(self.size)
-        assert self.conditions is not None
-        yield from read_into(self._provider, self._key, 0, buffer, 0, self.size, self.conditions, self.path)
+        whole = yield from self._read_singly()
         with self._lock:
             self._whole = self._whole or whole
             return self._whole
+
+    def _read_singly(self) -> Plan[Bytes]:
+        """Read all of it by one request: what is large, into a file without a name."""
+        flows = self._flows()
+        assert flows is not None
+        assert self.conditions is not None
+        assert self.conditions.expected is not None
+        flow = yield from flows.flow(self._key, WHOLE, self.conditions, piece=STREAMED, window=2 * STREAMED)
+        try:
+            size, whole = yield from flow.measure(self.conditions.expected, keep=True)
+        except PreconditionError as error:
+            raise changed(self.path, error.status) from error
+        finally:
+            flow.close()
+        if whole is None or size != self.size:
+            raise changed(self.path)
+        return whole
 
 
 def pin(provider: Provider, key: str, path: str, piece: Range) -> Plan[Pinned]:
@@ -335,6 +353,6 @@ def pin(provider: Provider, key: str, path: str, piece: Range) -> Plan[Pinned]:
     body = found.body if len(found.body) == end - start else None
     conditions = pinned(found.seen)
     whole = yield from told_of(provider, key, path, conditions, found.sums)
-    made = Pinned(provider, key, path, size, conditions, whole, start, body)
+    made = Pinned(provider, key, path, size, conditions, whole, start, body, found.whole)
     made.asked = asked
     return made

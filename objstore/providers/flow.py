@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from objstore._core import Gathered
+from objstore.disk.unnamed import Unnamed
 from objstore.exceptions import ObjectChangedError
 from objstore.interface.versions import is_same
 from objstore.providers.many import seen_by
@@ -47,31 +47,36 @@ class Flow(Conditional):
         self._meta = meta
         super().__init__(service, shape, lambda _: key, keep_head=True, background=True, window=window, piece=piece)
 
-    def measure(self, most: int, expected: Seen) -> Plan[tuple[int, Bytes | None]]:
-        """Read to the end, and return how much that is; with all of it, where it is no more than `most`.
+    def measure(self, expected: Seen, *, keep: bool) -> Plan[tuple[int, Bytes | None]]:
+        """Read to the end, and return how much that is; with all of it, if it is to be kept.
 
         Raises:
             ObjectChangedError: It is not of the version that is expected, as far as replies tell.
+            OSError: There is no room for it.
         """
-        kept, end = Gathered(), 0
-        while True:
-            over = self.over  # asked first: what comes after this is counted in the next round
-            while (found := self.piece()) is not None:
-                at, piece, seen = found
-                if seen is not None and not is_same(seen, expected):
-                    raise ObjectChangedError(
-                        f"{self._key!r} was replaced while it was being read", hint="Get it again."
-                    )
-                end = at + len(piece)
-                if at == 0 or end > most:
-                    kept = Gathered()
-                if end <= most:
-                    kept.add(piece)
-            for error in self.errors.values():
-                raise error
-            if over:
-                return end, kept.take() if end <= most else None
-            yield from self.news()
+        kept, end = Unnamed(), 0
+        try:
+            while True:
+                over = self.over  # asked first: what comes after this is counted in the next round
+                while (found := self.piece()) is not None:
+                    at, piece, seen = found
+                    if seen is not None and not is_same(seen, expected):
+                        raise ObjectChangedError(
+                            f"{self._key!r} was replaced while it was being read", hint="Get it again."
+                        )
+                    end = at + len(piece)
+                    if at == 0:
+                        kept.close()
+                        kept = Unnamed()
+                    if keep:
+                        yield from kept.add(piece)
+                for error in self.errors.values():
+                    raise error
+                if over:
+                    return end, kept.take() if keep else None
+                yield from self.news()
+        finally:
+            kept.close()
 
     def piece(self) -> tuple[int, Bytes, Seen | None] | None:
         """Return the next piece, if one is here: where it lies, its bytes, and of what object its reply is."""

@@ -68,8 +68,8 @@ LARGE = 32 << 20
 MOST_LARGE = 256 << 20
 """The same, where many others are read beside it: they keep the line busy."""
 
-KEPT = 64 << 20
-"""How much of an object is kept in memory that has to be read to its end for its size alone."""
+MEASURED = 2 << 20
+"""How much of an object comes at a time that has to be read to its end for its size."""
 
 
 class Requests:
@@ -175,22 +175,24 @@ class Requests:
         told = range == WHOLE and self.tells_of_wholes
         reply = yield from self.read_one("GET", key, range, conditions, brief=brief)
         size, body = _size(reply, range), reply.body
+        all_of_it = None
         if size < 0:
-            size, all_of_it = yield from self._measure(key, conditions, reply)
+            size, all_of_it = yield from self._measure(key, conditions, reply, keep=range != FIRST_BYTE)
             body = body if all_of_it is None else all_of_it[range.within(size)[0] :]
         meta, attributes = self.meta(key, reply, size), self._attributes(reply)
         sums = self.sums(reply)
-        return Fetched(meta, attributes, range.within(size), body, sums, told=told, settled=reply.settled)
+        span = range.within(size)
+        return Fetched(meta, attributes, span, body, sums, told=told, settled=reply.settled, whole=all_of_it)
 
-    def _measure(self, key: str, conditions: Conditions, begun: Reply) -> Plan[tuple[int, Bytes | None]]:
-        """Return the size of an object that no reply tells, by reading all of it, and all of what is small.
+    def _measure(self, key: str, conditions: Conditions, begun: Reply, *, keep: bool) -> Plan[tuple[int, Bytes | None]]:
+        """Return the size of an object that no reply tells, by reading all of it, and that, if it is to be kept.
 
         Raises:
             ObjectChangedError: It is not the one of which something has come.
         """
-        flow = yield from self.flow(key, WHOLE, conditions, piece=KEPT // 32, window=KEPT // 16)
+        flow = yield from self.flow(key, WHOLE, conditions, piece=MEASURED, window=2 * MEASURED)
         try:
-            return (yield from flow.measure(KEPT, seen_by(begun, key, self.meta)))
+            return (yield from flow.measure(seen_by(begun, key, self.meta), keep=keep))
         finally:
             flow.close()
 

@@ -253,6 +253,27 @@ def test_the_wait_is_for_the_reply_and_not_for_the_connection() -> None:
     assert 0.05 <= seen["least_wait"] <= took - 1
 
 
+def test_what_one_connection_brings_is_known_of_long_replies() -> None:
+    def answer(connection: socket.socket) -> None:
+        long = raw.heads[-1].startswith(b"GET /long")
+        size = (1 << 20) if long else 1000
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        connection.sendall(bytes(size // 2))
+        time.sleep(0.1 * long)
+        connection.sendall(bytes(size // 2))
+
+    with answering(answer) as raw:
+        rates = []
+        for target in ("/short", "/long"):
+            begun = time.monotonic()
+            assert run(settle(batch(raw.origin, [target]))) == {}
+            seen = origin_info(raw.origin)
+            assert seen is not None
+            rates.append(seen["connection_bytes_per_second"])
+    assert rates[0] is None
+    assert (1 << 20) / (time.monotonic() - begun) <= rates[1] <= (1 << 20) / 0.09
+
+
 @pytest.mark.own_http("it does not tell the kernel how much is expected")
 @at_best
 def test_the_kernel_holds_much_of_a_large_body_and_no_byte_waits_for_others() -> None:
