@@ -166,13 +166,16 @@ class Blocks:
         stop = start + min(most, self.ready(at))
         return (self._last.memory.find(b"\n", start, stop) + 1 or stop) - start
 
-    def is_direct(self, at: int, size: int) -> bool:
-        """Tell whether a read goes straight to its destination: it is large, and nothing is fetched besides."""
-        return self._window.is_direct(at, size)
+    def is_direct(self, at: int, size: int, *, is_ahead: bool = False) -> bool:
+        """Tell whether a read goes straight to its destination: it is large, and nothing is fetched besides, or is
+        already."""
+        return (is_ahead and size >= LEAST_AHEAD) or self._window.is_direct(at, size)
 
-    def begin(self, at: int, size: int) -> tuple[int, memoryview]:
-        """Return where a new last block begins, for a read of so many bytes, and its memory, to be filled."""
-        amount = self._granted(size, self._window.to_fetch(at, size))
+    def begin(self, at: int, size: int, *, is_ahead: bool = False) -> tuple[int, memoryview]:
+        """Return where a new last block begins, for a read of so many bytes, and its memory, to be filled; no more than
+        the buffer has, where what follows is fetched ahead anyway."""
+        wanted = self._window.to_fetch(at, size)
+        amount = self._granted(size, min(wanted, max(size, self._buffer_size)) if is_ahead else wanted)
         start, end = self._window.stretch(at, size, amount)
         tail = b""
         if at == self._window.end:
