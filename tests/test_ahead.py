@@ -249,6 +249,20 @@ def test_files_read_ahead_within_the_limit_of_the_process(limit: None) -> None:
     assert process.held == before
 
 
+@pytest.mark.parametrize("size", [1000, 500_000])
+def test_what_is_fetched_ahead_fills_no_large_buffer_besides(
+    store: HTTPStore, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(Requests, "pace", SLOW)
+    before, body = process.of_files, content(0, 20 * MIB)
+    with store.open(f"{20 * MIB}/a") as file:
+        assert b"".join(iter(lambda: file.read(size), b"")) == body
+        assert process.of_files - before <= 4 * MIB
+        assert len(file.peek()) == 0
+        assert file.seek(-70_000, 2)
+        assert file.read() == body[-70_000:]
+
+
 def test_all_files_together_hold_little_beyond_their_buffers() -> None:
     before, opened = process.of_files, [Beyond() for _ in range(20)]
     assert [file.reach(31 * MIB) for file in opened].count(31 * MIB) == (OF_FILES - before) // (31 * MIB)

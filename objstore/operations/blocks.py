@@ -175,13 +175,15 @@ class Blocks:
         stop = start + min(most, self.ready(at))
         return (self._last.memory.find(b"\n", start, stop) + 1 or stop) - start
 
-    def is_direct(self, at: int, size: int) -> bool:
-        """Tell whether a read goes straight to its destination: it is large, and nothing is fetched besides."""
-        return self._window.is_direct(at, size)
+    def is_direct(self, at: int, size: int, *, is_ahead: bool = False) -> bool:
+        """Tell whether a read goes straight to its destination: it is large, and nothing is fetched besides, or is
+        already."""
+        return (is_ahead and size >= LEAST_AHEAD) or self._window.is_direct(at, size)
 
-    def begin(self, at: int, size: int) -> tuple[int, memoryview]:
-        """Return where a new last block begins, for a read of so many bytes, and its memory, to be filled."""
-        start, end = self._stretch(at, size)
+    def begin(self, at: int, size: int, *, is_ahead: bool = False) -> tuple[int, memoryview]:
+        """Return where a new last block begins, for a read of so many bytes, and its memory, to be filled; no more than
+        the buffer has, where what follows is fetched ahead anyway."""
+        start, end = self._stretch(at, size, is_ahead)
         tail = b""
         if at == self._window.end:
             tail = self._last.tail(at)
@@ -191,11 +193,14 @@ class Blocks:
         self._window.go(at, size)
         return start, self._last.prepare(start, end, tail)
 
-    def _stretch(self, at: int, size: int) -> tuple[int, int]:
+    def _stretch(self, at: int, size: int, is_ahead: bool) -> tuple[int, int]:
         """Return from where to where to fetch for a read of so many bytes: all, if that is worth it and has room."""
         if self._window.wants_all(at) and self._beyond.reach(self._size) >= self._size:
             return 0, self._size
-        return self._window.stretch(at, size, self._granted(size, self._window.to_fetch(at, size)))
+        wanted = self._window.to_fetch(at, size)
+        if is_ahead:
+            wanted = min(wanted, max(size, self._buffer_size))
+        return self._window.stretch(at, size, self._granted(size, wanted))
 
     def _granted(self, size: int, amount: int) -> int:
         """Return how much to fetch for a read of so many bytes: beyond the buffer, what the process has for it."""

@@ -174,6 +174,11 @@ class Pinned:
             yield from is_cut_anew(self._provider, self._key, self.conditions, self._sum_of_all)
             self._sum_of_all.check()
 
+    def is_ahead(self, at: int) -> bool:
+        """Tell whether what is at this place has been fetched before it is asked for, or is under way."""
+        following = self._following
+        return following is not None and following.at == at
+
     def _take_following(self, at: int, size: int) -> Following | None:
         """Return what fetches ahead of reads that go on from each other, where they do, and what they read is far."""
         with self._lock:

@@ -118,7 +118,7 @@ class Reader:
         """Read into a view what is to be behind its beginning, which is here; and not again what is here of its end."""
         start = self.at + here
         rest = self._without_end(start, view[here:])
-        if rest and self._blocks.is_direct(start, len(rest)):
+        if rest and self._blocks.is_direct(start, len(rest), is_ahead=self.pinned.is_ahead(start)):
             if self.at == 0:  # all of it again, where it may be all: what is damaged then is got anew
                 start, rest = 0, view
             yield from self._fetch(start, Buffer(rest, writable=True))
@@ -168,7 +168,7 @@ class Reader:
 
     def _load(self, at: int, size: int) -> Plan[None]:
         """Fetch a block for a read of so many bytes at this place."""
-        start, memory = self._blocks.begin(at, size)
+        start, memory = self._blocks.begin(at, size, is_ahead=self.pinned.is_ahead(at))
         yield from self.pinned.fetch(start, Buffer(memory, writable=True))
         self._blocks.filled(start, len(memory))
 
