@@ -467,6 +467,23 @@ def test_who_jumps_has_all_of_the_file_once_that_costs_no_more(
 
 
 @pytest.mark.parametrize("by", ["open", "fsspec"])
+def test_all_of_a_file_counts_in_what_the_process_holds(
+    places: Places, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    body = random.Random(9).randbytes(4 << 20)
+    places.store.put("scattered", body)
+    monkeypatch.setattr(Pinned, "wait_is_worth", 4 << 20)
+    before = ahead.process.of_files
+    with opened(places, "scattered", by=by) as file:
+        for at in range(0, 3 << 20, 1 << 16):
+            assert file.read(1 << 16) == body[at : at + (1 << 16)]
+        file.seek(200_000)
+        assert file.read(50) == body[200_000:200_050]
+        assert ahead.process.of_files - before >= len(body)
+    assert ahead.process.of_files == before
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec"])
 def test_all_of_the_file_is_not_fetched_where_it_has_no_room(
     places: Places, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
