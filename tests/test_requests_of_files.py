@@ -22,9 +22,11 @@ from objstore._fsspec import known as known_paths
 from objstore._fsspec.known import Known
 from objstore.exceptions import PermissionDeniedError
 from objstore.fsspec import FsspecStore
+from objstore.interface.values import Pace
 from objstore.operations import ahead, column_reads, listing, moment
 from objstore.operations.pinned import Pinned
 from objstore.operations.ranges import ranges_of
+from objstore.providers.requests import Requests
 from objstore.store import S3Store
 from objstore.types import RequestInfo
 from tests.servers import S3Server
@@ -465,6 +467,23 @@ def test_who_jumps_has_all_of_the_file_once_that_costs_no_more(
 
 
 @pytest.mark.parametrize("by", ["open", "fsspec"])
+def test_all_of_a_file_counts_in_what_the_process_holds(
+    places: Places, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    body = random.Random(9).randbytes(4 << 20)
+    places.store.put("scattered", body)
+    monkeypatch.setattr(Pinned, "wait_is_worth", 4 << 20)
+    before = ahead.process.of_files
+    with opened(places, "scattered", by=by) as file:
+        for at in range(0, 3 << 20, 1 << 16):
+            assert file.read(1 << 16) == body[at : at + (1 << 16)]
+        file.seek(200_000)
+        assert file.read(50) == body[200_000:200_050]
+        assert ahead.process.of_files - before >= len(body)
+    assert ahead.process.of_files == before
+
+
+@pytest.mark.parametrize("by", ["open", "fsspec"])
 def test_all_of_the_file_is_not_fetched_where_it_has_no_room(
     places: Places, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
@@ -474,6 +493,30 @@ def test_all_of_the_file_is_not_fetched_where_it_has_no_room(
     monkeypatch.setattr(ahead, "OF_FILES", 0)
     asked = jump(places, body, by, 20)
     assert sum(asked.sizes) < 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("pace", "max_gap", "requests"),
+    [
+        pytest.param(Pace(0.02, 12.5e6, 64, 1024, None), None, 20, id="far, all at once"),
+        pytest.param(Pace(0.02, 1e9, 64, 1024, 1e-3), None, 1, id="a costly server"),
+        pytest.param(Pace(0.02, 1e9, 64, 1024, 1e-3), 1000, 20, id="a costly server, and a bound"),
+    ],
+)
+def test_of_ranges_what_is_between_them_is_fetched_where_that_costs_less(
+    places: Places, monkeypatch: pytest.MonkeyPatch, pace: Pace, max_gap: int | None, requests: int
+) -> None:
+    """As references to chunks of a file are, of which every other one is wanted."""
+    body = random.Random(9).randbytes(1 << 20)
+    places.store.put("chunks", body)
+    monkeypatch.setattr(Requests, "pace", pace)
+    starts = [*range(0, 20 * 50_000, 50_000)]
+    with counted() as asked:
+        found = places.files.cat_ranges(
+            [f"{places.bucket}/chunks"] * 20, starts, [start + 10_000 for start in starts], max_gap
+        )
+    assert found == [body[start : start + 10_000] for start in starts]
+    assert len(asked.tries) == requests
 
 
 @pytest.mark.parametrize("by", ["open", "fsspec"])

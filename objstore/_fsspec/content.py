@@ -15,7 +15,7 @@ from objstore._fsspec.patterns import expand
 from objstore.exceptions import BaseError, InvalidRangeError
 from objstore.interface.values import ANY, PACED, Range
 from objstore.operations import listing, objects
-from objstore.operations.coalesce import coalesce
+from objstore.operations.coalesce import cheap_gap, coalesce
 from objstore.operations.get_many import get_many
 from objstore.operations.pieces import changed
 from objstore.operations.progress import settle
@@ -35,7 +35,7 @@ Mode: TypeAlias = Literal["overwrite", "create"]
 Bound: TypeAlias = int | None
 
 GAP = 1 << 20
-"""How large a gap between two ranges of a file may be that is read along with them, in bytes."""
+"""How large a gap between two ranges of a file may be at the most that is read along with them, in bytes."""
 
 MOST_DELETED = 100_000
 """How many files of a tree are deleted at once."""
@@ -100,14 +100,14 @@ def cat_ranges(
     batch_size: int | None = None,
     on_error: Literal["return", "raise"] = "return",
 ) -> Plan[list[Any]]:
-    """Get ranges of many files, in one batch; neighbours in a file are read by one request.
+    """Get ranges of many files, in one batch; neighbours in a file are read by one request where that costs less.
 
     Args:
         fs: Where they are.
         paths: The file of each range.
         starts: The first byte of each, or of all; negative: counted from the end.
         ends: The byte after the last of each, or of all; negative: counted from the end.
-        max_gap: The largest gap between two ranges of a file that is read along, in bytes; 1 MiB if not given.
+        max_gap: The largest gap between two ranges of a file that may be read along, in bytes; 1 MiB if not given.
         batch_size: How many requests are in flight at the most; as many as the network has use for if not given.
         on_error: ``"return"``: an error takes the place of its range. ``"raise"``: the first error is raised.
 
@@ -196,11 +196,13 @@ def _read_ranges(
     answers: list[Any],
 ) -> Plan[None]:
     """Read ranges of the files of one bucket, all in one batch, into their places among the answers."""
+    store = fs._construct_store(bucket)
     requests: list[tuple[str, int, int | None]] = []
     cuts: list[tuple[int, int, int, int | None]] = []  # where to, and of which body: from, to
+    gap = min(gap, cheap_gap(store.provider.pace, [span for _, ranges in files for span in _spans(ranges)]))
     for key, ranges in files:
         closed = [wanted for wanted in ranges if wanted.end is not None]
-        merged = coalesce([Range(wanted.start, wanted.end or 0) for wanted in closed], gap)
+        merged = coalesce(_spans(ranges), gap)
         for wanted, (request, offset, length) in zip(closed, merged.places, strict=True):
             if request >= 0:
                 cuts.append((wanted.place, len(requests) + request, offset, offset + length))
@@ -209,11 +211,14 @@ def _read_ranges(
             if wanted.end is None:
                 cuts.append((wanted.place, len(requests), 0, None))
                 requests.append((key, wanted.start, None))
-    bodies = yield from get_many(
-        fs._construct_store(bucket), requests, on_error="return", max_concurrency=batch_size or fs.batch_size
-    )
+    bodies = yield from get_many(store, requests, on_error="return", max_concurrency=batch_size or fs.batch_size)
     for index, request, first, last in cuts:
         answers[index] = _answer(bodies[request], first, last)
+
+
+def _spans(ranges: Iterable[_Wanted]) -> list[Range]:
+    """Return the ranges whose end is known."""
+    return [Range(wanted.start, wanted.end) for wanted in ranges if wanted.end is not None]
 
 
 def _answer(body: Bytes | BaseError, first: int, last: int | None) -> bytes | BaseError:

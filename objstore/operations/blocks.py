@@ -178,29 +178,35 @@ class Blocks:
     def is_direct(self, at: int, size: int, *, is_ahead: bool = False) -> bool:
         """Tell whether a read goes straight to its destination: it is large, and nothing is fetched besides, or is
         already."""
-        return (is_ahead and size >= LEAST_AHEAD) or self._window.is_direct(at, size)
+        if is_ahead and size >= LEAST_AHEAD:
+            return True
+        return self._window.is_direct(at, size) and not self._wants_all(at)
 
     def begin(self, at: int, size: int, *, is_ahead: bool = False) -> tuple[int, memoryview]:
         """Return where a new last block begins, for a read of so many bytes, and its memory, to be filled; no more than
         the buffer has, where what follows is fetched ahead anyway."""
-        start, end = self._stretch(at, size, is_ahead)
         tail = b""
         if at == self._window.end:
             tail = self._last.tail(at)
         else:
             self._hold()
             self._last = self._fresh()
+        start, end = self._stretch(at, size, is_ahead=is_ahead)
         self._window.go(at, size)
         return start, self._last.prepare(start, end, tail)
 
-    def _stretch(self, at: int, size: int, is_ahead: bool) -> tuple[int, int]:
-        """Return from where to where to fetch for a read of so many bytes: all, if that is worth it and has room."""
-        if self._window.wants_all(at) and self._beyond.reach(self._size) >= self._size:
+    def _stretch(self, at: int, size: int, *, is_ahead: bool) -> tuple[int, int]:
+        """Return from where to where to fetch for a read of so many bytes."""
+        if self._wants_all(at):
             return 0, self._size
         wanted = self._window.to_fetch(at, size)
         if is_ahead:
             wanted = min(wanted, max(size, self._buffer_size))
         return self._window.stretch(at, size, self._granted(size, wanted))
+
+    def _wants_all(self, at: int) -> bool:
+        """Tell whether a read here is to fetch all of the file: it is worth it, and the process has room for it."""
+        return self._window.wants_all(at) and self._beyond.reach(self._size) >= self._size
 
     def _granted(self, size: int, amount: int) -> int:
         """Return how much to fetch for a read of so many bytes: beyond the buffer, what the process has for it."""

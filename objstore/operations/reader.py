@@ -341,7 +341,8 @@ def open_reader(
     """Open an object for reading, as a file in obstore's shape; `open` gives a Python file object.
 
     Small reads that go on from each other fetch `buffer_size` bytes, then twice as many each time, up to 32 MiB; others
-    little more than they ask for. Large ones come in parallel ranges.
+    little more than they ask for, or all of a file that takes no longer than they wait. Large ones come in parallel
+    ranges.
 
     Args:
         store: Where it is.
@@ -362,7 +363,8 @@ async def open_reader_async(
     """Open an object for reading, as a file in obstore's shape whose methods are to be awaited.
 
     Small reads that go on from each other fetch `buffer_size` bytes, then twice as many each time, up to 32 MiB; others
-    little more than they ask for. Large ones come in parallel ranges.
+    little more than they ask for, or all of a file that takes no longer than they wait. Large ones come in parallel
+    ranges.
 
     Args:
         store: Where it is.

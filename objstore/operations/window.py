@@ -124,7 +124,7 @@ class Window:
 
     def is_direct(self, at: int, size: int) -> bool:
         """Tell whether a read goes straight to its destination: it is large, and nothing is fetched besides."""
-        return size >= self._least and self.to_fetch(at, size) <= size and not self.wants_all(at)
+        return size >= self._least and self.to_fetch(at, size) <= size
 
     def wants_all(self, at: int) -> bool:
         """Tell whether a read here, and those to be expected elsewhere, wait as long as all of the file takes."""
