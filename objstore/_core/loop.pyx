@@ -32,6 +32,7 @@ cdef struct FdState:
     bint connection                 # libcurl tells of its end; of that of its other descriptors it does not
     bint streamed                   # it speaks HTTP/2, where the server may say something at any time
     int kept_port                   # its own port, where libcurl keeps it for the next request of HTTP/1.1
+    Origin* at                      # that it leads to, where libcurl carries requests on it
 
 cdef struct LoopC:
     int epoll_fd
@@ -56,6 +57,7 @@ cdef struct LoopC:
     int64_t short_until_ns          # descriptors are short: no use to try before
     int spare                       # others need the descriptors of its idle connections
     int crowded                     # others need some of its idle connections closed
+    int carrying                    # how many connections libcurl has to carry requests on
     int resting                     # wires that are idle or spare
     int naps                        # how many short waits for a lone reply to sleep through before one spent awake
     int most_naps                   # what that becomes after one that was spent awake in vain
@@ -117,6 +119,7 @@ cdef void loop_forget_fd(LoopC* loop, int fd) noexcept nogil:
     """Clear all memory of a descriptor before it is closed: its number will come again."""
     if fd < loop.fd_capacity:
         loop_unwatch(loop, fd, &loop.fds[fd])
+        forget_carrier(loop, &loop.fds[fd])
         memset(&loop.fds[fd], 0, sizeof(FdState))
 
 

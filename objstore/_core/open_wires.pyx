@@ -4,6 +4,9 @@
 # have been idle for a second, whichever loops have them: when a loop makes another, and in every sweep. What was in use
 # within the second stays: of 100 threads that share 64 requests in flight, each would else connect for every request.
 # Only who makes a connection looks at those of others.
+#
+# Connections that libcurl carries requests on, here *carriers*, are its own to close: all of a loop that was given back
+# a second ago, and in one that is driven, by libcurl's look before a request, those that have been idle for as long.
 
 
 cdef void origin_route(Route* route) noexcept nogil:
@@ -66,13 +69,81 @@ cdef void make_way(LoopC* loop, Origin* origin, int64_t wanted) noexcept nogil:
     pthread_mutex_lock(&origin.mutex)
     room = room_for_wires(origin)
     while room < wanted:
-        room += 1
         route = least_wanted(origin, loop.now_ns - UNUSED_NS)
         if route == NULL:
             break
+        room += 1
         found = True
         atomic_add(&route.unwanted, 1)
         atomic_store(&route.loop.crowded, 1)
     pthread_mutex_unlock(&origin.mutex)
     if found:
         relieve(loop)
+    if room < wanted:
+        close_carriers(origin, loop.now_ns - UNUSED_NS)
+
+
+# --- carriers
+
+
+cdef bint is_crowded(Origin* origin) noexcept nogil:
+    """Tell whether more connections are open to an origin than requests may be in flight."""
+    cdef bint crowded
+    pthread_mutex_lock(&origin.mutex)
+    crowded = atomic_load(&origin.open) > origin.pace.most
+    pthread_mutex_unlock(&origin.mutex)
+    return crowded
+
+
+cdef int on_new_carrier(void* userdata, int fd, int purpose) noexcept nogil:
+    """Count a connection that libcurl makes, before it is begun; others are closed in its place."""
+    cdef Slot* slot = <Slot*>userdata
+    cdef Origin* origin = slot.item.batch.at
+    on_new_connection(slot.loop, fd, purpose)
+    if slot.item.hop == NULL and fd < slot.loop.fd_capacity:
+        slot.loop.fds[fd].at = origin
+        atomic_add(&slot.loop.carrying, 1)
+        atomic_add(&origin.users, 1)
+        atomic_add(&origin.open, 1)
+        make_way(slot.loop, origin, 0)
+    return curl.CURL_SOCKOPT_OK
+
+
+cdef void forget_carrier(LoopC* loop, FdState* state) noexcept nogil:
+    """Count one less, if it was one."""
+    if state.at != NULL:
+        atomic_add(&loop.carrying, -1)
+        atomic_add(&state.at.open, -1)
+        origin_leave(state.at)
+        state.at = NULL
+
+
+cdef void close_carriers(Origin* origin, int64_t until_ns) noexcept nogil:
+    """Close the carriers of loops that were given back by then, while there are too many to an origin."""
+    cdef LoopC* loop
+    pthread_mutex_lock(&engine.mutex)
+    loop = next_given_back(0)
+    while loop != NULL and loop.returned_ns <= until_ns and wires_too_many(origin) > 0:
+        drop_carriers(loop)
+        loop = next_given_back(loop.returned_ns)
+    pthread_mutex_unlock(&engine.mutex)
+
+
+cdef LoopC* next_given_back(int64_t since_ns) noexcept nogil:
+    """Return the loop with carriers that was given back next after a time, NULL where none was."""
+    cdef LoopC* loop = engine.idle
+    cdef LoopC* found = NULL
+    while loop != NULL and loop.returned_ns > since_ns:     # the last comes first
+        if atomic_load(&loop.carrying):
+            found = loop
+        loop = loop.next_idle
+    return found
+
+
+cdef void drop_carriers(LoopC* loop) noexcept nogil:
+    """Have libcurl close its connections: those in use when they are over."""
+    cdef Shard* shard = loop.shards
+    while shard != NULL:
+        if shard.use != WIRES:
+            lib.curl_multi_setopt(shard.multi, curl.CURLMOPT_NETWORK_CHANGED, <long>curl.CURLMNWC_CLEAR_CONNS)
+        shard = shard.next

@@ -320,9 +320,9 @@ cdef int on_close_socket(void* userdata, int fd) noexcept nogil:
 
 cdef void configure_connection(curl.CURL* easy, LoopC* loop, SettingsC* settings) noexcept nogil:
     """Set all that a connection needs to be made, and checked."""
-    # The connection outlives this handle and keeps the pointer: it is the loop, which is never freed.
     set_pointer(easy, curl.CURLOPT_SOCKOPTFUNCTION, <void*>on_new_connection)
     set_pointer(easy, curl.CURLOPT_SOCKOPTDATA, loop)
+    # The connection outlives this handle and keeps the pointer: it is the loop, which is never freed.
     set_pointer(easy, curl.CURLOPT_CLOSESOCKETFUNCTION, <void*>on_close_socket)
     set_pointer(easy, curl.CURLOPT_CLOSESOCKETDATA, loop)
     set_long(easy, curl.CURLOPT_NOSIGNAL, 1)
@@ -343,6 +343,8 @@ cdef void slot_configure(Slot* slot, LoopC* loop, SettingsC* settings) noexcept 
     cdef curl.CURL* easy = slot.easy
     lib.curl_easy_reset(easy)
     configure_connection(easy, loop, settings)
+    set_pointer(easy, curl.CURLOPT_SOCKOPTFUNCTION, <void*>on_new_carrier)
+    set_pointer(easy, curl.CURLOPT_SOCKOPTDATA, slot)
     set_pointer(easy, curl.CURLOPT_PRIVATE, slot)
     set_pointer(easy, curl.CURLOPT_ERRORBUFFER, slot.error)
     set_pointer(easy, curl.CURLOPT_HEADERFUNCTION, <void*>on_header)
@@ -361,7 +363,6 @@ cdef void slot_configure(Slot* slot, LoopC* loop, SettingsC* settings) noexcept 
     set_long(easy, curl.CURLOPT_HTTP_TRANSFER_DECODING, 0)
     set_pointer(easy, curl.CURLOPT_USERAGENT, settings.user_agent)
     set_long(easy, curl.CURLOPT_FORBID_REUSE, not settings.reuse)
-    set_long(easy, curl.CURLOPT_MAXAGE_CONN, settings.max_idle_s)
     set_long(easy, curl.CURLOPT_MAXLIFETIME_CONN, WIRE_LIFETIME_S)
     set_long(easy, curl.CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
 
@@ -582,6 +583,7 @@ cdef bint slot_prepare(Slot* slot, LoopC* loop, Item* item, bint direct) noexcep
     set_pointer(slot.easy, curl.CURLOPT_URL, slot.url)
     # What may share a connection of HTTP/2 waits until there is one, where it would else connect for itself.
     set_long(slot.easy, curl.CURLOPT_PIPEWAIT, not goes_alone(item))
+    set_long(slot.easy, curl.CURLOPT_MAXAGE_CONN, 1 if is_crowded(item.batch.at) else settings.max_idle_s)
     set_pointer(slot.easy, curl.CURLOPT_HTTPHEADER, lines)
     if atomic_load(&setopt_failures) == failures:
         return True

@@ -11,7 +11,7 @@ import pytest
 
 from objstore._core import Batch, Buffer, ClientSettings, Kind
 from objstore.plans.run import run
-from tests.engine.client import PATIENT, SOON, batch, new_batch, settle
+from tests.engine.client import PATIENT, SOON, batch, new_batch, settle, wait_until
 
 connection = pytest.importorskip("h2.connection", reason="h2 is not installed")
 config = pytest.importorskip("h2.config", reason="h2 is not installed")
@@ -71,17 +71,37 @@ def test_a_connection_is_made_where_all_others_are_full() -> None:
     assert len(accepted) <= -(-REQUESTS // EACH)
 
 
+def ask_long(origin: str, folder: str, count: int, most: int = 1 << 40) -> None:
+    """Ask for so many long ranges, where no more than `most` may be in flight in all."""
+    long = new_batch(origin, settings=SETTINGS, most_in_flight=count, most_connections=most)
+    for number in range(count):
+        long.add(f"/{folder}/{number}".encode(), number << 21, number + 1 << 21)
+    long.seal()
+    run(settle(long))
+
+
 def test_what_is_long_has_connections_of_its_own_that_stay_and_what_is_short_shares_one() -> None:
     with speaking(few=4, more=8) as (origin, accepted):
         for folder, count in (("few", 4), ("more", 8)):
-            long = new_batch(origin, settings=SETTINGS, most_in_flight=count)
-            for number in range(count):
-                long.add(f"/{folder}/{number}".encode(), number << 21, number + 1 << 21)
-            long.seal()
-            run(settle(long))
+            ask_long(origin, folder, count)
             assert len(accepted) == count
         assert run(settle(batch(origin, ["/"] * 50, settings=SETTINGS))) == {}
         assert len(accepted) == 9
+
+
+def test_where_more_are_open_than_may_be_in_flight_those_that_are_unused_are_closed() -> None:
+    def open_after_a_call() -> int:
+        ask_long(origin, "alone", 8, most=8)
+        return sum(client.fileno() >= 0 for client in accepted)
+
+    with speaking(both=8, alone=8) as (origin, accepted):
+        thread = threading.Thread(target=ask_long, args=(origin, "both", 4, 8))
+        thread.start()
+        ask_long(origin, "both", 4, most=8)
+        thread.join()
+        assert open_after_a_call() in (8, 12)
+        wait_until(lambda: open_after_a_call() == 8)
+        assert len(accepted) == 12
 
 
 def test_long_bodies_are_sent_side_by_side() -> None:
