@@ -13,12 +13,15 @@ from objstore import engine_info
 from objstore._core import memory_limit
 from objstore.interface.values import AT_HAND, FIRST, Pace
 from objstore.operations.ahead import OF_FILES, Ahead, Beyond, piece_of, process
+from objstore.operations.parts import Parts
 from objstore.operations.results import PART
 from objstore.providers.requests import Requests
 from objstore.store import HTTPStore, MemoryStore
 from tests.engine import client
 from tests.engine.client import Server, wait_until
+from tests.faults.client import FaultServer
 from tests.faults.content import content
+from tests.test_lost_answers import store_on
 
 MIB = 1 << 20
 
@@ -279,3 +282,33 @@ def test_into_the_callers_memory_there_is_no_second_copy(store: HTTPStore, limit
     store.get_many([(f"{size}/a", 0, size)], out=out, progress=lambda *_: most.append(engine_info()["memory"]))
     assert out == content(0, size)
     assert max(most) - before <= 4 * MIB
+
+
+# --- uploads
+
+
+@pytest.mark.usefixtures("limit")
+@pytest.mark.parametrize("written", [False, True])
+def test_parts_that_only_their_upload_holds_count_beyond_the_first(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    noted: list[int] = []
+    within = Parts._within_memory
+
+    def note(self: Parts, size: int) -> int:
+        noted.append(within(self, size))
+        return noted[-1]
+
+    monkeypatch.setattr(Parts, "_within_memory", note)
+    store, before = store_on(fault_server), process.held
+    store.provider.smallest_part = 1
+    objstore.configure(memory_limit=before + 35)
+    if written:
+        with store.open("a", "wb", buffer_size=10) as file:
+            file.write(bytes(200))
+    else:
+        store.put("a", (bytes(5) for _ in range(40)), chunk_size=10)
+    assert noted[:5] == [2, 3, 4, 4, 4]
+    assert process.held == before
+    store.put("a", bytes(200), chunk_size=10)
+    assert len(noted) <= 21

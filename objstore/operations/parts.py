@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from objstore.exceptions import BaseError
+from objstore.operations.ahead import process
 from objstore.operations.progress import news, tell
 
 if TYPE_CHECKING:
@@ -30,9 +31,13 @@ class Parts:
         upload: What sends them.
         part_size: The size of the first parts, in bytes.
         most_parts: How many parts the service takes.
-        most_in_flight: How many parts are on their way at a time.
+        most_in_flight: How many parts are on their way at a time; of those that only the upload holds, no more than one
+            beyond what `configure(memory_limit=...)` leaves.
         progress: Is told of every part that arrived.
     """
+
+    _room = 1  # how many parts may be on their way that hold memory of their own
+    _counted = 0  # bytes of memory that all but the first of these may hold
 
     def __init__(
         self, upload: Upload, part_size: int, most_parts: int, most_in_flight: int, progress: Progress | None
@@ -67,7 +72,19 @@ class Parts:
             )
         yield from self._upload.renew()
         self._upload.add_part(part)
-        yield from self._settle(self._most_in_flight)
+        yield from self._settle(self._most_in_flight if part.stays else self._within_memory(part.size))
+
+    def _within_memory(self, size: int) -> int:
+        """Return how many parts may be on their way, of which each is held in memory until it has arrived."""
+        if self._room < self._most_in_flight and process.grants(size, 0, 0):
+            self._room += 1
+            self._counted += size
+        return self._room
+
+    def _close(self) -> None:
+        self._upload.close()
+        process.count(-self._counted)
+        self._counted = 0
 
     def settle(self) -> Plan[None]:
         """Wait until all parts are there: the last one has been added."""
@@ -77,12 +94,12 @@ class Parts:
     def complete(self) -> Plan[PutResult]:
         """Make an object of the parts."""
         result = yield from self._upload.complete()
-        self._upload.close()
+        self._close()
         return result
 
     def drop(self) -> Plan[None]:
         """Stop, and drop the parts that the service has; that it had to be is the error to report, not this."""
-        self._upload.close()
+        self._close()
         with suppress(BaseError):
             yield from self._upload.abort()
 
