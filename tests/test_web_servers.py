@@ -15,6 +15,7 @@ from objstore.interface.values import PACED
 from objstore.operations import objects
 from objstore.operations.results import PART
 from objstore.providers import requests
+from objstore.providers.web import server
 from objstore.store import HTTPStore
 from tests.engine.raw import Answer, answering, ends, sends
 from tests.faults.content import content
@@ -128,6 +129,30 @@ def test_what_only_whole_replies_tell_the_size_of_is_read(monkeypatch: pytest.Mo
         assert store.get("k").bytes() == content(0, LONG)
         with store.open("k") as file:
             assert file.read() == content(0, LONG)
+
+
+def test_of_what_is_given_only_as_a_whole_ranges_are_cut_though_others_are_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Servers give ranges of their files, and not of what they make."""
+    monkeypatch.setattr(server, "COSTLY", LONG)
+    starts = [LONG // 8 * place for place in range(8)]
+
+    def answer(connection: Any) -> None:
+        made = raw.heads[-1].startswith(b"GET /made")
+        (sends(reply("1.1", "200 OK", f"Content-Length: {LONG}", 'ETag: "e"') + content(0, LONG)) if made else ranged)(
+            connection
+        )
+
+    with answering(answer) as raw:
+        ranged, store = without_total(raw.heads), HTTPStore(raw.origin, **OPTIONS)
+        assert store.get_range("file", start=5, end=9) == content(5, 9)
+        for asked in (2, 1):
+            before = len(raw.heads)
+            got = store.get_ranges("made", starts=starts, lengths=[9] * 8, coalesce=0)
+            assert got == [content(start, start + 9) for start in starts]
+            assert len(raw.heads) - before == asked  # of what it gives ranges is asked once
+        assert store.get_ranges("file", starts=starts, lengths=[9] * 8, coalesce=0) == got
 
 
 def test_what_is_read_by_one_request_may_be_hedged(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,11 +30,13 @@ class ReadAhead(BaseCache):  # type: ignore[misc]
     def __init__(self, blocksize: int, fetcher: Callable[[int, int], bytes], size: int) -> None:
         super().__init__(blocksize, fetcher, size)
         self._blocks = Blocks(blocksize, size)
+        self._is_ahead: Callable[[int], bool] = lambda _: False
         self._lock = Lock()
 
     def begin(self, pinned: Pinned) -> None:
         """Take the version of the file that is read, and what is here of it already."""
         self._blocks = Blocks(self.blocksize, self.size, pinned.piece, lambda: pinned.wait_is_worth)
+        self._is_ahead = pinned.is_ahead
 
     @property
     def account(self) -> Account:
@@ -52,7 +54,7 @@ class ReadAhead(BaseCache):  # type: ignore[misc]
             return b""
         with self._lock:
             here = min(self._blocks.ready(start), stop - start)
-            if start == 0 and here < stop and self._blocks.is_direct(here, stop - here):
+            if start == 0 and here < stop and self._is_direct(here, stop):
                 return self._rest(0, stop)  # it may be all: what is damaged is got anew
             held = bytes(self._blocks.view(start, here))
             if here == stop - start:
@@ -62,14 +64,17 @@ class ReadAhead(BaseCache):  # type: ignore[misc]
 
     def _rest(self, start: int, stop: int) -> bytes:
         """Read what is not here: much of it directly, little of it by a new block."""
-        if self._blocks.is_direct(start, stop - start):
+        if self._is_direct(start, stop):
             content: bytes = self.fetcher(start, stop)
             self._blocks.fetched(start, stop - start)
             return content
-        at, memory = self._blocks.begin(start, stop - start)
+        at, memory = self._blocks.begin(start, stop - start, is_ahead=self._is_ahead(start))
         memory[:] = self.fetcher(at, at + len(memory))
         self._blocks.filled(at, len(memory))
         return bytes(self._blocks.view(start, stop - start))
+
+    def _is_direct(self, start: int, stop: int) -> bool:
+        return self._blocks.is_direct(start, stop - start, is_ahead=self._is_ahead(start))
 
 
 register_cache(ReadAhead, clobber=True)

@@ -5,7 +5,8 @@ Its one invariant: what a server does not tell is found out by reading, never gu
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from objstore._core import Reply
@@ -42,6 +43,10 @@ STORED = ("Content-Disposition", "Content-Encoding", "Content-Language", "Conten
 
 MOST_KNOWN = 10_000
 
+COSTLY = 64 << 20
+"""How many bytes ranges of an object may bring in vain, if the server gives none of it, before it is asked whether it
+does: some give them of their files, and not of what they make."""
+
 
 class Server(Requests):
     """The objects below a URL, as any HTTP server has them; and what is at the URL itself, under the key ''.
@@ -57,7 +62,7 @@ class Server(Requests):
         super().__init__(service, path.rstrip("/"), query=query, write_headers=write_headers)
         self._itself = (path or "/").encode()
         self._ranges_seen = False  # whether the server has ever answered with a range
-        self._whole: set[str] = set()  # the keys that it answered whole when a range was asked for
+        self._known: dict[str, bool] = {}  # which keys it answered whole when a range was asked for, and which not
 
     def read_one(
         self, method: str, key: str, range: Range, conditions: Conditions, *, brief: bool = False
@@ -89,13 +94,10 @@ class Server(Requests):
         return self._itself if keys and not keys[0] else super().path_above(keys)
 
     def _note(self, key: str, *, whole: bool) -> None:
-        if not whole:
-            self._ranges_seen = True
-            self._whole.discard(key)
-            return
-        if len(self._whole) >= MOST_KNOWN:
-            self._whole.clear()
-        self._whole.add(key)
+        self._ranges_seen |= not whole
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[key] = whole
 
     # --- what HEAD tells, and what only GET does
 
@@ -138,19 +140,26 @@ class Server(Requests):
 
     def is_needed(self, key: str, seen: Seen) -> bool:
         """Tell whether an object has to be read by one request: also where the server knows no ranges of it."""
-        return super().is_needed(key, seen) or key in self._whole
+        return super().is_needed(key, seen) or self._known.get(key, False)
 
     def _read_whole(self, reads: Reads, conditions: Conditions) -> Plan[set[str]]:
         """Return which keys are better read as a whole: those of several reads that the server gives no ranges of."""
         if len(reads) == 1:
             return set()
-        several = {key for key, count in Counter(reads.keys).items() if count > 1}
-        if several and not self._ranges_seen and self._whole.isdisjoint(several):
-            try:
-                yield from self.read_one("GET", min(several), FIRST_BYTE, conditions)
-            except BaseError:
-                return set()  # the reads themselves tell what is wrong
-        return several & self._whole
+        several = _in_vain(reads)
+        unknown = {key: cost for key, cost in several.items() if key not in self._known}
+        asked = [key for key, cost in unknown.items() if cost >= COSTLY]
+        if not asked and unknown and not self._ranges_seen:
+            asked = [min(unknown)]
+        if asked:
+            yield from self._ask_for_ranges(asked, conditions)
+        return {key for key in several if self._known.get(key, False)}
+
+    def _ask_for_ranges(self, keys: Sequence[str], conditions: Conditions) -> Plan[None]:
+        """Find out of which objects the server gives ranges."""
+        for key in keys:
+            with suppress(BaseError):  # the reads themselves tell what is wrong
+                yield from self.read_one("GET", key, FIRST_BYTE, conditions)
 
     # --- writing
 
@@ -166,6 +175,14 @@ class Server(Requests):
                     f"An HTTP server cannot store the attribute {name!r}", hint=f"It takes {', '.join(STORED)}."
                 )
         return super().object_headers(options)
+
+
+def _in_vain(reads: Reads) -> dict[str, int]:
+    """Return how many bytes come in vain of each object that is read several times, if all of it comes each time."""
+    ends: defaultdict[str, list[int]] = defaultdict(list)
+    for key, range in zip(reads.keys, reads.ranges, strict=True):
+        ends[key].append(range.end)
+    return {key: sum(found) - max(found) for key, found in ends.items() if len(found) > 1}
 
 
 def _place_of_all(reads: Reads, expected: Seen | None) -> Target | None:
