@@ -355,9 +355,16 @@ cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
         lane.best_window = lane.window
         lane.window = lane_goal(pace, lane)
     lane.returned -= lane.returned > 0
-    if stretch < AT_ONCE and not lane.skewed and lane.peak <= lane.round_window:
+    if proves(lane, stretch):
         lane.proven = max(lane.proven, <double>lane.peak)
     lane_begin_round(lane, now)
+
+
+cdef inline bint proves(Lane* lane, double stretch) noexcept nogil:
+    """Tell whether a round shows that as many as there were are answered at once: at hand, none is worth connections."""
+    if lane.skewed or lane.peak > lane.round_window or lane.least_took < AT_HAND_NS * lane.replies:
+        return False
+    return stretch < AT_ONCE
 
 
 cdef inline bint disturbed(Lane* lane) noexcept nogil:
