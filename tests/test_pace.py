@@ -202,6 +202,29 @@ def test_what_was_found_out_is_forgotten_where_only_the_queue_has_grown() -> Non
     assert client.pace.window() < 200
 
 
+class Halting(Server):
+    """A server that stands still once."""
+
+    def __init__(self, when: float, pause: float, **settings: int) -> None:
+        super().__init__(**settings)
+        self.when, self.pause = when, pause
+
+    def answer(self, now: float, size: int) -> tuple[float, bool]:
+        if now >= self.when:
+            self.busy[0] = max(self.busy[0], now) + self.pause
+            self.when = float("inf")
+        return super().answer(now, size)
+
+
+@pytest.mark.parametrize(("pause", "careful"), [(30, True), (30, False), (60, False)])
+def test_once_a_server_has_stood_still_as_many_are_in_flight_as_before(pause: int, careful: bool) -> None:
+    client = Client(Halting(3 * SECOND, pause * MS, away=20 * MS), 1 << 30, careful=careful)
+    play(client, begin=SECOND, until=4 * SECOND)
+    before = _replies(client, 2.5 * SECOND) - _replies(client, 3 * SECOND)
+    after = _replies(client, 3.2 * SECOND) - _replies(client, 3.7 * SECOND)
+    assert after >= 0.95 * before
+
+
 def test_a_server_that_wants_less_gets_less_and_all_is_answered() -> None:
     client = Client(Server(20 * MS, most_a_second=1000), 5000)
     took = play(client)

@@ -4,8 +4,9 @@
 # what the least wait and the rate delivered are worth (BBR, https://queue.acm.org/detail.cfm?id=3022184). It doubles
 # with every round while that brings more, or at first, step by step, is four times what it was as long as nothing
 # waits; it is taken back where only the wait has grown, is halved by a server that wants less, and is tried again now
-# and then. Waits are compared only with those of the same method and about the same size, and what a reply counts for
-# is the least that its like took lately: so no mixture of requests is mistaken for a change.
+# and then: at once where as many were answered without a wait lately, for then it was no queue, but a server stood
+# still. Waits are compared only with those of the same method and about the same size, and what a reply counts for is
+# the least that its like took lately: so no mixture of requests is mistaken for a change.
 
 cdef enum:
     FIRST_WINDOW = 64
@@ -73,6 +74,8 @@ cdef struct Lane:
     bint rough                      # in which connections were made
     double best_window
     double best_stretch             # how many times the least its replies took
+    double proven                   # how many were in flight lately that were answered at once
+    int returned                    # for so many rounds more it is seen whether they still are
     int64_t probed_ns               # when growing ended
     int64_t pause_ns                # until it is tried again: twice as long after each time in vain
     int64_t throttled_ns
@@ -341,14 +344,29 @@ cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
     elif lane.full and lane.growing:
         lane_judge(pace, lane, rate, stretch, now)
     elif stretch > lane_bearable(lane) and lane.window > FIRST_WINDOW and not lane.skewed and not disturbed(lane):
+        if lane.returned:
+            lane.proven = 0     # a queue it was
         lane.window = max(min(lane.window * BACK_OFF, lane_fitting(lane, lane.window, stretch)), <double>FIRST_WINDOW)
+    elif lane.full and lane.window < lane.proven and stretch < AT_ONCE and not goes_by_clock(lane):
+        lane.window = lane.proven
+        lane.returned = LONG_ROUNDS
     elif lane.full and lane.window >= FIRST_WINDOW and may_probe(pace, lane, stretch, now):
         lane.growing = True
         lane.stalls = 0
         lane.best = rate
         lane.best_window = lane.window
         lane.window = lane_goal(pace, lane)
+    lane.returned -= lane.returned > 0
+    if proves(lane, stretch):
+        lane.proven = max(lane.proven, <double>lane.peak)
     lane_begin_round(lane, now)
+
+
+cdef inline bint proves(Lane* lane, double stretch) noexcept nogil:
+    """Tell whether a round shows that as many as there were are answered at once: at hand, none is worth connections."""
+    if lane.skewed or lane.peak > lane.round_window or lane.least_took < AT_HAND_NS * lane.replies:
+        return False
+    return stretch < AT_ONCE
 
 
 cdef inline bint disturbed(Lane* lane) noexcept nogil:
@@ -457,6 +475,7 @@ cdef void lane_throttle(Lane* lane, int64_t started_ns, int64_t now, bint refuse
 
 cdef void lane_send_less(Lane* lane, double before, double window, int64_t now) noexcept nogil:
     lane_begin_round(lane, now)
+    lane.proven = 0
     if lane.lately.took:
         lane.rate.turns = lane.lately.replies * SECOND / lane.lately.took
         lane.lately.took *= min(LATELY / lane.lately.replies, <double>1)
@@ -485,6 +504,7 @@ cdef void lane_age(Lane* lane, int64_t now) noexcept nogil:
     if lane.full and lane.window >= FIRST_WINDOW and rests_now(lane, now):
         lane_begin_rest(lane)
     lane.rest_ns = next_rest(now)
+    lane.proven = 0
     for i in range(CLASSES):
         recent_age(&lane.least[i])
 

@@ -9,7 +9,7 @@ import pytest
 
 from objstore._core import ClientSettings
 from objstore.plans.run import run
-from tests.engine.client import PATIENT, Server, batch, released, settle
+from tests.engine.client import PATIENT, SETTINGS, Server, batch, released, settle
 from tests.tls_proxy import Proxy, fronting, write_certificate
 
 MANY = 100
@@ -36,8 +36,9 @@ def test_the_authorities_are_read_once(server: Server, secure: Proxy) -> None:
     freed.join()
 
 
-def test_nobody_trusts_the_authorities_of_another(secure: Proxy, tmp_path: Path) -> None:
-    ours = trusting(secure.certificates)
+@pytest.mark.parametrize("verify", [True, False])
+def test_nobody_trusts_the_authorities_of_another(secure: Proxy, tmp_path: Path, verify: bool) -> None:
+    ours = trusting(secure.certificates) if verify else SETTINGS
     (tmp_path / "others").mkdir()
     theirs = trusting(write_certificate(["localhost"], tmp_path / "others"))
     for _ in range(3):  # with a session to resume, too
