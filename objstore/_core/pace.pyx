@@ -363,7 +363,7 @@ cdef void lane_end_round(PaceC* pace, Lane* lane, int64_t now) noexcept nogil:
 
 
 cdef inline bint proves(Lane* lane, double stretch) noexcept nogil:
-    """Tell whether a round shows that as many as there were are answered at once: at hand, none is worth connections."""
+    """Tell whether a round shows that as many as there were are answered at once: at hand, no more are of use."""
     if lane.skewed or lane.peak > lane.round_window or lane.least_took < AT_HAND_NS * lane.replies:
         return False
     return stretch < AT_ONCE
