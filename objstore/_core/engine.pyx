@@ -14,7 +14,7 @@ cdef struct EngineC:
     int64_t connections
     LoopC* helpers[MAX_LOOPS]
     int helper_count                # started
-    int turning                     # loops that are at work, and PROCESS_ENDS when it does
+    int turning                     # loops that are at work, PROCESS_FORKS for each thread that does, and PROCESS_ENDS
     unsigned int turn
     int awake                       # threads that look for a reply without sleeping
     uint64_t batches
@@ -22,6 +22,7 @@ cdef struct EngineC:
 
 cdef enum:
     UNUSED_S = 20                   # how long a loop is kept that nobody borrows
+    PROCESS_FORKS = 1 << 24
     PROCESS_ENDS = 1 << 30
 
 cdef EngineC engine
@@ -29,6 +30,7 @@ cdef int generation = 0             # of this process: a fork begins a new one
 cdef int io_threads = 1
 cdef int by_curl = False            # libcurl's HTTP carries everything
 cdef int SHUTDOWN_SECONDS = 2
+cdef int64_t FORK_NS = 1_000_000_000    # how long a fork waits for loops that are at work
 
 
 cdef int most_transfers() noexcept nogil:
@@ -346,6 +348,7 @@ def engine_info():
 
 cdef void before_fork() noexcept nogil:
     cdef LoopC* loop
+    bring_to_rest(PROCESS_FORKS, FORK_NS)
     pthread_mutex_lock(&engine.mutex)
     pthread_mutex_lock(&names.mutex)
     pthread_mutex_lock(&pool.mutex)
@@ -365,6 +368,7 @@ cdef void after_fork_in_parent() noexcept nogil:
     pthread_mutex_unlock(&pool.mutex)
     pthread_mutex_unlock(&names.mutex)
     pthread_mutex_unlock(&engine.mutex)
+    atomic_add(&engine.turning, -PROCESS_FORKS)
 
 
 cdef void after_fork_in_child() noexcept nogil:
@@ -406,17 +410,29 @@ def _shutdown():
     pthread_mutex_unlock(&engine.mutex)
 
 
-# OpenSSL frees its tables in a C atexit handler, where others have used the same library before us (Python's ssl), and
-# daemon threads may still drive loops. What was registered last is called first: so all loops come to rest before.
+# No loop is at work while the process forks: a child would wait for ever for a lock of OpenSSL that is held by a thread
+# it does not have. Nor as the process ends: OpenSSL frees its tables in a C atexit handler, where others have used the
+# same library before us (Python's ssl), and daemon threads may still drive loops. What was registered last is called
+# first: so all loops come to rest before.
 
 
 cdef inline void begin_turn(LoopC* loop) noexcept nogil:
-    """Begin to work on a loop, or within that; once the process ends, never."""
+    """Begin to work on a loop, or within that; not while the process forks, and once it ends, never."""
     loop.turns += 1
-    if loop.turns == 1 and atomic_add(&engine.turning, 1) & PROCESS_ENDS:
-        atomic_add(&engine.turning, -1)
-        while True:
+    if loop.turns == 1:
+        while atomic_add(&engine.turning, 1) >= PROCESS_FORKS:
+            stand_aside()
+
+
+cdef void stand_aside() noexcept nogil:
+    """Be at work no more until loops may be."""
+    cdef timespec a_moment = to_timespec(MILLISECOND // 10)
+    atomic_add(&engine.turning, -1)
+    while atomic_load(&engine.turning) >= PROCESS_FORKS:
+        if atomic_load(&engine.turning) & PROCESS_ENDS:
             pause()
+        else:
+            nanosleep(&a_moment, NULL)
 
 
 cdef inline void end_turn(LoopC* loop) noexcept nogil:
@@ -425,12 +441,17 @@ cdef inline void end_turn(LoopC* loop) noexcept nogil:
         atomic_add(&engine.turning, -1)
 
 
-cdef void rest_all_loops() noexcept nogil:
+cdef void bring_to_rest(int why, int64_t most_ns) noexcept nogil:
+    """Have no loop begin to work, and wait for those that do, but not for longer than that."""
     cdef timespec a_moment = to_timespec(MILLISECOND // 10)
-    cdef int64_t until = now_ns() + SHUTDOWN_SECONDS * SECOND
-    atomic_add(&engine.turning, PROCESS_ENDS)
-    while atomic_load(&engine.turning) != PROCESS_ENDS and now_ns() < until:
+    cdef int64_t until = now_ns() + most_ns
+    atomic_add(&engine.turning, why)
+    while atomic_load(&engine.turning) & (PROCESS_FORKS - 1) and now_ns() < until:
         nanosleep(&a_moment, NULL)
+
+
+cdef void rest_all_loops() noexcept nogil:
+    bring_to_rest(PROCESS_ENDS, SHUTDOWN_SECONDS * SECOND)
 
 
 def _fail_allocation(int64_t after):
