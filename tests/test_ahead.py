@@ -100,11 +100,27 @@ def test_a_stream_by_slow_connections_holds_as_much_at_first_and_gives_the_same_
     stream = store.get(f"{size}/a").stream()
     assert [len(chunk) for chunk in stream] == [PART] * (size // PART)
     assert len(server.seen()["requests"]) - before == 1 + 6 * PART // MIB
-    ahead = Ahead(PART, MIB, 64 * MIB, lambda: SLOW)
+    ahead = Ahead(PART, MIB, 64 * MIB, lambda: SLOW._replace(bytes_per_second=1e8))
     ahead.begin()
     assert ahead.window == 2 * PART
     assert not any(ahead.asked(here=True) for _ in range(12))
     assert ahead.window == 2 * PART
+
+
+FAR = Pace(0.02, 250e6, 64, 64, None)
+
+
+def test_from_afar_a_stream_begins_with_what_the_line_is_worth_within_what_all_may_hold() -> None:
+    before = process.held
+    streams = [Ahead(2 * MIB, 2 * MIB, 64 * MIB, lambda: FAR) for _ in range(50)]
+    for ahead in streams:
+        ahead.begin()
+    assert streams[0].window == 4 * 0.02 * 250e6
+    assert streams[-1].window == 4 * MIB
+    assert process.held - before <= 50 * 4 * MIB + 64 * MIB
+    for ahead in streams:
+        ahead.end()
+    assert process.held == before
 
 
 def test_what_is_held_is_given_back(limit: None) -> None:

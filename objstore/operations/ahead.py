@@ -29,6 +29,10 @@ SHARED = 64 << 20
 LINES = 2
 """How much of what a line has under way at a time that may be, where it is more."""
 
+AT_FIRST = 4
+"""How many times what the line has under way at a time a stream may hold as it begins: half of it is in flight, and some
+of that comes out of turn."""
+
 OF_FILES = 256 << 20
 """How much all files may hold beyond the buffer of each."""
 
@@ -92,7 +96,8 @@ def piece_of(part: int, pace: Pace) -> int:
 
 
 class Ahead:
-    """What one stream may hold of what nobody has asked for yet: at first two parts, or a piece where memory is short.
+    """What one stream may hold of what nobody has asked for yet: at first two parts, or what the line is worth; a piece
+    where memory is short.
 
     Args:
         part: Two of these it may hold for as long as it lasts, as far as memory goes.
@@ -114,6 +119,8 @@ class Ahead:
         self.window = self._piece
         process.count(self._piece)
         self._set(self._least)
+        pace = self._pace()
+        self._set(max(self._least, int(AT_FIRST * pace.wait * pace.bytes_per_second)))
 
     def asked(self, *, here: bool) -> bool:
         """Note whether a piece was there when it was asked for; return whether the window is another now."""
