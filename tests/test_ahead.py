@@ -100,7 +100,7 @@ def test_a_stream_by_slow_connections_holds_as_much_at_first_and_gives_the_same_
     stream = store.get(f"{size}/a").stream()
     assert [len(chunk) for chunk in stream] == [PART] * (size // PART)
     assert len(server.seen()["requests"]) - before == 1 + 6 * PART // MIB
-    ahead = Ahead(PART, MIB, 64 * MIB, lambda: SLOW._replace(bytes_per_second=1e8))
+    ahead = Ahead(PART, MIB, 64 * MIB, lambda: SLOW)
     ahead.begin()
     assert ahead.window == 2 * PART
     assert not any(ahead.asked(here=True) for _ in range(12))

@@ -47,6 +47,9 @@ PACED = 0
 WITH_HEDGE = 2
 """How many requests may be in flight for one read: it, and where the settings say so, its hedge."""
 
+DISTANT = 0.005
+"""From how many seconds a reply on it is known what its bytes take, or at the least assumed."""
+
 
 class Pace(NamedTuple):
     """What a network was lately seen to do.
@@ -68,6 +71,11 @@ class Pace(NamedTuple):
     cost: float | None
     writes: int = 64
     alone: float | None = None
+
+    @property
+    def wait_is_worth(self) -> float:
+        """How many bytes come in the time that a reply takes to begin, from afar; near by, none."""
+        return self.wait * self.bytes_per_second if self.wait >= DISTANT else 0
 
 
 AT_HAND = Pace(0.0, 1e9, 64, 64, 0.0)

@@ -30,8 +30,8 @@ LINES = 2
 """How much of what a line has under way at a time that may be, where it is more."""
 
 AT_FIRST = 4
-"""How many times what the line has under way at a time a stream may hold as it begins: half of it is in flight, and some
-of that comes out of turn."""
+"""How many times what the line has under way at a time a stream may hold as it begins from afar: half of it is in
+flight, and some of that comes out of turn."""
 
 OF_FILES = 256 << 20
 """How much all files may hold beyond the buffer of each."""
@@ -119,8 +119,7 @@ class Ahead:
         self.window = self._piece
         process.count(self._piece)
         self._set(self._least)
-        pace = self._pace()
-        self._set(max(self._least, int(AT_FIRST * pace.wait * pace.bytes_per_second)))
+        self._set(max(self._least, int(AT_FIRST * self._pace().wait_is_worth)))
 
     def asked(self, *, here: bool) -> bool:
         """Note whether a piece was there when it was asked for; return whether the window is another now."""

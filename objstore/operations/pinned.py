@@ -40,9 +40,6 @@ FAR = 0.0005
 FOLLOWED, FROM_BEGINNING = 8 << 20, 2 << 20
 """once so many bytes have been read one after the other; less of them, where these are the first of the object."""
 
-DISTANT = 0.005
-"""From how many seconds a reply on it is known what its bytes take, or at the least assumed."""
-
 
 class Pinned:
     """One version of an object, to be read in ranges, by several threads if need be.
@@ -144,8 +141,7 @@ class Pinned:
     @property
     def wait_is_worth(self) -> float:
         """How many bytes come in the time that a reply takes to begin, from afar; near by, none."""
-        pace = self._provider.pace
-        return pace.wait * pace.bytes_per_second if pace.wait >= DISTANT else 0
+        return self._provider.pace.wait_is_worth
 
     def close(self) -> None:
         """Let go of what is in memory."""
