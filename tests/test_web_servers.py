@@ -17,6 +17,7 @@ from objstore.operations.results import PART
 from objstore.providers import requests
 from objstore.providers.web import server
 from objstore.store import HTTPStore
+from tests.engine.client import wait_until
 from tests.engine.raw import Answer, answering, ends, sends
 from tests.faults.content import content
 from tests.tls_proxy import write_certificate
@@ -153,6 +154,21 @@ def test_of_what_is_given_only_as_a_whole_ranges_are_cut_though_others_are_given
             assert got == [content(start, start + 9) for start in starts]
             assert len(raw.heads) - before == asked  # of what it gives ranges is asked once
         assert store.get_ranges("file", starts=starts, lengths=[9] * 8, coalesce=0) == got
+
+
+def test_of_many_objects_it_is_asked_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "COSTLY", 1)
+    whole = sends(reply("1.1", "200 OK", f"Content-Length: {LONG}", 'ETag: "e"') + content(0, LONG))
+
+    def answer(connection: Any) -> None:
+        wait_until(lambda: len(raw.heads) >= 3)
+        whole(connection)
+
+    with answering(answer) as raw:
+        store = HTTPStore(raw.origin, **OPTIONS)
+        got = store.get_many([(key, start, start + 9) for key in "abc" for start in (0, 100)])
+        assert got == [content(0, 9), content(100, 109)] * 3
+        assert len(raw.heads) == 6
 
 
 def test_what_is_read_by_one_request_may_be_hedged(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ Its one invariant: what a server does not tell is found out by reading, never gu
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from objstore._core import Reply
@@ -24,6 +23,7 @@ from objstore.interface.values import (
     Target,
     WriteOptions,
 )
+from objstore.plans.several import Several, given
 from objstore.providers.many import HeadMany
 from objstore.providers.requests import Requests
 from objstore.providers.web.shared_replies import SharedReplies
@@ -46,6 +46,9 @@ MOST_KNOWN = 10_000
 COSTLY = 64 << 20
 """How many bytes ranges of an object may bring in vain, if the server gives none of it, before it is asked whether it
 does: some give them of their files, and not of what they make."""
+
+ASKED_AT_ONCE = 64
+"""Of how many objects that is asked at a time."""
 
 
 class Server(Requests):
@@ -157,9 +160,8 @@ class Server(Requests):
 
     def _ask_for_ranges(self, keys: Sequence[str], conditions: Conditions) -> Plan[None]:
         """Find out of which objects the server gives ranges."""
-        for key in keys:
-            with suppress(BaseError):  # the reads themselves tell what is wrong
-                yield from self.read_one("GET", key, FIRST_BYTE, conditions)
+        questions = (self.read_one("GET", key, FIRST_BYTE, conditions) for key in keys)
+        yield from Several(given(questions), ASKED_AT_ONCE).each(_leave_errors)
 
     # --- writing
 
@@ -175,6 +177,12 @@ class Server(Requests):
                     f"An HTTP server cannot store the attribute {name!r}", hint=f"It takes {', '.join(STORED)}."
                 )
         return super().object_headers(options)
+
+
+def _leave_errors(_: int, found: Reply | Exception) -> None:
+    """Let an object that cannot be asked about be: its reads tell what is wrong."""
+    if isinstance(found, Exception) and not isinstance(found, BaseError):
+        raise found
 
 
 def _in_vain(reads: Reads) -> dict[str, int]:
