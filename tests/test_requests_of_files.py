@@ -442,6 +442,14 @@ def test_small_reads_at_both_ends(places: Places, by: str) -> None:
     assert 2 <= len(asked.tries) <= 4
 
 
+def put_scattered(places: Places, monkeypatch: pytest.MonkeyPatch, worth: int) -> bytes:
+    """Write a file to jump in, where so many bytes come in the time that a reply takes to begin; return its body."""
+    monkeypatch.setattr(Pinned, "wait_is_worth", worth)
+    body = random.Random(9).randbytes(4 << 20)
+    places.store.put("scattered", body)
+    return body
+
+
 def jump(places: Places, body: bytes, by: str, times: int) -> Asked:
     """Read here and there in a file, and say what was asked for."""
     with counted() as asked, opened(places, "scattered", by=by) as file:
@@ -458,9 +466,7 @@ def test_who_jumps_has_all_of_the_file_once_that_costs_no_more(
     places: Places, monkeypatch: pytest.MonkeyPatch, by: str, wait: int, jumps: int
 ) -> None:
     """As HDF5 does: 4 MiB are fetched where they take no longer than the jumps, and three to come, have to wait."""
-    body = random.Random(9).randbytes(4 << 20)
-    places.store.put("scattered", body)
-    monkeypatch.setattr(Pinned, "wait_is_worth", wait)
+    body = put_scattered(places, monkeypatch, worth=wait)
     asked = jump(places, body, by, 40)
     assert len(asked.tries) <= 1 + jumps
     assert sum(asked.sizes) <= (len(body) if wait else 0) + (128 << 10) + jumps * (16 << 10)
@@ -470,9 +476,7 @@ def test_who_jumps_has_all_of_the_file_once_that_costs_no_more(
 def test_all_of_a_file_counts_in_what_the_process_holds(
     places: Places, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
-    body = random.Random(9).randbytes(4 << 20)
-    places.store.put("scattered", body)
-    monkeypatch.setattr(Pinned, "wait_is_worth", 4 << 20)
+    body = put_scattered(places, monkeypatch, worth=4 << 20)
     before = ahead.process.of_files
     with opened(places, "scattered", by=by) as file:
         for at in range(0, 3 << 20, 1 << 16):
@@ -487,9 +491,7 @@ def test_all_of_a_file_counts_in_what_the_process_holds(
 def test_all_of_the_file_is_not_fetched_where_it_has_no_room(
     places: Places, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
-    body = random.Random(9).randbytes(4 << 20)
-    places.store.put("scattered", body)
-    monkeypatch.setattr(Pinned, "wait_is_worth", 4 << 20)
+    body = put_scattered(places, monkeypatch, worth=4 << 20)
     monkeypatch.setattr(ahead, "OF_FILES", 0)
     asked = jump(places, body, by, 20)
     assert sum(asked.sizes) < 1 << 20
@@ -640,7 +642,8 @@ def test_what_dask_asks_comes_to_a_look_at_a_few_files_and_a_listing(
 def stop_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have what was told just now be so for ever."""
     now = time.monotonic()
-    monkeypatch.setattr(known_paths, "monotonic", lambda: now)
+    for clock in (known_paths, moment):
+        monkeypatch.setattr(clock, "monotonic", lambda: now)
 
 
 def sizes_in_row(places: Places, paths: list[str]) -> tuple[list[int], list[str]]:
@@ -668,7 +671,7 @@ def test_what_was_listed_is_told_once_and_for_a_quarter_of_a_second(
     assert sizes_in_row(places, paths[:10])[1] == ["HEAD"] * 8 + ["GET"]
     assert sizes_in_row(places, [paths[9], paths[2], paths[10]])[1] == ["HEAD"] * 2
     later = time.monotonic() + 0.25
-    monkeypatch.setattr(known_paths, "monotonic", lambda: later)
+    monkeypatch.setattr(moment, "monotonic", lambda: later)
     assert sizes_in_row(places, paths[11:13])[1] == ["HEAD"] * 2
 
 

@@ -3,21 +3,17 @@
 dask asks how large each of 500 files is before it reads any of them, and each question waits for a reply. Once some of
 one folder have been asked about, a page of its listing is asked for in the place of the next one.
 
-Its one invariant: what was listed is told once, to who goes on in that order, within `FRESH` seconds, in which this
-process wrote nothing; only where it tells the same of the last one as was told of that alone (S3's listings have no
-versions); and there is no more than one listing for each `ROW` answers about one file, and half as many each time that
-one was of no use.
+Its one invariant: what was listed is told once, to who goes on in that order, while the `Moment` is fresh; only where it
+tells the same of the last one as was told of that alone (S3's listings have no versions); and there is no more than one
+listing for each `ROW` answers about one file, and half as many each time that one was of no use.
 """
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from objstore._fsspec.known import Known
 from objstore.exceptions import BaseError
-from objstore.http.stats import last_write
-from objstore.operations.moment import FRESH
+from objstore.operations.moment import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +31,8 @@ class InRow:
     """Files that are asked about one after the other."""
 
     def __init__(self) -> None:
-        self._listed = Known(FRESH)
-        self._written: object = None  # when they were listed, this was the last write
+        self._listed: dict[str, dict[str, Any]] = {}
+        self._asked = Moment()  # when they were listed
         self._before: dict[str, Any] = {"name": ""}
         self._last: dict[str, Any] = {"name": ""}
         self._count = 0  # of answers in a row, up to the last one,
@@ -44,7 +40,7 @@ class InRow:
 
     def forget(self) -> None:
         """Keep nothing of what was listed."""
-        self._listed.forget()
+        self._listed = {}
 
     def note(self, found: dict[str, Any]) -> None:
         """Note what the service has told of one file."""
@@ -64,21 +60,20 @@ class InRow:
         """
         if self._count >= self._row and self._goes_on(name):
             yield from self._list(following)
-        told = self._listed.take(name)
-        return told if self._written is last_write() else None
+        told = self._listed.pop(name, None)
+        return told if self._asked.is_fresh else None
 
     def _list(self, following: Following) -> Plan[None]:
         """List the last file and what follows on it."""
-        before, last, asked, written = self._before, self._last, monotonic(), last_write()
+        before, last, asked, kept = self._before, self._last, Moment(), self._listed
         self._count, row, self._row = 0, self._row, 2 * self._row
         try:
             entries = yield from following(before["name"])
         except BaseError:  # who may not list is told of each
             return
         listed = {entry["name"]: _as_asked(entry, last) for entry in entries if "last_modified" in last}
-        if listed.get(last["name"]) == last:
-            self._row, self._listed, self._written = row, Known(FRESH), written
-            self._listed.note(listed.values(), asked)
+        if listed.get(last["name"]) == last and self._listed is kept:  # nobody had it forgotten meanwhile
+            self._row, self._listed, self._asked = row, listed, asked
 
 
 def _as_asked(listed: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
