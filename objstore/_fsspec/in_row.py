@@ -3,7 +3,7 @@
 dask asks how large each of 500 files is before it reads any of them, and each question waits for a reply. Once some of
 one folder have been asked about, a page of its listing is asked for in the place of the next one.
 
-Its one invariant: what was listed is told once, to who goes on in that order, while the `Moment` is fresh; only where it
+Its one invariant: what was listed is told once, to who goes on in that order, while its `Moment` is fresh; where it
 tells the same of the last one as was told of that alone (S3's listings have no versions); and there is no more than one
 listing for each `ROW` answers about one file, and half as many each time that one was of no use.
 """
