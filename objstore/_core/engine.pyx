@@ -90,8 +90,8 @@ cdef LoopC* least_used() noexcept nogil:
 
 cdef void engine_return(LoopC* loop) noexcept nogil:
     """Give a loop back; those that nobody has used for long are freed."""
-    if atomic_load(&loop.mail) and pthread_mutex_trylock(&loop.driving) == 0:
-        take_inbox(loop)        # what is over lets go of its memory
+    if (atomic_load(&loop.mail) or atomic_load(&loop.users) == 1) and pthread_mutex_trylock(&loop.driving) == 0:
+        let_go(loop)
         pthread_mutex_unlock(&loop.driving)
     pthread_mutex_lock(&engine.mutex)
     if atomic_add(&loop.users, -1) == 0:
@@ -100,6 +100,19 @@ cdef void engine_return(LoopC* loop) noexcept nogil:
         engine.idle = loop
         free_unused(loop)
     pthread_mutex_unlock(&engine.mutex)
+
+
+cdef void let_go(LoopC* loop) noexcept nogil:
+    """Have a loop hold nothing of what is over, which it may not have looked at since: its memory is to come back."""
+    cdef BatchRef* share
+    cdef BatchRef* following
+    take_inbox(loop)
+    share = loop.ready
+    while share != NULL:
+        following = share.next_ready
+        if batch_is_over(share.batch):
+            share_detach(loop, share)
+        share = following
 
 
 cdef void free_unused(LoopC* last) noexcept nogil:

@@ -141,6 +141,11 @@ def test_memory_of_a_finished_batch_comes_back(server: Server) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+def test_memory_of_a_batch_that_ends_late_comes_back(server: Server) -> None:
+    ended = run_program("memory.comes_back_after_a_delay", server.origin)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0\n", "")
+
+
 def test_memory_that_was_freed_last_is_kept() -> None:
     ended = run_program("memory.keeps_the_last")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

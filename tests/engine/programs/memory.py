@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
+import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from objstore._core import Buffer, Listing, engine_info
 from objstore.plans.run import arun, run
 from objstore.store import HTTPStore
-from tests.engine.client import SETTINGS, batch, new_batch, settle, wait_until
+from tests.engine.client import SETTINGS, Server, batch, new_batch, settle, wait_until
 from tests.faults.content import content
 
 MIB = 1 << 20
@@ -34,6 +36,22 @@ def comes_back(origin: str) -> None:
         before = idle()
         del made
         wait_until(lambda before=before: idle() >= before + 32 * MIB)  # type: ignore[misc]
+
+
+def comes_back_after_a_delay(origin: str) -> None:
+    """Have the last reply come while a signal keeps the one who waits for it, and print what is held of it then."""
+    server = Server(origin, "")
+
+    def delay(*_: object) -> None:
+        wait_until(lambda: server.seen()["held"] == 1)
+        server.control("release")
+        time.sleep(0.8)  # a loop looks for what is overdue after half a second, and by that at what has come
+
+    signal.signal(signal.SIGALRM, delay)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    assert run(settle(batch(origin, ["/100000/a?held=1"]))) == {}
+    gc.collect()
+    print(engine_info()["memory"])
 
 
 def comes_back_from_an_ended_loop(origin: str) -> None:
