@@ -123,8 +123,8 @@ cdef void free_unused(LoopC* last) noexcept nogil:
         loop = link[0]
         if last.returned_ns - loop.returned_ns > UNUSED_S * SECOND:
             link[0] = loop.next_idle
+            engine.borrowable -= 1
             forget_loop(loop)
-            loop_free(loop)
         else:
             if loop.resting and last.returned_ns - loop.swept_ns > IDLE_LOOK_S * SECOND:
                 loop.now_ns = loop.swept_ns = last.returned_ns
@@ -133,13 +133,14 @@ cdef void free_unused(LoopC* last) noexcept nogil:
 
 
 cdef void forget_loop(LoopC* loop) noexcept nogil:
+    """Free a loop that nobody uses, and keep what it has counted."""
     cdef LoopC** link = &engine.loops
     while link[0] != loop:
         link = &link[0].next_loop
     link[0] = loop.next_loop
-    engine.borrowable -= 1
     engine.requests += loop.requests
     engine.connections += loop.connections
+    loop_free(loop)
 
 
 cdef void drop_idle(LoopC* loop) noexcept nogil:
@@ -221,24 +222,32 @@ cdef bint start_thread(void* (*main)(void*) noexcept nogil, void* argument) noex
 
 
 cdef LoopC* engine_helper() except NULL:
-    """Return the loop of a helper thread, of each in turn; start those that are not running yet."""
+    """Return the loop of a helper thread, of each in turn; start those that are not running yet, as far as there are
+    threads to be had."""
     cdef LoopC* loop = NULL
-    cdef bint started = True
     pthread_mutex_lock(&engine.mutex)
-    while started and engine.helper_count < io_threads:
-        loop = engine_new_loop()
-        started = loop != NULL and start_thread(helper_main, loop)
-        if started:
-            engine.helpers[engine.helper_count] = loop
-            engine.helper_count += 1
-    started = started and engine.helper_count > 0
-    if started:
+    while engine.helper_count < io_threads and start_helper():
+        pass
+    if engine.helper_count > 0:
         engine.turn += 1
         loop = engine.helpers[engine.turn % engine.helper_count]
     pthread_mutex_unlock(&engine.mutex)
-    if not started:
+    if loop == NULL:
         raise RuntimeError("no descriptors, memory or threads for the engine")
     return loop
+
+
+cdef bint start_helper() noexcept nogil:
+    """Start one more helper thread, under the engine's mutex; False where there is no descriptor, memory or thread."""
+    cdef LoopC* loop = engine_new_loop()
+    if loop == NULL:
+        return False
+    if not start_thread(helper_main, loop):
+        forget_loop(loop)
+        return False
+    engine.helpers[engine.helper_count] = loop
+    engine.helper_count += 1
+    return True
 
 
 cdef void tell_loops() noexcept nogil:

@@ -178,6 +178,17 @@ def test_any_number_of_helper_threads(server: Server, threads: str) -> None:
     assert ended.stdout.splitlines() == [threads, threads]
 
 
+def test_as_many_helper_threads_as_there_can_be_do_the_work(server: Server) -> None:
+    ended = run_program("helpers.few_threads", server.origin, "1.5", env={"OBJSTORE_IO_THREADS": "2"})
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0 {}\n1 {}\n1 {}\n", "")
+
+
+def test_a_helper_thread_that_cannot_be_leaves_nothing_behind(server: Server) -> None:
+    ended = run_program("helpers.few_threads", server.origin, "0.5", env={"OBJSTORE_IO_THREADS": "2"})
+    said = "no descriptors, memory or threads for the engine 0\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, 3 * said, "")
+
+
 @pytest.mark.parametrize("threads", ["-1", "33"])
 def test_an_impossible_number_of_helper_threads_is_refused(threads: str) -> None:
     ended = run_program("helpers.helpers", "", env={"OBJSTORE_IO_THREADS": threads})

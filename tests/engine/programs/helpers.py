@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
+from pathlib import Path
 
 import objstore
 from objstore._core import engine_info
@@ -23,6 +25,21 @@ def helpers(origin: str) -> None:
         assert good(origin) == 60
     print(engine_info()["threads"])
     print(len(os.listdir("/proc/self/task")) - 1)
+
+
+def few_threads(origin: str, room: str) -> None:
+    """Want two helper threads where there is memory for the stacks of so many; print which run, and what came of it."""
+    stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    stack = 2 << 20 if stack == resource.RLIM_INFINITY else stack  # as the C library has it
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + int(float(room) * stack), resource.RLIM_INFINITY))
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        made = batch(origin, ["/5/a"])
+        try:
+            print(engine_info()["threads"], run(settle(made, background=True)))
+        except RuntimeError as error:
+            print(error, len(os.listdir("/proc/self/fd")) - before)
 
 
 def lookups(origin: str) -> None:
