@@ -381,7 +381,7 @@ cdef void before_fork() noexcept nogil:
         loop = loop.next_loop
 
 
-cdef void after_fork_in_parent() noexcept nogil:
+cdef void unlock_all() noexcept nogil:
     cdef LoopC* loop = engine.loops
     while loop != NULL:
         pthread_mutex_unlock(&loop.mutex)
@@ -390,6 +390,10 @@ cdef void after_fork_in_parent() noexcept nogil:
     pthread_mutex_unlock(&pool.mutex)
     pthread_mutex_unlock(&names.mutex)
     pthread_mutex_unlock(&engine.mutex)
+
+
+cdef void after_fork_in_parent() noexcept nogil:
+    unlock_all()
     atomic_add(&engine.turning, -PROCESS_FORKS)
 
 
@@ -398,6 +402,7 @@ cdef void after_fork_in_child() noexcept nogil:
     global generation
     cdef LoopC* loop = engine.loops
     cdef int fd
+    unlock_all()
     while loop != NULL:
         close(loop.epoll_fd)
         close(loop.wake_fd)
@@ -483,7 +488,7 @@ def _fail_allocation(int64_t after):
     """
     cdef int64_t left = atomic_load_64(&allocations_left)
     atomic_store_64(&allocations_left, after)
-    return None if live_allocations < 0 else left
+    return None if atomic_load_64(&live_allocations) < 0 else left
 
 
 def _live_allocations():
