@@ -29,6 +29,15 @@ cdef struct SettingsC:
     Trust* trust            # what ca_file says, NULL until it is asked for: under the mutex of `trusts`
 
 
+cdef enum:
+    LONGEST_S = 1 << 30     # that is told from for ever
+
+
+cdef int64_t to_ns(double seconds) noexcept:
+    """Return a time in nanoseconds, a long one as 34 years: the sum of any two fits."""
+    return <int64_t>(min(seconds, <double>LONGEST_S) * SECOND)
+
+
 cdef char* string_copy(object value) except? NULL:
     """Copy a str or None; None gives NULL."""
     cdef bytes encoded
@@ -94,12 +103,12 @@ cdef class ClientSettings:
         self.c.verify = verify
         self.c.http_version = HTTP_VERSIONS[http_version]
         self.c.shuffle_addresses = shuffle_addresses
-        self.c.resolve_ns = <int64_t>(resolve_interval * SECOND)
-        self.c.connect_timeout_ms = <int64_t>(connect_timeout * 1000)
-        self.c.first_byte_ns = <int64_t>(first_byte_timeout * SECOND)
-        self.c.stall_ns = <int64_t>(stall_timeout * SECOND)
-        self.c.timeout_ns = <int64_t>(timeout * SECOND)
-        self.c.max_idle_s = <long>max_idle
+        self.c.resolve_ns = to_ns(resolve_interval)
+        self.c.connect_timeout_ms = to_ns(connect_timeout) // MILLISECOND
+        self.c.first_byte_ns = to_ns(first_byte_timeout)
+        self.c.stall_ns = to_ns(stall_timeout)
+        self.c.timeout_ns = to_ns(timeout)
+        self.c.max_idle_s = <long>min(max_idle, <double>LONGEST_S)
         self.c.reuse = reuse
         self.c.redirects = string_copy(redirects)
         self.c.until_close = UNTIL_CLOSE[until_close]

@@ -44,6 +44,14 @@ def test_a_time_limit_ends_a_request(server: Server, target: str, limit: str, wo
     assert 0.4 <= seconds < SOON
 
 
+def test_a_limit_of_thousands_of_years_is_none(server: Server) -> None:
+    names = ("connect_timeout", "first_byte_timeout", "stall_timeout", "timeout", "max_idle")
+    settings = limited(**dict.fromkeys(names, 1e12))
+    for _ in range(2):
+        assert run(settle(batch(server.origin, ["/9/a?delay=0.7"], settings=settings))) == {}  # it is looked at twice
+    assert server.seen()["accepted"] == 1
+
+
 @pytest.mark.parametrize("name", ["stall-first", "stall-in-body"])
 def test_the_stalls_of_the_fault_server_are_outlived(fault_server: FaultServer, name: str) -> None:
     settings = limited(first_byte_timeout=0.4, stall_timeout=0.4)
