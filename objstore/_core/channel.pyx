@@ -67,13 +67,15 @@ cdef void channel_forget(ChannelC* channel, BatchC* batch) noexcept nogil:
 
 
 cdef BatchC* channel_take(ChannelC* channel) noexcept nogil:
-    """Take the list of all that have news."""
-    cdef BatchC* news
+    """Take one that has news, with its reference; NULL where none has. Those that are left may still go elsewhere."""
+    cdef BatchC* batch
     pthread_mutex_lock(&channel.mutex)
-    news = channel.news
-    channel.news = NULL
+    batch = channel.news
+    if batch != NULL:
+        channel.news = batch.next_news
+        batch.in_channel = False
     pthread_mutex_unlock(&channel.mutex)
-    return news
+    return batch
 
 
 cdef void channel_close(ChannelC* channel) noexcept nogil:
@@ -84,7 +86,8 @@ cdef void channel_close(ChannelC* channel) noexcept nogil:
     pthread_mutex_unlock(&channel.mutex)
     batch = channel_take(channel)
     while batch != NULL:
-        batch = channel_next(channel, batch)
+        batch_release(batch)
+        batch = channel_take(channel)
     channel_release(channel)
 
 
@@ -129,9 +132,9 @@ cdef class Channel:
         cdef epoll_event event
         if self.c == NULL:
             return
+        if self.timer_fd >= 0:
+            close(self.timer_fd)
         if self.loop != NULL and self.made_in == generation:
-            if self.timer_fd >= 0:
-                close(self.timer_fd)
             epoll_ctl(self.loop.epoll_fd, EPOLL_CTL_DEL, self.c.wake_fd, &event)
             self.loop.timer_fd = self.loop.bell_fd = -1
             engine_return(self.loop)
@@ -150,7 +153,7 @@ cdef class Channel:
         return self.loop.epoll_fd if self.loop != NULL else self.c.wake_fd
 
     def drain(self):
-        """Return the ids of the batches that have news, each once."""
+        """Return the ids of the batches that have news."""
         cdef uint64_t count
         cdef BatchC* batch
         cdef list ids = []
@@ -161,7 +164,8 @@ cdef class Channel:
         batch = channel_take(self.c)
         while batch != NULL:
             ids.append(batch.id)
-            batch = channel_next(self.c, batch)
+            batch_release(batch)
+            batch = channel_take(self.c)
         return ids
 
     def submit(self):
@@ -197,14 +201,3 @@ cdef class Channel:
                 loop_wake(self.loop)
             pthread_mutex_unlock(&self.loop.mutex)
             pthread_mutex_unlock(&self.loop.driving)
-
-
-cdef BatchC* channel_next(ChannelC* channel, BatchC* batch) noexcept nogil:
-    """Let go of a batch that was told of, and return the one after it."""
-    cdef BatchC* following
-    pthread_mutex_lock(&channel.mutex)
-    following = batch.next_news
-    batch.in_channel = False
-    pthread_mutex_unlock(&channel.mutex)
-    batch_release(batch)
-    return following

@@ -39,6 +39,11 @@ def test_a_child_keeps_none_of_its_parents_sockets(server: Server) -> None:
     assert printed("forks.fork_descriptors", server.origin) == ["[] 60"]
 
 
+def test_a_child_keeps_nothing_of_its_parents_channels() -> None:
+    program = run_program("forks.fork_beside_a_channel", env={"OBJSTORE_IO_THREADS": "0"})
+    assert (program.returncode, program.stdout, program.stderr) == (0, "0\n", "")
+
+
 def test_children_forked_beside_threads_with_slow_hooks(server: Server) -> None:
     assert printed("hooks.fork_beside_threads", server.origin) == ["[]"]
 

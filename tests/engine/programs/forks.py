@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from objstore._core import Channel
 from objstore.plans.run import arun, run
 from tests.engine.client import batch, settle
 from tests.engine.programs.asking import good
@@ -124,6 +125,16 @@ def fork_pool(origin: str) -> None:
     with multiprocessing.get_context("fork").Pool(4) as pool:
         print(sum(pool.map(pool_task, [origin] * 12)))
     print(good(origin))
+
+
+def fork_beside_a_channel() -> None:
+    """Fork a child of a process without helper threads that has a channel; print what the child keeps of it."""
+    before = len(os.listdir("/proc/self/fd"))
+    channel = [Channel()]
+    if os.fork() == 0:
+        channel.clear()
+        os._exit(len(os.listdir("/proc/self/fd")) - before)
+    print(os.waitstatus_to_exitcode(os.wait()[1]))
 
 
 def fork_descriptors(origin: str) -> None:
