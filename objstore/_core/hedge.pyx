@@ -125,6 +125,8 @@ cdef bint hedge(LoopC* loop, Slot* slot) noexcept nogil:
     copy = item_copy(slot)
     twin = loop_slot(loop) if copy != NULL else NULL
     if twin == NULL:
+        if copy != NULL:
+            item_drop_kept(copy)
         free(copy)
         leave_hedge(loop, slot.share)
         origin_left(batch)

@@ -424,7 +424,7 @@ cdef bint reads_long_ranges(BatchC* batch) noexcept nogil:
         item = batch_item(batch, i)
         if item.start < 0 or item.end < 0:
             return False
-        bytes += item.end - item.start
+        bytes += min(item.end - item.start, MOST_EXPECTED)
     return bytes >= LARGE * batch.count
 
 

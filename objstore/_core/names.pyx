@@ -287,6 +287,8 @@ cdef void keep_address(Name* name, const char* text, int64_t now) noexcept nogil
         if strcmp(name.addresses[i].text, text) == 0:
             name.addresses[i].seen_ns = now
             return
+    if name.count == MOST_ADDRESSES:
+        drop_addresses(name, now)
     if name.count < MOST_ADDRESSES:
         memset(&name.addresses[name.count], 0, sizeof(Address))
         strcpy(name.addresses[name.count].text, text)
