@@ -123,6 +123,11 @@ def test_from_afar_a_stream_begins_with_what_the_line_is_worth_within_what_all_m
     assert process.held == before
 
 
+@pytest.mark.parametrize(("wait", "alone", "worth"), [(0.02, None, 5e6), (0.02, 500e6, 10e6), (0.0001, 500e6, 0)])
+def test_a_line_brings_what_one_connection_does(wait: float, alone: float | None, worth: float) -> None:
+    assert FAR._replace(wait=wait, alone=alone).wait_is_worth == worth
+
+
 def test_what_is_held_is_given_back(limit: None) -> None:
     before = process.held
     first, second = begun(), begun(part=5)

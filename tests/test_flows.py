@@ -19,7 +19,9 @@ import pytest
 import objstore
 from objstore.disk import unnamed
 from objstore.exceptions import CorruptResponseError, ObjectChangedError
+from objstore.interface.values import FAST
 from objstore.operations.targets import Target
+from objstore.providers.requests import Requests
 from objstore.store import HTTPStore, MemoryStore
 from tests.engine.raw import answering, sends
 from tests.shelf import Shelf, serving
@@ -115,7 +117,8 @@ def test_a_stream_holds_little(carrier: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_file_that_is_read_in_order_holds_little(kind: str) -> None:
+def test_a_file_that_is_read_in_order_holds_little(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Requests, "pace", FAST)  # from a server that is not heard for long, more would be fetched ahead
     with serving(Shelf(2 * SIZE, **KINDS[kind])) as shelf, shelf.http().open("k") as opened:
         before, asked, held = objstore.engine_info()["memory"], shelf.gets, []
         while opened.read(700_000):
@@ -199,14 +202,14 @@ def test_a_zip_file_of_a_server_without_ranges_is_read(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("read", [download, copy])
 def test_what_can_begin_anew_is_whole(read: Callable[..., bytes], tmp_path: Path) -> None:
     with serving(Shelf(SIZE, validators=(), replaced_after=2)) as shelf:
-        cut_second(shelf)
+        have_second(shelf, "cuts")
         assert read(shelf.http(), tmp_path) == shelf.version(2)
 
 
 @pytest.mark.parametrize("read", [stream, awaited, file])
 def test_what_has_been_given_is_never_gone_on_from_by_others(read: Callable[..., bytes], tmp_path: Path) -> None:
     with serving(Shelf(SIZE, validators=(), replaced_after=2)) as shelf:
-        cut_second(shelf)
+        have_second(shelf, "cuts")
         with pytest.raises(ObjectChangedError):
             read(shelf.http(), tmp_path)
 
@@ -230,19 +233,20 @@ def test_a_target_that_cannot_be_whole_is_as_it_was(kind: str, tmp_path: Path) -
 
 
 def test_what_has_become_longer_is_read_no_further(tmp_path: Path) -> None:
-    shelf = Shelf(SIZE, validators=(), ranges=False, chunked=True, replaced_after=2, new_size=4 * SIZE)
+    shelf = Shelf(SIZE, validators=(), ranges=False, replaced_after=1, new_size=4 * SIZE)
+    have_second(shelf, "chunked")
     with serving(shelf), pytest.raises(ObjectChangedError):
         download(shelf.http(), tmp_path)
     assert not (tmp_path / "x").exists()
 
 
-def cut_second(shelf: Shelf) -> None:
-    """Have the second body break off."""
+def have_second(shelf: Shelf, field: str) -> None:
+    """Have a field of the shelf be true of the second body alone: it breaks off, or comes in chunks."""
     take = shelf.take
 
     def counting(method: str, headers: dict[str, str]) -> int:
         version = take(method, headers)
-        shelf.cuts = int(shelf.gets == 2)
+        setattr(shelf, field, int(shelf.gets == 2))
         return version
 
     shelf.take = counting  # type: ignore[method-assign]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from threading import Thread
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,6 +17,7 @@ from objstore.exceptions import BaseError, ConnectionFailedError
 from objstore.http.client import client_settings
 from objstore.http.retry import Policy
 from objstore.plans.effects import Plan
+from objstore.plans.run import run
 from objstore.providers.cloud import s3
 from objstore.providers.cloud.bucket import Bucket
 from objstore.providers.cloud.region import RegionalService, ServiceToFind
@@ -84,8 +85,13 @@ def in_china() -> Plan[str | None]:
     yield
 
 
-def store_in_no_region(address: str, near: Callable[[], Plan[str | None]] = nobody_near) -> S3Store:
-    """Return a store whose service has yet to be found, at an address of ours."""
+def moved_from_the_first(address: str) -> Callable[[str], str]:
+    """Return what tells the addresses of regions: one for the first, and another for all others."""
+    return lambda region: address if region == "us-east-1" else address.replace("127.0.0.1", "localhost")
+
+
+def store_in_no_region(address: Callable[[str], str], near: Callable[[], Plan[str | None]] = nobody_near) -> S3Store:
+    """Return a store whose service has yet to be found, at addresses of ours."""
     store = S3Store("bucket", access_key_id="key", secret_access_key="secret")
     assert isinstance(store.provider, Bucket)
     assert isinstance(store.provider.service, ServiceToFind)
@@ -94,7 +100,7 @@ def store_in_no_region(address: str, near: Callable[[], Plan[str | None]] = nobo
         settings=client_settings(store._settings.values, "http", "test"),
         policy=Policy(RetryOptions(max_retries=0)),
         identity=SigV4(Credentials(Credential("key", "secret")), "us-east-1"),
-        address=lambda region: address if region == "us-east-1" else address.replace("127.0.0.1", "localhost"),
+        address=address,
         base="/bucket",
         near=near,
     )
@@ -102,7 +108,7 @@ def store_in_no_region(address: str, near: Callable[[], Plan[str | None]] = nobo
 
 
 def test_the_region_is_asked_for_once(amazon: str) -> None:
-    store = store_in_no_region(amazon)
+    store = store_in_no_region(moved_from_the_first(amazon))
     assert store.get("a").bytes() == b"body"
     assert store.get("b").bytes() == b"body"
     assert [seen[:2] for seen in Amazon.seen] == [("HEAD", "/bucket"), ("GET", "/bucket/a"), ("GET", "/bucket/b")]
@@ -113,19 +119,16 @@ def test_the_region_is_asked_for_once(amazon: str) -> None:
 
 def test_the_region_of_this_machine_is_asked_first(amazon: str) -> None:
     """The address of us-east-1 would lead nowhere: another partition's regions know nothing of ours."""
-    store = store_in_no_region(amazon, in_china)
-    service = store.provider.service  # type: ignore[attr-defined]
-    service._address = lambda region: amazon if region in ("cn-north-1", REGION) else "http://127.0.0.1:9"
+    known = {"cn-north-1": amazon, REGION: amazon}
+    store = store_in_no_region(lambda region: known.get(region, "http://127.0.0.1:9"), in_china)
     assert store.get("a").bytes() == b"body"
-    assert service.identity.region == REGION
+    assert store.provider.service.identity.region == REGION  # type: ignore[attr-defined]
 
 
 def test_a_bucket_is_made_in_the_region_that_was_found(amazon: str) -> None:
     """Amazon refuses a document that names another region than that of the host, or none."""
-    store = store_in_no_region(amazon)
-    service = store.provider.service  # type: ignore[attr-defined]
-    store.provider._buckets = lambda bucket: S3Buckets(bucket, service.identity, lambda: None)  # type: ignore
-    store.create_bucket(exist_ok=True)
+    bucket: Any = store_in_no_region(moved_from_the_first(amazon)).provider
+    run(S3Buckets(bucket, bucket.service.identity, lambda: None).create(exist_ok=True))  # type: ignore[arg-type,return-value]
     method, path, document = Amazon.seen[-1]
     assert (method, path) == ("PUT", "/bucket")
     assert f"<LocationConstraint>{REGION}</LocationConstraint>" in document
@@ -133,7 +136,7 @@ def test_a_bucket_is_made_in_the_region_that_was_found(amazon: str) -> None:
 
 def test_a_service_that_cannot_be_asked() -> None:
     with pytest.raises(ConnectionFailedError, match="could not be reached"):
-        store_in_no_region("http://127.0.0.1:9").get("a")
+        store_in_no_region(moved_from_the_first("http://127.0.0.1:9")).get("a")
 
 
 def test_a_service_names_its_region(amazon: str) -> None:
@@ -243,7 +246,7 @@ def in_a_region(address: str, *, anonymous: bool = False) -> S3Store:
         settings=client_settings(store._settings.values, "http", "test"),
         policy=Policy(RetryOptions(max_retries=0)),
         identity=SigV4(Credentials(None if anonymous else Credential("key", "secret")), "us-east-1"),
-        address=lambda region: address if region == "us-east-1" else address.replace("127.0.0.1", "localhost"),
+        address=moved_from_the_first(address),
         region="us-east-1",
     )
     return store

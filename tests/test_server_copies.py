@@ -28,6 +28,7 @@ from objstore.exceptions import (
     ObjectChangedError,
     PreconditionError,
 )
+from objstore.fsspec import FsspecStore
 from objstore.providers.cloud import writes
 from objstore.store import S3Store
 from tests.conformance.conftest import Bucket
@@ -272,6 +273,24 @@ def test_what_is_synced_is_not_asked_for_again(fault_server: FaultServer) -> Non
     heads = sent(fault_server, "head")
     synced = sync(store, store, prefix="from", to_prefix="into")
     assert (synced.copied, sent(fault_server, "head") - heads, heads) == (2, 0, 1)
+
+
+@pytest.mark.parametrize("operation", ["copy", "mv"])
+def test_what_fsspec_has_listed_is_not_asked_for_again(fault_server: FaultServer, operation: str) -> None:
+    store = store_on(fault_server)
+    store.put_many([(f"from/{name}", name.encode()) for name in "abc"])
+    fs = FsspecStore(
+        "s3",
+        endpoint=fault_server.endpoint,
+        region=fault_server.region,
+        access_key_id=fault_server.access_key_id,
+        secret_access_key=fault_server.secret_access_key,
+        client_options={"allow_http": True},
+        skip_instance_cache=True,
+    )
+    getattr(fs, operation)(f"{fault_server.bucket}/from/*", f"{fault_server.bucket}/to/")
+    assert [store.get(f"to/{name}").bytes() for name in "abc"] == [b"a", b"b", b"c"]
+    assert (sent(fault_server, "head"), sent(fault_server, "copy")) == (0, 3)
 
 
 @pytest.mark.parametrize("size", [(1 << 30) + 1, 6 * GIB])

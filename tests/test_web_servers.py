@@ -116,6 +116,29 @@ def test_a_long_range_is_read_though_no_reply_tells_the_size(chunked: bool, monk
         assert list(store.iter_many([("k", 5, LONG - 5)])) == [(0, PART_OF_LONG)]
 
 
+def test_what_tells_no_size_is_downloaded_once(tmp_path: Path) -> None:
+    """A first request learns whether there are ranges; what it gets besides is not taken."""
+    told: list[tuple[int, int, int]] = []
+    with answering(sends(IN_CHUNKS)) as raw:
+        store = HTTPStore(raw.origin, **OPTIONS)
+        meta = store.download("k", tmp_path / "file", progress=lambda *now: told.append(now))
+        assert (tmp_path / "file").read_bytes() == content(0, LONG)
+        assert (meta["size"], told[-1]) == (LONG, (1, 1, LONG))
+        assert len(raw.heads) == 2
+
+
+def test_what_tells_no_size_and_breaks_off_is_downloaded_anew(tmp_path: Path) -> None:
+    """And may be shorter then, as what a server makes anew for each request."""
+    head = reply("1.1", "200 OK", "Transfer-Encoding: chunked")
+    broken = head + b"%x\r\n%b" % (LONG, content(0, LONG // 2))
+    shorter = head + b"5\r\nhello\r\n0\r\n\r\n"
+    answers = iter([sends(IN_CHUNKS), ends(broken), sends(shorter)])
+    with answering(lambda connection: next(answers)(connection)) as raw:
+        meta = HTTPStore(raw.origin, client_options={"allow_http": True}).download("k", tmp_path / "file")
+        assert (tmp_path / "file").read_bytes() == b"hello"
+        assert (meta["size"], len(raw.heads)) == (5, 3)
+
+
 def test_what_only_whole_replies_tell_the_size_of_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objects, "FIRST", LONG // 2)
 

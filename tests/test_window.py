@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -20,8 +20,10 @@ from tests.engine.client import at_best, wait_until
 from tests.listener import Listener
 
 MIB = 1 << 20
-SIZE, WINDOW, COUNT = 24 * MIB, 32 * MIB, 12
+SIZE, WINDOW, COUNT = 24 * MIB, 32 * MIB, 8
 BODY = b"0123456789abcdef" * (SIZE // 16)
+PATHS = ["first", "second", "third"]
+CHUNKED, CLOSED, SIZED = "Transfer-Encoding: chunked", "Connection: close", f"Content-Length: {SIZE}"
 
 
 class Together(BaseHTTPRequestHandler):
@@ -29,30 +31,37 @@ class Together(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    chunked = True
+    framings: Sequence[str]
+    breaks: bool
     here: threading.Barrier
+    asked: Counter[str]
 
     def do_GET(self) -> None:
+        self.asked[self.path] += 1
+        framing = self.framings[self.asked.total() % len(self.framings)]
         try:
             self.here.wait(0.5)
         except threading.BrokenBarrierError:
             self.here.abort()
         self.send_response(200)
         self.send_header("ETag", '"same"')
-        self.send_header("Transfer-Encoding" if self.chunked else "Connection", "chunked" if self.chunked else "close")
+        self.send_header(*framing.split(": "))
         self.end_headers()
-        for at in range(0, SIZE, MIB // 4):
+        chunked = framing == CHUNKED
+        self.close_connection = framing == CLOSED or (self.breaks and self.asked[self.path] == 1)
+        for at in range(0, SIZE // 2 if self.breaks and self.close_connection else SIZE, MIB // 4):
             piece = BODY[at : at + MIB // 4]
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if self.chunked else piece)
-        self.wfile.write(b"0\r\n\r\n" if self.chunked else b"")
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
+        self.wfile.write(b"0\r\n\r\n" if chunked and not self.close_connection else b"")
 
     def log_message(self, *args: object) -> None:
         pass
 
 
 @contextmanager
-def serving(*, chunked: bool) -> Iterator[str]:
-    handler = type("Handler", (Together,), {"chunked": chunked, "here": threading.Barrier(COUNT)})
+def serving(framings: Sequence[str], asked: Counter[str], *, breaks: bool = False) -> Iterator[str]:
+    given = {"framings": framings, "breaks": breaks, "here": threading.Barrier(COUNT), "asked": asked}
+    handler = type("Handler", (Together,), given)
     with Listener(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
@@ -61,19 +70,28 @@ def serving(*, chunked: bool) -> Iterator[str]:
             server.shutdown()
 
 
-@pytest.mark.parametrize("chunked", [True, False], ids=["chunks", "ends with the connection"])
-def test_bodies_whose_length_nobody_tells_stay_within_the_window(chunked: bool) -> None:
-    before, most, seen = int(engine_info()["memory"]), 0, 0
-    with serving(chunked=chunked) as origin:
+@pytest.mark.parametrize("framings", [(CHUNKED,), (CLOSED,), (CHUNKED, SIZED)], ids=" or ".join)
+def test_bodies_whose_length_nobody_tells_stay_within_the_window(carrier: str, framings: Sequence[str]) -> None:
+    before, most, seen, asked = int(engine_info()["memory"]), 0, 0, Counter[str]()
+    with serving(framings, asked) as origin:
         store = HTTPStore(origin, client_options={"allow_http": True}, read_until_close=True)
         for _, body in store.iter_many([f"k{index}" for index in range(COUNT)], window=WINDOW):
             most = max(most, int(engine_info()["memory"]) - before)
             assert body == BODY
             seen += 1
             del body
-            time.sleep(0.2)  # others come meanwhile
-    assert seen == COUNT
+            time.sleep(0.1)  # others come meanwhile
+    assert seen == COUNT == asked.total()
     assert most <= WINDOW + 3 * SIZE  # one that is waited for, one that is here, and what a body grows by
+
+
+def test_where_what_others_wait_for_breaks_off_they_go_on(carrier: str) -> None:
+    asked = Counter[str]()
+    with serving((CHUNKED,), asked, breaks=True) as origin:
+        store = HTTPStore(origin, client_options={"allow_http": True})
+        came = [index for index, body in store.iter_many(PATHS, window=WINDOW) if body == BODY]
+    assert sorted(came) == [0, 1, 2]
+    assert set(asked.values()) == {2}
 
 
 # --- whose heads tell
@@ -139,9 +157,6 @@ def bench(*, breaks: bool = False) -> Iterator[Bench]:
             yield made
         finally:
             server.shutdown()
-
-
-PATHS = ["first", "second", "third"]
 
 
 @pytest.mark.parametrize("breaks", [False, True])

@@ -2,12 +2,12 @@
 # the same version, for one connection may be slower than the line.
 #
 # A range that is known to be long is asked for as its beginning. The length of a whole object is known when its head
-# has come: then its body is read no further, which costs the connection. Small objects are asked for as ever. Where no
-# head tells the length, and memory is bounded, the body is read as far as there is room, and later anew.
+# has come: then its body is read no further, which costs the connection. Small objects are asked for as ever.
 #
 # Where memory is bounded, an object is expected to be as large as others were. One that turns out larger, and finds no
-# room, is not read on until there is some (see flow.pyx). By HTTP/2 it is asked for again then: what is not read on
-# would hold back all that come on its connection.
+# room, is not read on until there is some (see flow.pyx). Where no head tells the length, that may be in the midst of
+# its body, and so of several, none of which would ever end: one of them goes on beyond the window, until it is taken.
+# By HTTP/2 all these are asked for again: what is not read on would hold back all that come on its connection.
 
 cdef enum:
     ALIKE = 32                      # objects, of which the largest tells what is to be expected
@@ -112,7 +112,9 @@ cdef void look_for_cut(Slot* slot, Item* item) noexcept nogil:
         if item.cut and item.range_start >= 0:
             item.range_end = item.range_start + item.batch.cut_to
     item.of_parts = slot.told.of_parts and item.status == 200 and item.start < 0 and item.end < 0 and not item.cut
-    if not (item.cut or item.of_parts or item.kept.of_parts or item.batch.keep_head or may_outgrow(item)):
+    if not (
+        item.cut or item.of_parts or item.kept.of_parts or item.batch.keep_head or (slot.streamed and may_outgrow(item))
+    ):
         free(item.head.data)
         item.head.data = NULL
         item.head.length = item.head_capacity = 0
@@ -128,14 +130,29 @@ cdef inline bint may_outgrow(Item* item) noexcept nogil:
 
 
 cdef bint window_takes(Slot* slot, Item* item, int64_t length) noexcept nogil:
-    """Reserve room for more of a body whose length nobody tells; False where the window has none, and holds others."""
+    """Reserve room for more of a body whose length nobody tells, or have it wait for some; False where it cannot."""
     cdef BatchC* batch = item.batch
     cdef int64_t needed = item.received + length
-    cdef int64_t more = (needed if needed <= item.capacity else room_beyond(needed)) - item.reserved    # as it grows
+    cdef int64_t room = needed if needed <= item.capacity else room_beyond(needed)      # as it grows
     cdef bint takes
-    if more <= 0 or slot.hedges or item.resumed or not may_outgrow(item):
+    if room <= item.reserved or slot.unread or slot.hedges or item.resumed or not may_outgrow(item):
         return True
     pthread_mutex_lock(&batch.mutex)
-    takes = reserve(batch, item, more)
+    takes = reserve(batch, item, room - item.reserved) or goes_beyond(batch, item, room - item.reserved)
+    if not (takes or slot.streamed):
+        item.length = room
+        slot.unread = takes = True      # but for these few bytes
+        batch.unread += 1
     pthread_mutex_unlock(&batch.mutex)
     return takes
+
+
+cdef bint goes_beyond(BatchC* batch, Item* item, int64_t more) noexcept nogil:
+    """Reserve more for a body whose length nobody tells though the window has no room; False while another one has,
+    under the mutex."""
+    if not may_outgrow(item) or (batch.beyond != NULL and batch.beyond != item):
+        return False
+    batch.beyond = item
+    batch.held += more
+    item.reserved += more
+    return True

@@ -1,9 +1,9 @@
 # Replies that are not read on until somebody has taken some of what has come: of that, no batch holds more than its
 # window. Meanwhile such a request counts for nothing at its origin, and no time limit runs.
 #
-# It may be one of many whose head tells that there is no room for its body: of these, those that wait go before what
-# was not asked for yet. Or its body is given piece by piece while it comes: of an object that has to be read by one
-# request, however large it is.
+# It may be one of many whose head, or what has come of its body, tells that there is no room for it: of these, those
+# that wait go before what was not asked for yet. Or its body is given piece by piece while it comes: of an object that
+# has to be read by one request, however large it is.
 #
 # Each piece says where in the body it lies. A try that breaks off is begun anew, and so are the pieces, by one that
 # lies at the beginning; that one has the head of its reply too. The last piece is given when the verdict on the whole
@@ -25,7 +25,9 @@ cdef bint takes_room(Slot* slot) noexcept nogil:
     cdef Item* item = slot.item
     cdef bint takes
     pthread_mutex_lock(&item.batch.mutex)
-    takes = reserve(item.batch, item, item.length)
+    takes = reserve(item.batch, item, item.length - item.reserved) or (
+        goes_beyond(item.batch, item, item.length - item.reserved)
+    )
     pthread_mutex_unlock(&item.batch.mutex)
     if takes:
         slot.rested = True
@@ -182,8 +184,19 @@ cdef void slot_unpause(LoopC* loop, Slot* slot) noexcept nogil:
 
 cdef void share_read_on(LoopC* loop, BatchRef* share) noexcept nogil:
     """Read on what was not, as far as there is room for it now."""
-    while share.paused != NULL and not waits_for_room(share.paused):
-        slot_read_on(loop, share.paused)
+    cdef Slot* slot = next_with_room(share)
+    while slot != NULL:
+        slot_read_on(loop, slot)
+        slot = next_with_room(share)
+
+
+cdef Slot* next_with_room(BatchRef* share) noexcept nogil:
+    """Return the first of those that are not read on that there is room for, NULL for none: what is in front of it may
+    have none until it has ended."""
+    cdef Slot* slot = share.paused
+    while slot != NULL and waits_for_room(slot):
+        slot = slot.next_paused
+    return slot
 
 
 cdef void slot_read_on(LoopC* loop, Slot* slot) noexcept nogil:

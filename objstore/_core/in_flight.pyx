@@ -193,7 +193,7 @@ cdef void try_again(LoopC* loop, Slot* slot) noexcept nogil:
 cdef void conclude(LoopC* loop, Slot* slot, int result, bint reused) noexcept nogil:
     """End a request that nobody works on any more: with its reply, with an error, at the beginning, or elsewhere."""
     cdef bint again
-    if slot.put_off or slot.unread or broke_off_at_rest(slot, result):
+    if slot.put_off or (slot.unread and result != curl.CURLE_OK) or broke_off_at_rest(slot, result):
         slot.item.sent = slot.item.whole = False        # nothing of it has failed
         try_again(loop, slot)
         return

@@ -103,7 +103,7 @@ cdef struct Item:
     int64_t capacity
     int64_t given           # of the body, in pieces: `data` is what is behind them
     int64_t reserved        # bytes this item holds of its batch's window
-    int64_t length          # of a whole object, what was to be read of it; 0: not known
+    int64_t length          # of a whole object, what was to be read of it at least; 0: not known
     Kept kept               # what an earlier try brought of the body
     int64_t resumed         # how much of it this reply goes on from
     int64_t waited_ns       # for the reply to begin
@@ -210,6 +210,7 @@ cdef struct BatchC:
     int64_t window          # most bytes held by items in flight or finished and not taken, 0 for no limit
     int64_t held
     int64_t unread          # how many replies wait for room in it
+    Item* beyond            # whose body has more than fits, NULL: none; until it is taken
     int64_t under_way       # most bytes of them in flight, where they are taken in order, 0 for no limit
     int64_t cuts            # how many were cut
     int64_t of_parts        # how many have a checksum of those of parts
@@ -500,10 +501,18 @@ cdef void batch_settle(Item* item, bint success) noexcept nogil:
         item.state = FAILED
         item.next = batch.failures
         batch.failures = item
+        give_way(batch, item)
     if batch.share_count > 1 and batch_complete(batch):
         batch_poke(batch)
     tell_news(batch)
     pthread_mutex_unlock(&batch.mutex)
+
+
+cdef inline void give_way(BatchC* batch, Item* item) noexcept nogil:
+    """Let another one go beyond the window, under its mutex, if this one does."""
+    if batch.beyond == item:
+        batch.beyond = NULL
+        batch_poke(batch)
 
 
 cdef void tell_news(BatchC* batch) noexcept nogil:
@@ -541,6 +550,8 @@ cdef void batch_unclaim(Item* item, bint put_off) noexcept nogil:
     if put_off:
         batch.held -= item.reserved
         item.reserved = 0
+        item_forget_reply(item)
+    give_way(batch, item)
     item.status = 0             # as if it had not been tried
     if batch.unread:
         batch_poke(batch)       # there may be room now

@@ -31,13 +31,17 @@ from objstore._fsspec.listing import (
 from objstore._fsspec.patterns import expand
 from objstore.operations import copying, downloads, objects
 from objstore.operations.iter_many import iter_many
+from objstore.operations.outcomes import in_flight_of
 from objstore.operations.put_many import put_many
+from objstore.operations.requested import Groups
 from objstore.operations.targets import write_file
 from objstore.operations.uploads import upload
 from objstore.plans.effects import Call, Plan
 
 if TYPE_CHECKING:
     from objstore._fsspec.filesystem import FileSystem
+    from objstore.operations.transfers import Expected
+    from objstore.types import Listed
 
 Path1: TypeAlias = str | os.PathLike[str] | Sequence[str]
 Pair: TypeAlias = tuple[str, str]
@@ -355,15 +359,15 @@ def copy(
         recursive: Copy all that is below the folders too.
         on_error: ``"ignore"`` what does not exist, or ``"raise"``; by itself the former if `recursive`.
         maxdepth: Copy only so many levels.
-        batch_size: Has no effect.
+        batch_size: How many requests are in flight at the most; as many as the network has use for if not given.
 
     Raises:
         FileNotFoundError: There is nothing to copy.
     """
     sources, pairs = yield from _copy_pairs(fs, path1, path2, recursive, maxdepth)
     yield from _make_folders(fs, [target for source, target in pairs if is_folder(sources[source])])
-    ignore = on_error == "ignore" or (on_error is None and recursive)
-    yield from at_once(partial(_copy_pair, fs, ignore), _files(sources, pairs))
+    ignored = on_error == "ignore" or (on_error is None and recursive)
+    yield from _copy_files(fs, sources, _files(sources, pairs), (FileNotFoundError,) if ignored else (), batch_size)
 
 
 def _make_folders(fs: FileSystem, paths: Iterable[str]) -> Plan[None]:
@@ -399,12 +403,28 @@ def _placed(fs: FileSystem, source: Path1, names: list[str], target: Any) -> Pla
     return [*zip(names, map(fs._strip_protocol, targets), strict=True)]
 
 
-def _copy_pair(fs: FileSystem, ignore: bool, pair: Pair) -> Plan[None]:
+def _copy_files(
+    fs: FileSystem, sources: Mapping[str, Info | None], pairs: list[Pair], ignored: Expected, most: int | None = None
+) -> Plan[None]:
+    """Copy files, many at a time; of some errors nothing is said."""
+    ways: dict[tuple[str, str], list[tuple[str | Listed, str]]] = {}
+    for source, target in pairs:
+        (bucket, key), (other, new) = fs._split_file(source), fs._split_file(target)
+        ways.setdefault((bucket, other), []).append((_listed(key, sources[source]), new))
     try:
-        yield from cp_file(fs, *pair)
-    except FileNotFoundError:
-        if not ignore:
-            raise
+        for (bucket, other), named in ways.items():
+            way = copying.Way(fs._construct_store(bucket), fs._construct_store(other))
+            asked = in_flight_of(most or fs.batch_size)
+            yield from copying.copy_groups(way, Groups(named), ignored, asked, None)
+    finally:
+        for _, target in pairs:
+            fs.invalidate_cache(target)
+
+
+def _listed(key: str, entry: Info | None) -> str | Listed:
+    """Return an object as it was listed, its key alone where no size was told."""
+    size = None if entry is None else entry["size"]
+    return key if size is None or size < 0 else {"path": key, "size": size}
 
 
 def mv(fs: FileSystem, path1: Path1, path2: Any, recursive: bool = False, maxdepth: int | None = None) -> Plan[None]:
@@ -428,7 +448,7 @@ def mv(fs: FileSystem, path1: Path1, path2: Any, recursive: bool = False, maxdep
     if not (sources or recursive):
         raise ValueError(f"{fs.shown(str(path1))!r} is a folder: give recursive=True to move all that is in it")
     moved = [pair for pair in _files(sources, pairs) if pair[0] != pair[1]]
-    yield from at_once(partial(_copy_pair, fs, False), moved)
+    yield from _copy_files(fs, sources, moved, ())
     kept = {target for _, target in pairs}
     yield from delete(fs, {name: entry for name, entry in sources.items() if name not in kept})
 

@@ -380,10 +380,13 @@ class Provider(Protocol):
     def head(self, key: str, conditions: Conditions) -> Plan[Fetched]:
         """Read what is known about one object."""
 
-    def look(self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE) -> Plan[Fetched]:
+    def look(
+        self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE, *, measured: bool = True
+    ) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read: as the reads themselves will tell it.
 
         The body is a piece of the object, at its beginning or its end, where that tells as much as other requests do.
+        A size that no reply tells is found out by reading all of it; unless it is to be `measured`, it is then -1.
         """
 
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:

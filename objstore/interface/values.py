@@ -74,8 +74,11 @@ class Pace(NamedTuple):
 
     @property
     def wait_is_worth(self) -> float:
-        """How many bytes come in the time that a reply takes to begin, from afar; near by, none."""
-        return self.wait * self.bytes_per_second if self.wait >= DISTANT else 0
+        """How many bytes come in the time that a reply takes to begin, from afar; near by, none.
+
+        No fewer than one connection brings: where no others were under way, that is all that is known.
+        """
+        return self.wait * max(self.bytes_per_second, self.alone or 0) if self.wait >= DISTANT else 0
 
 
 AT_HAND = Pace(0.0, 1e9, 64, 64, 0.0)

@@ -18,16 +18,17 @@ from objstore.operations.arguments import check_at_least, read_get_options, read
 from objstore.operations.bars import called, drawn
 from objstore.operations.naming import key_of
 from objstore.operations.objects import DEFAULT_CHUNK, get, put_body
-from objstore.operations.outcomes import OnError, check_on_error, in_flight_of
+from objstore.operations.outcomes import OnError, in_flight_of
 from objstore.operations.requested import Groups, two_of
 from objstore.operations.sources import END, Pieces
-from objstore.operations.transfers import PARTS, Room, Transfers
+from objstore.operations.transfers import PARTS, Room, Transfers, kept_of
 
 if TYPE_CHECKING:
     from objstore._core import Bytes
     from objstore.exceptions import BaseError
     from objstore.interface.provider import Share
     from objstore.operations.results import BytesStream, GetResult
+    from objstore.operations.transfers import Expected
     from objstore.plans.effects import Plan
     from objstore.types import Listed, Progress, PutMode, UpdateVersion
 
@@ -145,14 +146,30 @@ def copy_many(
         NotFoundError: There is no such object (and so on, with ``on_error="raise"``); its `index` says which it is.
     """
     progress = called(progress)
-    check_on_error(on_error)
+    kept = kept_of(on_error)
     other = _other(store, to_store)
-    room = room_for(in_flight_of(max_concurrency), store, other)
+    most = in_flight_of(max_concurrency)
     mode = read_overwrite(overwrite)
     if not isinstance(mode, str):
         raise TypeError(f"overwrite = {overwrite!r}: no version is that of many objects, give True or False")
-    way = Way(store, other, mode, room=room)
     groups: Groups[Any] = Groups(pairs.items() if isinstance(pairs, Mapping) else pairs)
+    return (yield from copy_groups(Way(store, other, mode), groups, kept, most, progress))
+
+
+def copy_groups(
+    way: Way, groups: Groups[Any], kept: Expected, most_in_flight: int, progress: Progress | None
+) -> Plan[list[Any]]:
+    """Copy many objects one way.
+
+    Args:
+        way: From where to where.
+        groups: Pairs of the path of each, or the object as it was listed, and the path of its copy.
+        kept: The errors that take the place of results.
+        most_in_flight: How many requests may be in flight.
+        progress: Is told of all of them.
+    """
+    store, other = way.store, way.other
+    room = room_for(most_in_flight, store, other)
 
     def read(group: list[Any]) -> list[tuple[str, str, int | None]]:
         named = [two_of(pair, "a path and that of its copy") for pair in group]
@@ -162,9 +179,9 @@ def copy_many(
 
     def begin(pair: tuple[str, str, int | None], share: Share, told: Progress | None) -> Plan[None]:
         source, target, size = pair
-        return copy_key(way._replace(share=share, parts=PARTS, size=size), source, target, told)
+        return copy_key(way._replace(share=share, parts=PARTS, room=room, size=size), source, target, told)
 
-    return (yield from Transfers(groups, read, begin, on_error, progress, room).run())
+    return (yield from Transfers(groups, read, begin, kept, progress, room).run())
 
 
 def _as_listed(source: Any) -> tuple[Any, int | None]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from objstore.disk.descriptors import read_into
 from objstore.disk.room import Place, insist
 from objstore.exceptions import ObjectChangedError
-from objstore.interface.values import ANY, WHOLE, Range, Reads
+from objstore.interface.values import ANY, ANY_SIZE, WHOLE, Range, Reads
 from objstore.interface.versions import is_same, pinned, strong
 from objstore.operations.arguments import check_at_least
 from objstore.operations.bars import called, drawn
@@ -91,12 +91,13 @@ def download(
     check_at_least("chunk_size", chunk_size, 1)
     in_flight = in_flight_of(max_concurrency)
     key = yield from readable_key_of(store, path)
-    fetched = yield from store.provider.look(key, ANY)
+    fetched = yield from store.provider.look(key, ANY, measured=False)
     meta = store.named(fetched.meta)
     conditions = pinned(fetched.seen)
-    flows = flows_for(store.provider, key, fetched.seen)
+    flows = store.provider.flows if meta["size"] < 0 else flows_for(store.provider, key, fetched.seen)
     if flows is not None:
-        yield from _download_by_one(flows, key, fetched.seen, meta, Target(file, fsync=fsync), chunk_size, progress)
+        target = Target(file, fsync=fsync)
+        meta["size"] = yield from _download_by_one(flows, key, fetched.seen, meta, target, chunk_size, progress)
         return meta
     part_size = min(chunk_size, store.provider.most_compared)
     whole = yield from whole_of(store.provider, key, meta["path"], conditions, fetched.sums, most_in_flight=in_flight)
@@ -115,41 +116,47 @@ def _download_by_one(
     target: Target,
     piece: int,
     progress: Progress | None,
-) -> Plan[None]:
-    """Get all of an object by one request, and put it in the target's place."""
+) -> Plan[int]:
+    """Get all of an object by one request, and put it in the target's place; return how many bytes that is."""
     with Place() as place:
         yield from place.take(2)  # the part file, and its folder
         try:
             yield from insist(target.open, target.discard)
-            yield Call(lambda: target.reserve(meta["size"]), settle=True)
+            yield Call(lambda: target.reserve(max(meta["size"], 0)), settle=True)
             flow = yield from flows.flow(key, WHOLE, pinned(seen), piece=piece, window=2 * piece)
             try:
-                yield from _write_flow(flow, seen, meta, target, progress)
+                size = yield from _write_flow(flow, seen, meta, target, progress)
             finally:
                 flow.close()
-            yield Call(lambda: target.publish(meta["size"]), settle=True)
+            yield Call(lambda: target.publish(size), settle=True)
+            return size
         finally:
             target.discard()
 
 
-def _write_flow(flow: Flow, expected: Seen, meta: ObjectMeta, target: Target, progress: Progress | None) -> Plan[None]:
-    """Write what comes to where it lies in the object: each try begins anew, and in the end all is of the last one."""
+def _write_flow(flow: Flow, expected: Seen, meta: ObjectMeta, target: Target, progress: Progress | None) -> Plan[int]:
+    """Write what comes to where it lies in the object: each try begins anew, and in the end all is of the last one.
+
+    Returns:
+        How many bytes that is.
+    """
     end = told = 0
+    most = meta["size"] if meta["size"] >= 0 else ANY_SIZE
     while True:
         over = flow.over  # asked first: what comes after this is written in the next round
         while (found := flow.piece()) is not None:
             at, piece, seen = found
             end = at + len(piece)
-            if end > meta["size"] or (seen is not None and not is_same(seen, expected)):
+            if end > most or (seen is not None and not is_same(seen, expected)):
                 raise changed(meta["path"])
             yield Call(partial(target.write, piece, at), settle=True)
             told = max(told, end)
         check_errors(flow, meta["path"])
         if progress is not None:
-            told = max(told, min(flow.bytes_received, meta["size"]))
+            told = max(told, min(flow.bytes_received, most))
             progress(int(over), 1, told)
-        if over and end == meta["size"]:
-            return
+        if over and meta["size"] in (end, -1):
+            return end
         if over:
             raise changed(meta["path"])
         yield from news(flow, progress)

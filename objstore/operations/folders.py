@@ -21,11 +21,11 @@ from objstore.operations.glob import Pattern, is_pattern
 from objstore.operations.listing import glob
 from objstore.operations.local_names import check_names, folds_case
 from objstore.operations.objects import DEFAULT_CHUNK, put_body
-from objstore.operations.outcomes import OnError, check_on_error, in_flight_of
+from objstore.operations.outcomes import OnError, in_flight_of
 from objstore.operations.pages import OneAfterTheOther
 from objstore.operations.requested import Groups, two_of
 from objstore.operations.sources import check_file, open_body
-from objstore.operations.transfers import PARTS, Room, Transfers
+from objstore.operations.transfers import PARTS, Room, Transfers, kept_of
 from objstore.plans.effects import Call
 from objstore.types import Transfer
 
@@ -114,7 +114,7 @@ def upload_many(
         SourceChangedError: It changed meanwhile.
     """
     progress = called(progress)
-    check_on_error(on_error)
+    kept = kept_of(on_error)
     room = Room(in_flight_of(max_concurrency), store.provider)
     options = read_write_options(store.provider, attributes, tags, mode)
     front = store.path(store.full_prefix(prefix))
@@ -134,7 +134,7 @@ def upload_many(
     def begin(file: _File, share: Share, told: Progress | None) -> Plan[Transfer]:
         return _upload(store, file, options, share, told)
 
-    return (yield from Transfers(groups, read, begin, on_error, progress, room).run())
+    return (yield from Transfers(groups, read, begin, kept, progress, room).run())
 
 
 def _upload(
@@ -227,7 +227,7 @@ def download_many(
         NotFoundError: There is no such object (and so on, with ``on_error="raise"``); its `index` says which it is.
     """
     progress = called(progress)
-    check_on_error(on_error)
+    kept = kept_of(on_error)
     asked = in_flight_of(max_concurrency)
     keys, names = yield from _named(store, paths)
     check_names(names, folds=False)
@@ -242,7 +242,7 @@ def download_many(
         return _download(way._replace(share=share, parts=PARTS), *named, root, told)
 
     groups: Groups[Any] = Groups([*zip(keys, names, strict=True)])
-    return (yield from Transfers(groups, list, begin, on_error, progress, room).run())
+    return (yield from Transfers(groups, list, begin, kept, progress, room).run())
 
 
 def _download(way: Way, key: str, name: str, root: Path, progress: Progress | None) -> Plan[Transfer]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from objstore._core import memory_limit
 from objstore.exceptions import BaseError
 from objstore.interface.values import FIRST
 from objstore.operations.objects import DEFAULT_CHUNK
-from objstore.operations.outcomes import Counted, OnError, numbered
+from objstore.operations.outcomes import Counted, OnError, check_on_error, numbered
 from objstore.operations.progress import Tally
 from objstore.plans.effects import Wait
 from objstore.plans.several import Several
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+Expected: TypeAlias = tuple[type[Exception], ...]
+
+EXPECTED: Expected = (BaseError, OSError)
+"""What may go wrong with one object, and takes the place of its result where errors are returned."""
 
 IN_MEMORY = 256 << 20
 """How many bytes of objects that go through this machine are in its memory, beyond the beginning of each."""
@@ -131,6 +136,12 @@ def shared(several: Several[Any]) -> Share:
     return share
 
 
+def kept_of(on_error: OnError) -> Expected:
+    """Return which errors take the place of results."""
+    check_on_error(on_error)
+    return EXPECTED if on_error == "return" else ()
+
+
 class Transfers(Generic[T, R]):
     """Operations on many items.
 
@@ -138,7 +149,7 @@ class Transfers(Generic[T, R]):
         groups: The items.
         read: Checks a group of them, before any of it is begun.
         begin: Makes the plan of one, given its share of the requests, and what it tells of how far it is.
-        on_error: What an error does.
+        kept: The errors that take the place of results; any other is raised.
         progress: Is told of all of them.
         room: How many are under way at the most.
     """
@@ -148,7 +159,7 @@ class Transfers(Generic[T, R]):
         groups: Groups[Any],
         read: Callable[[list[Any]], list[T]],
         begin: Callable[[T, Share, Progress | None], Plan[R]],
-        on_error: OnError,
+        kept: Expected,
         progress: Progress | None,
         room: Room,
     ) -> None:
@@ -158,7 +169,7 @@ class Transfers(Generic[T, R]):
         self._groups = groups
         self._read = read
         self._begin = begin
-        self._on_error = on_error
+        self._kept = kept
         self._tally = Tally(progress)
         self._left: deque[T] = deque()
         self._results: dict[int, R | Exception] = {}
@@ -185,12 +196,8 @@ class Transfers(Generic[T, R]):
     def _take(self, number: int, result: R | Exception) -> None:
         if isinstance(result, BaseError):
             result = numbered(result, number)
-        if isinstance(result, Exception) and not (self._on_error == "return" and isinstance(result, EXPECTED)):
+        if isinstance(result, Exception) and not isinstance(result, self._kept):
             raise result
         self._results[number] = result
         self._tally.end(number)
         self._several.allow(self._room.most)
-
-
-EXPECTED = (BaseError, OSError)
-"""What may go wrong with one object, and takes the place of its result where errors are returned."""

@@ -135,7 +135,9 @@ class Memory:
         return self.read(key, WHOLE, conditions)._replace(body=Bytes())
         yield
 
-    def look(self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE) -> Plan[Fetched]:
+    def look(
+        self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE, *, measured: bool = True
+    ) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read; its bytes are near enough."""
         return self.head(key, conditions)
 

@@ -170,13 +170,15 @@ class Requests:
 
     # --- reading
 
-    def fetch_one(self, key: str, range: Range, conditions: Conditions, *, brief: bool = False) -> Plan[Fetched]:
+    def fetch_one(
+        self, key: str, range: Range, conditions: Conditions, *, brief: bool = False, measured: bool = True
+    ) -> Plan[Fetched]:
         """Read one object, or a range of it; all of it, where the server tells its size in no other way."""
         told = range == WHOLE and self.tells_of_wholes
         reply = yield from self.read_one("GET", key, range, conditions, brief=brief)
         size, body = _size(reply, range), reply.body
         all_of_it = None
-        if size < 0:
+        if size < 0 and measured:
             size, all_of_it = yield from self._measure(key, conditions, reply, keep=range != FIRST_BYTE)
             body = body if all_of_it is None else all_of_it[range.within(size)[0] :]
         meta, attributes = self.meta(key, reply, size), self._attributes(reply)
@@ -213,18 +215,22 @@ class Requests:
         """Return what a reply tells of checksums: those that the engine knows, unless a service has others."""
         return sums_of(reply)
 
-    def look(self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE) -> Plan[Fetched]:
+    def look(
+        self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE, *, measured: bool = True
+    ) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read: HEAD may tell another size than GET."""
-        return (yield from self.look_by_get(key, conditions, piece))
+        return (yield from self.look_by_get(key, conditions, piece, measured=measured))
 
-    def look_by_get(self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE) -> Plan[Fetched]:
+    def look_by_get(
+        self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE, *, measured: bool = True
+    ) -> Plan[Fetched]:
         """Read what is known about one object by a GET of a piece of it."""
         try:
-            fetched = yield from self.fetch_one(key, piece, conditions)
+            fetched = yield from self.fetch_one(key, piece, conditions, measured=measured)
         except InvalidRangeError:
             fetched = yield from self.fetch_one(key, WHOLE, conditions)
         size, body = fetched.meta["size"], fetched.body
-        start, end = piece.within(size)
+        start, end = piece.within(max(size, len(body)))
         if len(body) > end - start:  # of a server without ranges; a slice would hold all of it
             body = Bytes(bytes(body[: end - start]))
         return fetched._replace(range=(0, size), body=body)

@@ -98,10 +98,12 @@ class Blobs(Documents):
 
     # --- reading
 
-    def fetch_one(self, key: str, range: Range, conditions: Conditions, *, brief: bool = False) -> Plan[Fetched]:
+    def fetch_one(
+        self, key: str, range: Range, conditions: Conditions, *, brief: bool = False, measured: bool = True
+    ) -> Plan[Fetched]:
         """Read one object, or a range of it."""
         if range.start >= 0 or range == WHOLE:
-            fetched = yield from super().fetch_one(key, range, conditions, brief=brief)
+            fetched = yield from super().fetch_one(key, range, conditions, brief=brief, measured=measured)
             self._check_answered(key, fetched, conditions)
             return fetched
         for last in (False,) * (PINNED_TRIES - 1) + (True,):
@@ -152,12 +154,14 @@ class Blobs(Documents):
         moment = version.removeprefix(SNAPSHOT)
         return [("snapshot", moment)] if moment != version else super().version_query(version)
 
-    def look(self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE) -> Plan[Fetched]:
+    def look(
+        self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE, *, measured: bool = True
+    ) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read: a HEAD tells the same size, and it takes one to
         know where the end of a blob begins."""
         if piece == FIRST_BYTE or piece.start < 0:
             return (yield from self.head(key, conditions))
-        return (yield from self.look_by_get(key, conditions, piece))
+        return (yield from self.look_by_get(key, conditions, piece, measured=measured))
 
     def meta(self, key: str, reply: Reply, size: int) -> ObjectMeta:
         """Return the metadata of an object of a size; a directory is none."""

@@ -166,10 +166,12 @@ class Bucket(Writes):
         """The parts that its objects were made of."""
         return Parts(self)
 
-    def fetch_one(self, key: str, range: Range, conditions: Conditions, *, brief: bool = False) -> Plan[Fetched]:
+    def fetch_one(
+        self, key: str, range: Range, conditions: Conditions, *, brief: bool = False, measured: bool = True
+    ) -> Plan[Fetched]:
         """Read one object, or a range of it; of an archived one, find out how far it is restored."""
         try:
-            return (yield from super().fetch_one(key, range, conditions, brief=brief))
+            return (yield from super().fetch_one(key, range, conditions, brief=brief, measured=measured))
         except PermissionDeniedError as error:
             if error.code == ARCHIVED:
                 yield from self._tell_restored(key, conditions, error)
@@ -181,10 +183,12 @@ class Bucket(Writes):
             state = (yield from self.head(key, conditions)).restore
             error.args = (f"{error} {restored(state)}",)
 
-    def look(self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE) -> Plan[Fetched]:
+    def look(
+        self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE, *, measured: bool = True
+    ) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read."""
         told = (yield from self._told_by_head(key, conditions)) if self.get_headers else None
-        return told or (yield from super().look(key, conditions, piece))
+        return told or (yield from super().look(key, conditions, piece, measured=measured))
 
     def _told_by_head(self, key: str, conditions: Conditions) -> Plan[Fetched | None]:
         """Read what a HEAD tells that is asked for checksums, which S3 tells of a whole object alone.

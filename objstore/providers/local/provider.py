@@ -122,7 +122,9 @@ class Local:
         """Read what is known about one object."""
         return (yield from in_steps(self._read(key, None, conditions)))
 
-    def look(self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE) -> Plan[Fetched]:
+    def look(
+        self, key: str, conditions: Conditions, piece: Range = FIRST_BYTE, *, measured: bool = True
+    ) -> Plan[Fetched]:
         """Read what is known about one object that is going to be read; its bytes are near enough."""
         return self.head(key, conditions)
 

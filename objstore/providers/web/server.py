@@ -76,10 +76,12 @@ class Server(Requests):
             self._note(key, whole=reply.start < 0)
         return reply
 
-    def fetch_one(self, key: str, range: Range, conditions: Conditions, *, brief: bool = False) -> Plan[Fetched]:
+    def fetch_one(
+        self, key: str, range: Range, conditions: Conditions, *, brief: bool = False, measured: bool = True
+    ) -> Plan[Fetched]:
         """Read one object, or a range of it."""
         try:
-            return (yield from super().fetch_one(key, range, conditions, brief=brief))
+            return (yield from super().fetch_one(key, range, conditions, brief=brief, measured=measured))
         except CorruptResponseError:
             if range.start >= 0 or range.end < 0:
                 raise
