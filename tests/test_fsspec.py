@@ -124,15 +124,19 @@ def test_write(fs: FsspecStore) -> None:
     assert fs.cat("x") == b"x" * 1000 + b"y" * 10
     with fs.open("t", "w", encoding="utf-16") as text:
         text.write("grün")
-    assert fs.cat("t").decode("utf-16") == "grün"
+    assert fs.cat("t") == "grün".encode("utf-16")
+    with fs.open("t", "a", encoding="utf-16") as text:
+        text.write("er")
+    assert fs.cat("t") == "grüner".encode("utf-16")
     with pytest.raises(io.UnsupportedOperation), fs.open("x") as file:
         file.write(b"")
 
 
-def test_what_failed_is_not_written(fs: FsspecStore) -> None:
+@pytest.mark.parametrize("mode", ["wb", "w", "xt", "a"])
+def test_what_failed_is_not_written(fs: FsspecStore, mode: str) -> None:
     def fail() -> None:
-        with fs.open("x", "wb") as file:
-            file.write(b"half")
+        with fs.open("x", mode) as file:
+            file.write(b"half" if "b" in mode else "half")
             raise KeyError
 
     with pytest.raises(KeyError):

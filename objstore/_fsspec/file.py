@@ -28,6 +28,7 @@ from objstore.interface.values import FIRST_BYTE
 from objstore.operations.arguments import check_at_least
 from objstore.operations.blocks import first_piece, has_index
 from objstore.operations.column_reads import ColumnReads
+from objstore.operations.files import TextObjectWriter
 from objstore.operations.pinned import Pinned, pin
 from objstore.operations.reader import READ_BUFFER
 from objstore.operations.window import LEAST_AHEAD
@@ -182,6 +183,14 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         if self._writer is not None and error[0] is not None:
             self.discard()
         self.close()
+
+
+class TextFile(TextObjectWriter):
+    """A file that is open for writing text; after an error in a ``with`` block, it is not written."""
+
+    def abort(self) -> None:
+        """Throw away what was written."""
+        self.buffer.discard()  # type: ignore[attr-defined]
 
 
 class StreamedFile(AbstractAsyncStreamedFile):  # type: ignore[misc]
