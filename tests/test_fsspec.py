@@ -159,6 +159,16 @@ def test_modes(fs: FsspecStore) -> None:
         fs.open("folder")
 
 
+def test_a_folder_with_files_is_not_removed_in_silence(fs: FsspecStore, s3: FsspecStore) -> None:
+    for files, folder in ((fs, "folder"), (s3, f"{BUCKET}/folder")):
+        files.rmdir(folder)  # there is none
+        files.pipe_file(f"{folder}/x", b"")
+        with pytest.raises(OSError, match="Directory not empty"):
+            files.rmdir(folder)
+        files.rm(f"{folder}/x")
+        files.rmdir(folder)
+
+
 def test_append(fs: FsspecStore) -> None:
     for piece in (b"first", b" and second"):
         with fs.open("x", "ab") as file:
