@@ -716,11 +716,17 @@ def handles(places: Places, path: str) -> Any:
     return handled(places).get_file_info([path])
 
 
+def missed(act: Callable[[], Any]) -> None:
+    with pytest.raises(IsADirectoryError):
+        act()
+
+
 FOLDERS: dict[str, tuple[Callable[[Places, str], Any], list[str]]] = {
     "info": (lambda places, path: places.files.info(path), ["HEAD", "GET"]),
     "isfile": (lambda places, path: places.files.isfile(path), ["HEAD"]),
     "find with folders": (lambda places, path: places.files.find(path, withdirs=True), ["GET", "HEAD"]),
     "makedirs": (lambda places, path: places.files.makedirs(f"{path}/new", exist_ok=True), ["HEAD", "GET"]),
+    "open": (lambda places, path: missed(lambda: places.files.open(path)), ["GET", "GET"]),
     "root": (lambda places, _: places.files.info(places.bucket), ["GET"]),
     "pyarrow": (lambda places, path: handles(places, path.partition("/")[2]), ["HEAD", "GET"]),
 }

@@ -21,7 +21,7 @@ from fsspec.caching import caches
 from fsspec.spec import AbstractBufferedFile
 
 from objstore._core import Buffer
-from objstore._fsspec.listing import info, is_folder
+from objstore._fsspec.listing import is_only_folder
 from objstore._fsspec.read_ahead import ReadAhead
 from objstore.exceptions import AlreadyExistsError, NotFoundError
 from objstore.interface.values import FIRST_BYTE
@@ -274,8 +274,7 @@ def _pinned(fs: FileSystem, path: str, size: int | None) -> Plan[Pinned]:
             return (yield from fs.in_turn.open(store.provider, name, partial(_piece, fs), partial(_begin, fs)))
         return (yield from _begin(fs, name, _piece(fs, name)))
     except NotFoundError:
-        details = yield from info(fs, path)
-        if is_folder(details):
+        if (yield from is_only_folder(fs, path)):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), fs.shown(path)) from None
         raise
 

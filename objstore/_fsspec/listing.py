@@ -62,6 +62,13 @@ def _object(fs: FileSystem, path: str, bucket: str, key: str) -> Plan[Info]:
     return {**_file(fs, bucket, meta), "name": path}
 
 
+def is_only_folder(fs: FileSystem, path: str) -> Plan[bool]:
+    """Tell whether there is a folder at a path where there is no file, as is known."""
+    path = fs._strip_protocol(path)
+    bucket, key = fs._split_path(path)
+    return (yield from (_is_folder(fs, path, fs._construct_store(bucket), key) if key else isdir(fs, path)))
+
+
 def _is_folder(fs: FileSystem, path: str, store: Store, key: str) -> Plan[bool]:
     """Tell whether there is a folder where there is no object."""
     if fs.service.has_folders:
