@@ -328,6 +328,20 @@ def test_many_copies_into_a_folder_that_is_to_be_made(webdav: WebDavServer) -> N
 # --- names
 
 
+def test_what_only_the_latest_fsspec_has_is_not_needed() -> None:
+    lacking = "import fsspec.asyn, fsspec.utils as u; vars(u).pop('check_contained', None); import objstore.fsspec"
+    subprocess.run([sys.executable, "-c", lacking], check=True)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x"])
+def test_nothing_is_downloaded_to_outside_of_the_folder(s3: FsspecStore, tmp_path: Path, name: str) -> None:
+    s3.pipe_file(f"{BUCKET}/tree/{name}", b"1")
+    with pytest.raises(ValueError, match="outside of"):
+        s3.get(f"{BUCKET}/tree/", f"{tmp_path}/in/", recursive=True)
+    assert not [*tmp_path.rglob("x")]
+    s3.rm_file(f"{BUCKET}/tree/{name}")
+
+
 def test_protocols() -> None:
     assert {
         *("abfs", "abfss", "adl", "az", "azure", "file", "gcs", "gs", "http", "https", "memory", "s3", "s3a"),
