@@ -27,7 +27,7 @@ from fsspec.config import conf
 from fsspec.json import FilesystemJSONEncoder
 
 from objstore._fsspec import content, details, listing, patterns, services, transfer
-from objstore._fsspec.file import BufferedFile, StreamedFile
+from objstore._fsspec.file import BufferedFile, StreamedFile, TextFile
 from objstore._fsspec.filesystem import FileSystem
 from objstore._fsspec.options import without_secrets
 from objstore.plans.run import both
@@ -149,6 +149,21 @@ class FsspecStore(FileSystem, metaclass=_ByProtocol):
     mkdir, _mkdir = both(details.mkdir)
     makedirs, _makedirs = both(details.makedirs)
     rmdir, _rmdir = both(details.rmdir)
+
+    def open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | str | None = None,
+        cache_options: dict[str, Any] | None = None,
+        compression: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Open a file as fsspec does; one of text that is not compressed is not written after an error in its block."""
+        if compression is not None or "b" in mode or "r" in mode:
+            return super().open(path, mode, block_size, cache_options, compression, **kwargs)
+        text = [kwargs.pop(name, None) for name in ("encoding", "errors", "newline")]
+        return TextFile(super().open(path, f"{mode.replace('t', '')}b", block_size, cache_options, **kwargs), *text)
 
     def _open(
         self,

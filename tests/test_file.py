@@ -248,6 +248,16 @@ def test_encodings(store: Store) -> None:
         assert file.read() == "\u00ff"
 
 
+@pytest.mark.parametrize("text", ["", "h\u00e9"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig", "utf-16-le", "utf-8"])
+def test_text_begins_with_the_mark_of_its_encoding(store: Store, tmp_path: Path, encoding: str, text: str) -> None:
+    with open(tmp_path / "model", "w", encoding=encoding) as model, store.open("copy", "w", encoding=encoding) as file:
+        assert model.write(text) == file.write(text)
+        assert model.write(text) == file.write(text)
+        assert not file.seekable()
+    assert store.get("copy").bytes() == (tmp_path / "model").read_bytes()
+
+
 def test_create(store: Store) -> None:
     with pytest.raises(FileExistsError, match="text"):
         store.open("text", "xb")

@@ -124,15 +124,19 @@ def test_write(fs: FsspecStore) -> None:
     assert fs.cat("x") == b"x" * 1000 + b"y" * 10
     with fs.open("t", "w", encoding="utf-16") as text:
         text.write("grün")
-    assert fs.cat("t").decode("utf-16") == "grün"
+    assert fs.cat("t") == "grün".encode("utf-16")
+    with fs.open("t", "a", encoding="utf-16") as text:
+        text.write("er")
+    assert fs.cat("t") == "grüner".encode("utf-16")
     with pytest.raises(io.UnsupportedOperation), fs.open("x") as file:
         file.write(b"")
 
 
-def test_what_failed_is_not_written(fs: FsspecStore) -> None:
+@pytest.mark.parametrize("mode", ["wb", "w", "xt", "a"])
+def test_what_failed_is_not_written(fs: FsspecStore, mode: str) -> None:
     def fail() -> None:
-        with fs.open("x", "wb") as file:
-            file.write(b"half")
+        with fs.open("x", mode) as file:
+            file.write(b"half" if "b" in mode else "half")
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -153,6 +157,16 @@ def test_modes(fs: FsspecStore) -> None:
     fs.pipe_file("folder/x", b"")
     with pytest.raises(IsADirectoryError):
         fs.open("folder")
+
+
+def test_a_folder_with_files_is_not_removed_in_silence(fs: FsspecStore, s3: FsspecStore) -> None:
+    for files, folder in ((fs, "folder"), (s3, f"{BUCKET}/folder")):
+        files.rmdir(folder)  # there is none
+        files.pipe_file(f"{folder}/x", b"")
+        with pytest.raises(OSError, match="Directory not empty"):
+            files.rmdir(folder)
+        files.rm(f"{folder}/x")
+        files.rmdir(folder)
 
 
 def test_append(fs: FsspecStore) -> None:
@@ -312,6 +326,20 @@ def test_many_copies_into_a_folder_that_is_to_be_made(webdav: WebDavServer) -> N
 
 
 # --- names
+
+
+def test_what_only_the_latest_fsspec_has_is_not_needed() -> None:
+    lacking = "import fsspec.asyn, fsspec.utils as u; vars(u).pop('check_contained', None); import objstore.fsspec"
+    subprocess.run([sys.executable, "-c", lacking], check=True)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x"])
+def test_nothing_is_downloaded_to_outside_of_the_folder(s3: FsspecStore, tmp_path: Path, name: str) -> None:
+    s3.pipe_file(f"{BUCKET}/tree/{name}", b"1")
+    with pytest.raises(ValueError, match="outside of"):
+        s3.get(f"{BUCKET}/tree/", f"{tmp_path}/in/", recursive=True)
+    assert not [*tmp_path.rglob("x")]
+    s3.rm_file(f"{BUCKET}/tree/{name}")
 
 
 def test_protocols() -> None:

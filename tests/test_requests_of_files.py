@@ -723,6 +723,44 @@ def test_what_pyarrow_lists_it_asks_about_no_more(places: Places) -> None:
     assert asked.methods == ["GET"] * 20
 
 
+def handles(places: Places, path: str) -> Any:
+    return handled(places).get_file_info([path])
+
+
+def missed(act: Callable[[], Any]) -> None:
+    with pytest.raises(IsADirectoryError):
+        act()
+
+
+FOLDERS: dict[str, tuple[Callable[[Places, str], Any], list[str]]] = {
+    "info": (lambda places, path: places.files.info(path), ["HEAD", "GET"]),
+    "isfile": (lambda places, path: places.files.isfile(path), ["HEAD"]),
+    "find with folders": (lambda places, path: places.files.find(path, withdirs=True), ["GET", "HEAD"]),
+    "makedirs": (lambda places, path: places.files.makedirs(f"{path}/new", exist_ok=True), ["HEAD", "GET"]),
+    "open": (lambda places, path: missed(lambda: places.files.open(path)), ["GET", "GET"]),
+    "root": (lambda places, _: places.files.info(places.bucket), ["GET"]),
+    "pyarrow": (lambda places, path: handles(places, path.partition("/")[2]), ["HEAD", "GET"]),
+}
+
+
+@pytest.mark.parametrize("ask", FOLDERS)
+def test_whether_there_is_a_folder_is_asked_once_and_for_one_key(places: Places, ask: str) -> None:
+    """Not for a page: a thousand keys take 300 kB, several round trips on a new connection far away."""
+    act, methods = FOLDERS[ask]
+    places.store.put_many([(f"many/{number}-{'x' * 200}", b"") for number in range(50)])
+    with counted() as asked:
+        act(places, f"{places.bucket}/many")
+    assert asked.methods == methods
+    assert "find" in ask or sum(each.bytes_received for each in asked.tries) < 3000
+
+
+def test_a_bucket_is_asked_once_whether_it_is_there(places: Places) -> None:
+    with counted() as asked:
+        for number in range(5):
+            places.files.makedirs(f"{places.bucket}/new/{number}", exist_ok=True)
+    assert asked.methods == ["HEAD", "GET", "HEAD", "HEAD", "HEAD", "HEAD"]
+
+
 ASKED_TWICE: dict[str, Callable[[FsspecStore, str], Any]] = {
     "info": lambda files, path: files.info(path)["size"],
     "size": FsspecStore.size,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from objstore._core import may_have_threads
 from objstore.exceptions import BaseError, NotFoundError, PermissionDeniedError
 from objstore.interface.values import EPOCH, ListQuery
+from objstore.operations.listing import has_any
 from objstore.plans.run import run
 from objstore.providers.web.multistatus import Entry as Answer
 from objstore.providers.web.webdav import meta_of
@@ -72,7 +73,7 @@ class Directories:
 
     def exists(self, directory: str) -> bool:
         """Tell whether a directory exists; the root does."""
-        return not directory or next(self._store.list(directory), None) is not None
+        return not directory or run(has_any(self._store, self._store.full_prefix(directory)))
 
     def make(self, directories: Iterable[str]) -> None:
         """Make directories; those that exist stay as they are."""

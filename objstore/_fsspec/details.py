@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from objstore._fsspec.filesystem import FileSystem
     from objstore._fsspec.listing import Info
     from objstore.plans.effects import Plan
+    from objstore.store import Store
     from objstore.types import HTTP_METHOD, ObjectMeta
 
 
@@ -225,7 +226,8 @@ def mkdir(
     if not bucket:
         return
     store = fs._construct_store(bucket)
-    if key and (store.provider.buckets is None or (yield from exists(fs, bucket))):
+    if key and (store.provider.buckets is None or bucket in fs.buckets or (yield from exists(fs, bucket))):
+        fs.buckets.add(bucket)
         return
     if key and not create_parents:
         raise missing(bucket)
@@ -252,6 +254,8 @@ def makedirs(fs: FileSystem, path: str, exist_ok: bool = False) -> Plan[None]:
 def rmdir(fs: FileSystem, path: str) -> Plan[None]:
     """Remove an empty local folder, or an empty bucket. Elsewhere a folder is gone as soon as there is no file in it.
 
+    What is not empty stays: ``rm(path, recursive=True)`` deletes it.
+
     Args:
         fs: Where it is.
         path: The path of the bucket, or of a folder in one.
@@ -259,6 +263,7 @@ def rmdir(fs: FileSystem, path: str) -> Plan[None]:
     Raises:
         FileNotFoundError: There is no such bucket.
         NotSupportedError: It is a bucket of a service whose buckets are not deleted here.
+        OSError: It is not empty.
     """
     bucket, key = fs._split_path(path)
     if fs.service.has_folders:
@@ -270,4 +275,13 @@ def rmdir(fs: FileSystem, path: str) -> Plan[None]:
         if store.provider.buckets is not None and (yield from list_objects(store, chunk_size=1).next_item()):
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
         yield from buckets.delete_bucket(store)
+        fs.buckets.discard(bucket)
         fs.invalidate_cache(bucket)
+    elif key and not fs.service.has_urls and (yield from _holds_files(fs._construct_store(bucket), f"{key}/")):
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), fs.shown(path))
+
+
+def _holds_files(store: Store, folder: str) -> Plan[bool]:
+    """Tell whether there is more in a folder than its mark."""
+    page = yield from list_objects(store, folder, chunk_size=2).next_item()
+    return any(meta["path"] != folder for meta in page or ())

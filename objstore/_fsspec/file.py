@@ -21,13 +21,14 @@ from fsspec.caching import caches
 from fsspec.spec import AbstractBufferedFile
 
 from objstore._core import Buffer
-from objstore._fsspec.listing import info, is_folder
+from objstore._fsspec.listing import is_only_folder
 from objstore._fsspec.read_ahead import ReadAhead
 from objstore.exceptions import AlreadyExistsError, NotFoundError
 from objstore.interface.values import FIRST_BYTE
 from objstore.operations.arguments import check_at_least
 from objstore.operations.blocks import first_piece, has_index
 from objstore.operations.column_reads import ColumnReads
+from objstore.operations.files import TextObjectWriter
 from objstore.operations.pinned import Pinned, pin
 from objstore.operations.reader import READ_BUFFER
 from objstore.operations.window import LEAST_AHEAD
@@ -184,6 +185,14 @@ class BufferedFile(AbstractBufferedFile):  # type: ignore[misc]
         self.close()
 
 
+class TextFile(TextObjectWriter):
+    """A file that is open for writing text; after an error in a ``with`` block, it is not written."""
+
+    def abort(self) -> None:
+        """Throw away what was written."""
+        self.buffer.discard()  # type: ignore[attr-defined]
+
+
 class StreamedFile(AbstractAsyncStreamedFile):  # type: ignore[misc]
     """A file that is open for reading (``"rb"``) or writing (``"wb"``, ``"xb"``) in coroutines."""
 
@@ -265,8 +274,7 @@ def _pinned(fs: FileSystem, path: str, size: int | None) -> Plan[Pinned]:
             return (yield from fs.in_turn.open(store.provider, name, partial(_piece, fs), partial(_begin, fs)))
         return (yield from _begin(fs, name, _piece(fs, name)))
     except NotFoundError:
-        details = yield from info(fs, path)
-        if is_folder(details):
+        if (yield from is_only_folder(fs, path)):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), fs.shown(path)) from None
         raise
 

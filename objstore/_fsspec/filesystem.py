@@ -45,6 +45,8 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
     """Where the columns of Parquet files are that pyarrow has read lately."""
     in_row: InRow
     """Which files have been asked about one after the other, and what a listing tells of those to come."""
+    buckets: set[str]
+    """Which are known to be there: who makes folders in them need not be asked each time."""
     in_turn: InTurn[Pinned]
     """Which files with an index have been listed, and are opened one after the other."""
     service: ClassVar[services.Service]
@@ -74,6 +76,7 @@ class FileSystem(AsyncFileSystem):  # type: ignore[misc]
         self.keeps_listings = bool(listings) and self.dircache.use_listings_cache
         self.looked_at, self.listed, self.in_row = Known(60), Known(5), InRow()
         self.layouts, self.in_turn = Layouts(), InTurn()
+        self.buckets = set()
         self._construct_store = lru_cache(max_cache_size)(self._construct_store)  # type: ignore[method-assign]
 
     @property

@@ -48,13 +48,25 @@ def info(fs: FileSystem, path: str, *, refresh: bool = False) -> Plan[Info]:
     cached = None if refresh else _cached(fs, path)
     if cached is not None:
         return cached
-    store = fs._construct_store(bucket)
     try:
-        return {**_file(fs, bucket, (yield from objects.head(store, key))), "name": path}
+        return (yield from _object(fs, path, bucket, key))
     except FileNotFoundError:
-        if (yield from _is_folder(fs, path, store, key)):
+        if (yield from _is_folder(fs, path, fs._construct_store(bucket), key)):
             return folder(path)
     raise missing(fs.shown(path))
+
+
+def _object(fs: FileSystem, path: str, bucket: str, key: str) -> Plan[Info]:
+    """Return what is known about a file."""
+    meta = yield from objects.head(fs._construct_store(bucket), key)
+    return {**_file(fs, bucket, meta), "name": path}
+
+
+def is_only_folder(fs: FileSystem, path: str) -> Plan[bool]:
+    """Tell whether there is a folder at a path where there is no file, as is known."""
+    path = fs._strip_protocol(path)
+    bucket, key = fs._split_path(path)
+    return (yield from (_is_folder(fs, path, fs._construct_store(bucket), key) if key else isdir(fs, path)))
 
 
 def _is_folder(fs: FileSystem, path: str, store: Store, key: str) -> Plan[bool]:
@@ -70,7 +82,7 @@ def _root(fs: FileSystem, path: str, bucket: str) -> Plan[Info]:
     if bucket and fs.service.has_urls:
         return (yield from _url(fs, path, bucket))
     if bucket:
-        yield from _pages(fs._construct_store(bucket), None)()
+        yield from listing.has_any(fs._construct_store(bucket), "")
     return folder(path)
 
 
@@ -90,7 +102,7 @@ def _url(fs: FileSystem, path: str, url: str) -> Plan[Info]:
 def _lists(store: Store) -> Plan[bool]:
     """Tell whether a web server lists what it has."""
     try:
-        yield from _pages(store, None)()
+        yield from listing.has_any(store, "")
     except NotSupportedError:
         return False
     return True
@@ -115,14 +127,10 @@ def following(fs: FileSystem, path: str) -> Plan[list[Info]]:
 
 
 def _has_any(store: Store, prefix: str) -> Plan[bool]:
-    next_page = _pages(store, prefix)
     try:
-        while (page := (yield from next_page())) is not None:
-            if page:
-                return True
+        return (yield from listing.has_any(store, store.full_prefix(prefix)))
     except NotSupportedError:  # a plain web server, which has no folders
-        pass
-    return False
+        return False
 
 
 def _pages(store: Store, prefix: str | None) -> Callable[[], Plan[Sequence[ObjectMeta] | None]]:
@@ -169,8 +177,16 @@ def exists(fs: FileSystem, path: str, *, refresh: bool = False) -> Plan[bool]:
 
 
 def isfile(fs: FileSystem, path: str) -> Plan[bool]:
-    """Tell whether there is an object at a path."""
-    return (yield from _type(fs, path)) == "file"
+    """Tell whether there is an object at a path; whether it is a folder, nobody has to be asked."""
+    path = fs._strip_protocol(path)
+    bucket, key = fs._split_path(path)
+    if not key or _cached(fs, path) is not None:
+        return (yield from _type(fs, path)) == "file"
+    try:
+        found = yield from _object(fs, path, bucket, key)
+    except FileNotFoundError:
+        return False
+    return not is_folder(found)
 
 
 def isdir(fs: FileSystem, path: str) -> Plan[bool]:
@@ -317,11 +333,14 @@ def check_depth(maxdepth: int | None) -> None:
 
 
 def add_itself(fs: FileSystem, path: str, withdirs: bool, found: dict[str, Info]) -> Plan[None]:
-    """Add the path itself to what was found: a file, or, with folders wanted, a folder."""
+    """Add the path itself to what was found: a file, or, with folders wanted, a folder, as it is if it has any."""
+    bucket, key = fs._split_path(path)
     try:
-        itself = yield from info(fs, path)
+        itself = yield from (_object(fs, path, bucket, key) if found and key else info(fs, path))
     except FileNotFoundError:
-        return
+        if not found:
+            return
+        itself = folder(path)
     if not is_folder(itself):
         found[path] = itself
     elif withdirs:

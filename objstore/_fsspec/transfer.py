@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.implementations.local import LocalFileSystem, make_path_posix, trailing_sep
-from fsspec.utils import check_contained, isfilelike, other_paths
+from fsspec.utils import isfilelike, other_paths
 
 from objstore._fsspec import folders
 from objstore._fsspec.content import LARGE, Mode, delete
@@ -174,9 +174,18 @@ def get(
         pattern = _was_pattern(fs, rpath, sources)
         targets = _targets(rpath, _names(fs, sources), target, into, pattern)
         if isinstance(target, str):
-            check_contained(target, targets)
+            _check_inside(target, targets)
         pairs = [*zip(sources, targets, strict=True)]
     yield from _get_pairs(fs, pairs, sources, callback, batch_size)
+
+
+def _check_inside(folder: str, files: Iterable[str]) -> None:
+    """Raise if a file would not be in a local folder: names of objects may have ``..`` in them."""
+    top = os.path.abspath(folder)
+    for file in files:
+        place = os.path.abspath(file)
+        if place != top and not place.startswith(os.path.join(top, "")):
+            raise ValueError(f"{file!r} would be {place!r}, outside of {folder!r}: get that file by itself")
 
 
 def _get_pairs(

@@ -236,12 +236,22 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """Which keys to list: those that begin with a prefix, after an offset; all of them or one level."""
+    """Which keys to list: those that begin with a prefix, after an offset; all of them or one level.
+
+    A page has as many as the service likes, or at the most `limit` where services can be told: who wants to know
+    whether there is any does not wait for a thousand.
+    """
 
     prefix: str = ""
     delimiter: str = ""
     offset: str = ""
     token: str = ""
+    limit: int = 0
+
+    @property
+    def limited(self) -> str:
+        """The limit as it is sent, empty where there is none."""
+        return str(self.limit) if self.limit else ""
 
 
 def unchanging() -> None:

@@ -237,6 +237,11 @@ class ObjectWriter(io.BufferedIOBase):
 class TextObjectWriter(io.TextIOWrapper):
     """An object open for writing text; it appears as that of an `ObjectWriter` does."""
 
+    def __init__(self, target: Any, encoding: str | None, errors: str | None, newline: str | None) -> None:
+        target.seekable = lambda: True  # a wrapper asks how far it is, for the mark of UTF-16, only of what says so
+        super().__init__(target, encoding, errors, newline)
+        del target.seekable
+
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Close the file, or drop what has been written if there was an exception."""
         if kind is not None:

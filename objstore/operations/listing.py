@@ -130,6 +130,15 @@ def list(
     return _stream(store, pages, chunk_size, return_arrow, progress)
 
 
+def has_any(store: BaseStore, beginning: str) -> Plan[bool]:
+    """Tell whether there is a key that begins so."""
+    pages = OneAfterTheOther(store.provider, ListQuery(prefix=beginning, limit=1))
+    while (page := (yield from pages.next_page())) is not None:
+        if len(page.objects):
+            return True
+    return False
+
+
 def _pages(provider: Provider, query: ListQuery, in_order: bool, end: str | None, most: int) -> Pages:
     """Return how to get the pages of a listing, or of the stretch of it that ends with a key."""
     if in_order and not provider.lists_in_order:

@@ -56,7 +56,7 @@ def _is_listed(store: BaseStore, path: str) -> Plan[bool]:
     if not store.provider.lists_any_prefix:
         return (yield from _is_there(store, exact))
     try:
-        page = yield from store.provider.list_page(ListQuery(prefix=exact))
+        page = yield from store.provider.list_page(ListQuery(prefix=exact, limit=1))
     except (PermissionDeniedError, UnauthenticatedError):
         return False
     return page.objects.keys(0, 1) == [exact]

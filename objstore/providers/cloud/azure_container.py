@@ -8,6 +8,7 @@ https://learn.microsoft.com/rest/api/storageservices/blob-service-rest-api
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from objstore.credentials.token import AccessToken
@@ -242,6 +243,7 @@ class Container(Blobs):
             "delimiter": query.delimiter,
             "include": "metadata",
             "marker": query.token,
+            "maxresults": query.limited,
             "prefix": query.prefix,
             "restype": "container",
             "startFrom": query.offset if self._lists_from and not query.token else "",
@@ -255,4 +257,4 @@ def _with_offset(query: ListQuery) -> ListQuery:
     What stands between them is the one character that XML, and so a marker, cannot have.
     """
     marker, _, offset = query.token.partition("\0")
-    return ListQuery(query.prefix, query.delimiter, query.offset or offset, marker)
+    return replace(query, offset=query.offset or offset, token=marker)

@@ -325,6 +325,7 @@ class Bucket(Writes):
         """Return path and query of a page of a listing."""
         parameters = [("list-type", "2"), ("encoding-type", "url"), ("prefix", query.prefix)]
         named = {"delimiter": query.delimiter, "start-after": query.offset, "continuation-token": query.token}
+        named["max-keys"] = query.limited
         parameters += [(name, value) for name, value in named.items() if value]
         return self.target("", parameters)
 

@@ -88,6 +88,7 @@ class GoogleBucket(Signed):
             "delimiter": query.delimiter,
             "startOffset": query.offset,
             "pageToken": query.token,
+            "maxResults": query.limited,
             "includeFoldersAsPrefixes": "true" if query.delimiter == "/" else "",
         }
         parameters = [("fields", f"items({FIELDS}),kind,nextPageToken,prefixes")]

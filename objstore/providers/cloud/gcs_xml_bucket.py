@@ -140,6 +140,7 @@ class XmlBucket(GoogleBucket):
     def list_target(self, query: ListQuery) -> bytes:
         """Return path and query of a page of a listing."""
         named = {"delimiter": query.delimiter, "start-after": query.offset, "continuation-token": query.token}
+        named["max-keys"] = query.limited
         parameters = [("list-type", "2"), ("encoding-type", "url"), ("prefix", query.prefix)]
         return self.target("", parameters + [(name, value) for name, value in named.items() if value])
 
