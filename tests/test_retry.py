@@ -614,3 +614,18 @@ def test_who_was_to_knock_and_is_not_heard_of_is_stood_in_for() -> None:
     clock.now += Budget.MISSED_SECONDS
     assert budget.stand_in()
     assert not budget.stand_in()
+
+
+@pytest.mark.parametrize("bad", [1, 3])
+def test_what_the_server_has_failed_on_goes_on_another_connection(bad: int) -> None:
+    """Behind a connection there may be a server that is down, and others behind others."""
+    down, up = (b"HTTP/1.1 503 Down\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(down if connection in raw.connections[:bad] else up)
+
+    with answering(answer) as raw:
+        retries = {"max_retries": 10, "backoff": {"max_backoff": 0.01}}
+        store = HTTPStore(raw.origin, client_options={"allow_http": True}, retry_config=retries)
+        assert store.get("a").bytes() == b"ok"
+        assert len(raw.connections) == bad + 1

@@ -2,6 +2,7 @@
 # with a verdict or put back as if it had not been tried.
 
 cdef enum:
+    ANOTHER_EVERY = 3           # tries, the connection is a new one, where libcurl has them
     SHORT_MS = 10               # how long to wait for a descriptor that another loop gives back
 
 
@@ -101,6 +102,7 @@ cdef void start_named(LoopC* loop) noexcept nogil:
             slot.unnamed = False
             start_slot(loop, slot)
         slot = following
+    each_route(loop, try_new_addresses)
 
 
 cdef inline bint goes_by_wire(Route* route) noexcept nogil:
@@ -124,6 +126,7 @@ cdef Route* borrow_route(LoopC* loop, Slot* slot) noexcept nogil:
 cdef void start_on_wire(LoopC* loop, Slot* slot, Route* route) noexcept nogil:
     """Send an item's request on an idle connection, or on a new one."""
     cdef Wire* wire = NULL
+    slot.item.fresh |= wants_another(slot.item, route)
     if not slot.item.fresh:
         wire = idle_wire(loop, route)
     if wire != NULL:
@@ -152,6 +155,7 @@ cdef void start_on_libcurl(LoopC* loop, Slot* slot, Route* route) noexcept nogil
     cdef Shard* shard
     if not is_named(loop, slot, route):
         return
+    slot.item.fresh |= slot.item.attempts > 1 and slot.item.attempts % ANOTHER_EVERY == 0
     shard = loop_shard(loop, ALONE if goes_alone(slot.item) else SHARING)
     if shard == NULL or not slot_prepare(slot, loop, slot.item, route.direct) or (
         route.name != NULL
@@ -372,7 +376,18 @@ cdef void end_carried(LoopC* loop, Slot* slot, int result) noexcept nogil:
     slot_stop(slot)
     if slot.item.status and not slot.headed:
         drop_handle(slot)
+    if is_of_address(result) and may_go_elsewhere(slot):
+        try_again(loop, slot)
+        return
     conclude(loop, slot, libcurl_result(slot, result), connects == 0)
+
+
+cdef bint may_go_elsewhere(Slot* slot) noexcept nogil:
+    """Tell whether a request of libcurl's that was not sent may be at another address of its server."""
+    cdef Route* route = slot.share.route
+    return not slot.item.sent and slot.item.hop == NULL and route.direct and route.name != NULL and (
+        has_better(route.name, address_of(slot.easy))
+    )
 
 
 cdef bint was_answered(Slot* slot) noexcept nogil:

@@ -9,6 +9,8 @@ cdef enum:
     SCRATCH = 64 << 10
     CONNECTIONS_PER_SHARD = 256     # libcurl looks through all connections to a host for each request
     SWEEP_EVERY_MS = 500
+    RETRANSMITS = 2             # where tcp_info has them
+    SENT_IN_VAIN = 3
     IDLE_LOOK_S = 1                 # how often a loop with nothing in flight looks for connections idle for too long
 
 cdef enum Use:                  # what a shard is for:
@@ -290,6 +292,28 @@ cdef int64_t bytes_arrived(Slot* slot) noexcept nogil:
 cdef const char* UNANSWERED = b"the server did not begin to answer within `first_byte_timeout`"
 
 
+cdef const char* CUT_OFF = b"the server no longer takes note of what it is sent"
+
+
+cdef bint is_cut_off(Slot* slot, int64_t now) noexcept nogil:
+    """Tell whether the other end of a connection has long acknowledged nothing, of a request that may be sent twice.
+
+    The kernel has sent it anew several times in vain (tcpi_retransmits of Linux's tcp_info).
+    """
+    cdef unsigned char info[RETRANSMITS + 1]
+    cdef unsigned int size = sizeof(info)
+    cdef int fd = -1
+    if now - slot.progress_ns < SECOND or not slot.item.batch.safe:
+        return False
+    if slot.wire != NULL:
+        fd = slot.wire.fd
+    else:
+        lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_ACTIVESOCKET, <void*>&fd)
+    return fd >= 0 and getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size) == 0 and size == sizeof(info) and (
+        info[RETRANSMITS] >= SENT_IN_VAIN
+    )
+
+
 cdef const char* overdue(Slot* slot, int64_t now) noexcept nogil:
     """Say which time limit a transfer has passed, NULL for none."""
     cdef SettingsC* settings = slot.item.batch.settings
@@ -310,6 +334,8 @@ cdef const char* overdue(Slot* slot, int64_t now) noexcept nogil:
     if slot.item.status < 200:
         if settings.first_byte_ns and now - slot.progress_ns > settings.first_byte_ns:
             return UNANSWERED
+        if is_cut_off(slot, now):
+            return CUT_OFF
     elif settings.stall_ns and now - slot.progress_ns > settings.stall_ns:
         return b"the reply stalled for longer than `stall_timeout`"
     return NULL
@@ -330,14 +356,17 @@ cdef void sweep(LoopC* loop) noexcept nogil:
     loop.swept_ns = loop.now_ns
     each_route(loop, close_old)
     each_route(loop, shed_unused)
+    each_route(loop, doubt_addresses)
     slot = loop.active_slots
     while slot != NULL:
         following = slot.next
         slot.progress_ns = min(slot.progress_ns + neglected, loop.now_ns)
         reason = overdue(slot, loop.now_ns)
         if reason != NULL:
-            if reason == UNANSWERED:
+            if reason in (UNANSWERED, CUT_OFF):
                 rest_address(slot)
+            if reason == CUT_OFF:
+                close_unproven(slot)
             slot_stop(slot)
             end_late(loop, slot, reason)
         slot = following
@@ -348,6 +377,18 @@ cdef void rest_address(Slot* slot) noexcept nogil:
     cdef Route* route = slot.share.route
     if route != NULL and route.name != NULL and route.direct:
         name_rest(route.name, address_of(slot.wire.easy if slot.wire != NULL else slot.easy))
+
+
+cdef void close_unproven(Slot* slot) noexcept nogil:
+    """Close the idle connections on which nothing has come since a request was sent that did not arrive: what is tried
+    again would find out one by one that they are dead, too."""
+    cdef Wire* wire = slot.share.route.idle if slot.share.route != NULL else NULL
+    cdef Wire* following
+    while wire != NULL:
+        following = wire.next
+        if wire.idle_ns < slot.asked_ns:
+            close_wire(wire)
+        wire = following
 
 
 cdef void end_late(LoopC* loop, Slot* slot, const char* reason) noexcept nogil:

@@ -14,6 +14,8 @@ cdef enum:
     REST_S = 30                 # how long the others go before an address that lost or failed
     SERVES_S = 60               # how long an address serves that no answer has had since
     INSIST_S = 5                # between two look-ups that fail while there are addresses
+    DOUBT_MS = 250              # and between two while no address serves
+    FAILED_OFTEN = 3            # connections in a row that come to nothing, or to failures: their address rests
 
 cdef int64_t JUST_NS = 20_000_000   # what failed so lately is not asked again: many who ask at once flood resolvers
 
@@ -28,6 +30,7 @@ cdef struct Address:
     int64_t seen_ns             # when an answer last had it
     int64_t rests_ns            # until when, 0 where it is not known to be bad
     int64_t worked_ns           # when it last took a connection, 0 where it has not, or has failed since
+    int failures                # connections in a row whose first reply was one, or never came
 
 cdef struct Name:
     int references
@@ -41,6 +44,8 @@ cdef struct Name:
     int64_t answered_ns         # when one last succeeded
     int64_t failing_ns          # when they began to fail, 0 where the last one did not
     int error                   # of the last one
+    int64_t grown_ns            # when one last had a new address
+    int deserted                # how often one that takes connections was found to be of no use
     Name* next
 
 cdef struct NamesC:
@@ -183,6 +188,7 @@ cdef int name_state(LoopC* loop, Name* name, SettingsC* settings, int64_t since_
     if serves:
         state = NAME_KNOWN
         due = now - name.answered_ns >= settings.resolve_ns
+        due |= not any_serves(name, now) and now - name.asked_ns >= DOUBT_MS * MILLISECOND
         due &= name.asked_ns < since_ns
         due &= name.failing_ns == 0 or now - name.asked_ns >= INSIST_S * SECOND
     elif name.failing_ns and name.asked_ns >= since_ns - JUST_NS:
@@ -221,6 +227,18 @@ cdef void keep_known(Name* name, SettingsC* settings, int64_t now) noexcept nogi
         return
     pthread_mutex_lock(&names.mutex)
     due = name.asked_ns == asked_ns and begin_asking(name)
+    pthread_mutex_unlock(&names.mutex)
+    if due and not start_thread(look_up, name):
+        look_up(name)
+
+
+cdef void doubt_name(Name* name, int64_t now) noexcept nogil:
+    """Have a name looked up anew of which no address takes a connection: it may have moved."""
+    cdef bint due
+    if not io_threads:
+        return
+    pthread_mutex_lock(&names.mutex)
+    due = now - name.asked_ns >= DOUBT_MS * MILLISECOND and begin_asking(name)
     pthread_mutex_unlock(&names.mutex)
     if due and not start_thread(look_up, name):
         look_up(name)
@@ -295,6 +313,7 @@ cdef void keep_address(Name* name, const char* text, int64_t now) noexcept nogil
         name.addresses[name.count].six = text[0] == c"["
         name.addresses[name.count].seen_ns = now
         name.count += 1
+        atomic_store_64(&name.grown_ns, now)
 
 
 cdef void drop_addresses(Name* name, int64_t now) noexcept nogil:
@@ -321,6 +340,28 @@ cdef bint is_offered(int* chosen, int count, int index) noexcept nogil:
 cdef inline bint works(Address* address, int64_t now) noexcept nogil:
     """Tell whether an address has taken a connection lately, and none has failed since."""
     return address.worked_ns and now - address.worked_ns < REST_S * SECOND
+
+
+cdef bint any_serves(Name* name, int64_t now) noexcept nogil:
+    """Tell whether there is an address that does not rest. Under the mutex."""
+    cdef int i
+    for i in range(name.count):
+        if name.addresses[i].rests_ns <= now:
+            return True
+    return False
+
+
+cdef bint has_better(Name* name, const char* address) noexcept nogil:
+    """Tell whether an address, as libcurl spells it, rests while another does not."""
+    cdef int64_t now = now_ns()
+    cdef bint rests = False
+    cdef int i
+    pthread_mutex_lock(&names.mutex)
+    for i in range(name.count):
+        rests |= name.addresses[i].rests_ns > now and is_address(name.addresses[i].text, address)
+    rests = rests and any_serves(name, now)
+    pthread_mutex_unlock(&names.mutex)
+    return rests
 
 
 cdef int next_address(Name* name, int* chosen, int count, bint six, int64_t now) noexcept nogil:
@@ -407,7 +448,8 @@ cdef bint offer_addresses(Offer* offer, Name* name, int port, curl.CURL* easy, S
     for i in range(count):
         length += snprintf(offer.line + length, offer.capacity - length, b"%s%s", <const char*>(b"," if i else b":"),
                            name.addresses[chosen[i]].text)
-    name.turn += 1
+    if count:
+        name.turn = chosen[0] + 1       # the next one's, whoever rested in between
     name.references += 1
     pthread_mutex_unlock(&names.mutex)
     offer.name = name
@@ -475,20 +517,39 @@ cdef bint is_address(const char* text, const char* winner) noexcept nogil:
 
 cdef void name_rest(Name* name, const char* address) noexcept nogil:
     """Note that nobody answers at an address, as libcurl spells it, though it takes connections."""
+    note_failures(name, address, FAILED_OFTEN)
+
+
+cdef void name_answered(Name* name, const char* address, bint good) noexcept nogil:
+    """Note what the first reply of a connection was, or that there was none."""
+    note_failures(name, address, 0 if good else 1)
+
+
+cdef void note_failures(Name* name, const char* address, int more) noexcept nogil:
+    """Count failures of an address, 0 for a success; it rests where it is often nothing else."""
+    cdef Address* at
     cdef int i
     pthread_mutex_lock(&names.mutex)
     for i in range(name.count):
-        if is_address(name.addresses[i].text, address):
-            note_address(name, name.addresses[i].text, False)
+        at = &name.addresses[i]
+        if is_address(at.text, address):
+            at.failures = min(at.failures + more, <int>FAILED_OFTEN) if more else 0
+            if at.failures == FAILED_OFTEN:
+                atomic_store(&name.deserted, name.deserted + 1)
+            if at.failures in (0, FAILED_OFTEN):
+                note_address(name, at.text, not more)
     pthread_mutex_unlock(&names.mutex)
 
 
 cdef void note_address(Name* name, const char* text, bint good) noexcept nogil:
+    """Note whether an address has taken a connection; where what came of those were failures, it rests all the same."""
     cdef int64_t now = now_ns()
+    cdef bint serves
     cdef int i
     for i in range(name.count):
         if strcmp(name.addresses[i].text, text) == 0:
-            name.addresses[i].rests_ns = 0 if good else now + REST_S * SECOND
+            serves = good and name.addresses[i].failures < FAILED_OFTEN
+            name.addresses[i].rests_ns = 0 if serves else now + REST_S * SECOND
             name.addresses[i].worked_ns = now if good else 0
 
 

@@ -251,6 +251,8 @@ cdef void fail_wire(Wire* wire, int result, const char* words) noexcept nogil:
     cdef Slot* slot = wire.slot
     cdef bint reused = wire.uses > 1
     snprintf(slot.error, ERROR_TEXT, b"%s", words if words != NULL else wire.error)
+    if result in (curl.CURLE_GOT_NOTHING, curl.CURLE_SEND_ERROR, curl.CURLE_RECV_ERROR) and slot.item.status == 0:
+        note_answer(wire, False)
     atomic_store_64(&loop.requests, loop.requests + 1)
     close_wire(wire)
     conclude(loop, slot, result, reused)
@@ -267,6 +269,8 @@ cdef void end_exchange(Wire* wire) noexcept nogil:
         else:
             wire.answered = True
         return
+    note_answer(wire, slot.item.status < 500)
+    wire.failed = slot.item.status >= 500
     if wire.sent < request_size(wire, slot.item) or wire.closing or not settings.reuse or is_anothers(wire):
         close_wire(wire)
     else:

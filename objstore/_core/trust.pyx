@@ -6,6 +6,7 @@
 cdef enum:
     TRUSTED_FIRST = 0x8000          # as libcurl has them
     PARTIAL_CHAIN = 0x80000
+    VERSION_TEXT = 4096 + 64        # PATH_MAX, and three numbers
 
 cdef struct Trust:                  # a file of authorities
     int references                  # settings that name it
@@ -81,8 +82,8 @@ cdef void trust_read(Trust* trust) noexcept nogil:
     trust.store = read_trust(trust.file)
 
 
-cdef bint have_trust(SettingsC* settings) noexcept nogil:
-    """Read the authorities, unless that was done; tell whether there are any."""
+cdef bint have_trust(SettingsC* settings, char* version) noexcept nogil:
+    """Read the authorities, unless that was done; tell whether there are any, and name what was read."""
     cdef Trust* trust
     cdef bint known
     pthread_mutex_lock(&trusts.mutex)
@@ -92,6 +93,9 @@ cdef bint have_trust(SettingsC* settings) noexcept nogil:
     if trust != NULL and not is_as_read(trust):
         trust_read(trust)
     known = trust != NULL and trust.store != NULL
+    if known:
+        snprintf(version, VERSION_TEXT, b"%s#%lx.%lx.%lx", trust.file, trust.at.st_ino,
+                 <unsigned long>modified_at(&trust.at), <unsigned long>trust.at.st_size)
     pthread_mutex_unlock(&trusts.mutex)
     return known
 
@@ -99,17 +103,19 @@ cdef bint have_trust(SettingsC* settings) noexcept nogil:
 cdef void configure_trust(curl.CURL* easy, SettingsC* settings) noexcept nogil:
     """Have a connection trust the authorities that were read, in the place of having libcurl read them.
 
-    Libcurl is told of a folder of that name, which it does not look into: by that it keeps the sessions of those apart
-    who trust others. Where anything fails, it reads the file itself, and says what is wrong with it.
+    Libcurl is told of a folder named after what was read, which it does not look into: by that it keeps the sessions of
+    those apart who trust others, or did before the file was replaced. Where anything fails, it reads the file itself,
+    and says what is wrong with it.
 
     :param settings: they last as long as the handle.
     """
+    cdef char version[VERSION_TEXT]
     if trusting.X509_STORE_new == NULL or not settings.verify or settings.ca_file == NULL:
         return
-    if not have_trust(settings):
+    if not have_trust(settings, version):
         return
     set_pointer(easy, curl.CURLOPT_CAINFO, NULL)
-    set_pointer(easy, curl.CURLOPT_CAPATH, settings.ca_file)
+    set_pointer(easy, curl.CURLOPT_CAPATH, version)
     set_pointer(easy, curl.CURLOPT_SSL_CTX_FUNCTION, <void*>on_tls)
     set_pointer(easy, curl.CURLOPT_SSL_CTX_DATA, settings)
 

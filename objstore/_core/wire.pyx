@@ -11,6 +11,7 @@ cdef enum:
     LEAST_ROOM = 128 << 10      # what the kernel holds of a body without being told
     MOST_ROOM = 2 << 20
     FEW = 8                     # connections of which one is being made: its first packet may be lost
+    FAILED_KEPT = 8             # idle, on which the server has failed, while what is tried again goes on new ones
 
 cdef struct Route:              # where a request goes, and how to connect there
     int references              # shares and wires
@@ -26,10 +27,11 @@ cdef struct Route:              # where a request goes, and how to connect there
     Text host_line              # "Host: ...", as it was signed
     bint secure
     bint direct                 # not through a proxy
+    int deserted                # of its name, as of when its idle connections were last looked through
     int making                  # connections that are not there yet
     Name* name                  # the server's or the proxy's, NULL where libcurl knows the address itself
     int port                    # of that
-    Wire* idle                  # last used first
+    Wire* idle                  # last used first, and last those on which the server has failed
     Wire* waiting               # being made, each for a request, that has waited longest first
     Wire** waiting_end
     Wire* spare                 # being made, for whatever comes
@@ -63,6 +65,7 @@ cdef struct Wire:
     int64_t head_bytes
     bint answered               # the reply is complete; the request is not
     bint closing                # this exchange is the connection's last
+    bint failed                 # the last reply was that the server has failed: it may be the one behind this that does
     char error[ERROR_TEXT]
 
 
@@ -235,6 +238,7 @@ cdef Wire* new_wire(LoopC* loop, Route* route) noexcept nogil:
     wire.slot = NULL
     wire.fd = -1
     wire.uses = 0
+    wire.failed = False
     wire.made_ns = loop.now_ns
     wire.room = LEAST_ROOM
     wire.error[0] = 0
@@ -277,6 +281,8 @@ cdef void wire_connected(LoopC* loop, Wire* wire, int result) noexcept nogil:
     if state == NULL:
         if slot == NULL:
             close_wire(wire)
+        elif is_of_address(result) and wire.route.name != NULL and has_better(wire.route.name, address_of(wire.easy)):
+            connect_elsewhere(wire)
         else:
             fail_wire(wire, result if result != curl.CURLE_OK else curl.CURLE_COULDNT_CONNECT, NULL)
         return
@@ -296,6 +302,43 @@ cdef void wire_connected(LoopC* loop, Wire* wire, int result) noexcept nogil:
         fail_wire(wire, curl.CURLE_WEIRD_SERVER_REPLY, b"the server spoke before it was asked")
     else:
         begin_exchange(wire, slot)
+
+
+cdef inline bint is_of_address(int result) noexcept nogil:
+    """Tell whether a connection came to nothing by who is at its address: no TLS, or another's certificate."""
+    return result in (curl.CURLE_SSL_CONNECT_ERROR, curl.CURLE_PEER_FAILED_VERIFICATION)
+
+
+cdef void connect_elsewhere(Wire* wire) noexcept nogil:
+    """Give up a connection, and have its request go on another, to addresses that do not rest."""
+    cdef LoopC* loop = wire.loop
+    cdef Slot* slot = wire.slot
+    close_wire(wire)
+    start_slot(loop, slot)
+
+
+cdef void doubt_addresses(LoopC* loop, Route* route) noexcept nogil:
+    """Have a name looked up anew where a connection is waited for that no address takes."""
+    if route.name != NULL and route.waiting != NULL and is_taken_by_none(route.waiting):
+        atomic_store(&loop.awaits_name, 1)
+        doubt_name(route.name, loop.now_ns)
+
+
+cdef void try_new_addresses(LoopC* loop, Route* route) noexcept nogil:
+    """Where a look-up has had new addresses, have those go there whose connections nobody takes."""
+    cdef Wire* wire = route.waiting if route.name != NULL else NULL
+    cdef Wire* following
+    while wire != NULL:
+        following = wire.next
+        if wire.made_ns < atomic_load_64(&route.name.grown_ns) and is_taken_by_none(wire):
+            offer_taken(&wire.offer, wire.easy, False)
+            connect_elsewhere(wire)
+        wire = following
+
+
+cdef bint is_taken_by_none(Wire* wire) noexcept nogil:
+    """Tell whether a connection has been tried at all addresses that were offered, and none has taken it."""
+    return wire.loop.now_ns - wire.made_ns > ALL_BEGUN_MS * MILLISECOND and address_of(wire.easy)[0] == 0
 
 
 cdef void rest_unused(Wire* wire) noexcept nogil:
@@ -389,11 +432,14 @@ cdef void wire_put(Wire* wire, Wire** first) noexcept nogil:
 
 
 cdef void wire_rest(Wire* wire) noexcept nogil:
-    """Put a wire among the idle, in front: those at the back age out."""
+    """Put a wire among the idle, in front: those at the back age out. There is one on which the server has failed."""
+    cdef Wire** place = &wire.route.idle
+    while wire.failed and place[0] != NULL:
+        place = &place[0].next
     wire.idle_ns = wire.loop.now_ns
     wire.idle_look = wire.loop.looks
     atomic_store_64(&wire.route.rested_ns, wire.idle_ns)
-    wire_put(wire, &wire.route.idle)
+    wire_put(wire, place)
 
 
 cdef inline bint is_anothers(Wire* wire) noexcept nogil:
@@ -437,6 +483,8 @@ cdef Wire* idle_wire(LoopC* loop, Route* route) noexcept nogil:
     would be taken for the next one.
     """
     cdef Wire* wire
+    if route.name != NULL and atomic_load(&route.name.deserted) != route.deserted:
+        desert(route)
     while route.idle != NULL:
         wire = route.idle
         if too_old(wire, loop.now_ns) or (not was_looked_at(wire) and hung_up(wire)):
@@ -445,6 +493,37 @@ cdef Wire* idle_wire(LoopC* loop, Route* route) noexcept nogil:
             wire_take(wire)
             return wire
     return NULL
+
+
+cdef void desert(Route* route) noexcept nogil:
+    """Close the idle connections to addresses that rest, if there are others."""
+    cdef Wire* wire = route.idle
+    cdef Wire* following
+    route.deserted = atomic_load(&route.name.deserted)
+    while wire != NULL:
+        following = wire.next
+        if has_better(route.name, address_of(wire.easy)):
+            close_wire(wire)
+        wire = following
+
+
+cdef void note_answer(Wire* wire, bint good) noexcept nogil:
+    """Note of an address how a connection to it begins, or goes on after a failure."""
+    if wire.route.name != NULL and (wire.uses == 1 or wire.failed):
+        name_answered(wire.route.name, address_of(wire.easy), good)
+
+
+cdef bint wants_another(Item* item, Route* route) noexcept nogil:
+    """Tell whether a request that is tried again is to go on a new connection: the server has failed on all that are
+    idle, and they are few. One of its addresses may be bad, or one of those behind it that a connection stays with."""
+    cdef Wire* wire = route.idle
+    cdef int count = 0
+    if item.attempts < 2 or wire == NULL or not wire.failed:
+        return False
+    while wire != NULL and count < FAILED_KEPT:
+        wire = wire.next
+        count += 1
+    return count < FAILED_KEPT
 
 
 cdef void close_wires(Wire* wire, bint all) noexcept nogil:

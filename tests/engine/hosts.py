@@ -113,6 +113,24 @@ def _serve(connection: socket.socket, served: Served, all_there: threading.Barri
 
 
 @contextmanager
+def failing(address: str, port: int, answer: bytes) -> Iterator[None]:
+    """Send the same to every request at an address, and close the connection."""
+    with socket.create_server((address, port)) as listener:
+        threading.Thread(target=_fail, args=(listener, answer), daemon=True).start()
+        yield
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def _fail(listener: socket.socket, answer: bytes) -> None:
+    with suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.recv(1 << 16)
+                connection.sendall(answer)
+
+
+@contextmanager
 def black_hole(address: str, port: int) -> Iterator[None]:
     """Have nobody answer at an address: its queue is full."""
     with ExitStack() as stack:

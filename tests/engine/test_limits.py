@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,7 +13,8 @@ import pytest
 
 from objstore._core import Buffer, ClientSettings, Reply, engine_info
 from objstore.plans.run import run
-from tests.engine.client import SETTINGS, SOON, Server, at_best, batch, new_batch, released, run_program, settle
+from tests.engine.client import ROOT, SETTINGS, SOON, Server, at_best, batch, new_batch, released, run_program, settle
+from tests.engine.programs.cut_off import NOT_ALLOWED
 from tests.engine.programs.descriptors import AT_ONCE
 from tests.faults.client import FaultServer
 
@@ -211,3 +216,13 @@ def test_settings_are_kept_apart_on_one_handle(server: Server) -> None:
     made = batch(server.origin, ["/9/a?echo=1"], settings=SETTINGS)
     assert run(settle(made)) == {}
     assert b"User-Agent: tests" in bytes(made.bodies()[0] or b"")
+
+
+@pytest.mark.skipif(not (shutil.which("unshare") and shutil.which("ip")), reason="there is no unshare, or no ip")
+def test_a_server_that_is_cut_off_is_given_up_before_it_is_late() -> None:
+    command = ["unshare", "-rn", sys.executable, "-m", "tests.engine.programs", "cut_off.main"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110, check=False)
+    if ended.returncode == NOT_ALLOWED or "unshare:" in ended.stderr:
+        pytest.skip("no network namespace with a device of its own can be made here")
+    assert ended.stdout.splitlines() == ["{}", "the server no longer takes note of what it is sent"]

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.engine.client import ROOT, SOON, wait_until
-from tests.engine.hosts import Hosts, black_hole, serving
+from tests.engine.hosts import Hosts, black_hole, failing, serving
 from tests.tls_proxy import standing_in, write_certificate
 
 EIGHT = [f"127.0.0.{number}" for number in range(2, 10)]
@@ -98,6 +98,23 @@ def test_an_address_that_refuses_fails_no_request_and_rests(hosts: Hosts, carrie
         with serving(EIGHT[:1], together=16, port=served.port) as back:
             assert set(step(origin, count=16, settings=settings, range=part)) <= good
             assert back.connections == {}
+
+
+def test_those_that_work_are_used_equally_beside_those_that_rest(hosts: Hosts) -> None:
+    hosts.say(f"example.test {' '.join(EIGHT)}")
+    with serving(EIGHT[3:]) as served, program(hosts) as step:
+        seen = [step(f"http://example.test:{served.port}", settings={"reuse": False})[0] for _ in range(48)]
+    assert Counter(seen[8:]) == dict.fromkeys(EIGHT[3:], 8)
+
+
+@pytest.mark.own_http("libcurl's connections are not told apart")
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 503 Down\r\nContent-Length: 0\r\n\r\n"])
+def test_an_address_that_only_fails_rests(hosts: Hosts, answer: bytes) -> None:
+    hosts.say("example.test 127.0.0.2 127.0.0.3")
+    settings = {"reuse": False, "shuffle_addresses": False}
+    with serving(["127.0.0.3"]) as served, failing("127.0.0.2", served.port, answer), program(hosts) as step:
+        seen = [step(f"http://example.test:{served.port}", settings=settings)[0] for _ in range(8)]
+    assert [body == "127.0.0.3" for body in seen] == [False] * 3 + [True] * 5
 
 
 @pytest.mark.parametrize("carrier", ["engine", "curl"])
@@ -247,6 +264,42 @@ def test_certificates_are_those_of_the_name(hosts: Hosts, carrier: str, tmp_path
         assert step(f"https://example.test:{served.port}", settings=settings) == ["127.0.0.2"]
         assert step(f"https://other.test:{served.port}", settings=settings)[0][0] == 60
     assert asked == ["example.test", "other.test"]
+
+
+@pytest.mark.parametrize("carrier", ["engine", "curl"])
+def test_an_address_with_the_certificate_of_another_name_fails_no_request(
+    hosts: Hosts, carrier: str, tmp_path: Path
+) -> None:
+    hosts.say("example.test 127.0.0.2 127.0.0.3")
+    contexts = []
+    for name in ("other.test", "example.test"):
+        (tmp_path / name).mkdir()
+        file = write_certificate([name], tmp_path / name)
+        contexts.append(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        contexts[-1].load_cert_chain(file)
+    settings = {"ca_file": str(file), "reuse": False, "shuffle_addresses": False}
+    with (
+        serving(["127.0.0.2"], tls=contexts[0]) as served,
+        serving(["127.0.0.3"], tls=contexts[1], port=served.port),
+        program(hosts, OBJSTORE_HTTP=carrier) as step,
+    ):
+        origin = f"https://example.test:{served.port}"
+        assert [step(origin, settings=settings)[0] for _ in range(3)] == ["127.0.0.3"] * 3
+    assert served.connections == {"127.0.0.2": 1}
+
+
+@pytest.mark.own_http("libcurl's connections wait until their time is up")
+def test_a_name_that_has_moved_is_looked_up_while_a_connection_is_waited_for(hosts: Hosts) -> None:
+    hosts.say("example.test 127.0.0.2")
+    settings = {"connect_timeout": 2 * SOON, "reuse": False}
+    with ExitStack() as holes, program(hosts, OBJSTORE_IO_THREADS="1") as step:
+        with serving(["127.0.0.2"]) as served:
+            origin = f"http://example.test:{served.port}"
+            assert step(origin, settings=settings) == ["127.0.0.2"]
+        holes.enter_context(black_hole("127.0.0.2", served.port))
+        holes.enter_context(serving(["127.0.0.3"], port=served.port))
+        hosts.say("example.test 127.0.0.3")
+        assert step(origin, settings=settings) == ["127.0.0.3"]
 
 
 # --- proxies

@@ -58,6 +58,18 @@ def test_a_file_that_was_replaced_is_read_anew(secure: Proxy, tmp_path: Path) ->
     assert run(settle(batch(secure.url, ["/1/b"], settings=trusting(file)))) == {}
 
 
+@pytest.mark.own_http("libcurl holds for a day what it has read")
+def test_no_session_goes_on_that_began_under_a_file_that_was_replaced(secure: Proxy, tmp_path: Path) -> None:
+    file = tmp_path / "trusted.pem"
+    (tmp_path / "others").mkdir()
+    file.write_bytes(secure.certificates.read_bytes())
+    settings = ClientSettings(user_agent="tests", ca_file=str(file), reuse=False, **PATIENT)
+    for _ in range(2):
+        assert run(settle(batch(secure.url, ["/1/a"], settings=settings))) == {}
+    file.write_bytes(write_certificate(["localhost"], tmp_path / "others").read_bytes())
+    assert "certificate" in run(settle(batch(secure.url, ["/1/b"], settings=settings)))[0].error
+
+
 def test_a_file_without_authorities_is_named(secure: Proxy) -> None:
     settings = trusting(secure.certificates)
     secure.certificates.write_bytes(b"")
