@@ -267,7 +267,7 @@ cdef void end_exchange(Wire* wire) noexcept nogil:
         else:
             wire.answered = True
         return
-    if wire.sent < request_size(wire, slot.item) or wire.closing or not settings.reuse or is_anothers(wire):
+    if wire.sent < request_size(wire, slot.item) or wire.closing or not settings.reuse or wire_is_anothers(wire):
         close_wire(wire)
     else:
         wire.slot = NULL

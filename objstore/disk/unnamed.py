@@ -8,8 +8,9 @@ from __future__ import annotations
 import errno
 from typing import IO, TYPE_CHECKING
 
-from objstore._core import Bytes, Gathered, memory_limit
+from objstore._core import Bytes, Gathered
 from objstore.disk.descriptors import write_all
+from objstore.disk.held import Held
 from objstore.disk.room import insist
 from objstore.plans.work import gather, in_steps
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 IN_MEMORY = 64 << 20
-"""How many bytes are in memory; of more, all are in the file."""
+"""How many bytes are in memory, as far as there may be so many; of more, all are in the file."""
 
 
 class Unnamed:
@@ -26,7 +27,7 @@ class Unnamed:
 
     def __init__(self) -> None:
         self.size = 0
-        self._most = min(IN_MEMORY, memory_limit())
+        self._held = Held()
         self._gathered = Gathered()
         self._file: IO[bytes] | None = None
 
@@ -36,7 +37,7 @@ class Unnamed:
         Raises:
             OSError: The file system has no room for them.
         """
-        if self._file is None and self.size + len(piece) <= self._most:
+        if self._file is None and self._may_hold(self.size + len(piece)):
             yield from in_steps(gather(self._gathered, piece))
         else:
             if self._file is None:
@@ -44,10 +45,14 @@ class Unnamed:
             yield from self._write(piece, self.size)
         self.size += len(piece)
 
+    def _may_hold(self, size: int) -> bool:
+        return size <= IN_MEMORY and self._held.reaches(size)
+
     def _begin(self) -> Plan[None]:
         """Put what is in memory into a file."""
-        yield from insist(self._open, self.close)
+        yield from in_steps(insist(self._open, self.close))
         yield from self._write(self._gathered.take(), 0)
+        self._held.end()
 
     def _open(self) -> None:
         from tempfile import TemporaryFile
@@ -71,6 +76,7 @@ class Unnamed:
 
     def take(self) -> Bytes:
         """Return all of them, and have none."""
+        self._held.end()
         if self._file is None:
             return self._gathered.take()
         from mmap import PROT_READ, mmap
@@ -81,7 +87,8 @@ class Unnamed:
             return Bytes(mmap(file.fileno(), size, prot=PROT_READ))
 
     def close(self) -> None:
-        """Let go of the file, if there is one."""
+        """Let go of the memory, and of the file, if there is one."""
+        self._held.end()
         if self._file is not None:
             self._file.close()
             self._file = None
