@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 from typing import IO, TYPE_CHECKING
+from weakref import finalize
 
 from objstore._core import Bytes, Gathered
 from objstore.disk.descriptors import write_all
@@ -75,10 +76,12 @@ class Unnamed:
             ) from error
 
     def take(self) -> Bytes:
-        """Return all of them, and have none."""
-        self._held.end()
+        """Return all of them, and have none; what is in memory counts for as long as somebody has it."""
         if self._file is None:
-            return self._gathered.take()
+            taken, held = self._gathered.take(), self._held
+            finalize(taken, held.end)
+            self._held = Held()
+            return taken
         from mmap import PROT_READ, mmap
 
         file, size = self._file, self.size

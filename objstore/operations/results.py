@@ -87,7 +87,9 @@ class GetResult:
         is_whole = len(first.body) >= range[1] - range[0]
         self._first: Bytes | None = first.body if is_whole or can_pin(first.seen) else Bytes()
         here = len(self._first)
-        self._held = None if is_whole and here <= FIRST else Held(here)
+        self._held: object = None  # what counts the bytes that are here
+        if not is_whole or here > FIRST:
+            self._held = Held(here) if first.whole is None else first.whole
         self._told = progress
         self._progress = onward(progress, 1, here)
         if self._progress is not None:
@@ -113,8 +115,8 @@ class GetResult:
             raise ValueError("The body of this result has been read already: get the object again")
         return first
 
-    def _take_held(self) -> Held | None:
-        """Return what counts the bytes that are here, and count them no more."""
+    def _take_held(self) -> object:
+        """Return what counts the bytes that are here, and have it no more."""
         held, self._held = self._held, None
         return held
 
@@ -243,7 +245,7 @@ class BytesStream(Stream[bytes]):
         self._least = least
         part_size = max(PART, least)
         held = result._take_held()
-        if held is not None and len(first) <= LEAST_FIRST:
+        if len(first) <= LEAST_FIRST and len(first) < result.range[1] - result.range[0]:
             first, held = Bytes(), None  # read again, so that chunks are of one size, however short memory was
         self._here = deque(first[at : at + part_size] for at in range(0, len(first), part_size))
         self._rest = result._following(result.range[0] + len(first), part_size)
