@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
@@ -10,11 +11,15 @@ import pytest
 
 import objstore
 from objstore import engine_info
-from objstore._core import memory_limit
+from objstore._core import Buffer, Bytes, memory_limit
+from objstore.disk.held import process
+from objstore.disk.unnamed import Unnamed
 from objstore.interface.values import AT_HAND, FIRST, Pace
-from objstore.operations.ahead import OF_FILES, Ahead, Beyond, piece_of, process
+from objstore.operations.ahead import LEAST_FIRST, OF_FILES, Ahead, Beyond, piece_of
 from objstore.operations.parts import Parts
-from objstore.operations.results import PART
+from objstore.operations.results import PART, BytesStream
+from objstore.operations.sources import open_body
+from objstore.plans.run import run
 from objstore.providers.requests import Requests
 from objstore.store import HTTPStore, MemoryStore
 from tests.engine import client
@@ -254,6 +259,26 @@ def test_many_objects_of_unknown_size_keep_within_the_window_and_one_of_them(sto
     assert most <= window + 2 * size
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_nobody_has_read_of_keeps_within_the_limit(store: HTTPStore, limit: None, *, stream: bool) -> None:
+    held, before, size = process.held, engine_info()["memory"], 6 * MIB
+    objstore.configure(memory_limit=held + 8 * MIB)
+    results = [store.get(f"{size}/{name}") for name in range(20)]
+    given = [result.stream() if stream else result for result in results]
+    assert engine_info()["memory"] - before <= 8 * MIB + 20 * LEAST_FIRST
+    last = given[-1]
+    assert (b"".join(last) if isinstance(last, BytesStream) else last.bytes()) == content(0, size)
+    del results, given, last
+    assert process.held == held
+
+
+def test_a_stream_that_is_to_hold_little_begins_with_little(store: HTTPStore) -> None:
+    before = engine_info()["memory"]
+    result = store.get(f"{6 * MIB}/a", options={"read_ahead": 100_000})
+    assert engine_info()["memory"] - before <= LEAST_FIRST * 2
+    assert b"".join(result) == content(0, 6 * MIB)
+
+
 def test_files_read_ahead_within_the_limit_of_the_process(limit: None) -> None:
     store, files, before = MemoryStore(), 12, process.held
     store.put("a", bytes(24 * MIB))
@@ -306,6 +331,41 @@ def test_into_the_callers_memory_there_is_no_second_copy(store: HTTPStore, limit
 
 
 # --- uploads
+
+
+@pytest.mark.usefixtures("limit")
+def test_what_is_sent_by_one_request_is_in_memory_as_far_as_the_limit_allows() -> None:
+    before, pieces = process.held, [bytes([at]) * MIB for at in range(6)]
+    objstore.configure(memory_limit=before + 8 * MIB)
+    bodies = [open_body(iter(pieces)) for _ in range(10)]
+    sources = [run(body.all()) for body in bodies]
+    in_memory = [source for source in sources if isinstance(source.data, Buffer)]
+    assert len(in_memory) == 1
+    assert process.held - before <= 8 * MIB
+    for source in sources:
+        assert source.size == 6 * MIB
+        if not isinstance(source.data, Buffer):
+            assert os.pread(source.data[0], source.size, source.data[1]) == b"".join(pieces)
+    for body in bodies:
+        body.close()
+    assert process.held == before
+
+
+@pytest.mark.usefixtures("limit")
+def test_what_comes_as_a_whole_is_in_memory_as_far_as_the_limit_allows() -> None:
+    before = process.held
+    objstore.configure(memory_limit=before + 8 * MIB)
+    kept = [Unnamed() for _ in range(10)]
+    for at in range(6):
+        for each in kept:
+            run(each.add(Bytes(bytes([at]) * MIB)))
+    taken = [each.take() for each in kept]
+    for each in kept:
+        each.close()
+    assert 4 * MIB <= process.held - before <= 8 * MIB
+    assert set(map(bytes, taken)) == {b"".join(bytes([at]) * MIB for at in range(6))}
+    del taken
+    assert process.held == before
 
 
 @pytest.mark.usefixtures("limit")

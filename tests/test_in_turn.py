@@ -21,10 +21,10 @@ from pyarrow import fs
 import objstore
 from objstore._core import memory_limit
 from objstore.arrow import ArrowFileSystemHandler
+from objstore.disk.held import process
 from objstore.exceptions import NotFoundError
 from objstore.fsspec import FsspecStore
 from objstore.operations import moment
-from objstore.operations.ahead import process
 from objstore.operations.window import INDEX
 from objstore.store import MemoryStore, S3Store
 from objstore.types import RequestInfo

@@ -46,8 +46,13 @@ def carry(origin: str, folder: str, mode: str) -> None:
         one = store.download_async if downloads else store.put_async
         await asyncio.gather(*(one("5/a", file) for file in files))
 
+    async def uploaded() -> None:
+        await asyncio.gather(*(store.upload_async(file, "5/a") for file in files))
+
     if mode == "put_many":
         store.put_many([("5/a", file) for file in files])
+    elif mode == "upload tasks":
+        asyncio.run(uploaded())
     elif mode.endswith("tasks"):
         asyncio.run(awaited())
     else:
@@ -56,7 +61,9 @@ def carry(origin: str, folder: str, mode: str) -> None:
     print(sum(file.stat().st_size for file in files), room.taken)
 
 
-@pytest.mark.parametrize("mode", ["put_many", "put tasks", "put threads", "download tasks", "download threads"])
+@pytest.mark.parametrize(
+    "mode", ["put_many", "put tasks", "upload tasks", "put threads", "download tasks", "download threads"]
+)
 def test_files_wait_for_descriptors(server: Server, tmp_path: Path, mode: str) -> None:
     program = "import sys; from tests.test_room import carry; carry(*sys.argv[1:])"
     command = [sys.executable, "-c", program, server.origin, str(tmp_path), mode]

@@ -16,6 +16,7 @@ cdef struct EngineC:
     int helper_count                # started
     int turning                     # loops that are at work, PROCESS_FORKS for each thread that does, and PROCESS_ENDS
     unsigned int turn
+    int last_taken                  # connections that have one of the last descriptors
     int awake                       # threads that look for a reply without sleeping
     uint64_t batches
     Origin* origins                 # used last first
@@ -61,7 +62,9 @@ cdef LoopC* engine_borrow(bint alone) noexcept nogil:
     if loop != NULL:
         engine.idle = loop.next_idle
         loop.returned_ns = 0
-    elif alone or engine.borrowable < most_loops():
+    elif not alone and (engine.borrowable >= most_loops() or is_short_of_descriptors()):
+        loop = least_used()
+    if loop == NULL:
         loop = engine_new_loop()
         engine.borrowable += loop != NULL
     if loop == NULL and not alone:
@@ -75,6 +78,11 @@ cdef LoopC* engine_borrow(bint alone) noexcept nogil:
 cdef int most_loops() noexcept nogil:
     """Return how many loops threads may borrow: what they are made of takes an eighth of the descriptors."""
     return max(most_transfers() // 24, 1)
+
+
+cdef bint is_short_of_descriptors() noexcept nogil:
+    """Tell whether another loop would take descriptors that the rest of the program needs."""
+    return engine.loops != NULL and is_anothers(next_descriptor(engine.loops))
 
 
 cdef LoopC* least_used() noexcept nogil:

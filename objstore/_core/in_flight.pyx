@@ -45,6 +45,7 @@ cdef void slot_unlink(LoopC* loop, Slot* slot) noexcept nogil:
     atomic_store(&loop.active, loop.active - 1)
     if loop.active == 0:
         loop.most_active = loop.most_allowed
+        loop.refused = 0
     slot.next = loop.free_slots
     loop.free_slots = slot
 
@@ -287,8 +288,9 @@ cdef bint descriptors_are_short(LoopC* loop, Slot* slot, int* result) noexcept n
 
     Where nothing is under way that will give one back, that is an error, named here.
     """
-    if has_descriptor(loop):
+    if loop.refused == 0 and has_descriptor(loop):
         return False
+    loop.refused = max(loop.refused - 1, 0)
     if loop.active > 1:
         loop.most_active = loop.active - 1
         return True
@@ -305,10 +307,16 @@ cdef bint descriptors_are_short(LoopC* loop, Slot* slot, int* result) noexcept n
 
 
 cdef bint has_descriptor(LoopC* loop) noexcept nogil:
+    cdef int fd = next_descriptor(loop)
+    return fd >= 0 and may_connect(fd)
+
+
+cdef int next_descriptor(LoopC* loop) noexcept nogil:
+    """Return which descriptor the kernel would give now; -1 where there is none."""
     cdef int fd = dup(loop.wake_fd)
     if fd >= 0:
         close(fd)
-    return fd >= 0
+    return fd
 
 
 cdef inline bint has_room(LoopC* loop) noexcept nogil:

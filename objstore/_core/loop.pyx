@@ -32,6 +32,7 @@ cdef struct FdState:
     uint32_t registered             # what epoll watches: kept when libcurl lets go, since it mostly comes back
     Wire* wire                      # that it is the socket of
     bint connection                 # libcurl tells of its end; of that of its other descriptors it does not
+    bint last                       # it is one of the last descriptors that there are
     bint streamed                   # it speaks HTTP/2, where the server may say something at any time
     int kept_port                   # its own port, where libcurl keeps it for the next request of HTTP/1.1
     Origin* at                      # that it leads to, where libcurl carries requests on it
@@ -57,6 +58,7 @@ cdef struct LoopC:
     int most_active                 # what the descriptors suffice for now, at most most_allowed
     int most_allowed
     int64_t short_until_ns          # descriptors are short: no use to try before
+    int refused                     # new connections, for the want of one
     int spare                       # others need the descriptors of its idle connections
     int crowded                     # others need some of its idle connections closed
     int carrying                    # how many connections libcurl has to carry requests on
@@ -122,6 +124,7 @@ cdef void loop_forget_fd(LoopC* loop, int fd) noexcept nogil:
     if fd < loop.fd_capacity:
         loop_unwatch(loop, fd, &loop.fds[fd])
         forget_carrier(loop, &loop.fds[fd])
+        atomic_add(&engine.last_taken, -<int>loop.fds[fd].last)
         memset(&loop.fds[fd], 0, sizeof(FdState))
 
 
@@ -139,10 +142,16 @@ cdef bint fd_watch(LoopC* loop, int fd, FdState* state, uint32_t events) noexcep
 
 
 cdef int on_new_connection(void* userdata, int fd, int purpose) noexcept nogil:
-    cdef FdState* state = loop_fd(<LoopC*>userdata, fd)
+    cdef LoopC* loop = <LoopC*>userdata
+    cdef FdState* state = loop_fd(loop, fd)
+    if not may_connect(fd):
+        loop.refused += 1
+        return curl.CURL_SOCKOPT_ERROR
     if state != NULL:
         memset(state, 0, sizeof(FdState))
         state.connection = True
+        state.last = is_anothers(fd)
+        atomic_add(&engine.last_taken, state.last)
     return curl.CURL_SOCKOPT_OK
 
 

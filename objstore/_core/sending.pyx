@@ -271,7 +271,7 @@ cdef void end_exchange(Wire* wire) noexcept nogil:
         return
     note_answer(wire, slot.item.status < 500)
     wire.failed = slot.item.status >= 500
-    if wire.sent < request_size(wire, slot.item) or wire.closing or not settings.reuse or is_anothers(wire):
+    if wire.sent < request_size(wire, slot.item) or wire.closing or not settings.reuse or wire_is_anothers(wire):
         close_wire(wire)
     else:
         wire.slot = NULL

@@ -442,15 +442,23 @@ cdef void wire_rest(Wire* wire) noexcept nogil:
     wire_put(wire, place)
 
 
-cdef inline bint is_anothers(Wire* wire) noexcept nogil:
-    """Tell whether the descriptor of an idle connection is one of the last eighth: the rest of the program needs some.
+cdef inline bint is_anothers(int fd) noexcept nogil:
+    """Tell whether a descriptor is one of the last eighth: files and the rest of the program need some.
 
     The kernel gives the lowest that is free.
     """
     cdef rlimit files
-    if wire.fd < wire.loop.most_allowed // 6 * 7:
-        return False
-    return getrlimit(RLIMIT_NOFILE, &files) != 0 or <rlim_t>wire.fd >= files.rlim_cur // 8 * 7
+    return fd < 0 or getrlimit(RLIMIT_NOFILE, &files) != 0 or <rlim_t>fd >= files.rlim_cur // 8 * 7
+
+
+cdef inline bint may_connect(int fd) noexcept nogil:
+    """Tell whether a new connection may have a descriptor: of the last eighth, connections have a quarter at the most,
+    however many others are taken."""
+    return not is_anothers(fd) or atomic_load(&engine.last_taken) < max(most_transfers() // 24, 1)
+
+
+cdef inline bint wire_is_anothers(Wire* wire) noexcept nogil:
+    return wire.fd >= wire.loop.most_allowed // 6 * 7 and is_anothers(wire.fd)
 
 
 cdef bint too_old(Wire* wire, int64_t now) noexcept nogil:

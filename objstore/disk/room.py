@@ -11,14 +11,18 @@ import random
 import resource
 import time
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from objstore._core import drop_idle_connections
-from objstore.plans.effects import Call, Plan, Sleep
+from objstore.plans.effects import Plan, Sleep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+
+    from objstore.plans.work import Work
+
+T = TypeVar("T")
 
 PART = 8
 """Which part of the descriptors of this process is for files: connections and loops have most of the others."""
@@ -93,17 +97,17 @@ class Place:
         self.files = 0
 
 
-def insist(opening: Callable[[], None], closing: Callable[[], None]) -> Plan[None]:
+def insist(opening: Callable[[], T], closing: Callable[[], None] | None = None) -> Work[T]:
     """Open files; where others have all descriptors at the moment, close what has been opened, and try again soon."""
-    until, pause = time.monotonic() + PATIENCE, SHORTLY
+    until = time.monotonic() + PATIENCE
     while True:
         try:
-            yield Call(opening, settle=True)
-            return
+            return opening()
         except OSError as error:
             if error.errno != errno.EMFILE or time.monotonic() > until:
                 raise
+        if closing is not None:
             closing()
-            drop_idle_connections()
-        yield Sleep(pause * random.uniform(0.5, 1))
-        pause = min(pause * 2, AT_LAST)
+        drop_idle_connections()
+        time.sleep(SHORTLY * random.uniform(0.5, 1))
+        yield

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import errno
 from typing import IO, TYPE_CHECKING
+from weakref import finalize
 
-from objstore._core import Bytes, Gathered, memory_limit
+from objstore._core import Bytes, Gathered
 from objstore.disk.descriptors import write_all
+from objstore.disk.held import Held
 from objstore.disk.room import insist
 from objstore.plans.work import gather, in_steps
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 
 IN_MEMORY = 64 << 20
-"""How many bytes are in memory; of more, all are in the file."""
+"""How many bytes are in memory, as far as there may be so many; of more, all are in the file."""
 
 
 class Unnamed:
@@ -26,7 +28,7 @@ class Unnamed:
 
     def __init__(self) -> None:
         self.size = 0
-        self._most = min(IN_MEMORY, memory_limit())
+        self._held = Held()
         self._gathered = Gathered()
         self._file: IO[bytes] | None = None
 
@@ -36,7 +38,7 @@ class Unnamed:
         Raises:
             OSError: The file system has no room for them.
         """
-        if self._file is None and self.size + len(piece) <= self._most:
+        if self._file is None and self._may_hold(self.size + len(piece)):
             yield from in_steps(gather(self._gathered, piece))
         else:
             if self._file is None:
@@ -44,10 +46,14 @@ class Unnamed:
             yield from self._write(piece, self.size)
         self.size += len(piece)
 
+    def _may_hold(self, size: int) -> bool:
+        return size <= IN_MEMORY and self._held.reaches(size)
+
     def _begin(self) -> Plan[None]:
         """Put what is in memory into a file."""
-        yield from insist(self._open, self.close)
+        yield from in_steps(insist(self._open, self.close))
         yield from self._write(self._gathered.take(), 0)
+        self._held.end()
 
     def _open(self) -> None:
         from tempfile import TemporaryFile
@@ -70,9 +76,12 @@ class Unnamed:
             ) from error
 
     def take(self) -> Bytes:
-        """Return all of them, and have none."""
+        """Return all of them, and have none; what is in memory counts for as long as somebody has it."""
         if self._file is None:
-            return self._gathered.take()
+            taken, held = self._gathered.take(), self._held
+            finalize(taken, held.end)
+            self._held = Held()
+            return taken
         from mmap import PROT_READ, mmap
 
         file, size = self._file, self.size
@@ -81,7 +90,8 @@ class Unnamed:
             return Bytes(mmap(file.fileno(), size, prot=PROT_READ))
 
     def close(self) -> None:
-        """Let go of the file, if there is one."""
+        """Let go of the memory, and of the file, if there is one."""
+        self._held.end()
         if self._file is not None:
             self._file.close()
             self._file = None

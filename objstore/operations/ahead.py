@@ -9,11 +9,10 @@ Its one invariant: what somebody waits for is always granted; all beyond that on
 
 from __future__ import annotations
 
-import os
-from threading import RLock
 from typing import TYPE_CHECKING
 
-from objstore._core import memory_limit
+from objstore.disk.held import process
+from objstore.interface.values import FIRST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,47 +35,8 @@ flight, and some of that comes out of turn."""
 OF_FILES = 256 << 20
 """How much all files may hold beyond the buffer of each."""
 
-
-class _Process:
-    """What the streams and files of this process hold together."""
-
-    def __init__(self) -> None:
-        self.free()
-        self.held = 0
-        self.spare = 0  # of it, what is beyond two parts of each stream
-        self.of_files = 0  # of it, what is beyond the buffer of each file
-
-    def free(self) -> None:
-        """Have nobody count, as in a child process, where no other thread goes on."""
-        self._lock = RLock()  # the collector may end a stream while another one counts
-
-    def count(self, more: int, spare: int = 0, of_files: int = 0) -> None:
-        """Count so many bytes, how many of them streams have to spare, and how many are of files."""
-        with self._lock:
-            self.held += more
-            self.spare += spare
-            self.of_files += of_files
-
-    def grants(self, more: int, spare: int, most_spare: int) -> bool:
-        """Count so many bytes, unless that would be more than there may be."""
-        with self._lock:
-            if self.held + more > memory_limit() or (spare and self.spare + spare > most_spare):
-                return False
-            self.count(more, spare)
-            return True
-
-    def grants_file(self, more: int) -> bool:
-        """Count so many bytes of a file, unless that would be more than there may be."""
-        with self._lock:
-            if self.held + more > memory_limit() or self.of_files + more > OF_FILES:
-                return False
-            self.count(more, of_files=more)
-            return True
-
-
-process = _Process()
-os.register_at_fork(after_in_child=process.free)
-
+LEAST_FIRST = 64 << 10
+"""How much of an object comes at once, in any case."""
 
 WAITS, LEAST_S = 4, 0.002
 """How many times the wait for a reply one request is to last at the least, and how many seconds."""
@@ -93,6 +53,13 @@ def piece_of(part: int, pace: Pace) -> int:
         while part % 2 == 0 and part // 2 >= least:
             part //= 2
     return part
+
+
+def first_of(read_ahead: int | None) -> int:
+    """Return how much of an object comes before anybody has read of it: little, where it may hold little or memory is
+    short."""
+    most = min(process.room, FIRST if read_ahead is None else read_ahead)
+    return FIRST if most >= FIRST else LEAST_FIRST
 
 
 class Ahead:
@@ -168,7 +135,7 @@ class Beyond:
     def reach(self, size: int) -> int:
         """Hold so many bytes, if there may be as many; return how many there are."""
         more = size - self.size
-        if more > 0 and process.grants_file(more):
+        if more > 0 and process.grants_file(more, OF_FILES):
             self.size = size
         return self.size
 

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from objstore._core import memory_limit
 from objstore.disk.descriptors import read_into
 from objstore.disk.room import Place, insist
 from objstore.exceptions import ObjectChangedError
@@ -32,7 +33,7 @@ from objstore.operations.pieces import changed, check_errors, check_version, is_
 from objstore.operations.progress import news
 from objstore.operations.targets import Target
 from objstore.plans.effects import Call, Plan
-from objstore.plans.work import at_once
+from objstore.plans.work import at_once, in_steps
 
 if TYPE_CHECKING:
     from objstore._core import Bytes
@@ -121,7 +122,7 @@ def _download_by_one(
     with Place() as place:
         yield from place.take(2)  # the part file, and its folder
         try:
-            yield from insist(target.open, target.discard)
+            yield from in_steps(insist(target.open, target.discard))
             yield Call(lambda: target.reserve(max(meta["size"], 0)), settle=True)
             flow = yield from flows.flow(key, WHOLE, pinned(seen), piece=piece, window=2 * piece)
             try:
@@ -173,7 +174,7 @@ def _fill(
 ) -> Plan[None]:
     """Get all that is missing, and put it in the target's place."""
     try:
-        yield from insist(part_file.open, part_file.close)
+        yield from in_steps(insist(part_file.open, part_file.close))
         yield from _get_parts(provider, key, conditions, part_file, in_flight, progress)
         if whole is not None and (yield from _is_damaged(provider, key, conditions, part_file, whole, in_flight)):
             yield Call(part_file.begin, settle=True)
@@ -204,7 +205,7 @@ def _get_parts(
         conditions=conditions,
         most_in_flight=in_flight,
         each=True,
-        window=part_file.part_size * in_flight or max(IN_MEMORY, part_file.part_size),
+        window=part_file.part_size * in_flight or max(min(IN_MEMORY, memory_limit()), part_file.part_size),
     )
     try:
         yield from _write_parts(fetch, part_file, progress)

@@ -24,7 +24,7 @@ from objstore.operations.objects import DEFAULT_CHUNK, put_body
 from objstore.operations.outcomes import OnError, in_flight_of
 from objstore.operations.pages import OneAfterTheOther
 from objstore.operations.requested import Groups, two_of
-from objstore.operations.sources import check_file, open_body
+from objstore.operations.sources import check_file, opened_body
 from objstore.operations.transfers import PARTS, Room, Transfers, kept_of
 from objstore.plans.effects import Call
 from objstore.types import Transfer
@@ -142,7 +142,7 @@ def _upload(
 ) -> Plan[Transfer]:
     with Place() as place:
         yield from place.take()
-        body = open_body(file.file)
+        body = yield from opened_body(file.file)
         try:
             size = body.size or 0
             with share(body.size, PARTS) as parts:

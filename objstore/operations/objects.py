@@ -14,7 +14,6 @@ from objstore.disk.room import Place
 from objstore.exceptions import BaseError, InvalidRangeError, NotFoundError
 from objstore.interface.values import (
     ANY,
-    FIRST,
     PACED,
     WHOLE,
     WITH_HEDGE,
@@ -24,6 +23,7 @@ from objstore.interface.values import (
     Source,
     WriteOptions,
 )
+from objstore.operations.ahead import first_of
 from objstore.operations.arguments import (
     check_at_least,
     read_get_options,
@@ -40,7 +40,7 @@ from objstore.operations.progress import told_of
 from objstore.operations.ranges import bodies_of, lone, ranges_of
 from objstore.operations.requested import Groups
 from objstore.operations.results import GetResult
-from objstore.operations.sources import Body, open_body
+from objstore.operations.sources import Body, opened_body
 from objstore.operations.versions import delete_one
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def get(
         fetched = yield from provider.head(key, conditions)
         span = fetched.range
     else:
-        fetched = yield from _first(provider, key, range, conditions)
+        fetched = yield from _first(provider, key, range, conditions, first_of(ahead))
         span = range.within(fetched.meta["size"])
         fetched = fetched._replace(body=fetched.body[: span[1] - span[0]])
     meta = store.named(fetched.meta)
@@ -110,15 +110,15 @@ def get(
     return GetResult(provider, key, meta, fetched, span, version, progress, ahead)
 
 
-def _first(provider: Provider, key: str, range: Range, conditions: Conditions) -> Plan[Fetched]:
+def _first(provider: Provider, key: str, range: Range, conditions: Conditions, most: int) -> Plan[Fetched]:
     """Read the beginning of what was asked for: all of it, where it is small."""
     start, end = range
     if range == WHOLE:
-        narrow = WHOLE if provider.tells_of_wholes else Range(0, FIRST)
+        narrow = WHOLE if provider.tells_of_wholes else Range(0, most)
     elif start < 0:
         narrow = range
     else:
-        narrow = Range(start, start + FIRST if end < 0 else min(end, start + FIRST))
+        narrow = Range(start, start + most if end < 0 else min(end, start + most))
     try:
         return (yield from provider.fetch_one(key, narrow, conditions, brief=True))
     except InvalidRangeError:
@@ -301,7 +301,7 @@ def put(
     with Place() as place:
         if isinstance(file, str | Path):
             yield from place.take()
-        body = open_body(file)
+        body = yield from opened_body(file)
         try:
             return (
                 yield from put_body(

@@ -9,8 +9,8 @@ import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from objstore.disk.held import process
 from objstore.exceptions import BaseError
-from objstore.operations.ahead import process
 from objstore.operations.progress import news, tell
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Parts:
 
     def _within_memory(self, size: int) -> int:
         """Return how many parts may be on their way, of which each is held in memory until it has arrived."""
-        if self._room < self._most_in_flight and process.grants(size, 0, 0):
+        if self._room < self._most_in_flight and process.grants(size):
             self._room += 1
             self._counted += size
         return self._room

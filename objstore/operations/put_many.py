@@ -25,7 +25,7 @@ from objstore.operations.outcomes import (
 )
 from objstore.operations.progress import onward
 from objstore.operations.requested import AT_A_TIME, Groups
-from objstore.operations.sources import check_file, open_body
+from objstore.operations.sources import check_file, opened_body
 from objstore.plans.several import Several, given
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def _put_some(
                 if not files:
                     yield from place.take()
             key, file, own = left.popleft()
-            body = open_body(file)
+            body = yield from opened_body(file)
             if not body.in_memory:  # a callback costs more than the rest
                 opened.callback(body.close)
             source = yield from body.all()

@@ -10,9 +10,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from objstore._core import Buffer, Bytes, Listing
-from objstore.interface.values import Fetched, Range
+from objstore.disk.held import Held
+from objstore.interface.values import FIRST, Fetched, Range
 from objstore.interface.versions import can_pin, pinned
-from objstore.operations.ahead import READ_AHEAD
+from objstore.operations.ahead import LEAST_FIRST, READ_AHEAD
 from objstore.operations.arguments import check_at_least
 from objstore.operations.bars import end, shown
 from objstore.operations.following import Following, flows_for, following
@@ -86,6 +87,9 @@ class GetResult:
         is_whole = len(first.body) >= range[1] - range[0]
         self._first: Bytes | None = first.body if is_whole or can_pin(first.seen) else Bytes()
         here = len(self._first)
+        self._held: object = None  # what counts the bytes that are here
+        if not is_whole or here > FIRST:
+            self._held = Held(here) if first.whole is None else first.whole
         self._told = progress
         self._progress = onward(progress, 1, here)
         if self._progress is not None:
@@ -111,10 +115,16 @@ class GetResult:
             raise ValueError("The body of this result has been read already: get the object again")
         return first
 
+    def _take_held(self) -> object:
+        """Return what counts the bytes that are here, and have it no more."""
+        held, self._held = self._held, None
+        return held
+
     @shown
     def _bytes(self) -> Plan[Bytes]:
         """Return the whole body, as one buffer that nobody copied."""
         first = self._consume()
+        self._take_held()
         start, end = self.range
         sum_of_all = yield from self._whole(first)
         if sum_of_all is not None and (yield from self.is_cut_anew(sum_of_all)):
@@ -234,9 +244,13 @@ class BytesStream(Stream[bytes]):
         self._told = result._told
         self._least = least
         part_size = max(PART, least)
+        held = result._take_held()
+        if len(first) <= LEAST_FIRST and len(first) < result.range[1] - result.range[0]:
+            first, held = Bytes(), None  # read again, so that chunks are of one size, however short memory was
         self._here = deque(first[at : at + part_size] for at in range(0, len(first), part_size))
         self._rest = result._following(result.range[0] + len(first), part_size)
         self._first = first
+        self._held = held
         self._whole: Whole | None = None
         self._asked = self._closed = False
 
@@ -257,6 +271,8 @@ class BytesStream(Stream[bytes]):
         pieces: list[Bytes] = []
         while self._here and sum(map(len, pieces)) < self._least:
             pieces.append(self._here.popleft())
+        if not self._here:
+            self._held = None
         return pieces
 
     def _part(self) -> Plan[Bytes]:
@@ -276,6 +292,7 @@ class BytesStream(Stream[bytes]):
         """Stop what is still under way."""
         self._closed = True
         self._here.clear()
+        self._held = None
         self._rest.close()
         end(self._told)
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 from operator import index
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from objstore.disk.room import Place
 from objstore.exceptions import NotSupportedError
 from objstore.operations.arguments import read_write_options
 from objstore.operations.naming import key_of
 from objstore.operations.objects import EMPTY
-from objstore.operations.sources import open_body
+from objstore.operations.sources import opened_body
 from objstore.plans.run import both
 
 if TYPE_CHECKING:
@@ -107,12 +109,15 @@ class MultipartUpload:
         most = self._store.provider.most_parts
         if not 1 <= number <= most:
             raise ValueError(f"the number of a part must be between 1 and {most}, not {number}")
-        body = open_body(data)
-        try:
-            part = yield from body.all()
-            return (yield from _uploads(self._store).put_part(self._key, self.upload_id, number, part or EMPTY))
-        finally:
-            body.close()
+        with Place() as place:
+            if isinstance(data, str | Path):
+                yield from place.take()
+            body = yield from opened_body(data)
+            try:
+                part = yield from body.all()
+                return (yield from _uploads(self._store).put_part(self._key, self.upload_id, number, part or EMPTY))
+            finally:
+                body.close()
 
     put_part, put_part_async = both(_put_part)
 

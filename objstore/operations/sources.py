@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from objstore._core import Buffer, Gathered
 from objstore.disk.descriptors import write_all
+from objstore.disk.held import GRANTED, Held
 from objstore.disk.room import insist
 from objstore.exceptions import SourceChangedError
 from objstore.interface.values import Source
@@ -33,7 +34,7 @@ MOST_READ = 16 << 20
 """The most that a reader is asked for at a time, in bytes."""
 
 IN_MEMORY = 32 << 20
-"""How much is gathered in memory of what has to be sent by one request."""
+"""How much is gathered in memory of what has to be sent by one request, as far as there may be so much."""
 
 NOTHING = memoryview(b"")
 END = object()
@@ -86,6 +87,16 @@ def open_body(file: PutInput) -> Body:
     if isinstance(file, Iterable) and not isinstance(file, Mapping):
         return Pieces(_SyncPieces(iter(file)))
     raise unfit(file)
+
+
+def opened_body(file: PutInput) -> Plan[Body]:
+    """Return the same; where others have all descriptors at the moment, wait for one."""
+    try:
+        return open_body(file)
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+    return (yield from in_steps(insist(lambda: open_body(file))))
 
 
 def unfit(file: object) -> TypeError:
@@ -227,7 +238,8 @@ class Pieces:
         self._pieces = pieces
         self._left = NOTHING  # of the last piece
         self._ended = False
-        self._file: IO[bytes] | None = None  # of what is sent by one request, and large
+        self._file: IO[bytes] | None = None  # of what is sent by one request, and large,
+        self._held = Held()  # and what is not
 
     def next(self, size: int) -> Plan[Source | None]:
         part = Joined(size)
@@ -237,22 +249,30 @@ class Pieces:
 
     def all(self) -> Plan[Source | None]:
         """Return all of it; what is large is in a file that has no name, so that it can be sent again."""
-        begun = None
+        part = Joined(self.size or 0)
         if self.size is None or self.size <= IN_MEMORY:
-            begun = yield from self.next(IN_MEMORY)
-            if begun is None or begun.size < IN_MEMORY:
-                return begun
+            yield from self._gather(part)
+        begun = part.source() if len(part) else None
+        if self._ended:
+            return begun
         return (yield from self._spooled(NOTHING if begun is None else memoryview(cast("Buffer", begun.data))))
+
+    def _gather(self, part: Joined) -> Plan[None]:
+        """Put together what comes, for as long as that may be in memory."""
+        while not self._ended and len(part) < IN_MEMORY and self._held.reaches(len(part)):
+            at_a_time = max(len(part), GRANTED)
+            yield from part.add((yield from self._some(IN_MEMORY - len(part), at_a_time)))
 
     def _spooled(self, some: memoryview) -> Plan[Source | None]:
         """Put what has come, and what comes, into a file."""
-        yield from insist(self._open, self.close)
+        yield from in_steps(insist(self._open, self.close))
         assert self._file is not None
         descriptor, size = self._file.fileno(), 0
         while len(some) or not self._ended:
             yield from in_steps(write_all(descriptor, some, size))
             size += len(some)
             some = yield from self._some(MOST_READ)
+            self._held.end()
         return Source((descriptor, 0, size), size, stays=True) if size else None
 
     def _open(self) -> None:
@@ -260,10 +280,10 @@ class Pieces:
 
         self._file = TemporaryFile(buffering=0)  # noqa: SIM115, it is closed with the body
 
-    def _some(self, most: int) -> Plan[memoryview]:
+    def _some(self, most: int, at_a_time: int = MOST_READ) -> Plan[memoryview]:
         """Return what comes next; nothing at the end."""
         if not len(self._left):
-            piece = yield from self._pieces.next(min(most, MOST_READ))
+            piece = yield from self._pieces.next(min(most, at_a_time, MOST_READ))
             self._ended = piece is END
             self._left = NOTHING if self._ended else _lasting(piece)
         some, left = self._left[:most], self._left[most:]
@@ -274,7 +294,8 @@ class Pieces:
         """It cannot change unseen."""
 
     def close(self) -> None:
-        """Let go of the file, if there is one."""
+        """Let go of the memory, and of the file, if there is one."""
+        self._held.end()
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from objstore.disk.room import Place
 from objstore.operations.arguments import check_at_least, read_write_options
 from objstore.operations.bars import called, drawn
 from objstore.operations.naming import key_of
 from objstore.operations.objects import put_body
-from objstore.operations.sources import open_body
+from objstore.operations.sources import opened_body
 
 if TYPE_CHECKING:
     from objstore.interface.store import BaseStore
@@ -55,8 +56,13 @@ def upload(
     check_at_least("chunk_size", chunk_size, 1)
     check_at_least("max_concurrency", max_concurrency, 1)
     options = read_write_options(store.provider, attributes, tags, mode)
-    key, body = (yield from key_of(store, path)), open_body(Path(file))
-    try:
-        return (yield from put_body(store.provider, key, body, options, None, chunk_size, max_concurrency, progress))
-    finally:
-        body.close()
+    key = yield from key_of(store, path)
+    with Place() as place:
+        yield from place.take()
+        body = yield from opened_body(Path(file))
+        try:
+            return (
+                yield from put_body(store.provider, key, body, options, None, chunk_size, max_concurrency, progress)
+            )
+        finally:
+            body.close()

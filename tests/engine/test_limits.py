@@ -185,6 +185,11 @@ def test_idle_connections_leave_descriptors_to_the_rest_of_the_program(server: S
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "64\n", "")
 
 
+def test_connections_leave_descriptors_to_local_files(server: Server, tmp_path: Path) -> None:
+    ended = run_program("descriptors.local_files", server.origin, str(tmp_path))
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "600 [{}, {}, {}]\n", "")
+
+
 def test_an_event_loop_waits_for_a_descriptor(server: Server) -> None:
     ended = run_program("descriptors.many_loops", server.origin)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "260\n", "")

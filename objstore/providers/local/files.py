@@ -251,10 +251,14 @@ class Staging:
             else:
                 yield from write_all(self._descriptor, memoryview(source.data), at)
 
+    def flush(self) -> None:
+        """Have what a file system puts off until a file is closed fail here."""
+        with reported(self._key):
+            os.close(os.dup(self._descriptor))
+
     def publish(self) -> PutResult:
         """Give it the name of its key, if the mode allows it."""
         with reported(self._key):
-            os.close(os.dup(self._descriptor))  # what a file system puts off until a file is closed fails here
             now = time.time_ns()  # finer than the kernel's own clock: no two versions have the same time
             os.utime(self._descriptor, ns=(now, now))
             version = version_of(os.fstat(self._descriptor))

@@ -11,12 +11,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from objstore._core import Buffer, Bytes
 from objstore.disk.descriptors import read_into
 from objstore.disk.part_files import name_of, remove_left
+from objstore.disk.room import insist
 from objstore.exceptions import BaseError, NotFoundError, NotSupportedError
 from objstore.interface.values import (
     ANY,
@@ -130,7 +131,8 @@ class Local:
 
     def _read(self, key: str, range: Range | None, conditions: Conditions) -> Work[Fetched]:
         """Read a range, or nothing."""
-        with self.root.file(key) as (descriptor, version):
+        with ExitStack() as opened:
+            descriptor, version = yield from insist(lambda: opened.enter_context(self.root.file(key)))
             if conditions is not ANY:
                 check_conditions(STORE, key, version.e_tag, version.time, conditions)
             start, end = resolve(STORE, key, range or WHOLE, version.size)
@@ -183,9 +185,11 @@ class Local:
         yield
 
     def _write(self, key: str, source: Source, options: WriteOptions) -> Work[PutResult]:
-        with self._staging(key, options) as staging:
+        with ExitStack() as opened:
+            staging = yield from insist(lambda: opened.enter_context(self._staging(key, options)))
             yield from staging.write(source, 0)
             source.check()
+            yield from insist(staging.flush)
             return staging.publish()
 
     def _staging(self, key: str, options: WriteOptions) -> Staging:
@@ -195,7 +199,7 @@ class Local:
         """Begin to write an object in parts."""
         staging = self._staging(key, options)
         try:
-            yield Call(staging.open, settle=True)
+            yield from in_steps(insist(staging.open, staging.close))
         except BaseException:
             staging.close()
             raise
@@ -287,13 +291,20 @@ class Local:
         yield from in_steps(self._copy(source, target, mode, origin, Conditions(if_match=e_tag)))
 
     def _copy(self, source: str, target: str, mode: PutMode, origin: Local, conditions: Conditions = ANY) -> Work[None]:
-        with origin.root.file(source) as (descriptor, version):
-            if conditions is not ANY:
-                check_conditions(STORE, source, version.e_tag, version.time, conditions)
-            with Staging(self.root, target, mode, stored_attributes(descriptor)) as staging:
-                yield from staging.write(Source((descriptor, 0, version.size), version.size), 0)
-                _check_version(source, descriptor, version)
-                staging.publish()
+        with ExitStack() as opened:
+
+            def open_both() -> tuple[int, Version, Staging]:
+                descriptor, version = opened.enter_context(origin.root.file(source))
+                if conditions is not ANY:
+                    check_conditions(STORE, source, version.e_tag, version.time, conditions)
+                staging = Staging(self.root, target, mode, stored_attributes(descriptor))
+                return descriptor, version, opened.enter_context(staging)
+
+            descriptor, version, staging = yield from insist(open_both, opened.close)
+            yield from staging.write(Source((descriptor, 0, version.size), version.size), 0)
+            _check_version(source, descriptor, version)
+            yield from insist(staging.flush)
+            staging.publish()
 
     def rename(self, source: str, target: str, *, mode: PutMode) -> Plan[None]:
         """Rename an object."""
@@ -369,6 +380,7 @@ class Parts(SequentialParts):
 
     def complete(self) -> Plan[PutResult]:
         """Make an object of the parts."""
+        yield from in_steps(insist(self._staging.flush))
         result: PutResult = yield Call(self._staging.publish, settle=True)
         return result
 

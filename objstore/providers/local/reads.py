@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from objstore._core import Bytes, FileReads, may_have_threads
+from objstore.disk.room import insist
 from objstore.exceptions import BaseError
 from objstore.interface.values import ANY, Conditions, Range, Read, Reads, Seen
 from objstore.plans.effects import Call, Plan
-from objstore.plans.work import AT_A_TIME
+from objstore.plans.work import AT_A_TIME, at_once
 from objstore.providers.local.root import READ, STORE, Root, Version, as_error, check_key, reported
 from objstore.providers.preconditions import begins_after_the_end, check_conditions, does_not_fit
 
@@ -125,7 +126,8 @@ class Reading:
             self._read(most)
 
     def _read(self, most: int) -> None:
-        with self._root.descriptor() as root:
+        with ExitStack() as opened:
+            root = at_once(insist(lambda: opened.enter_context(self._root.descriptor())))
             self._reads.work(root, most, AT_A_TIME, self._most_threads == 1)
 
     def _worth(self) -> int:
@@ -137,7 +139,7 @@ class Reading:
     def _settle_failure(self, index: int, code: int) -> None:
         """Say what is wrong with a read; or do it the other way, where a path has to be resolved first."""
         read = self._all[index]
-        if code in (errno.EXDEV, errno.ENOSYS, errno.EPERM, errno.EAGAIN):
+        if code in (errno.EXDEV, errno.ENOSYS, errno.EPERM, errno.EAGAIN, errno.EMFILE):
             try:
                 code = self._read_resolved(index, read.key)
             except BaseError as error:
@@ -148,7 +150,7 @@ class Reading:
 
     def _read_resolved(self, index: int, key: str) -> int:
         with reported(key):
-            descriptor = self._root.open(key.encode(), READ)
+            descriptor = at_once(insist(lambda: self._root.open(key.encode(), READ)))
             try:
                 self._reads.work_on(index, descriptor)
             finally:

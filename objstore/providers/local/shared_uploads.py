@@ -119,6 +119,7 @@ class SharedUploads:
                 with _opened(folder, upload_id, key, part) as descriptor:
                     yield from staging.write(Source((descriptor, 0, part.size), part.size), at)
                 at += part.size
+            staging.flush()
             result = staging.publish()
             yield from self._remove(folder, key, upload_id)
         return result

@@ -11,7 +11,8 @@ from contextlib import suppress
 
 from objstore._core import Batch, engine_info
 from objstore.plans.run import arun, run
-from tests.engine.client import batch, settle
+from objstore.store import LocalStore
+from tests.engine.client import batch, settle, wait_until
 from tests.engine.programs.asking import insist
 
 MOST_LOOPS = 34
@@ -85,6 +86,25 @@ def others(origin: str) -> None:
     with ThreadPoolExecutor(400) as pool:
         list(pool.map(thread, range(400)))
     print(len([os.open("/dev/null", os.O_RDONLY) for _ in range(64)]))
+
+
+def local_files(origin: str, folder: str) -> None:
+    """Write and read 100 local files, blocking and in tasks, while requests that wait for replies could use all of 64
+    descriptors; say how many were there, and how many replies."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    store, names = LocalStore(folder), [f"{index}" for index in range(100)]
+    sent = [batch(origin, [f"/100/{index}?delay=1" for index in range(60)]) for _ in range(3)]
+
+    async def tasks() -> None:
+        await asyncio.gather(*(store.put_async(name, b"abc") for name in names))
+        await asyncio.gather(*(store.copy_async(name, f"again/{name}") for name in names))
+
+    with ThreadPoolExecutor(3) as pool:
+        ended = [pool.submit(lambda each: run(settle(each)), each) for each in sent]
+        wait_until(lambda: engine_info()["in_flight"] > 40)
+        asyncio.run(tasks())
+        there = sum(map(len, store.get_many([*names, *(f"again/{name}" for name in names)])))
+        print(there, [each.result() for each in ended])
 
 
 def many_loops(origin: str) -> None:
