@@ -19,9 +19,7 @@ import pytest
 import objstore
 from objstore.disk import unnamed
 from objstore.exceptions import CorruptResponseError, ObjectChangedError
-from objstore.interface.values import FAST
 from objstore.operations.targets import Target
-from objstore.providers.requests import Requests
 from objstore.store import HTTPStore, MemoryStore
 from tests.engine.raw import answering, sends
 from tests.shelf import Shelf, serving
@@ -117,8 +115,7 @@ def test_a_stream_holds_little(carrier: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_file_that_is_read_in_order_holds_little(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Requests, "pace", FAST)  # from a server that is not heard for long, more would be fetched ahead
+def test_a_file_that_is_read_in_order_holds_little(kind: str) -> None:
     with serving(Shelf(2 * SIZE, **KINDS[kind])) as shelf, shelf.http().open("k") as opened:
         before, asked, held = objstore.engine_info()["memory"], shelf.gets, []
         while opened.read(700_000):

@@ -473,18 +473,6 @@ def test_who_jumps_has_all_of_the_file_once_that_costs_no_more(
 
 
 @pytest.mark.parametrize("by", ["open", "fsspec"])
-@pytest.mark.parametrize(("worth", "requests"), [(0, 4), (2 << 20, 3), (4 << 20, 2)])
-def test_who_reads_on_fetches_no_less_than_comes_in_the_time_of_a_wait(
-    places: Places, monkeypatch: pytest.MonkeyPatch, by: str, worth: int, requests: int
-) -> None:
-    body = put_scattered(places, monkeypatch, worth)
-    with counted() as asked, opened(places, "scattered", by=by) as file:
-        for at in range(0, len(body), 1 << 16):
-            assert file.read(1 << 16) == body[at : at + (1 << 16)]
-    assert len(asked.tries) == requests
-
-
-@pytest.mark.parametrize("by", ["open", "fsspec"])
 def test_all_of_a_file_counts_in_what_the_process_holds(
     places: Places, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:

@@ -153,9 +153,8 @@ class Window:
         return 0 < self._start - at <= self._least
 
     def _following(self, at: int) -> int:
-        """Return the window of a read that goes on from the last one: twice that; from afar, no less than what takes as
-        long to come as the wait for it."""
-        least = max(self._buffer_size, int(self._worth())) if at == self.end and self._amount >= self._least else 0
+        """Return the window of a read that goes on from the last one: twice that."""
+        least = self._buffer_size if at == self.end and self._amount >= self._least else 0
         return min(max(self._amount * 2, least), max(self._buffer_size, MOST_AHEAD))
 
     def _nearby(self, at: int) -> int:
