@@ -198,9 +198,9 @@ def _get_pairs(
         yield Call(partial(_make_folder, folder))
     callback.relative_update(len(pairs) - len(files))
     sizes = yield from _sizes(fs, [source for source, _ in files], sources)
-    small = [pair for pair, size in zip(files, sizes, strict=True) if size is not None and size < LARGE]
-    yield from _get_small(fs, small, callback, batch_size)
-    for source, target in [pair for pair in files if pair not in set(small)]:
+    small = {pair for pair, size in zip(files, sizes, strict=True) if size is not None and size < LARGE}
+    yield from _get_small(fs, [pair for pair in files if pair in small], callback, batch_size)
+    for source, target in [pair for pair in files if pair not in small]:
         with callback.branched(source, target) as child:
             yield from get_file(fs, source, target, child)
         callback.relative_update(1)
