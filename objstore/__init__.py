@@ -293,9 +293,9 @@ def configure(
         http: Who speaks HTTP from the next request on: ``"engine"``, which then leaves to libcurl what only that can
             (HTTP/2, proxies, redirects), or ``"curl"``: libcurl everywhere, at twice the CPU. ``OBJSTORE_HTTP`` in the
             environment says the same.
-        memory_limit: How many bytes streams and files, and parts that only their upload holds, may take, all together,
-            beyond what is asked for; and how many for bodies, in use or kept to be used again; 1 GiB if never set. What
-            is waited for is always granted.
+        memory_limit: How many bytes streams and files, beginnings of objects that nobody has read of, and what only an
+            upload holds, may take, all together, beyond what is asked for; and how many for bodies, in use or kept to
+            be used again; 1 GiB if never set. What is waited for is always granted.
         on_request: What is told of every try of a request that has ended, in the thread or event loop that waits for
             it, within a quarter of a second; None for nobody any more. If it raises, the log says so once, and the
             operation goes on.

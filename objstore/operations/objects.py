@@ -85,7 +85,8 @@ def get(
 
     Returns:
         The metadata, and the body to be read once; its beginning has come already: 4 MiB, or what of them came soon (of
-        a whole object at Amazon, which tells its checksum to no other request, all of what is smaller, or 1 MiB).
+        a whole object at Amazon, which tells its checksum to no other request, all of what is smaller, or 1 MiB);
+        64 KiB, where `read_ahead` is less than 4 MiB or `configure(memory_limit=...)` leaves less.
 
     Raises:
         NotFoundError: There is no such object.
@@ -265,8 +266,8 @@ def put(
 
     Memory and files are sent from where they are, without a copy; all else needs memory for `chunk_size` times
     `max_concurrency` bytes and two of an iterator's pieces at the most. Where there are no parts (web servers, or
-    ``use_multipart=False``), what is more than 32 MiB is put into an unnamed temporary file first (in ``TMPDIR``), so
-    that it can be sent again.
+    ``use_multipart=False``), what is more than 32 MiB, or than `configure(memory_limit=...)` leaves, is put into an
+    unnamed temporary file first (in ``TMPDIR``), so that it can be sent again.
 
     Args:
         store: Where to.
