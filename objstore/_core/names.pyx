@@ -14,7 +14,7 @@ cdef enum:
     REST_S = 30                 # how long the others go before an address that lost or failed
     SERVES_S = 60               # how long an address serves that no answer has had since
     INSIST_S = 5                # between two look-ups that fail while there are addresses
-    DOUBT_MS = 250              # and between two while no address serves
+    DOUBT_S = 1                 # and between two while no address serves
     FAILED_OFTEN = 3            # connections in a row that come to nothing, or to failures: their address rests
 
 cdef int64_t JUST_NS = 20_000_000   # what failed so lately is not asked again: many who ask at once flood resolvers
@@ -188,7 +188,7 @@ cdef int name_state(LoopC* loop, Name* name, SettingsC* settings, int64_t since_
     if serves:
         state = NAME_KNOWN
         due = now - name.answered_ns >= settings.resolve_ns
-        due |= not any_serves(name, now) and now - name.asked_ns >= DOUBT_MS * MILLISECOND
+        due |= not any_serves(name, now) and now - name.asked_ns >= DOUBT_S * SECOND
         due &= name.asked_ns < since_ns
         due &= name.failing_ns == 0 or now - name.asked_ns >= INSIST_S * SECOND
     elif name.failing_ns and name.asked_ns >= since_ns - JUST_NS:
@@ -238,7 +238,7 @@ cdef void doubt_name(Name* name, int64_t now) noexcept nogil:
     if not io_threads:
         return
     pthread_mutex_lock(&names.mutex)
-    due = now - name.asked_ns >= DOUBT_MS * MILLISECOND and begin_asking(name)
+    due = now - name.asked_ns >= DOUBT_S * SECOND and begin_asking(name)
     pthread_mutex_unlock(&names.mutex)
     if due and not start_thread(look_up, name):
         look_up(name)
