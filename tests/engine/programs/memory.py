@@ -109,7 +109,7 @@ def grows_with_what_comes(origin: str) -> None:
     before = resident("VmRSS")
     made = batch(origin, [f"/{SIZE}/a?framing=chunked"])
     assert run(settle(made)) == {}
-    assert SIZE <= resident("VmHWM") - before < 1.4 * SIZE
+    assert 0.9 * SIZE < resident("VmHWM") - before < 1.4 * SIZE  # what else there was may have gone
     assert made.bodies()[0] == content(0, SIZE)
 
 
@@ -119,7 +119,7 @@ def grows_beyond_what_is_believed(origin: str) -> None:
     before, size = resident("VmRSS"), 2 * SIZE
     made = batch(origin, [f"/{size}/a"])
     assert run(settle(made)) == {}
-    assert size <= resident("VmHWM") - before < 1.2 * size
+    assert 0.9 * size < resident("VmHWM") - before < 1.2 * size
     assert made.bodies()[0] == content(0, size)
 
 
