@@ -537,3 +537,14 @@ def test_from_afar_what_bytes_take_is_not_held_to_be_what_requests_cost(size: in
     slowness, cost = client.pace.costs()
     assert slowness >= line / 2
     assert cost <= slowness * size
+
+
+@pytest.mark.parametrize(
+    ("wait", "size", "took", "rate"), [(2, 0, 0, 12.5), (2, 1 << 20, 6, 262), (40, 1 << 20, 50, 105)]
+)
+def test_no_byte_is_thought_cheaper_than_what_was_seen_to_come(wait: int, size: int, took: int, rate: float) -> None:
+    """In megabytes a second, before bodies were paced: near by too, of what one long reply took if there was one."""
+    pace = _Pace()
+    pace.wait(wait * MS, 0)
+    pace.alone(size, took * MS)
+    assert 1e3 / pace.costs()[0] == pytest.approx(rate, rel=0.01)

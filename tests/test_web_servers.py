@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,15 @@ import pytest
 
 from objstore import exceptions
 from objstore.http import exchange
-from objstore.interface.values import PACED
+from objstore.http.service import Service
+from objstore.interface.values import FAST, PACED
 from objstore.operations import objects
 from objstore.operations.results import PART
 from objstore.providers import requests
 from objstore.providers.web import server
 from objstore.store import HTTPStore
 from tests.engine.client import wait_until
-from tests.engine.raw import Answer, answering, ends, sends
+from tests.engine.raw import Answer, Raw, answering, ends, sends
 from tests.faults.content import content
 from tests.tls_proxy import write_certificate
 
@@ -210,6 +212,47 @@ def test_what_is_read_by_one_request_may_be_hedged(monkeypatch: pytest.MonkeyPat
         for most in (None, 1):
             assert store.get_many([("k", 5, LONG - 5)], max_concurrency=most) == [PART_OF_LONG]
         assert asked == [PACED, PACED, 1, 1]
+
+
+@contextmanager
+def ranged() -> Iterator[Raw]:
+    """Serve what is long, and ranges of it."""
+
+    def answer(connection: Any) -> None:
+        _, asked, span = raw.heads[-1].partition(b"bytes=")
+        first, last = map(int, span.partition(b"\r\n")[0].split(b"-")) if asked else (0, LONG - 1)
+        line = f"Content-Range: bytes {first}-{last}/{LONG}" if asked else "Accept-Ranges: bytes"
+        body = content(first, last + 1)
+        length = f"Content-Length: {len(body)}"
+        connection.sendall(reply("1.1", "206 Part" if asked else "200 OK", line, length, 'ETag: "e"') + body)
+
+    with answering(lambda connection: answer(connection)) as raw:
+        yield raw
+
+
+@pytest.mark.parametrize(("alone", "several"), [(LONG, True), (8 * LONG, False)])
+@pytest.mark.parametrize("wanted", [("k", 0, LONG), "k"])
+def test_what_one_connection_takes_long_for_is_read_by_several(
+    wanted: Any, alone: int, several: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "LEAST_LARGE", LONG // 8)
+    monkeypatch.setattr(exchange, "BEGINNING", LONG // 8)
+    monkeypatch.setattr(Service, "pace", FAST._replace(alone=alone))
+    with ranged() as raw:
+        assert HTTPStore(raw.origin, **OPTIONS).get_many([wanted]) == [content(0, LONG)]
+        assert (len(raw.heads) > 1) is several
+
+
+def test_a_long_range_is_read_by_several_though_many_small_ones_are_read_beside_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(requests, "LARGE", LONG // 4)
+    monkeypatch.setattr(exchange, "BEGINNING", LONG // 8)
+    with ranged() as raw:
+        got = HTTPStore(raw.origin, **OPTIONS).get_many([("k", 0, LONG), *[("k", 5, 9)] * 99])
+        assert got == [content(0, LONG), *[content(5, 9)] * 99]
+        assert sum(f"-{LONG - 1}\r".encode() in head for head in raw.heads) == 1
+        assert not any(f"=0-{LONG - 1}\r".encode() in head for head in raw.heads)
 
 
 # --- statuses

@@ -258,7 +258,7 @@ cdef class Batch:
             self.driven = channel.loop
             self._attach(channel.loop)
         else:
-            self.loop = self.driven = engine_borrow(False)
+            self.loop = self.driven = engine_borrow(False, self.c.most_connections)
             if self.loop == NULL:
                 self._attach_helper()
                 return

@@ -114,7 +114,7 @@ cdef class Channel:
         if self.c.wake_fd < 0:
             raise OSError(EMFILE, "no descriptor for a channel")
         if io_threads == 0:
-            self.loop = engine_borrow(True)
+            self.loop = engine_borrow(True, INT64_MAX)
             if self.loop == NULL:
                 raise OSError(errno, "no descriptors or memory for an event loop")
             event.events = EPOLLIN

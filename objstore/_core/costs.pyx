@@ -5,8 +5,7 @@ cdef int64_t LEAST_BODY = 32 << 10  # a mean body from which on bytes, and not r
 cdef int64_t LEAST_ALONE = 256 << 10    # bytes of a reply that tell what its connection brings
 cdef double LONG = 512              # replies by whose work what they cost is known
 cdef double GUESSED = 8 << 20        # bytes at a nanosecond each, or the first bad moment would be believed for long
-cdef double FAR_NS = 5_000_000         # from afar, no byte is thought cheap before it was seen:
-cdef double SLOW_NS = 80                # 100 Mbit/s
+cdef double SLOW_NS = 80                # 100 Mbit/s: but at hand, no byte is thought cheaper before it was seen
 cdef double STEP = 2.5                 # times as many connections are made, or none: a call in which they are is slower
 cdef double CONNECTING_NS = 50_000      # of work for a connection,
 cdef double SECURING_NS = 430_000       # and for one with TLS
@@ -114,17 +113,17 @@ cdef void work_add(Work* work, Lane* lane, double lasted) noexcept nogil:
 
 
 cdef inline double pace_byte(PaceC* pace) noexcept nogil:
-    """Return the nanoseconds for each byte; where no bodies were read, few near by, and what was seen from afar."""
+    """Return the nanoseconds for each byte; where no bodies were read, few at hand, elsewhere by the best that came."""
     cdef double wait = recent_least(&pace.wait)
-    if pace.bodies.replies or wait < FAR_NS or wait == NEVER:
+    if pace.bodies.replies or wait < AT_HAND_NS or wait == NEVER:
         return pace.bodies.took / pace.bodies.bytes
-    return min(recent_least(&pace.flow), SLOW_NS)
+    return min(recent_least(&pace.flow), recent_least(&pace.alone), SLOW_NS)
 
 
 cdef double pace_slowness(PaceC* pace) noexcept nogil:
     """Return the nanoseconds for each byte, or -1 where they are not known."""
     cdef double wait = recent_least(&pace.wait)
-    return pace_byte(pace) if pace.bodies.replies or FAR_NS <= wait < NEVER else -1
+    return pace_byte(pace) if pace.bodies.replies or AT_HAND_NS <= wait < NEVER else -1
 
 
 cdef double pace_cost(PaceC* pace) noexcept nogil:

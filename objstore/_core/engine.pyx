@@ -23,6 +23,7 @@ cdef struct EngineC:
 
 cdef enum:
     UNUSED_S = 20                   # how long a loop is kept that nobody borrows
+    EACH_LOOP = 8                   # requests in flight, where few may be
     PROCESS_FORKS = 1 << 24
     PROCESS_ENDS = 1 << 30
 
@@ -50,16 +51,19 @@ cdef LoopC* engine_new_loop() noexcept nogil:
     return loop
 
 
-cdef LoopC* engine_borrow(bint alone) noexcept nogil:
+cdef LoopC* engine_borrow(bint alone, int64_t most) noexcept nogil:
     """Take the loop that was used last, or a new one; the calling thread drives it until `engine_return`.
 
-    Where there are as many as the descriptors suffice for, it is one that others drive too, unless it is wanted
-    `alone`. NULL where there is none.
+    Where there are as many as the descriptors suffice for, or as are of use for the `most` requests that may be in
+    flight, it is one that others drive too, unless it is wanted `alone`: each has connections of its own. NULL where
+    there is none.
     """
     cdef LoopC* loop
     pthread_mutex_lock(&engine.mutex)
     loop = engine.idle
-    if loop != NULL:
+    if not alone and suffices(max(most // EACH_LOOP, 1)):
+        loop = least_used()
+    elif loop != NULL:
         engine.idle = loop.next_idle
         loop.returned_ns = 0
     elif not alone and (engine.borrowable >= most_loops() or is_short_of_descriptors()):
@@ -83,6 +87,17 @@ cdef int most_loops() noexcept nogil:
 cdef bint is_short_of_descriptors() noexcept nogil:
     """Tell whether another loop would take descriptors that the rest of the program needs."""
     return engine.loops != NULL and is_anothers(next_descriptor(engine.loops))
+
+
+cdef bint suffices(int64_t count) noexcept nogil:
+    """Tell whether so many loops are driven by threads that borrowed them."""
+    cdef LoopC* loop = engine.loops
+    if engine.borrowable < count:
+        return False
+    while loop != NULL and count > 0:
+        count -= loop.users > 0 and loop.timer_fd < 0
+        loop = loop.next_loop
+    return count <= 0
 
 
 cdef LoopC* least_used() noexcept nogil:

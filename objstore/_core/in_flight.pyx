@@ -226,6 +226,8 @@ cdef void end_slot(LoopC* loop, Slot* slot, int result) noexcept nogil:
     slot_unlink(loop, slot)
     if slot.first:
         origin_served(slot, result, loop.now_ns)
+        if not slot.item.status and is_unserved(result):
+            give_way(loop, slot.item.batch.at, loop.now_ns)
     origin_ended(slot, loop.now_ns, result == curl.CURLE_OK and slot.headed)
     slot_conclude(slot, result)
     ready_push(loop, share)

@@ -61,6 +61,7 @@ cdef struct LoopC:
     int refused                     # new connections, for the want of one
     int spare                       # others need the descriptors of its idle connections
     int crowded                     # others need some of its idle connections closed
+    int64_t give_way_ns             # when to look next whether some of others are to be closed
     int carrying                    # how many connections libcurl has to carry requests on
     int resting                     # wires that are idle or spare
     int naps                        # how many short waits for a lone reply to sleep through before one spent awake
@@ -366,6 +367,7 @@ cdef void sweep(LoopC* loop) noexcept nogil:
     each_route(loop, close_old)
     each_route(loop, shed_unused)
     each_route(loop, doubt_addresses)
+    give_way_to_new(loop)
     slot = loop.active_slots
     while slot != NULL:
         following = slot.next

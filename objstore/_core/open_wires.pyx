@@ -83,6 +83,39 @@ cdef void make_way(LoopC* loop, Origin* origin, int64_t wanted) noexcept nogil:
         close_carriers(origin, loop.now_ns - UNUSED_NS)
 
 
+cdef void give_way(LoopC* loop, Origin* origin, int64_t until_ns) noexcept nogil:
+    """Have the wire closed that has been idle for longest, since `until_ns` at the least, whichever loop has it: a
+    server that leaves a new connection alone may take no more of them."""
+    cdef Route* route
+    pthread_mutex_lock(&origin.mutex)
+    route = least_wanted(origin, until_ns)
+    if route != NULL:
+        atomic_add(&route.unwanted, 1)
+        atomic_store(&route.loop.crowded, 1)
+    pthread_mutex_unlock(&origin.mutex)
+    if route != NULL:
+        relieve(loop)
+
+
+cdef inline bint is_left_alone(Slot* slot, int64_t now) noexcept nogil:
+    """Tell whether nothing has come for long of a request on a new connection, or of the connection."""
+    if slot.wire == NULL or slot.item.status or now - slot.progress_ns < UNUSED_NS:
+        return False
+    return slot.first or slot.wire.fd < 0
+
+
+cdef void give_way_to_new(LoopC* loop) noexcept nogil:
+    """Once a second, have an unused wire closed for each new one that the server leaves alone."""
+    cdef Slot* slot = loop.active_slots
+    if loop.now_ns < loop.give_way_ns:
+        return
+    loop.give_way_ns = loop.now_ns + UNUSED_NS
+    while slot != NULL:
+        if is_left_alone(slot, loop.now_ns):
+            give_way(loop, slot.item.batch.at, loop.now_ns - UNUSED_NS)
+        slot = slot.next
+
+
 # --- carriers
 
 

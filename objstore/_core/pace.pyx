@@ -596,6 +596,10 @@ cdef class _Pace:
         else:
             lane_reply(&self.c, lane, size_class(size), size, asked if begun < 0 else begun, asked, now)
 
+    def alone(self, int64_t size, int64_t took):
+        """Note how long one reply of so many bytes took."""
+        pace_note_alone(&self.c, size, took)
+
     def connect(self, int64_t took):
         """Count a connection, and note how long it took until it was there."""
         pace_count_made(&self.c, 1)

@@ -65,6 +65,9 @@ ADDED_AT_ONCE = 4096
 LARGE = 32 << 20
 """What is larger is read by several requests; to stop after its beginning costs a connection."""
 
+LEAST_LARGE, LONG_S = 8 << 20, 0.25
+"""The same, where one connection takes so many seconds for it, for each of the reads."""
+
 MOST_LARGE = 256 << 20
 """The same, where many others are read beside it: they keep the line busy."""
 
@@ -301,7 +304,7 @@ class Requests:
         yield from self.service.refresh()
         shape, tail = self._reading("GET", conditions, reads.ranges)
         count = len(reads.keys)
-        cut_over = min(LARGE * max(count // 8, 1), MOST_LARGE) if beginnings else 0
+        cut_over = self._cut_over(reads.ranges) if beginnings else 0
         exchange: OneVersion | ReadMany
         if reads.one_object and (count > 1 or conditions.expected is not None):
             exchange = self.one_version(
@@ -341,6 +344,16 @@ class Requests:
             raise
         exchange.seal()
         return exchange
+
+    def _cut_over(self, ranges: Sequence[Range]) -> int:
+        """Return beyond how many bytes a read is too large for one request, beside the others."""
+        most = min(LARGE * max(len(ranges) // 8, 1), MOST_LARGE)
+        if all(end >= 0 for _, end in ranges):
+            most = min(most, max(LARGE, sum(end - max(start, 0) for start, end in ranges) // 8))
+            if all(end - start <= LEAST_LARGE for start, end in ranges):
+                return most
+        alone = self.service.pace.alone
+        return most if alone is None else int(min(most, max(alone * LONG_S * len(ranges), LEAST_LARGE)))
 
     def head_many(self, keys: Sequence[str], *, most_in_flight: int) -> Plan[HeadMany]:
         """Begin to read what is known about many objects."""

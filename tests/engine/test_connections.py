@@ -157,3 +157,49 @@ def test_a_server_that_takes_few_connections_is_asked_by_as_many(ends: str) -> N
         found = origin_info(raw.origin)
     assert found is not None
     assert found["reads"] < FIRST
+
+
+@by_wires
+def test_threads_of_which_few_may_ask_share_connections() -> None:
+    def answer(connection: socket.socket) -> None:
+        time.sleep(0.02)
+        connection.sendall(head("Content-Length: 2") + b"ok")
+
+    with answering(answer) as raw:
+        ask_by_threads(raw, most_connections=CAP)
+        assert len(raw.connections) <= CAP
+
+
+class Few:
+    """A server that serves two connections at a time, and others not before one of these has ended."""
+
+    def __init__(self, *, refuses: bool) -> None:
+        self.refuses = refuses
+        self.served: set[socket.socket] = set()
+        self.serving = threading.Lock()
+
+    def serves(self, connection: socket.socket) -> bool:
+        with self.serving:
+            self.served.difference_update([one for one in self.served if one.fileno() < 0])
+            if len(self.served) < CAP:
+                self.served.add(connection)
+            return connection in self.served
+
+    def answer(self, connection: socket.socket) -> None:
+        if self.refuses and not self.serves(connection):
+            connection.close()
+            return
+        wait_until(lambda: self.serves(connection))
+        wait_until(lambda: len(self.served) == CAP)
+        connection.sendall(head("Content-Length: 2", 'ETag: "a"') + b"ok")
+
+
+@by_wires
+@pytest.mark.parametrize("refuses", [False, True], ids=["waits", "refuses"])
+def test_a_loop_that_is_not_served_has_idle_connections_of_others_closed(refuses: bool) -> None:
+    """Before the time for a first byte is over, or by the second try."""
+    with answering(Few(refuses=refuses).answer) as raw, ThreadPoolExecutor(CAP) as threads:
+        options, retry = {"allow_http": True}, {"max_retries": int(refuses)}
+        store = S3Store("bucket", endpoint=raw.origin, skip_signature=True, client_options=options, retry_config=retry)
+        assert list(threads.map(store.get_many, [["a"], ["b"]])) == [[b"ok"]] * CAP
+        assert asyncio.run(store.get_many_async(["c"])) == [b"ok"]
