@@ -41,12 +41,18 @@ cdef inline int64_t room_for_wires(Origin* origin) noexcept nogil:
     return room
 
 
-cdef Route* least_wanted(Origin* origin, int64_t until_ns) noexcept nogil:
-    """Return the route whose idle wires have been of no use for longest, and since then; NULL where none has any."""
+cdef Route* least_wanted(Origin* origin, LoopC* but, int64_t until_ns) noexcept nogil:
+    """Return the route whose idle wires have been of no use for longest, and since then, of all loops but one.
+
+    NULL where none has any.
+    """
     cdef Route* route = origin.routes
     cdef Route* found = NULL
     while route != NULL:
-        if atomic_load(&route.resting) > atomic_load(&route.unwanted) and atomic_load_64(&route.rested_ns) <= until_ns:
+        if (
+            route.loop != but and atomic_load(&route.resting) > atomic_load(&route.unwanted)
+            and atomic_load_64(&route.rested_ns) <= until_ns
+        ):
             found = route
             until_ns = atomic_load_64(&route.rested_ns)
         route = route.next_at
@@ -69,7 +75,7 @@ cdef void make_way(LoopC* loop, Origin* origin, int64_t wanted) noexcept nogil:
     pthread_mutex_lock(&origin.mutex)
     room = room_for_wires(origin)
     while room < wanted:
-        route = least_wanted(origin, loop.now_ns - UNUSED_NS)
+        route = least_wanted(origin, NULL, loop.now_ns - UNUSED_NS)
         if route == NULL:
             break
         room += 1
@@ -84,11 +90,11 @@ cdef void make_way(LoopC* loop, Origin* origin, int64_t wanted) noexcept nogil:
 
 
 cdef void give_way(LoopC* loop, Origin* origin, int64_t until_ns) noexcept nogil:
-    """Have the wire closed that has been idle for longest, since `until_ns` at the least, whichever loop has it: a
+    """Have the wire closed that has been idle for longest, since `until_ns` at the least, by another loop: a
     server that leaves a new connection alone may take no more of them."""
     cdef Route* route
     pthread_mutex_lock(&origin.mutex)
-    route = least_wanted(origin, until_ns)
+    route = least_wanted(origin, loop, until_ns)
     if route != NULL:
         atomic_add(&route.unwanted, 1)
         atomic_store(&route.loop.crowded, 1)
