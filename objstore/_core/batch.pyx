@@ -545,7 +545,7 @@ cdef class Batch:
         pthread_mutex_lock(&self.c.mutex)
         self.c.held -= item.reserved
         item.reserved = 0
-        give_way(self.c, item)
+        let_go_beyond(self.c, item)
         batch_poke(self.c)
         pthread_mutex_unlock(&self.c.mutex)
         return body

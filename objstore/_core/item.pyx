@@ -501,14 +501,14 @@ cdef void batch_settle(Item* item, bint success) noexcept nogil:
         item.state = FAILED
         item.next = batch.failures
         batch.failures = item
-        give_way(batch, item)
+        let_go_beyond(batch, item)
     if batch.share_count > 1 and batch_complete(batch):
         batch_poke(batch)
     tell_news(batch)
     pthread_mutex_unlock(&batch.mutex)
 
 
-cdef inline void give_way(BatchC* batch, Item* item) noexcept nogil:
+cdef inline void let_go_beyond(BatchC* batch, Item* item) noexcept nogil:
     """Let another one go beyond the window, under its mutex, if this one does."""
     if batch.beyond == item:
         batch.beyond = NULL
@@ -551,7 +551,7 @@ cdef void batch_unclaim(Item* item, bint put_off) noexcept nogil:
         batch.held -= item.reserved
         item.reserved = 0
         item_forget_reply(item)
-    give_way(batch, item)
+    let_go_beyond(batch, item)
     item.status = 0             # as if it had not been tried
     if batch.unread:
         batch_poke(batch)       # there may be room now

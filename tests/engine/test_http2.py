@@ -95,9 +95,9 @@ def test_where_more_are_open_than_may_be_in_flight_those_that_are_unused_are_clo
         return sum(client.fileno() >= 0 for client in accepted)
 
     with speaking(both=8, alone=8) as (origin, accepted):
-        thread = threading.Thread(target=ask_long, args=(origin, "both", 4, 8))
+        thread = threading.Thread(target=ask_long, args=(origin, "both", 4))
         thread.start()
-        ask_long(origin, "both", 4, most=8)
+        ask_long(origin, "both", 4)
         thread.join()
         assert open_after_a_call() in (8, 12)
         wait_until(lambda: open_after_a_call() == 8)
