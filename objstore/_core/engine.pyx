@@ -23,7 +23,6 @@ cdef struct EngineC:
 
 cdef enum:
     UNUSED_S = 20                   # how long a loop is kept that nobody borrows
-    EACH_LOOP = 8                   # requests in flight, where few may be
     PROCESS_FORKS = 1 << 24
     PROCESS_ENDS = 1 << 30
 
@@ -54,14 +53,13 @@ cdef LoopC* engine_new_loop() noexcept nogil:
 cdef LoopC* engine_borrow(bint alone, int64_t most) noexcept nogil:
     """Take the loop that was used last, or a new one; the calling thread drives it until `engine_return`.
 
-    Where there are as many as the descriptors suffice for, or as are of use for the `most` requests that may be in
-    flight, it is one that others drive too, unless it is wanted `alone`: each has connections of its own. NULL where
-    there is none.
+    Where there are as many as the descriptors suffice for, or as requests may be in flight at the `most`, it is one that
+    others drive too, unless it is wanted `alone`: each has connections of its own. NULL where there is none.
     """
     cdef LoopC* loop
     pthread_mutex_lock(&engine.mutex)
     loop = engine.idle
-    if not alone and suffices(max(most // EACH_LOOP, 1)):
+    if not alone and suffices(most):
         loop = least_used()
     elif loop != NULL:
         engine.idle = loop.next_idle
