@@ -153,7 +153,6 @@ cdef struct BatchC:
     char* method
     Origin* at
     BatchC* next_at         # among those that use it
-    double before           # how many replies it had given, lately, to others before
     BatchC** previous_at
     int64_t most_connections
     bint careful            # more than a few connections are taken step by step

@@ -7,7 +7,6 @@
 cdef enum:
     MOST_ORIGINS = 256          # that are remembered while nobody uses them
     MANY_UNSERVED = 16          # in a row: by chance only where most fail
-    LASTING = 1                 # more for each that came before a batch
 
 cdef int64_t STUCK_NS = 1_000_000_000
 cdef int64_t IN_TIME_NS = 2_000_000    # how often it is looked whether a rate lets more be sent
@@ -117,7 +116,6 @@ cdef bint origin_join(BatchC* batch) noexcept nogil:
     origin.most_askers += batch.most_connections == origin.most_asked
     origin.pace.most = min(origin.most_asked, origin.most_open)
     origin.pace.careful = batch.careful
-    batch.before = pace_served(&origin.pace)
     if batch.hedged:
         join_hedging(origin, batch)
     pthread_mutex_unlock(&origin.mutex)
@@ -244,12 +242,8 @@ cdef inline bint affords(BatchRef* share) noexcept nogil:
 
 
 cdef inline double expected(BatchC* batch) noexcept nogil:
-    """Return how many requests are to be expected: those that wait, and as many as there were lately.
-
-    Of those that came before this batch, more: whoever comes again does so again.
-    """
-    cdef int64_t waiting = batch.count - batch.next_fresh + held_of(batch).count
-    return waiting + pace_served(&batch.at.pace) + LASTING * batch.before
+    """Return how many requests are to be expected: those that wait, and as many as there were lately."""
+    return batch.count - batch.next_fresh + held_of(batch).count + pace_served(&batch.at.pace)
 
 
 cdef int64_t origin_ahead(BatchRef* share, int64_t wanted) noexcept nogil:
