@@ -22,7 +22,7 @@ from objstore.exceptions import (
 from objstore.fsspec import FsspecStore
 from objstore.interface.values import EPOCH, Seen
 from objstore.interface.versions import can_pin, is_same, strong
-from objstore.operations import objects, pinned, results
+from objstore.operations import ahead, pinned, results
 from objstore.providers import requests
 from objstore.store import HTTPStore, MemoryStore, S3Store
 from tests.shelf import Shelf, serving
@@ -40,7 +40,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have objects read in many parts that are not large."""
     for module in (results, pinned):
         monkeypatch.setattr(module, "PART", PART)
-    monkeypatch.setattr(objects, "FIRST", PART)
+    monkeypatch.setattr(ahead, "FIRST", PART)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from objstore import exceptions
 from objstore.http import exchange
 from objstore.http.service import Service
 from objstore.interface.values import FAST, PACED
-from objstore.operations import objects
+from objstore.operations import ahead
 from objstore.operations.results import PART
 from objstore.providers import requests
 from objstore.providers.web import server
@@ -142,7 +142,7 @@ def test_what_tells_no_size_and_breaks_off_is_downloaded_anew(tmp_path: Path) ->
 
 
 def test_what_only_whole_replies_tell_the_size_of_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects, "FIRST", LONG // 2)
+    monkeypatch.setattr(ahead, "FIRST", LONG // 2)
 
     def answer(connection: Any) -> None:
         if b"range:" in raw.heads[-1].lower():

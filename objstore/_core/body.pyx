@@ -28,6 +28,11 @@ cdef class Buffer:
     def __len__(self):
         return self.view.len
 
+    @property
+    def address(self):
+        """Where its bytes lie in memory."""
+        return <size_t>self.view.buf
+
     def __getbuffer__(self, Py_buffer* view, int flags):
         PyBuffer_FillInfo(view, self, self.view.buf, self.view.len, self.view.readonly, flags)
 

@@ -339,9 +339,10 @@ def engine_info():
     ``io_threads`` (allowed), ``threads`` (running), ``loops``, ``in_flight`` (transfers), ``requests`` and
     ``connections`` (made since the start of this process),
     ``origins`` (what was found out about each: requests ``in_flight``, how many ``reads``, ``large_reads`` and
-    ``writes`` may be and ``most`` may, the ``least_wait`` for a reply in seconds, ``bytes_per_second`` of reads,
-    ``connection_bytes_per_second`` of one connection at the best, ``replies_per_second`` at the best, the
-    ``request_cost`` of a read in seconds where others wait for it; None where not seen),
+    ``writes`` may be and ``most`` may, the ``least_wait`` for a reply in seconds, ``bytes_per_second`` of reads (12.5
+    million at the least, until many large ones have shown what comes), ``connection_bytes_per_second`` of one
+    connection at the best, ``replies_per_second`` at the best, the ``request_cost`` of a read in seconds where others
+    wait for it; None where not seen),
     ``memory`` (bytes of blocks for bodies), ``idle_memory`` (bytes kept for reuse),
     ``setopt_failures`` (0, or a fault of this library).
     """

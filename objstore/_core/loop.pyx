@@ -306,14 +306,14 @@ cdef const char* CUT_OFF = b"the server no longer takes note of what it is sent"
 
 
 cdef bint is_cut_off(Slot* slot, int64_t now) noexcept nogil:
-    """Tell whether the other end of a connection has long acknowledged nothing, of a request that may be sent twice.
+    """Tell whether the other end of a connection has long acknowledged nothing, of a read.
 
     The kernel has sent it anew several times in vain (tcpi_retransmits of Linux's tcp_info).
     """
     cdef unsigned char info[RETRANSMITS + 1]
     cdef unsigned int size = sizeof(info)
     cdef int fd = -1
-    if now - slot.progress_ns < SECOND or not slot.item.batch.safe:
+    if now - slot.progress_ns < SECOND or not slot.item.batch.reads:
         return False
     if slot.wire != NULL:
         fd = slot.wire.fd

@@ -78,8 +78,8 @@ def get_many(
             item is the ETag of the version that is meant; of another one the bytes are not given, though they may have
             been written to `out`. An iterator is read as its requests are sent, some thousands at a time.
         out: Where to put the bytes: one writable buffer that takes the ranges one behind the other; an array whose rows
-            do not lie one behind the other, or a sequence of writable buffers, with a row or buffer for each request.
-            Without, memory of their own.
+            do not lie one behind the other, or a sequence of writable buffers that share no memory, with a row or
+            buffer for each request. Without, memory of their own.
         on_error: ``"raise"``: the first error ends the call. ``"return"``: an error takes the place of its result, and
             nothing that succeeded is lost.
         max_concurrency: How many requests are in flight at the most; as many as the network has use for if not given.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Iterable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from objstore._core import Buffer
@@ -183,10 +184,10 @@ def with_targets(reads: Reads, out: Any) -> Reads:
 
 
 def targets_of(reads: Reads, out: Any) -> list[Target]:
-    """Return where the bytes of each read go; in one buffer, none of them overlap.
+    """Return where the bytes of each read go; none of them overlap.
 
     Raises:
-        ValueError: They do not fit, or what is given cannot be written to.
+        ValueError: They do not fit, they would overlap, or what is given cannot be written to.
     """
     if not isinstance(out, list | tuple):
         if not _has_strides(out):
@@ -195,7 +196,18 @@ def targets_of(reads: Reads, out: Any) -> list[Target]:
     buffers = [*map(_writable, out)]  # first: of an array in another order, the number of rows says nothing
     if len(out) != len(reads):
         raise ValueError(f"there are {len(out)} buffers in out for {len(reads)} requests")
-    return [Target(buffer, 0, _room(read, len(buffer))) for read, buffer in zip(reads, buffers, strict=True)]
+    targets = [Target(buffer, 0, _room(read, len(buffer))) for read, buffer in zip(reads, buffers, strict=True)]
+    _check_apart(targets)
+    return targets
+
+
+def _check_apart(targets: list[Target]) -> None:
+    """Raise if what one read may write is where another writes, too: of one, the bytes would be lost."""
+    places = sorted((buffer.address, length, index) for index, (buffer, _, length) in enumerate(targets) if length)
+    for (at, length, index), (following, _, other) in pairwise(places):
+        if following < at + length:
+            first, second = sorted((index, other))
+            raise ValueError(f"out[{first}] and out[{second}] share memory: give each request a buffer of its own")
 
 
 def _has_strides(out: Any) -> bool:

@@ -261,3 +261,13 @@ async def test_rows_that_do_not_fit(library: Face) -> None:
         await library.get_many([("small", 0, 5), ("small", 0, 9)], out=table[:, :8])
     with pytest.raises(ValueError, match="contiguous"):
         await library.get_many([("small", 0, 5)] * 2, out=table[:, ::2])
+
+
+@pytest.mark.parametrize("second", [slice(0, 5), slice(4, 9), slice(2, 3)], ids=["same", "beside", "within"])
+async def test_buffers_that_share_memory(library: Face, second: slice) -> None:
+    memory = np.zeros(16, np.uint8)
+    rows = [memory[second], memory[8:13], memory[:5]]
+    requests = [("small", 0, row.size) for row in rows]
+    with pytest.raises(ValueError, match=r"out\[0\] and out\[[12]\] share memory"):
+        await library.get_many(requests, out=rows)
+    assert not memory.any()
