@@ -56,6 +56,11 @@ ctypedef int (*easy_pause_t)(CURL*, int) noexcept nogil
 ctypedef int (*easy_recv_t)(CURL*, void*, size_t, size_t*) noexcept nogil
 ctypedef int (*easy_send_t)(CURL*, const void*, size_t, size_t*) noexcept nogil
 
+cdef struct Address:              # the beginning of libcurl's struct curl_sockaddr
+    int family
+    int socktype
+    int protocol
+
 cdef struct Functions:
     global_init_mem_t curl_global_init_mem
     version_info_t curl_version_info
@@ -120,7 +125,6 @@ cdef enum:
     CURL_WRITEFUNC_PAUSE = 0x10000001
     CURLPAUSE_CONT = 0
     CURL_SOCKOPT_OK = 0
-    CURL_SOCKOPT_ERROR = 1
     CURL_PREREQFUNC_OK = 0
     CURL_PREREQFUNC_ABORT = 1
     CURL_SEEKFUNC_OK = 0
@@ -173,6 +177,8 @@ cdef enum:
     CURLOPT_NOPROXY = 10177
     CURLOPT_SOCKOPTFUNCTION = 20148
     CURLOPT_SOCKOPTDATA = 10149
+    CURLOPT_OPENSOCKETFUNCTION = 20163
+    CURLOPT_OPENSOCKETDATA = 10164
     CURLOPT_CLOSESOCKETFUNCTION = 20208
     CURLOPT_CLOSESOCKETDATA = 10209
     CURLOPT_TCP_KEEPALIVE = 213

@@ -53,8 +53,8 @@ cdef LoopC* engine_new_loop() noexcept nogil:
 cdef LoopC* engine_borrow(bint alone, int64_t most) noexcept nogil:
     """Take the loop that was used last, or a new one; the calling thread drives it until `engine_return`.
 
-    Where there are as many as the descriptors suffice for, or as requests may be in flight at the `most`, it is one that
-    others drive too, unless it is wanted `alone`: each has connections of its own. NULL where there is none.
+    Where there are as many as the descriptors suffice for, or as requests may be in flight at the `most`, it is one
+    that others drive too, unless it is wanted `alone`: each has connections of its own. NULL where there is none.
     """
     cdef LoopC* loop
     pthread_mutex_lock(&engine.mutex)

@@ -58,7 +58,7 @@ cdef struct LoopC:
     int most_active                 # what the descriptors suffice for now, at most most_allowed
     int most_allowed
     int64_t short_until_ns          # descriptors are short: no use to try before
-    int refused                     # new connections, for the want of one
+    int refused                     # times that there was none for a new connection
     int spare                       # others need the descriptors of its idle connections
     int crowded                     # others need some of its idle connections closed
     int64_t give_way_ns             # when to look next whether some of others are to be closed
@@ -142,12 +142,22 @@ cdef bint fd_watch(LoopC* loop, int fd, FdState* state, uint32_t events) noexcep
     return True
 
 
-cdef int on_new_connection(void* userdata, int fd, int purpose) noexcept nogil:
+cdef int on_open_socket(void* userdata, int purpose, curl.Address* address) noexcept nogil:
+    """Make a socket; -1 where there is no descriptor for it, which is noted: there may be one by the time that its
+    connection has failed."""
     cdef LoopC* loop = <LoopC*>userdata
-    cdef FdState* state = loop_fd(loop, fd)
-    if not may_connect(fd):
+    cdef int fd = socket(address.family, address.socktype | SOCK_CLOEXEC, address.protocol)
+    if fd < 0:
+        loop.refused += errno in (EMFILE, ENFILE)
+    elif not may_connect(fd):
+        close(fd)
+        fd = -1
         loop.refused += 1
-        return curl.CURL_SOCKOPT_ERROR
+    return fd
+
+
+cdef int on_new_connection(void* userdata, int fd, int purpose) noexcept nogil:
+    cdef FdState* state = loop_fd(<LoopC*>userdata, fd)
     if state != NULL:
         memset(state, 0, sizeof(FdState))
         state.connection = True
@@ -250,6 +260,7 @@ cdef Shard* shard_new(LoopC* loop, Use use) noexcept nogil:
         return NULL
     shard.multi = lib.curl_multi_init()
     if shard.multi == NULL:
+        loop.refused += errno in (EMFILE, ENFILE)       # it takes some, too
         free(shard)
         return NULL
     shard.loop = loop

@@ -138,8 +138,7 @@ cdef int on_new_carrier(void* userdata, int fd, int purpose) noexcept nogil:
     """Count a connection that libcurl makes, before it is begun; others are closed in its place."""
     cdef Slot* slot = <Slot*>userdata
     cdef Origin* origin = slot.item.batch.at
-    if on_new_connection(slot.loop, fd, purpose) != curl.CURL_SOCKOPT_OK:
-        return curl.CURL_SOCKOPT_ERROR
+    on_new_connection(slot.loop, fd, purpose)
     if slot.item.hop == NULL and fd < slot.loop.fd_capacity:
         slot.loop.fds[fd].at = origin
         atomic_add(&slot.loop.carrying, 1)

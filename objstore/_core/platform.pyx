@@ -2,7 +2,7 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EISDIR, EMFILE, EMSGSIZE, ENOMEM, EPIPE, ERANGE, ESTALE, errno
+from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EISDIR, EMFILE, EMSGSIZE, ENFILE, ENOMEM, EPIPE, ERANGE, ESTALE, errno
 from libc.math cimport fabs, sqrt
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport atoi
@@ -131,7 +131,8 @@ cdef extern from "<stdlib.h>" nogil:
 
 cdef extern from "<sys/socket.h>" nogil:
     enum: MSG_DONTWAIT, MSG_PEEK, MSG_MORE, MSG_NOSIGNAL
-    enum: SOL_SOCKET, SO_RCVLOWAT, SHUT_RDWR
+    enum: SOL_SOCKET, SO_RCVLOWAT, SHUT_RDWR, SOCK_CLOEXEC
+    int socket(int family, int kind, int protocol)
     int shutdown(int fd, int how)
     struct sockaddr:
         pass

@@ -322,6 +322,8 @@ cdef void configure_connection(curl.CURL* easy, LoopC* loop, SettingsC* settings
     """Set all that a connection needs to be made, and checked."""
     set_pointer(easy, curl.CURLOPT_SOCKOPTFUNCTION, <void*>on_new_connection)
     set_pointer(easy, curl.CURLOPT_SOCKOPTDATA, loop)
+    set_pointer(easy, curl.CURLOPT_OPENSOCKETFUNCTION, <void*>on_open_socket)
+    set_pointer(easy, curl.CURLOPT_OPENSOCKETDATA, loop)
     # The connection outlives this handle and keeps the pointer: it is the loop, which outlives its connections.
     set_pointer(easy, curl.CURLOPT_CLOSESOCKETFUNCTION, <void*>on_close_socket)
     set_pointer(easy, curl.CURLOPT_CLOSESOCKETDATA, loop)
