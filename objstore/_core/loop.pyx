@@ -317,20 +317,23 @@ cdef const char* CUT_OFF = b"the server no longer takes note of what it is sent"
 
 
 cdef bint is_cut_off(Slot* slot, int64_t now) noexcept nogil:
-    """Tell whether the other end of a connection has long acknowledged nothing, of a read.
+    """Tell whether the other end of a connection, which has answered before, has long acknowledged nothing, of a read.
 
-    The kernel has sent it anew several times in vain (tcpi_retransmits of Linux's tcp_info).
+    The kernel has sent it anew several times in vain (tcpi_retransmits of Linux's tcp_info). On a new connection that
+    may be for a server that has not accepted it yet, and will carry out all that waits there.
     """
     cdef unsigned char info[RETRANSMITS + 1]
     cdef unsigned int size = sizeof(info)
+    cdef long connects = 0
     cdef int fd = -1
     if now - slot.progress_ns < SECOND or not slot.item.batch.reads:
         return False
     if slot.wire != NULL:
-        fd = slot.wire.fd
+        fd = slot.wire.fd if slot.wire.uses > 1 else -1
     else:
+        lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_NUM_CONNECTS, <void*>&connects)
         lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_ACTIVESOCKET, <void*>&fd)
-    return fd >= 0 and getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size) == 0 and size == sizeof(info) and (
+    return fd >= 0 and connects == 0 and getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size) == 0 and size == sizeof(info) and (
         info[RETRANSMITS] >= SENT_IN_VAIN
     )
 
