@@ -333,9 +333,9 @@ cdef bint is_cut_off(Slot* slot, int64_t now) noexcept nogil:
     else:
         lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_NUM_CONNECTS, <void*>&connects)
         lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_ACTIVESOCKET, <void*>&fd)
-    return fd >= 0 and connects == 0 and getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size) == 0 and size == sizeof(info) and (
-        info[RETRANSMITS] >= SENT_IN_VAIN
-    )
+    if fd < 0 or connects or getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size) != 0:
+        return False
+    return size == sizeof(info) and info[RETRANSMITS] >= SENT_IN_VAIN
 
 
 cdef const char* overdue(Slot* slot, int64_t now) noexcept nogil:
