@@ -93,17 +93,21 @@ def test_several_readers_of_one_file_by_turns(fault_server: FaultServer) -> None
             assert other.read(MIB) == RIGHT[at + 5 * MIB : at + 6 * MIB]
 
 
-def test_fsspec(fault_server: FaultServer) -> None:
-    store = asking(fault_server)
-    files = objstore.fsspec.FsspecStore(
+def fsspec_on(server: FaultServer) -> objstore.fsspec.FsspecStore:
+    return objstore.fsspec.FsspecStore(
         "s3",
-        endpoint=fault_server.endpoint,
-        region=fault_server.region,
-        access_key_id=fault_server.access_key_id,
-        secret_access_key=fault_server.secret_access_key,
+        endpoint=server.endpoint,
+        region=server.region,
+        access_key_id=server.access_key_id,
+        secret_access_key=server.secret_access_key,
         client_options={"allow_http": True},
         skip_instance_cache=True,
     )
+
+
+def test_fsspec(fault_server: FaultServer) -> None:
+    store = asking(fault_server)
+    files = fsspec_on(fault_server)
     assert isinstance(files, fsspec.AbstractFileSystem)
     with files.open(f"{store.config['bucket']}/{CALM}", block_size=MIB) as file:
         assert b"".join(iter(lambda: file.read(500_000), b"")) == RIGHT

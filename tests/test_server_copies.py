@@ -28,7 +28,6 @@ from objstore.exceptions import (
     ObjectChangedError,
     PreconditionError,
 )
-from objstore.fsspec import FsspecStore
 from objstore.providers.cloud import writes
 from objstore.store import S3Store
 from tests.conformance.conftest import Bucket
@@ -36,6 +35,7 @@ from tests.faults.client import FaultServer
 from tests.faults.content import content
 from tests.listener import Listener
 from tests.servers import S3Server
+from tests.test_following import fsspec_on
 from tests.test_lost_answers import sent, store_on
 from tests.tls_proxy import standing_in
 
@@ -279,15 +279,7 @@ def test_what_is_synced_is_not_asked_for_again(fault_server: FaultServer) -> Non
 def test_what_fsspec_has_listed_is_not_asked_for_again(fault_server: FaultServer, operation: str) -> None:
     store = store_on(fault_server)
     store.put_many([(f"from/{name}", name.encode()) for name in "abc"])
-    fs = FsspecStore(
-        "s3",
-        endpoint=fault_server.endpoint,
-        region=fault_server.region,
-        access_key_id=fault_server.access_key_id,
-        secret_access_key=fault_server.secret_access_key,
-        client_options={"allow_http": True},
-        skip_instance_cache=True,
-    )
+    fs = fsspec_on(fault_server)
     getattr(fs, operation)(f"{fault_server.bucket}/from/*", f"{fault_server.bucket}/to/")
     assert [store.get(f"to/{name}").bytes() for name in "abc"] == [b"a", b"b", b"c"]
     assert (sent(fault_server, "head"), sent(fault_server, "copy")) == (0, 3)
