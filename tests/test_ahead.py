@@ -202,7 +202,7 @@ def test_a_slow_reader_has_a_few_chunks(store: HTTPStore, monkeypatch: pytest.Mo
     assert next(stream) == content(0, PART)
     before = engine_info()["memory"]
     for at in range(PART, PART + 5 * PART, PART):
-        wait_until(lambda: engine_info()["in_flight"] == 0)  # what is ahead is here, or the reader would be the faster one
+        wait_until(lambda: engine_info()["in_flight"] == 0)  # else the reader would be the faster one
         assert next(stream) == content(at, at + PART)
         assert engine_info()["memory"] <= before + 3 * PART
 

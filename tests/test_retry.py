@@ -582,6 +582,16 @@ def test_where_others_succeed_or_all_fail_there_are_eleven_tries(share: float) -
     assert tries(chosen) == 11
 
 
+def test_a_few_failures_in_a_row_may_be_chance_too_for_a_moment() -> None:
+    chosen, clock = stormy(0.6), Clock()
+    chosen.clock = chosen.budget._clock = clock
+    chosen.budget.note(0, 300)
+    assert not chosen.budget.well
+    assert chosen.delay(failure(SAFE), 12, clock(), safe=True) is not None
+    clock.now += 1.5
+    assert chosen.delay(failure(SAFE), 12, clock(), safe=True) is None
+
+
 def test_as_many_retries_as_are_given_are_not_exceeded_by_chance() -> None:
     assert tries(stormy(0.6, max_retries=3)) == 4
     assert tries(stormy(0.6, max_retries=0)) == 1

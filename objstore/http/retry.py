@@ -10,6 +10,7 @@ Its one invariant: whether to retry is decided from the failed reply and the clo
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from dataclasses import dataclass
@@ -265,6 +266,7 @@ class Budget:
     KNOCK_SHARE = 0.05  # of an outage
     MISSED_SECONDS = 2.0  # after which who was to knock is not waited for: nobody may read what it brings
     WEIGHED_AFTER = 0.1  # seconds: successes are only counted for so long, which is all that most calls wait for
+    CHANCE_SECONDS = 1.0  # for so long it may be but chance that hardly any of a few answers succeeded
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -272,6 +274,7 @@ class Budget:
         self._successes = 0.0
         self._failures = 0.0
         self._seen = self._well_at = self._knock_at = clock()
+        self._fair_at = -math.inf
         self._counted = 0
 
     def note(self, successes: int, failures: int) -> None:
@@ -295,12 +298,19 @@ class Budget:
             self._successes /= crowd
             self._failures /= crowd
         self._tokens = min(self.FULL, self._tokens + successes)
+        if self.well:
+            self._fair_at = now
 
     @property
     def well(self) -> bool:
         """Whether at least a tenth of what was answered lately succeeded."""
         successes = self._successes + self._counted
         return successes >= 0.1 * (successes + self._failures)
+
+    @property
+    def was_well(self) -> bool:
+        """Whether that is so, or was a moment ago."""
+        return self.well or self._clock() - self._fair_at < self.CHANCE_SECONDS
 
     @property
     def failing(self) -> float:
@@ -472,7 +482,8 @@ class Policy:
 
     def _insists(self, attempts: int) -> bool:
         """Tell whether it is but chance that a request has failed so often, and nobody said how often it may."""
-        return self.options.max_retries is None and self.budget.well and self.budget.failing**attempts > self.WORST_LUCK
+        chance = self.budget.failing**attempts
+        return self.options.max_retries is None and self.budget.was_well and chance > self.WORST_LUCK
 
     def _backoff(self, row: Row, attempts: int) -> float:
         """Return a random part of a bound that grows with every try (full jitter), and with the share that fails.
