@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 
 from objstore._core import ClientSettings
 from objstore.plans.run import run
@@ -34,7 +35,9 @@ def main() -> int:
         settings = ClientSettings(user_agent="tests", **{**PATIENT, "first_byte_timeout": 30})
         print(run(settle(batch(origin, ["/before"], settings=settings))), flush=True)
         ip(f"addr del {SERVER}/32 dev lo", f"route del local {SERVER} table local")
+        began = time.monotonic()
         print(run(settle(batch(origin, ["/after"], settings=settings)))[0].error, flush=True)
+        print("soon" if time.monotonic() - began < 0.6 else "late", flush=True)
     os._exit(0)
 
 
