@@ -22,7 +22,7 @@ cdef struct Pool:
 cdef enum:
     HUGE_PAGE = 2 << 20
     SMALLEST_MAPPED = 64 << 10
-    POOL_LIMIT = 256 << 20
+    POOL_LIMIT = 320 << 20      # a block of 256 MiB, and what is read beside it
     POOL_SPARE = 64 << 20       # stays for other sizes than those asked for now
     MEMORY_LIMIT = 1 << 30
 
