@@ -81,7 +81,7 @@ def get(
         options: Conditions, a range, a version, ``head`` for the metadata alone, or ``read_ahead``, the most bytes that
             a stream of the body fetches before they are asked for; 64 MiB if not given.
         progress: True draws a bar; a function is called with how many parts of the body have come, how many there are,
-            and their bytes: now, and as the rest is read.
+            and their bytes: now, and as the rest is read. A stream over slow connections has more, and smaller ones.
 
     Returns:
         The metadata, and the body to be read once; its beginning has come already: 4 MiB, or what of them came soon (of
