@@ -88,6 +88,7 @@ cdef struct Item:
     int64_t due_ns
     int64_t started_ns      # the last try
     bint fresh              # every idle connection had died: send it on a new one
+    bint probed             # a probe of its connection was not answered
 
     int result              # CURLcode
     int status

@@ -10,12 +10,6 @@ cdef enum:
     CONNECTIONS_PER_SHARD = 256     # libcurl looks through all connections to a host for each request
     SWEEP_EVERY_MS = 100
     TIDY_EVERY_MS = 500
-    RETRANSMITS = 2                 # where TCP_INFO tells of them, in bytes,
-    RTO = 2                         # and in words of four bytes of the microseconds before the next,
-    UNACKED = 6                     # of the segments that are not acknowledged,
-    RTT = 17                        # and of the microseconds that this takes
-    SENT_IN_VAIN = 3                # where all are silent; where others are answered, once
-    LEAST_SILENCE_MS = 200          # before which nothing is sent anew
     IDLE_LOOK_S = 1                 # how often a loop with nothing in flight looks for connections idle for too long
 
 cdef enum Use:                  # what a shard is for:
@@ -317,55 +311,7 @@ cdef int64_t bytes_arrived(Slot* slot) noexcept nogil:
 
 
 cdef const char* UNANSWERED = b"the server did not begin to answer within `first_byte_timeout`"
-
-
-cdef const char* CUT_OFF = b"the server no longer takes note of what it is sent"
-
-
-cdef bint is_cut_off(Slot* slot, int64_t now) noexcept nogil:
-    """Tell whether the other end of a connection, which has answered before, acknowledges nothing any more, of a read.
-
-    The kernel has sent it anew in vain, as Linux's tcp_info tells. On a new connection that may be for a server that
-    has not accepted it yet, and will carry out all that waits there.
-    """
-    cdef unsigned int info[RTT + 1]
-    cdef unsigned int size = sizeof(info)
-    cdef int retransmits
-    cdef int64_t silent_ns = now - slot.progress_ns
-    cdef int fd = fd_in_use_again(slot)
-    if fd < 0 or getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size) != 0 or size < sizeof(info):
-        return False
-    retransmits = (<unsigned char*>info)[RETRANSMITS]
-    if retransmits >= SENT_IN_VAIN:
-        return silent_ns >= SECOND
-    return info[UNACKED] > 0 and silent_ns >= 1000 * in_vain_us(info, retransmits) and not are_all_silent(slot)
-
-
-cdef int64_t in_vain_us(unsigned int* info, int retransmits) noexcept nogil:
-    """Return after how long what was sent has been sent again in vain: as a probe (RFC 8985), which is not counted, or
-    after the time limit for an acknowledgement, which is doubled then."""
-    cdef int64_t limit = info[RTO] >> retransmits
-    return limit + max(limit // 2, <int64_t>info[RTT])
-
-
-cdef int fd_in_use_again(Slot* slot) noexcept nogil:
-    """Return the socket of a transfer, if it has carried another before; else -1."""
-    cdef long connects = 0
-    cdef int fd = -1
-    if slot.wire != NULL:
-        return slot.wire.fd if slot.wire.uses > 1 else -1
-    lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_NUM_CONNECTS, <void*>&connects)
-    lib.curl_easy_getinfo(slot.easy, curl.CURLINFO_ACTIVESOCKET, <void*>&fd)
-    return -1 if connects else fd
-
-
-cdef bint are_all_silent(Slot* slot) noexcept nogil:
-    """Tell whether others ask there, and none of them was answered since: the way may have become longer, and all would
-    ask again."""
-    cdef Route* route = slot.share.route
-    if slot.loop.active == 1:
-        return False
-    return route == NULL or atomic_load_64(&route.rested_ns) <= slot.asked_ns
+cdef const char* GONE = b"the server no longer takes note of what it is sent"
 
 
 cdef const char* overdue(Slot* slot, int64_t now) noexcept nogil:
@@ -388,11 +334,9 @@ cdef const char* overdue(Slot* slot, int64_t now) noexcept nogil:
     if slot.item.status < 200:
         if settings.first_byte_ns and now - slot.progress_ns > settings.first_byte_ns:
             return UNANSWERED
-        if now - slot.progress_ns > LEAST_SILENCE_MS * MILLISECOND and slot.item.batch.reads and is_cut_off(slot, now):
-            return CUT_OFF
     elif settings.stall_ns and now - slot.progress_ns > settings.stall_ns:
         return b"the reply stalled for longer than `stall_timeout`"
-    return NULL
+    return GONE if is_gone(slot, now) else <const char*>NULL
 
 
 cdef void sweep(LoopC* loop) noexcept nogil:
@@ -416,9 +360,9 @@ cdef void sweep(LoopC* loop) noexcept nogil:
         slot.progress_ns = min(slot.progress_ns + neglected, loop.now_ns)
         reason = overdue(slot, loop.now_ns)
         if reason != NULL:
-            if reason in (UNANSWERED, CUT_OFF):
+            if reason in (UNANSWERED, GONE):
                 rest_address(slot)
-            if reason == CUT_OFF:
+            if reason == GONE:
                 close_unproven(slot)
             slot_stop(slot)
             end_late(loop, slot, reason)
@@ -442,13 +386,13 @@ cdef void rest_address(Slot* slot) noexcept nogil:
 
 
 cdef void close_unproven(Slot* slot) noexcept nogil:
-    """Close the idle connections on which nothing has come since a request was sent that did not arrive: what is tried
-    again would find out one by one that they are dead, too."""
+    """Close the idle connections on which nothing has come since then: what is tried again would find out one by one
+    that they are dead, too."""
     cdef Wire* wire = slot.share.route.idle if slot.share.route != NULL else NULL
     cdef Wire* following
     while wire != NULL:
         following = wire.next
-        if wire.idle_ns < slot.asked_ns:
+        if wire.idle_ns < slot.progress_ns:
             close_wire(wire)
         wire = following
 

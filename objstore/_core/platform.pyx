@@ -146,7 +146,7 @@ cdef extern from "<netinet/in.h>" nogil:
     enum: IPPROTO_TCP
 
 cdef extern from "<netinet/tcp.h>" nogil:
-    enum: TCP_INFO
+    enum: TCP_INFO, TCP_KEEPIDLE
 
 cdef extern from "<netdb.h>" nogil:
     enum: AF_INET, AF_INET6, SOCK_STREAM, NI_NUMERICHOST

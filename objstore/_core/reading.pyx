@@ -7,7 +7,6 @@
 cdef enum:
     HEAD_READ = 16 << 10        # read at a time until the head is there
     HEAD_LIMIT = 300 << 10      # of all heads of one reply, interim ones included
-    LEAST_ROUND_TRIP = 37       # where it stands in what TCP_INFO tells, in words of four bytes
 
 cdef int64_t SOON_NS = 10_000_000   # what comes in so long is not worth another connection
 cdef uint32_t FAR_US = 1_000        # a round trip from which on it is the way that takes the time
@@ -190,11 +189,8 @@ cdef bint is_far(int fd) noexcept nogil:
 
     The least round trip is that of the kernels (tcpi_min_rtt of Linux's tcp_info); others may wait for the server.
     """
-    cdef uint32_t info[LEAST_ROUND_TRIP + 1]
-    cdef unsigned int size = sizeof(info)
-    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size) == 0 and size == sizeof(info) and (
-        info[LEAST_ROUND_TRIP] >= FAR_US
-    )
+    cdef TcpInfo info
+    return tcp_info(fd, &info) and info.least_rtt >= FAR_US
 
 
 cdef bint has_enough(Wire* wire, int64_t now) noexcept nogil:

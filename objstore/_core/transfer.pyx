@@ -45,6 +45,7 @@ cdef struct Slot:
     int64_t started_ns
     int64_t asked_ns        # when it was sent, or given to libcurl
     int64_t progress_ns     # when bytes last came or went
+    int64_t look_ns         # when it is next looked whether the server is still there
     int64_t sent            # of a body from a file, and of what is around it
     int64_t arrived         # of a body, by the last look at the time limits
     bint in_head            # the status line of a head has come, its end has not
@@ -552,7 +553,7 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     slot.local_port = 0
     slot.framing = NO_BODY
     slot.refused = curl.CURLE_OK
-    slot.skip = slot.sent = slot.arrived = 0
+    slot.skip = slot.sent = slot.arrived = slot.look_ns = 0
     slot.wanted = -1
     slot.error[0] = slot.tag[0] = 0
     slot.started_ns = slot.asked_ns = slot.progress_ns = item.started_ns = loop.now_ns
