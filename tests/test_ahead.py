@@ -15,6 +15,7 @@ from objstore._core import Buffer, Bytes, memory_limit
 from objstore.disk.held import process
 from objstore.disk.unnamed import Unnamed
 from objstore.interface.values import AT_HAND, FIRST, Pace
+from objstore.operations import coalesce, ranges, scattered
 from objstore.operations.ahead import LEAST_FIRST, OF_FILES, Ahead, Beyond, piece_of
 from objstore.operations.parts import Parts
 from objstore.operations.results import PART, BytesStream
@@ -330,6 +331,29 @@ def test_into_the_callers_memory_there_is_no_second_copy(store: HTTPStore, limit
     store.get_many([(f"{size}/a", 0, size)], out=out, progress=lambda *_: most.append(engine_info()["memory"]))
     assert out == content(0, size)
     assert max(most) - before <= 4 * MIB
+
+
+def test_of_ranges_that_are_read_together_few_are_in_memory_besides(
+    store: HTTPStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that do not lie in the caller's memory as they do in the object."""
+    monkeypatch.setattr(scattered, "HELD", 4 * MIB)
+    monkeypatch.setattr(ranges, "HELD", 4 * MIB)
+    monkeypatch.setattr(coalesce, "MOST_MERGED", MIB)
+    size, part = 32 * MIB, 64 << 10
+    starts = [at for at in range(size - part, 0, -part) if at % (2 * part) or at % MIB]  # one begins in the middle
+    before, most = engine_info()["memory"], [0]
+    out = bytearray(len(starts) * (part - 99))
+    found = store.get_ranges(
+        f"{size}/a",
+        starts=starts,
+        lengths=[part - 99] * len(starts),
+        out=out,
+        progress=lambda *_: most.append(engine_info()["memory"] - before),
+    )
+    assert found == [content(start, start + part - 99) for start in starts]
+    assert out == b"".join(found)
+    assert max(most) <= 4 * MIB + 2 * MIB
 
 
 # --- uploads

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from objstore import exceptions
+from objstore._core import engine_info
 from objstore.http import exchange
 from objstore.http.service import Service
 from objstore.interface.values import FAST, PACED
-from objstore.operations import ahead
+from objstore.operations import ahead, scattered
 from objstore.operations.results import PART
 from objstore.providers import requests
 from objstore.providers.web import server
@@ -179,6 +180,77 @@ def test_of_what_is_given_only_as_a_whole_ranges_are_cut_though_others_are_given
             assert got == [content(start, start + 9) for start in starts]
             assert len(raw.heads) - before == asked  # of what it gives ranges is asked once
         assert store.get_ranges("file", starts=starts, lengths=[9] * 8, coalesce=0) == got
+
+
+WIDE = 16 << 20
+STARTS = [12 << 20, 5, 3 << 20, 1 << 20, WIDE - 9]
+ENDS = [15 << 20, 3 << 20, 12 << 20, 2 << 20, WIDE + 9]
+WANTED = [content(start, min(end, WIDE)) for start, end in zip(STARTS, ENDS, strict=True)]
+"""Ranges in no order, some of which go on from each other, or lie in another, or end behind the object."""
+
+
+def wide(*lines: str) -> bytes:
+    return reply("1.1", "200 OK", f"Content-Length: {WIDE}", *lines) + content(0, WIDE)
+
+
+@pytest.mark.parametrize("one_buffer", [True, False])
+@pytest.mark.parametrize("lines", [(), ('ETag: "e"',)], ids=["no ETag", "ETag"])
+def test_ranges_of_what_is_given_only_as_a_whole_are_not_in_memory_besides(
+    lines: tuple[str, ...], one_buffer: bool
+) -> None:
+    rows = [bytearray(end - start) for start, end in zip(STARTS, ENDS, strict=True)]
+    out = bytearray(sum(map(len, rows))) if one_buffer else rows
+    before, most = engine_info()["memory"], [0]
+    with answering(sends(wide(*lines))) as raw:
+        store = HTTPStore(raw.origin, **OPTIONS)
+        found = store.get_ranges(
+            "k",
+            starts=STARTS,
+            ends=ENDS,
+            coalesce=0,
+            out=out,
+            progress=lambda *_: most.append(engine_info()["memory"] - before),
+        )
+    assert found == WANTED
+    assert (out[: len(WANTED[0])] if isinstance(out, bytearray) else out[0]) == WANTED[0]
+    assert max(most) <= 6 * scattered.PIECE
+
+
+def test_such_ranges_are_put_there_anew_where_their_reply_breaks_off() -> None:
+    half = wide()[: WIDE // 2]
+    answers = iter([sends(wide()), ends(half.replace(content(0, 99), bytes(99))), sends(wide())])
+    with answering(lambda connection: next(answers)(connection)) as raw:
+        store = HTTPStore(raw.origin, client_options={"allow_http": True})
+        out = bytearray(sum(ENDS) - sum(STARTS))
+        assert store.get_ranges("k", starts=STARTS, ends=ENDS, coalesce=0, out=out) == WANTED
+        assert len(raw.heads) == 3
+
+
+def test_such_a_range_that_begins_behind_the_object_is_an_error() -> None:
+    with answering(sends(wide())) as raw:
+        store = HTTPStore(raw.origin, **OPTIONS)
+        for out in (None, bytearray(20)):
+            with pytest.raises(exceptions.InvalidRangeError):
+                store.get_ranges("k", starts=[0, WIDE], lengths=[10, 10], coalesce=0, out=out)
+
+
+def test_nor_are_ranges_of_which_nothing_tells_the_version_so_that_one_request_reads_them() -> None:
+    most = []
+
+    def answer(connection: Any) -> None:
+        first, last = map(int, raw.heads[-1].partition(b"bytes=")[2].partition(b"\r\n")[0].split(b"-"))
+        body = content(first, min(last + 1, WIDE))
+        lines = [f"Content-Range: bytes {first}-{first + len(body) - 1}/{WIDE}", f"Content-Length: {len(body)}"]
+        connection.sendall(reply("1.1", "206 Part", *lines))
+        for at in range(0, len(body), scattered.PIECE):
+            most.append(engine_info()["memory"] - before)
+            connection.sendall(body[at : at + scattered.PIECE])
+
+    before = engine_info()["memory"]
+    with answering(answer) as raw:
+        store, out = HTTPStore(raw.origin, **OPTIONS), bytearray(sum(ENDS) - sum(STARTS))
+        assert store.get_ranges("k", starts=STARTS, ends=ENDS, coalesce=0, out=out) == WANTED
+    assert max(most) <= 6 * scattered.PIECE
 
 
 def test_of_many_objects_it_is_asked_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:

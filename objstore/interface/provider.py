@@ -157,6 +157,9 @@ class Flows(Protocol):
     def is_needed(self, key: str, seen: Seen) -> bool:
         """Tell whether an object, as a reply told of it, cannot be read in ranges of one version."""
 
+    def gives_only_wholes(self, reads: Reads, conditions: Conditions) -> Plan[bool]:
+        """Tell whether all of an object comes, whichever of these ranges of it are asked for."""
+
     def flow(self, key: str, range: Range, conditions: Conditions, *, piece: int, window: int) -> Plan[Flow]:
         """Begin to read an object or a range.
 

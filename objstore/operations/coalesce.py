@@ -54,6 +54,18 @@ class Merged(NamedTuple):
             filled[index] += length
         return [target if filled[index] == self._size(index) else None for index, target in enumerate(found)]
 
+    def beside(self, targets: Sequence[Target | None]) -> int:
+        """Return how many bytes go to memory of their own."""
+        return sum(self._size(index) for index, target in enumerate(targets) if target is None)
+
+    def ranges_in(self) -> list[list[int]]:
+        """Return for each request the indexes of the ranges that it brings."""
+        found: list[list[int]] = [[] for _ in self.requests]
+        for number, (index, _, _) in enumerate(self.places):
+            if index >= 0:
+                found[index].append(number)
+        return found
+
     def _size(self, index: int) -> int:
         start, end = self.requests[index]
         return end - start

@@ -194,7 +194,8 @@ def get_ranges(
         out: Where to put the bytes, as in `get_many`: one writable buffer that takes the ranges one behind the other;
             an array whose rows do not lie one behind the other, or a sequence of writable buffers, with a row or buffer
             for each range. What is read together is read to there if it lies there as it does in the object; else it
-            is copied. Where the call fails, some bytes may have been written. Without, memory of their own.
+            is copied as it comes, or in the end where it may be all of the object. Where the call fails, some bytes may
+            have been written. Without, memory of their own.
         progress: True draws a bar; a function is called ten times a second with how many requests are done, how many
             there are, and the bytes received: those of merged ranges have the gaps between them too.
 

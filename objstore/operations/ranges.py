@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from objstore._core import Bytes
 from objstore.exceptions import InvalidRangeError
-from objstore.interface.values import PACED, WITH_HEDGE, Range, Reads
+from objstore.interface.values import PACED, WHOLE, WITH_HEDGE, Range, Reads
 from objstore.interface.versions import is_same, pinned
 from objstore.operations.coalesce import cheap_gap, single
 from objstore.operations.coalesce import coalesce as coalesce_ranges
@@ -16,6 +16,7 @@ from objstore.operations.pieces import add_up, changed, is_cut_anew, told_of
 from objstore.operations.progress import settle
 from objstore.operations.requested import targets_of
 from objstore.operations.rest import Rests
+from objstore.operations.scattered import HELD, Places, one_by_one, scatter
 from objstore.operations.sums import HASHES
 
 if TYPE_CHECKING:
@@ -42,19 +43,67 @@ def ranges_of(
     """Get ranges of the version of an object that the conditions mean."""
     pace = store.provider.pace
     merged = coalesce_ranges(ranges, min(coalesce, cheap_gap(pace, ranges)), single(pace, len(ranges)))
-    key, told, sums = (yield from readable_key_of(store, path)), None, None
-    wanted = [] if out is None else targets_of(Reads.of(key, ranges), out)
-    targets = None if out is None else merged.targets(wanted)
-    if _may_be_all(merged.requests):
-        told, conditions = yield from _ask(store, key, path, conditions)
-        sums = "" if told is None else _by_engine(told)
-    requests = merged.requests
-    lonely = len(requests) == 1
-    reads = lone(store, key, requests[0], targets) if lonely else Reads.of(key, requests, targets, sums=sums)
-    parts = merged.cut((yield from bodies_of(store, reads, PACED, conditions, progress, told)))
+    key = yield from readable_key_of(store, path)
+    if out is not None:
+        wanted = targets_of(Reads.of(key, ranges), out)
+        parts = yield from _put_ranges(store, key, path, ranges, merged, wanted, conditions, progress)
+    else:
+        reads, told, conditions = yield from _asked(store, key, path, merged.requests, None, conditions)
+        bodies = yield from bodies_of(store, reads, PACED, conditions, progress, told)
+        if len(bodies) < len(reads):
+            bodies = yield from _bodies_of_one(store, reads, conditions)
+        parts = merged.cut(bodies)
     if not all(parts):
         _check_begun(path, ranges, parts)
-    return parts if targets is None else _put_in_place(parts, wanted, merged, targets)
+    return parts
+
+
+def _asked(
+    store: BaseStore,
+    key: str,
+    path: str,
+    requests: Sequence[Range],
+    targets: Sequence[Target | None] | None,
+    conditions: Conditions,
+) -> Plan[tuple[Reads, Sums | None, Conditions]]:
+    """Return what to read for ranges, what is known of the checksum that they may add up to, and of which version."""
+    told, sums = None, None
+    if _may_be_all(requests):
+        told, conditions = yield from _ask(store, key, path, conditions)
+        sums = "" if told is None else _by_engine(told)
+    lonely = len(requests) == 1
+    reads = lone(store, key, requests[0], targets) if lonely else Reads.of(key, requests, targets, sums=sums)
+    return reads, told, conditions
+
+
+def _put_ranges(
+    store: BaseStore,
+    key: str,
+    path: str,
+    ranges: Sequence[Range],
+    merged: Merged,
+    wanted: Sequence[Target],
+    conditions: Conditions,
+    progress: Progress | None,
+) -> Plan[list[Bytes]]:
+    """Read ranges to where they are wanted: what one request brings of several by the way of no more memory than
+    `HELD`, unless they may be all of an object, whose checksum is compared then."""
+    flows, targets = store.provider.flows, merged.targets(wanted)
+    if flows is not None and (yield from flows.gives_only_wholes(Reads.of(key, merged.requests), conditions)):
+        return (yield from scatter(flows, key, path, WHOLE, conditions, Places(ranges, wanted), progress))
+    reads, told, conditions = yield from _asked(store, key, path, merged.requests, targets, conditions)
+    parts = None
+    if reads.sums is None and merged.beside(targets) > HELD:
+        parts = yield from one_by_one(store, reads, merged, wanted, conditions, progress)
+    else:
+        bodies = yield from bodies_of(store, reads, PACED, conditions, progress, told)
+        if len(bodies) == len(reads):
+            parts = _put_in_place(merged.cut(bodies), wanted, merged, targets)
+    if parts is None:
+        assert flows is not None  # whoever has none tells versions
+        span = _span(merged.requests)
+        parts = yield from scatter(flows, key, path, span, conditions, Places(ranges, wanted), None)
+    return parts
 
 
 def _put_in_place(
@@ -111,6 +160,8 @@ def bodies_of(
 ) -> Plan[list[Bytes | None]]:
     """Read ranges of one object and return them in order, or raise the first error; all again once, if damaged.
 
+    Returns nothing where nothing tells whether several are of the same version of the object.
+
     Args:
         store: Where it is.
         reads: The ranges.
@@ -146,7 +197,7 @@ def bodies_of(
             return bodies
         if last:
             whole.check()
-    return (yield from _bodies_of_one(store, reads, conditions))
+    return []
 
 
 def _asked_after(
@@ -197,8 +248,11 @@ def _whole(
 
 def _bodies_of_one(store: BaseStore, reads: Reads, conditions: Conditions) -> Plan[list[Bytes | None]]:
     """Read ranges of one object by one request: nothing tells whether several are of the same version of it."""
-    first, last = min(range.start for range in reads.ranges), max(range.end for range in reads.ranges)
-    one = Reads.of(reads.keys[0], [Range(first, last)])
-    body = (yield from bodies_of(store, one, WITH_HEDGE, conditions, None))[0] or Bytes()
-    parts = [body[range.start - first : range.end - first] for range in reads.ranges]
-    return [part if read.target is None else read.target.fill(part) for part, read in zip(parts, reads, strict=True)]
+    span = _span(reads.ranges)
+    body = (yield from bodies_of(store, Reads.of(reads.keys[0], [span]), WITH_HEDGE, conditions, None))[0] or Bytes()
+    return [body[range.start - span.start : range.end - span.start] for range in reads.ranges]
+
+
+def _span(ranges: Sequence[Range]) -> Range:
+    """Return from where to where ranges go."""
+    return Range(min(range.start for range in ranges), max(range.end for range in ranges))

@@ -281,6 +281,11 @@ class Requests:
         """Tell whether an object has to be read by one request."""
         return not can_pin(seen)
 
+    def gives_only_wholes(self, reads: Reads, conditions: Conditions) -> Plan[bool]:
+        """Tell whether all of an object comes, whichever of these ranges of it are asked for: no service does that."""
+        yield from ()
+        return False
+
     def flow(self, key: str, range: Range, conditions: Conditions, *, piece: int, window: int) -> Plan[Flow]:
         """Begin to read an object or a range, to be taken while it comes."""
         yield from self.service.refresh()

@@ -147,6 +147,10 @@ class Server(Requests):
         """Tell whether an object has to be read by one request: also where the server knows no ranges of it."""
         return super().is_needed(key, seen) or self._known.get(key, False)
 
+    def gives_only_wholes(self, reads: Reads, conditions: Conditions) -> Plan[bool]:
+        """Tell whether all of an object comes, whichever of these ranges of it are asked for."""
+        return bool((yield from self._read_whole(reads, conditions)))
+
     def _read_whole(self, reads: Reads, conditions: Conditions) -> Plan[set[str]]:
         """Return which keys are better read as a whole: those of several reads that the server gives no ranges of."""
         if len(reads) == 1:
