@@ -4,6 +4,10 @@
 # A range that is known to be long is asked for as its beginning. The length of a whole object is known when its head
 # has come: then its body is read no further, which costs the connection. Small objects are asked for as ever.
 #
+# A body that is not too large for that may come alone in the end, when all the others of its batch have come. Once
+# nothing else is to be sent, it is looked at how fast it comes, and where that is slow it is cut then: while there were
+# others, these kept the line busy.
+#
 # Where memory is bounded, an object is expected to be as large as others were. One that turns out larger, and finds no
 # room, is not read on until there is some (see flow.pyx). Where no head tells the length, that may be in the midst of
 # its body, and so of several, none of which would ever end: one of them goes on beyond the window, until it is taken.
@@ -12,6 +16,10 @@
 cdef enum:
     ALIKE = 32                      # objects, of which the largest tells what is to be expected
     LEAST_EXPECTED = 16 << 10
+    LEAST_REST = 4 << 20            # bytes that are worth several requests
+
+cdef int64_t LONG_NS = 250_000_000  # that they take, for each request that is in flight then,
+cdef int64_t LONG_WAITS = 4         # or so many waits for a reply: new connections bring the rest
 
 
 cdef inline void narrow(Item* item) noexcept nogil:
@@ -23,7 +31,9 @@ cdef inline void narrow(Item* item) noexcept nogil:
 
 cdef inline bint may_be_cut(Item* item) noexcept nogil:
     """Tell whether a head may have to be kept for what `look_for_cut` finds: not that of a range known to be short."""
-    return item.batch.cut_over and (item.end < 0 or item.whole_end or item.kept.of_parts)
+    return item.batch.cut_over and (
+        item.end < 0 or item.whole_end or item.kept.of_parts or item.end - item.start > LEAST_REST
+    )
 
 
 cdef bint takes_ranges(Slot* slot, Item* item) noexcept nogil:
@@ -42,7 +52,7 @@ cdef bint can_be_cut(Slot* slot, Item* item) noexcept nogil:
     What does not fit where the caller wants it is left to fail.
     """
     return (
-        item.end < 0 and slot.framing == BY_LENGTH and item.kept.length == 0
+        (item.end < 0 or item.start >= 0) and slot.framing == BY_LENGTH and item.kept.length == 0
         and can_pin(item)
         and (takes_ranges(slot, item) if item.range_start < 0 else item.total >= 0)
         and (item.start < 0 or item.range_start == item.start)
@@ -108,16 +118,69 @@ cdef void look_for_cut(Slot* slot, Item* item) noexcept nogil:
     if item.whole_end:
         item.cut = total < 0 or total > item.end
     elif can_be_cut(slot, item):
-        item.cut = is_cut(slot, item)
+        item.cut = item.end < 0 and is_cut(slot, item)
         if item.cut and item.range_start >= 0:
             item.range_end = item.range_start + item.batch.cut_to
+        slot.divisible = not item.cut and item.content_length > LEAST_REST
     item.of_parts = slot.told.of_parts and item.status == 200 and item.start < 0 and item.end < 0 and not item.cut
     if not (
-        item.cut or item.of_parts or item.kept.of_parts or item.batch.keep_head or (slot.streamed and may_outgrow(item))
+        item.cut or slot.divisible or item.of_parts or item.kept.of_parts or item.batch.keep_head
+        or (slot.streamed and may_outgrow(item))
     ):
         free(item.head.data)
         item.head.data = NULL
         item.head.length = item.head_capacity = 0
+
+
+cdef bint comes_slowly(Slot* slot, Item* item) noexcept nogil:
+    """Tell whether several requests bring the rest sooner: a body comes slowly, and nothing else is to be sent."""
+    cdef int64_t now = slot.loop.now_ns
+    if item.content_length - item.received < LEAST_REST or slot.hedged or not has_room_beside(item.batch, now):
+        return False
+    if slot.lone_ns == 0:
+        slot.lone_ns = now
+        slot.lone_from = item.received
+    return now - slot.lone_ns >= max(item.waited_ns, SOON_NS) and takes_long(slot, item, now - slot.lone_ns)
+
+
+cdef bint takes_long(Slot* slot, Item* item, double since) noexcept nogil:
+    """Tell whether the rest of a body takes its connection long, by what came in so long: where many requests are in
+    flight, these fill the line."""
+    cdef double came = item.received - slot.lone_from
+    cdef double left = item.content_length - item.received
+    cdef double most = max(LONG_NS, LONG_WAITS * item.waited_ns) * origin_in_flight(item.batch)
+    return since * left > most * came
+
+
+cdef bint has_room_beside(BatchC* batch, int64_t now) noexcept nogil:
+    """Tell whether more requests may be in flight than are, and none of the batch is to be sent."""
+    cdef bint has
+    pthread_mutex_lock(&batch.mutex)
+    has = batch.sealed and not has_work(batch, now) and batch.in_flight < batch.most_in_flight
+    pthread_mutex_unlock(&batch.mutex)
+    return has
+
+
+cdef void leave_rest(Slot* slot, Item* item) noexcept nogil:
+    """Read a body no further; where much has come, have room behind it, or it would be there twice for a while.
+
+    Little is copied instead: to a block that is kept, where there is one.
+    """
+    cdef bint much = item.received > item.content_length // 4
+    if much and item.out == NULL and has_own_arena(item) and grow_own(item, item.content_length):
+        item.capacity = item.received       # so it is not trimmed
+    end_here(slot, item)
+    item.of_parts = False
+
+
+cdef void end_here(Slot* slot, Item* item) noexcept nogil:
+    """Take what has come for what was asked for."""
+    if item.range_start >= 0:
+        item.range_end = item.range_start + item.received
+    if item.end >= 0:
+        item.whole_end = item.end
+        item.end = item.range_end
+    item.cut = slot.cut = True
 
 
 cdef inline bint may_outgrow(Item* item) noexcept nogil:

@@ -37,12 +37,19 @@ cdef class Buffer:
         PyBuffer_FillInfo(view, self, self.view.buf, self.view.len, self.view.readonly, flags)
 
     @staticmethod
-    def allocate(Py_ssize_t size):
-        """Return a writable Buffer of `size` bytes, not cleared, and the Bytes over the same memory."""
+    def allocate(Py_ssize_t size, Bytes beginning=None):
+        """Return a writable Buffer of `size` bytes, not cleared, and the Bytes over the same memory.
+
+        :param beginning: what is to be at its beginning: of a reply that came, and that nobody else has. It stays where
+            it is, where there is room behind it.
+        """
         cdef Buffer buffer = Buffer.__new__(Buffer, b"")
         cdef Arena* arena
-        with nogil:
-            arena = arena_new(size)
+        if beginning is None:
+            with nogil:
+                arena = arena_new(size)
+        else:
+            arena = block_behind(beginning, size)
         if arena == NULL:
             raise MemoryError(f"no memory for {size} bytes")
         cdef Bytes body = bytes_over(None, arena, arena.base, size)
@@ -66,6 +73,19 @@ cdef class Buffer:
         PyBuffer_Release(&buffer.view)
         PyBuffer_FillInfo(&buffer.view, content, data, size, 0, PyBUF_WRITABLE)
         return buffer, content
+
+
+cdef Arena* block_behind(Bytes beginning, size_t size):
+    """Return a block of at least `size` bytes that begins with these, with a reference more: theirs, if it is as large
+    and has nothing else in it (one of several bodies counts what is used of it); NULL when there is no memory."""
+    cdef Arena* arena = beginning.arena
+    if arena != NULL and arena.used == 0 and beginning.data == arena.base and size <= arena.size:
+        return arena_hold(arena)
+    with nogil:
+        arena = arena_new(size)
+        if arena != NULL:
+            memcpy(arena.base, beginning.data, beginning.length)
+    return arena
 
 
 cdef Bytes bytes_over(object owner, Arena* arena, const char* data, Py_ssize_t length):

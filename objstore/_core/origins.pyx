@@ -402,6 +402,15 @@ cdef void origin_rejoin(BatchC* batch, int64_t now) noexcept nogil:
     pthread_mutex_unlock(&batch.at.mutex)
 
 
+cdef double origin_in_flight(BatchC* batch) noexcept nogil:
+    """Return how many requests are in flight to where a batch goes, those of others too."""
+    cdef double in_flight
+    pthread_mutex_lock(&batch.at.mutex)
+    in_flight = pace_in_flight(&batch.at.pace)
+    pthread_mutex_unlock(&batch.at.mutex)
+    return in_flight
+
+
 cdef void free_stuck(LoopC* loop) noexcept nogil:
     """Let a share of a loop go on that has nothing in flight, where nothing of its origin has ended for a while.
 

@@ -208,13 +208,6 @@ cdef bint has_enough(Wire* wire, int64_t now) noexcept nogil:
     return since >= item.batch.brief_ns or is_far(wire.fd)
 
 
-cdef void end_here(Slot* slot, Item* item) noexcept nogil:
-    """Take what has come for what was asked for."""
-    item.whole_end = item.end
-    item.end = item.range_end = item.range_start + item.received
-    item.cut = slot.cut = True
-
-
 cdef void read_reply(Wire* wire) noexcept nogil:
     """Read what has come of a reply, until there is no more, or it is another's turn."""
     cdef LoopC* loop = wire.loop
@@ -252,6 +245,10 @@ cdef void read_reply(Wire* wire) noexcept nogil:
                 return
             if wire.slot.item.batch.brief_ns and has_enough(wire, loop.now_ns):
                 end_here(wire.slot, wire.slot.item)
+                give_up(wire)
+                return
+            if wire.slot.divisible and comes_slowly(wire.slot, wire.slot.item):
+                leave_rest(wire.slot, wire.slot.item)
                 give_up(wire)
                 return
         if not wire.route.secure and <size_t>got < size:

@@ -74,6 +74,9 @@ cdef struct Slot:
     int64_t skip            # bytes of a whole object still to drop before the range that was asked for
     int64_t wanted          # where to cut a whole object, -1 for nowhere
     int ranges              # its server says that it takes ranges (1), or that it takes none (-1)
+    bint divisible          # the rest of its body can be asked for by ranges, and is long
+    int64_t lone_ns         # since when nothing else of its batch is to be sent, 0: not yet,
+    int64_t lone_from       # and how much of the body had come by then
     bint cut                # there is enough of the body, and nobody wants the rest
     Slot* twin              # its hedge, or what it is the hedge of; NULL for neither
     bint hedges             # it is the hedge
@@ -253,6 +256,8 @@ cdef size_t on_body(char* data, size_t unit, size_t size, void* userdata) noexce
     tell_arrived(item)
     origin_arrived(slot, length)
     sum_arrived(item)
+    if slot.divisible and comes_slowly(slot, item):
+        leave_rest(slot, item)
     slot.cut |= item.status >= 300 and item.received >= ERROR_BODY_LIMIT
     return 0 if slot.cut else size
 
@@ -548,6 +553,8 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     slot.unread = slot.rested = False
     slot.first = slot.put_off = slot.too_soon = slot.unnamed = slot.hedged = False
     slot.ranges = 0
+    slot.divisible = False
+    slot.lone_ns = 0
     slot.paused_ns = 0
     item.cut = item.of_parts = False
     slot.local_port = 0

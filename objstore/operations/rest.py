@@ -207,9 +207,7 @@ class Rests:
 def _room(read: Read, size: int, beginning: Bytes) -> tuple[Buffer, Bytes]:
     """Return the memory where all is to go, with its beginning in it."""
     if read.target is None:
-        buffer, whole = Buffer.allocate(size)
-        memoryview(buffer)[: len(beginning)] = beginning
-        return buffer, whole
+        return Buffer.allocate(size, beginning)
     if size > read.target.length:
         raise GenericError(f"{size} bytes of {read.key!r} do not fit in a buffer of {read.target.length}")
     view = memoryview(read.target.buffer)[read.target.start : read.target.start + size]

@@ -69,7 +69,8 @@ LEAST_LARGE, LONG_S = 8 << 20, 0.25
 """The same, where one connection takes so many seconds for it, for each of the reads."""
 
 MOST_LARGE = 256 << 20
-"""The same, where many others are read beside it: they keep the line busy."""
+"""The same, where many others are read beside it: they keep the line busy. The engine cuts what comes slowly behind
+them."""
 
 MEASURED = 2 << 20
 """How much of an object comes at a time that has to be read to its end for its size."""
