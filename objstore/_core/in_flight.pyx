@@ -161,7 +161,7 @@ cdef void start_on_libcurl(LoopC* loop, Slot* slot, Route* route) noexcept nogil
     if shard == NULL or not slot_prepare(slot, loop, slot.item, route.direct) or (
         route.name != NULL
         and not offer_addresses(
-            &slot.offer, route.name, route.port, slot.easy, settings, late_address(slot), False
+            &slot.offer, route.name, route.port, slot.easy, settings, refused_since(slot), late_address(slot), False
         )
     ):
         conclude(loop, slot, curl.CURLE_OUT_OF_MEMORY, False)
@@ -271,11 +271,13 @@ cdef void slot_leave(LoopC* loop, Slot* slot) noexcept nogil:
 cdef bint never_arrived(LoopC* loop, Slot* slot, int* result, bint reused) noexcept nogil:
     """Tell whether a request may at once be sent again: the server does not know of it, or it does no harm twice.
 
-    Either the idle connections that libcurl tried, up to six, had all died, or it may not use one, or descriptors are
-    short and there will be some when another transfer ends.
+    Either the idle connections that libcurl tried, up to six, had all died, or it may not use one, or a new one was
+    lost before it carried anything, or descriptors are short and there will be some when another transfer ends.
     """
     if result[0] in (curl.CURLE_GOT_NOTHING, curl.CURLE_SEND_ERROR, curl.CURLE_RECV_ERROR):
-        if not reused or slot.item.status or slot.item.fresh or (slot.item.whole and not slot.item.batch.safe):
+        if (slot.item.sent and not reused) or slot.item.status or slot.item.fresh:
+            return False
+        if slot.item.whole and not slot.item.batch.safe:
             return False
         slot.item.lost |= slot.item.whole
         slot.item.fresh = True
@@ -386,18 +388,18 @@ cdef void end_carried(LoopC* loop, Slot* slot, int result) noexcept nogil:
     slot_stop(slot)
     if slot.item.status and not slot.headed:
         drop_handle(slot)
-    if is_of_address(result) and may_go_elsewhere(slot):
-        try_again(loop, slot)
-        return
-    conclude(loop, slot, libcurl_result(slot, result), connects == 0)
+    if not is_connecting(slot):
+        conclude(loop, slot, libcurl_result(slot, result), connects == 0)
+    elif may_go_elsewhere(slot, slot.share.route, slot.easy, result, slot.error):
+        start_slot(loop, slot)
+    else:
+        result = why_unconnected(slot, slot.share.route, result, slot.error)
+        conclude(loop, slot, libcurl_result(slot, result), connects == 0)
 
 
-cdef bint may_go_elsewhere(Slot* slot) noexcept nogil:
-    """Tell whether a request of libcurl's that was not sent may be at another address of its server."""
-    cdef Route* route = slot.share.route
-    return not slot.item.sent and slot.item.hop == NULL and route.direct and route.name != NULL and (
-        has_better(route.name, address_of(slot.easy))
-    )
+cdef bint is_connecting(Slot* slot) noexcept nogil:
+    """Tell whether a request of libcurl's was not sent, for want of a connection to its server."""
+    return not slot.item.sent and slot.item.hop == NULL and slot.share.route.direct
 
 
 cdef bint was_answered(Slot* slot) noexcept nogil:

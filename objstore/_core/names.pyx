@@ -30,6 +30,8 @@ cdef struct Address:
     int64_t seen_ns             # when an answer last had it
     int64_t rests_ns            # until when, 0 where it is not known to be bad
     int64_t worked_ns           # when it last took a connection, 0 where it has not, or has failed since
+    int64_t served_ns           # the same, whatever came of it since
+    int64_t refused_ns          # when TLS last came to nothing there: it has another's certificate, or none
     int failures                # connections in a row whose first reply was one, or never came
 
 cdef struct Name:
@@ -364,36 +366,66 @@ cdef bint has_better(Name* name, const char* address) noexcept nogil:
     return rests
 
 
-cdef int next_address(Name* name, int* chosen, int count, bint six, int64_t now) noexcept nogil:
-    """Return the best address that is not chosen yet: one that does not rest, then of a family, then in turn.
+cdef bint name_refused(Name* name, const char* address, int64_t since_ns) noexcept nogil:
+    """Note that TLS came to nothing at an address, as libcurl spells it; tell whether there are others where it has not
+    since then, be it that they rest: a busy one may have lost the race for a connection."""
+    cdef bint known = False, others = False
+    cdef int i
+    pthread_mutex_lock(&names.mutex)
+    for i in range(name.count):
+        if is_address(name.addresses[i].text, address):
+            name.addresses[i].refused_ns = now_ns()
+            known = True
+        others |= name.addresses[i].refused_ns < since_ns
+    pthread_mutex_unlock(&names.mutex)
+    return known and others
 
-    All are to be tried as the first; behind the first, one that works is better.
+
+cdef bint has_served(Name* name, int64_t since_ns) noexcept nogil:
+    """Tell whether an address has taken a connection lately at which TLS has not come to nothing since then."""
+    cdef int64_t lately_ns = now_ns() - SERVES_S * SECOND
+    cdef bint served = False
+    cdef int i
+    pthread_mutex_lock(&names.mutex)
+    for i in range(name.count):
+        served |= name.addresses[i].refused_ns < since_ns and name.addresses[i].served_ns > max(lately_ns, <int64_t>0)
+    pthread_mutex_unlock(&names.mutex)
+    return served
+
+
+cdef int next_address(Name* name, int* chosen, int count, bint six, int64_t now, int64_t since_ns) noexcept nogil:
+    """Return the best address that is not chosen yet: one where TLS has not come to nothing since then, that does not
+    rest, then of a family, then in turn.
+
+    All are to be tried as the first; behind the first, one that works is better, and none has refused: it would win the
+    race against one that is busy.
     """
     cdef Address* address
     cdef int i, cost, best = -1
     cdef int least = 0
     for i in range(name.count):
-        if is_offered(chosen, count, i):
-            continue
         address = &name.addresses[i]
+        if is_offered(chosen, count, i) or (count > 0 and address.refused_ns >= since_ns):
+            continue
         cost = <int>((i + name.count - name.turn % name.count) % name.count)
         cost += MOST_ADDRESSES * (count > 0 and not works(address, now))
         cost += 2 * MOST_ADDRESSES * (address.six != six)
         cost += 4 * MOST_ADDRESSES * (address.rests_ns > now)
+        cost += 8 * MOST_ADDRESSES * (address.refused_ns >= since_ns)
         if best < 0 or cost < least:
             best = i
             least = cost
     return best
 
 
-cdef int choose_addresses(Name* name, int* chosen, bint connects, int64_t now) noexcept nogil:
+cdef int choose_addresses(Name* name, int* chosen, bint connects, int64_t now, int64_t since_ns) noexcept nogil:
     """Choose the addresses for one connection, in the order in which libcurl will try them; return how many.
 
     libcurl begins with IPv6 and then takes turns: behind an IPv4 address there is none of IPv6 to choose.
     """
     cdef bint six = name.six_first, mixed = True
     cdef int count = 0
-    cdef int index = next_address(name, chosen, 0, six, now)
+    cdef int index = next_address(name, chosen, 0, six, now, since_ns)
     if connects and index >= 0 and name.addresses[index].rests_ns:      # it alone tries: others see what comes
         name.addresses[index].rests_ns = now + REST_S * SECOND
     while index >= 0 and (mixed or not name.addresses[index].six):
@@ -401,7 +433,7 @@ cdef int choose_addresses(Name* name, int* chosen, bint connects, int64_t now) n
         chosen[count] = index
         count += 1
         six = mixed and not name.addresses[index].six
-        index = next_address(name, chosen, count, six, now) if count < OFFERED else -1
+        index = next_address(name, chosen, count, six, now, since_ns) if count < OFFERED else -1
     return count
 
 
@@ -425,9 +457,10 @@ cdef bint has_several(Name* name) noexcept nogil:
 
 
 cdef bint offer_addresses(Offer* offer, Name* name, int port, curl.CURL* easy, SettingsC* settings,
-                          const char* elsewhere, bint connects) noexcept nogil:
+                          int64_t since_ns, const char* elsewhere, bint connects) noexcept nogil:
     """Give libcurl the next addresses of a name, for one connection; False when there is no memory.
 
+    :param since_ns: since when it is wanted: where TLS has come to nothing since then comes last.
     :param elsewhere: an address that is not to be the first of several, as libcurl spells it; NULL for none.
     :param connects: the connection is made in any case, and not where none is idle.
     """
@@ -443,7 +476,7 @@ cdef bint offer_addresses(Offer* offer, Name* name, int port, curl.CURL* easy, S
         name.turn = 0
     if elsewhere != NULL and name.count > 1 and is_address(name.addresses[name.turn % name.count].text, elsewhere):
         name.turn += 1
-    count = choose_addresses(name, chosen, connects, now)
+    count = choose_addresses(name, chosen, connects, now, since_ns)
     race_ms = race_after(name, chosen, count, now)
     for i in range(count):
         length += snprintf(offer.line + length, offer.capacity - length, b"%s%s", <const char*>(b"," if i else b":"),
@@ -551,6 +584,8 @@ cdef void note_address(Name* name, const char* text, bint good) noexcept nogil:
             serves = good and name.addresses[i].failures < FAILED_OFTEN
             name.addresses[i].rests_ns = 0 if serves else now + REST_S * SECOND
             name.addresses[i].worked_ns = now if good else 0
+            if good:
+                name.addresses[i].served_ns = now
 
 
 names_init()

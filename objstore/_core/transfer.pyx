@@ -27,6 +27,8 @@ cdef struct Slot:
     SettingsC* configured   # the handle is set up for plain GETs with these settings
     SignerC* signer         # lends its header lines to this request
     bint unnamed            # it waits for the addresses of its server
+    int distrusted          # what TLS with one of them came to, a CURLcode, and in words
+    char distrust[ERROR_TEXT]
     Offer offer             # of addresses, where libcurl carries it
     char* url
     size_t url_capacity
@@ -559,7 +561,7 @@ cdef void slot_begin(Slot* slot, LoopC* loop, Item* item) noexcept nogil:
     item.cut = item.of_parts = False
     slot.local_port = 0
     slot.framing = NO_BODY
-    slot.refused = curl.CURLE_OK
+    slot.refused = slot.distrusted = curl.CURLE_OK
     slot.skip = slot.sent = slot.arrived = slot.look_ns = 0
     slot.wanted = -1
     slot.error[0] = slot.tag[0] = 0

@@ -205,7 +205,7 @@ cdef void open_wire(LoopC* loop, Route* route, Slot* slot) noexcept nogil:
     slot.wire = wire
     if not slot.item.fresh:
         wire_wait(wire)
-    if not begin_connecting(wire, slot.item.batch.settings, late_address(slot)):
+    if not begin_connecting(wire, slot.item.batch.settings, refused_since(slot), late_address(slot)):
         fail_wire(wire, curl.CURLE_OUT_OF_MEMORY, NULL)
 
 
@@ -222,7 +222,7 @@ cdef void open_ahead(LoopC* loop, BatchRef* share) noexcept nogil:
         if wire == NULL:
             return
         wire_put(wire, &route.spare)
-        if not begin_connecting(wire, share.batch.settings, NULL):
+        if not begin_connecting(wire, share.batch.settings, INT64_MAX, NULL):
             close_wire(wire)
             return
 
@@ -249,8 +249,9 @@ cdef Wire* new_wire(LoopC* loop, Route* route) noexcept nogil:
     return wire
 
 
-cdef bint begin_connecting(Wire* wire, SettingsC* settings, const char* late) noexcept nogil:
-    """Have libcurl make a connection, if possible not to the address that is late; False when there is no memory."""
+cdef bint begin_connecting(Wire* wire, SettingsC* settings, int64_t since_ns, const char* late) noexcept nogil:
+    """Have libcurl make a connection, if possible not to an address that has refused since then, nor to the one that is
+    late; False when there is no memory."""
     cdef Route* route = wire.route
     cdef int failures = atomic_load(&setopt_failures)
     configure_connection(wire.easy, wire.loop, settings)
@@ -264,7 +265,7 @@ cdef bint begin_connecting(Wire* wire, SettingsC* settings, const char* late) no
     # A setting that is lost, say whom to trust, must not be made up for by libcurl's own.
     return (
         (route.name == NULL
-         or offer_addresses(&wire.offer, route.name, route.port, wire.easy, settings, late, True))
+         or offer_addresses(&wire.offer, route.name, route.port, wire.easy, settings, since_ns, late, True))
         and atomic_load(&setopt_failures) == failures
         and lib.curl_multi_add_handle(wire.shard.multi, wire.easy) == curl.CURLE_OK
     )
@@ -281,10 +282,12 @@ cdef void wire_connected(LoopC* loop, Wire* wire, int result) noexcept nogil:
     if state == NULL:
         if slot == NULL:
             close_wire(wire)
-        elif is_of_address(result) and wire.route.name != NULL and has_better(wire.route.name, address_of(wire.easy)):
+        elif may_go_elsewhere(slot, wire.route, wire.easy, result, wire.error):
             connect_elsewhere(wire)
+        elif result == curl.CURLE_OK:
+            fail_wire(wire, curl.CURLE_COULDNT_CONNECT, NULL)
         else:
-            fail_wire(wire, result if result != curl.CURLE_OK else curl.CURLE_COULDNT_CONNECT, NULL)
+            fail_wire(wire, why_unconnected(slot, wire.route, result, wire.error), NULL)
         return
     atomic_store_64(&loop.connections, loop.connections + 1)
     wire_take(wire)
@@ -309,8 +312,35 @@ cdef inline bint is_of_address(int result) noexcept nogil:
     return result in (curl.CURLE_SSL_CONNECT_ERROR, curl.CURLE_PEER_FAILED_VERIFICATION)
 
 
+cdef bint may_go_elsewhere(Slot* slot, Route* route, curl.CURL* easy, int result, const char* words) noexcept nogil:
+    """Tell whether a request whose connection came to nothing by who is at its address may be served at another; keep
+    why, for where the others do not answer."""
+    if not is_of_address(result) or route.name == NULL:
+        return False
+    if not name_refused(route.name, address_of(easy), slot.started_ns):
+        return False
+    slot.distrusted = result
+    snprintf(slot.distrust, ERROR_TEXT, b"%s", words)
+    return True
+
+
+cdef inline int64_t refused_since(Slot* slot) noexcept nogil:
+    """Return since when an address must have refused TLS not to be tried again: a request that none has refused itself
+    may try all, for what is wrong with them is its error."""
+    return slot.started_ns if slot.distrusted else INT64_MAX
+
+
+cdef int why_unconnected(Slot* slot, Route* route, int result, char* words) noexcept nogil:
+    """Return why a request has no connection: what was wrong with TLS at an address says more than that others take no
+    connection, which have not lately."""
+    if not slot.distrusted or is_of_address(result) or has_served(route.name, slot.started_ns):
+        return result
+    snprintf(words, ERROR_TEXT, b"%s", slot.distrust)
+    return slot.distrusted
+
+
 cdef void connect_elsewhere(Wire* wire) noexcept nogil:
-    """Give up a connection, and have its request go on another, to addresses that do not rest."""
+    """Give up a connection, and have its request go on another."""
     cdef LoopC* loop = wire.loop
     cdef Slot* slot = wire.slot
     close_wire(wire)

@@ -131,13 +131,19 @@ def _fail(listener: socket.socket, answer: bytes) -> None:
 
 
 @contextmanager
-def black_hole(address: str, port: int) -> Iterator[None]:
+def black_hole(address: str, port: int) -> Iterator[socket.socket]:
     """Have nobody answer at an address: its queue is full."""
     with ExitStack() as stack:
-        stack.enter_context(socket.create_server((address, port), backlog=0))
+        listener = stack.enter_context(socket.create_server((address, port), backlog=0))
         for _ in range(3):
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             with suppress(BlockingIOError):
                 waiting.connect((address, port))
-        yield
+        yield listener
+
+
+def begin_to_answer(listener: socket.socket, tls: ssl.SSLContext) -> None:
+    """Take the connections that wait in a queue from now on, as those that are served."""
+    arguments = listener, Served(0), threading.Barrier(1), tls
+    threading.Thread(target=_accept, args=arguments, daemon=True).start()

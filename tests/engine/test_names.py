@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.engine.client import ROOT, SOON, wait_until
-from tests.engine.hosts import Hosts, black_hole, failing, serving
+from tests.engine.hosts import Hosts, begin_to_answer, black_hole, failing, serving
 from tests.tls_proxy import standing_in, write_certificate
 
 EIGHT = [f"127.0.0.{number}" for number in range(2, 10)]
@@ -271,21 +271,72 @@ def test_an_address_with_the_certificate_of_another_name_fails_no_request(
     hosts: Hosts, carrier: str, tmp_path: Path
 ) -> None:
     hosts.say("example.test 127.0.0.2 127.0.0.3")
-    contexts = []
-    for name in ("other.test", "example.test"):
-        (tmp_path / name).mkdir()
-        file = write_certificate([name], tmp_path / name)
-        contexts.append(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
-        contexts[-1].load_cert_chain(file)
-    settings = {"ca_file": str(file), "reuse": False, "shuffle_addresses": False}
+    (theirs, _), (ours, file) = certified("other.test", tmp_path), certified("example.test", tmp_path)
+    settings = {"ca_file": file, "reuse": False, "shuffle_addresses": False}
     with (
-        serving(["127.0.0.2"], tls=contexts[0]) as served,
-        serving(["127.0.0.3"], tls=contexts[1], port=served.port),
+        serving(["127.0.0.2"], tls=theirs) as served,
+        serving(["127.0.0.3"], tls=ours, port=served.port),
         program(hosts, OBJSTORE_HTTP=carrier) as step,
     ):
         origin = f"https://example.test:{served.port}"
         assert [step(origin, settings=settings)[0] for _ in range(3)] == ["127.0.0.3"] * 3
     assert served.connections == {"127.0.0.2": 1}
+
+
+def certified(name: str, folder: Path) -> tuple[ssl.SSLContext, str]:
+    """Return what a server of a name speaks TLS with, and the file of the certificate."""
+    (folder / name).mkdir()
+    file = write_certificate([name], folder / name)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context, str(file)
+
+
+@pytest.mark.parametrize("carrier", ["engine", "curl"])
+def test_a_busy_address_serves_what_one_with_the_certificate_of_another_name_has_won(
+    hosts: Hosts, carrier: str, tmp_path: Path
+) -> None:
+    """The queue of the busy one is full, which has libcurl connect to the other, until a handshake begins there."""
+    hosts.say("example.test 127.0.0.2 127.0.0.3")
+    (theirs, _), (ours, file) = certified("other.test", tmp_path), certified("example.test", tmp_path)
+    settings = {"ca_file": file, "shuffle_addresses": False, "connect_timeout": 2 * SOON}
+    with (
+        serving(["127.0.0.3"], tls=theirs) as served,
+        black_hole("127.0.0.2", served.port) as busy,
+        program(hosts, OBJSTORE_HTTP=carrier) as step,
+    ):
+        theirs.sni_callback = lambda *_: begin_to_answer(busy, ours)
+        assert step(f"https://example.test:{served.port}", settings=settings) == ["127.0.0.2"]
+
+
+@pytest.mark.parametrize("carrier", ["engine", "curl"])
+def test_an_address_without_tls_fails_none_of_many_requests(hosts: Hosts, carrier: str, tmp_path: Path) -> None:
+    hosts.say("example.test 127.0.0.2 127.0.0.3")
+    ours, file = certified("example.test", tmp_path)
+    none = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # without a certificate
+    with (
+        serving(["127.0.0.2"], tls=none) as served,
+        serving(["127.0.0.3"], tls=ours, port=served.port),
+        program(hosts, OBJSTORE_HTTP=carrier) as step,
+    ):
+        bodies = step(f"https://example.test:{served.port}", settings={"ca_file": file}, count=200)
+    assert bodies == ["127.0.0.3"] * 200
+
+
+@pytest.mark.parametrize("carrier", ["engine", "curl"])
+@pytest.mark.parametrize("dead", [0, 1])
+def test_where_all_that_answer_have_the_certificate_of_another_name_that_is_the_error(
+    hosts: Hosts, dead: int, carrier: str, tmp_path: Path
+) -> None:
+    hosts.say(f"example.test {' '.join(EIGHT[:3])}")
+    (theirs, _), (_, file) = certified("other.test", tmp_path), certified("example.test", tmp_path)
+    settings = {"ca_file": file, "connect_timeout": 2 if dead else 2 * SOON}
+    with ExitStack() as holes, program(hosts, OBJSTORE_HTTP=carrier) as step:
+        served = holes.enter_context(serving(EIGHT[dead:3], tls=theirs))
+        for address in EIGHT[:dead]:
+            holes.enter_context(black_hole(address, served.port))
+        codes = [code for code, _ in step(f"https://example.test:{served.port}", settings=settings, count=8)]
+    assert codes == [60] * 8
 
 
 @pytest.mark.own_http("libcurl's connections wait until their time is up")
