@@ -134,7 +134,7 @@ cdef void start_on_wire(LoopC* loop, Slot* slot, Route* route) noexcept nogil:
         if route.name != NULL:
             keep_known(route.name, slot.item.batch.settings, loop.now_ns)
         begin_exchange(wire, slot)
-    elif route.spare != NULL and not slot.item.fresh:
+    elif route.spare != NULL and not route.spare.silent and not slot.item.fresh:
         wait_for_spare(route, slot)
     elif is_named(loop, slot, route):
         open_wire(loop, route, slot)

@@ -175,6 +175,8 @@ cdef int on_socket(curl.CURL* easy, int fd, int what, void* userdata, void* sock
         return -1
     state.shard = shard
     state.wanted = 0
+    if shard.use == WIRES and state.connection and what & curl.CURL_POLL_IN:
+        note_greeting(easy, fd)
     if what == curl.CURL_POLL_REMOVE:
         return 0
     if what & curl.CURL_POLL_IN:
@@ -367,6 +369,7 @@ cdef void sweep(LoopC* loop) noexcept nogil:
             slot_stop(slot)
             end_late(loop, slot, reason)
         slot = following
+    race_silent(loop)
 
 
 cdef void tidy(LoopC* loop) noexcept nogil:

@@ -9,7 +9,7 @@ cdef enum:
     MOST_ADDRESSES = 64
     MOST_NAMES = 256            # kept for routes to come
     OFFERED = 8                 # addresses for one connection
-    RACE_MS = 200               # how long libcurl gives an address before it begins with the next as well
+    RACE_MS = 200               # how long an address is given before the next is tried as well
     ALL_BEGUN_MS = 450          # within what it begins with all of them, while none is known to work
     REST_S = 30                 # how long the others go before an address that lost or failed
     SERVES_S = 60               # how long an address serves that no answer has had since
@@ -288,6 +288,18 @@ cdef void take_answer(Name* name, int error, addrinfo* found) noexcept nogil:
         name.failing_ns = now
 
 
+cdef bint write_peer(int fd, char* text) noexcept nogil:
+    """Write the address that a socket is connected to; False where it is of another kind, or there is none."""
+    cdef sockaddr_storage peer
+    cdef addrinfo found
+    found.ai_addrlen = sizeof(peer)
+    found.ai_addr = <sockaddr*>&peer
+    if getpeername(fd, found.ai_addr, &found.ai_addrlen) != 0:
+        return False
+    found.ai_family = found.ai_addr.sa_family
+    return write_address(&found, text)
+
+
 cdef bint write_address(addrinfo* found, char* text) noexcept nogil:
     """Write an address as libcurl reads it; False where it is of another kind."""
     cdef bint six = found.ai_family == AF_INET6
@@ -379,6 +391,21 @@ cdef bint name_refused(Name* name, const char* address, int64_t since_ns) noexce
         others |= name.addresses[i].refused_ns < since_ns
     pthread_mutex_unlock(&names.mutex)
     return known and others
+
+
+cdef bint name_silent(Name* name, const char* text, int64_t since_ns, int64_t limit_ns) noexcept nogil:
+    """Tell whether nothing has come of handshakes with an address for so long, and another does not rest. It rests."""
+    cdef int64_t now = now_ns()
+    cdef bint silent = False
+    cdef int i
+    pthread_mutex_lock(&names.mutex)
+    for i in range(name.count):
+        if strcmp(name.addresses[i].text, text) == 0 and now - max(since_ns, name.addresses[i].worked_ns) > limit_ns:
+            note_address(name, text, False)
+            silent = True
+    silent = silent and any_serves(name, now)
+    pthread_mutex_unlock(&names.mutex)
+    return silent
 
 
 cdef bint has_served(Name* name, int64_t since_ns) noexcept nogil:

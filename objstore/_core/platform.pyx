@@ -135,8 +135,11 @@ cdef extern from "<sys/socket.h>" nogil:
     int socket(int family, int kind, int protocol)
     int shutdown(int fd, int how)
     struct sockaddr:
+        unsigned short sa_family
+    struct sockaddr_storage:
         pass
     int getsockname(int fd, sockaddr* address, unsigned int* size)
+    int getpeername(int fd, sockaddr* address, unsigned int* size)
     ssize_t recv(int fd, void* buffer, size_t size, int flags)
     ssize_t send(int fd, const void* buffer, size_t size, int flags)
     int setsockopt(int fd, int level, int name, const void* value, unsigned int size)

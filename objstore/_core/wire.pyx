@@ -47,6 +47,9 @@ cdef struct Wire:
     Wire** previous             # NULL where it is among none
     Offer offer                 # of addresses to connect to
     int fd                      # -1 until it is connected
+    int greeted_fd              # the same from when TCP has connected, and TLS waits for the server
+    int64_t greeted_ns          # since when, 0 where it does not
+    bint silent                 # nothing came of that for long, and its request went on: whoever takes it would wait
     int room                    # how much of a body the kernel has been told to hold
     int uses
     int64_t made_ns             # since when it is made, or is there
@@ -221,7 +224,7 @@ cdef void open_ahead(LoopC* loop, BatchRef* share) noexcept nogil:
         wire = new_wire(loop, route)
         if wire == NULL:
             return
-        wire_put(wire, &route.spare)
+        put_spare(wire)
         if not begin_connecting(wire, share.batch.settings, INT64_MAX, NULL):
             close_wire(wire)
             return
@@ -238,7 +241,8 @@ cdef Wire* new_wire(LoopC* loop, Route* route) noexcept nogil:
     wire.slot = NULL
     wire.fd = -1
     wire.uses = 0
-    wire.failed = False
+    wire.greeted_ns = 0
+    wire.failed = wire.silent = False
     wire.made_ns = loop.now_ns
     wire.room = LEAST_ROOM
     wire.error[0] = 0
@@ -276,7 +280,10 @@ cdef void wire_connected(LoopC* loop, Wire* wire, int result) noexcept nogil:
     cdef Slot* slot = wire.slot
     cdef FdState* state
     cdef int fd = -1
-    offer_taken(&wire.offer, wire.easy, result == curl.CURLE_OK)
+    if wire.silent and result != curl.CURLE_OK:
+        offer_drop(&wire.offer)     # it says nothing of the others that were offered
+    else:
+        offer_taken(&wire.offer, wire.easy, result == curl.CURLE_OK)
     lib.curl_easy_getinfo(wire.easy, curl.CURLINFO_ACTIVESOCKET, <void*>&fd)
     state = loop_fd(loop, fd) if result == curl.CURLE_OK and fd >= 0 else NULL
     if state == NULL:
@@ -345,6 +352,52 @@ cdef void connect_elsewhere(Wire* wire) noexcept nogil:
     cdef Slot* slot = wire.slot
     close_wire(wire)
     start_slot(loop, slot)
+
+
+cdef void note_greeting(curl.CURL* easy, int fd) noexcept nogil:
+    """Note that libcurl, which makes a wire, waits for what comes on a connection: the server's part of a handshake."""
+    cdef Wire* wire = NULL
+    lib.curl_easy_getinfo(easy, curl.CURLINFO_PRIVATE, <void*>&wire)
+    if wire != NULL and wire.fd < 0 and not wire.greeted_ns:
+        wire.greeted_fd = fd
+        wire.greeted_ns = now_ns()
+
+
+cdef bint is_met_with_silence(Wire* wire) noexcept nogil:
+    """Tell whether a server has taken a connection and says nothing, and there are other addresses to try.
+
+    TLS takes two round trips, and to connect took one or more: what is far away is not silent.
+    """
+    cdef char text[ADDRESS_TEXT]
+    cdef int64_t limit_ns
+    if wire == NULL or wire.fd >= 0 or not wire.greeted_ns or wire.route.name == NULL:
+        return False
+    limit_ns = RACE_MS * MILLISECOND + 2 * (wire.greeted_ns - wire.made_ns)
+    return (
+        wire.loop.now_ns - wire.greeted_ns > limit_ns and write_peer(wire.greeted_fd, text)
+        and name_silent(wire.route.name, text, wire.greeted_ns, limit_ns)
+    )
+
+
+cdef void try_beside(Wire* wire) noexcept nogil:
+    """Have a request wait for another connection as well; this one goes on, and serves it if it is there first."""
+    cdef Slot* slot = wire.slot
+    wire_take(wire)
+    wire.slot = NULL
+    wire.silent = True
+    put_spare(wire)
+    open_wire(wire.loop, wire.route, slot)
+
+
+cdef void race_silent(LoopC* loop) noexcept nogil:
+    """Try other addresses beside those that are silent while a connection is made."""
+    cdef Slot* slot = loop.active_slots
+    cdef Slot* following
+    while slot != NULL:
+        following = slot.next
+        if is_met_with_silence(slot.wire):
+            try_beside(slot.wire)
+        slot = following
 
 
 cdef void doubt_addresses(LoopC* loop, Route* route) noexcept nogil:
@@ -459,6 +512,14 @@ cdef void wire_put(Wire* wire, Wire** first) noexcept nogil:
     if wire.next != NULL:
         wire.next.previous = &wire.next
     first[0] = wire
+
+
+cdef void put_spare(Wire* wire) noexcept nogil:
+    """Put a wire that is being made where the next request finds it, behind the others if its server is silent."""
+    cdef Wire** place = &wire.route.spare
+    while wire.silent and place[0] != NULL:
+        place = &place[0].next
+    wire_put(wire, place)
 
 
 cdef void wire_rest(Wire* wire) noexcept nogil:
@@ -677,7 +738,7 @@ cdef void serve_first(Route* route, Wire* idle) noexcept nogil:
     cdef Slot* slot = wire.slot
     wire_take(wire)
     wire.slot = NULL
-    wire_put(wire, &route.spare)
+    put_spare(wire)
     slot.asked_ns = slot.progress_ns = wire.loop.now_ns
     begin_exchange(idle, slot)
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from select import select
 from typing import Any
 
 import pytest
@@ -337,6 +338,46 @@ def test_where_all_that_answer_have_the_certificate_of_another_name_that_is_the_
             holes.enter_context(black_hole(address, served.port))
         codes = [code for code, _ in step(f"https://example.test:{served.port}", settings=settings, count=8)]
     assert codes == [60] * 8
+
+
+@pytest.mark.own_http("libcurl's connections wait until their time is up")
+@pytest.mark.parametrize("threads", ["0", "1"])
+@pytest.mark.parametrize("way", WAYS)
+def test_an_address_that_is_silent_in_the_handshake_delays_no_request_for_long(
+    hosts: Hosts, way: str, threads: str, tmp_path: Path
+) -> None:
+    hosts.say(f"example.test {' '.join(EIGHT[:3])}")
+    ours, file = certified("example.test", tmp_path)
+    settings = {"ca_file": file, "shuffle_addresses": False, "connect_timeout": 2 * SOON, "reuse": False}
+    with (
+        serving(["127.0.0.4"], tls=ours) as served,
+        socket.create_server(("127.0.0.2", served.port)),
+        socket.create_server(("127.0.0.3", served.port)),
+        program(hosts, OBJSTORE_IO_THREADS=threads) as step,
+    ):
+        origin = f"https://example.test:{served.port}"
+        assert step(origin, way, settings=settings, count=8) == ["127.0.0.4"] * 8
+        assert step(origin, way, settings=settings) == ["127.0.0.4"]
+
+
+@pytest.mark.own_http("libcurl's connections wait until their time is up")
+def test_a_handshake_that_takes_long_goes_on_beside_another(hosts: Hosts, tmp_path: Path) -> None:
+    """It is answered once the next address has been tried, where nobody ever answers."""
+    hosts.say("example.test 127.0.0.2 127.0.0.3")
+    ours, file = certified("example.test", tmp_path)
+    settings = {"ca_file": file, "shuffle_addresses": False, "connect_timeout": 2 * SOON}
+    with (
+        serving(["127.0.0.2"], tls=ours) as served,
+        socket.create_server(("127.0.0.3", served.port)) as silent,
+        program(hosts) as step,
+    ):
+
+        def until_tried(*_: object) -> None:
+            select([silent], [], [])
+
+        ours.sni_callback = until_tried
+        assert step(f"https://example.test:{served.port}", settings=settings) == ["127.0.0.2"]
+    assert served.connections == {"127.0.0.2": 1}
 
 
 @pytest.mark.own_http("libcurl's connections wait until their time is up")
