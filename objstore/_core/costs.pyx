@@ -6,7 +6,7 @@ cdef int64_t LEAST_ALONE = 256 << 10    # bytes of a reply that tell what its co
 cdef double LONG = 512              # replies by whose work what they cost is known
 cdef double GUESSED = 8 << 20        # bytes at a nanosecond each, or the first bad moment would be believed for long
 cdef double SLOW_NS = 80                # 100 Mbit/s: but at hand, no byte is thought cheaper before it was seen
-cdef double STEP = 1.8                 # times as many connections are made, or none: a call in which they are is slower
+cdef double STEP = 1.5                 # times as many connections are made, or none: a call in which they are is slower
 cdef double CONNECTING_NS = 50_000      # of work for a connection,
 cdef double SECURING_NS = 430_000       # and for one with TLS
 
