@@ -255,12 +255,10 @@ def test_a_child_looks_for_itself(hosts: Hosts) -> None:
 @pytest.mark.parametrize("carrier", ["engine", "curl"])
 def test_certificates_are_those_of_the_name(hosts: Hosts, carrier: str, tmp_path: Path) -> None:
     hosts.say("example.test 127.0.0.2", "other.test 127.0.0.2")
-    file = write_certificate(["example.test"], tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
+    context, file = certified("example.test", tmp_path)
     asked: list[str | None] = []
     context.sni_callback = lambda _socket, name, _context: asked.append(name)
-    settings = {"ca_file": str(file)}
+    settings = {"ca_file": file}
     with serving(["127.0.0.2"], tls=context) as served, program(hosts, OBJSTORE_HTTP=carrier) as step:
         assert step(f"https://example.test:{served.port}", settings=settings) == ["127.0.0.2"]
         assert step(f"https://other.test:{served.port}", settings=settings)[0][0] == 60
